@@ -1,0 +1,115 @@
+"""Caps, and the ledger that says what an image really cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+COLUMNS = ("nfe", "nfe_backward", "verifier_calls", "decoder_calls")
+"""Columns of the ledger, each a count per image."""
+
+
+class OutOfBudget(Exception):
+    """Raised at the `yield` that an image can no longer pay for."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Caps per image, in NFE: one network forward for one row.
+
+    Attributes:
+        nfe: ascending caps.
+        samplings: the same as multiples of one plain sampling. At most one of the two is given;
+            with neither (`budget=natural`) a method runs at its own sizes and its cost is recorded.
+    """
+
+    nfe: Sequence[int] | None = None
+    samplings: Sequence[int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.nfe is not None and self.samplings is not None:
+            raise ValueError("budget.nfe and budget.samplings are both given; keep one, set the other to null")
+        caps = self.nfe if self.nfe is not None else self.samplings
+        if caps is None:
+            return
+        name = "budget.nfe" if self.nfe is not None else "budget.samplings"
+        whole = all(isinstance(cap, int) and not isinstance(cap, bool) and cap > 0 for cap in caps)
+        if not caps or not whole or list(caps) != sorted(set(caps)):
+            raise ValueError(f"{name} is {list(caps)}; it is an ascending list of whole numbers above 0, "
+                             f"for example {name}=[1,2,4]")
+
+    @property
+    def natural(self) -> bool:
+        return self.nfe is None and self.samplings is None
+
+    def caps(self, sampling: int) -> tuple[float, ...]:
+        """The caps in NFE, given the NFE of one plain sampling; infinity for natural."""
+        if self.samplings is not None:
+            return tuple(sampling * n for n in self.samplings)
+        return tuple(self.nfe) if self.nfe is not None else (math.inf,)
+
+
+@dataclass
+class Ledger:
+    """What one image has been charged, in the order in which its search asked.
+
+    The order is the image's own clock: an item is paid to its end before the next, whatever the
+    engine runs first. So a cap is a point on that clock, and every smaller cap can be read off.
+    """
+
+    cap: float = math.inf
+    spent: int = 0
+    closed: bool = False
+    gate: int = 0
+    """Clock after the first item of the latest request that cost anything: nothing asked for after
+    that request can have happened under a cap below it."""
+    _paid: list[int] = field(default_factory=lambda: [0])
+    _calls: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def left(self) -> float:
+        return self.cap - self.spent
+
+    def charge(self, costs: Sequence[int], *, prefix: bool) -> list[int]:
+        """Pay for a request's items in order; return the clock after each item paid.
+
+        Args:
+            costs: NFE of each item.
+            prefix: grant the longest affordable prefix and close the image (anytime searches);
+                otherwise all or nothing.
+
+        Raises:
+            OutOfBudget: nothing can be granted.
+        """
+        if not any(costs):
+            return [self.spent] * len(costs)
+        if self.closed or (not prefix and sum(costs) > self.left):
+            raise OutOfBudget
+        clocks = []
+        for cost in costs:
+            if cost > self.left:
+                self.closed = True
+                break
+            self.spent += cost
+            self._paid.append(self.spent)
+            clocks.append(self.spent)
+        if not clocks:
+            raise OutOfBudget
+        self.gate = clocks[0]
+        return clocks
+
+    def call(self, column: str, clock: int) -> int:
+        """Record a verifier or decoder call on something paid for at `clock`; return when it counts."""
+        at = max(clock, self.gate)
+        self._calls.append((at, column))
+        return at
+
+    def at(self, cap: float) -> dict[str, int]:
+        """The ledger's columns as a run with this cap would have them."""
+        totals = dict.fromkeys(COLUMNS, 0)
+        totals["nfe"] = max(clock for clock in self._paid if clock <= cap)
+        for clock, column in self._calls:
+            if clock <= cap:
+                totals[column] += 1
+        return totals

@@ -1,0 +1,138 @@
+"""Requests: what a search asked for is charged, in list order, and turned into work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from its.engine.prices import Prices
+from its.engine.state import State, Task, Value, Walk
+from its.image import Particle, Start
+from its.types import Advance, Level, Reward
+
+
+class Clerk:
+    """The only one who charges.
+
+    Args:
+        prices: routes and their cost.
+        decodes: whether a value must be decoded before it is scored.
+        evaluate: called with a state whose guess has been paid for and is not known yet.
+        step: called with a walk whose state's guess is known.
+        fill: called with a task, a position of its reply, and the answer there.
+        score: called with a value that a further role has been asked to score.
+    """
+
+    def __init__(self, prices: Prices, *, decodes: bool, evaluate: Callable[[State], None],
+                 step: Callable[[Walk], None], fill: Callable[[Task, int, Particle | float], None],
+                 score: Callable[[Value], None]) -> None:
+        self._prices = prices
+        self._decodes = decodes
+        self._evaluate = evaluate
+        self._step = step
+        self._fill = fill
+        self._score = score
+
+    def open(self, task: Task, request: object) -> None:
+        """Charge a request and start its work; `task.pending` says how much the reply still lacks."""
+        if isinstance(request, Advance):
+            self._advance(task, request)
+        elif isinstance(request, Reward):
+            self._reward(task, request)
+        else:
+            raise TypeError(f"{type(task.search).__name__} yielded {request!r}; "
+                            "a search yields advance(...) or reward(...)")
+
+    def _advance(self, task: Task, request: Advance) -> None:
+        plans, costs, seen = [], [], set()
+        for particle, to in zip(request.particles, request.to, strict=True):
+            source, route, cost = self._plan(particle, to, request.steps)
+            state = self._state(task, source)
+            if cost and (state.paid or state in seen):
+                cost -= self._prices.evaluation
+            seen.add(state)
+            plans.append((source, state, route))
+            costs.append(cost)
+        clocks = task.image.ledger.charge(costs, prefix=task.search.anytime)
+        task.reply = [None] * len(clocks)
+        task.pending = len(clocks)
+        for position, (clock, (source, state, route)) in enumerate(zip(clocks, plans, strict=False)):
+            if len(route) == 1:
+                self._fill(task, position, source)
+                continue
+            walk = Walk(task, position, source.child(route[-1]), route, state, clock)
+            self._await_guess(state, walk)
+
+    def _plan(self, particle: Particle, to: Level | None, steps: int | None) -> tuple[Particle, tuple[Level, ...], int]:
+        """The particle to advance (a starting point moves to the top of another grid), its way and its price."""
+        route, cost = self._prices.route(particle.level, to, steps, particle.is_start)
+        if particle.is_start and route[0] != particle.level:
+            raised = Particle(particle.image, route[0], particle.step, particle.id, particle.recipe)
+            raised.is_start = True
+            return raised, route, cost
+        return particle, route, cost
+
+    def _await_guess(self, state: State, walk: Walk) -> None:
+        if state.eps is not None:
+            self._step(walk)
+            return
+        state.walks.append(walk)
+        self._pay(state, walk.clock)
+
+    def _pay(self, state: State, clock: int) -> None:
+        if not state.paid:
+            state.paid = True
+            state.guess.clock = clock
+            self._evaluate(state)
+
+    def _state(self, task: Task, particle: Particle) -> State:
+        """The particle's state; a recipe's parents get theirs first."""
+        if particle.image is not task.image:
+            raise ValueError(f"{type(task.search).__name__} used a particle of another image")
+        if particle.state is None:
+            recipe = particle.recipe
+            if recipe is not None and not isinstance(recipe, Start):
+                self._state(task, recipe.parent)
+            particle.state = State(task, particle.level, None, 0, particle=particle)
+        return particle.state
+
+    def _reward(self, task: Task, request: Reward) -> None:
+        values, costs = [], []
+        for particle in request.particles:
+            value, state = self._value(task, particle, request.of)
+            values.append((value, state))
+            unpaid = state is not None and not state.paid and all(state is not other for _, other in values[:-1])
+            costs.append(self._prices.evaluation if unpaid else 0)
+        clocks = task.image.ledger.charge(costs, prefix=task.search.anytime)
+        task.reply = [None] * len(clocks)
+        task.pending = len(clocks)
+        finished = request.of == "own" and request.by == "select"
+        for position, (clock, (value, state)) in enumerate(zip(clocks, values, strict=False)):
+            if state is not None:
+                self._pay(state, clock)
+            elif finished:
+                task.candidates.append((position, value))
+            self._want(task, position, value, request.by)
+
+    def _value(self, task: Task, particle: Particle, of: str) -> tuple[Value, State | None]:
+        """What is scored, and the state whose evaluation that takes (None: no evaluation)."""
+        state = self._state(task, particle)
+        if of == "before":
+            if state.before is None:
+                raise ValueError(f"{type(task.search).__name__} asked for the reward of='before' of a particle "
+                                 "that no step has led to; advance it first")
+            return state.before, None
+        return (state.value, None) if particle.level.clean else (state.guess, state)
+
+    def _want(self, task: Task, position: int, value: Value, role: str) -> None:
+        if role in value.rewards:
+            self._fill(task, position, value.rewards[role])
+            return
+        value.waiting.append((position, role))
+        if role not in value.asked:
+            ledger = task.image.ledger
+            if self._decodes and not value.asked:
+                ledger.call("decoder_calls", value.clock)
+            ledger.call("verifier_calls", value.clock)
+            value.asked.add(role)
+            value.unqueued.append(role)
+            self._score(value)

@@ -1,0 +1,66 @@
+"""From recipes to rows: starting noise, moves, renoising and jitter, and the noise of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from its.engine.pool import Pool
+from its.engine.state import State
+from its.image import Image, Jittered, Moved, Renoised, Start
+from its.model.denoiser import Denoiser
+from its.noise import normal
+from its.sampler.sampler import Columns, forward_std
+
+
+class Maker:
+    """Carries out the recipes of particles that have no row yet."""
+
+    def __init__(self, seed: int, model: Denoiser, pool: Pool) -> None:
+        self._seed = seed
+        self._model = model
+        self._pool = pool
+
+    def make(self, states: Sequence[State]) -> None:
+        """Give every state a row; parents that have none come first."""
+        missing = list({id(state): state for state in states if state.x is None}.values())
+        if not missing:
+            return
+        self.make([self.parent(state) for state in missing if not isinstance(state.particle.recipe, Start)])
+        groups: dict[object, list[State]] = {}
+        for state in missing:
+            recipe = state.particle.recipe
+            groups.setdefault(recipe.move if isinstance(recipe, Moved) else type(recipe), []).append(state)
+        for kind, group in groups.items():
+            rows = self._rows(kind, group)
+            for state, slot in zip(group, self._pool.put(rows), strict=True):
+                state.x = slot
+                state.particle.recipe = None
+                state.particle = None
+
+    def noise(self, images: Sequence[Image], paths: Sequence[int]) -> Tensor:
+        """Standard normal rows of the state's dtype."""
+        problems = [image.problem.index for image in images]
+        return normal(self._seed, problems, paths, self._model.shape, self._model.device).to(self._model.dtype)
+
+    @staticmethod
+    def parent(state: State) -> State:
+        return state.particle.recipe.parent.state
+
+    def _rows(self, kind: object, group: Sequence[State]) -> Tensor:
+        recipes = [state.particle.recipe for state in group]
+        z = self.noise([state.task.image for state in group], [recipe.path for recipe in recipes])
+        prior = self._model.schedule.prior_std
+        if kind is Start:
+            return prior * z
+        parents = [self.parent(state) for state in group]
+        x = self._pool.take([parent.x for parent in parents])
+        levels = Columns.of([state.level for state in group], x.ndim, x.device)
+        if kind is Renoised:
+            std = [forward_std(parent.level, state.level) for parent, state in zip(parents, group, strict=True)]
+            below = Columns.of([parent.level for parent in parents], x.ndim, x.device)
+            return (levels.alpha / below.alpha).to(x) * x + x.new_tensor(std).reshape(levels.alpha.shape) * z
+        if kind is Jittered:
+            return x + x.new_tensor([recipe.std for recipe in recipes]).reshape(levels.alpha.shape) * z
+        return prior * kind(x / prior, z)

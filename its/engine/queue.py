@@ -1,0 +1,47 @@
+"""The kinds of work, each a queue that is served in batches of one fixed shape, oldest image first.
+
+With a fixed shape a row's result does not depend on its place or its companions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heappop, heappush
+from itertools import count
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Queue(Generic[T]):
+    """Waiting items of one kind.
+
+    Attributes:
+        rows: items of one batch.
+        filled, capacity: rows served and row places offered so far; their ratio is the occupancy.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.filled = 0
+        self.capacity = 0
+        self._heap: list[tuple[int, int, T]] = []
+        self._arrivals = count()
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def add(self, order: int, item: T) -> None:
+        heappush(self._heap, (order, next(self._arrivals), item))
+
+    def batch(self) -> list[T]:
+        """The next batch's items, at most `rows`."""
+        items = [heappop(self._heap)[2] for _ in range(min(self.rows, len(self._heap)))]
+        self.filled += len(items)
+        self.capacity += self.rows
+        return items
+
+
+def pad(items: Sequence[T], rows: int) -> list[T]:
+    """Items filled up to `rows` with copies of the last."""
+    return [*items, *[items[-1]] * (rows - len(items))]

@@ -1,0 +1,280 @@
+"""One stream of problems through the engine: admission, the order of work, and what comes back."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from its.budget import Ledger, OutOfBudget
+from its.engine.clerk import Clerk
+from its.engine.evaluate import Evaluate
+from its.engine.maker import Maker
+from its.engine.pool import Pool
+from its.engine.queue import Queue
+from its.engine.readback import Readback
+from its.engine.score import Decode, Verify
+from its.engine.state import State, Task, Value, Walk
+from its.image import Image, Particle
+from its.pixels import to_uint8
+from its.types import Problem, Search
+
+if TYPE_CHECKING:
+    from its.engine.engine import Engine
+
+
+class Stream:
+    """See `Engine.run`. A task moves on when its reply is complete; nothing else drives it."""
+
+    def __init__(self, engine: Engine, search: Search, caps: tuple[float, ...], problems: Iterable[Problem]) -> None:
+        self._engine = engine
+        self._search = search
+        self._caps = caps
+        self._next_tasks = self._plan(problems)
+        self._upcoming = next(self._next_tasks, None)
+        self._readback = Readback()
+        self._cached: list[Walk] = []
+        self._replied: deque[Task] = deque()
+        self._ended: list[Task] = []
+        self._over: deque[Task] = deque()
+        self._admitted = 0
+        self._alive = 0
+        self._reserved = 0
+        self._set_up_queues(engine)
+
+    def _set_up_queues(self, engine: Engine) -> None:
+        model, batch = engine.model, engine.batch
+        self._pool = Pool(model.shape, model.dtype, model.device, batch)
+        maker = Maker(engine.seed, model, self._pool)
+        self._evaluate = Evaluate(model, engine.sampler, self._pool, maker, batch // model.slots,
+                                  self._arrive, lambda state: self._score(state.guess))
+        images, self._decode = self._pool, None
+        if model.decoder is not None:
+            images = Pool(model.decoder.shape, model.dtype, model.device, batch)
+            self._decode = Decode(model.decoder, self._pool, images, batch, self._score)
+        self._images = images
+        self._verify = {role: Verify(role, verifier, images, batch) for role, verifier in engine.verifiers.items()}
+        decode = {"decode": self._decode} if self._decode else {}
+        self._kinds: dict[str, Queue] = {**{f"verify {role}": queue for role, queue in self._verify.items()},
+                                         **decode, "evaluate": self._evaluate}
+        self._clerk = Clerk(engine.prices, decodes=self._decode is not None,
+                            evaluate=lambda state: self._evaluate.add(state.task.order, state),
+                            step=self._cached.append, fill=self._fill, score=self._score)
+
+    @property
+    def tasks_per_problem(self) -> int:
+        """An anytime search serves all caps at once; a planned one is run for each."""
+        return 1 if self._search.anytime else len(self._caps)
+
+    @property
+    def served(self) -> dict[str, tuple[int, int]]:
+        """Rows served and row places offered, by kind of work."""
+        return {name: (queue.filled, queue.capacity) for name, queue in self._kinds.items()}
+
+    @property
+    def held(self) -> int:
+        """Tensor rows in use."""
+        return self._pool.held
+
+    def tasks(self) -> Iterator[Task]:
+        """Run everything; yield each task when it is over.
+
+        A full batch first, furthest downstream; else a new image; else what comes back from the
+        device; else the fullest partial batch.
+        """
+        while True:
+            self._readback.collect(wait=False)
+            self._move()
+            self._deliver()
+            while self._over:
+                yield self._over.popleft()
+            full = next((queue for queue in self._kinds.values() if len(queue) >= queue.rows), None)
+            if full is not None:
+                self._run(full)
+            elif self._admit():
+                continue
+            elif len(self._readback):
+                self._readback.collect(wait=True)
+            else:
+                fullest = max(self._kinds.values(), key=lambda queue: len(queue) / queue.rows)
+                if not len(fullest):
+                    return
+                self._run(fullest)
+
+    def _run(self, queue: Queue) -> None:
+        with torch.inference_mode():
+            if isinstance(queue, Evaluate):
+                states, finite = queue.run()
+                self._readback.send(finite, lambda flags: self._check(states, flags))
+            elif isinstance(queue, Verify):
+                values, rewards = queue.run()
+                self._readback.send(rewards, lambda numbers: self._rewarded(values, queue.role, numbers))
+            elif isinstance(queue, Decode):
+                queue.run()
+        if self._alive == 1 and self._pool.held > self._engine.rows:
+            raise RuntimeError(f"{type(self._search).__name__} holds {self._pool.held} tensor rows for one image, and "
+                               f"the limit is {self._engine.rows}; raise `rows`, or let the search keep fewer particles")
+
+    # Admission.
+
+    def _plan(self, problems: Iterable[Problem]) -> Iterator[Task]:
+        prices, seed = self._engine.prices, self._engine.seed
+        for problem in problems:
+            runs = [self._caps] if self._search.anytime else [(cap,) for cap in self._caps]
+            for index, caps in enumerate(runs):
+                search = self._search
+                image = Image(problem, seed, prices.grid, prices.cost, Ledger(caps[-1]), search.anytime)
+                if not search.anytime and math.isfinite(caps[-1]):
+                    search = search.plan(int(caps[-1]), image)
+                yield Task(0, image, search, search.run(image), caps, index)
+
+    def _admit(self) -> bool:
+        task = self._upcoming
+        if task is None:
+            return False
+        if self._alive and max(self._reserved, self._pool.held) + task.search.peak_rows > self._engine.rows:
+            return False
+        self._admitted += 1
+        self._alive += 1
+        self._reserved += task.search.peak_rows
+        task.order = self._admitted
+        self._upcoming = next(self._next_tasks, None)
+        self._resume(task, None)
+        return True
+
+    # Coroutines.
+
+    def _move(self) -> None:
+        """Take the steps that need no evaluation, and resume the coroutines that have their reply."""
+        while self._cached or self._replied:
+            if self._cached:
+                walks = self._cached.copy()
+                self._cached.clear()
+                with torch.inference_mode():
+                    self._evaluate.step(walks)
+            if self._replied:
+                task = self._replied.popleft()
+                task.consider()
+                reply, task.reply = task.reply, []
+                self._resume(task, reply)
+
+    def _resume(self, task: Task, reply: list | None) -> None:
+        """Hand over a reply; charge what is asked next, or end the image."""
+        if task.over:
+            return
+        try:
+            request = task.coroutine.send(reply)
+            while not self._opened(task, request):
+                request = task.coroutine.throw(OutOfBudget())
+        except StopIteration as stop:
+            self._end(task, stop.value)
+        except OutOfBudget:
+            self._end(task, None)
+
+    def _opened(self, task: Task, request: object) -> bool:
+        try:
+            self._clerk.open(task, request)
+        except OutOfBudget:
+            return False
+        if not task.reply:
+            self._replied.append(task)
+        return True
+
+    def _fill(self, task: Task, position: int, answer: Particle | float) -> None:
+        if task.over:
+            return
+        task.reply[position] = answer
+        task.pending -= 1
+        if task.pending == 0:
+            self._replied.append(task)
+
+    def _arrive(self, walk: Walk) -> None:
+        walk.child.state = walk.state
+        self._fill(walk.task, walk.position, walk.child)
+
+    # Scoring.
+
+    def _score(self, value: Value) -> None:
+        """Send a value that is wanted on to where it can go next."""
+        if value.slot is None or value.task.over and not value.unqueued:
+            return
+        if self._decode is None:
+            value.decoded = value.slot
+        elif value.decoded is None:
+            if value.unqueued and not value.decoding:
+                value.decoding = True
+                self._decode.add(value.task.order, value)
+            return
+        for role in value.unqueued:
+            self._verify[role].add(value.task.order, value)
+        value.unqueued = []
+
+    def _rewarded(self, values: list[Value], role: str, rewards: np.ndarray) -> None:
+        for value, number in zip(values, rewards.tolist(), strict=True):
+            if math.isnan(number):
+                value.task.nan_rewards += 1
+                number = -math.inf
+            value.rewards[role] = number
+            waiting, value.waiting = value.waiting, [entry for entry in value.waiting if entry[1] != role]
+            for position, wanted in waiting:
+                if wanted == role:
+                    self._fill(value.task, position, number)
+
+    def _check(self, states: list[State], finite: np.ndarray) -> None:
+        """Fail the images whose network output is not finite; their neighbours go on."""
+        if finite.all():
+            return
+        for state, good in zip(states, finite.tolist(), strict=True):
+            task = state.task
+            if not good and not task.failure:
+                problem = task.image.problem
+                task.failure = (f"image {problem.index} (condition {problem.condition!r}): "
+                                f"{type(self._engine.model).__name__} returned NaN or Inf at {state.level}")
+                if not task.over:
+                    self._close(task)
+
+    # Results.
+
+    def _end(self, task: Task, returned: Particle | None) -> None:
+        task.conclude(returned)
+        for value in {id(value): value for _, value in task.final}.values():
+            if self._decode is not None and value.decoded is None:
+                task.image.ledger.call("decoder_calls", value.clock)
+                value.decoding = True
+                self._decode.add(task.order, value)
+        self._ended.append(task)
+
+    def _deliver(self) -> None:
+        """Copy the images of ended tasks to the host once all are decoded."""
+        ready = [task for task in self._ended if self._decode is None or
+                 all(value.decoded is not None for _, value in task.final)]
+        if not ready:
+            return
+        self._ended = [task for task in self._ended if task not in ready]
+        values = list({id(value): value for task in ready for _, value in task.final}.values())
+        rows = to_uint8(self._images.take([value.decoded or value.slot for value in values]))
+        row_of = {id(value): row for row, value in enumerate(values)}
+        picks = [[row_of[id(value)] for _, value in task.final] for task in ready]
+        for task in ready:
+            task.final = [(reward, None) for reward, _ in task.final]
+            self._close(task)
+        self._readback.send(rows, lambda images: self._received(ready, picks, images))
+
+    def _received(self, tasks: list[Task], picks: list[list[int]], images: np.ndarray) -> None:
+        for task, rows in zip(tasks, picks, strict=True):
+            task.images = [images[row] for row in rows]
+            self._over.append(task)
+
+    def _close(self, task: Task) -> None:
+        """Free what a task holds; a failed one is reported at once."""
+        if task in self._ended:
+            self._ended.remove(task)
+        task.release()
+        self._alive -= 1
+        self._reserved -= task.search.peak_rows
+        if task.failure:
+            self._over.append(task)

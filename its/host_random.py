@@ -1,0 +1,41 @@
+"""The random numbers a search may use itself: resampling, coins, populations. Host side, no tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from its.paths import fold
+
+
+class HostRandom:
+    """The only randomness a search may use besides its particles' noise: resampling, coins, CEM.
+
+    Every call is its own NumPy Philox stream, keyed by (seed, problem, call number).
+    """
+
+    def __init__(self, seed: int, problem: int) -> None:
+        self._key = (seed << 32) | problem
+        self._calls = 0
+
+    def _stream(self) -> np.random.Generator:
+        self._calls += 1
+        path = fold(0, self._calls)
+        return np.random.Generator(np.random.Philox(key=[self._key, path]))
+
+    def uniform(self, n: int) -> np.ndarray:
+        """`[n]` float64 in [0, 1)."""
+        return self._stream().random(n)
+
+    def normal(self, shape: int | tuple[int, ...]) -> np.ndarray:
+        """Standard normal float64 of `shape`."""
+        return self._stream().standard_normal(shape)
+
+    def choice(self, n: int, size: int, p: Sequence[float] | None = None) -> list[int]:
+        """`size` indices below `n`, with replacement, with probabilities `p`."""
+        return [int(i) for i in self._stream().choice(n, size=size, p=p)]
+
+    def permutation(self, n: int) -> list[int]:
+        """The indices below `n` in random order."""
+        return [int(i) for i in self._stream().permutation(n)]

@@ -1,0 +1,162 @@
+"""What a search holds: the image it makes, and immutable handles on the particles of that image.
+
+No tensor here. A handle made by a free verb is a recipe; the engine makes its tensor when it is
+first evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from its.budget import Ledger
+from its.host_random import HostRandom
+from its.paths import Verb, fold
+from its.types import Grid, Level, Problem, level_key
+
+if TYPE_CHECKING:
+    from its.moves import Move
+
+
+@dataclass(frozen=True)
+class Start:
+    """Recipe: the problem's j-th starting noise."""
+
+    path: int
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Recipe: `move` applied to the starting noise of `parent` with the draw at `path`."""
+
+    parent: Particle
+    move: Move
+    path: int
+
+
+@dataclass(frozen=True)
+class Renoised:
+    """Recipe: `parent` taken up to a noisier level by the exact forward kernel."""
+
+    parent: Particle
+    path: int
+
+
+@dataclass(frozen=True)
+class Jittered:
+    """Recipe: `parent` plus noise of standard deviation `std`, at its own level."""
+
+    parent: Particle
+    std: float
+    path: int
+
+
+Recipe = Start | Moved | Renoised | Jittered
+
+
+class Particle:
+    """A handle on one state of one image. Copies are the same handle; advancing leaves it valid.
+
+    Attributes:
+        level: the level it stands at.
+        step: path of the noise of its steps.
+        id: path of the noise of its moves, renoisings and jitters.
+        recipe: how to make its tensor; None once that is made.
+        is_start: whether it is a starting point: noise alone, at the top of whatever grid it is given.
+        state: the engine's tensors of it.
+    """
+
+    __slots__ = ("_children", "id", "image", "is_start", "level", "recipe", "state", "step")
+
+    def __init__(self, image: Image, level: Level, step: int, id: int, recipe: Recipe | None = None) -> None:
+        self.image = image
+        self.level = level
+        self.step = step
+        self.id = id
+        self.recipe = recipe
+        self.is_start = isinstance(recipe, Start | Moved)
+        self.state: Any = None
+        self._children: dict[Verb, int] = {}
+
+    def ordinal(self, verb: Verb) -> int:
+        """How many children `verb` has made of this particle before."""
+        count = self._children.get(verb, 0)
+        self._children[verb] = count + 1
+        return count
+
+    def child(self, level: Level) -> Particle:
+        """The particle that advancing leads to: the first continues the path, further ones branch."""
+        k = self.ordinal(Verb.ADVANCE)
+        if k == 0:
+            return Particle(self.image, level, self.step, self.id)
+        words = (Verb.ADVANCE, level_key(self.level), k)
+        return Particle(self.image, level, fold(self.step, *words), fold(self.id, *words))
+
+
+class Image:
+    """One image in the making: everything a search may ask for without spending compute."""
+
+    def __init__(self, problem: Problem, seed: int, grid: Grid, cost: Callable[..., int], ledger: Ledger,
+                 anytime: bool) -> None:
+        self.problem = problem
+        self.grid = grid
+        self.random = HostRandom(seed, problem.index)
+        self.ledger = ledger
+        self._cost = cost
+        self._anytime = anytime
+        self._starts = 0
+
+    @property
+    def steps(self) -> int:
+        """Steps of a plain sampling."""
+        return len(self.grid) - 1
+
+    @property
+    def left(self) -> int:
+        """NFE left of the budget; only a planned search may read it."""
+        if self._anytime:
+            raise RuntimeError("image.left was read by an anytime search, whose one run serves every cap; "
+                               "a short reply already says that the budget is spent")
+        return int(self.ledger.left)
+
+    def cost(self, start: Level | None = None, to: Level | None = None, steps: int | None = None) -> int:
+        """NFE of advancing one particle from level `start` (default: noisiest) to `to` (default: clean)."""
+        return self._cost(start or self.grid[0], to or self.grid[-1], steps)
+
+    def start(self, n: int = 1) -> list[Particle]:
+        """The next `n` starting points of this problem's fixed sequence."""
+        first = self._starts
+        self._starts += n
+        paths = [fold(0, Verb.START, j) for j in range(first, first + n)]
+        return [Particle(self, self.grid[0], path, path, Start(path)) for path in paths]
+
+    def move(self, particle: Particle, move: Move, n: int = 1, fresh: bool = False) -> list[Particle]:
+        """`n` moves of a starting point; their step noise stays the parent's unless `fresh`."""
+        if not particle.is_start:
+            raise ValueError("image.move got a particle that has been advanced; it moves starting points only")
+        made = []
+        for _ in range(n):
+            path = fold(particle.id, Verb.MOVE, particle.ordinal(Verb.MOVE))
+            step = path if fresh else particle.step
+            made.append(Particle(self, particle.level, step, path, Moved(particle, move, path)))
+        return made
+
+    def renoise(self, particles: Sequence[Particle], to: Level | Sequence[Level]) -> list[Particle]:
+        """Particles taken up to noisier levels by the exact forward kernel, each with new noise."""
+        levels = [to] * len(particles) if isinstance(to, Level) else list(to)
+        made = []
+        for p, level in zip(particles, levels, strict=True):
+            if level.sigma * p.level.alpha < p.level.sigma * level.alpha:
+                raise ValueError(f"image.renoise from {p.level} to {level}: the new level must be noisier")
+            path = fold(p.id, Verb.RENOISE, level_key(level), p.ordinal(Verb.RENOISE))
+            made.append(Particle(self, level, path, path, Renoised(p, path)))
+        return made
+
+    def jitter(self, particles: Sequence[Particle], std: float) -> list[Particle]:
+        """Particles with noise of standard deviation `std` added at their own level."""
+        made = []
+        for p in particles:
+            path = fold(p.id, Verb.JITTER, level_key(p.level), p.ordinal(Verb.JITTER))
+            made.append(Particle(self, p.level, path, path, Jittered(p, std, path)))
+        return made

@@ -1,0 +1,123 @@
+"""How signal and noise mix at each of a network's native times, and where a sampling's steps lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+
+from its.types import Grid, Level
+
+Spacing = str | Sequence[float]
+SPACINGS = ("leading", "trailing", "linspace", "quadratic", "inclusive")
+
+
+def spaced(spacing: str, steps: int, total: int) -> np.ndarray:
+    """Times of `steps` steps over `total` training steps, descending float64 in [0, total - 1].
+
+    The rules of diffusers' schedulers (leading, trailing, linspace), of DDIM's CIFAR-10 results
+    (quadratic, Song et al. 2020, arXiv:2010.02502, App. D.2: up to 0.8 total) and of
+    improved-diffusion and ADM (inclusive: both ends kept, rounded to whole times). Quadratic times
+    that fall on the same whole number are moved up to the next free one, so that no step is empty.
+    """
+    if spacing not in SPACINGS:
+        raise ValueError(f"spacing is {spacing!r}; choose one of {', '.join(SPACINGS)}, or give a list of times")
+    if not 1 <= steps <= total:
+        raise ValueError(f"steps is {steps}; it lies between 1 and {total}, the training steps of this model")
+    k = np.arange(steps)
+    times = {
+        "leading": lambda: k * (total // steps),
+        "trailing": lambda: np.arange(total, 0, -total / steps)[:steps][::-1] - 1,
+        "linspace": lambda: np.linspace(0, total - 1, steps),
+        "quadratic": lambda: np.floor(np.linspace(0, np.sqrt(0.8 * total), steps) ** 2),
+        "inclusive": lambda: np.round(np.linspace(0, total - 1, steps)),
+    }[spacing]()
+    distinct = np.maximum.accumulate(times - k) + k if spacing == "quadratic" else times
+    return np.asarray(distinct, dtype=np.float64)[::-1]
+
+
+class Schedule(Protocol):
+    """Native time to level."""
+
+    prior_std: float
+    """Standard deviation of x_T at the noisiest level."""
+
+    def level(self, time: float) -> Level:
+        """The level at a native time."""
+        ...
+
+    def grid(self, steps: int, spacing: Spacing, *, whole: bool) -> Grid:
+        """`steps + 1` levels, noisiest first, clean last; `whole` rounds times to training steps."""
+        ...
+
+
+@dataclass(frozen=True)
+class VP:
+    """Variance preserving: alpha^2 + sigma^2 = 1 from a table over training steps (Ho et al. 2020).
+
+    Attributes:
+        alphas_cumprod: alpha^2 at each training step, descending.
+        offset: added to the times of `leading` spacing (diffusers' `steps_offset`).
+    """
+
+    alphas_cumprod: tuple[float, ...]
+    offset: int = 0
+    prior_std = 1.0
+
+    @lru_cache(maxsize=None)
+    def level(self, time: float) -> Level:
+        """Between training steps sigma / alpha is interpolated, as diffusers' Heun scheduler does."""
+        table = np.asarray(self.alphas_cumprod)
+        ratio = np.interp(time, np.arange(len(table)), np.sqrt((1 - table) / table))
+        alpha = 1.0 / np.sqrt(1.0 + ratio**2)
+        return Level(float(alpha), float(ratio * alpha), float(time), norm=float(alpha))
+
+    @lru_cache(maxsize=None)
+    def grid(self, steps: int, spacing: Spacing, *, whole: bool) -> Grid:
+        total = len(self.alphas_cumprod)
+        if isinstance(spacing, str):
+            times = spaced(spacing, steps, total) + (self.offset if spacing == "leading" else 0)
+            times = np.round(times) if whole else times
+        else:
+            times = checked_times(spacing, steps, 0, total - 1)
+        return (*(self.level(float(t)) for t in times), Level(1.0, 0.0, -1.0))
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Linear flow: `x_t = (1 - t) x_0 + t eps`, time from 1 to 0 (Lipman et al. 2022, arXiv:2210.02747).
+
+    Attributes:
+        shift: time shift `s t / (1 + (s - 1) t)` (Esser et al. 2024, arXiv:2403.03206, Eq. 23); 1 is none.
+        time_scale: the network's time input at t = 1 (1000 for diffusers' transformers).
+    """
+
+    shift: float = 1.0
+    time_scale: float = 1.0
+    prior_std = 1.0
+
+    @lru_cache(maxsize=None)
+    def level(self, time: float) -> Level:
+        t = time / self.time_scale
+        return Level(1.0 - t, t, time)
+
+    @lru_cache(maxsize=None)
+    def grid(self, steps: int, spacing: Spacing, *, whole: bool = False) -> Grid:
+        if isinstance(spacing, str):
+            t = (spaced(spacing, steps, 1000) + 1) / 1000
+        else:
+            t = checked_times(spacing, steps, 0.0, self.time_scale) / self.time_scale
+        t = self.shift * t / (1 + (self.shift - 1) * t)
+        return (*(self.level(float(v * self.time_scale)) for v in t), Level(1.0, 0.0, 0.0))
+
+
+def checked_times(times: Sequence[float], steps: int, low: float, high: float) -> np.ndarray:
+    """A listed spacing as an array, or an error that names the rule it breaks."""
+    values = np.asarray(times, dtype=np.float64)
+    if len(values) != steps or np.any(np.diff(values) >= 0) or values.max() > high or values.min() < low:
+        raise ValueError(f"sampler.spacing is {list(times)}; it lists sampler.steps={steps} descending times "
+                         f"between {low} and {high}")
+    return values

@@ -1,0 +1,87 @@
+"""Randomness that belongs to a path: a draw is a function of (seed, problem, path, element).
+
+Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") in integer tensor
+operations, so that the bits are the same on every device, batch and worker. Box-Muller runs in
+float64 and is rounded to float32, which hides the last bits in which devices differ.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_MASK32 = 0xFFFFFFFF
+_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+_ROUNDS = 10
+_WORD = 2.0**-32
+
+
+def philox(counter: Sequence[Tensor], key: Sequence[Tensor]) -> list[Tensor]:
+    """Philox4x32-10.
+
+    Args:
+        counter: four int64 tensors of 32-bit words, of shapes that broadcast.
+        key: two int64 tensors of 32-bit words.
+
+    Returns:
+        Four int64 tensors of random 32-bit words.
+    """
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(_ROUNDS):
+        left, right = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
+        c0, c1, c2, c3 = (
+            ((right >> 32) & _MASK32) ^ c1 ^ k0,
+            right & _MASK32,
+            ((left >> 32) & _MASK32) ^ c3 ^ k1,
+            left & _MASK32,
+        )
+        k0, k1 = (k0 + _WEYL[0]) & _MASK32, (k1 + _WEYL[1]) & _MASK32
+    return [c0, c1, c2, c3]
+
+
+def _words(values: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Low and high 32-bit words of 64-bit values, as columns `[n, 1]`."""
+    bits = np.asarray(values, dtype=np.uint64)[:, None]
+    pair = np.stack([bits & np.uint64(_MASK32), bits >> np.uint64(32)]).astype(np.int64)
+    low, high = torch.from_numpy(pair).to(device, non_blocking=True)
+    return low, high
+
+
+def normal(
+    seed: int,
+    problems: Sequence[int],
+    paths: Sequence[int],
+    shape: tuple[int, ...],
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Standard normal noise for rows that each have their own problem and path.
+
+    Args:
+        seed: the run's seed, in [0, 2**32).
+        problems: problem index of each row, in [0, 2**32).
+        paths: 64-bit path of each row.
+        shape: event shape of one row.
+
+    Returns:
+        float32 `[rows, *shape]`; a row depends on its own (seed, problem, path) alone.
+    """
+    device = torch.device(device)
+    size = math.prod(shape)
+    low, high = _words(paths, device)
+    problem, _ = _words(problems, device)
+    block = torch.arange(-(-size // 4), device=device)[None, :]
+    key = (torch.full_like(problem, seed), problem)
+    uniform = [(word.double() + 0.5) * _WORD for word in
+               philox((low, high, block, torch.zeros_like(block)), key)]
+    pairs = []
+    for radius, angle in (uniform[:2], uniform[2:]):
+        length = torch.sqrt(-2.0 * torch.log(radius))
+        pairs += [length * torch.cos(2 * math.pi * angle), length * torch.sin(2 * math.pi * angle)]
+    rows = torch.stack(pairs, dim=-1).flatten(1)[:, :size].float()
+    return rows.reshape(len(paths), *shape)

@@ -1,0 +1,103 @@
+"""What a sampler is: a step from level t to level s on rows that each have their own two levels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+import numpy as np
+
+from its.types import Grid, Level
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from its.model.schedule import Schedule
+
+
+class Columns(NamedTuple):
+    """Levels of a batch as float64 columns `[n, 1, ...]` that broadcast over rows."""
+
+    alpha: Tensor
+    sigma: Tensor
+    time: Tensor
+    scale: Tensor
+    norm: Tensor
+
+    @classmethod
+    def of(cls, levels: Sequence[Level], ndim: int, device: torch.device | str) -> Columns:
+        """Columns for rows of `ndim` dimensions, the batch dimension counted."""
+        import torch
+
+        table = np.array([(v.alpha, v.sigma, v.time, v.scale, v.norm) for v in levels], dtype=np.float64).T
+        columns = torch.from_numpy(np.ascontiguousarray(table)).to(device, non_blocking=True)
+        return cls(*columns.reshape(5, len(levels), *[1] * (ndim - 1)))
+
+
+class Guess(NamedTuple):
+    """What the network makes of a state: `x_t = alpha x0_hat + sigma eps_hat` before clipping."""
+
+    x0: Tensor
+    eps: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampler:
+    """Steps, their spacing, and the rule of one step.
+
+    Attributes:
+        steps: steps of one plain sampling, >= 1.
+        spacing: `leading`, `trailing`, `linspace`, `quadratic`, `inclusive`, or a list of times.
+    """
+
+    steps: int
+    spacing: str | Sequence[float] = "trailing"
+    whole_times: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.steps, int) or self.steps < 1:
+            raise ValueError(f"sampler.steps is {self.steps}; it is a whole number of at least 1")
+        if not isinstance(self.spacing, str):
+            object.__setattr__(self, "spacing", tuple(float(t) for t in self.spacing))
+
+    def grid(self, schedule: Schedule, steps: int | None = None) -> Grid:
+        """Levels of a sampling in `steps` steps (default: the sampler's own number)."""
+        if steps is not None and steps != self.steps and not isinstance(self.spacing, str):
+            raise ValueError(f"sampler.spacing lists {self.steps} times, and {steps} steps are asked for; "
+                             "name a spacing rule instead")
+        return schedule.grid(steps or self.steps, self.spacing, whole=self.whole_times)
+
+    def stages(self, t: Level, s: Level) -> int:
+        """Network evaluations of the step from t to s."""
+        return 1
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether steps draw noise, so that copies of a particle separate."""
+        return False
+
+    def noisy(self, t: Level, s: Level) -> bool:
+        """Whether this very step draws noise."""
+        return False
+
+    def step(self, x: Tensor, guess: Guess, t: Columns, s: Columns, z: Tensor | None) -> Tensor:
+        """Rows at s from rows `x [n, ...]` at t. The first of two stages predicts; `correct` ends."""
+        raise TypeError(f"{type(self).__name__} has no step")
+
+    def correct(self, x: Tensor, first: Guess, second: Guess, t: Columns, s: Columns) -> Tensor:
+        """Rows at s from the guesses at t and at the predicted row at s (two-stage samplers)."""
+        raise TypeError(f"{type(self).__name__} steps in one stage")
+
+
+def ancestral_variance(t: Level, s: Level, eta: float) -> float:
+    """Variance of the noise a DDIM step adds: Song et al. 2020 (arXiv:2010.02502), Eq. 16."""
+    kept = (t.alpha / s.alpha) ** 2 * s.sigma**2
+    return eta**2 * (s.sigma / t.sigma) ** 2 * max(t.sigma**2 - kept, 0.0)
+
+
+def forward_std(s: Level, t: Level) -> float:
+    """Standard deviation of the forward kernel from s up to the noisier t."""
+    return math.sqrt(max(t.sigma**2 - (t.alpha / s.alpha) ** 2 * s.sigma**2, 0.0))

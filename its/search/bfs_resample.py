@@ -1,0 +1,89 @@
+"""BFS-resample: breadth-first search with resampling (Zhang et al. 2025, arXiv:2505.23614).
+
+Exact rule of the authors' code (imagenet/): rounded softmax counts, in index order, cut to the
+population; there is no randomness in the selection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import exp
+from typing import ClassVar, Self
+
+from its.image import Image
+from its.types import ROWS_PER_PARTICLE, Coroutine, Grid, advance, reward
+
+
+@dataclass(frozen=True)
+class BFSResample:
+    """Denoise N particles together; now and then copy the promising ones over the others.
+
+    NFE = N samplings, less what a shrinking population saves.
+
+    Attributes:
+        temperature: inverse temperature of the softmax over rewards; 0 is best-of-N.
+        start: first step after which particles are resampled: a number of steps (>= 1) or, below
+            1, a share of the sampling. The paper's 25 of 100 steps are 0.25.
+        step_size: steps between resamplings, in the same units.
+        particles: N; null under a cap.
+    """
+
+    temperature: float = 1.0
+    start: float = 0.25
+    step_size: float = 0.25
+    particles: int | None = None
+    anytime: ClassVar[bool] = False
+    natural: ClassVar[dict[str, int]] = {"particles": 12}
+
+    def __post_init__(self) -> None:
+        if self.temperature < 0:
+            raise ValueError(f"search.temperature is {self.temperature}; it is at least 0")
+        for name in ("start", "step_size"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"search.{name} is {getattr(self, name)}; it is steps (>= 1) or a share (< 1) above 0")
+
+    @property
+    def needs_noise(self) -> bool:
+        return self.temperature > 0
+
+    @property
+    def peak_rows(self) -> int:
+        return ROWS_PER_PARTICLE * (self.particles or 1)
+
+    def minimum(self, sampling: int) -> int:
+        return sampling
+
+    def plan(self, nfe: int, image: Image) -> Self:
+        return replace(self, particles=nfe // image.cost())
+
+    def run(self, image: Image) -> Coroutine:
+        assert self.particles is not None
+        particles = image.start(self.particles)
+        for i in range(self._steps(self.start, image), image.steps, self._steps(self.step_size, image)):
+            particles = yield advance(particles, to=image.grid[i + 1])
+            rewards = yield reward(particles, of="before")
+            temperature = self.temperature * increase(image.grid, i)
+            if temperature > 0:
+                particles = [particles[k] for k in survivors(rewards, temperature)]
+        particles = yield advance(particles)
+        rewards = yield reward(particles)
+        return particles[rewards.index(max(rewards))]
+
+    @staticmethod
+    def _steps(value: float, image: Image) -> int:
+        return max(1, round(value * image.steps)) if value < 1 else round(value)
+
+
+def increase(grid: Grid, i: int) -> float:
+    """The `increase` schedule at step i: alpha-bar ratio of the step, normalised to mean 1."""
+    ratios = [(t.alpha / s.alpha) ** 2 for t, s in zip(grid, grid[1:], strict=False)]
+    return ratios[i] * len(ratios) / sum(ratios)
+
+
+def survivors(rewards: list[float], temperature: float) -> list[int]:
+    """Indices after resampling: each repeated round(N softmax) times, the first N of them."""
+    top = max(rewards)
+    weights = [exp(temperature * (r - top)) for r in rewards]
+    n = len(rewards)
+    counts = [round(n * w / sum(weights)) for w in weights]
+    return [k for k, copies in enumerate(counts) for _ in range(copies)][:n]

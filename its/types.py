@@ -1,0 +1,160 @@
+"""The nouns that every part shares, and the two verbs at which a search waits.
+
+Nothing here touches a tensor: this module is imported by configuration checks that must stay fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from struct import pack, unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
+
+if TYPE_CHECKING:
+    from its.image import Image, Particle
+
+Condition = int | str | None
+Of = Literal["own", "before"]
+By = Literal["select", "guide"]
+
+ROWS_PER_PARTICLE = 4
+"""Tensor rows that a particle may hold: its state, x0_hat, eps_hat and the guess before it."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One image to make.
+
+    Attributes:
+        index: position in the run, from 0; with the run's seed it keys every draw.
+        condition: class id, prompt, or None.
+    """
+
+    index: int
+    condition: Condition = None
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A noise level as a value: `x_t = alpha x_0 + sigma eps`.
+
+    Attributes:
+        alpha: signal coefficient, in [0, 1].
+        sigma: noise standard deviation, >= 0; 0 is clean.
+        time: the network's own clock at this level (its native time input).
+        scale: factor on `x_t` before it enters the network.
+        norm: `x_t / norm` moves on a straight line while x0_hat and eps_hat stay (alpha on VP and
+            EDM paths, 1 on linear flow); second-order samplers average slopes there.
+    """
+
+    alpha: float
+    sigma: float
+    time: float
+    scale: float = 1.0
+    norm: float = 1.0
+
+    @property
+    def clean(self) -> bool:
+        return self.sigma == 0.0
+
+
+Grid = tuple[Level, ...]
+"""Levels of one sampling, noisiest first; the last is clean."""
+
+
+@lru_cache(maxsize=None)
+def level_key(level: Level) -> int:
+    """The 64 bits of the level's native time: what a draw at this level is keyed by."""
+    return int(unpack("<Q", pack("<d", level.time))[0])
+
+
+@dataclass(frozen=True)
+class Advance:
+    """Request to run the sampler; see `advance`."""
+
+    particles: list[Particle]
+    to: list[Level | None]
+    steps: int | None
+
+
+@dataclass(frozen=True)
+class Reward:
+    """Request to score particles; see `reward`."""
+
+    particles: list[Particle]
+    of: Of
+    by: By
+
+
+def advance(
+    particles: Sequence[Particle],
+    to: Level | Sequence[Level | None] | None = None,
+    steps: int | None = None,
+) -> Advance:
+    """Ask for `particles` to be denoised down to level `to`; the reply is a list of new particles.
+
+    Args:
+        particles: may stand at different levels; repeating one branches it.
+        to: a level, or one for each particle; None is clean.
+        steps: None walks the sampler's grid; a number takes that many steps by the grid's rule.
+
+    An anytime search near its cap gets a shorter list: the longest prefix that it can pay.
+    """
+    particles = list(particles)
+    levels = list(to) if isinstance(to, Sequence) else [to] * len(particles)
+    if len(levels) != len(particles):
+        raise ValueError(f"advance got {len(particles)} particles and {len(levels)} levels; give one each")
+    return Advance(particles, levels, steps)
+
+
+def reward(particles: Sequence[Particle], of: Of = "own", by: By = "select") -> Reward:
+    """Ask for rewards, higher is better; the reply is a list of floats in the same order.
+
+    Args:
+        particles: the particles to score.
+        of: `own` scores the image, or x0_hat at the particle's level (one evaluation unless it is
+            known); `before` scores the x0_hat that its last step started from (never an evaluation).
+        by: the role of the verifier that scores.
+    """
+    if of not in ("own", "before"):
+        raise ValueError(f"reward of={of!r}; it is 'own' or 'before'")
+    return Reward(list(particles), of, by)
+
+
+Coroutine = Generator[Advance | Reward, Any, "Particle | None"]
+
+
+class Search(Protocol):
+    """A search method: a frozen dataclass of hyper-parameters whose `run` makes one image.
+
+    Attributes:
+        anytime: True if stopping it early leaves a valid result, so that one run serves all caps;
+            False if it plans for one cap.
+        natural: the sizes it runs at under `budget=natural`; under a cap they must stay null.
+    """
+
+    anytime: ClassVar[bool]
+    natural: ClassVar[dict[str, int]]
+
+    @property
+    def needs_noise(self) -> bool:
+        """Whether copies of a particle must separate at the next step (eta > 0)."""
+        ...
+
+    @property
+    def peak_rows(self) -> int:
+        """Tensor rows that one image may hold at once."""
+        ...
+
+    def minimum(self, sampling: int) -> int:
+        """The least cap, in NFE, at which it makes an image; `sampling` is the NFE of a plain one."""
+        ...
+
+    def plan(self, nfe: int, image: Image) -> Self:
+        """The search sized for a cap of `nfe`, from the prices of `image` (planned searches)."""
+        ...
+
+    def run(self, image: Image) -> Coroutine:
+        """Make one image; return its particle, or None for the best one rewarded."""
+        ...

@@ -1,0 +1,29 @@
+"""A verifier that knows nothing: what a search does to images when its rewards are random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import torch
+from torch import Tensor
+
+from its.types import Condition
+
+
+class Null:
+    """Uniform rewards in [0, 1), keyed by the image's own pixels: random, and the same on every rerun.
+
+    Args:
+        salt: another number gives other rewards.
+    """
+
+    absolute = True
+
+    def __init__(self, salt: int = 0) -> None:
+        self.salt = salt.to_bytes(8, "little")
+
+    def reward(self, images: Tensor, conditions: Sequence[Condition]) -> Tensor:
+        rows = images.float().cpu().numpy()
+        keys = [blake2b(row.tobytes(), digest_size=8, key=self.salt).digest() for row in rows]
+        return torch.tensor([int.from_bytes(key, "little") / 2**64 for key in keys], dtype=torch.float64)
