@@ -62,8 +62,8 @@ class Ledger:
     spent: int = 0
     closed: bool = False
     gate: int = 0
-    """Clock after the first item of the latest request that cost anything: nothing asked for after
-    that request can have happened under a cap below it."""
+    """Clock after the first item of the latest request that cost anything: the least cap under which
+    what is asked for free after that request would have been asked for at all."""
     _paid: list[int] = field(default_factory=lambda: [0])
     _calls: list[tuple[int, str]] = field(default_factory=list)
 
@@ -72,7 +72,7 @@ class Ledger:
         return self.cap - self.spent
 
     def charge(self, costs: Sequence[int], *, prefix: bool) -> list[int]:
-        """Pay for a request's items in order; return the clock after each item paid.
+        """Pay for a request's items in order; return the least cap under which each would be granted.
 
         Args:
             costs: NFE of each item.
@@ -83,7 +83,7 @@ class Ledger:
             OutOfBudget: nothing can be granted.
         """
         if not any(costs):
-            return [self.spent] * len(costs)
+            return [self.gate] * len(costs)
         if self.closed or (not prefix and sum(costs) > self.left):
             raise OutOfBudget
         clocks = []
@@ -99,11 +99,9 @@ class Ledger:
         self.gate = clocks[0]
         return clocks
 
-    def call(self, column: str, clock: int) -> int:
-        """Record a verifier or decoder call on something paid for at `clock`; return when it counts."""
-        at = max(clock, self.gate)
-        self._calls.append((at, column))
-        return at
+    def call(self, column: str, clock: int) -> None:
+        """Record a verifier or decoder call that counts at caps from `clock`."""
+        self._calls.append((clock, column))
 
     def at(self, cap: float) -> dict[str, int]:
         """The ledger's columns as a run with this cap would have them."""

@@ -22,7 +22,7 @@ class HostRandom:
     def _stream(self) -> np.random.Generator:
         self._calls += 1
         path = fold(0, self._calls)
-        return np.random.Generator(np.random.Philox(key=[self._key, path]))
+        return np.random.Generator(np.random.Philox(key=self._key << 64 | path))
 
     def uniform(self, n: int) -> np.ndarray:
         """`[n]` float64 in [0, 1)."""

@@ -52,7 +52,14 @@ class Jittered:
     path: int
 
 
-Recipe = Start | Moved | Renoised | Jittered
+@dataclass(frozen=True)
+class Raised:
+    """Recipe: the starting point `parent`, the same noise, at the top of another grid."""
+
+    parent: Particle
+
+
+Recipe = Start | Moved | Renoised | Jittered | Raised
 
 
 class Particle:
@@ -62,12 +69,12 @@ class Particle:
         level: the level it stands at.
         step: path of the noise of its steps.
         id: path of the noise of its moves, renoisings and jitters.
-        recipe: how to make its tensor; None once that is made.
+        recipe: how to make its tensor; None once the engine has taken it over, or made the particle itself.
         is_start: whether it is a starting point: noise alone, at the top of whatever grid it is given.
         state: the engine's tensors of it.
     """
 
-    __slots__ = ("_children", "id", "image", "is_start", "level", "recipe", "state", "step")
+    __slots__ = ("_children", "_raised", "id", "image", "is_start", "level", "recipe", "state", "step")
 
     def __init__(self, image: Image, level: Level, step: int, id: int, recipe: Recipe | None = None) -> None:
         self.image = image
@@ -75,15 +82,26 @@ class Particle:
         self.step = step
         self.id = id
         self.recipe = recipe
-        self.is_start = isinstance(recipe, Start | Moved)
+        self.is_start = isinstance(recipe, Start | Moved | Raised)
         self.state: Any = None
         self._children: dict[Verb, int] = {}
+        self._raised: dict[Level, Particle] = {}
 
     def ordinal(self, verb: Verb) -> int:
         """How many children `verb` has made of this particle before."""
         count = self._children.get(verb, 0)
         self._children[verb] = count + 1
         return count
+
+    def raised(self, level: Level) -> Particle:
+        """This starting point at the top of another grid: one twin for each level, its children counted with ours."""
+        if level == self.level:
+            return self
+        if level not in self._raised:
+            twin = Particle(self.image, level, self.step, self.id, Raised(self))
+            twin._children = self._children
+            self._raised[level] = twin
+        return self._raised[level]
 
     def child(self, level: Level) -> Particle:
         """The particle that advancing leads to: the first continues the path, further ones branch."""
@@ -113,15 +131,18 @@ class Image:
         return len(self.grid) - 1
 
     @property
-    def left(self) -> int:
+    def left(self) -> float:
         """NFE left of the budget; only a planned search may read it."""
         if self._anytime:
             raise RuntimeError("image.left was read by an anytime search, whose one run serves every cap; "
                                "a short reply already says that the budget is spent")
-        return int(self.ledger.left)
+        return self.ledger.left
 
-    def cost(self, start: Level | None = None, to: Level | None = None, steps: int | None = None) -> int:
-        """NFE of advancing one particle from level `start` (default: noisiest) to `to` (default: clean)."""
+    def cost(self, start: Level | None = None, to: Level | None = None, steps: int | None = None) -> float:
+        """NFE of advancing one particle from level `start` (default: noisiest) to `to` (default: clean).
+
+        Infinite where the model's schedule has no sampling in so many steps.
+        """
         return self._cost(start or self.grid[0], to or self.grid[-1], steps)
 
     def start(self, n: int = 1) -> list[Particle]:
@@ -147,9 +168,9 @@ class Image:
         levels = [to] * len(particles) if isinstance(to, Level) else list(to)
         made = []
         for p, level in zip(particles, levels, strict=True):
-            if level.sigma * p.level.alpha < p.level.sigma * level.alpha:
+            if level.clean or level.sigma * p.level.alpha < p.level.sigma * level.alpha:
                 raise ValueError(f"image.renoise from {p.level} to {level}: the new level must be noisier")
-            path = fold(p.id, Verb.RENOISE, level_key(level), p.ordinal(Verb.RENOISE))
+            path = fold(p.id, Verb.RENOISE, level_key(p.level), level_key(level), p.ordinal(Verb.RENOISE))
             made.append(Particle(self, level, path, path, Renoised(p, path)))
         return made
 
@@ -157,6 +178,9 @@ class Image:
         """Particles with noise of standard deviation `std` added at their own level."""
         made = []
         for p in particles:
+            if p.level.clean:
+                raise ValueError("image.jitter got a finished image, which noise would no longer leave clean; "
+                                 "renoise it to a level instead")
             path = fold(p.id, Verb.JITTER, level_key(p.level), p.ordinal(Verb.JITTER))
             made.append(Particle(self, p.level, path, path, Jittered(p, std, path)))
         return made

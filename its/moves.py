@@ -23,7 +23,13 @@ def _column(values: Tensor, like: Tensor) -> Tensor:
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
-    return _column((a * b).flatten(1).sum(1), a)
+    """Inner product of each row, by adding halves: its bits depend on neither other rows nor device."""
+    terms = (a * b).flatten(1)
+    while (size := terms.shape[1]) > 1:
+        half = (size + 1) // 2
+        terms[:, : size - half] += terms[:, half:]
+        terms = terms[:, :half]
+    return _column(terms, a)
 
 
 @dataclass(frozen=True)

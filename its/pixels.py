@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 RULE = "round(127.5 (x + 1)), clamped"
 
 
 def to_uint8(images: Tensor) -> Tensor:
     """Images in [-1, 1] `[n, C, H, W]` as uint8 `[n, H, W, C]`; values beyond are clamped."""
-    return (127.5 * (images + 1.0)).round().clamp(0, 255).to(torch.uint8).movedim(1, -1)
+    return (127.5 * (images + 1.0)).round().clamp(0, 255).byte().movedim(1, -1)
 
 
 def from_uint8(images: Tensor) -> Tensor:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from its.pixels import to_uint8
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,19 @@ class Mixture:
         distance = (images.double().flatten(1)[:, None, :] - means).square().sum(-1)
         return -distance / (2.0 * self.std**2)
 
+    def reference(self) -> tuple[np.ndarray, np.ndarray]:
+        """5,000 exact samples, uint8 `[n, H, W, C]`, with their components, int64 `[n]`."""
+        images, labels = self.draw(5000, seed=1)
+        return to_uint8(torch.from_numpy(images)).numpy(), labels
+
     def draw(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """`n` exact samples, float64 `[n, C, H, W]`, with their components, int64 `[n]`."""
         random = np.random.Generator(np.random.Philox(key=seed))
         labels = np.arange(n) % self.classes
         flat = self.means[labels] + self.std * random.standard_normal((n, self.means.shape[1]))
         return flat.reshape(n, *self.shape), labels.astype(np.int64)
+
+
+def bayes_classifier(data: Mixture) -> Callable[[Tensor], Tensor]:
+    """The best classifier there is: images to the exact log-likelihoods of the components."""
+    return data.logits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from its.engine.prices import Prices
+from its.prices import Prices
 from its.engine.state import State, Task, Value, Walk
 from its.image import Particle, Start
 from its.types import Advance, Level, Reward
@@ -45,11 +45,12 @@ class Clerk:
     def _advance(self, task: Task, request: Advance) -> None:
         plans, costs, seen = [], [], set()
         for particle, to in zip(request.particles, request.to, strict=True):
-            source, route, cost = self._plan(particle, to, request.steps)
+            route, cost = self._prices.route(particle.level, to, request.steps, particle.is_start)
+            source = particle.raised(route[0]) if particle.is_start else particle
             state = self._state(task, source)
-            if cost and (state.paid or state in seen):
-                cost -= self._prices.evaluation
-            seen.add(state)
+            if len(route) > 1:
+                cost -= self._prices.evaluation if state.paid or state in seen else 0
+                seen.add(state)
             plans.append((source, state, route))
             costs.append(cost)
         clocks = task.image.ledger.charge(costs, prefix=task.search.anytime)
@@ -59,17 +60,8 @@ class Clerk:
             if len(route) == 1:
                 self._fill(task, position, source)
                 continue
-            walk = Walk(task, position, source.child(route[-1]), route, state, clock)
+            walk = Walk(task, position, source.child(route[-1]), route, state, max(clock, state.guess.clock))
             self._await_guess(state, walk)
-
-    def _plan(self, particle: Particle, to: Level | None, steps: int | None) -> tuple[Particle, tuple[Level, ...], int]:
-        """The particle to advance (a starting point moves to the top of another grid), its way and its price."""
-        route, cost = self._prices.route(particle.level, to, steps, particle.is_start)
-        if particle.is_start and route[0] != particle.level:
-            raised = Particle(particle.image, route[0], particle.step, particle.id, particle.recipe)
-            raised.is_start = True
-            return raised, route, cost
-        return particle, route, cost
 
     def _await_guess(self, state: State, walk: Walk) -> None:
         if state.eps is not None:
@@ -89,10 +81,10 @@ class Clerk:
         if particle.image is not task.image:
             raise ValueError(f"{type(task.search).__name__} used a particle of another image")
         if particle.state is None:
-            recipe = particle.recipe
-            if recipe is not None and not isinstance(recipe, Start):
+            recipe, particle.recipe = particle.recipe, None
+            if not isinstance(recipe, Start):
                 self._state(task, recipe.parent)
-            particle.state = State(task, particle.level, None, 0, particle=particle)
+            particle.state = State(task, particle.level, None, 0, recipe=recipe)
         return particle.state
 
     def _reward(self, task: Task, request: Reward) -> None:
@@ -110,8 +102,8 @@ class Clerk:
             if state is not None:
                 self._pay(state, clock)
             elif finished:
-                task.candidates.append((position, value))
-            self._want(task, position, value, request.by)
+                task.candidates.append((position, value, max(clock, value.clock)))
+            self._want(task, position, value, request.by, max(clock, value.clock))
 
     def _value(self, task: Task, particle: Particle, of: str) -> tuple[Value, State | None]:
         """What is scored, and the state whose evaluation that takes (None: no evaluation)."""
@@ -123,7 +115,7 @@ class Clerk:
             return state.before, None
         return (state.value, None) if particle.level.clean else (state.guess, state)
 
-    def _want(self, task: Task, position: int, value: Value, role: str) -> None:
+    def _want(self, task: Task, position: int, value: Value, role: str, clock: int) -> None:
         if role in value.rewards:
             self._fill(task, position, value.rewards[role])
             return
@@ -131,8 +123,8 @@ class Clerk:
         if role not in value.asked:
             ledger = task.image.ledger
             if self._decodes and not value.asked:
-                ledger.call("decoder_calls", value.clock)
-            ledger.call("verifier_calls", value.clock)
+                ledger.call("decoder_calls", clock)
+            ledger.call("verifier_calls", clock)
             value.asked.add(role)
             value.unqueued.append(role)
             self._score(value)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from its.engine.prices import Prices
+from its.prices import Prices
 from its.engine.state import Task
 from its.engine.stream import Stream
 from its.model.denoiser import Denoiser
@@ -90,6 +90,11 @@ class Engine:
         self.rows = rows or 32 * batch
         self.prices = Prices(model.schedule, sampler, model.slots)
         self.served: dict[str, tuple[int, int]] = {}
+
+    @property
+    def rows_evaluated(self) -> int:
+        """Network rows spent so far in this run, padding left out."""
+        return self.served.get("evaluate", (0, 0))[0] * self.model.slots
 
     def run(self, search: Search, caps: Sequence[float], problems: Iterable[Problem]) -> Iterator[Result]:
         """Yield each problem's result as it is finished, in any order.

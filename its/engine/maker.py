@@ -8,7 +8,7 @@ from torch import Tensor
 
 from its.engine.pool import Pool
 from its.engine.state import State
-from its.image import Image, Jittered, Moved, Renoised, Start
+from its.image import Image, Jittered, Moved, Raised, Renoised, Start
 from its.model.denoiser import Denoiser
 from its.noise import normal
 from its.sampler.sampler import Columns, forward_std
@@ -27,17 +27,16 @@ class Maker:
         missing = list({id(state): state for state in states if state.x is None}.values())
         if not missing:
             return
-        self.make([self.parent(state) for state in missing if not isinstance(state.particle.recipe, Start)])
+        self.make([self.parent(state) for state in missing if not isinstance(state.recipe, Start)])
         groups: dict[object, list[State]] = {}
         for state in missing:
-            recipe = state.particle.recipe
+            recipe = state.recipe
             groups.setdefault(recipe.move if isinstance(recipe, Moved) else type(recipe), []).append(state)
         for kind, group in groups.items():
             rows = self._rows(kind, group)
             for state, slot in zip(group, self._pool.put(rows), strict=True):
                 state.x = slot
-                state.particle.recipe = None
-                state.particle = None
+                state.recipe = None
 
     def noise(self, images: Sequence[Image], paths: Sequence[int]) -> Tensor:
         """Standard normal rows of the state's dtype."""
@@ -46,10 +45,12 @@ class Maker:
 
     @staticmethod
     def parent(state: State) -> State:
-        return state.particle.recipe.parent.state
+        return state.recipe.parent.state
 
     def _rows(self, kind: object, group: Sequence[State]) -> Tensor:
-        recipes = [state.particle.recipe for state in group]
+        recipes = [state.recipe for state in group]
+        if kind is Raised:
+            return self._pool.take([self.parent(state).x for state in group])
         z = self.noise([state.task.image for state in group], [recipe.path for recipe in recipes])
         prior = self._model.schedule.prior_std
         if kind is Start:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from its.engine.pool import Slot
-from its.image import Image, Particle
+from its.image import Image, Particle, Recipe
 from its.types import Coroutine, Level, Search
 
 
@@ -50,14 +50,14 @@ class State:
         eps: row of eps_hat; its presence means that the guess is known.
         before: the guess that its last step started from.
         paid: whether the guess has been charged.
-        particle: the handle whose recipe makes `x`; None once that is made.
+        recipe: how to make `x`; None once that is made.
         walks: advances waiting for the evaluation.
     """
 
-    __slots__ = ("_value", "before", "eps", "guess", "level", "paid", "particle", "task", "walks", "x")
+    __slots__ = ("_value", "before", "eps", "guess", "level", "paid", "recipe", "task", "walks", "x")
 
     def __init__(self, task: Task, level: Level, x: Slot | None, clock: int, before: Value | None = None,
-                 particle: Particle | None = None) -> None:
+                 recipe: Recipe | None = None) -> None:
         self.task = task
         self.level = level
         self.x = x
@@ -65,7 +65,7 @@ class State:
         self.eps: Slot | None = None
         self.before = before
         self.paid = False
-        self.particle = particle
+        self.recipe = recipe
         self.walks: list[Walk] = []
         self._value: Value | None = None
 
@@ -105,8 +105,10 @@ class Task:
         caps: one cap for a planned search, all for an anytime one.
         cap_index: position of its first cap among the run's.
         reply, pending: answers to the open request, and how many are still missing.
-        candidates: positions in the reply that reward finished images.
-        best: by cap, the best candidate paid for within it and not within the cap before.
+        candidates: finished images whose reward the reply brings: position there, image, and from which clock.
+        considered: how many candidates there have been.
+        best: by cap, the best candidate counting within it and not within the cap before: its reward and
+            minus its turn, so that ties go to the earlier one; and its image.
         final: once it is over, the reward and value at every cap.
         images: and its image, uint8 `[H, W, C]`.
         failure: why there is none.
@@ -120,8 +122,9 @@ class Task:
     cap_index: int
     reply: list[Any] = field(default_factory=list)
     pending: int = 0
-    candidates: list[tuple[int, Value]] = field(default_factory=list)
-    best: list[tuple[float, Value] | None] = field(init=False)
+    candidates: list[tuple[int, Value, int]] = field(default_factory=list)
+    considered: int = 0
+    best: list[tuple[tuple[float, int], Value] | None] = field(init=False)
     final: list[tuple[float, Value]] = field(default_factory=list)
     images: list[np.ndarray] = field(default_factory=list)
     over: bool = False
@@ -138,22 +141,25 @@ class Task:
 
     def consider(self) -> None:
         """Enter the images that the finished reply has rewarded; ties go to the earlier one."""
-        for position, value in self.candidates:
-            reward = self.reply[position]
-            at = bisect_left(self.caps, max(value.clock, self.image.ledger.gate))
+        for position, value, clock in self.candidates:
+            rank = (self.reply[position], -self.considered)
+            self.considered += 1
+            at = bisect_left(self.caps, clock)
             if at < len(self.caps):
                 held = self.best[at]
-                if held is None or reward > held[0]:
-                    self.best[at] = (reward, value)
+                if held is None or rank > held[0]:
+                    self.best[at] = (rank, value)
         self.candidates = []
 
     def conclude(self, returned: Particle | None) -> None:
         """Choose the image at every cap: the returned one where it was affordable, else the best so far."""
-        best: tuple[float, Value] | None = None
+        if returned is not None and not returned.level.clean:
+            raise RuntimeError(f"{self.name} returned a particle at {returned.level}; it returns a clean one, or none")
+        best: tuple[tuple[float, int], Value] | None = None
         for cap, found in zip(self.caps, self.best, strict=True):
             if found is not None and (best is None or found[0] > best[0]):
                 best = found
-            chosen = best
+            chosen = best and (best[0][0], best[1])
             if returned is not None and self.image.ledger.spent <= cap:
                 value = returned.state.value
                 chosen = (value.rewards.get("select", math.nan), value)

@@ -58,7 +58,7 @@ class Stream:
             self._decode = Decode(model.decoder, self._pool, images, batch, self._score)
         self._images = images
         self._verify = {role: Verify(role, verifier, images, batch) for role, verifier in engine.verifiers.items()}
-        decode = {"decode": self._decode} if self._decode else {}
+        decode = {"decode": self._decode} if self._decode is not None else {}
         self._kinds: dict[str, Queue] = {**{f"verify {role}": queue for role, queue in self._verify.items()},
                                          **decode, "evaluate": self._evaluate}
         self._clerk = Clerk(engine.prices, decodes=self._decode is not None,
@@ -102,8 +102,10 @@ class Stream:
             else:
                 fullest = max(self._kinds.values(), key=lambda queue: len(queue) / queue.rows)
                 if not len(fullest):
-                    return
+                    break
                 self._run(fullest)
+        if self._alive:
+            raise RuntimeError(f"{self._alive} images of {type(self._search).__name__} wait for work that is not queued")
 
     def _run(self, queue: Queue) -> None:
         with torch.inference_mode():
@@ -243,7 +245,7 @@ class Stream:
         task.conclude(returned)
         for value in {id(value): value for _, value in task.final}.values():
             if self._decode is not None and value.decoded is None:
-                task.image.ledger.call("decoder_calls", value.clock)
+                task.image.ledger.call("decoder_calls", task.image.ledger.spent)
                 value.decoding = True
                 self._decode.add(task.order, value)
         self._ended.append(task)

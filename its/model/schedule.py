@@ -15,12 +15,13 @@ Spacing = str | Sequence[float]
 SPACINGS = ("leading", "trailing", "linspace", "quadratic", "inclusive")
 
 
-def spaced(spacing: str, steps: int, total: int) -> np.ndarray:
+def spaced(spacing: str, steps: int, total: int, *, whole: bool) -> np.ndarray:
     """Times of `steps` steps over `total` training steps, descending float64 in [0, total - 1].
 
     The rules of diffusers' schedulers (leading, trailing, linspace), of DDIM's CIFAR-10 results
     (quadratic, Song et al. 2020, arXiv:2010.02502, App. D.2: up to 0.8 total) and of
-    improved-diffusion and ADM (inclusive: both ends kept, rounded to whole times). Quadratic times
+    improved-diffusion and ADM (inclusive: both ends kept, rounded to whole times). `whole` rounds the
+    others too, trailing counted from 1 and linspace from 0 as diffusers does. Quadratic times
     that fall on the same whole number are moved up to the next free one, so that no step is empty.
     """
     if spacing not in SPACINGS:
@@ -28,10 +29,11 @@ def spaced(spacing: str, steps: int, total: int) -> np.ndarray:
     if not 1 <= steps <= total:
         raise ValueError(f"steps is {steps}; it lies between 1 and {total}, the training steps of this model")
     k = np.arange(steps)
+    mark = np.round if whole else np.asarray
     times = {
         "leading": lambda: k * (total // steps),
-        "trailing": lambda: np.arange(total, 0, -total / steps)[:steps][::-1] - 1,
-        "linspace": lambda: np.linspace(0, total - 1, steps),
+        "trailing": lambda: mark(np.arange(total, 0, -total / steps)[:steps][::-1]) - 1,
+        "linspace": lambda: mark(np.linspace(0, total - 1, steps)),
         "quadratic": lambda: np.floor(np.linspace(0, np.sqrt(0.8 * total), steps) ** 2),
         "inclusive": lambda: np.round(np.linspace(0, total - 1, steps)),
     }[spacing]()
@@ -44,6 +46,9 @@ class Schedule(Protocol):
 
     prior_std: float
     """Standard deviation of x_T at the noisiest level."""
+
+    most_steps: int
+    """Steps of the longest sampling."""
 
     def level(self, time: float) -> Level:
         """The level at a native time."""
@@ -67,6 +72,10 @@ class VP:
     offset: int = 0
     prior_std = 1.0
 
+    @property
+    def most_steps(self) -> int:
+        return len(self.alphas_cumprod)
+
     @lru_cache(maxsize=None)
     def level(self, time: float) -> Level:
         """Between training steps sigma / alpha is interpolated, as diffusers' Heun scheduler does."""
@@ -79,8 +88,7 @@ class VP:
     def grid(self, steps: int, spacing: Spacing, *, whole: bool) -> Grid:
         total = len(self.alphas_cumprod)
         if isinstance(spacing, str):
-            times = spaced(spacing, steps, total) + (self.offset if spacing == "leading" else 0)
-            times = np.round(times) if whole else times
+            times = spaced(spacing, steps, total, whole=whole) + (self.offset if spacing == "leading" else 0)
         else:
             times = checked_times(spacing, steps, 0, total - 1)
         return (*(self.level(float(t)) for t in times), Level(1.0, 0.0, -1.0))
@@ -98,6 +106,7 @@ class Flow:
     shift: float = 1.0
     time_scale: float = 1.0
     prior_std = 1.0
+    most_steps = 1000
 
     @lru_cache(maxsize=None)
     def level(self, time: float) -> Level:
@@ -107,7 +116,7 @@ class Flow:
     @lru_cache(maxsize=None)
     def grid(self, steps: int, spacing: Spacing, *, whole: bool = False) -> Grid:
         if isinstance(spacing, str):
-            t = (spaced(spacing, steps, 1000) + 1) / 1000
+            t = (spaced(spacing, steps, self.most_steps, whole=False) + 1) / self.most_steps
         else:
             t = checked_times(spacing, steps, 0.0, self.time_scale) / self.time_scale
         t = self.shift * t / (1 + (self.shift - 1) * t)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from its.model.denoiser import Prediction, guess_from
 from its.model.schedule import VP, Schedule
 from its.sampler.sampler import Columns, Guess
 from its.types import Condition
+from its.weights import locate
 
 
 class UNet2D:
@@ -75,19 +75,21 @@ class UNet2D:
         return untold + self.guidance_scale * (told - untold)
 
 
-def load(path: str, *, conditional: bool = False, guidance_scale: float = 1.0, null_class: int | None = None,
+def load(weights: str, *, conditional: bool = False, guidance_scale: float = 1.0, null_class: int | None = None,
          device: str = "cpu") -> UNet2D:
     """Load a network and its scheduler's settings as diffusers saves them.
 
     Args:
-        path: a folder, or a name on the hub, with `config.json`, weights in safetensors and
+        weights: a folder, or a name on the hub, with `config.json`, weights in safetensors and
             `scheduler_config.json`, flat or as a pipeline's `unet` and `scheduler`.
         null_class: label of no condition; default: the last class embedding, if there are any.
     """
     from diffusers import DDIMScheduler, UNet2DModel
 
-    flat = (Path(path) / "scheduler_config.json").exists()
-    network = UNet2DModel.from_pretrained(path, subfolder=None if flat else "unet", use_safetensors=True)
+    path = locate(weights)
+    flat = (path / "scheduler_config.json").exists()
+    network = UNet2DModel.from_pretrained(path, subfolder=None if flat else "unet", use_safetensors=True,
+                                           low_cpu_mem_usage=False)
     scheduler = DDIMScheduler.from_pretrained(path, subfolder=None if flat else "scheduler")
     config = scheduler.config
     table = tuple(float(a) for a in scheduler.alphas_cumprod.double())

@@ -68,7 +68,7 @@ class Sampler:
         if steps is not None and steps != self.steps and not isinstance(self.spacing, str):
             raise ValueError(f"sampler.spacing lists {self.steps} times, and {steps} steps are asked for; "
                              "name a spacing rule instead")
-        return schedule.grid(steps or self.steps, self.spacing, whole=self.whole_times)
+        return schedule.grid(self.steps if steps is None else steps, self.spacing, whole=self.whole_times)
 
     def stages(self, t: Level, s: Level) -> int:
         """Network evaluations of the step from t to s."""

@@ -83,7 +83,7 @@ def increase(grid: Grid, i: int) -> float:
 def survivors(rewards: list[float], temperature: float) -> list[int]:
     """Indices after resampling: each repeated round(N softmax) times, the first N of them."""
     top = max(rewards)
-    weights = [exp(temperature * (r - top)) for r in rewards]
+    weights = [1.0 if r == top else exp(temperature * (r - top)) for r in rewards]
     n = len(rewards)
     counts = [round(n * w / sum(weights)) for w in weights]
     return [k for k, copies in enumerate(counts) for _ in range(copies)][:n]

@@ -11,7 +11,7 @@ from torch import Tensor
 from its.types import Condition
 
 
-class Null:
+class NullRewards:
     """Uniform rewards in [0, 1), keyed by the image's own pixels: random, and the same on every rerun.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 from its.model.schedule import Schedule
@@ -33,6 +34,8 @@ class Prices:
             steps: None takes the grid's levels strictly between; a number, that many steps.
             whole: start at the top of a grid of `steps` (starting points are noise at any top).
         """
+        if steps is not None and steps < 1:
+            raise ValueError(f"advance in {steps} steps; it takes at least 1")
         end = to or self.grid[-1]
         if steps is not None and whole and end.clean:
             levels = self._sampler.grid(self._schedule, steps)
@@ -47,8 +50,10 @@ class Prices:
         pairs = zip(levels, levels[1:], strict=False)
         return levels, self.evaluation * sum(self._sampler.stages(t, s) for t, s in pairs)
 
-    def cost(self, start: Level, to: Level | None = None, steps: int | None = None) -> int:
-        """NFE of advancing one particle whose guess is not known yet."""
+    def cost(self, start: Level, to: Level | None = None, steps: int | None = None) -> float:
+        """NFE of advancing one particle whose guess is not known yet; infinite beyond the schedule's steps."""
+        if steps is not None and steps > self._schedule.most_steps:
+            return math.inf
         return self.route(start, to, steps, start == self.grid[0])[1]
 
     def _between(self, start: Level, end: Level, steps: int) -> Route:

@@ -1,0 +1,49 @@
+"""What decides a run's images, as a hash; and where its folder is."""
+
+from __future__ import annotations
+
+import json
+import re
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from its.pixels import RULE
+from its.weights import fingerprint
+
+DECISIVE = ("dataset", "model", "sampler", "search", "verifier", "budget", "seed")
+"""Entries of a configuration that decide the images; of the dataset, all but what only measures."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
+
+
+def identity(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a plain configuration that decides the images, with the weights' fingerprints."""
+    decisive = {key: config[key] for key in DECISIVE}
+    decisive["dataset"] = {key: value for key, value in config["dataset"].items() if key != "report"}
+    return {**decisive, "uint8": RULE, "weights": {name: fingerprint(name) for name in sorted(_weights(decisive))}}
+
+
+def hash8(decisive: dict[str, Any]) -> str:
+    """Eight hex digits of the identity."""
+    return sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def folder_of(out_dir: str, name: str, label: dict[str, str], seed: int, decisive: dict[str, Any]) -> Path:
+    """`<out_dir>/<name>/<dataset>/<model>-<sampler>/<search>/<verifier>/<budget>/seed=<n>-<hash8>`."""
+    parts = (name, label["dataset"], f"{label['model']}-{label['sampler']}", label["search"], label["verifier"],
+             label["budget"])
+    for part in parts:
+        if not _NAME.fullmatch(part):
+            raise ValueError(f"{part!r} cannot name a folder of a run; use letters, digits and . _ + -, at most 80")
+    return Path(out_dir).expanduser().absolute().joinpath(*parts, f"seed={seed}-{hash8(decisive)}")
+
+
+def _weights(node: Any) -> set[str]:
+    """Every `weights` entry below a node."""
+    if isinstance(node, dict):
+        own = {node["weights"]} if isinstance(node.get("weights"), str) else set()
+        return own.union(*(_weights(value) for value in node.values()))
+    if isinstance(node, list):
+        return set().union(*(_weights(value) for value in node))
+    return set()

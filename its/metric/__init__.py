@@ -1,0 +1,1 @@
+"""Metrics: features of finished images → statistics → number, as pure functions."""

@@ -1,0 +1,35 @@
+"""Classification accuracy: does the held-out classifier see the class that was asked for?
+
+The GAN-test of Shmelkov et al. 2018 (arXiv 1807.09499): trained on real images, asked of generated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from its.metric.features import Features, Moments, require_count
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Share of images, in [0, 1], whose largest logit (the first of equals) is the wanted class's.
+
+    `accuracy_se` is binomial, sqrt(p (1 - p) / n), and so 0 where all or none are right.
+    """
+
+    def __call__(
+        self, sample: Features, reference: Features | Moments | None = None
+    ) -> dict[str, float]:
+        """Measure `sample`; the reference has no part in it."""
+        require_count("accuracy", len(sample), least=1)
+        classes = sample.logits.shape[1]
+        stray = np.flatnonzero((sample.labels < 0) | (sample.labels >= classes))
+        if stray.size:
+            raise ValueError(
+                f"image {stray[0]} was asked for class {sample.labels[stray[0]]}, but the "
+                f"classifier knows {classes} classes from 0; take a classifier of this dataset"
+            )
+        share = float(np.mean(sample.logits.argmax(axis=1) == sample.labels))
+        return {"accuracy": share, "accuracy_se": float(np.sqrt(share * (1 - share) / len(sample)))}

@@ -1,0 +1,88 @@
+"""Fréchet inception distance (Heusel et al. 2017, arXiv 1706.08500, eq 6) with its standard error.
+
+The distance is Dowson and Landau 1982; the error is the infinitesimal jackknife (Jaeckel 1972;
+Efron 1982, ch. 6).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from its.metric.features import (
+    BLOCK_ROWS,
+    Features,
+    Float64,
+    Moments,
+    require_count,
+    require_same_width,
+)
+
+
+@dataclass(frozen=True)
+class Fid:
+    """FID of Inception features, or of whatever extractor made them; 0 is best.
+
+    `fid_se` is the deviation that FID would show over new sets of as many images, the reference
+    held fixed. It leaves out FID's bias, which is positive, of order 1/n and often larger: compare
+    equal numbers of images only.
+    Over simulated sets the error is right within 5 % once n is three times the features, and up to
+    1.6 times too large with fewer images, or where sample and reference are alike.
+    """
+
+    def __call__(self, sample: Features, reference: Features | Moments) -> dict[str, float]:
+        """Compare `sample` with `reference`, whose stored moments serve as well as its features."""
+        target = reference if isinstance(reference, Moments) else reference.moments
+        distance = frechet_distance(sample.moments, target)
+        effects = influence(sample.features, sample.moments, target)
+        n = len(sample)
+        # n - 1 as in the standard error of a mean, which this is when FID is linear in its sample.
+        return {"fid": distance, "fid_se": float(np.sqrt(np.sum(effects**2) / (n * (n - 1))))}
+
+
+def frechet_distance(a: Moments, b: Moments) -> float:
+    """Compute |mean_a - mean_b|² + tr(A + B - 2 (AB)^½) for covariances A and B.
+
+    With A = F Fᵀ and B = G Gᵀ the eigenvalues of AB, or of A^½ B A^½, are the squares of the
+    singular values of Gᵀ F, so tr (AB)^½ is the sum of these: no root of a rounded eigenvalue is
+    taken. The result is not cut at 0: between equal sets it is 0 up to rounding, of either sign.
+    """
+    _require_comparable(a, b)
+    overlap = np.linalg.svd(b.factor.T @ a.factor, compute_uv=False).sum()
+    shift = a.mean - b.mean
+    return float(shift @ shift + np.trace(a.covariance) + np.trace(b.covariance) - 2 * overlap)
+
+
+def influence(features: NDArray[np.floating], sample: Moments, reference: Moments) -> Float64:
+    """Differentiate FID by the weight of each image, all weights shrinking to make room: [image].
+
+    With mean m and covariance S of the sample, r and R of the reference and c = n / (n - 1),
+
+        IF_i = 2 (m - r)·(x_i - m) + c (x_i - m)ᵀ(I - T)(x_i - m) - tr((I - T) S),
+
+    because d tr(SR)^½ = ½ tr(T dS), where T = S^-½ (S^½ R S^½)^½ S^-½ is the optimal transport of
+    N(m, S) to N(r, R). With R = G Gᵀ, S = F Fᵀ and Gᵀ F = U Σ Vᵀ the same T is G U Σ⁻¹ Uᵀ Gᵀ,
+    which needs no inverse of S: where S lacks rank the images do not vary, so that every x_i - m
+    stays where both forms agree. c stands for the covariance's n - 1, so that the IF_i sum to 0.
+    """
+    _require_comparable(sample, reference)
+    left, overlap, _ = np.linalg.svd(reference.factor.T @ sample.factor, full_matrices=False)
+    largest = overlap.max(initial=0.0)
+    kept = overlap > max(sample.mean.size, 1) * np.finfo(np.float64).eps * largest
+    half_transport = reference.factor @ (left[:, kept] / np.sqrt(overlap[kept]))  # T = half halfᵀ
+    offset = np.trace(sample.covariance) - overlap[kept].sum()
+    bessel = sample.count / (sample.count - 1)
+    effects = np.empty(len(features))
+    for start in range(0, len(features), BLOCK_ROWS):
+        rows = slice(start, start + BLOCK_ROWS)
+        centred = features[rows].astype(np.float64) - sample.mean
+        spread = np.sum(centred**2, axis=1) - np.sum((centred @ half_transport) ** 2, axis=1)
+        effects[rows] = 2 * centred @ (sample.mean - reference.mean) + bessel * spread - offset
+    return effects
+
+
+def _require_comparable(a: Moments, b: Moments) -> None:
+    require_same_width(a, b)
+    require_count("FID", min(a.count, b.count), least=2)

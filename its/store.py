@@ -1,0 +1,135 @@
+"""A run's folder: files that are whole or absent, and a manifest that says what they should be.
+
+A file is written under a unique temporary name, synced and renamed. Its line in the manifest is
+written before the rename, so a file without one, or with another sha256, is damaged. No locks: what
+a file holds depends on its name alone, so double work is harmless.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write `content` so that `path` is only ever absent or whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class DamagedFile(Exception):
+    """A file that is not what the manifest says."""
+
+
+class Store:
+    """One run's folder.
+
+    Args:
+        folder: made on the first write.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._digests: dict[str, set[str]] = {}
+
+    def write(self, name: str, arrays: Arrays) -> None:
+        """Write arrays as safetensors under a name relative to the folder, and enter it in the manifest."""
+        from safetensors.numpy import save
+
+        content = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
+        self._append("manifest.jsonl", {"file": name, "sha256": sha256(content).hexdigest(), "bytes": len(content)})
+        write_atomic(self.folder / name, content)
+
+    def read(self, name: str) -> dict[str, np.ndarray] | None:
+        """The arrays of a file; None if it is absent.
+
+        Raises:
+            DamagedFile: its bytes are not what the manifest says.
+        """
+        from safetensors.numpy import load
+
+        content = self._checked(name)
+        return None if content is None else load(content)
+
+    def note(self, entry: Mapping[str, Any]) -> None:
+        """Append a line to `timing.jsonl`: seconds, host, device, versions."""
+        self._append("timing.jsonl", entry)
+
+    def notes(self) -> list[dict[str, Any]]:
+        """The lines of `timing.jsonl`."""
+        return self._lines("timing.jsonl")
+
+    def settle(self) -> None:
+        """Rewrite the manifest with one line for each file, in order; drop leftovers of dead processes."""
+        entries = {entry["file"]: entry for entry in self._lines("manifest.jsonl")}
+        kept = [entries[name] for name in sorted(entries) if (self.folder / name).exists()]
+        write_atomic(self.folder / "manifest.jsonl", "".join(_line(entry) for entry in kept).encode())
+        for leftover in self.folder.rglob(".*.tmp"):
+            host, pid = leftover.name.rsplit(".", 4)[-4:-2]
+            if host == socket.gethostname() and not Path(f"/proc/{pid}").exists():
+                leftover.unlink(missing_ok=True)
+
+    def _checked(self, name: str) -> bytes | None:
+        try:
+            content = (self.folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        digest = sha256(content).hexdigest()
+        if digest not in self._digests.get(name, ()):
+            for entry in self._lines("manifest.jsonl"):
+                self._digests.setdefault(entry["file"], set()).add(entry["sha256"])
+        if digest not in self._digests.get(name, ()):
+            raise DamagedFile(f"{self.folder / name} is not what manifest.jsonl says it should be")
+        return content
+
+    def _append(self, name: str, entry: Mapping[str, Any]) -> None:
+        """One line in one write: whole, also with other processes appending."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(descriptor, _line(entry).encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _lines(self, name: str) -> list[dict[str, Any]]:
+        """Entries of a .jsonl file; a line cut short by a kill is passed over."""
+        try:
+            text = (self.folder / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        entries = []
+        for line in text.splitlines():
+            try:
+                entries.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return entries
+
+
+def _line(entry: Mapping[str, Any]) -> str:
+    return json.dumps(entry, sort_keys=True) + "\n"

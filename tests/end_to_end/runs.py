@@ -1,0 +1,33 @@
+"""Experiments as the command line builds them, and what they leave on disk."""
+
+import csv
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from its.build import build
+from its.experiment import Experiment
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def make_experiment(out_dir: Path, *overrides: str) -> Experiment:
+    """The experiment that `python run.py out_dir=... <overrides>` builds."""
+    with initialize_config_dir(str(CONF), version_base=None):
+        config = compose("config", [f"out_dir={out_dir}", *overrides], return_hydra_config=True)
+    choices = dict(config.hydra.runtime.choices)
+    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    return build(own, choices, overrides)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Bytes of every file that time does not decide, by path."""
+    dated = {"timing.jsonl", "curve.csv", "curve.png", "metrics.json"}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*"))
+            if path.is_file() and path.name not in dated}
+
+
+def numbers(folder: Path) -> list[dict[str, str]]:
+    with (folder / "curve.csv").open() as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]

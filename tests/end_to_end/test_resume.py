@@ -1,0 +1,91 @@
+"""A run's files do not depend on how often it was interrupted, repeated or extended."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.runs import contents, make_experiment, numbers
+
+SMALL = ("images=120", "shard=20", "sampler.steps=4", "budget.samplings=[1,2,4]", "batch=32", "metric.kid.subsets=4")
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("search", ["random", "bfs_resample"])
+def test_a_second_run_is_bit_identical_and_a_repeated_one_computes_nothing(experiment, search):
+    first, second = experiment("a", f"search={search}", *SMALL), experiment("b", f"search={search}", *SMALL)
+    first.run()
+    second.run()
+    assert contents(first.folder) == contents(second.folder)
+    assert numbers(first.folder) == numbers(second.folder)
+    before = {path: path.stat().st_mtime_ns for path in first.folder.rglob("*")}
+    experiment("a", f"search={search}", *SMALL).run()
+    assert {path: path.stat().st_mtime_ns for path in first.folder.rglob("*")} == before
+
+
+@pytest.mark.parametrize("images", [60, 50])
+def test_extended_equals_made_at_once(experiment, images):
+    short = experiment("a", *SMALL, f"images={images}")
+    short.run()
+    extended = experiment("a", *SMALL)
+    assert extended.folder == short.folder
+    extended.run()
+    at_once = experiment("b", *SMALL)
+    at_once.run()
+    ours, theirs = contents(extended.folder), contents(at_once.folder)
+    assert ours == theirs
+    assert numbers(extended.folder) == numbers(at_once.folder)
+
+
+def test_fewer_images_later_measure_the_first_ones(experiment):
+    long = experiment("a", *SMALL)
+    long.run()
+    short = experiment("a", *SMALL, "images=50")
+    short.run()
+    alone = experiment("b", *SMALL, "images=50")
+    alone.run()
+    assert numbers(short.folder) == numbers(alone.folder)
+
+
+def damage(path: Path, kind: str) -> None:
+    content = path.read_bytes()
+    if kind == "truncated":
+        path.write_bytes(content[: len(content) // 2])
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "missing":
+        path.unlink()
+    else:
+        position = int(kind) * len(content) // 100
+        path.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
+
+
+@pytest.mark.parametrize("kind", ["truncated", "empty", "missing", "0", "1", "50", "99"])
+def test_a_damaged_file_is_named_and_made_again(experiment, caplog, kind):
+    run = experiment("a", *SMALL, "images=40")
+    run.run()
+    whole = contents(run.folder)
+    for name in ("shards/00000020.safetensors", "features/digits_report/00000000.safetensors"):
+        damage(run.folder / name, kind)
+        experiment("a", *SMALL, "images=40").run()
+        (run.folder / "metrics.json").unlink()
+        experiment("a", *SMALL, "images=40").run()
+        assert contents(run.folder) == whole
+        if kind != "missing":
+            assert name in caplog.text
+
+
+def test_killed_at_random_points_and_resumed(tmp_path):
+    """One process forks the run again and again, and kills each fork with SIGKILL at a random moment."""
+    whole = make_experiment(tmp_path / "whole", *SMALL)
+    started = time.perf_counter()
+    whole.run()
+    seconds = time.perf_counter() - started
+    arguments = [str(tmp_path / "killed"), str(seconds), *SMALL]
+    subprocess.run([sys.executable, "-m", "tests.end_to_end.kill", *arguments], cwd=ROOT, check=True)
+    resumed = make_experiment(tmp_path / "killed", *SMALL)
+    resumed.run()
+    assert contents(resumed.folder) == contents(whole.folder)
+    assert numbers(resumed.folder) == numbers(whole.folder)
