@@ -1,10 +1,15 @@
 """Compose a configuration, build the experiment, run it: `python run.py search=random budget=nfe_800`."""
 
+import sys
+from pathlib import Path
+
 import hydra
 from omegaconf import DictConfig
 
+CONF = Path(__file__).parent / "conf"
 
-@hydra.main(version_base=None, config_path="conf", config_name="config")
+
+@hydra.main(version_base=None, config_path=str(CONF), config_name="config")
 def main(config: DictConfig) -> dict:
     """One job; it returns a status and never raises, so that a sweep goes on."""
     from its.job import run_job
@@ -13,4 +18,11 @@ def main(config: DictConfig) -> dict:
 
 
 if __name__ == "__main__":
+    if {"--help", "-h"} & set(sys.argv):
+        from its.help import text
+
+        print(text(CONF))
+        sys.exit()
+    if "plan=true" in sys.argv:
+        sys.argv.append("hydra/launcher=basic")
     main()

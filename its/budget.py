@@ -81,9 +81,14 @@ class Ledger:
 
         Raises:
             OutOfBudget: nothing can be granted.
+            ValueError: under `prefix`, something free is listed before something that costs. Whether a
+                closed image would still be granted it cannot be told from a run with a higher cap.
         """
         if not any(costs):
             return [self.gate] * len(costs)
+        if prefix and not costs[0]:
+            raise ValueError("an anytime search listed something free before something that costs; "
+                             "ask for what is free in a request of its own")
         if self.closed or (not prefix and sum(costs) > self.left):
             raise OutOfBudget
         clocks = []

@@ -17,6 +17,7 @@ import yaml
 from its import __version__, shards
 from its.curve import Row, measure, read_curve, write_curve
 from its.engine import Engine, Result
+from its.layout import features_name, ranges, shard_name
 from its.metric.extractor import Extractor
 from its.metric.features import Features
 from its.progress import Progress
@@ -71,14 +72,14 @@ class Experiment:
     def run(self) -> list[Row]:
         """Finish the run; return its curve, one row per cap."""
         self._claim()
-        ranges = shards.ranges(self.images, self.shard)
-        missing = [indices for indices in ranges if not self._present(indices)]
+        all_shards = ranges(self.images, self.shard)
+        missing = [indices for indices in all_shards if not self._present(indices)]
         if missing:
             self._generate(missing)
         elif (rows := read_curve(self)) is not None:
             log.info("nothing to do: %d images and their curve are there", self.images)
             return rows
-        loaded = [(indices, self._load(shards.name_of(indices))) for indices in ranges]
+        loaded = [(indices, self._load(shard_name(indices))) for indices in all_shards]
         features = [self._features(indices, arrays) for indices, arrays in loaded]
         rows = measure(self, loaded, features, self._store.notes())
         self._store.settle()
@@ -106,7 +107,7 @@ class Experiment:
 
     def _present(self, indices: range) -> bool:
         try:
-            arrays = self._store.read(shards.name_of(indices))
+            arrays = self._store.read(shard_name(indices))
         except DamagedFile as damage:
             log.warning("%s; it is made again", damage)
             return False
@@ -130,7 +131,7 @@ class Experiment:
             results.append(result)
             progress.update(nfe=self.engine.rows_evaluated)
             if len(results) == len(indices):
-                self._store.write(shards.name_of(indices), shards.pack(open_shards.pop(indices)))
+                self._store.write(shard_name(indices), shards.pack(open_shards.pop(indices)))
                 now = time.perf_counter()
                 self._store.note(self._provenance(indices, now - started))
                 started = now
@@ -151,7 +152,7 @@ class Experiment:
 
     def _features(self, indices: range, arrays: Arrays) -> Arrays:
         """Features of every different image of a shard, from disk or computed now."""
-        name = f"features/{self.extractor.name}/{indices.start:08d}.safetensors"
+        name = features_name(self.extractor.name, indices)
         try:
             found = self._store.read(name)
         except DamagedFile as damage:

@@ -19,8 +19,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
 
 def identity(config: dict[str, Any]) -> dict[str, Any]:
     """The part of a plain configuration that decides the images, with the weights' fingerprints."""
-    decisive = {key: config[key] for key in DECISIVE}
-    decisive["dataset"] = {key: value for key, value in config["dataset"].items() if key != "report"}
+    decisive = _without_place({key: config[key] for key in DECISIVE})
+    decisive["dataset"].pop("report")
     return {**decisive, "uint8": RULE, "weights": {name: fingerprint(name) for name in sorted(_weights(decisive))}}
 
 
@@ -37,6 +37,13 @@ def folder_of(out_dir: str, name: str, label: dict[str, str], seed: int, decisiv
         if not _NAME.fullmatch(part):
             raise ValueError(f"{part!r} cannot name a folder of a run; use letters, digits and . _ + -, at most 80")
     return Path(out_dir).expanduser().absolute().joinpath(*parts, f"seed={seed}-{hash8(decisive)}")
+
+
+def _without_place(node: Any) -> Any:
+    """A node without its `device` entries: where an image is made does not decide it."""
+    if isinstance(node, dict):
+        return {key: _without_place(value) for key, value in node.items() if key != "device"}
+    return [_without_place(value) for value in node] if isinstance(node, list) else node
 
 
 def _weights(node: Any) -> set[str]:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
+import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +17,28 @@ from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from its.workers import Worker
+
 log = logging.getLogger(__name__)
 
 
 def run_job(config: DictConfig) -> dict[str, Any]:
-    """Build and run; return a status: `finished` or `failed`, with the reason and the folder."""
+    """Build and run, or plan; return a status: `finished`, `planned` or `failed`, and the reason."""
     hydra_config = HydraConfig.get()
     overrides = [entry for entry in hydra_config.overrides.task if not entry.startswith("out_dir=")]
+    choices = dict(hydra_config.runtime.choices)
     folder: Path | None = None
     try:
+        if config.plan:
+            from its.plan import plan_job
+
+            log.info("%s", plan_job(config, choices).line())
+            return {"status": "planned"}
+        if config.workers > 1 and Worker.here().world == 1:
+            run_workers(config.workers, hydra_config.overrides.task)
         from its.build import build
 
-        experiment = build(config, dict(hydra_config.runtime.choices), overrides)
+        experiment = build(config, choices, overrides)
         folder = experiment.folder
         log.info("%s", folder)
         experiment.run()
@@ -35,6 +49,20 @@ def run_job(config: DictConfig) -> dict[str, Any]:
         log.error("%s", error if isinstance(error, ValueError) else traceback.format_exc())
         return {"status": "failed", "reason": reason, "folder": str(folder)}
     return {"status": "finished", "folder": str(folder)}
+
+
+def run_workers(workers: int, overrides: Sequence[str]) -> None:
+    """Run this job as `workers` processes on this machine; what one leaves, another makes."""
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    command = [sys.executable, str(Path(sys.argv[0]).absolute()), *overrides, "hydra.mode=RUN"]
+    processes = [
+        subprocess.Popen(command, env={**os.environ, "ITS_RANK": str(rank), "ITS_WORLD": str(workers),
+                                       "OMP_NUM_THREADS": str(threads)})
+        for rank in range(workers)
+    ]
+    codes = [process.wait() for process in processes]
+    if any(codes):
+        log.warning("workers ended with exit codes %s; what they left is made now", codes)
 
 
 def _record(folder: Path, reason: str) -> None:
@@ -53,7 +81,7 @@ class Closing(Callback):
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Keep count of failures."""
         status = job_return.return_value if job_return.status.name == "COMPLETED" else None
-        if not isinstance(status, dict) or status["status"] != "finished":
+        if not isinstance(status, dict) or status["status"] == "failed":
             self._failed.append(status["reason"] if isinstance(status, dict) else "the job ended without a status")
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
@@ -65,10 +93,10 @@ class Closing(Callback):
         self._close(config)
 
     def _close(self, config: DictConfig) -> None:
-        from its.report.report import make_report
-
         folder = Path(config.out_dir).expanduser().absolute() / config.name
-        if folder.is_dir():
+        if folder.is_dir() and not config.plan and Worker.here().world == 1:
+            from its.report.report import make_report
+
             make_report(folder)
         if self._failed:
             for reason in self._failed:

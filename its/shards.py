@@ -15,16 +15,6 @@ NO_CLASS = -1
 """Label of a problem whose condition is not a class id."""
 
 
-def ranges(images: int, shard: int) -> list[range]:
-    """Problem indices of each shard; the last may be shorter."""
-    return [range(first, min(first + shard, images)) for first in range(0, images, shard)]
-
-
-def name_of(indices: range) -> str:
-    """File name of a shard, by its first index."""
-    return f"shards/{indices.start:08d}.safetensors"
-
-
 def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
     """Arrays of a shard from its results, in the order of their indices.
 

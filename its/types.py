@@ -18,8 +18,9 @@ Condition = int | str | None
 Of = Literal["own", "before"]
 By = Literal["select", "guide"]
 
-ROWS_PER_PARTICLE = 8
-"""Tensor rows that a particle may hold: its state, x0_hat, eps_hat and the guess before it, and those of its next step."""
+ROWS_PER_PARTICLE = 11
+"""Tensor rows that a particle may hold: its state, x0_hat, eps_hat and the guess before it, and those of its next step
+of two stages."""
 
 
 @dataclass(frozen=True)

@@ -24,12 +24,14 @@ class Maker:
 
     def make(self, states: Sequence[State]) -> None:
         """Give every state a row; parents that have none come first."""
-        missing = list({id(state): state for state in states if state.x is None}.values())
+        missing = {id(state): state for state in states if state.x is None}
         if not missing:
             return
-        self.make([self.parent(state) for state in missing if not isinstance(state.recipe, Start)])
+        self.make([self.parent(state) for state in missing.values() if not isinstance(state.recipe, Start)])
         groups: dict[object, list[State]] = {}
-        for state in missing:
+        for state in missing.values():
+            if state.x is not None:
+                continue
             recipe = state.recipe
             groups.setdefault(recipe.move if isinstance(recipe, Moved) else type(recipe), []).append(state)
         for kind, group in groups.items():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from its.build import instantiate
+from its.instantiate import instantiate
 from tests.end_to_end.runs import make_experiment
 
 BAD = {

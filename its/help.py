@@ -1,0 +1,33 @@
+"""`python run.py --help`: every group, its choices and what each is, read from the YAML files' first lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+USAGE = """python run.py [-m] [group=choice ...] [key=value ...]
+
+  python run.py search=random budget=nfe_800        one run
+  python run.py -m search=random,zero_order         a sweep, and the comparison at its end
+  python run.py experiment=digits_hacking           a sweep that a file describes
+  python run.py ... plan=true                       what it would do and cost, and nothing else
+"""
+
+
+def text(conf: Path) -> str:
+    """The help text for a folder of configuration groups."""
+    lines = [USAGE]
+    for group in sorted(path for path in conf.iterdir() if path.is_dir()):
+        lines.append(f"{group.name}=")
+        lines += [f"  {file.stem:<22}{_first_line(file)}" for file in sorted(group.glob("*.yaml"))]
+    lines += ["", "keys (their defaults and meaning: conf/config.yaml)"]
+    return "\n".join(lines + _keys(conf / "config.yaml"))
+
+
+def _first_line(file: Path) -> str:
+    comments = [line[1:].strip() for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    return next((line for line in comments if not line.startswith("@package")), "")
+
+
+def _keys(config: Path) -> list[str]:
+    lines = config.read_text(encoding="utf-8").splitlines()
+    return [f"  {line}" for line in lines if line and line[0].isalpha() and "#" in line]

@@ -1,0 +1,56 @@
+"""Objects from configuration nodes, and the rule that keeps a YAML from running code.
+
+The only caller of Hydra's instantiate. A `_target_` names something *defined in* `its` or in a package
+that the user lists in `plugins` on the command line; nothing else is made, however it is spelt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+FORBIDDEN = ("_partial_", "_args_")
+
+
+def instantiate(node: Any, packages: Sequence[str]) -> Any:
+    """Make the object of a plain node whose every `_target_` is defined in `packages`."""
+    import hydra.utils
+    from hydra.errors import InstantiationException
+
+    _check_targets(node, packages)
+    try:
+        return hydra.utils.instantiate(node, _convert_="all")
+    except InstantiationException as error:
+        raise ValueError(str(error.__cause__ or error)) from error
+
+
+def _check_targets(node: Any, packages: Sequence[str]) -> None:
+    if isinstance(node, list):
+        for value in node:
+            _check_targets(value, packages)
+    if not isinstance(node, dict):
+        return
+    for key in FORBIDDEN:
+        if key in node:
+            raise ValueError(f"{key} in a configuration is not allowed; write a class or function that takes it by name")
+    if "_target_" in node:
+        _check_target(node["_target_"], packages)
+    for value in node.values():
+        _check_targets(value, packages)
+
+
+def _check_target(target: Any, packages: Sequence[str]) -> None:
+    """Only objects defined in the given packages, looked up by plain attribute access on a module."""
+    rule = f"it must be defined in {' or '.join(packages)}; list your own package in plugins=[...]"
+    if not isinstance(target, str) or target.count(".") < 1:
+        raise ValueError(f"_target_ is {target!r}; {rule}")
+    module_name, name = target.rsplit(".", 1)
+    if module_name.split(".")[0] not in packages or name.startswith("_"):
+        raise ValueError(f"_target_ is {target!r}; {rule}")
+    try:
+        found = getattr(import_module(module_name), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"_target_ is {target!r}, and there is no such thing: {error}") from error
+    if getattr(found, "__module__", "").split(".")[0] not in packages:
+        raise ValueError(f"_target_ is {target!r}, which comes from {getattr(found, '__module__', None)}; {rule}")

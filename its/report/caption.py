@@ -1,0 +1,74 @@
+"""What stands below a figure: how many images, which seeds, what the bands are, and the command."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from collections.abc import Sequence
+
+from its.report.runs import RunRecord, overrides_of
+from its.report.series import Series, main_verifier
+
+WIDTH = 130
+"""Characters of a line."""
+
+MOST_COMMANDS = 3
+
+Grid = dict[str, tuple[str, ...]]
+"""Values of every override, by what stands before them."""
+
+
+def caption(runs: Sequence[RunRecord], series: Sequence[Series]) -> str:
+    """Lines for runs of one group."""
+    first = runs[0]
+    facts = " · ".join((f"N = {first.images:,} images per point", _seeds(series),
+                        f"select verifier: {main_verifier(runs)}", first.label["dataset"],
+                        f"{first.label['model']}–{first.label['sampler']}"))
+    lines = [*textwrap.wrap(facts, WIDTH), f"Bands: {_bands(series)}."]
+    if any(row.get("nfe_backward") for run in runs for row in run.rows):
+        lines.append("The axis counts forward evaluations; backward passes have their own column in the table.")
+    for command in commands([run.command for run in runs]):
+        lines += textwrap.wrap(command, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
+    return "\n".join(lines)
+
+
+def commands(given: Sequence[str]) -> list[str]:
+    """The first few commands that together make all the given runs and no others."""
+    words = [[word.partition("=") for word in overrides_of(command)] for command in dict.fromkeys(given)]
+    grids: list[Grid] = [{key + sign: (value,) for key, sign, value in parts} for parts in words]
+    for key in ("seed=", *dict.fromkeys(key for grid in grids for key in grid)):
+        if key != "experiment=":
+            grids = _merged(grids, key)
+    made = [_command(grid) for grid in grids]
+    left = len(made) - MOST_COMMANDS
+    return made[:MOST_COMMANDS] + ([f"… and {left} more commands"] if left > 0 else [])
+
+
+def _merged(grids: Sequence[Grid], key: str) -> list[Grid]:
+    """Sweep over `key` wherever nothing else differs."""
+    merged: dict[tuple, Grid] = {}
+    for grid in grids:
+        rest = (key in grid, *sorted((other, values) for other, values in grid.items() if other != key))
+        found = merged.setdefault(rest, dict(grid))
+        if key in grid:
+            found[key] = tuple(dict.fromkeys((*found[key], *grid[key])))
+    return list(merged.values())
+
+
+def _command(grid: Grid) -> str:
+    flag = ["-m"] if any(len(values) > 1 for values in grid.values()) else []
+    return shlex.join(["python", "run.py", *flag, *(f"{key}{','.join(values)}" for key, values in grid.items())])
+
+
+def _seeds(series: Sequence[Series]) -> str:
+    seeds = sorted({seed for one in series for seed in one.seeds}, key=lambda seed: (len(seed), seed))
+    incomplete = any(one.seeds != seeds for one in series)
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}{' (fewer for some methods)' if incomplete else ''}"
+
+
+def _bands(series: Sequence[Series]) -> str:
+    counts = {point.seeds > 1 for one in series for column in ("fid", "reward_mean") for point in one.points(column)}
+    over_seeds, over_images = "mean ± standard error over seeds", "± standard error over images"
+    if counts == {True}:
+        return over_seeds
+    return over_images if True not in counts else f"{over_seeds} where there are several, else {over_images}"

@@ -1,0 +1,145 @@
+"""The runs under an experiment folder, as their `metrics.json` tells them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+Row = dict[str, Any]
+
+LABELS = ("name", "dataset", "model", "sampler", "search", "verifier", "budget", "metric", "seed")
+"""Columns that name a run, in the order in which they are written."""
+
+COLUMNS = ("nfe_cap", "nfe", "nfe_backward", "verifier_calls", "decoder_calls", "flops", "seconds", "images",
+           "reward_mean", "reward_mean_se", "fid", "fid_se", "kid", "kid_se", "isc", "isc_se",
+           "precision", "precision_se", "recall", "accuracy", "accuracy_se")
+"""Columns of a curve in the order in which they are written; others follow as they come."""
+
+_PLACE_OR_TIME = ("images", "shard", "batch", "rows", "device", "out_dir", "plugins")
+"""Overrides that cannot set two methods apart."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One finished run.
+
+    Attributes:
+        folder: relative to the experiment's.
+        label: the choice in each group, `name` and `seed`.
+        rows: of the curve, one per cap; `nfe_cap` is None where there was no cap.
+    """
+
+    folder: Path
+    label: dict[str, str]
+    command: str
+    images: int
+    rows: tuple[Row, ...]
+    nan_rewards: int = 0
+
+    @property
+    def search(self) -> str:
+        return self.label["search"]
+
+    @property
+    def verifier(self) -> str:
+        return self.label["verifier"]
+
+    @property
+    def seed(self) -> str:
+        return self.label["seed"]
+
+    @cached_property
+    def settings(self) -> frozenset[str]:
+        """Overrides that may change a method beyond its names, its seed and its caps."""
+        named = {*LABELS, *_PLACE_OR_TIME}
+        overrides = [(word, word.lstrip("+~").partition("=")[0]) for word in overrides_of(self.command)]
+        return frozenset(word for word, key in overrides
+                         if key not in named and key.split(".")[0] not in ("budget", "metric", "hydra"))
+
+
+@dataclass(frozen=True)
+class FailedRun:
+    """A run without a curve, and why."""
+
+    folder: Path
+    reason: str
+
+
+class Group(NamedTuple):
+    """What runs must share to stand in one figure."""
+
+    dataset: str
+    model: str
+    sampler: str
+    images: int
+
+    @property
+    def title(self) -> str:
+        return f"{self.dataset} · {self.model}–{self.sampler} · {self.images:,} images"
+
+    @property
+    def file_suffix(self) -> str:
+        return f"{self.dataset}_{self.model}-{self.sampler}_{self.images}"
+
+
+def load_runs(folder: Path) -> list[RunRecord]:
+    """Read every finished run under an experiment folder, in the order of their folders.
+
+    Raises:
+        ValueError: a `metrics.json` lacks what it must have.
+    """
+    return [_record(path, folder) for path, files in _run_folders(folder) if "metrics.json" in files]
+
+
+def load_failures(folder: Path) -> list[FailedRun]:
+    """Read every run that failed and has no curve."""
+    failed = [path for path, files in _run_folders(folder) if "metrics.json" not in files]
+    return [FailedRun(path.relative_to(folder), _reason(path / "failed.json")) for path in failed]
+
+
+def grouped(runs: Sequence[RunRecord]) -> dict[Group, list[RunRecord]]:
+    """Put together what may be compared; rows of another number of images stand in another group."""
+    groups: dict[Group, list[RunRecord]] = {}
+    for run in runs:
+        for images in sorted({row["images"] for row in run.rows}):
+            group = Group(run.label["dataset"], run.label["model"], run.label["sampler"], images)
+            rows = tuple(row for row in run.rows if row["images"] == images)
+            groups.setdefault(group, []).append(replace(run, images=images, rows=rows))
+    return dict(sorted(groups.items()))
+
+
+def overrides_of(command: str) -> list[str]:
+    """The words of a command after `python run.py`, without flags."""
+    return [word for word in shlex.split(command)[2:] if not word.startswith("-")]
+
+
+def _run_folders(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    for path, folders, files in os.walk(folder):
+        folders.sort()
+        if {"metrics.json", "failed.json"} & set(files):
+            folders.clear()
+            yield Path(path), files
+
+
+def _record(path: Path, folder: Path) -> RunRecord:
+    try:
+        found = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
+        label = {key: str(found[key]) for key in LABELS}
+        return RunRecord(path.relative_to(folder), label, found["command"], found["images"], tuple(found["curve"]),
+                         found.get("nan_rewards", 0))
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path / 'metrics.json'} cannot be read ({type(error).__name__}: {error}); remove it and "
+                         "run its command again, which keeps the finished shards") from error
+
+
+def _reason(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["reason"])
+    except (KeyError, TypeError, json.JSONDecodeError):
+        return "failed.json does not say why"

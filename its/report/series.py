@@ -1,0 +1,113 @@
+"""Runs of one method as one line of a figure: its points, and what sets it apart from the others."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from its.report.runs import Row, RunRecord
+
+WITHOUT_SEARCH = "none"
+BASELINE = "more_steps"
+
+
+@dataclass(frozen=True)
+class Point:
+    """A number at a cost; its standard error, None if unknown, is over seeds if there are several, else over images."""
+
+    nfe: float
+    value: float
+    error: float | None
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Series:
+    """Runs that differ in seed and caps only.
+
+    Attributes:
+        method: the search, and the settings that not all series share.
+        other_verifier: selects by another verifier than the most common one.
+    """
+
+    search: str
+    method: str
+    verifier: str
+    other_verifier: bool
+    runs: tuple[RunRecord, ...]
+
+    @property
+    def label(self) -> str:
+        return f"{self.method} ({self.verifier})" if self.other_verifier else self.method
+
+    @property
+    def seeds(self) -> list[str]:
+        return sorted({run.seed for run in self.runs}, key=lambda seed: (len(seed), seed))
+
+    def points(self, column: str) -> list[Point]:
+        """One point per cap, cheapest first; caps at which nothing more was spent are one point."""
+        found = {point for rows in self._by_cap().values() if (point := _point(rows, column))}
+        return sorted(found, key=lambda point: point.nfe)
+
+    def _by_cap(self) -> dict[float | None, list[Row]]:
+        """At every cap, one row of each seed."""
+        rows: dict[float | None, dict[str, Row]] = {}
+        for run in self.runs:
+            for row in run.rows:
+                rows.setdefault(row["nfe_cap"], {}).setdefault(run.seed, row)
+        return {cap: list(of_seed.values()) for cap, of_seed in rows.items()}
+
+
+def series_of(runs: Sequence[RunRecord]) -> list[Series]:
+    """Sort runs into series: the baselines, then searches by name, the most common verifier first."""
+    verifier = main_verifier(runs)
+    shared = frozenset.intersection(*(run.settings for run in runs)) if runs else frozenset()
+    alike: dict[tuple[str, bool, str, str], list[RunRecord]] = {}
+    for run in runs:
+        settings = " ".join(word.removeprefix("search.") for word in sorted(run.settings - shared))
+        alike.setdefault((run.search, run.verifier != verifier, run.verifier, settings), []).append(run)
+    series = []
+    for (search, other, name, settings), members in sorted(alike.items(), key=lambda item: _rank(item[0])):
+        for part, mark in _told_apart(members):
+            method = " ".join(word for word in (search, settings, mark) if word)
+            series.append(Series(search, method, name, other, tuple(part)))
+    return series
+
+
+def main_verifier(runs: Sequence[RunRecord]) -> str:
+    """The most common verifier; the first by name among equals."""
+    counts = Counter(run.verifier for run in runs)
+    return min(counts, key=lambda name: (-counts[name], name))
+
+
+def _rank(key: tuple[str, bool, str, str]) -> tuple[int, tuple[str, bool, str, str]]:
+    baselines = (WITHOUT_SEARCH, BASELINE)
+    return (baselines.index(key[0]) if key[0] in baselines else len(baselines)), key
+
+
+def _told_apart(runs: Sequence[RunRecord]) -> list[tuple[list[RunRecord], str]]:
+    """Runs as one series; or each alone, marked by its hash, if two disagree at a seed and a cap."""
+    seen: dict[tuple[str, float | None], str] = {}
+    for run in runs:
+        for row in run.rows:
+            numbers = repr(sorted((key, value) for key, value in row.items() if key != "seconds"))
+            if seen.setdefault((run.seed, row["nfe_cap"]), numbers) != numbers:
+                return [([run], f"#{run.folder.name.rpartition('-')[2]}") for run in runs]
+    return [(list(runs), "")]
+
+
+def _point(rows: Sequence[Row], column: str) -> Point | None:
+    values = [_number(row, column) for row in rows]
+    if not all(math.isfinite(value) for value in values):
+        return None
+    several = len(values) > 1
+    error = stdev(values) / math.sqrt(len(values)) if several else _number(rows[0], f"{column}_se")
+    return Point(fmean(row["nfe"] for row in rows), fmean(values), error if math.isfinite(error) else None, len(rows))
+
+
+def _number(row: Row, column: str) -> float:
+    value = row.get(column)
+    return math.nan if value is None else float(value)

@@ -1,0 +1,123 @@
+"""The same numbers as a table: one row per run and cap."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from its.report.runs import FailedRun, Group, Row, RunRecord, grouped
+from its.report.series import Series, series_of
+
+Table = tuple[list[str], list[list[str]]]
+"""A header and rows of as many cells; the first column is text, the others are numbers."""
+
+
+def table_markdown(runs: Sequence[RunRecord], failures: Sequence[FailedRun] = ()) -> str:
+    """A section for each group of comparable runs, then the failed runs."""
+    sections = [f"## {group.title}\n\n{_markdown(table)}" for group, table in _tables(runs)]
+    if failures:
+        lines = [f"- `{failed.folder.as_posix()}`: {_one_line(failed)}" for failed in failures]
+        sections.append("## Failed\n\n" + "\n".join(lines))
+    return "\n\n".join(sections) + "\n"
+
+
+def table_text(runs: Sequence[RunRecord], failures: Sequence[FailedRun] = ()) -> str:
+    """The same for a terminal."""
+    sections = [f"{group.title}\n{_text(table)}" for group, table in _tables(runs)]
+    if failures:
+        lines = [f"  {failed.folder.as_posix()}: {_one_line(failed)}" for failed in failures]
+        sections.append("failed:\n" + "\n".join(lines))
+    return "\n\n".join(sections)
+
+
+def _tables(runs: Sequence[RunRecord]) -> list[tuple[Group, Table]]:
+    return [(group, _table(series_of(members))) for group, members in grouped(runs).items()]
+
+
+def _table(series: Sequence[Series]) -> Table:
+    """Cells of all runs of a group; columns that no run has are left out."""
+    labelled = [(one.label, run, row) for one in series for run, row in _rows(one)]
+    rows = [row for _, _, row in labelled]
+    columns = {name: cell for name, (cell, keys) in _COLUMNS.items()
+               if any(row.get(keys) is not None for row in rows) or name == "NFE cap"}
+    if not any(row.get("nfe_backward") for row in rows):
+        columns.pop("NFE backward", None)
+    seeds = len({run.seed for _, run, _ in labelled}) > 1
+    header = ["method", *(["seed"] if seeds else []), *columns]
+    cells = [[label, *([run.seed] if seeds else []), *(cell(row) for cell in columns.values())]
+             for label, run, row in labelled]
+    return header, cells
+
+
+def _rows(series: Series) -> list[tuple[RunRecord, Row]]:
+    pairs = [(run, row) for run in series.runs for row in run.rows]
+    return sorted(pairs, key=lambda pair: (len(pair[0].seed), pair[0].seed, _cap(pair[1])))
+
+
+def _cap(row: Row) -> float:
+    return math.inf if row["nfe_cap"] is None else row["nfe_cap"]
+
+
+def _plain(key: str, digits: int) -> Callable[[Row], str]:
+    return lambda row: "" if row.get(key) is None else f"{row[key]:.{digits}f}"
+
+
+def _significant(key: str, scale: float = 1.0) -> Callable[[Row], str]:
+    """Three significant digits, never in powers of ten between 1e-4 and 1e6."""
+    def cell(row: Row) -> str:
+        if row.get(key) is None or not math.isfinite(row[key]):
+            return "" if row.get(key) is None else str(row[key])
+        value = row[key] * scale
+        if value == 0 or not 1e-4 <= abs(value) < 1e6:
+            return f"{value:.3g}"
+        return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+    return cell
+
+
+def _with_error(key: str) -> Callable[[Row], str]:
+    """The value to two digits of its standard error, and that."""
+    def cell(row: Row) -> str:
+        value, error = row.get(key), row.get(f"{key}_se")
+        if value is None:
+            return ""
+        if error is None or not math.isfinite(error):
+            return f"{value:.3f}"
+        digits = min(6, max(0, 1 - math.floor(math.log10(float(f"{error:.1e}"))))) if error > 0 else 3
+        return f"{value:.{digits}f} ± {error:.{digits}f}"
+    return cell
+
+
+_COLUMNS: dict[str, tuple[Callable[[Row], str], str]] = {
+    "NFE cap": (lambda row: "none" if row["nfe_cap"] is None else f"{row['nfe_cap']:.0f}", "nfe_cap"),
+    "NFE": (_plain("nfe", 1), "nfe"),
+    "NFE backward": (_plain("nfe_backward", 1), "nfe_backward"),
+    "verifier calls": (_plain("verifier_calls", 1), "verifier_calls"),
+    "GFLOPs": (_significant("flops", 1e-9), "flops"),
+    "s/image": (_significant("seconds"), "seconds"),
+    "N": (_plain("images", 0), "images"),
+    "reward ↑": (_with_error("reward_mean"), "reward_mean"),
+    "FID ↓": (_with_error("fid"), "fid"),
+    "IS ↑": (_plain("isc", 2), "isc"),
+    "precision ↑": (_plain("precision", 3), "precision"),
+    "recall ↑": (_plain("recall", 3), "recall"),
+    "accuracy ↑": (_with_error("accuracy"), "accuracy"),
+}
+"""Cell of a row and the key that it shows, by header."""
+
+
+def _markdown(table: Table) -> str:
+    header, rows = table
+    rule = [":---", *["---:"] * (len(header) - 1)]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |"
+                     for line in (header, rule, *rows))
+
+
+def _text(table: Table) -> str:
+    header, rows = table
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = [header, ["─" * width for width in widths], *rows]
+    return "\n".join("  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines)
+
+
+def _one_line(failed: FailedRun) -> str:
+    return " ".join(failed.reason.split())

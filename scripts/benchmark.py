@@ -1,0 +1,168 @@
+"""How fast each search runs here, and where the time goes; `plan=true` reads the rates this leaves.
+
+    python scripts/benchmark.py [--images 2000] [--searches none random ...] [key=value ...]
+
+Every line: images/s and NFE/s; share of the time spent in the network; occupancy, real rows per network
+row; their product, which the bare network at the same batch shape has as 1; then the shares of noise,
+verifier, decoder and the rest (Python); and peak memory. Counting stops when the last image is admitted, so that
+the drain at the end, which a longer run has only once, is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+import its.engine.maker
+from its.build import build
+from its.experiment import Experiment
+from its.plan import RATES, rate_key
+from its.sampler.sampler import Columns
+from its.store import write_atomic
+from its.types import Problem
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Clock:
+    """Seconds spent below wrapped calls, by name."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._device = device
+
+    def now(self) -> float:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def wrap(self, name: str, call: Callable) -> Callable:
+        """The call, timed. On a GPU timing synchronises; compare `NFE/s` with the bare network's there."""
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            started = self.now()
+            try:
+                return call(*args, **kwargs)
+            finally:
+                self.seconds[name] += self.now() - started
+        return timed
+
+
+def experiment(overrides: list[str]) -> tuple[Experiment, dict[str, str], dict[str, Any]]:
+    """What `run.py` would build, with the choices and values behind it."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base=None):
+        config = compose("config", overrides, return_hydra_config=True)
+    choices = dict(config.hydra.runtime.choices)
+    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    plain: dict[str, Any] = OmegaConf.to_container(own, resolve=True)  # type: ignore[assignment]
+    return build(own, choices, overrides), choices, plain
+
+
+def bare_rows_per_second(run: Experiment) -> float:
+    """Rows per second of the model alone, called again and again with one full batch."""
+    model, rows = run.engine.model, run.engine.batch // run.engine.model.slots
+    x = torch.randn((rows, *model.shape), dtype=model.dtype, device=model.device)
+    levels = Columns.of([run.engine.prices.grid[0]] * rows, x.ndim, model.device)
+    conditions = [run.condition(k) for k in range(rows)]
+    clock = Clock(model.device)
+    with torch.inference_mode():
+        for _ in range(5):
+            model(x, levels, conditions)
+        started, calls = clock.now(), 0
+        while clock.now() - started < 2.0:
+            model(x, levels, conditions)
+            calls += 1
+    return calls * rows * model.slots / (clock.now() - started)
+
+
+class TimedModel:
+    """A model whose calls are timed; everything else is the model's."""
+
+    def __init__(self, model: Any, clock: Clock) -> None:
+        self._model = model
+        self._call = clock.wrap("network", model)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def __call__(self, *args: Any) -> Any:
+        return self._call(*args)
+
+
+def measure(run: Experiment, images: int) -> dict[str, float]:
+    """Run the engine alone on `images` problems."""
+    engine = run.engine
+    clock = Clock(engine.model.device)
+    bare = bare_rows_per_second(run)
+    engine.model = TimedModel(engine.model, clock)
+    engine.verifiers = {role: _timed_verifier(verifier, clock) for role, verifier in engine.verifiers.items()}
+    plain_normal = its.engine.maker.normal
+    its.engine.maker.normal = clock.wrap("noise", plain_normal)
+    last: dict[str, Any] = {}
+
+    def problems() -> Iterator[Problem]:
+        for index in range(images):
+            yield Problem(index, run.condition(index))
+        last.update(seconds=clock.now() - started, spent=dict(clock.seconds), served=dict(engine.served), done=done)
+
+    started, done = clock.now(), 0
+    for _ in engine.run(run.search, run.caps, problems()):
+        done += 1
+    total = clock.now() - started
+    its.engine.maker.normal = plain_normal
+    filled, capacity = last["served"]["evaluate"]
+    seconds, spent = last["seconds"], last["spent"]
+    share = {name: spent.get(name, 0.0) / seconds for name in ("network", "noise", "verifier", "decoder")}
+    nfe = engine.rows_evaluated
+    return {"images/s": last["done"] / seconds, "NFE/s": filled * engine.model.slots / seconds, "bare NFE/s": bare,
+            "network": share["network"], "occupancy": filled / capacity,
+            "product": share["network"] * filled / capacity,
+            "noise": share["noise"], "verifier": share["verifier"], "decoder": share["decoder"],
+            "python": 1.0 - sum(share.values()), "peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "nfe_per_second": nfe / total}
+
+
+def _timed_verifier(verifier: Any, clock: Clock) -> Any:
+    verifier.reward = clock.wrap("verifier", verifier.reward)
+    return verifier
+
+
+def fixed_seconds(run: Experiment, folder: Path) -> float:
+    """Seconds of features, metrics and figures for `run.images` images, that no NFE buys."""
+    started = time.perf_counter()
+    run.run()
+    whole = time.perf_counter() - started
+    return max(0.0, whole - sum(note["seconds"] for note in run._store.notes()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=1000)
+    searches = sorted(file.stem for file in (ROOT / "conf" / "search").glob("*.yaml"))
+    parser.add_argument("--searches", nargs="+", default=searches)
+    parser.add_argument("overrides", nargs="*")
+    options = parser.parse_intermixed_args()
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    rates: dict[str, Any] = {}
+    for search in options.searches:
+        run, choices, plain = experiment([*options.overrides, f"search={search}"])
+        found = measure(run, options.images)
+        print(f"{search:<14}" + "  ".join(f"{name} {value:.3g}" for name, value in found.items()), flush=True)
+        rates[rate_key(choices, plain)] = {"nfe_per_second": found["nfe_per_second"], "fixed_seconds": 0.0}
+        path = Path(plain["out_dir"]).expanduser().absolute() / RATES
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    write_atomic(path, (json.dumps(known | rates, indent=1, sort_keys=True) + "\n").encode())
+    print(f"rates for plan=true are in {path}")
+
+
+if __name__ == "__main__":
+    main()
