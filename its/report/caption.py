@@ -21,10 +21,9 @@ Grid = dict[str, tuple[str, ...]]
 def caption(runs: Sequence[RunRecord], series: Sequence[Series]) -> str:
     """Lines for runs of one group."""
     first = runs[0]
-    facts = " · ".join((f"N = {first.images:,} images per point", _seeds(series),
-                        f"select verifier: {main_verifier(runs)}", first.label["dataset"],
-                        f"{first.label['model']}–{first.label['sampler']}"))
-    lines = [*textwrap.wrap(facts, WIDTH), f"Bands: {_bands(series)}."]
+    what = " · ".join((first.label["dataset"], f"{first.label['model']}–{first.label['sampler']}",
+                       f"N = {first.images:,} images per point", f"select verifier: {main_verifier(runs)}"))
+    lines = [*textwrap.wrap(what, WIDTH), *textwrap.wrap(f"{_seeds(series)} · bands: {_bands(series)}", WIDTH)]
     if any(row.get("nfe_backward") for run in runs for row in run.rows):
         lines.append("The axis counts forward evaluations; backward passes have their own column in the table.")
     for command in commands([run.command for run in runs]):
@@ -68,7 +67,8 @@ def _seeds(series: Sequence[Series]) -> str:
 
 def _bands(series: Sequence[Series]) -> str:
     counts = {point.seeds > 1 for one in series for column in ("fid", "reward_mean") for point in one.points(column)}
-    over_seeds, over_images = "mean ± standard error over seeds", "± standard error over images"
     if counts == {True}:
-        return over_seeds
-    return over_images if True not in counts else f"{over_seeds} where there are several, else {over_images}"
+        return "mean ± standard error over seeds"
+    if True in counts:
+        return "mean ± standard error over seeds where there are several, else over images"
+    return "± standard error over images"

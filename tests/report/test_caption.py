@@ -1,0 +1,44 @@
+"""The command in a caption makes the runs shown, and no others."""
+
+from its.report.caption import WIDTH, caption, commands
+from its.report.runs import load_runs
+from its.report.series import series_of
+
+
+def test_a_whole_grid_is_one_sweep():
+    grid = [f"python run.py experiment=e search={search} seed={seed}" for search in ("none", "random")
+            for seed in (0, 1)]
+    assert commands(grid) == ["python run.py -m experiment=e search=none,random seed=0,1"]
+
+
+def test_what_is_no_grid_is_several_commands():
+    given = ["python run.py search=none", "python run.py search=random", "python run.py search=random seed=1"]
+    assert commands(given) == ["python run.py -m search=none,random", "python run.py search=random seed=1"]
+
+
+def test_experiments_are_never_swept_over():
+    given = ["python run.py experiment=a seed=0", "python run.py experiment=b seed=0"]
+    assert commands(given) == given
+
+
+def test_words_that_need_quotes_keep_them_and_deletions_stay():
+    given = "python run.py 'budget.nfe=[5, 10]' '~model.x'"
+    assert commands([given]) == [given]
+
+
+def test_further_commands_are_counted():
+    assert commands([f"python run.py a{k}=1" for k in range(5)])[-1] == "… and 2 more commands"
+
+
+def test_caption_says_n_seeds_verifier_dataset_model_and_command(write_run, tmp_path):
+    for seed in (0, 1):
+        write_run(seed=seed)
+    write_run("none")
+    runs = load_runs(tmp_path / "demo")
+    text = caption(runs, series_of(runs))
+    assert text.splitlines()[:2] == [
+        "digits · digits_unconditional–ddim · N = 1,000 images per point · select verifier: classifier",
+        "seeds 0, 1 (fewer for some methods) · bands: mean ± standard error over seeds where there are several, else "
+        "over images"]
+    assert "python run.py -m experiment=demo search=random verifier=classifier images=1000 seed=0,1" in text
+    assert max(map(len, text.splitlines())) <= WIDTH

@@ -1,0 +1,151 @@
+"""Figures looked into as objects, and their bytes."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from its.report.figures import comparison_figure, comparison_plot, curve_figure, curve_plot, sample_grid
+from its.report.runs import load_runs
+
+
+@pytest.fixture
+def runs(write_run, tmp_path):
+    for search in ("none", "more_steps", "random", "zero_order", "bfs_resample"):
+        write_run(search)
+    write_run("random", "null")
+    return load_runs(tmp_path / "demo")
+
+
+def panel(figure, name):
+    (found,) = [axes for axes in figure.axes if name in axes.get_ylabel()]
+    return found
+
+
+def lines(axes):
+    return {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
+
+
+def decoded(content):
+    return Image.open(io.BytesIO(content))
+
+
+def test_line_styles_say_what_a_line_is(runs):
+    found = lines(panel(comparison_plot(runs), "FID"))
+    styles = {label: line.get_linestyle() for label, line in found.items() if label != "random (null)"}
+    assert styles == {"none": "None", "more_steps": "--", "random": "-", "zero_order": "-", "bfs_resample": "-"}
+    assert found["random (null)"].is_dashed()
+    assert found["random (null)"].get_color() == found["random"].get_color()
+    solid = [line for label, line in found.items() if "null" not in label]
+    assert len({(line.get_color(), line.get_marker()) for line in solid}) == len(solid)
+    assert len(found["none"].get_xdata()) == 1
+
+
+def test_every_panel_has_a_log_axis_with_the_caps_as_plain_numbers(runs):
+    figure = comparison_plot(runs)
+    assert [re.match("[A-Za-z ]+", axes.get_ylabel())[0].strip() for axes in figure.axes] == [
+        "FID", "accuracy", "mean reward", "inception score"]
+    for axes in figure.axes:
+        assert axes.get_xscale() == "log"
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["5", "10", "20", "40"]
+        assert axes.get_xlabel() == "network evaluations (NFE) per image"
+
+
+def test_points_are_the_runs_numbers_against_the_cost_that_was_spent(runs):
+    line = lines(panel(comparison_plot(runs), "FID"))["bfs_resample"]
+    (run,) = [run for run in runs if run.search == "bfs_resample"]
+    assert line.get_xdata().tolist() == [row["nfe"] for row in run.rows]
+    assert line.get_ydata().tolist() == [row["fid"] for row in run.rows]
+
+
+def test_the_band_is_over_seeds_when_there_are_several(write_run, tmp_path):
+    for seed in range(3):
+        write_run(seed=seed)
+    runs = load_runs(tmp_path / "demo")
+    axes = panel(comparison_plot(runs), "FID")
+    last = [run.rows[-1]["fid"] for run in runs]
+    (band,) = axes.collections
+    vertices = band.get_paths()[0].vertices
+    reach = vertices[vertices[:, 0] == 40][:, 1]
+    expected = np.std(last, ddof=1) / np.sqrt(3)
+    assert (reach.max() - reach.min()) / 2 == pytest.approx(expected)
+    assert lines(axes)["random"].get_ydata()[-1] == pytest.approx(np.mean(last))
+
+
+def test_rewards_of_another_verifier_stay_off_the_panel(runs):
+    axes = panel(comparison_plot(runs), "mean reward")
+    assert "random" in lines(axes)
+    assert "random (null)" not in lines(axes)
+    assert axes.get_title() == "only runs that select by classifier"
+
+
+def test_columns_that_no_run_has_get_no_panel(write_run, rows_of, tmp_path):
+    kept = ("nfe_cap", "nfe", "images", "fid", "fid_se")
+    write_run(rows=[{key: row[key] for key in kept} for row in rows_of("random", "classifier", 0, 1000)])
+    assert len(comparison_plot(load_runs(tmp_path / "demo")).axes) == 1
+
+
+def test_unequal_numbers_of_images_are_refused(runs, write_run, tmp_path):
+    write_run("random", images=200)
+    with pytest.raises(ValueError, match=r"2 groups of runs .* cannot share a figure"):
+        comparison_plot(load_runs(tmp_path / "demo"))
+
+
+def test_nothing_overflows_the_page(runs):
+    figure = comparison_plot(runs)
+    figure.draw_without_rendering()
+    box = figure.get_tightbbox()
+    assert box.x0 >= 0
+    assert box.y0 >= 0
+    assert box.x1 <= figure.get_figwidth()
+    assert box.y1 <= figure.get_figheight()
+
+
+def test_comparison_bytes_are_a_1200_pixel_png_and_a_pdf_and_come_out_again(runs):
+    first, second = comparison_figure(runs), comparison_figure(runs)
+    assert first == second
+    assert decoded(first["png"]).size[0] == 1200
+    assert "Software" not in decoded(first["png"]).info
+    assert first["pdf"].startswith(b"%PDF")
+    assert b"CreationDate" not in first["pdf"]
+
+
+def test_curve_of_one_run_has_its_panels_bands_n_and_command(runs):
+    run = next(run for run in runs if run.search == "random")
+    figure = curve_plot(run.rows, run.label, run.command)
+    assert [axes.get_title() for axes in figure.axes] == ["Mean reward", "FID", "Accuracy"]
+    assert all(len(axes.collections) == 1 for axes in figure.axes)
+    assert "N = 1,000 images" in figure.get_supxlabel()
+    assert run.command in figure.get_supxlabel()
+    content = curve_figure(run.rows, run.label, run.command)
+    assert decoded(content).size[0] == 1200
+    assert content == curve_figure(run.rows, run.label, run.command)
+
+
+def test_curve_without_a_cap_is_one_point_at_its_cost(rows_of, runs):
+    rows = rows_of("more_steps", "classifier", 0, 1000, caps=(None,))
+    figure = curve_plot(rows, runs[0].label | {"search": "more_steps"}, "python run.py")
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["60"]
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
+def test_grid_is_in_problem_order_enlarged_and_exact(channels, mode):
+    images = np.random.default_rng(0).integers(0, 256, (23, 8, 8, channels), dtype=np.uint8)
+    grid = decoded(sample_grid(images))
+    assert grid.mode == mode
+    assert grid.size == (10 * 48 + 9 * 2, 3 * 48 + 2 * 2)
+    pixels = np.asarray(grid).reshape(*np.asarray(grid).shape[:2], channels)
+    np.testing.assert_array_equal(pixels[50:98:6, 100:148:6], images[12])
+
+
+def test_large_images_are_not_enlarged():
+    assert decoded(sample_grid(np.zeros((1, 64, 64, 3), dtype=np.uint8))).size == (64, 64)
+
+
+@pytest.mark.parametrize("images", [np.zeros((101, 4, 4, 1), np.uint8), np.zeros((1, 4, 4, 2), np.uint8),
+                                    np.zeros((1, 4, 4, 1)), np.zeros((0, 4, 4, 1), np.uint8)])
+def test_what_is_no_grid_of_images_is_refused(images):
+    with pytest.raises(ValueError, match="they must be uint8"):
+        sample_grid(images)

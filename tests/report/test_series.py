@@ -1,0 +1,74 @@
+"""Lines of a figure: seeds, caps, labels."""
+
+from statistics import stdev
+
+import pytest
+
+from its.report.runs import load_runs
+from its.report.series import series_of
+
+
+def labels(runs):
+    return [one.label for one in series_of(runs)]
+
+
+def test_error_is_over_seeds_when_there_are_several(write_run, tmp_path):
+    for seed in range(3):
+        write_run(seed=seed)
+    runs = load_runs(tmp_path / "demo")
+    (series,) = series_of(runs)
+    values = [run.rows[1]["fid"] for run in runs]
+    point = series.points("fid")[1]
+    assert point.value == pytest.approx(sum(values) / 3)
+    assert point.error == pytest.approx(stdev(values) / 3**0.5)
+    assert point.seeds == 3
+
+
+def test_error_is_the_columns_own_with_one_seed(write_run, tmp_path):
+    write_run()
+    (run,) = load_runs(tmp_path / "demo")
+    points = series_of([run])[0].points("fid")
+    assert [point.error for point in points] == [row["fid_se"] for row in run.rows]
+    assert [point.value for point in points] == [row["fid"] for row in run.rows]
+
+
+def test_an_infinite_error_is_unknown_and_a_nan_value_is_no_point(write_run, rows_of, tmp_path):
+    rows = rows_of("random", "classifier", 0, 1)
+    rows[0]["fid"] = float("nan")
+    for row in rows:
+        row["fid_se"] = float("inf")
+    write_run(rows=rows, images=1)
+    points = series_of(load_runs(tmp_path / "demo"))[0].points("fid")
+    assert [point.nfe for point in points] == [10, 20, 40]
+    assert {point.error for point in points} == {None}
+
+
+def test_no_search_is_one_point_whatever_the_caps(write_run, tmp_path):
+    for seed in range(2):
+        write_run("none", seed=seed)
+    assert len(series_of(load_runs(tmp_path / "demo"))[0].points("fid")) == 1
+
+
+def test_runs_of_single_caps_are_one_line(write_run, rows_of, tmp_path):
+    rows = rows_of("random", "classifier", 0, 1000)
+    for row in rows:
+        write_run(rows=[row], budget=f"nfe_{row['nfe_cap']}")
+    (series,) = series_of(load_runs(tmp_path / "demo"))
+    assert [point.nfe for point in series.points("fid")] == [5, 10, 20, 40]
+
+
+def test_another_verifier_and_a_setting_that_differs_are_in_the_label(write_run, tmp_path):
+    write_run("none")
+    write_run("random")
+    write_run("random", "null")
+    write_run("zero_order")
+    write_run("zero_order", extra="search.cosine=0.8")
+    assert labels(load_runs(tmp_path / "demo")) == [
+        "none", "random", "random (null)", "zero_order", "zero_order cosine=0.8"]
+
+
+def test_runs_that_disagree_are_never_averaged(write_run, rows_of, tmp_path):
+    write_run(rows=rows_of("random", "classifier", 0, 1000))
+    write_run(rows=rows_of("random", "classifier", 7, 1000), extra="batch=3")
+    runs = load_runs(tmp_path / "demo")
+    assert labels(runs) == [f"random #{run.folder.name[-8:]}" for run in runs]
