@@ -127,7 +127,7 @@ def sized(search: Search, budget: Budget, prices: Prices) -> tuple[Search, tuple
                          f"one image (one plain sampling costs {prices.sampling}); raise budget.nfe")
     if not search.anytime:
         for cap in caps:
-            search.plan(int(cap), Image(Problem(0), 0, prices.grid, prices.cost, Ledger(cap), False))
+            search.plan(int(cap), Image(Problem(0), 0, prices, Ledger(cap), anytime=False, shape=()))
     return search, caps
 
 

@@ -53,7 +53,8 @@ def write_curve(run: Experiment, rows: Sequence[Row], loaded: Shards) -> None:
         write_atomic(run.folder / f"samples_{budget}.png", sample_grid(part.images[:100]))
     write_atomic(run.folder / "curve.csv", to_csv(rows).encode())
     write_atomic(run.folder / "curve.png", curve_figure(rows, run.label, run.command))
-    summary = {**run.label, "command": run.command, "images": run.images, "measured": run.measured, "caps": [row["nfe_cap"] for row in rows],
+    summary = {**run.label, "command": run.command, "images": run.images, "measured": run.measured,
+               "caps": [row["nfe_cap"] for row in rows],
                "nan_rewards": int(sum(arrays["nan_rewards"].sum() for _, arrays in loaded)), "curve": rows}
     write_atomic(run.folder / "metrics.json", (json.dumps(summary, indent=1, sort_keys=True) + "\n").encode())
     (run.folder / "failed.json").unlink(missing_ok=True)

@@ -146,8 +146,9 @@ class Experiment:
     def _provenance(self, indices: range, seconds: float) -> dict[str, Any]:
         import torch
 
-        return {"first": indices.start, "images": len(indices), "seconds": round(seconds, 3), "batch": self.engine.batch,
-                "host": socket.gethostname(), "device": str(self.engine.model.device), "its": __version__,
+        return {"first": indices.start, "images": len(indices), "seconds": round(seconds, 3),
+                "batch": self.engine.batch, "host": socket.gethostname(), "its": __version__,
+                "device": str(self.engine.model.device),
                 "torch": torch.__version__, "python": platform.python_version(), "threads": torch.get_num_threads()}
 
     def _features(self, indices: range, arrays: Arrays) -> Arrays:

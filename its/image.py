@@ -6,14 +6,15 @@ first evaluated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from its.budget import Ledger
 from its.host_random import HostRandom
 from its.paths import Verb, fold
-from its.types import Grid, Level, Problem, level_key
+from its.prices import Prices
+from its.types import Level, Problem, level_key
 
 if TYPE_CHECKING:
     from its.moves import Move
@@ -113,22 +114,35 @@ class Particle:
 
 
 class Image:
-    """One image in the making: everything a search may ask for without spending compute."""
+    """One image in the making: everything a search may ask for without spending compute.
 
-    def __init__(self, problem: Problem, seed: int, grid: Grid, cost: Callable[..., int], ledger: Ledger,
-                 anytime: bool) -> None:
+    Attributes:
+        grid: levels of a plain sampling, noisiest first.
+        random: the image's own random numbers.
+        shape: event shape of the state.
+    """
+
+    def __init__(self, problem: Problem, seed: int, prices: Prices, ledger: Ledger, *, anytime: bool,
+                 shape: tuple[int, ...]) -> None:
         self.problem = problem
-        self.grid = grid
+        self.grid = prices.grid
         self.random = HostRandom(seed, problem.index)
         self.ledger = ledger
-        self._cost = cost
+        self.shape = shape
+        self._prices = prices
         self._anytime = anytime
         self._starts = 0
+        self._noises = 0
 
     @property
     def steps(self) -> int:
         """Steps of a plain sampling."""
         return len(self.grid) - 1
+
+    @property
+    def most_steps(self) -> int:
+        """The most steps that one sampling can be cut into."""
+        return self._prices.most_steps
 
     @property
     def left(self) -> float:
@@ -138,18 +152,30 @@ class Image:
                                "a short reply already says that the budget is spent")
         return self.ledger.left
 
-    def cost(self, start: Level | None = None, to: Level | None = None, steps: int | None = None) -> float:
-        """NFE of advancing one particle from level `start` (default: noisiest) to `to` (default: clean).
+    def cost(self, start: Level | None = None, to: Level | None = None, steps: int | None = None) -> int:
+        """NFE of advancing one particle from level `start` (default: noisiest) to `to` (default: clean)."""
+        return self._prices.cost(start or self.grid[0], to or self.grid[-1], steps)
 
-        Infinite where the model's schedule has no sampling in so many steps.
-        """
-        return self._cost(start or self.grid[0], to or self.grid[-1], steps)
+    def level(self, time: float) -> Level:
+        """The level at a share of the noisiest level's native time: 1 is the noisiest, 0 or less is clean."""
+        return self._prices.level(time * self.grid[0].time) if time > 0 else self.grid[-1]
+
+    def in_steps(self, value: float) -> int:
+        """A number of steps (>= 1), or a share of the sampling (< 1), as steps, at least 1."""
+        return max(1, round(value * self.steps)) if value < 1 else round(value)
 
     def start(self, n: int = 1) -> list[Particle]:
         """The next `n` starting points of this problem's fixed sequence."""
         first = self._starts
         self._starts += n
         paths = [fold(0, Verb.START, j) for j in range(first, first + n)]
+        return [Particle(self, self.grid[0], path, path, Start(path)) for path in paths]
+
+    def noise(self, n: int = 1) -> list[Particle]:
+        """`n` fresh noises for `advance(noise=)`; they can be moved as starting points are."""
+        first = self._noises
+        self._noises += n
+        paths = [fold(0, Verb.NOISE, j) for j in range(first, first + n)]
         return [Particle(self, self.grid[0], path, path, Start(path)) for path in paths]
 
     def move(self, particle: Particle, move: Move, n: int = 1, fresh: bool = False) -> list[Particle]:

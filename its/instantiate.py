@@ -33,7 +33,7 @@ def _check_targets(node: Any, packages: Sequence[str]) -> None:
         return
     for key in FORBIDDEN:
         if key in node:
-            raise ValueError(f"{key} in a configuration is not allowed; write a class or function that takes it by name")
+            raise ValueError(f"{key} in a configuration is not allowed; write a class that takes it by name")
     if "_target_" in node:
         _check_target(node["_target_"], packages)
     for value in node.values():

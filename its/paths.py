@@ -16,6 +16,7 @@ class Verb(IntEnum):
     RENOISE = 4
     JITTER = 5
     STEP = 6
+    NOISE = 7
 
 
 def fold(path: int, *words: int) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
+from itertools import pairwise
 
 from its.model.schedule import Schedule
 from its.sampler.sampler import Sampler
@@ -23,11 +23,12 @@ class Prices:
         self._schedule = schedule
         self._sampler = sampler
         self.evaluation = slots
+        self.most_steps = schedule.most_steps
+        self.route = lru_cache(maxsize=4096)(self._route)
         self.grid: Grid = sampler.grid(schedule)
         self.sampling = self.cost(self.grid[0], self.grid[-1])
 
-    @lru_cache(maxsize=4096)
-    def route(self, start: Level, to: Level | None, steps: int | None, whole: bool) -> tuple[Route, int]:
+    def _route(self, start: Level, to: Level | None, steps: int | None, whole: bool) -> tuple[Route, int]:
         """Levels from `start` down to `to`, and the NFE of walking them.
 
         Args:
@@ -47,13 +48,14 @@ class Prices:
             levels = (start,)
         elif end.time > start.time:
             raise ValueError(f"advance from {start} to {end}: the level to reach must be less noisy")
-        pairs = zip(levels, levels[1:], strict=False)
-        return levels, self.evaluation * sum(self._sampler.stages(t, s) for t, s in pairs)
+        return levels, self.evaluation * sum(self._sampler.stages(t, s) for t, s in pairwise(levels))
 
-    def cost(self, start: Level, to: Level | None = None, steps: int | None = None) -> float:
-        """NFE of advancing one particle whose guess is not known yet; infinite beyond the schedule's steps."""
-        if steps is not None and steps > self._schedule.most_steps:
-            return math.inf
+    def level(self, time: float) -> Level:
+        """The level at a native time, on the grid or off it."""
+        return self._schedule.level(time)
+
+    def cost(self, start: Level, to: Level | None = None, steps: int | None = None) -> int:
+        """NFE of advancing one particle whose guess is not known yet."""
         return self.route(start, to, steps, start == self.grid[0])[1]
 
     def _between(self, start: Level, end: Level, steps: int) -> Route:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from struct import pack, unpack
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
@@ -64,7 +64,7 @@ Grid = tuple[Level, ...]
 """Levels of one sampling, noisiest first; the last is clean."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def level_key(level: Level) -> int:
     """The 64 bits of the level's native time: what a draw at this level is keyed by."""
     return int(unpack("<Q", pack("<d", level.time))[0])
@@ -77,6 +77,7 @@ class Advance:
     particles: list[Particle]
     to: list[Level | None]
     steps: int | None
+    noise: list[Particle] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def advance(
     particles: Sequence[Particle],
     to: Level | Sequence[Level | None] | None = None,
     steps: int | None = None,
+    noise: Sequence[Particle] | None = None,
 ) -> Advance:
     """Ask for `particles` to be denoised down to level `to`; the reply is a list of new particles.
 
@@ -99,6 +101,7 @@ def advance(
         particles: may stand at different levels; repeating one branches it.
         to: a level, or one for each particle; None is clean.
         steps: None walks the sampler's grid; a number takes that many steps by the grid's rule.
+        noise: from `image.noise`, one for each particle: what its first step draws instead of its own.
 
     An anytime search near its cap gets a shorter list: the longest prefix that it can pay.
     """
@@ -106,7 +109,9 @@ def advance(
     levels = list(to) if isinstance(to, Sequence) else [to] * len(particles)
     if len(levels) != len(particles):
         raise ValueError(f"advance got {len(particles)} particles and {len(levels)} levels; give one each")
-    return Advance(particles, levels, steps)
+    if noise is not None and len(noise) != len(particles):
+        raise ValueError(f"advance got {len(particles)} particles and {len(noise)} noises; give one each")
+    return Advance(particles, levels, steps, None if noise is None else list(noise))
 
 
 def reward(particles: Sequence[Particle], of: Of = "own", by: By = "select") -> Reward:

@@ -17,7 +17,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from hydra import compose, initialize_config_dir
@@ -26,6 +26,7 @@ from omegaconf import OmegaConf
 import its.engine.maker
 from its.build import build
 from its.experiment import Experiment
+from its.model.denoiser import Denoiser
 from its.plan import RATES, rate_key
 from its.sampler.sampler import Columns
 from its.store import write_atomic
@@ -62,7 +63,7 @@ def experiment(overrides: list[str]) -> tuple[Experiment, dict[str, str], dict[s
     with initialize_config_dir(str(ROOT / "conf"), version_base=None):
         config = compose("config", overrides, return_hydra_config=True)
     choices = dict(config.hydra.runtime.choices)
-    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     plain: dict[str, Any] = OmegaConf.to_container(own, resolve=True)  # type: ignore[assignment]
     return build(own, choices, overrides), choices, plain
 
@@ -103,7 +104,7 @@ def measure(run: Experiment, images: int) -> dict[str, float]:
     engine = run.engine
     clock = Clock(engine.model.device)
     bare = bare_rows_per_second(run)
-    engine.model = TimedModel(engine.model, clock)
+    engine.model = cast(Denoiser, TimedModel(engine.model, clock))
     engine.verifiers = {role: _timed_verifier(verifier, clock) for role, verifier in engine.verifiers.items()}
     plain_normal = its.engine.maker.normal
     its.engine.maker.normal = clock.wrap("noise", plain_normal)
@@ -115,8 +116,8 @@ def measure(run: Experiment, images: int) -> dict[str, float]:
         last.update(seconds=clock.now() - started, spent=dict(clock.seconds), served=dict(engine.served), done=done)
 
     started, done = clock.now(), 0
-    for _ in engine.run(run.search, run.caps, problems()):
-        done += 1
+    for result in engine.run(run.search, run.caps, problems()):
+        done += bool(result.outcomes)
     total = clock.now() - started
     its.engine.maker.normal = plain_normal
     filled, capacity = last["served"]["evaluate"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
@@ -65,14 +65,19 @@ class Lab:
         return {r.problem.index: r for r in engine.run(search, caps, self.problems(indices))}
 
     def bits(self, *args: object) -> dict[int, list[tuple]]:
-        """`results` as what can be compared with ==: bytes, rewards to the last bit, ledgers."""
+        """`results` as what can be compared with ==."""
+        return self.as_bits(self.results(*args))
+
+    @staticmethod
+    def as_bits(results: dict[int, Result]) -> dict[int, list[tuple]]:
+        """Bytes, rewards to the last bit, ledgers."""
         return {index: [(o.image.tobytes(), float(o.reward).hex(), dict(o.ledger)) for o in result.outcomes]
-                for index, result in self.results(*args).items()}
+                for index, result in results.items()}
 
     def play(self, body: Callable[[Image], Coroutine], sampler: Sampler | None = None,
-             model: MixtureDenoiser | None = None) -> Result:
+             model: MixtureDenoiser | None = None, verifier: object = None) -> Result:
         """Run a scripted, uncapped search on one image."""
-        engine = self.engine(sampler or DDIM(steps=10, eta=1.0), model)
+        engine = self.engine(sampler or DDIM(steps=10, eta=1.0), model, verifier, rows=8192)
         return self.results(engine, Script(body), (math.inf,), [0])[0]
 
     @staticmethod
@@ -89,5 +94,9 @@ class Lab:
 
 
 @pytest.fixture(scope="session")
-def lab() -> Lab:
-    return Lab()
+def lab() -> Iterator[Lab]:
+    """On one thread: its tensors are too small to share."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield Lab()
+    torch.set_num_threads(threads)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from its.prices import Prices
+from its.engine.pool import UNMADE
 from its.engine.state import State, Task, Value, Walk
 from its.image import Particle, Start
-from its.types import Advance, Level, Reward
+from its.prices import Prices
+from its.types import Advance, Reward
 
 
 class Clerk:
@@ -61,6 +62,8 @@ class Clerk:
                 self._fill(task, position, source)
                 continue
             walk = Walk(task, position, source.child(route[-1]), route, state, max(clock, state.guess.clock))
+            if request.noise is not None:
+                walk.noise = self._state(task, request.noise[position])
             self._await_guess(state, walk)
 
     def _await_guess(self, state: State, walk: Walk) -> None:
@@ -82,9 +85,9 @@ class Clerk:
             raise ValueError(f"{type(task.search).__name__} used a particle of another image")
         if particle.state is None:
             recipe, particle.recipe = particle.recipe, None
-            if not isinstance(recipe, Start):
+            if recipe is not None and not isinstance(recipe, Start):
                 self._state(task, recipe.parent)
-            particle.state = State(task, particle.level, None, 0, recipe=recipe)
+            particle.state = State(task, particle.level, UNMADE, 0, recipe=recipe)
         return particle.state
 
     def _reward(self, task: Task, request: Reward) -> None:

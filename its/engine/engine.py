@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from its.prices import Prices
 from its.engine.state import Task
 from its.engine.stream import Stream
 from its.model.denoiser import Denoiser
+from its.prices import Prices
 from its.sampler.sampler import Sampler
 from its.types import Problem, Search
 from its.verifier.verifier import Verifier
@@ -57,7 +57,7 @@ def _result(tasks: list[Task]) -> Result:
     outcomes = tuple(
         Outcome(image, reward, task.image.ledger.at(cap))
         for task in tasks
-        for cap, (reward, _), image in zip(task.caps, task.final, task.images, strict=True)
+        for cap, reward, image in zip(task.caps, task.rewards, task.images, strict=True)
     )
     return Result(problem, outcomes, None, nan_rewards)
 
@@ -69,7 +69,7 @@ class Engine:
         verifiers: by role; `select` is needed.
         seed: in [0, 2**32).
         batch: network rows of one batch, for evaluations; also rows of a decode or verify batch.
-        rows: tensor rows that images in the making may hold together (default 32 batches).
+        rows: tensor rows that images in the making may hold together (default 64 batches).
 
     Attributes:
         served: by kind of work, rows served and row places offered.
@@ -87,7 +87,7 @@ class Engine:
         self.verifiers = verifiers
         self.seed = seed
         self.batch = batch
-        self.rows = rows or 32 * batch
+        self.rows = rows or 64 * batch
         self.prices = Prices(model.schedule, sampler, model.slots)
         self.served: dict[str, tuple[int, int]] = {}
 

@@ -79,15 +79,21 @@ class Evaluate(Queue[State]):
         return self._sampler.step(x, self._guess(states), t, s, z)
 
     def _second(self, walks: Sequence[Walk]) -> Tensor:
-        origins = [walk.origin for walk in walks]
+        origins = [walk.origin or walk.state for walk in walks]
         x = self._pool.take([origin.x for origin in origins])
         t, s = self._levels(walks, 0, x.ndim), self._levels(walks, 1, x.ndim)
         return self._sampler.correct(x, self._guess(origins), self._guess([walk.state for walk in walks]), t, s)
 
     def _step_noise(self, walks: Sequence[Walk]) -> Tensor:
-        """Slot 0 of each walk's step path at the level it leaves."""
+        """Slot 0 of each walk's step path at the level it leaves, or the noise that it was given."""
         paths = [fold(walk.child.step, Verb.STEP, level_key(walk.route[walk.at]), 0) for walk in walks]
-        return self._maker.noise([walk.task.image for walk in walks], paths)
+        z = self._maker.noise([walk.task.image for walk in walks], paths)
+        given = {row: walk.noise for row, walk in enumerate(walks) if walk.noise is not None}
+        if given:
+            z[list(given)] = self._maker.given(list(given.values()))
+        for row in given:
+            walks[row].noise = None
+        return z
 
     def _settle(self, walks: Sequence[Walk], rows: Tensor, *, second_stage: bool) -> None:
         for walk, slot in zip(walks, self._pool.put(rows), strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -28,7 +29,7 @@ class Maker:
         if not missing:
             return
         self.make([self.parent(state) for state in missing.values() if not isinstance(state.recipe, Start)])
-        groups: dict[object, list[State]] = {}
+        groups: dict[Any, list[State]] = {}
         for state in missing.values():
             if state.x is not None:
                 continue
@@ -45,16 +46,24 @@ class Maker:
         problems = [image.problem.index for image in images]
         return normal(self._seed, problems, paths, self._model.shape, self._model.device).to(self._model.dtype)
 
+    def given(self, states: Sequence[State]) -> Tensor:
+        """Standard normal rows of states that a search made with `image.noise`."""
+        self.make(states)
+        return self._pool.take([state.x for state in states]) / self._model.schedule.prior_std
+
     @staticmethod
     def parent(state: State) -> State:
-        return state.recipe.parent.state
+        recipe: Any = state.recipe
+        return recipe.parent.state
 
-    def _rows(self, kind: object, group: Sequence[State]) -> Tensor:
-        recipes = [state.recipe for state in group]
+    def _rows(self, kind: Any, group: Sequence[State]) -> Tensor:
+        recipes: list[Any] = [state.recipe for state in group]
         if kind is Raised:
             return self._pool.take([self.parent(state).x for state in group])
-        z = self.noise([state.task.image for state in group], [recipe.path for recipe in recipes])
         prior = self._model.schedule.prior_std
+        draws = getattr(kind, "draws", True)
+        images = [state.task.image for state in group]
+        z: Any = self.noise(images, [recipe.path for recipe in recipes]) if draws else None
         if kind is Start:
             return prior * z
         parents = [self.parent(state) for state in group]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -19,6 +20,10 @@ class Slot:
 
     def __del__(self) -> None:
         self.pool.free.append(self.index)
+
+
+UNMADE = cast(Slot, None)
+"""In place of a row that is not there yet; whoever reads one has made sure that it is."""
 
 
 class Pool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from its.engine.pool import Slot
+from its.engine.pool import UNMADE, Slot
 from its.image import Image, Particle, Recipe
 from its.types import Coroutine, Level, Search
 
@@ -29,11 +29,11 @@ class Value:
 
     __slots__ = ("asked", "clock", "decoded", "decoding", "rewards", "slot", "task", "unqueued", "waiting")
 
-    def __init__(self, task: Task, clock: int, slot: Slot | None = None) -> None:
+    def __init__(self, task: Task, clock: int, slot: Slot = UNMADE) -> None:
         self.task = task
         self.clock = clock
         self.slot = slot
-        self.decoded: Slot | None = None
+        self.decoded = UNMADE
         self.decoding = False
         self.rewards: dict[str, float] = {}
         self.asked: set[str] = set()
@@ -56,13 +56,13 @@ class State:
 
     __slots__ = ("_value", "before", "eps", "guess", "level", "paid", "recipe", "task", "walks", "x")
 
-    def __init__(self, task: Task, level: Level, x: Slot | None, clock: int, before: Value | None = None,
+    def __init__(self, task: Task, level: Level, x: Slot, clock: int, before: Value | None = None,
                  recipe: Recipe | None = None) -> None:
         self.task = task
         self.level = level
         self.x = x
         self.guess = Value(task, clock)
-        self.eps: Slot | None = None
+        self.eps = UNMADE
         self.before = before
         self.paid = False
         self.recipe = recipe
@@ -84,6 +84,7 @@ class Walk:
     Attributes:
         child: the particle it becomes.
         origin: state at the start of a two-stage step whose second stage is under way.
+        noise: what its first step draws instead of its own; None once that is taken, or if there is none.
     """
 
     task: Task
@@ -94,6 +95,7 @@ class Walk:
     clock: int
     at: int = 0
     origin: State | None = None
+    noise: State | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -110,7 +112,7 @@ class Task:
         best: by cap, the best candidate counting within it and not within the cap before: its reward and
             minus its turn, so that ties go to the earlier one; and its image.
         final: once it is over, the reward and value at every cap.
-        images: and its image, uint8 `[H, W, C]`.
+        rewards, images: what remains of it for the host: reward, and image, uint8 `[H, W, C]`.
         failure: why there is none.
     """
 
@@ -126,6 +128,7 @@ class Task:
     considered: int = 0
     best: list[tuple[tuple[float, int], Value] | None] = field(init=False)
     final: list[tuple[float, Value]] = field(default_factory=list)
+    rewards: list[float] = field(default_factory=list)
     images: list[np.ndarray] = field(default_factory=list)
     over: bool = False
     failure: str | None = None

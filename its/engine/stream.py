@@ -105,7 +105,8 @@ class Stream:
                     break
                 self._run(fullest)
         if self._alive:
-            raise RuntimeError(f"{self._alive} images of {type(self._search).__name__} wait for work that is not queued")
+            raise RuntimeError(f"{self._alive} images of {type(self._search).__name__} wait for work that is not "
+                               "queued")
 
     def _run(self, queue: Queue) -> None:
         with torch.inference_mode():
@@ -119,7 +120,7 @@ class Stream:
                 queue.run()
         if self._alive == 1 and self._pool.held > self._engine.rows:
             raise RuntimeError(f"{type(self._search).__name__} holds {self._pool.held} tensor rows for one image, and "
-                               f"the limit is {self._engine.rows}; raise `rows`, or let the search keep fewer particles")
+                               f"the limit is {self._engine.rows}; raise `rows`, or keep fewer particles")
 
     # Admission.
 
@@ -129,7 +130,8 @@ class Stream:
             runs = [self._caps] if self._search.anytime else [(cap,) for cap in self._caps]
             for index, caps in enumerate(runs):
                 search = self._search
-                image = Image(problem, seed, prices.grid, prices.cost, Ledger(caps[-1]), search.anytime)
+                image = Image(problem, seed, prices, Ledger(caps[-1]), anytime=search.anytime,
+                              shape=self._engine.model.shape)
                 if not search.anytime and math.isfinite(caps[-1]):
                     search = search.plan(int(caps[-1]), image)
                 yield Task(0, image, search, search.run(image), caps, index)
@@ -153,16 +155,16 @@ class Stream:
     def _move(self) -> None:
         """Take the steps that need no evaluation, and resume the coroutines that have their reply."""
         while self._cached or self._replied:
+            while self._replied:
+                task = self._replied.popleft()
+                task.consider()
+                reply, task.reply = task.reply, []
+                self._resume(task, reply)
             if self._cached:
                 walks = self._cached.copy()
                 self._cached.clear()
                 with torch.inference_mode():
                     self._evaluate.step(walks)
-            if self._replied:
-                task = self._replied.popleft()
-                task.consider()
-                reply, task.reply = task.reply, []
-                self._resume(task, reply)
 
     def _resume(self, task: Task, reply: list | None) -> None:
         """Hand over a reply; charge what is asked next, or end the image."""
@@ -202,7 +204,7 @@ class Stream:
 
     def _score(self, value: Value) -> None:
         """Send a value that is wanted on to where it can go next."""
-        if value.slot is None or value.task.over and not value.unqueued:
+        if value.slot is None or (value.task.over and not value.unqueued):
             return
         if self._decode is None:
             value.decoded = value.slot
@@ -262,7 +264,8 @@ class Stream:
         row_of = {id(value): row for row, value in enumerate(values)}
         picks = [[row_of[id(value)] for _, value in task.final] for task in ready]
         for task in ready:
-            task.final = [(reward, None) for reward, _ in task.final]
+            task.rewards = [reward for reward, _ in task.final]
+            task.final = []
             self._close(task)
         self._readback.send(rows, lambda images: self._received(ready, picks, images))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -44,11 +43,15 @@ def spaced(spacing: str, steps: int, total: int, *, whole: bool) -> np.ndarray:
 class Schedule(Protocol):
     """Native time to level."""
 
-    prior_std: float
-    """Standard deviation of x_T at the noisiest level."""
+    @property
+    def prior_std(self) -> float:
+        """Standard deviation of x_T at the noisiest level."""
+        ...
 
-    most_steps: int
-    """Steps of the longest sampling."""
+    @property
+    def most_steps(self) -> int:
+        """Steps of the longest sampling."""
+        ...
 
     def level(self, time: float) -> Level:
         """The level at a native time."""
@@ -76,7 +79,6 @@ class VP:
     def most_steps(self) -> int:
         return len(self.alphas_cumprod)
 
-    @lru_cache(maxsize=None)
     def level(self, time: float) -> Level:
         """Between training steps sigma / alpha is interpolated, as diffusers' Heun scheduler does."""
         table = np.asarray(self.alphas_cumprod)
@@ -84,7 +86,6 @@ class VP:
         alpha = 1.0 / np.sqrt(1.0 + ratio**2)
         return Level(float(alpha), float(ratio * alpha), float(time), norm=float(alpha))
 
-    @lru_cache(maxsize=None)
     def grid(self, steps: int, spacing: Spacing, *, whole: bool) -> Grid:
         total = len(self.alphas_cumprod)
         if isinstance(spacing, str):
@@ -108,12 +109,10 @@ class Flow:
     prior_std = 1.0
     most_steps = 1000
 
-    @lru_cache(maxsize=None)
     def level(self, time: float) -> Level:
         t = time / self.time_scale
         return Level(1.0 - t, t, time)
 
-    @lru_cache(maxsize=None)
     def grid(self, steps: int, spacing: Spacing, *, whole: bool = False) -> Grid:
         if isinstance(spacing, str):
             t = (spaced(spacing, steps, self.most_steps, whole=False) + 1) / self.most_steps

@@ -7,6 +7,7 @@ population; there is no randomness in the selection.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import exp
 from typing import ClassVar, Self
 
@@ -59,7 +60,7 @@ class BFSResample:
     def run(self, image: Image) -> Coroutine:
         assert self.particles is not None
         particles = image.start(self.particles)
-        for i in range(self._steps(self.start, image), image.steps, self._steps(self.step_size, image)):
+        for i in range(image.in_steps(self.start), image.steps, image.in_steps(self.step_size)):
             particles = yield advance(particles, to=image.grid[i + 1])
             rewards = yield reward(particles, of="before")
             temperature = self.temperature * increase(image.grid, i)
@@ -69,21 +70,21 @@ class BFSResample:
         rewards = yield reward(particles)
         return particles[rewards.index(max(rewards))]
 
-    @staticmethod
-    def _steps(value: float, image: Image) -> int:
-        return max(1, round(value * image.steps)) if value < 1 else round(value)
-
 
 def increase(grid: Grid, i: int) -> float:
     """The `increase` schedule at step i: alpha-bar ratio of the step, normalised to mean 1."""
-    ratios = [(t.alpha / s.alpha) ** 2 for t, s in zip(grid, grid[1:], strict=False)]
+    ratios = [(t.alpha / s.alpha) ** 2 for t, s in pairwise(grid)]
     return ratios[i] * len(ratios) / sum(ratios)
 
 
-def survivors(rewards: list[float], temperature: float) -> list[int]:
-    """Indices after resampling: each repeated round(N softmax) times, the first N of them."""
+def offspring(rewards: list[float], temperature: float) -> list[int]:
+    """Copies of each particle: round(N softmax), ties to even; at least one particle has some."""
     top = max(rewards)
     weights = [1.0 if r == top else exp(temperature * (r - top)) for r in rewards]
-    n = len(rewards)
-    counts = [round(n * w / sum(weights)) for w in weights]
-    return [k for k, copies in enumerate(counts) for _ in range(copies)][:n]
+    return [round(len(rewards) * w / sum(weights)) for w in weights]
+
+
+def survivors(rewards: list[float], temperature: float) -> list[int]:
+    """Indices after resampling: each repeated as often as it has offspring, the first N of them."""
+    counts = offspring(rewards, temperature)
+    return [k for k, copies in enumerate(counts) for _ in range(copies)][: len(rewards)]

@@ -28,7 +28,7 @@ class MoreSteps:
 
     def plan(self, nfe: int, image: Image) -> Self:
         """The most steps whose cost is within `nfe`."""
-        low, high = 1, nfe
+        low, high = 1, min(nfe, image.most_steps)
         while low < high:
             middle = (low + high + 1) // 2
             low, high = (middle, high) if image.cost(steps=middle) <= nfe else (low, middle - 1)

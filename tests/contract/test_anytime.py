@@ -1,0 +1,123 @@
+"""One run of an anytime search serves every cap: each equals a run of its own, to the bit."""
+
+from collections.abc import Callable
+
+import pytest
+
+from its.image import Image
+from its.sampler.ddim import DDIM
+from its.sampler.heun import Heun
+from its.search.random import Random
+from its.search.zero_order import ZeroOrder
+from its.types import Coroutine, Search, advance, reward
+
+CAPS = (25, 57, 104, 200, 300)
+SAMPLERS = {"eta0": DDIM(steps=10), "eta1": DDIM(steps=10, eta=1.0), "heun": Heun(steps=6, spacing="linspace")}
+
+
+def mixed_costs(image: Image) -> Coroutine:
+    """Advances of different cost in one list, then cheaper requests, then free ones."""
+    high, low = image.grid[3], image.grid[4]
+    yield reward((yield advance(image.start())))
+    while True:
+        particles = yield advance(image.start(5), to=[None, high, low, None, high])
+        yield reward([p for p in particles if p.level.clean])
+        going = [p for p in particles if not p.level.clean]
+        rewards = yield reward(going)
+        ranked = [going[i] for i in sorted(range(len(rewards)), key=lambda i: -rewards[i])]
+        both = ranked + ranked[:1]
+        ended = yield advance(both, to=[p.level if k == 2 else None for k, p in enumerate(both)])
+        yield reward([p for p in ended if p.level.clean])
+
+
+def delayed_rewards(image: Image) -> Coroutine:
+    """Images are scored after a later request has been charged."""
+    yield reward((yield advance(image.start())))
+    kept = yield advance(image.start())
+    while True:
+        more = yield advance(image.start(3))
+        yield reward(kept)
+        kept = more
+
+
+def free_endings(image: Image) -> Coroutine:
+    """Guesses at the last level are paid for one by one; the images follow from them for nothing."""
+    yield reward((yield advance(image.start())))
+    while True:
+        particles = yield advance(image.start(4), to=image.grid[-2])
+        rewards = yield reward(particles)
+        particles = yield advance(particles[: len(rewards)])
+        yield reward(particles)
+
+
+def peeking(image: Image) -> Coroutine:
+    """Guesses scored on the way, and a list that mixes what is free with what is not."""
+    [first] = yield advance(image.start())
+    yield reward([first])
+    while True:
+        halves = yield advance(image.start(3), to=image.grid[5])
+        yield reward(halves, of="before")
+        yield reward([*halves, first])
+        [*done] = yield advance(halves)
+        yield reward([*done, first])
+        first = done[-1]
+
+
+SCRIPTS: list[Callable[[Image], Coroutine]] = [mixed_costs, delayed_rewards, free_endings, peeking]
+
+
+def check(lab, engine: Callable, search: Search) -> None:
+    together = lab.bits(engine(), search, CAPS, range(3))
+    for k, cap in enumerate(CAPS):
+        alone = lab.bits(engine(), search, (cap,), range(3))
+        assert {index: outcomes[k:k + 1] for index, outcomes in together.items()} == alone, f"cap {cap}"
+
+
+def test_searches(lab, search, setting, every_setting, anytime_only):
+    check(lab, lambda: lab.engine(setting.sampler, setting.model(lab)), search)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
+@pytest.mark.parametrize("body", SCRIPTS, ids=lambda body: body.__name__)
+def test_scripts(lab, body, sampler):
+    check(lab, lambda: lab.engine(sampler), lab.script(body, anytime=True))
+
+
+@pytest.mark.parametrize("search", [Random(block=3), ZeroOrder(neighbors=3)], ids=lambda search: type(search).__name__)
+def test_more_compute_never_finds_worse_images(lab, search):
+    results = lab.results(lab.engine(DDIM(steps=10)), search, CAPS, range(8))
+    rewards = [[outcome.reward for outcome in result.outcomes] for result in results.values()]
+    assert all(curve == sorted(curve) for curve in rewards)
+    assert sum(curve[0] < curve[-1] for curve in rewards) >= 4
+
+
+def test_free_before_costly_is_refused(lab):
+    def body(image):
+        images = yield advance(image.start())
+        yield reward(images)
+        yield advance([*images, *image.start()])
+
+    with pytest.raises(ValueError, match="listed something free before something that costs"):
+        lab.bits(lab.engine(DDIM(steps=10)), lab.script(body, anytime=True), (30,), [0])
+
+
+def test_ties_go_to_the_first_at_every_cap(lab):
+    """All rewards are equal, and the later of two scored images was paid for first."""
+
+    class Same:
+        absolute = True
+
+        def reward(self, images, conditions):
+            return images.new_zeros(len(images))
+
+    def two(image):
+        images = yield advance(image.start(2))
+        yield reward(images[::-1])
+        return None
+
+    def run(caps):
+        engine = lab.engine(DDIM(steps=10), verifier=Same())
+        return lab.bits(engine, lab.script(two, anytime=True), caps, [0])[0]
+
+    assert run((10, 20)) == run((10,)) + run((20,))
+    assert run((10,)) != run((20,))

@@ -1,0 +1,134 @@
+"""The ledger is what the network, the verifier and the decoder really did, padding excluded."""
+
+import math
+from collections import Counter
+
+import pytest
+
+from its.budget import COLUMNS, Ledger
+from its.engine.pool import Pool
+from its.sampler.ddim import DDIM
+from its.sampler.heun import Heun
+from its.types import advance
+from its.verifier.classifier import Classifier
+
+CAPS = (25, 57, 104)
+PROBLEMS = range(5)
+
+
+class Counters:
+    """Network, decoder and verifier that count the rows they are given.
+
+    A batch's real rows lie in distinct slots of the pool, and padding repeats one: `taken` counts the latest gathering.
+    """
+
+    def __init__(self, lab, setting, monkeypatch, *, latent: bool) -> None:
+        self.rows = self.images = self.decoded = 0
+        self.verifier = Classifier(lambda images: lab.data.logits(images[..., ::2, ::2] if latent else images))
+        self.model = setting.model(lab)
+        self._network, self.model.network = self.model.network, self.network
+        self._reward, self.verifier.reward = self.verifier.reward, self.reward
+        if latent:
+            self.model.decoder = self
+        self.shape = (1, 8, 8)
+        take = Pool.take
+
+        def counted(pool, slots):
+            self.taken = len({slot.index for slot in slots})
+            return take(pool, slots)
+
+        monkeypatch.setattr(Pool, "take", counted)
+
+    def network(self, x, levels, labels):
+        self.rows += self.taken * self.model.slots
+        return self._network(x, levels, labels)
+
+    def reward(self, images, conditions):
+        self.images += self.taken
+        return self._reward(images, conditions)
+
+    def __call__(self, latents):
+        self.decoded += self.taken
+        return latents.repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+
+def paid_by(results) -> dict[str, int]:
+    """Sum of the ledgers at the last cap, which holds all that a run did."""
+    return {column: sum(r.outcomes[-1].ledger[column] for r in results.values()) for column in COLUMNS}
+
+
+@pytest.mark.parametrize("latent", [False, True], ids=["pixels", "latents"])
+def test_rows(lab, search, setting, every_setting, latent, monkeypatch):
+    counters = Counters(lab, setting, monkeypatch, latent=latent)
+    ledgers: set[int] = set()
+    charge, charged = Ledger.charge, []
+
+    def watched(ledger, costs, *, prefix):
+        before = ledger.spent
+        try:
+            return charge(ledger, costs, prefix=prefix)
+        finally:
+            charged.append(ledger.spent - before)
+            ledgers.add(id(ledger))
+            assert ledger.spent <= ledger.cap
+            assert counters.rows <= sum(charged)
+
+    monkeypatch.setattr(Ledger, "charge", watched)
+    paid, filled = Counter(), 0
+    for caps in [CAPS] if search.anytime else [(cap,) for cap in CAPS]:
+        engine = lab.engine(setting.sampler, counters.model, counters.verifier, batch=14)
+        results = lab.results(engine, search, caps, PROBLEMS)
+        assert all(o.ledger["nfe"] <= cap for r in results.values() for o, cap in zip(r.outcomes, caps, strict=True))
+        paid.update(paid_by(results))
+        filled += engine.served["evaluate"][0] * setting.slots
+    assert paid == {"nfe": counters.rows, "nfe_backward": 0, "verifier_calls": counters.images,
+                    "decoder_calls": counters.decoded}
+    assert counters.rows == filled == sum(charged) > 0
+
+
+def test_caps_around_one_sampling(lab, search, setting, every_setting):
+    engine = lab.engine(setting.sampler, setting.model(lab))
+    cost = engine.prices.sampling
+    assert search.minimum(cost) == cost
+    exact, more = lab.results(engine, search, (cost, cost + 1), [0])[0].outcomes
+    assert exact.ledger["nfe"] == cost <= more.ledger["nfe"] <= cost + 1
+    if search.anytime:
+        with pytest.raises(RuntimeError, match=rf"{type(search).__name__} ended image 0 at a cap of {cost - 1} NFE"):
+            lab.results(engine, search, (cost - 1,), [0])
+
+
+def unscored(image):
+    [particle] = yield advance(image.start())
+    return particle
+
+
+def test_sampling_costs(lab, some_setting):
+    sampler = some_setting.sampler
+    evaluations = 2 * sampler.steps - 1 if isinstance(sampler, Heun) else sampler.steps
+    assert lab.engine(sampler, some_setting.model(lab)).prices.sampling == evaluations * some_setting.slots
+
+
+def test_a_returned_unscored_latent_is_decoded_once(lab, some_setting, monkeypatch):
+    counters = Counters(lab, some_setting, monkeypatch, latent=True)
+    engine = lab.engine(some_setting.sampler, counters.model, counters.verifier)
+    [outcome] = lab.results(engine, lab.script(unscored), (math.inf,), [0])[0].outcomes
+    assert (outcome.ledger["decoder_calls"], outcome.ledger["verifier_calls"], counters.decoded) == (1, 0, 1)
+    assert math.isnan(outcome.reward)
+    assert outcome.image.shape == (8, 8, 1)
+
+
+def test_an_uncapped_planned_search_has_everything_left(lab):
+    left = []
+
+    def body(image):
+        left.append(image.left)
+        return (yield from unscored(image))
+
+    lab.play(body)
+    assert left == [math.inf]
+
+
+def test_an_anytime_search_may_not_ask_what_is_left(lab):
+    engine = lab.engine(DDIM(steps=10))
+    with pytest.raises(RuntimeError, match=r"image\.left was read by an anytime search"):
+        lab.results(engine, lab.script(lambda image: image.left, anytime=True), (10,), [0])

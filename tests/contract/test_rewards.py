@@ -1,0 +1,175 @@
+"""What is scored, what that costs, and which images become candidates."""
+
+import math
+
+import pytest
+
+from its.engine import Engine
+from its.sampler.ddim import DDIM
+from its.types import advance, reward
+
+SAMPLER = DDIM(steps=8, eta=1.0)
+
+
+class FirstPixel:
+    """A reward that tells any two images apart."""
+
+    absolute = True
+
+    def reward(self, images, conditions):
+        return images[:, 0, 0, 0]
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_own_before_and_image(lab, scale):
+    rewards = {}
+
+    def body(image):
+        [last] = yield advance(image.start(), to=image.grid[-2])
+        rewards["own"] = yield reward([last])
+        [clean] = yield advance([last])
+        rewards["before"] = yield reward([clean], of="before")
+        rewards["image"] = yield reward([clean])
+        rewards["earlier"] = yield reward([last], of="before")
+        return clean
+
+    outcome = lab.play(body, SAMPLER, lab.denoiser(scale=scale), FirstPixel()).outcomes[0]
+    assert rewards["own"] == rewards["before"] == rewards["image"], "the last step goes to x0_hat"
+    assert rewards["earlier"] != rewards["own"]
+    assert outcome.reward == rewards["image"][0]
+    assert outcome.ledger["nfe"] == 8 * (1 if scale == 1.0 else 2)
+    assert outcome.ledger["verifier_calls"] == 3
+
+
+def test_own_on_a_guess_is_the_next_evaluation(lab):
+    def body(image):
+        particles = image.start(2)
+        for level in image.grid[1:]:
+            yield reward(particles)
+            yield reward(particles)
+            particles = yield advance(particles, to=level)
+            yield reward(particles, of="before")
+        assert image.ledger.spent == 2 * image.cost()
+        return particles[0]
+
+    outcome = lab.play(body, SAMPLER).outcomes[0]
+    assert outcome.ledger == {"nfe": 16, "nfe_backward": 0, "verifier_calls": 16, "decoder_calls": 0}
+
+
+def test_one_evaluation_serves_all_who_branch_from_it(lab):
+    def body(image):
+        start = image.start()
+        scored_twice = yield reward(start * 2)
+        assert scored_twice[0] == scored_twice[1]
+        assert image.ledger.spent == 1
+        branches = yield advance(start * 4, to=image.grid[1])
+        assert image.ledger.spent == 1
+        images = yield advance(branches + branches[:1])
+        assert image.ledger.spent == 1 + 4 * 7 + 6
+        return images[0]
+
+    lab.play(body, SAMPLER)
+
+
+def test_a_particle_listed_at_its_own_level_shares_nothing(lab):
+    """Standing still evaluates nothing, so a further copy that moves on pays in full."""
+
+    def body(image):
+        [start] = image.start()
+        still, one = yield advance([start, start], to=[start.level, image.grid[1]])
+        assert still is start
+        assert image.ledger.spent == 1
+        [done] = yield advance([one])
+        return done
+
+    engine = lab.engine(SAMPLER)
+    [outcome] = lab.results(engine, lab.script(body), (math.inf,), [0])[0].outcomes
+    assert outcome.ledger["nfe"] == engine.served["evaluate"][0] == 8
+
+
+@pytest.mark.parametrize(("of", "finish"), [("before", True), ("own", False)])
+def test_only_finished_images_that_were_scored_are_candidates(lab, of, finish):
+    def body(image):
+        particles = yield advance(image.start(), to=None if finish else image.grid[4])
+        yield reward(particles, of=of)
+
+    with pytest.raises(RuntimeError, match="Script ended image 0 at a cap of inf NFE with no image"):
+        lab.play(body, SAMPLER)
+
+
+def test_only_the_selecting_verifier_makes_candidates(lab):
+    class Constant:
+        absolute = True
+
+        def reward(self, images, conditions):
+            return images.new_full((len(images),), 5.0)
+
+    seen = []
+
+    def body(image):
+        images = yield advance(image.start(2))
+        seen.extend((yield reward(images, by="guide")))
+        seen.extend((yield reward(images[:1])))
+
+    select = lab.engine(SAMPLER).verifiers["select"]
+    engine = Engine(lab.denoiser(), SAMPLER, {"select": select, "guide": Constant()}, seed=0, batch=4)
+    [outcome] = lab.results(engine, lab.script(body), (math.inf,), [0])[0].outcomes
+    assert seen == [5.0, 5.0, outcome.reward]
+    assert outcome.ledger["verifier_calls"] == 3
+
+
+def test_returned_particle_beats_a_better_one(lab):
+    rewards = []
+
+    def body(image):
+        images = yield advance(image.start(4))
+        rewards.extend((yield reward(images)))
+        return images[rewards.index(min(rewards))]
+
+    assert lab.play(body, SAMPLER).outcomes[0].reward == min(rewards) < max(rewards)
+
+
+def unfinished(image):
+    [particle] = yield advance(image.start(), to=image.grid[3])
+    return particle
+
+
+def unasked(image):
+    yield "an image, please"
+
+
+def unheard(image):
+    yield reward((yield advance(image.start())), of="after")
+
+
+def headless(image):
+    yield reward(image.start(), of="before")
+
+
+def upwards(image):
+    particles = yield advance(image.start(), to=image.grid[3])
+    yield advance(particles, to=image.grid[1])
+
+
+def standstill(image):
+    yield advance(image.start(), steps=0)
+
+
+@pytest.mark.parametrize(("body", "message"), [
+    (unfinished, "returned a particle at Level"), (unasked, "yields advance"), (unheard, "it is 'own' or 'before'"),
+    (headless, "no step has led to"), (upwards, "must be less noisy"), (standstill, "at least 1"),
+], ids=lambda value: getattr(value, "__name__", ""))
+def test_requests_that_make_no_sense_are_refused(lab, body, message):
+    with pytest.raises((RuntimeError, TypeError, ValueError), match=message):
+        lab.play(body, SAMPLER)
+
+
+def test_particles_stay_with_their_image(lab):
+    held = []
+
+    def body(image):
+        held.extend(image.start())
+        yield advance(held[:1])
+
+    with pytest.raises(ValueError, match="particle of another image"):
+        lab.results(lab.engine(SAMPLER), lab.script(body), (math.inf,), [0, 1])

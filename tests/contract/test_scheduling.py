@@ -1,0 +1,54 @@
+"""A result depends on its problem alone: not on batch, order, companions or the order of work."""
+
+import random
+from heapq import heappush
+
+import pytest
+
+from its.engine.queue import Queue
+from its.engine.stream import Stream
+from its.sampler.ddim import DDIM
+from its.search.random import Random
+
+CAPS = (25, 57)
+PROBLEMS = range(5)
+
+
+def test_batch_order_and_companions(lab, search, setting):
+    def bits(indices, batch=32):
+        return lab.bits(lab.engine(setting.sampler, setting.model(lab), batch=batch, rows=1024), search, CAPS, indices)
+
+    expected = bits(PROBLEMS)
+    assert set(expected) == set(PROBLEMS)
+    assert bits(PROBLEMS) == expected
+    assert bits(PROBLEMS, batch=setting.slots) == expected
+    assert bits(PROBLEMS, batch=7) == expected
+    assert bits(reversed(PROBLEMS)) == expected
+    assert bits([3]) == {3: expected[3]}
+
+
+def test_order_of_work(lab, search, setting, monkeypatch):
+    def engine(**options):
+        return lab.engine(setting.sampler, setting.model(lab), batch=6, **options)
+
+    expected = lab.bits(engine(), search, CAPS, PROBLEMS)
+    shuffled = random.Random(3)
+    set_up = Stream._set_up_queues
+
+    def reverse_kinds(stream, engine):
+        set_up(stream, engine)
+        stream._kinds = dict(reversed(stream._kinds.items()))
+
+    monkeypatch.setattr(Stream, "_set_up_queues", reverse_kinds)
+    monkeypatch.setattr(Queue, "add", lambda queue, order, item: heappush(
+        queue._heap, (shuffled.random(), next(queue._arrivals), item)))
+    assert lab.bits(engine(rows=100), search, CAPS, PROBLEMS) == expected
+    assert lab.bits(engine(), search, CAPS, PROBLEMS) == expected
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_seeds_and_problems_differ(lab, eta):
+    sampler = DDIM(steps=5, eta=eta)
+    runs = [lab.bits(lab.engine(sampler, seed=seed), Random(block=2), (10,), range(4)) for seed in (0, 1)]
+    images = [outcome[0] for run in runs for outcomes in run.values() for outcome in outcomes]
+    assert len(set(images)) == len(images)

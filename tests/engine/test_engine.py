@@ -1,0 +1,86 @@
+"""Construction, and what a stream does at its edges."""
+
+import math
+
+import pytest
+
+from its.engine import Engine
+from its.engine.evaluate import Evaluate
+from its.moves import Rotate
+from its.sampler.ddim import DDIM
+from its.search.none import NoSearch
+from its.search.random import Random
+from its.types import advance, reward
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"seed": -1}, "lies in"), ({"seed": 2**32}, "lies in"), ({"seed": 0, "batch": 1}, "set batch to at least 2")])
+def test_what_makes_no_sense_is_refused(lab, options, message):
+    with pytest.raises(ValueError, match=message):
+        Engine(lab.denoiser(scale=2.0), DDIM(steps=5), {}, **options)
+
+
+def test_no_problems_no_results(lab):
+    assert lab.results(lab.engine(DDIM(steps=5)), NoSearch(), (5,), []) == {}
+
+
+def test_problems_are_taken_as_they_are_needed(lab):
+    """A stream of millions is never listed; results come while later problems wait."""
+    taken = []
+
+    def problems():
+        for problem in lab.problems(range(1000)):
+            taken.append(problem.index)
+            yield problem
+
+    stream = lab.engine(DDIM(steps=5), batch=4).run(Random(candidates=2), (math.inf,), problems())
+    first = [next(stream).problem.index for _ in range(20)]
+    assert len(taken) < 200
+    assert sorted(first) == list(range(20)), "oldest first"
+
+
+def test_a_moved_point_may_be_evaluated_beside_its_own_parent(lab):
+    def body(image):
+        [start] = image.start()
+        moved = image.move(start, Rotate(0.9), 2)
+        further = image.move(moved[1], Rotate(0.9))
+        together = yield reward([start, *further, *moved])
+        assert len(set(together)) == 4
+        images = yield advance([start])
+        return images[0]
+
+    lab.play(body)
+
+
+def test_what_waits_for_nothing_is_an_error(lab, monkeypatch):
+    """A lost row is told, and does not end the run as if it were complete."""
+    monkeypatch.setattr(Evaluate, "add", lambda queue, order, item: None)
+    with pytest.raises(RuntimeError, match="2 images of NoSearch wait for work that is not queued"):
+        lab.results(lab.engine(DDIM(steps=5)), NoSearch(), (5,), range(2))
+
+
+def test_an_error_in_a_search_is_its_own(lab):
+    def body(image):
+        yield advance(image.start())
+        raise ZeroDivisionError("in the method")
+
+    with pytest.raises(ZeroDivisionError, match="in the method"):
+        lab.play(body)
+
+
+def test_a_planned_search_may_catch_what_it_cannot_afford(lab):
+    from its.budget import OutOfBudget
+
+    def body(image):
+        [first] = yield advance(image.start())
+        yield reward([first])
+        try:
+            yield advance(image.start(5))
+        except OutOfBudget:
+            assert image.left == 4
+            [second] = yield advance(image.renoise([first], image.grid[6]))
+            yield reward([second])
+            return second
+
+    [outcome] = lab.results(lab.engine(DDIM(steps=10)), lab.script(body), (14,), [0])[0].outcomes
+    assert outcome.ledger["nfe"] == 14

@@ -1,0 +1,121 @@
+"""Where a sampling's steps lie."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from diffusers import DDIMScheduler, HeunDiscreteScheduler
+
+from its.model.mixture import linear_vp
+from its.model.schedule import SPACINGS, VP, Flow, spaced
+from its.prices import Prices
+from its.sampler.ddim import DDIM
+from its.sampler.heun import Heun
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+def test_whole_times_are_those_of_diffusers(spacing):
+    """For every number of steps, halves that round to even included (trailing, 16 steps: 937.5)."""
+    scheduler = DDIMScheduler(timestep_spacing=spacing)
+    for steps in range(1, 1001):
+        scheduler.set_timesteps(steps)
+        assert spaced(spacing, steps, 1000, whole=True).tolist() == scheduler.timesteps.tolist()[:steps], steps
+
+
+@pytest.mark.parametrize("steps", [5, 16, 50, 333])
+def test_heun_keeps_fractional_times(steps):
+    scheduler = HeunDiscreteScheduler()
+    scheduler.set_timesteps(steps)
+    np.testing.assert_allclose(spaced("linspace", steps, 1000, whole=False), scheduler.timesteps[::2], rtol=1e-6)
+
+
+def test_quadratic_times_of_ddim():
+    """Song et al.'s rule for CIFAR-10, with colliding times moved apart."""
+    assert spaced("quadratic", 10, 1000, whole=True).tolist() == [
+        int(t) for t in (np.linspace(0, np.sqrt(800), 10) ** 2)[::-1]]
+    times = spaced("quadratic", 300, 1000, whole=True)
+    assert (np.diff(times) < 0).all()
+    assert times[-1] == 0
+    assert times[0] == 800
+
+
+def test_inclusive_keeps_both_ends():
+    """As improved-diffusion's space_timesteps(1000, "250")."""
+    times = spaced("inclusive", 250, 1000, whole=True)
+    assert (times[0], times[-1], len(set(times))) == (999, 0, 250)
+    assert times[::-1].tolist() == [round(k * 999 / 249) for k in range(250)]
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("schedule", [linear_vp(), Flow(), Flow(shift=3.0)], ids=["vp", "flow", "shifted"])
+def test_grids_fall_to_clean(schedule, spacing):
+    for steps in (2, 10, 250, 500, 1000):
+        grid = schedule.grid(steps, spacing, whole=True)
+        ratio = [level.sigma / max(level.alpha, 1e-300) for level in grid]
+        assert len(grid) == steps + 1
+        assert all(a > b for a, b in pairwise(ratio))
+        assert grid[-1].clean
+        assert not any(level.clean for level in grid[:-1])
+
+
+def test_offset_moves_leading_times_only():
+    table = linear_vp().alphas_cumprod
+    assert [t.time for t in VP(table, offset=1).grid(4, "leading", whole=True)] == [751, 501, 251, 1, -1]
+    assert [t.time for t in VP(table, offset=1).grid(4, "trailing", whole=True)] == [999, 749, 499, 249, -1]
+
+
+def test_levels_are_variance_preserving_and_read_the_table():
+    schedule = linear_vp()
+    for time in (0, 3, 500, 999):
+        level = schedule.level(time)
+        assert level.alpha**2 + level.sigma**2 == pytest.approx(1, abs=1e-12)
+        assert level.alpha**2 == pytest.approx(schedule.alphas_cumprod[time], rel=1e-12)
+
+
+def test_flow_shift():
+    level = Flow(shift=3.0, time_scale=1000.0).grid(2, "trailing", whole=True)[1]
+    assert (level.sigma, level.alpha, level.time) == (0.75, 0.25, 750.0)
+
+
+def test_listed_times():
+    grid = DDIM(steps=3, spacing=[900, 500, 20]).grid(linear_vp())
+    assert [level.time for level in grid] == [900, 500, 20, -1]
+    with pytest.raises(ValueError, match="lists 3 times, and 2 steps"):
+        DDIM(steps=3, spacing=[900, 500, 20]).grid(linear_vp(), 2)
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda: DDIM(steps=0), "at least 1"),
+    (lambda: DDIM(steps=2, eta=1.5), "between 0"),
+    (lambda: DDIM(steps=2, spacing="cosine").grid(linear_vp()), "choose one of"),
+    (lambda: DDIM(steps=1001).grid(linear_vp()), "between 1 and 1000"),
+    (lambda: DDIM(steps=2).grid(linear_vp(), 0), "between 1 and 1000"),
+    (lambda: DDIM(steps=2, spacing=[3, 3]).grid(linear_vp()), "descending times"),
+    (lambda: DDIM(steps=2, spacing=[1000, 3]).grid(linear_vp()), "descending times"),
+])
+def test_what_makes_no_sense_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(("sampler", "slots", "whole", "rest"), [
+    (DDIM(steps=10), 1, 10, 6), (DDIM(steps=10), 2, 20, 12), (Heun(steps=10), 1, 19, 11), (Heun(steps=10), 2, 38, 22)])
+def test_prices(sampler, slots, whole, rest):
+    prices = Prices(linear_vp(), sampler, slots)
+    grid = prices.grid
+    assert prices.sampling == whole
+    assert prices.cost(grid[4]) == rest
+    assert prices.cost(grid[0], grid[4]) + prices.cost(grid[4]) == whole
+    assert prices.cost(grid[4], grid[4]) == 0
+    assert prices.cost(grid[4], steps=3) == (3 if isinstance(sampler, DDIM) else 5) * slots
+    with pytest.raises(ValueError, match="steps is 1001; it lies between 1 and 1000"):
+        prices.cost(grid[0], steps=1001)
+
+
+def test_steps_between_levels_are_equal_in_time_and_end_there():
+    prices = Prices(linear_vp(), DDIM(steps=10), 1)
+    levels, _ = prices.route(prices.grid[3], prices.grid[7], 3, False)
+    assert (levels[0], levels[-1], len(levels)) == (prices.grid[3], prices.grid[7], 4)
+    np.testing.assert_allclose(np.diff([level.time for level in levels]), -400 / 3)
