@@ -12,6 +12,7 @@ import torch
 
 from its.budget import Ledger, OutOfBudget
 from its.engine.clerk import Clerk
+from its.engine.delivery import Delivery
 from its.engine.evaluate import Evaluate
 from its.engine.maker import Maker
 from its.engine.pool import Pool
@@ -20,7 +21,6 @@ from its.engine.readback import Readback
 from its.engine.score import Decode, Verify
 from its.engine.state import State, Task, Value, Walk
 from its.image import Image, Particle
-from its.pixels import to_uint8
 from its.types import Problem, Search
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ class Stream:
         self._readback = Readback()
         self._cached: list[Walk] = []
         self._replied: deque[Task] = deque()
-        self._ended: list[Task] = []
         self._over: deque[Task] = deque()
         self._admitted = 0
         self._alive = 0
@@ -56,7 +55,7 @@ class Stream:
         if model.decoder is not None:
             images = Pool(model.decoder.shape, model.dtype, model.device, batch)
             self._decode = Decode(model.decoder, self._pool, images, batch, self._score)
-        self._images = images
+        self._delivery = Delivery(images, self._decode, self._readback, self._close, self._over.append)
         self._verify = {role: Verify(role, verifier, images, batch) for role, verifier in engine.verifiers.items()}
         decode = {"decode": self._decode} if self._decode is not None else {}
         self._kinds: dict[str, Queue] = {**{f"verify {role}": queue for role, queue in self._verify.items()},
@@ -89,7 +88,7 @@ class Stream:
         while True:
             self._readback.collect(wait=False)
             self._move()
-            self._deliver()
+            self._delivery.send()
             while self._over:
                 yield self._over.popleft()
             full = next((queue for queue in self._kinds.values() if len(queue) >= queue.rows), None)
@@ -122,8 +121,6 @@ class Stream:
             raise RuntimeError(f"{type(self._search).__name__} holds {self._pool.held} tensor rows for one image, and "
                                f"the limit is {self._engine.rows}; raise `rows`, or keep fewer particles")
 
-    # Admission.
-
     def _plan(self, problems: Iterable[Problem]) -> Iterator[Task]:
         prices, seed = self._engine.prices, self._engine.seed
         for problem in problems:
@@ -149,8 +146,6 @@ class Stream:
         self._upcoming = next(self._next_tasks, None)
         self._resume(task, None)
         return True
-
-    # Coroutines.
 
     def _move(self) -> None:
         """Take the steps that need no evaluation, and resume the coroutines that have their reply."""
@@ -200,8 +195,6 @@ class Stream:
         walk.child.state = walk.state
         self._fill(walk.task, walk.position, walk.child)
 
-    # Scoring.
-
     def _score(self, value: Value) -> None:
         """Send a value that is wanted on to where it can go next."""
         if value.slot is None or (value.task.over and not value.unqueued):
@@ -241,43 +234,13 @@ class Stream:
                 if not task.over:
                     self._close(task)
 
-    # Results.
-
     def _end(self, task: Task, returned: Particle | None) -> None:
         task.conclude(returned)
-        for value in {id(value): value for _, value in task.final}.values():
-            if self._decode is not None and value.decoded is None:
-                task.image.ledger.call("decoder_calls", task.image.ledger.spent)
-                value.decoding = True
-                self._decode.add(task.order, value)
-        self._ended.append(task)
-
-    def _deliver(self) -> None:
-        """Copy the images of ended tasks to the host once all are decoded."""
-        ready = [task for task in self._ended if self._decode is None or
-                 all(value.decoded is not None for _, value in task.final)]
-        if not ready:
-            return
-        self._ended = [task for task in self._ended if task not in ready]
-        values = list({id(value): value for task in ready for _, value in task.final}.values())
-        rows = to_uint8(self._images.take([value.decoded or value.slot for value in values]))
-        row_of = {id(value): row for row, value in enumerate(values)}
-        picks = [[row_of[id(value)] for _, value in task.final] for task in ready]
-        for task in ready:
-            task.rewards = [reward for reward, _ in task.final]
-            task.final = []
-            self._close(task)
-        self._readback.send(rows, lambda images: self._received(ready, picks, images))
-
-    def _received(self, tasks: list[Task], picks: list[list[int]], images: np.ndarray) -> None:
-        for task, rows in zip(tasks, picks, strict=True):
-            task.images = [images[row] for row in rows]
-            self._over.append(task)
+        self._delivery.add(task)
 
     def _close(self, task: Task) -> None:
         """Free what a task holds; a failed one is reported at once."""
-        if task in self._ended:
-            self._ended.remove(task)
+        self._delivery.drop(task)
         task.release()
         self._alive -= 1
         self._reserved -= task.search.peak_rows

@@ -76,7 +76,7 @@ class FK:
             rewards = yield reward(particles, of="before")
             lineages = [line.grown(self.potential, self.strength, r) for line, r in zip(lineages, rewards, strict=True)]
             weights = normalised([line.weight for line in lineages])
-            if effective(weights) < self.ess * len(weights):
+            if len(set(weights)) > 1 and effective(weights) < self.ess * len(weights):
                 chosen = RESAMPLERS[self.resampler](weights, image.random)
                 particles = [particles[k] for k in chosen]
                 lineages = [lineages[k].settled() for k in chosen]

@@ -1,0 +1,67 @@
+import math
+
+import pytest
+
+from its.image import Image
+from its.sampler.ddim import DDIM
+from its.sampler.sampler import ancestral_variance
+from its.search.evosearch import EvoSearch
+from its.search.none import NoSearch
+from its.types import Advance, Reward
+from tests.search.trace import Always, outcome_of, traced
+
+NATURAL = EvoSearch(population=42, offspring=21)
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_natural_cost(lab, eta):
+    """42 samplings, and 21 mutants at steps 0, 20, 30, 40 of 50."""
+    outcome = outcome_of(lab, NATURAL, DDIM(steps=50, eta=eta))
+    assert outcome.ledger["nfe"] == 42 * 50 + 21 * (50 + 30 + 20 + 10)
+
+
+def test_mutations(lab, monkeypatch):
+    """Starting points are mixed, states on the way get noise of the step's own deviation."""
+    seen: list = []
+    jitter, move = Image.jitter, Image.move
+    monkeypatch.setattr(Image, "jitter", lambda image, ps, std: seen.append((len(ps), std)) or jitter(image, ps, std))
+    monkeypatch.setattr(Image, "move", lambda image, p, m, fresh: seen.append((m.share, fresh)) or
+                        move(image, p, m, fresh=fresh))
+    sampler = DDIM(steps=10, eta=1.0)
+    outcome_of(lab, EvoSearch(population=3, offspring=2), sampler)
+    grid = sampler.grid(lab.denoiser().schedule)
+    stds = [math.sqrt(ancestral_variance(grid[stop], grid[stop + 1], 1.0)) for stop in (4, 6, 8)]
+    assert seen == [(0.2, True)] * 2 + [(2, std) for std in stds]
+
+
+def test_a_tournament_of_all_is_won_by_what_led_to_the_best_image(lab, monkeypatch):
+    parents: list = []
+    jitter = Image.jitter
+    monkeypatch.setattr(Image, "jitter", lambda image, ps, std: parents.extend(ps) or jitter(image, ps, std))
+    log: list = []
+    search = EvoSearch(population=6, offspring=3, subset=1.0, schedule=(0.0, 0.5))
+    outcome_of(lab, lab.script(traced(search, log)), DDIM(steps=10))
+    rounds = [reply for request, reply in log if isinstance(request, Reward)]
+    middles = [reply for request, reply in log if isinstance(request, Advance) and request.to[0] is not None]
+    states = [p for reply in middles for p in reply if not p.is_start][:9]
+    rewards = rounds[0] + rounds[1]
+    assert [len(reply) for reply in rounds] == [6, 3, 3]
+    assert set(map(id, parents)) == {id(states[rewards.index(max(rewards))])}
+
+
+def test_at_one_sampling_it_is_plain(lab):
+    plain, found = (outcome_of(lab, search, DDIM(steps=10), cap=10) for search in (NoSearch(), EvoSearch()))
+    assert (plain.reward, plain.image.tobytes()) == (found.reward, found.image.tobytes())
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 10])
+def test_a_cap_is_spent(lab, steps):
+    for cap in range(steps, 12 * steps):
+        found = outcome_of(lab, EvoSearch(), DDIM(steps=steps), Always(-math.inf), cap=cap)
+        assert cap - max(1, steps // 5) < found.ledger["nfe"] <= cap
+
+
+@pytest.mark.parametrize("schedule", [[], [0.5, 0.2], [0.5, 0.5], [-0.1], [0.0, 1.0]], ids=str)
+def test_what_makes_no_sense_is_refused(schedule):
+    with pytest.raises(ValueError, match=r"search\.schedule is \[.*it lists ascending shares"):
+        EvoSearch(schedule=schedule)

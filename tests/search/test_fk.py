@@ -1,0 +1,107 @@
+import math
+
+import numpy as np
+import pytest
+
+from its.sampler.ddim import DDIM
+from its.search.fk import FK
+from its.search.none import NoSearch
+from its.search.potentials import Lineage
+from its.search.random import Random
+
+SAMPLER = DDIM(steps=6, eta=1.0)
+TILT = np.random.Generator(np.random.Philox(key=3)).standard_normal(16) * 3
+
+
+class Linear:
+    """A reward whose spread over samples is about 1."""
+
+    absolute = True
+
+    def reward(self, images, conditions):
+        return images.double().flatten(1) @ images.new_tensor(TILT).double()
+
+
+@pytest.mark.parametrize("potential", ["diff", "max", "add", "rt"])
+@pytest.mark.parametrize("resampler", ["multinomial", "systematic", "ssp"])
+def test_at_lambda_0_it_is_best_of_n(lab, potential, resampler):
+    def run(search):
+        bits = lab.bits(lab.engine(DDIM(steps=10, eta=1.0)), search, (10, 57), range(4))
+        return {k: [(image, reward, ledger["nfe"]) for image, reward, ledger in v] for k, v in bits.items()}
+
+    assert run(FK(strength=0.0, potential=potential, resampler=resampler, ess=1.0)) == run(Random())
+
+
+@pytest.mark.parametrize(("potential", "weights"), [
+    ("diff", [-4.0, 2.0, 4.0]), ("rt", [-4.0, -2.0, 2.0]), ("max", [-4.0, -2.0, 2.0]), ("add", [-4.0, -6.0, -4.0])])
+def test_weight_of_each_step(potential, weights):
+    """Rewards -2, -1, 1 at lambda 2, resampled after each."""
+    line, seen = Lineage(), []
+    for reward in (-2.0, -1.0, 1.0):
+        line = line.grown(potential, 2.0, reward)
+        seen.append(line.weight)
+        line = line.settled()
+    assert seen == weights
+
+
+@pytest.mark.parametrize("potential", ["diff", "max", "add", "rt"])
+def test_the_product_of_all_weights_is_the_final_reward(potential):
+    line, product = Lineage(), 0.0
+    for reward in (-2.0, 3.0, 1.0):
+        line = line.grown(potential, 2.0, reward)
+        product += line.weight
+        line = line.settled()
+    assert product + line.grown("diff", 2.0, 0.5).weight == pytest.approx(2.0 * 0.5)
+
+
+@pytest.mark.parametrize("potential", ["diff", "max", "add", "rt"])
+def test_hopeless_lineages_are_never_nan(potential):
+    line = Lineage()
+    for reward in (-math.inf, -math.inf, 1.0, -math.inf):
+        line = line.grown(potential, 10.0, reward)
+        assert not math.isnan(line.weight)
+        line = line.settled()
+        assert line.weight == 0.0
+    assert line.grown("diff", 10.0, 1.0).weight > -math.inf
+
+
+def tilted(lab, particles: int, problems: int, **options) -> np.ndarray:
+    search = FK(strength=1.0, potential="diff", resampler="systematic", start=1, every=1, end=5, final="sample",
+                particles=particles, **options)
+    engine = lab.engine(SAMPLER, None, Linear(), batch=256, rows=65536)
+    results = lab.results(engine, search, (math.inf,), range(problems))
+    return np.array([result.outcomes[0].reward for result in results.values()])
+
+
+@pytest.fixture(scope="module")
+def expected(lab) -> float:
+    """Mean reward under `p(x) exp(reward)`, from plain samples weighed."""
+    engine = lab.engine(SAMPLER, None, Linear(), batch=256, rows=65536)
+    results = lab.results(engine, NoSearch(), (6,), range(100_000, 110_000))
+    rewards = np.array([result.outcomes[0].reward for result in results.values()])
+    return float((rewards * np.exp(rewards)).sum() / np.exp(rewards).sum())
+
+
+@pytest.mark.parametrize("ess", [0.5, 1.0])
+def test_it_samples_the_tilted_law(lab, expected, ess):
+    found = tilted(lab, 32, 200, ess=ess)
+    assert abs(found.mean() - expected) < 4 * found.std() / math.sqrt(len(found)) + 0.05
+
+
+@pytest.mark.long
+def test_its_bias_shrinks(lab, expected):
+    sizes = {1: 4000, 4: 3000, 16: 1000, 64: 400, 256: 150}
+    found = [tilted(lab, k, problems, ess=1.0) for k, problems in sizes.items()]
+    errors = [expected - rewards.mean() for rewards in found]
+    assert errors[0] > 0.5
+    assert errors[0] > errors[1] > errors[2]
+    assert all(abs(error) < 3 * rewards.std() / math.sqrt(len(rewards)) + 0.05
+               for error, rewards in zip(errors[3:], found[3:], strict=True))
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"potential": "sum"}, "choose one of diff, max, add, rt"), ({"resampler": "x"}, "choose one of multinomial"),
+    ({"final": "x"}, "choose one of best, sample"), ({"strength": -1.0}, "at least 0"), ({"every": 0}, "is 0; it is")])
+def test_what_makes_no_sense_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        FK(**options)
