@@ -57,7 +57,7 @@ class EvoSearch:
     @property
     def peak_rows(self) -> int:
         population, offspring = self.population or 1, self.offspring or 0
-        return ROWS_PER_PARTICLE * max(population, offspring) + 4 * len(self.schedule) * (population + offspring)
+        return ROWS_PER_PARTICLE * max(population, offspring) + 3 * len(self.schedule) * (population + offspring)
 
     def minimum(self, sampling: int) -> int:
         return sampling

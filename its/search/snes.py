@@ -48,7 +48,7 @@ class SNES:
 
     @property
     def peak_rows(self) -> int:
-        return ROWS_PER_PARTICLE * (1 + (self.population or 32))
+        return ROWS_PER_PARTICLE * (1 + (self.population or 16))
 
     def minimum(self, sampling: int) -> int:
         return sampling

@@ -14,7 +14,8 @@ def rises(lab, search, verifier) -> tuple[list[int], int]:
     log: list = []
     outcome = outcome_of(lab, lab.script(traced(search, log)), SAMPLER, verifier)
     grid = SAMPLER.grid(lab.denoiser().schedule)
-    moves = [(grid.index(r.particles[0].level), grid.index(r.to[0] or grid[-1])) for r, _ in log if isinstance(r, Advance)]
+    ends = [(r.particles[0].level, r.to[0] or grid[-1]) for r, _ in log if isinstance(r, Advance)]
+    moves = [(grid.index(high), grid.index(low)) for high, low in ends]
     return moves, outcome.ledger["nfe"]
 
 

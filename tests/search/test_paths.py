@@ -48,7 +48,8 @@ def test_too_little_for_a_round_is_best_of_n(lab, cap):
     assert (few.reward, few.image.tobytes()) == (plain.reward, plain.image.tobytes())
 
 
-@pytest.mark.parametrize(("cap", "sizes"), [(20, [2]), (22, [1, 3, 1]), (32, [1, 2, 2, 2, 1]), (80, [2, 4, 4, 5, 5, 2])])
+@pytest.mark.parametrize(("cap", "sizes"), [(16, [1]), (20, [1, 3, 1]), (32, [1, 2, 2, 3, 1]), (40, [2, 6, 2]),
+                                            (80, [2, 4, 5, 5, 5, 2])])
 def test_fewer_rounds_before_fewer_than_two_noises(lab, cap, sizes):
     log: list = []
 

@@ -39,7 +39,8 @@ def test_an_exhausted_quota_starts_anew(lab):
 def test_it_goes_on_from_the_best_of_the_step(lab):
     log: list = []
     search = RBF(nfe=14, pool=0.01)
-    outcome_of(lab, lab.script(traced(search, log)), SAMPLER, Scripted([0.0, -3.0, -1.0, -2.0, *[-9.0] * 20].__getitem__))
+    rewards = [0.0, -3.0, -1.0, -2.0, *[-9.0] * 20]
+    outcome_of(lab, lab.script(traced(search, log)), SAMPLER, Scripted(rewards.__getitem__))
     advances = [(request, reply) for request, reply in log if isinstance(request, Advance)]
     assert [len(request.particles) for request, _ in advances] == [1] * 14
     assert advances[3][0].particles == advances[1][1]
