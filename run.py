@@ -23,6 +23,13 @@ if __name__ == "__main__":
 
         print(text(CONF))
         sys.exit()
+    from its.guard import check_command_line
+
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda argument: not argument.startswith("-"))
+    try:
+        check_command_line(sys.argv[1:], CONF)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
     if "plan=true" in sys.argv:
         sys.argv.append("hydra/launcher=basic")
     main()

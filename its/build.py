@@ -18,7 +18,7 @@ from its import __version__
 from its.budget import Budget, Ledger
 from its.identity import folder_of, hash8, identity
 from its.image import Image
-from its.instantiate import instantiate
+from its.instantiate import CHOICES, instantiate
 from its.prices import Prices
 from its.sampler.sampler import Sampler
 from its.types import Problem, Search
@@ -51,18 +51,22 @@ class Blueprint:
     budget: Budget
 
     @classmethod
-    def of(cls, config: DictConfig, choices: dict[str, str]) -> Blueprint:
+    def of(cls, config: DictConfig, choices: dict[str, str], overrides: Sequence[str]) -> Blueprint:
         """Check what needs no network.
 
         Args:
             choices: the YAML chosen in each group.
+            overrides: the command line's.
 
         Raises:
             ValueError: a value breaks a rule; the message says which and what to do.
         """
         plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
         check_numbers(plain)
-        packages = ("its", *plain["plugins"])
+        packages = (*CHOICES, *plain["plugins"])
+        if plain["plugins"] and not any(entry.startswith("plugins=") for entry in overrides):
+            raise ValueError(f"plugins is {plain['plugins']} in a YAML; whose code runs is said on the command line: "
+                             "plugins=[...]")
         label = {group: choices[group] for group in GROUPS}
         decisive = identity(plain)
         sampler, search, budget = (instantiate(plain[group], packages) for group in ("sampler", "search", "budget"))
@@ -82,7 +86,7 @@ def build(config: DictConfig, choices: dict[str, str], overrides: Sequence[str])
     Raises:
         ValueError: a value breaks a rule; the message says which and what to do.
     """
-    blueprint = Blueprint.of(config, choices)
+    blueprint = Blueprint.of(config, choices, overrides)
     from its.engine import Engine
     from its.experiment import Experiment
     from its.flops import count_flops

@@ -11,6 +11,8 @@ from importlib import import_module
 from typing import Any
 
 FORBIDDEN = ("_partial_", "_args_")
+CHOICES = ("its.budget", "its.dataset", "its.metric", "its.model", "its.sampler", "its.search", "its.verifier")
+"""Where the choices of the groups are defined; nothing else of `its` is made from a YAML."""
 
 
 def instantiate(node: Any, packages: Sequence[str]) -> Any:
@@ -42,15 +44,19 @@ def _check_targets(node: Any, packages: Sequence[str]) -> None:
 
 def _check_target(target: Any, packages: Sequence[str]) -> None:
     """Only objects defined in the given packages, looked up by plain attribute access on a module."""
-    rule = f"it must be defined in {' or '.join(packages)}; list your own package in plugins=[...]"
+    rule = f"it must be defined in {', '.join(packages)}; list your own package in plugins=[...] on the command line"
     if not isinstance(target, str) or target.count(".") < 1:
         raise ValueError(f"_target_ is {target!r}; {rule}")
     module_name, name = target.rsplit(".", 1)
-    if module_name.split(".")[0] not in packages or name.startswith("_"):
+    if not _inside(module_name, packages) or name.startswith("_"):
         raise ValueError(f"_target_ is {target!r}; {rule}")
     try:
         found = getattr(import_module(module_name), name)
     except (ImportError, AttributeError) as error:
         raise ValueError(f"_target_ is {target!r}, and there is no such thing: {error}") from error
-    if getattr(found, "__module__", "").split(".")[0] not in packages:
+    if not _inside(getattr(found, "__module__", ""), packages):
         raise ValueError(f"_target_ is {target!r}, which comes from {getattr(found, '__module__', None)}; {rule}")
+
+
+def _inside(module: str, packages: Sequence[str]) -> bool:
+    return any(f"{module}.".startswith(f"{package}.") for package in packages)

@@ -32,7 +32,7 @@ def run_job(config: DictConfig) -> dict[str, Any]:
         if config.plan:
             from its.plan import plan_job
 
-            log.info("%s", plan_job(config, choices).line())
+            log.info("%s", plan_job(config, choices, overrides).line())
             return {"status": "planned"}
         if config.workers > 1 and Worker.here().world == 1:
             run_workers(config.workers, hydra_config.overrides.task)
@@ -46,7 +46,7 @@ def run_job(config: DictConfig) -> dict[str, Any]:
         reason = f"{type(error).__name__}: {error}"
         if folder is not None:
             _record(folder, reason)
-        log.error("%s", error if isinstance(error, ValueError) else traceback.format_exc())
+        log.error("%s", error if isinstance(error, ValueError | OSError) else traceback.format_exc())
         return {"status": "failed", "reason": reason, "folder": str(folder)}
     return {"status": "finished", "folder": str(folder)}
 
@@ -85,20 +85,20 @@ class Closing(Callback):
             self._failed.append(status["reason"] if isinstance(status, dict) else "the job ended without a status")
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """After a single run: its table."""
-        self._close(config)
+        """After a single run: its table; its failure has just been told."""
+        self._close(config, tell=False)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """After a sweep: the comparison of all runs of the experiment."""
-        self._close(config)
+        self._close(config, tell=True)
 
-    def _close(self, config: DictConfig) -> None:
+    def _close(self, config: DictConfig, *, tell: bool) -> None:
         folder = Path(config.out_dir).expanduser().absolute() / config.name
         if folder.is_dir() and not config.plan and Worker.here().world == 1:
             from its.report.report import make_report
 
             make_report(folder)
+        for reason in self._failed if tell else ():
+            log.error("failed: %s", reason)
         if self._failed:
-            for reason in self._failed:
-                log.error("failed: %s", reason)
             raise SystemExit(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,13 +47,13 @@ class Plan:
                 f"{self.nfe:.0f} NFE to spend, {seconds}, {self.disk_bytes / 1e6:.1f} MB\n  {self.folder}")
 
 
-def plan_job(config: DictConfig, choices: dict[str, str]) -> Plan:
+def plan_job(config: DictConfig, choices: dict[str, str], overrides: Sequence[str]) -> Plan:
     """Plan the job that `config` describes.
 
     Raises:
         ValueError: a value breaks a rule.
     """
-    blueprint = Blueprint.of(config, choices)
+    blueprint = Blueprint.of(config, choices, overrides)
     plain, label = blueprint.plain, blueprint.label
     search, caps = sized(blueprint.search, blueprint.budget, _prices(blueprint))
     shards = ranges(plain["images"], plain["shard"])

@@ -6,6 +6,7 @@ GELU, average pooling), so that a gradient of a log-probability with respect to 
 
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -81,13 +82,18 @@ def load(cls_name: str, weights: str | Path) -> nn.Module:
     """Return classifier `cls_name` with the weights of a safetensors file, frozen, in eval mode.
 
     Raises:
-        ValueError: `cls_name` is unknown.
-        RuntimeError: names or shapes in the file differ from the architecture's.
+        ValueError: `cls_name` is unknown, the file is not safetensors, or names or shapes in it
+            differ from the architecture's.
     """
     if cls_name not in CLASSIFIERS:
         raise ValueError(
             f"cls_name is {cls_name!r}, but digits has {', '.join(CLASSIFIERS)}; choose one"
         )
     network = CLASSIFIERS[cls_name]()
-    network.load_state_dict(load_file(locate(str(weights))), strict=True)
+    try:
+        network.load_state_dict(load_file(locate(str(weights))), strict=True)
+    except SafetensorError as error:
+        raise ValueError(f"{weights} is not safetensors ({error}); convert it, pickles are not opened") from error
+    except RuntimeError as error:
+        raise ValueError(f"{weights} does not fit {cls_name}: {' '.join(str(error).split())}") from error
     return network.requires_grad_(False).eval()

@@ -7,15 +7,14 @@ Deviation: the level adapts to small images.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 from typing import ClassVar
 
 import numpy as np
 
 from its.image import Image
 from its.moves import LowBand
+from its.search.bands import band_shape, deepest, generations
 from its.search.check import at_least
 from its.types import ROWS_PER_PARTICLE, Coroutine, advance, reward
 
@@ -74,23 +73,3 @@ class SES:
             mean = elites.mean(axis=0)
             variance = elites.var(axis=0, ddof=1) + 1e-7 if len(elites) > 1 else variance
         return None
-
-
-def generations(population: int, candidates: int | None) -> Iterator[int]:
-    """Sizes of the generations: the last is cut; without end where no number is given."""
-    for done in count(0, population):
-        if candidates is not None and done >= candidates:
-            return
-        yield population if candidates is None else min(population, candidates - done)
-
-
-def deepest(shape: tuple[int, ...], most: int, narrowest: int = 4) -> int:
-    """The highest level up to `most` that divides height and width and keeps a band that is not too narrow."""
-    fits = [k for k in range(most + 1) if all(n % 2**k == 0 and n >= narrowest * 2**k for n in shape[-2:])]
-    return max(fits, default=0)
-
-
-def band_shape(shape: tuple[int, ...], level: int) -> tuple[int, ...]:
-    """Event shape of the low band."""
-    channels, height, width = shape
-    return (channels, height >> level, width >> level)

@@ -13,8 +13,8 @@ import numpy as np
 
 from its.image import Image
 from its.moves import LowBand
+from its.search.bands import band_shape, deepest, generations
 from its.search.check import at_least
-from its.search.ses import band_shape, deepest, generations
 from its.types import ROWS_PER_PARTICLE, Coroutine, advance, reward
 
 

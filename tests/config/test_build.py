@@ -2,7 +2,7 @@
 
 import pytest
 
-from its.instantiate import instantiate
+from its.instantiate import CHOICES, instantiate
 from tests.end_to_end.runs import make_experiment
 
 BAD = {
@@ -54,9 +54,9 @@ PAYLOADS = [
 @pytest.mark.parametrize("payload", PAYLOADS, ids=str)
 def test_only_objects_defined_here_are_made(payload):
     with pytest.raises(ValueError, match=r"_target_|not allowed"):
-        instantiate(payload, ("its",))
+        instantiate(payload, CHOICES)
 
 
 def test_a_listed_plugin_is_allowed():
-    made = instantiate({"_target_": "fractions.Fraction", "numerator": 1, "denominator": 3}, ("its", "fractions"))
+    made = instantiate({"_target_": "fractions.Fraction", "numerator": 1, "denominator": 3}, (*CHOICES, "fractions"))
     assert made.denominator == 3

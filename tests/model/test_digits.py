@@ -103,11 +103,11 @@ def test_verifier_and_report_differ_in_architecture():
 def test_load_rejects_other_names_and_other_states(tmp_path):
     with pytest.raises(ValueError, match=r"'Net'.*VerifierNet, ReportNet"):
         load("Net", WEIGHTS / "report.safetensors")
-    with pytest.raises(RuntimeError, match="Missing key"):
+    with pytest.raises(ValueError, match="Missing key"):
         load("VerifierNet", WEIGHTS / "report.safetensors")
     state = load_file(WEIGHTS / "report.safetensors")
     save_file({**state, "extra": torch.zeros(1)}, tmp_path / "extra.safetensors")
-    with pytest.raises(RuntimeError, match=r"Unexpected key.*extra"):
+    with pytest.raises(ValueError, match=r"Unexpected key.*extra"):
         load("ReportNet", tmp_path / "extra.safetensors")
     with pytest.raises(OSError, match="absent"):
         load("ReportNet", tmp_path / "absent.safetensors")

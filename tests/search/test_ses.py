@@ -8,7 +8,8 @@ from its.host_random import HostRandom
 from its.image import Image
 from its.moves import LowBand
 from its.sampler.ddim import DDIM
-from its.search.ses import SES, band_shape, deepest, generations
+from its.search.bands import band_shape, deepest, generations
+from its.search.ses import SES
 from its.verifier.null_rewards import NullRewards
 from tests.search.trace import outcome_of
 

@@ -1,0 +1,26 @@
+"""What searches over the bands of a starting noise share: their shapes, and the sizes of generations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+
+def generations(population: int, candidates: int | None) -> Iterator[int]:
+    """Sizes of the generations: the last is cut; without end where no number is given."""
+    for done in count(0, population):
+        if candidates is not None and done >= candidates:
+            return
+        yield population if candidates is None else min(population, candidates - done)
+
+
+def deepest(shape: tuple[int, ...], most: int, narrowest: int = 4) -> int:
+    """The highest level up to `most` that divides height and width and keeps a band that is not too narrow."""
+    fits = [k for k in range(most + 1) if all(n % 2**k == 0 and n >= narrowest * 2**k for n in shape[-2:])]
+    return max(fits, default=0)
+
+
+def band_shape(shape: tuple[int, ...], level: int) -> tuple[int, ...]:
+    """Event shape of the low band."""
+    channels, height, width = shape
+    return (channels, height >> level, width >> level)

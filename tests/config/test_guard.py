@@ -1,0 +1,168 @@
+"""Hostile configurations: none runs code, leaves the output folder or keeps a secret; each has its error."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from its.guard import check_command_line
+from tests.end_to_end.runs import CONF, make_experiment
+
+ROOT = CONF.parent
+CANARY = "its-canary"
+
+TARGETS = ["os.system", "subprocess.run", "builtins.eval", "builtins.exec", "pathlib.Path.write_text", "pty.spawn",
+           "asyncio.create_subprocess_shell", "pkgutil.resolve_name", "urllib.request.urlopen", "shutil.rmtree",
+           "hydra.utils.instantiate", "hydra._internal.utils._locate", "torch.load", "its.job.run_workers",
+           "its.store.write_atomic", "its.store.os.system", "importlib.import_module", "runpy.run_path",
+           "its.model.unet2d.torch.load", "its.verifier.classifier.torch.load", "functools.partial",
+           "itself.budget.Budget", "its", "", "its.budget.Budget.__init__", "its..budget.Budget", "posix.system"]
+
+
+@pytest.mark.parametrize("group", ["verifier", "sampler"])
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_target_from_elsewhere_is_refused(tmp_path: Path, group: str, target: str):
+    with pytest.raises(ValueError, match="_target_"):
+        make_experiment(tmp_path, f"{group}._target_='{target}'")
+    assert not list(tmp_path.iterdir())
+
+
+NESTED = ["+verifier.extra={_target_: os.system, command: touch /tmp/its-canary}",
+          "+verifier.extra=[{_target_: subprocess.run}]", "+search._partial_=true", "+search._args_=[[1]]",
+          "+metric.more={deep: {er: {_target_: os.system}}}", "+dataset.report.network._target_=os.system",
+          "verifier.network={_target_: builtins.eval}", "verifier._target_=${oc.env:HOME}",
+          "+verifier.x=${verifier._target_} verifier._target_=os.system"]
+
+
+@pytest.mark.parametrize("override", NESTED)
+def test_nested_and_interpolated_targets_are_refused(tmp_path: Path, override: str):
+    overrides = override.split(" verifier.")
+    overrides = [overrides[0], *(f"verifier.{rest}" for rest in overrides[1:])]
+    with pytest.raises(Exception, match=r"_target_|not allowed|already at"):
+        make_experiment(tmp_path, *overrides)
+    assert not list(tmp_path.iterdir())
+
+
+HYDRA = ["+hydra.callbacks.mine._target_=os.system", "hydra.callbacks.closing._target_=os.system",
+         "hydra.launcher._target_=os.system", "hydra.sweeper._target_=subprocess.run",
+         "hydra.job_logging.handlers.console.class=os.system", 
+         "+hydra.hydra_logging.handlers.x={class: subprocess.Popen}", "--config-dir=/tmp", "--config-name=mine", "-cd=/tmp"]
+
+
+@pytest.mark.parametrize("override", HYDRA)
+def test_hydra_makes_nothing_unknown(override: str):
+    with pytest.raises(ValueError, match=r"take it out|logging may use|is not supported"):
+        check_command_line([override], CONF)
+
+
+SECRETS = ["+wandb_api_key=x", "+tracker.api_key=x", "+hf_token=x", "+model.token=x", "+password=x", "+aws.secret=x",
+           "+API_KEY=x", "+AWS_SECRET_ACCESS_KEY=x"]
+
+
+@pytest.mark.parametrize("override", SECRETS)
+def test_a_secret_as_a_value_is_refused(override: str):
+    with pytest.raises(ValueError, match="looks like a secret"):
+        check_command_line([override], CONF)
+
+
+@pytest.mark.parametrize("harmless", [[], ["search=random,zero_order"], ["seed=range(3)"], ["experiment=digits_demo"],
+                                      ["+search.monkey=1"], ["search=no_such_thing"]])
+def test_honest_command_lines_pass(harmless: list[str]):
+    check_command_line(harmless, CONF)
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc", "a/b", "..", "x" * 300, "", "a b", "a\0b", "-rf"])
+def test_a_name_stays_below_the_output_folder(tmp_path: Path, name: str):
+    with pytest.raises(ValueError, match=r"cannot name a folder|null"):
+        make_experiment(tmp_path, f"name={name!r}")
+    assert not list(tmp_path.iterdir())
+
+
+def run(tmp_path: Path, *overrides: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "run.py", f"out_dir={tmp_path / 'out'}", *overrides], cwd=ROOT, text=True,
+                          capture_output=True, env={**os.environ, **environment}, timeout=120)
+
+
+@pytest.mark.parametrize("text", [
+    "# @package _global_\nhydra: {{callbacks: {{x: {{_target_: os.system, command: touch {canary}}}}}}}\n",
+    "# @package _global_\nplugins: [os]\nverifier: {{_target_: os.system, command: touch {canary}}}\n",
+    "# @package _global_\nverifier: !!python/object/apply:os.system [touch {canary}]\n",
+    "# @package _global_\nmy_token: abc\n",
+    "# @package _global_\nhydra: {{job_logging: {{handlers: {{x: {{'()': os.system, command: touch {canary}}}}}}}}}\n",
+])
+def test_a_yaml_runs_nothing(tmp_path: Path, text: str):
+    canary = tmp_path / CANARY
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "evil.yaml").write_text(text.format(canary=canary))
+    done = run(tmp_path, f"hydra.searchpath=[file://{tmp_path / 'mine'}]", "experiment=evil")
+    assert done.returncode != 0
+    assert not canary.exists()
+    assert not (tmp_path / "out").exists(), "nothing is made before the refusal"
+
+
+class Touch:
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
+
+
+def test_a_pickled_checkpoint_is_not_opened(tmp_path: Path):
+    canary = tmp_path / CANARY
+    weights = tmp_path / "weights.safetensors"
+    torch.save({"head.weight": Touch(canary)}, weights)
+    with pytest.raises(ValueError, match="not safetensors"):
+        make_experiment(tmp_path / "out", f"dataset.classifier.weights={weights}")
+    np.savez(tmp_path / "weights.npz", x=np.array([Touch(canary)], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match="not safetensors"):
+        make_experiment(tmp_path / "out", f"dataset.classifier.weights={tmp_path / 'weights.npz'}")
+    assert not canary.exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_wrong_shapes_are_named(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"digits/report.safetensors does not fit VerifierNet.*[Mm]issing"):
+        make_experiment(tmp_path, "dataset.classifier.weights=digits/report.safetensors")
+
+
+def test_secrets_of_the_environment_are_nowhere_on_disk(tmp_path: Path):
+    secret = "s3cr3t-c4n4ry"
+    done = run(tmp_path, "images=4", "shard=4", "sampler.steps=2", "~metric.kid", "~metric.prc", "~metric.isc",
+               WANDB_API_KEY=secret, HF_TOKEN=secret)
+    assert done.returncode == 0, done.stderr
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert len(files) > 5
+    assert not [path for path in files if secret.encode() in path.read_bytes()]
+    assert secret not in done.stdout + done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path):
+    (tmp_path / "out").write_text("a file where the folder should be")
+    done = run(tmp_path, "images=4", "shard=4", "sampler.steps=2")
+    assert done.returncode == 1
+    assert "out" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_method_outside_the_clone_runs(tmp_path: Path):
+    readme = (ROOT / "README.md").read_text()
+    code = readme.split("```python\n")[1].split("```")[0]
+    choice = readme.split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "my_methods").mkdir()
+    (tmp_path / "my_methods" / "__init__.py").touch()
+    (tmp_path / "my_methods" / "greedy.py").write_text(code)
+    (tmp_path / "my_conf" / "search").mkdir(parents=True)
+    (tmp_path / "my_conf" / "search" / "greedy.yaml").write_text(choice)
+    small = ("images=20", "shard=20", "sampler.steps=8", "budget.samplings=[2,4]", "metric.kid.subsets=2")
+    mine = (f"hydra.searchpath=[file://{tmp_path / 'my_conf'}]", "search=greedy")
+    done = run(tmp_path, *small, *mine, "plugins=[my_methods]", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "greedy" in done.stdout
+    refused = run(tmp_path, *small, *mine, PYTHONPATH=str(tmp_path))
+    assert refused.returncode == 1
+    assert "list your own package in plugins" in refused.stdout + refused.stderr
