@@ -30,16 +30,19 @@ def measure(run: Experiment, loaded: Shards, features: Sequence[Arrays], notes: 
     collected = [shards.collect(loaded, cap) for cap in range(len(run.caps))]
     spent = [float(part.ledger[:, 0].mean()) for part in collected]
     per_nfe = _seconds_per_image(loaded, notes) / (spent[-1] if run.search.anytime else sum(spent))
-    rows = []
+    rows: list[Row] = []
+    measured: dict[bytes, Row] = {}
     for cap, part, nfe in zip(run.caps, collected, spent, strict=True):
         costs = dict(zip(COLUMNS, part.ledger.mean(axis=0).tolist(), strict=True))
-        sample = Features(*_gather(features, part.rows), part.label)
         row: Row = {"nfe_cap": cap if math.isfinite(cap) else None, **costs,
                     "flops": sum(flops[column] * costs[column] for column in COLUMNS),
                     "seconds": nfe * per_nfe, "images": len(part.label), **_reward(part.reward)}
-        for metric in run.metrics:
-            row |= metric(sample, reference)
-        rows.append(row)
+        images = part.rows.tobytes()
+        if images not in measured:
+            sample = Features(*_gather(features, part.rows), part.label)
+            measured[images] = {name: value for metric in run.metrics
+                                for name, value in metric(sample, reference).items()}
+        rows.append(row | measured[images])
     return rows
 
 

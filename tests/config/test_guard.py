@@ -49,8 +49,9 @@ def test_nested_and_interpolated_targets_are_refused(tmp_path: Path, override: s
 
 HYDRA = ["+hydra.callbacks.mine._target_=os.system", "hydra.callbacks.closing._target_=os.system",
          "hydra.launcher._target_=os.system", "hydra.sweeper._target_=subprocess.run",
-         "hydra.job_logging.handlers.console.class=os.system", 
-         "+hydra.hydra_logging.handlers.x={class: subprocess.Popen}", "--config-dir=/tmp", "--config-name=mine", "-cd=/tmp"]
+         "hydra.job_logging.handlers.console.class=os.system",
+         "+hydra.hydra_logging.handlers.x={class: subprocess.Popen}", "--config-dir=/tmp", "--config-name=mine",
+         "-cd=/tmp"]
 
 
 @pytest.mark.parametrize("override", HYDRA)
