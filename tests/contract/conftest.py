@@ -14,10 +14,21 @@ from its.sampler.ddim import DDIM
 from its.sampler.euler import Euler
 from its.sampler.heun import Heun
 from its.sampler.sampler import Sampler
+from its.search.beam import Beam
+from its.search.bfs_prune import BFSPrune
 from its.search.bfs_resample import BFSResample
+from its.search.dfs import DFS
+from its.search.eps_greedy import EpsGreedy
+from its.search.evosearch import EvoSearch
+from its.search.fk import FK
 from its.search.more_steps import MoreSteps
 from its.search.none import NoSearch
+from its.search.paths import Paths
 from its.search.random import Random
+from its.search.rbf import RBF
+from its.search.ses import SES
+from its.search.snes import SNES
+from its.search.svdd import SVDD
 from its.search.zero_order import ZeroOrder
 from its.types import Search
 
@@ -31,6 +42,21 @@ SEARCHES: dict[str, Search] = {
     "bfs_resample": BFSResample(temperature=0.02),
     "bfs_resample-collapse": BFSResample(temperature=10.0),
     "bfs_resample-0": BFSResample(temperature=0.0),
+    "bfs_prune": BFSPrune(temperature=0.02),
+    "dfs": DFS(start=0.25, depth=0.25, step_size=0.25),
+    "svdd": SVDD(),
+    "svdd-every": SVDD(every=0.3),
+    "beam": Beam(beams=3, every=2),
+    "fk": FK(),
+    "fk-diff": FK(strength=1.0, potential="diff", resampler="systematic", final="sample"),
+    "fk-add": FK(strength=0.1, potential="add", resampler="ssp", final="sample", ess=1.0),
+    "ses": SES(population=3, elites=2),
+    "snes": SNES(population=3),
+    "paths": Paths(paths=3, steps=0.5),
+    "rbf": RBF(),
+    "rbf-pool": RBF(pool=0.3),
+    "evosearch": EvoSearch(),
+    "eps_greedy": EpsGreedy(candidates=2),
 }
 
 

@@ -9,7 +9,6 @@ from its.model.mixture import MixtureDenoiser
 from its.sampler.ddim import DDIM
 from its.sampler.sampler import Guess
 from its.search.more_steps import MoreSteps
-from its.search.none import NoSearch
 from its.verifier.classifier import Classifier
 
 CAPS = (25, 57)
@@ -53,7 +52,8 @@ def test_nan_rewards(lab, search, setting):
     assert results[SICK].nan_rewards == (scored[-1] if search.anytime else sum(scored))
     assert [o.reward for o in results[SICK].outcomes] == [-math.inf] * 2
     if search.anytime:
-        first = lab.results(lab.engine(setting.sampler, setting.model(lab)), NoSearch(), CAPS, [SICK])[SICK]
+        engine = lab.engine(setting.sampler, setting.model(lab))
+        first = lab.results(engine, search, [engine.prices.sampling], [SICK])[SICK]
         assert all((o.image == first.outcomes[0].image).all() for o in results[SICK].outcomes), "ties: the first"
 
 
