@@ -1,0 +1,83 @@
+"""Any number of workers on one folder leave the same files, and any of them may be killed."""
+
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from its.workers import Worker
+from tests.end_to_end.runs import CONF, contents, make_experiment, numbers
+
+SMALL = ("images=96", "shard=12", "sampler.steps=4", "budget.samplings=[1,2]", "batch=16", "~metric.kid", "~metric.prc")
+
+
+def environment(rank: int, world: int) -> dict[str, str]:
+    return {**os.environ, "ITS_RANK": str(rank), "ITS_WORLD": str(world), "OMP_NUM_THREADS": "1"}
+
+
+def work(out_dir: Path, rank: int, world: int) -> None:
+    """One worker, in a process of its own."""
+    import torch
+
+    torch.set_num_threads(1)
+    os.environ.update(ITS_RANK=str(rank), ITS_WORLD=str(world))
+    make_experiment(out_dir, *SMALL).run()
+
+
+def race(out_dir: Path, world: int, kill: int = 0) -> None:
+    """Run `world` workers at once; SIGKILL `kill` of them at random moments."""
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=work, args=(out_dir, rank, world)) for rank in range(world)]
+    for worker in workers:
+        worker.start()
+    random.seed(0)
+    for worker in workers[:kill]:
+        time.sleep(random.uniform(0.05, 0.5))
+        os.kill(worker.pid, signal.SIGKILL)
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers[kill:]] == [0] * (world - kill)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The folder of one undisturbed worker."""
+    run = make_experiment(tmp_path_factory.mktemp("alone"), *SMALL)
+    run.run()
+    return run.folder
+
+
+@pytest.mark.parametrize(("world", "kill"), [(2, 0), (3, 0), (3, 2), (16, 0)])
+def test_racing_workers_leave_the_same_files(tmp_path, alone, world, kill):
+    race(tmp_path, world, kill)
+    folder = make_experiment(tmp_path, *SMALL).folder
+    if kill:
+        make_experiment(tmp_path, *SMALL).run()
+    assert contents(folder) == contents(alone)
+    assert numbers(folder) == numbers(alone)
+
+
+def test_workers_on_the_command_line(tmp_path, alone):
+    command = [sys.executable, "run.py", f"out_dir={tmp_path}", *SMALL, "workers=2"]
+    done = subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert contents(make_experiment(tmp_path, *SMALL).folder) == contents(alone)
+
+
+def test_rank_and_world_come_from_the_environment():
+    assert Worker.here({}) == Worker(0, 1)
+    assert Worker.here({"SLURM_PROCID": "2", "SLURM_NTASKS": "4"}) == Worker(2, 4)
+    assert Worker.here({"RANK": "1", "WORLD_SIZE": "2"}) == Worker(1, 2)
+    with pytest.raises(ValueError, match=r"the rank lies in \[0, world\)"):
+        Worker.here({"RANK": "2", "WORLD_SIZE": "2"})
+
+
+def test_a_worker_begins_with_its_own_share():
+    assert Worker(1, 3).order("abcdefg") == ["b", "e", "g", "f", "d", "c", "a"]
+    assert sorted(Worker(0, 16).order("abc")) == list("abc")
