@@ -21,6 +21,7 @@ def identity(config: dict[str, Any]) -> dict[str, Any]:
     """The part of a plain configuration that decides the images, with the weights' fingerprints."""
     decisive = _without_place({key: config[key] for key in DECISIVE})
     decisive["dataset"].pop("report")
+    decisive["dataset"].pop("report_width")
     return {**decisive, "uint8": RULE, "weights": {name: fingerprint(name) for name in sorted(_weights(decisive))}}
 
 

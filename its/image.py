@@ -14,7 +14,7 @@ from its.budget import Ledger
 from its.host_random import HostRandom
 from its.paths import Verb, fold
 from its.prices import Prices
-from its.types import Level, Problem, level_key
+from its.types import Level, Problem
 
 if TYPE_CHECKING:
     from its.moves import Move
@@ -109,7 +109,7 @@ class Particle:
         k = self.ordinal(Verb.ADVANCE)
         if k == 0:
             return Particle(self.image, level, self.step, self.id)
-        words = (Verb.ADVANCE, level_key(self.level), k)
+        words = (Verb.ADVANCE, self.level.key, k)
         return Particle(self.image, level, fold(self.step, *words), fold(self.id, *words))
 
 
@@ -196,7 +196,7 @@ class Image:
         for p, level in zip(particles, levels, strict=True):
             if level.clean or level.sigma * p.level.alpha < p.level.sigma * level.alpha:
                 raise ValueError(f"image.renoise from {p.level} to {level}: the new level must be noisier")
-            path = fold(p.id, Verb.RENOISE, level_key(p.level), level_key(level), p.ordinal(Verb.RENOISE))
+            path = fold(p.id, Verb.RENOISE, p.level.key, level.key, p.ordinal(Verb.RENOISE))
             made.append(Particle(self, level, path, path, Renoised(p, path)))
         return made
 
@@ -207,6 +207,6 @@ class Image:
             if p.level.clean:
                 raise ValueError("image.jitter got a finished image, which noise would no longer leave clean; "
                                  "renoise it to a level instead")
-            path = fold(p.id, Verb.JITTER, level_key(p.level), p.ordinal(Verb.JITTER))
+            path = fold(p.id, Verb.JITTER, p.level.key, p.ordinal(Verb.JITTER))
             made.append(Particle(self, p.level, path, path, Jittered(p, std, path)))
         return made

@@ -16,6 +16,9 @@ from its.layout import ranges, shard_name
 from its.model.schedule import VP
 from its.prices import Prices
 
+LEDGER_BYTES = 56
+"""Of one image at one cap: reward, pick and counts, at most; see `its.shards`."""
+
 RATES = "rates.json"
 """File below `out_dir` in which scripts/benchmark.py keeps what it measured."""
 
@@ -88,8 +91,6 @@ def _seconds(plain: dict[str, Any], label: dict[str, str], nfe: float, work: boo
 
 
 def _bytes(plain: dict[str, Any], caps: int, images: int) -> int:
-    """Pixels at every cap, features and ledger: an upper bound."""
-    pixels = 1
-    for extent in plain["dataset"].get("shape", ()):
-        pixels *= extent
-    return images * caps * (pixels + 4 * plain["dataset"].get("features", 0) + 64)
+    """Pixels and features of a different image at every cap, and the ledger: an upper bound."""
+    dataset = plain["dataset"]
+    return images * caps * (math.prod(dataset["shape"]) + 4 * dataset["report_width"] + LEDGER_BYTES)

@@ -6,8 +6,7 @@ Nothing here touches a tensor: this module is imported by configuration checks t
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
 from struct import pack, unpack
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
@@ -47,6 +46,7 @@ class Level:
         scale: factor on `x_t` before it enters the network.
         norm: `x_t / norm` moves on a straight line while x0_hat and eps_hat stay (alpha on VP and
             EDM paths, 1 on linear flow); second-order samplers average slopes there.
+        key: the 64 bits of the native time: what a draw at this level is keyed by.
     """
 
     alpha: float
@@ -54,6 +54,10 @@ class Level:
     time: float
     scale: float = 1.0
     norm: float = 1.0
+    key: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", int(unpack("<Q", pack("<d", self.time))[0]))
 
     @property
     def clean(self) -> bool:
@@ -62,12 +66,6 @@ class Level:
 
 Grid = tuple[Level, ...]
 """Levels of one sampling, noisiest first; the last is clean."""
-
-
-@cache
-def level_key(level: Level) -> int:
-    """The 64 bits of the level's native time: what a draw at this level is keyed by."""
-    return int(unpack("<Q", pack("<d", level.time))[0])
 
 
 @dataclass(frozen=True)

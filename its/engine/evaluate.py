@@ -14,7 +14,6 @@ from its.engine.state import State, Walk
 from its.model.denoiser import Denoiser
 from its.paths import Verb, fold
 from its.sampler.sampler import Columns, Guess, Sampler
-from its.types import level_key
 
 
 class Evaluate(Queue[State]):
@@ -86,7 +85,7 @@ class Evaluate(Queue[State]):
 
     def _step_noise(self, walks: Sequence[Walk]) -> Tensor:
         """Slot 0 of each walk's step path at the level it leaves, or the noise that it was given."""
-        paths = [fold(walk.child.step, Verb.STEP, level_key(walk.route[walk.at]), 0) for walk in walks]
+        paths = [fold(walk.child.step, Verb.STEP, walk.route[walk.at].key, 0) for walk in walks]
         z = self._maker.noise([walk.task.image for walk in walks], paths)
         given = {row: walk.noise for row, walk in enumerate(walks) if walk.noise is not None}
         if given:

@@ -28,7 +28,7 @@ from its.sampler.euler import Euler
 from its.sampler.heun import Heun
 from its.sampler.sampler import Columns, Guess, Sampler
 from its.search.none import NoSearch
-from its.types import Grid, Level, Problem, level_key
+from its.types import Grid, Level, Problem
 from its.verifier.null_rewards import NullRewards
 
 WEIGHTS = Path(__file__).parents[2] / "its/weights/digits/generator"
@@ -79,7 +79,7 @@ def noise(path: int) -> Tensor:
 
 
 def step_noise(t: Level) -> Tensor:
-    return noise(fold(0, Verb.STEP, level_key(t)))
+    return noise(fold(0, Verb.STEP, t.key))
 
 
 def ours(sampler: Sampler, model: UNet2D, x: Tensor, follow: list[Tensor] | None = None) -> list[Tensor]:
@@ -222,7 +222,7 @@ def test_through_the_engine(loaded, settings, eta):
     start = fold(0, Verb.START, 0)
     x = normal(5, [0, 1], [start, start], (1, 8, 8))
     for time, t in zip(scheduler.timesteps, sampler.grid(own.schedule), strict=False):
-        path = fold(start, Verb.STEP, level_key(t), 0)
+        path = fold(start, Verb.STEP, t.key, 0)
         z = normal(5, [0, 1], [path, path], (1, 8, 8)) if eta else None
         output = own.network(x, time, class_labels=torch.tensor(LABELS)).sample
         x = scheduler.step(output, time, x, eta=eta, variance_noise=z).prev_sample

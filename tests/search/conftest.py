@@ -8,7 +8,6 @@ import torch
 from its.noise import normal
 from its.paths import Verb, fold
 from its.sampler.sampler import Columns
-from its.types import level_key
 from its.verifier.classifier import Classifier
 
 CONDITION = 2
@@ -34,7 +33,7 @@ class Naive:
         """The row after step k, and the guess before it."""
         t, s = (Columns.of([level], 4, "cpu") for level in self.grid[k:k + 2])
         guess = self.model(x, t, [CONDITION])
-        z = self.draw(fold(path, Verb.STEP, level_key(self.grid[k]), 0)) if self.sampler.stochastic else None
+        z = self.draw(fold(path, Verb.STEP, self.grid[k].key, 0)) if self.sampler.stochastic else None
         return self.sampler.step(x, guess, t, s, z), guess.x0
 
     def sample(self, x: torch.Tensor, path: int) -> torch.Tensor:

@@ -5,7 +5,6 @@ import pytest
 from its.paths import Verb, fold
 from its.sampler.ddim import DDIM
 from its.search.bfs_resample import BFSResample, increase, survivors
-from its.types import level_key
 
 
 @pytest.mark.parametrize(("weights", "expected"), [
@@ -57,7 +56,7 @@ def naive_run(alone, n: int, temperature: float) -> tuple[float, list[list[int]]
             counts = [round(len(scores) * math.exp(scale * (s - top)) / total) for s in scores]
             chosen = [i for i, count in enumerate(counts) for _ in range(count)][: len(scores)]
             kept.append(chosen)
-            rows = branch(rows, chosen, level_key(alone.grid[k + 1]))
+            rows = branch(rows, chosen, alone.grid[k + 1].key)
     return max(alone.reward(x) for x, _ in rows), kept
 
 

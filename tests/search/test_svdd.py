@@ -6,13 +6,12 @@ from its.paths import Verb, fold
 from its.sampler.ddim import DDIM
 from its.search.none import NoSearch
 from its.search.svdd import SVDD
-from its.types import level_key
 
 SAMPLER = DDIM(steps=10, eta=1.0)
 
 
 def children(path: int, level, n: int) -> list[int]:
-    return [path] + [fold(path, Verb.ADVANCE, level_key(level), k) for k in range(1, n)]
+    return [path] + [fold(path, Verb.ADVANCE, level.key, k) for k in range(1, n)]
 
 
 def naive_run(alone, m: int, every: int) -> float:
