@@ -18,7 +18,7 @@ from its import __version__
 from its.budget import Budget, Ledger
 from its.identity import folder_of, hash8, identity
 from its.image import Image
-from its.instantiate import CHOICES, instantiate
+from its.instantiate import CHOICES, check_targets, instantiate
 from its.prices import Prices
 from its.sampler.sampler import Sampler
 from its.types import Problem, Search
@@ -67,6 +67,8 @@ class Blueprint:
         if plain["plugins"] and not any(entry.startswith("plugins=") for entry in overrides):
             raise ValueError(f"plugins is {plain['plugins']} in a YAML; whose code runs is said on the command line: "
                              "plugins=[...]")
+        for group in GROUPS:
+            check_targets(plain[group], packages)
         label = {group: choices[group] for group in GROUPS}
         decisive = identity(plain)
         sampler, search, budget = (instantiate(plain[group], packages) for group in ("sampler", "search", "budget"))

@@ -20,17 +20,18 @@ def instantiate(node: Any, packages: Sequence[str]) -> Any:
     import hydra.utils
     from hydra.errors import InstantiationException
 
-    _check_targets(node, packages)
+    check_targets(node, packages)
     try:
         return hydra.utils.instantiate(node, _convert_="all")
     except InstantiationException as error:
         raise ValueError(str(error.__cause__ or error)) from error
 
 
-def _check_targets(node: Any, packages: Sequence[str]) -> None:
+def check_targets(node: Any, packages: Sequence[str]) -> None:
+    """Refuse a node that names anything not defined in `packages`."""
     if isinstance(node, list):
         for value in node:
-            _check_targets(value, packages)
+            check_targets(value, packages)
     if not isinstance(node, dict):
         return
     for key in FORBIDDEN:
@@ -39,7 +40,7 @@ def _check_targets(node: Any, packages: Sequence[str]) -> None:
     if "_target_" in node:
         _check_target(node["_target_"], packages)
     for value in node.values():
-        _check_targets(value, packages)
+        check_targets(value, packages)
 
 
 def _check_target(target: Any, packages: Sequence[str]) -> None:

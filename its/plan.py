@@ -45,7 +45,8 @@ class Plan:
 
     def line(self) -> str:
         """The plan in one line."""
-        seconds = "rate unknown" if self.seconds is None else f"about {self.seconds:.0f} s"
+        unknown = "rate unknown: run python scripts/benchmark.py"
+        seconds = unknown if self.seconds is None else f"about {self.seconds:.0f} s"
         return (f"{self.method}: {self.images} images, {self.present} on disk, {self.missing} shards missing, "
                 f"{self.nfe:.0f} NFE to spend, {seconds}, {self.disk_bytes / 1e6:.1f} MB\n  {self.folder}")
 
