@@ -1,6 +1,6 @@
 """How fast each search runs here, and where the time goes; `plan=true` reads the rates this leaves.
 
-    python scripts/benchmark.py [--images 2000] [--searches none random ...] [key=value ...]
+    python scripts/benchmark.py [--images 2000] [--searches none,random] [key=value ...]
 
 Every line: images/s and NFE/s; share of the time spent in the network; occupancy, real rows per network
 row; their product, which the bare network at the same batch shape has as 1; then the shares of noise,
@@ -153,13 +153,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=1000)
     searches = sorted(file.stem for file in (ROOT / "conf" / "search").glob("*.yaml"))
-    parser.add_argument("--searches", nargs="+", default=searches)
+    parser.add_argument("--searches", default=",".join(searches), help="comma-separated")
     parser.add_argument("overrides", nargs="*")
-    options = parser.parse_intermixed_args()
+    options = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     rates: dict[str, Any] = {}
     fixed = fixed_seconds(options.overrides, options.images)
-    for search in options.searches:
+    for search in options.searches.split(","):
         run, choices, plain = experiment([*options.overrides, f"search={search}"])
         found = measure(run, options.images)
         print(f"{search:<14}" + "  ".join(f"{name} {value:.3g}" for name, value in found.items()), flush=True)
