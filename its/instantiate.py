@@ -6,7 +6,7 @@ that the user lists in `plugins` on the command line; nothing else is made, howe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -16,11 +16,17 @@ CHOICES = ("its.budget", "its.dataset", "its.metric", "its.model", "its.sampler"
 
 
 def instantiate(node: Any, packages: Sequence[str]) -> Any:
-    """Make the object of a plain node whose every `_target_` is defined in `packages`."""
+    """Make the object of a plain node whose every `_target_` is defined in `packages`.
+
+    Raises:
+        ValueError: a target is not, or its object refuses what it is given.
+    """
     import hydra.utils
     from hydra.errors import InstantiationException
 
     check_targets(node, packages)
+    for target in _targets(node):
+        _check_origin(target, packages)
     try:
         return hydra.utils.instantiate(node, _convert_="all")
     except InstantiationException as error:
@@ -28,35 +34,49 @@ def instantiate(node: Any, packages: Sequence[str]) -> Any:
 
 
 def check_targets(node: Any, packages: Sequence[str]) -> None:
-    """Refuse a node that names anything not defined in `packages`."""
-    if isinstance(node, list):
-        for value in node:
-            check_targets(value, packages)
-    if not isinstance(node, dict):
-        return
-    for key in FORBIDDEN:
-        if key in node:
+    """Refuse a node with a name from outside `packages`, or a key that changes how Hydra calls; imports nothing."""
+    for key in _keys(node):
+        if key in FORBIDDEN:
             raise ValueError(f"{key} in a configuration is not allowed; write a class that takes it by name")
-    if "_target_" in node:
-        _check_target(node["_target_"], packages)
-    for value in node.values():
-        check_targets(value, packages)
+    for target in _targets(node):
+        module, _, name = target.rpartition(".") if isinstance(target, str) else ("", "", "")
+        if not _inside(module, packages) or name.startswith("_"):
+            raise ValueError(f"_target_ is {target!r}; {_rule(packages)}")
 
 
-def _check_target(target: Any, packages: Sequence[str]) -> None:
-    """Only objects defined in the given packages, looked up by plain attribute access on a module."""
-    rule = f"it must be defined in {', '.join(packages)}; list your own package in plugins=[...] on the command line"
-    if not isinstance(target, str) or target.count(".") < 1:
-        raise ValueError(f"_target_ is {target!r}; {rule}")
-    module_name, name = target.rsplit(".", 1)
-    if not _inside(module_name, packages) or name.startswith("_"):
-        raise ValueError(f"_target_ is {target!r}; {rule}")
+def _check_origin(target: str, packages: Sequence[str]) -> None:
+    """Refuse what a module of `packages` has only imported from elsewhere."""
+    module, _, name = target.rpartition(".")
     try:
-        found = getattr(import_module(module_name), name)
+        found = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ValueError(f"_target_ is {target!r}, and there is no such thing: {error}") from error
-    if not _inside(getattr(found, "__module__", ""), packages):
-        raise ValueError(f"_target_ is {target!r}, which comes from {getattr(found, '__module__', None)}; {rule}")
+    origin = getattr(found, "__module__", "")
+    if not _inside(origin, packages):
+        raise ValueError(f"_target_ is {target!r}, which comes from {origin!r}; {_rule(packages)}")
+
+
+def _rule(packages: Sequence[str]) -> str:
+    return (f"it must be defined in {', '.join(packages)}; list your own package in plugins=[...] "
+            "on the command line")
+
+
+def _targets(node: Any) -> Iterator[Any]:
+    if isinstance(node, dict) and "_target_" in node:
+        yield node["_target_"]
+    for value in _children(node):
+        yield from _targets(value)
+
+
+def _keys(node: Any) -> Iterator[Any]:
+    if isinstance(node, dict):
+        yield from node
+    for value in _children(node):
+        yield from _keys(value)
+
+
+def _children(node: Any) -> Iterable[Any]:
+    return node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
 
 
 def _inside(module: str, packages: Sequence[str]) -> bool:

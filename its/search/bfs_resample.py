@@ -12,6 +12,7 @@ from math import exp
 from typing import ClassVar, Self
 
 from its.image import Image
+from its.search.check import at_least, steps_or_shares
 from its.types import ROWS_PER_PARTICLE, Coroutine, Grid, advance, reward
 
 
@@ -37,11 +38,9 @@ class BFSResample:
     natural: ClassVar[dict[str, int]] = {"particles": 12}
 
     def __post_init__(self) -> None:
-        if self.temperature < 0:
-            raise ValueError(f"search.temperature is {self.temperature}; it is at least 0")
-        for name in ("start", "step_size"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"search.{name} is {getattr(self, name)}; it is steps (>= 1) or a share (< 1) above 0")
+        at_least(0, self, "temperature")
+        at_least(1, self, "particles")
+        steps_or_shares(self, "start", "step_size")
 
     @property
     def needs_noise(self) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from its.image import Image
+from its.search.check import at_least
 from its.types import ROWS_PER_PARTICLE, Coroutine, advance, reward
 
 
@@ -22,6 +23,9 @@ class MoreSteps:
     natural: ClassVar[dict[str, int]] = {"steps": 250}
     needs_noise: ClassVar[bool] = False
     peak_rows: ClassVar[int] = ROWS_PER_PARTICLE
+
+    def __post_init__(self) -> None:
+        at_least(1, self, "steps")
 
     def minimum(self, sampling: int) -> int:
         return sampling

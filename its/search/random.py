@@ -7,6 +7,7 @@ from itertools import count
 from typing import ClassVar
 
 from its.image import Image
+from its.search.check import at_least
 from its.types import ROWS_PER_PARTICLE, Coroutine, advance, reward
 
 
@@ -26,8 +27,7 @@ class Random:
     needs_noise: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if self.block < 1:
-            raise ValueError(f"search.block is {self.block}; it is at least 1")
+        at_least(1, self, "block", "candidates")
 
     @property
     def peak_rows(self) -> int:

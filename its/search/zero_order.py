@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from its.image import Image
 from its.moves import Rotate
+from its.search.check import at_least, one_of
 from its.types import ROWS_PER_PARTICLE, Coroutine, advance, reward
 
 PIVOTS = ("paper", "keep", "peer")
@@ -40,10 +41,8 @@ class ZeroOrder:
 
     def __post_init__(self) -> None:
         Rotate(self.cosine)
-        if self.neighbors < 1:
-            raise ValueError(f"search.neighbors is {self.neighbors}; it is at least 1")
-        if self.pivot not in PIVOTS:
-            raise ValueError(f"search.pivot is {self.pivot!r}; choose one of {', '.join(PIVOTS)}")
+        at_least(1, self, "neighbors", "rounds")
+        one_of(self, "pivot", PIVOTS)
 
     @property
     def peak_rows(self) -> int:

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+import pywt
 import torch
 
 from its.host_random import HostRandom
@@ -32,7 +33,6 @@ def bands(monkeypatch) -> list[np.ndarray]:
 
 @pytest.mark.parametrize(("shape", "level"), [((3, 32, 32), 4), ((1, 8, 24), 3), ((4, 6, 10), 1), ((1, 4, 4), 0)])
 def test_the_low_band_is_that_of_pywavelets(shape, level):
-    pywt = pytest.importorskip("pywt")
     random = np.random.Generator(np.random.Philox(key=0))
     coefs = random.standard_normal(band_shape(shape, level))
     x = torch.from_numpy(random.standard_normal((2, *shape)))
