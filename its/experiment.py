@@ -71,7 +71,7 @@ class Experiment:
 
     def run(self) -> list[Row]:
         """Finish the run; return its curve, one row per cap."""
-        self._claim()
+        self.claim()
         all_shards = ranges(self.images, self.shard)
         missing = [indices for indices in all_shards if not self._present(indices)]
         if missing:
@@ -86,7 +86,7 @@ class Experiment:
         write_curve(self, rows, loaded)
         return rows
 
-    def _claim(self) -> None:
+    def claim(self) -> None:
         """Make `config.yaml`, or see that the folder belongs to this very configuration.
 
         Raises:

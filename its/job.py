@@ -39,8 +39,9 @@ def run_job(config: DictConfig) -> dict[str, Any]:
         from its.build import build
 
         experiment = build(config, choices, overrides)
+        log.info("%s", experiment.folder)
+        experiment.claim()
         folder = experiment.folder
-        log.info("%s", folder)
         experiment.run()
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"

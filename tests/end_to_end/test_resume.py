@@ -89,3 +89,17 @@ def test_killed_at_random_points_and_resumed(tmp_path):
     resumed.run()
     assert contents(resumed.folder) == contents(whole.folder)
     assert numbers(resumed.folder) == numbers(whole.folder)
+
+
+def test_an_edited_folder_is_refused_and_left_alone(tmp_path):
+    small = (*SMALL, "images=20")
+    run = make_experiment(tmp_path, *small)
+    run.run()
+    config = run.folder / "config.yaml"
+    config.write_text(config.read_text().replace("seed: 0", "seed: 1"))
+    before = {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
+    command = [sys.executable, "run.py", f"out_dir={tmp_path}", *small]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "says something else than this command about seed" in done.stdout + done.stderr
+    assert {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()} == before
