@@ -7,6 +7,7 @@ import hydra
 from omegaconf import DictConfig
 
 CONF = Path(__file__).parent / "conf"
+LAUNCHER = ("hydra/launcher=", "hydra.launcher.")
 
 
 @hydra.main(version_base=None, config_path=str(CONF), config_name="config")
@@ -31,5 +32,7 @@ if __name__ == "__main__":
     except ValueError as error:
         sys.exit(f"error: {error}")
     if "plan=true" in sys.argv:
-        sys.argv.append("hydra/launcher=basic")
+        sys.argv = [word for word in sys.argv if not word.startswith(LAUNCHER)] + ["hydra/launcher=basic"]
+    elif any(word.startswith(LAUNCHER) for word in sys.argv):
+        sys.argv.insert(1, "-m")
     main()

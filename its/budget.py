@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-COLUMNS = ("nfe", "nfe_backward", "verifier_calls", "decoder_calls")
-"""Columns of the ledger, each a count per image."""
+COLUMNS = ("nfe", "nfe_backward", "verifier_calls", "decoder_calls", "guide_calls")
+"""Columns of the ledger, each a count per image; a call of the guide is a forward and a backward pass of it."""
 
 
 class OutOfBudget(Exception):
@@ -65,7 +65,7 @@ class Ledger:
     """Clock after the first item of the latest request that cost anything: the least cap under which
     what is asked for free after that request would have been asked for at all."""
     _paid: list[int] = field(default_factory=lambda: [0])
-    _calls: list[tuple[int, str]] = field(default_factory=list)
+    _calls: list[tuple[int, str, int]] = field(default_factory=list)
 
     @property
     def left(self) -> float:
@@ -104,15 +104,15 @@ class Ledger:
         self.gate = clocks[0]
         return clocks
 
-    def call(self, column: str, clock: int) -> None:
-        """Record a verifier or decoder call that counts at caps from `clock`."""
-        self._calls.append((clock, column))
+    def call(self, column: str, clock: int, times: int = 1) -> None:
+        """Record calls, other than forwards of the network, that count at caps from `clock`."""
+        self._calls.append((clock, column, times))
 
     def at(self, cap: float) -> dict[str, int]:
         """The ledger's columns as a run with this cap would have them."""
         totals = dict.fromkeys(COLUMNS, 0)
         totals["nfe"] = max(clock for clock in self._paid if clock <= cap)
-        for clock, column in self._calls:
+        for clock, column, times in self._calls:
             if clock <= cap:
-                totals[column] += 1
+                totals[column] += times
         return totals

@@ -14,21 +14,22 @@ from typing import Any
 import numpy as np
 import yaml
 
-from its import __version__, shards
-from its.curve import Row, measure, read_curve, write_curve
+from its import __version__, pools, shards
+from its.cluster.leave import begins
+from its.curve import Row, Shards, measure, write_curve
+from its.device import check_one_type, device_type
 from its.engine import Engine, Result
-from its.layout import features_name, ranges, shard_name
+from its.finished import read_curve
+from its.layout import features_name, pool_features_name, pool_name, ranges, shard_name
 from its.metric.extractor import Extractor
-from its.metric.features import Features
+from its.metric.metric import Metric
 from its.progress import Progress
+from its.references import Source
 from its.store import Arrays, DamagedFile, Store, write_atomic
 from its.types import Condition, Problem, Search
 from its.workers import Worker
 
 log = logging.getLogger(__name__)
-
-Metric = Callable[[Features, Features], dict[str, float]]
-
 
 @dataclass
 class Experiment:
@@ -42,9 +43,10 @@ class Experiment:
         images: how many; more of them later add shards.
         shard: images in one file.
         caps: in NFE, ascending.
-        reference: uint8 images `[n, H, W, C]` and class ids `[n]` to measure against.
+        reference: what generated images are measured against.
         flops: by ledger column, of one call.
         command: that makes this run again.
+        asked: hash of what its configuration says about measuring.
         worker: which share of the shards it makes first.
     """
 
@@ -58,11 +60,12 @@ class Experiment:
     engine: Engine
     search: Search
     condition: Callable[[int], Condition]
-    reference: Callable[[], tuple[np.ndarray, np.ndarray]]
+    reference: Source
     extractor: Extractor
     metrics: Sequence[Metric]
     flops: Callable[[], dict[str, int]]
     command: str
+    asked: str = ""
     worker: Worker = field(default_factory=Worker)
     _store: Store = field(init=False)
 
@@ -72,19 +75,32 @@ class Experiment:
     def run(self) -> list[Row]:
         """Finish the run; return its curve, one row per cap."""
         self.claim()
+        begins(self.folder)
         all_shards = ranges(self.images, self.shard)
         missing = [indices for indices in all_shards if not self._present(indices)]
         if missing:
+            self.reference.prepare()
             self._generate(missing)
-        elif (rows := read_curve(self)) is not None:
+        elif (rows := self._finished()) is not None:
             log.info("nothing to do: %d images and their curve are there", self.images)
             return rows
-        loaded = [(indices, self._load(shard_name(indices))) for indices in all_shards]
-        features = [self._features(indices, arrays) for indices, arrays in loaded]
-        rows = measure(self, loaded, features, self._store.notes())
+        loaded = [(indices, self.load(shard_name(indices))) for indices in all_shards]
+        shards.refuse_gaps(loaded)
+        check_one_type(self.folder, self._store.notes())
+        made = {indices: self.features(features_name(self.extractor.name, indices), arrays["images"])
+                for indices, arrays in self.worker.order(loaded)}
+        rows, per_image = self._measure(loaded, [made[indices] for indices in all_shards])
+        for indices in all_shards if self.engine.keep_pool else ():
+            self.pool(indices)
         self._store.settle()
-        write_curve(self, rows, loaded)
+        write_curve(self, rows, per_image, loaded)
         return rows
+
+    def _finished(self) -> list[Row] | None:
+        return read_curve(self.folder, images=self.images, measured=self.measured, pool=self.engine.keep_pool)
+
+    def _measure(self, loaded: Shards, features: Sequence[Arrays]) -> tuple[list[Row], Arrays]:
+        return measure(self, loaded, features, self._store.notes())
 
     def claim(self) -> None:
         """Make `config.yaml`, or see that the folder belongs to this very configuration.
@@ -106,14 +122,21 @@ class Experiment:
                              "out_dir")
 
     def _present(self, indices: range) -> bool:
+        """Whether a shard is whole; one whose pool is wanted is not without that."""
+        wanted = [shard_name(indices), *([pool_name(indices)] if self.engine.keep_pool else [])]
+        found = [self._read(name) for name in wanted]
+        return all(arrays is not None and shards.covers(arrays, indices) for arrays in found)
+
+    def _read(self, name: str) -> Arrays | None:
+        """A file that is there and whole."""
         try:
-            arrays = self._store.read(shard_name(indices))
+            return self._store.read(name)
         except DamagedFile as damage:
             log.warning("%s; it is made again", damage)
-            return False
-        return arrays is not None and shards.covers(arrays, indices)
+            return None
 
-    def _load(self, name: str) -> Arrays:
+    def load(self, name: str) -> Arrays:
+        """The arrays of a file that must be there."""
         arrays = self._store.read(name)
         if arrays is None:
             raise FileNotFoundError(f"{self.folder / name} was there a moment ago and is gone; run the command again")
@@ -121,20 +144,24 @@ class Experiment:
 
     def _generate(self, missing: Sequence[range]) -> None:
         """Stream the missing shards' problems through the engine; write each shard once it is whole."""
+        here = device_type(self.engine.model.device)
+        check_one_type(self.folder, self._store.notes(), here)
         shard_of = {index: indices for indices in missing for index in indices}
         open_shards: dict[range, list[Result]] = {}
         progress = Progress(total=len(shard_of))
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), self.engine.rows_evaluated
         for result in self.engine.run(self.search, self.caps, self._problems(missing)):
             indices = shard_of[result.problem.index]
             results = open_shards.setdefault(indices, [])
             results.append(result)
             progress.update(nfe=self.engine.rows_evaluated)
             if len(results) == len(indices):
-                self._store.write(shard_name(indices), shards.pack(open_shards.pop(indices)))
+                check_one_type(self.folder, self._store.notes(), here)
+                self._write(indices, open_shards.pop(indices))
                 now = time.perf_counter()
-                self._store.note(self._provenance(indices, now - started))
-                started = now
+                rows = self.engine.rows_evaluated
+                self._store.note({**self._provenance(indices, now - started), "nfe": rows - spent})
+                started, spent = now, rows
         progress.close()
 
     def _problems(self, missing: Sequence[range]) -> Iterator[Problem]:
@@ -143,25 +170,41 @@ class Experiment:
             if not self._present(indices):
                 yield from (Problem(index, self.condition(index)) for index in indices)
 
+    def _write(self, indices: range, results: Sequence[Result]) -> None:
+        """The pool, then the shard, each unless it is there; features of what it replaces are dropped."""
+        made = [("features", shard_name(indices), shards.pack(results))]
+        if self.engine.keep_pool:
+            made.insert(0, ("pool", pool_name(indices), pools.pack(results)))
+        for folder, name, arrays in made:
+            if not _same(self._read(name), arrays):
+                for stale in (self.folder / folder).glob(f"*/{Path(name).name}"):
+                    stale.unlink(missing_ok=True)
+                self._store.write(name, arrays)
+
     def _provenance(self, indices: range, seconds: float) -> dict[str, Any]:
         import torch
 
         return {"first": indices.start, "images": len(indices), "seconds": round(seconds, 3),
                 "batch": self.engine.batch, "host": socket.gethostname(), "its": __version__,
-                "device": str(self.engine.model.device),
+                "device": str(self.engine.model.device), "type": device_type(self.engine.model.device),
                 "torch": torch.__version__, "python": platform.python_version(), "threads": torch.get_num_threads()}
 
-    def _features(self, indices: range, arrays: Arrays) -> Arrays:
-        """Features of every different image of a shard, from disk or computed now."""
-        name = features_name(self.extractor.name, indices)
-        try:
-            found = self._store.read(name)
-        except DamagedFile as damage:
-            log.warning("%s; it is made again", damage)
-            found = None
-        if found is not None and len(found["features"]) == len(arrays["images"]):
+    def pool(self, indices: range) -> tuple[Arrays, Arrays]:
+        """A shard's pool, and the features of its candidates."""
+        pool = self.load(pool_name(indices))
+        return pool, self.features(pool_features_name(self.extractor.name, indices), pools.pixels(pool))
+
+    def features(self, name: str, images: np.ndarray) -> Arrays:
+        """Features of uint8 images, from the file `name` or computed now."""
+        found = self._read(name)
+        if found is not None and len(found["features"]) == len(images):
             return found
-        features, logits = self.extractor(arrays["images"])
-        made = {"features": features, "logits": logits}
+        made = self.extractor(images)
         self._store.write(name, made)
         return made
+
+
+def _same(found: Arrays | None, made: Arrays) -> bool:
+    return (found is not None and found.keys() == made.keys()
+            and all(found[key].dtype == made[key].dtype and found[key].shape == made[key].shape
+                    and found[key].tobytes() == made[key].tobytes() for key in made))

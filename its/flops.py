@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -30,8 +32,18 @@ def count_flops(engine: Engine, condition: object) -> dict[str, int]:
         decoder = _flops(lambda: decode(x))
         images = decode(x)
     verifier = _flops(lambda: engine.verifiers["select"].reward(images, conditions))
-    return {"nfe": forward, "nfe_backward": BACKWARD_FORWARDS * forward,
-            "verifier_calls": verifier, "decoder_calls": decoder}
+    guide = _guide_flops(engine, x, levels, conditions)
+    return {"nfe": forward, "nfe_backward": BACKWARD_FORWARDS * forward, "verifier_calls": verifier,
+            "decoder_calls": decoder, "guide_calls": (1 + BACKWARD_FORWARDS) * guide}
+
+
+def _guide_flops(engine: Engine, x: torch.Tensor, levels: Columns, conditions: list) -> int:
+    """Of one forward of the guide; 0 without guidance."""
+    guide: Any = engine.verifiers.get("guide")
+    if guide is None:
+        return 0
+    noisy = (levels,) if engine.guidance.noise_aware else ()
+    return _flops(lambda: guide.reward(x, conditions, *noisy))
 
 
 def _flops(call: object) -> int:

@@ -5,8 +5,9 @@ Hydra instantiates callbacks, launcher, sweeper and logging handlers by itself, 
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 SECRET = re.compile(r"(?i)(api_?key|access_?key|token|secret|password|passwd|credential)s?$")
-TARGETS = ("its.job.Closing", "hydra._internal.core_plugins.", "hydra_plugins.")
+SHORTEST_SECRET = 8
+"""Characters; a shorter value of such a variable is taken for a word."""
+
+TARGETS = ("its.job.Closing", "hydra._internal.core_plugins.", "hydra_plugins.its_launcher.")
 HANDLERS = ("logging.", "colorlog.")
 FLAGS = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun")
 
@@ -37,6 +41,7 @@ def check_command_line(arguments: Sequence[str], conf: Path) -> None:
     overrides = [argument for argument in arguments if not argument.startswith("-")]
     for override in overrides:
         check_key(override.split("=", 1)[0].lstrip("+~"))
+    check_values(list(arguments))
     try:
         with initialize_config_dir(str(conf), version_base=None):
             config = compose("config", list(_single(overrides)), return_hydra_config=True)
@@ -60,6 +65,17 @@ def check_keys(node: Any) -> None:
     for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
         check_key(str(key))
         check_keys(value)
+
+
+def check_values(node: Any, environment: Mapping[str, str] = os.environ, path: str = "") -> None:
+    """Refuse a value anywhere below a node that is, or holds, what a variable with a secret's name holds."""
+    if isinstance(node, str):
+        for name, secret in environment.items():
+            if SECRET.search(name) and len(secret) >= SHORTEST_SECRET and secret in node:
+                raise ValueError(f"{path or 'a value'} holds what the environment's {name} holds, and configurations "
+                                 "are written to disk; take it out")
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        check_values(value, environment, f"{path}.{key}".lstrip("."))
 
 
 def check_hydra(node: dict[str, Any]) -> None:

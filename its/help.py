@@ -9,6 +9,7 @@ USAGE = """python run.py [-m] [group=choice ...] [key=value ...]
   python run.py search=random budget=nfe_800        one run
   python run.py -m search=random,zero_order         a sweep, and the comparison at its end
   python run.py experiment=digits_hacking           a sweep that a file describes
+  python run.py ... tracker=wandb                   and tell Weights & Biases
   python run.py ... plan=true                       what it would do and cost, and nothing else
 """
 
@@ -16,8 +17,8 @@ USAGE = """python run.py [-m] [group=choice ...] [key=value ...]
 def text(conf: Path) -> str:
     """The help text for a folder of configuration groups."""
     lines = [USAGE]
-    for group in sorted(path for path in conf.iterdir() if path.is_dir()):
-        lines.append(f"{group.name}=")
+    for group in sorted({file.parent for file in conf.glob("*/**/*.yaml")}):
+        lines.append(f"{group.relative_to(conf).as_posix()}=")
         lines += [f"  {file.stem:<22}{_first_line(file)}" for file in sorted(group.glob("*.yaml"))]
     lines += ["", "keys (their defaults and meaning: conf/config.yaml)"]
     return "\n".join(lines + _keys(conf / "config.yaml"))

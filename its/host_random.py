@@ -34,7 +34,8 @@ class HostRandom:
 
     def choice(self, n: int, size: int, p: Sequence[float] | None = None) -> list[int]:
         """`size` indices below `n`, with replacement, with probabilities `p`."""
-        return [int(i) for i in self._stream().choice(n, size=size, p=p)]
+        steps = np.cumsum([1 / n] * n if p is None else p)
+        return [int(i) for i in np.searchsorted(steps / steps[-1], self.uniform(size), side="right")]
 
     def permutation(self, n: int) -> list[int]:
         """The indices below `n` in random order."""

@@ -14,15 +14,30 @@ from its.weights import fingerprint
 DECISIVE = ("dataset", "model", "sampler", "search", "verifier", "budget", "seed")
 """Entries of a configuration that decide the images; of the dataset, all but what only measures."""
 
+GUIDED = ("guidance", "guide")
+"""Those that do so only where there is a guidance."""
+
+MEASURING = ("report", "report_width", "reference", "statistics")
+"""Entries of a dataset that measure images and decide none."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
 
 
-def identity(config: dict[str, Any]) -> dict[str, Any]:
-    """The part of a plain configuration that decides the images, with the weights' fingerprints."""
-    decisive = _without_place({key: config[key] for key in DECISIVE})
-    decisive["dataset"].pop("report")
-    decisive["dataset"].pop("report_width")
-    return {**decisive, "uint8": RULE, "weights": {name: fingerprint(name) for name in sorted(_weights(decisive))}}
+ABSENT = "absent"
+"""In place of a fingerprint, in a plan made where the weights are not."""
+
+
+def identity(config: dict[str, Any], *, planning: bool = False) -> dict[str, Any]:
+    """The part of a plain configuration that decides the images, with the weights' fingerprints.
+
+    Args:
+        planning: weights may be absent.
+    """
+    guided = config["guidance"]["_target_"] != "its.guidance.none.NoGuidance"
+    decisive = without_place({key: config[key] for key in (*DECISIVE, *(GUIDED if guided else ()))})
+    for key in MEASURING:
+        decisive["dataset"].pop(key, None)
+    return {**decisive, "uint8": RULE, "weights": fingerprints(decisive, planning=planning)}
 
 
 def hash8(decisive: dict[str, Any]) -> str:
@@ -31,7 +46,7 @@ def hash8(decisive: dict[str, Any]) -> str:
 
 
 def folder_of(out_dir: str, name: str, label: dict[str, str], seed: int, decisive: dict[str, Any]) -> Path:
-    """`<out_dir>/<name>/<dataset>/<model>-<sampler>/<search>/<verifier>/<budget>/seed=<n>-<hash8>`."""
+    """`<out_dir>/<name>/<dataset>/<model>-<sampler>/<search>[+<guidance>]/<verifier>/<budget>/seed=<n>-<hash8>`."""
     parts = (name, label["dataset"], f"{label['model']}-{label['sampler']}", label["search"], label["verifier"],
              label["budget"])
     for part in parts:
@@ -40,11 +55,30 @@ def folder_of(out_dir: str, name: str, label: dict[str, str], seed: int, decisiv
     return Path(out_dir).expanduser().absolute().joinpath(*parts, f"seed={seed}-{hash8(decisive)}")
 
 
-def _without_place(node: Any) -> Any:
+def without_place(node: Any) -> Any:
     """A node without its `device` entries: where an image is made does not decide it."""
     if isinstance(node, dict):
-        return {key: _without_place(value) for key, value in node.items() if key != "device"}
-    return [_without_place(value) for value in node] if isinstance(node, list) else node
+        return {key: without_place(value) for key, value in node.items() if key != "device"}
+    return [without_place(value) for value in node] if isinstance(node, list) else node
+
+
+def fingerprints(node: Any, *, planning: bool = False) -> dict[str, str]:
+    """Of every `weights` entry below a node, by name."""
+    found = {}
+    for name in sorted(_weights(node)):
+        try:
+            found[name] = fingerprint(name)
+        except FileNotFoundError:
+            if not planning:
+                raise
+            found[name] = ABSENT
+    return found
+
+
+def same_weights(first: Any, second: Any) -> list[str]:
+    """Weights below the first node that are also below the second, under whatever name; absent ones are nobody's."""
+    of_second = set(fingerprints(second, planning=True).values()) - {ABSENT} if _weights(first) else set()
+    return [name for name, mark in fingerprints(first, planning=True).items() if mark in of_second]
 
 
 def _weights(node: Any) -> set[str]:

@@ -7,60 +7,20 @@ first evaluated.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from its.budget import Ledger
 from its.host_random import HostRandom
+from its.order import Rewarded, order
 from its.paths import Verb, fold
 from its.prices import Prices
+from its.recipes import Given, Jittered, Moved, Origin, Raised, Recipe, Renoised, Start
 from its.types import Level, Problem
 
 if TYPE_CHECKING:
     from its.moves import Move
-
-
-@dataclass(frozen=True)
-class Start:
-    """Recipe: the problem's j-th starting noise."""
-
-    path: int
-
-
-@dataclass(frozen=True)
-class Moved:
-    """Recipe: `move` applied to the starting noise of `parent` with the draw at `path`."""
-
-    parent: Particle
-    move: Move
-    path: int
-
-
-@dataclass(frozen=True)
-class Renoised:
-    """Recipe: `parent` taken up to a noisier level by the exact forward kernel."""
-
-    parent: Particle
-    path: int
-
-
-@dataclass(frozen=True)
-class Jittered:
-    """Recipe: `parent` plus noise of standard deviation `std`, at its own level."""
-
-    parent: Particle
-    std: float
-    path: int
-
-
-@dataclass(frozen=True)
-class Raised:
-    """Recipe: the starting point `parent`, the same noise, at the top of another grid."""
-
-    parent: Particle
-
-
-Recipe = Start | Moved | Renoised | Jittered | Raised
 
 
 class Particle:
@@ -71,26 +31,42 @@ class Particle:
         step: path of the noise of its steps.
         id: path of the noise of its moves, renoisings and jitters.
         recipe: how to make its tensor; None once the engine has taken it over, or made the particle itself.
+        origin: the starting point that it came down from; None below a renoising or jitter.
         is_start: whether it is a starting point: noise alone, at the top of whatever grid it is given.
         state: the engine's tensors of it.
+        root: under a deterministic sampler, the starting point that it came straight down from: its number in the
+            problem's sequence, or the particle of a moved one; else None.
     """
 
-    __slots__ = ("_children", "_raised", "id", "image", "is_start", "level", "recipe", "state", "step")
+    __slots__ = ("_children", "_raised", "id", "image", "is_start", "level", "origin", "recipe", "root", "state",
+                 "step")
 
-    def __init__(self, image: Image, level: Level, step: int, id: int, recipe: Recipe | None = None) -> None:
+    def __init__(self, image: Image, level: Level, step: int, id: int, recipe: Recipe | None = None,
+                 root: int | Particle | None = None, origin: Origin | None = None) -> None:
         self.image = image
         self.level = level
         self.step = step
         self.id = id
         self.recipe = recipe
+        self.origin = origin
         self.is_start = isinstance(recipe, Start | Moved | Raised)
         self.state: Any = None
+        self.root = root
         self._children: dict[Verb, int] = {}
         self._raised: dict[Level, Particle] = {}
 
+    def made(self, verb: Verb) -> int:
+        """How many children `verb` has made of this particle."""
+        return self._children.get(verb, 0)
+
+    @property
+    def key(self) -> tuple[int, int, Origin | None]:
+        """What tells it from every other particle of its image: its two paths, and where it began."""
+        return self.step, self.id, self.origin
+
     def ordinal(self, verb: Verb) -> int:
-        """How many children `verb` has made of this particle before."""
-        count = self._children.get(verb, 0)
+        """The number of one more child."""
+        count = self.made(verb)
         self._children[verb] = count + 1
         return count
 
@@ -99,18 +75,21 @@ class Particle:
         if level == self.level:
             return self
         if level not in self._raised:
-            twin = Particle(self.image, level, self.step, self.id, Raised(self))
+            twin = Particle(self.image, level, self.step, self.id, Raised(self), self.root, self.origin)
             twin._children = self._children
             self._raised[level] = twin
         return self._raised[level]
 
-    def child(self, level: Level) -> Particle:
-        """The particle that advancing leads to: the first continues the path, further ones branch."""
-        k = self.ordinal(Verb.ADVANCE)
-        if k == 0:
-            return Particle(self.image, level, self.step, self.id)
+    def branch(self, k: int) -> tuple[int, int]:
+        """Paths of the k-th particle that advancing leads to: the first continues this one's, further ones branch."""
         words = (Verb.ADVANCE, self.level.key, k)
-        return Particle(self.image, level, fold(self.step, *words), fold(self.id, *words))
+        return (self.step, self.id) if k == 0 else (fold(self.step, *words), fold(self.id, *words))
+
+    def child(self, level: Level) -> Particle:
+        """One more particle that advancing leads to."""
+        root: int | Particle | None
+        root = self if self.is_start and self.root is None and not self.image.stochastic else self.root
+        return Particle(self.image, level, *self.branch(self.ordinal(Verb.ADVANCE)), None, root, self.origin)
 
 
 class Image:
@@ -120,6 +99,7 @@ class Image:
         grid: levels of a plain sampling, noisiest first.
         random: the image's own random numbers.
         shape: event shape of the state.
+        stochastic: whether steps draw noise.
     """
 
     def __init__(self, problem: Problem, seed: int, prices: Prices, ledger: Ledger, *, anytime: bool,
@@ -129,6 +109,7 @@ class Image:
         self.random = HostRandom(seed, problem.index)
         self.ledger = ledger
         self.shape = shape
+        self.stochastic = prices.stochastic
         self._prices = prices
         self._anytime = anytime
         self._starts = 0
@@ -164,12 +145,26 @@ class Image:
         """A number of steps (>= 1), or a share of the sampling (< 1), as steps, at least 1."""
         return max(1, round(value * self.steps)) if value < 1 else round(value)
 
+    def order(self, rewards: Sequence[Rewarded]) -> list[float]:
+        """Rewards as numbers that compare within this list: themselves, or minus mean ranks (`its.order`)."""
+        return order(rewards)
+
     def start(self, n: int = 1) -> list[Particle]:
         """The next `n` starting points of this problem's fixed sequence."""
         first = self._starts
         self._starts += n
-        paths = [fold(0, Verb.START, j) for j in range(first, first + n)]
-        return [Particle(self, self.grid[0], path, path, Start(path)) for path in paths]
+        made = []
+        for j in range(first, first + n):
+            path = fold(0, Verb.START, j)
+            root = None if self.stochastic else j
+            made.append(Particle(self, self.grid[0], path, path, Start(path), root, Origin(path)))
+        return made
+
+    def given(self, x: np.ndarray) -> Particle:
+        """The starting point `x [*shape]`, which another run has found, in place of the next of this problem's."""
+        self._starts += 1
+        path = fold(0, Verb.START, self._starts - 1)
+        return Particle(self, self.grid[0], path, path, Given(path, x))
 
     def noise(self, n: int = 1) -> list[Particle]:
         """`n` fresh noises for `advance(noise=)`; they can be moved as starting points are."""
@@ -186,7 +181,8 @@ class Image:
         for _ in range(n):
             path = fold(particle.id, Verb.MOVE, particle.ordinal(Verb.MOVE))
             step = path if fresh else particle.step
-            made.append(Particle(self, particle.level, step, path, Moved(particle, move, path)))
+            origin = Origin(path, move, particle.origin)
+            made.append(Particle(self, particle.level, step, path, Moved(particle, move, path), origin=origin))
         return made
 
     def renoise(self, particles: Sequence[Particle], to: Level | Sequence[Level]) -> list[Particle]:

@@ -11,7 +11,8 @@ from importlib import import_module
 from typing import Any
 
 FORBIDDEN = ("_partial_", "_args_")
-CHOICES = ("its.budget", "its.dataset", "its.metric", "its.model", "its.sampler", "its.search", "its.verifier")
+CHOICES = ("its.budget", "its.dataset", "its.guidance", "its.metric", "its.model", "its.sampler", "its.search",
+           "its.tracker", "its.verifier")
 """Where the choices of the groups are defined; nothing else of `its` is made from a YAML."""
 
 
@@ -26,7 +27,7 @@ def instantiate(node: Any, packages: Sequence[str]) -> Any:
 
     check_targets(node, packages)
     for target in _targets(node):
-        _check_origin(target, packages)
+        defined(target, packages)
     try:
         return hydra.utils.instantiate(node, _convert_="all")
     except InstantiationException as error:
@@ -44,8 +45,8 @@ def check_targets(node: Any, packages: Sequence[str]) -> None:
             raise ValueError(f"_target_ is {target!r}; {_rule(packages)}")
 
 
-def _check_origin(target: str, packages: Sequence[str]) -> None:
-    """Refuse what a module of `packages` has only imported from elsewhere."""
+def defined(target: str, packages: Sequence[str]) -> Any:
+    """What `target` names; refused is what a module of `packages` has only imported from elsewhere."""
     module, _, name = target.rpartition(".")
     try:
         found = getattr(import_module(module), name)
@@ -54,6 +55,7 @@ def _check_origin(target: str, packages: Sequence[str]) -> None:
     origin = getattr(found, "__module__", "")
     if not _inside(origin, packages):
         raise ValueError(f"_target_ is {target!r}, which comes from {origin!r}; {_rule(packages)}")
+    return found
 
 
 def _rule(packages: Sequence[str]) -> str:

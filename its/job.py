@@ -17,13 +17,27 @@ from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from its.workers import Worker
+from its.cluster import leave
+from its.cluster.source import check_source
+from its.cluster.status import in_sweep, write_status
+from its.smoke import out_dir
+from its.tracker.job import tracked
+from its.tracker.none import NoTracker
+from its.workers import Worker, take_own_gpu
 
 log = logging.getLogger(__name__)
 
 
 def run_job(config: DictConfig) -> dict[str, Any]:
     """Build and run, or plan; return a status: `finished`, `planned` or `failed`, and the reason."""
+    leave.leave_on_signals()
+    take_own_gpu()
+    status = _run(config)
+    write_status(status)
+    return status
+
+
+def _run(config: DictConfig) -> dict[str, Any]:
     hydra_config = HydraConfig.get()
     overrides = [entry for entry in hydra_config.overrides.task if not entry.startswith("out_dir=")]
     choices = dict(hydra_config.runtime.choices)
@@ -34,33 +48,44 @@ def run_job(config: DictConfig) -> dict[str, Any]:
 
             log.info("%s", plan_job(config, choices, overrides).line())
             return {"status": "planned"}
-        if config.workers > 1 and Worker.here().world == 1:
-            run_workers(config.workers, hydra_config.overrides.task)
-        from its.build import build
+        check_source(allow_edited=config.allow_edited)
+        from its.build import Blueprint, build, tracker_of
 
-        experiment = build(config, choices, overrides)
-        log.info("%s", experiment.folder)
-        experiment.claim()
-        folder = experiment.folder
-        experiment.run()
+        blueprint = Blueprint.of(config, choices, overrides)
+        with tracked(tracker_of(config) if Worker.here().rank == 0 else NoTracker(), blueprint.job()):
+            if config.workers > 1 and Worker.here().world == 1:
+                run_workers(config.workers, command_line(hydra_config))
+            experiment = build(config, choices, overrides)
+            log.info("%s", experiment.folder)
+            experiment.claim()
+            folder = experiment.folder
+            experiment.run()
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         if folder is not None:
             _record(folder, reason)
         log.error("%s", error if isinstance(error, ValueError | OSError) else traceback.format_exc())
-        return {"status": "failed", "reason": reason, "folder": str(folder)}
+        return {"status": "failed", "reason": reason, "folder": folder and str(folder)}
     return {"status": "finished", "folder": str(folder)}
 
 
+def command_line(hydra_config: DictConfig) -> list[str]:
+    """Overrides that run this one job: its own, and where Hydra finds choices."""
+    return [*hydra_config.overrides.task,
+            *(entry for entry in hydra_config.overrides.hydra if entry.startswith("hydra.searchpath="))]
+
+
 def run_workers(workers: int, overrides: Sequence[str]) -> None:
-    """Run this job as `workers` processes on this machine; what one leaves, another makes."""
+    """Run this job, untracked, as `workers` processes on this machine; what one leaves, another makes."""
     threads = max(1, (os.cpu_count() or 1) // workers)
-    command = [sys.executable, str(Path(sys.argv[0]).absolute()), *overrides, "hydra.mode=RUN"]
+    own = [override for override in overrides if not override.startswith("tracker")]
+    command = [sys.executable, str(Path(sys.argv[0]).absolute()), *own, "hydra.mode=RUN"]
     processes = [
         subprocess.Popen(command, env={**os.environ, "ITS_RANK": str(rank), "ITS_WORLD": str(workers),
                                        "OMP_NUM_THREADS": str(threads)})
         for rank in range(workers)
     ]
+    leave.children += processes
     codes = [process.wait() for process in processes]
     if any(codes):
         log.warning("workers ended with exit codes %s; what they left is made now", codes)
@@ -93,12 +118,25 @@ class Closing(Callback):
         """After a sweep: the comparison of all runs of the experiment."""
         self._close(config, tell=True)
 
+    def _tell(self, config: DictConfig, folder: Path, *, sweep: bool) -> None:
+        """Give the tracker the comparison, and wait for it a while."""
+        from its.build import tracker_of
+
+        try:
+            tracker = tracker_of(config)
+        except ValueError:  # every job has failed for it
+            return
+        if sweep:
+            tracker.sweep(folder)
+        tracker.close()
+
     def _close(self, config: DictConfig, *, tell: bool) -> None:
-        folder = Path(config.out_dir).expanduser().absolute() / config.name
-        if folder.is_dir() and not config.plan and Worker.here().world == 1:
+        folder = out_dir(config) / config.name
+        if folder.is_dir() and not config.plan and not in_sweep() and Worker.reports():
             from its.report.report import make_report
 
             make_report(folder)
+            self._tell(config, folder, sweep=tell)
         for reason in self._failed if tell else ():
             log.error("failed: %s", reason)
         if self._failed:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+PER_IMAGE = "per_image.safetensors"
+"""What the metrics say of each image, `[n, caps]` for each metric: what paired differences are computed from."""
+
 
 def ranges(images: int, shard: int) -> list[range]:
     """Problem indices of each shard; the last may be shorter."""
@@ -11,6 +14,16 @@ def ranges(images: int, shard: int) -> list[range]:
 def shard_name(indices: range) -> str:
     """File of a shard, by its first index."""
     return f"shards/{indices.start:08d}.safetensors"
+
+
+def pool_name(indices: range) -> str:
+    """File of a shard's pool: every candidate, with `search.keep_pool`."""
+    return f"pool/{indices.start:08d}.safetensors"
+
+
+def pool_features_name(extractor: str, indices: range) -> str:
+    """File of the features of a shard's pool."""
+    return f"pool/{extractor}/{indices.start:08d}.safetensors"
 
 
 def features_name(extractor: str, indices: range) -> str:

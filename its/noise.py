@@ -8,7 +8,7 @@ float64 and is rounded to float32, which hides the last bits in which devices di
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10
 _WORD = 2.0**-32
+
+Noise = Callable[[int, Sequence[int], Sequence[int], tuple[int, ...], torch.device], Tensor]
+"""What `normal` is to the engine: seed, problems, paths, event shape and device to rows `[n, *shape]`."""
 
 
 def philox(counter: Sequence[Tensor], key: Sequence[Tensor]) -> list[Tensor]:
@@ -31,18 +34,16 @@ def philox(counter: Sequence[Tensor], key: Sequence[Tensor]) -> list[Tensor]:
     Returns:
         Four int64 tensors of random 32-bit words.
     """
-    c0, c1, c2, c3 = counter
-    k0, k1 = key
+    c0, c1, c2, c3 = torch.broadcast_tensors(*counter)
+    even, odd, keys = torch.stack([c0, c2]), torch.stack([c1, c3]), torch.stack(list(key))
+    column = (2, *[1] * c0.ndim)
+    multipliers, weyl = (torch.tensor(pair, device=c0.device).reshape(column) for pair in (_MULTIPLIERS, _WEYL))
     for _ in range(_ROUNDS):
-        left, right = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
-        c0, c1, c2, c3 = (
-            ((right >> 32) & _MASK32) ^ c1 ^ k0,
-            right & _MASK32,
-            ((left >> 32) & _MASK32) ^ c3 ^ k1,
-            left & _MASK32,
-        )
-        k0, k1 = (k0 + _WEYL[0]) & _MASK32, (k1 + _WEYL[1]) & _MASK32
-    return [c0, c1, c2, c3]
+        product = even * multipliers
+        even = ((product >> 32) & _MASK32).flip(0) ^ odd ^ keys
+        odd = (product & _MASK32).flip(0)
+        keys = (keys + weyl) & _MASK32
+    return [even[0], odd[0], even[1], odd[1]]
 
 
 def _words(values: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
 _MASK = 0xFFFFFFFFFFFFFFFF
 
@@ -19,8 +20,11 @@ class Verb(IntEnum):
     NOISE = 7
 
 
-def fold(path: int, *words: int) -> int:
-    """Hash 64-bit `words` into `path`, in order (splitmix64's finaliser, Steele et al. 2014)."""
+def fold(path: Any, *words: Any) -> Any:
+    """Hash 64-bit `words` into `path`, in order (splitmix64's finaliser, Steele et al. 2014).
+
+    Integers, or uint64 arrays of them.
+    """
     for word in words:
         z = (path * 0x9E3779B97F4A7C15 + word + 0x632BE59BD9B4E019) & _MASK
         z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
 from its.build import Blueprint, sized
-from its.layout import ranges, shard_name
+from its.identity import ABSENT
+from its.layout import pool_name, ranges, shard_name
 from its.model.schedule import VP
 from its.prices import Prices
 
-LEDGER_BYTES = 56
-"""Of one image at one cap: reward, pick and counts, at most; see `its.shards`."""
+LEDGER_BYTES = 64
+"""Of one image at one cap: reward, pick, start and counts, at most; see `its.shards`."""
+
+CANDIDATE_BYTES = 80
+"""Of one candidate in a pool: paths, clock, reward and a short recipe; see `its.pools`."""
 
 RATES = "rates.json"
 """File below `out_dir` in which scripts/benchmark.py keeps what it measured."""
@@ -31,7 +35,8 @@ class Plan:
         nfe: upper bound of the evaluations still to spend; infinite under budget=natural.
         present: images on disk. missing: shards still to make.
         seconds: estimate for what is missing; None if there is no rate for it.
-        disk_bytes: at most, for what is missing.
+        disk_bytes: for what is missing; at most, but for a pool, whose candidates a search may make in fewer steps.
+        absent: weights that are not here; the folder's hash will be another with them.
     """
 
     folder: Path
@@ -42,13 +47,15 @@ class Plan:
     missing: int
     seconds: float | None
     disk_bytes: int
+    absent: tuple[str, ...] = ()
 
     def line(self) -> str:
         """The plan in one line."""
         unknown = "rate unknown: run python scripts/benchmark.py"
         seconds = unknown if self.seconds is None else f"about {self.seconds:.0f} s"
+        absent = f"\n  not here yet: {', '.join(self.absent)}" if self.absent else ""
         return (f"{self.method}: {self.images} images, {self.present} on disk, {self.missing} shards missing, "
-                f"{self.nfe:.0f} NFE to spend, {seconds}, {self.disk_bytes / 1e6:.1f} MB\n  {self.folder}")
+                f"{self.nfe:.0f} NFE to spend, {seconds}, {self.disk_bytes / 1e6:.1f} MB\n  {self.folder}{absent}")
 
 
 def plan_job(config: DictConfig, choices: dict[str, str], overrides: Sequence[str]) -> Plan:
@@ -57,23 +64,29 @@ def plan_job(config: DictConfig, choices: dict[str, str], overrides: Sequence[st
     Raises:
         ValueError: a value breaks a rule.
     """
-    blueprint = Blueprint.of(config, choices, overrides)
+    blueprint = Blueprint.of(config, choices, overrides, planning=True)
     plain, label = blueprint.plain, blueprint.label
     search, caps = sized(blueprint.search, blueprint.budget, _prices(blueprint))
     shards = ranges(plain["images"], plain["shard"])
-    missing = [indices for indices in shards if not (blueprint.folder / shard_name(indices)).exists()]
+    names = (shard_name, pool_name) if blueprint.keep_pool else (shard_name,)
+    missing = [indices for indices in shards
+               if not all((blueprint.folder / name(indices)).exists() for name in names)]
     count = sum(len(indices) for indices in missing)
-    per_image = _prices(blueprint).sampling if label["search"] == "none" else caps[-1] if search.anytime else sum(caps)
+    plain_sampling = label["search"].split("+")[0] == "none"
+    per_image = _prices(blueprint).sampling if plain_sampling else caps[-1] if search.anytime else sum(caps)
     return Plan(blueprint.folder, f"{label['search']} ({label['verifier']}, seed {plain['seed']})", plain["images"],
                 per_image * count, plain["images"] - count, len(missing),
-                _seconds(plain, label, per_image * count, bool(missing)), _bytes(plain, len(caps), count))
+                _seconds(plain, label, per_image * count, bool(missing)),
+                _bytes(plain, len(caps), count, starts=not blueprint.sampler.stochastic)
+                + _pool_bytes(blueprint, per_image * count),
+                tuple(name for name, mark in blueprint.decisive["weights"].items() if mark == ABSENT))
 
 
 def _prices(blueprint: Blueprint) -> Prices:
     """NFE does not depend on where the levels lie, so any schedule will do; guidance takes two slots."""
     slots = 1 if blueprint.plain["model"].get("guidance_scale", 1.0) == 1.0 else 2
-    table = tuple(1.0 - (k + 1) / 1001 for k in range(1000))
-    return Prices(VP(table), blueprint.sampler, slots)
+    table = tuple(1.0 - (k + 1) / 4001 for k in range(4000))
+    return Prices(VP(table), replace(blueprint.sampler, spacing="trailing"), slots, blueprint.guidance.rounds)
 
 
 def rate_key(label: dict[str, str], plain: dict[str, Any]) -> str:
@@ -91,7 +104,19 @@ def _seconds(plain: dict[str, Any], label: dict[str, str], nfe: float, work: boo
     return None if rate is None else nfe / rate["nfe_per_second"] + rate["fixed_seconds"]
 
 
-def _bytes(plain: dict[str, Any], caps: int, images: int) -> int:
-    """Pixels and features of a different image at every cap, and the ledger: an upper bound."""
+def _pool_bytes(blueprint: Blueprint, nfe: float) -> int:
+    """Float pixels, features and keys of candidates, as many as `nfe` pays for plain samplings."""
+    if not blueprint.keep_pool or math.isinf(nfe):
+        return 0
+    dataset, candidates = blueprint.plain["dataset"], nfe / _prices(blueprint).sampling
+    return round(candidates * (4 * math.prod(dataset["shape"]) + 4 * dataset["report_width"] + CANDIDATE_BYTES))
+
+
+def _bytes(plain: dict[str, Any], caps: int, images: int, *, starts: bool) -> int:
+    """Pixels and features of a different image at every cap, and the ledger: an upper bound.
+
+    With `starts` there is a float32 starting point to each, as large as the image; only moved ones are really stored.
+    """
     dataset = plain["dataset"]
-    return images * caps * (math.prod(dataset["shape"]) + 4 * dataset["report_width"] + LEDGER_BYTES)
+    pixels = math.prod(dataset["shape"]) * (5 if starts else 1)
+    return images * caps * (pixels + 4 * dataset["report_width"] + LEDGER_BYTES)

@@ -17,12 +17,15 @@ class Prices:
 
     Args:
         slots: network rows of one evaluation (2 with classifier-free guidance).
+        rounds: how often each step is taken (recurrence).
     """
 
-    def __init__(self, schedule: Schedule, sampler: Sampler, slots: int) -> None:
+    def __init__(self, schedule: Schedule, sampler: Sampler, slots: int, rounds: int = 1) -> None:
         self._schedule = schedule
         self._sampler = sampler
         self.evaluation = slots
+        self.rounds = rounds
+        self.stochastic = sampler.stochastic
         self.most_steps = schedule.most_steps
         self.route = lru_cache(maxsize=4096)(self._route)
         self.grid: Grid = sampler.grid(schedule)
@@ -48,7 +51,7 @@ class Prices:
             levels = (start,)
         elif end.time > start.time:
             raise ValueError(f"advance from {start} to {end}: the level to reach must be less noisy")
-        return levels, self.evaluation * sum(self._sampler.stages(t, s) for t, s in pairwise(levels))
+        return levels, self.evaluation * self.rounds * sum(self._sampler.stages(t, s) for t, s in pairwise(levels))
 
     def level(self, time: float) -> Level:
         """The level at a native time, on the grid or off it."""

@@ -55,6 +55,8 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._digests: dict[str, set[str]] = {}
+        self._manifest = _Lines(folder / "manifest.jsonl")
+        self._timing = _Lines(folder / "timing.jsonl")
 
     def write(self, name: str, arrays: Arrays) -> None:
         """Write arrays as safetensors under a name relative to the folder, and enter it in the manifest."""
@@ -81,11 +83,13 @@ class Store:
 
     def notes(self) -> list[dict[str, Any]]:
         """The lines of `timing.jsonl`."""
-        return self._lines("timing.jsonl")
+        self._timing.read()
+        return self._timing.entries
 
     def settle(self) -> None:
         """Rewrite the manifest with one line for each file, in order; drop leftovers of dead processes."""
-        entries = {entry["file"]: entry for entry in self._lines("manifest.jsonl")}
+        self._manifest.read(anew=True)
+        entries = {entry["file"]: entry for entry in self._manifest.entries}
         kept = [entries[name] for name in sorted(entries) if (self.folder / name).exists()]
         write_atomic(self.folder / "manifest.jsonl", "".join(_line(entry) for entry in kept).encode())
         for leftover in self.folder.rglob(".*.tmp"):
@@ -99,9 +103,10 @@ class Store:
         except FileNotFoundError:
             return None
         digest = sha256(content).hexdigest()
-        if digest not in self._digests.get(name, ()):
-            for entry in self._lines("manifest.jsonl"):
-                self._digests.setdefault(entry["file"], set()).add(entry["sha256"])
+        for anew in (False, True):
+            if digest not in self._digests.get(name, ()):
+                for entry in self._manifest.read(anew):
+                    self._digests.setdefault(entry["file"], set()).add(entry["sha256"])
         if digest not in self._digests.get(name, ()):
             raise DamagedFile(f"{self.folder / name} is not what manifest.jsonl says it should be")
         return content
@@ -116,19 +121,43 @@ class Store:
         finally:
             os.close(descriptor)
 
-    def _lines(self, name: str) -> list[dict[str, Any]]:
-        """Entries of a .jsonl file; a line cut short by a kill is passed over."""
+
+class _Lines:
+    """The entries of a .jsonl file that grows; what has been read is not read again.
+
+    Args:
+        path: of the file, which need not be there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.entries: list[dict[str, Any]] = []
+        self._position = 0
+
+    def read(self, anew: bool = False) -> list[dict[str, Any]]:
+        """Entries that are new since the last call; a line cut short by a kill is passed over.
+
+        Args:
+            anew: from the beginning: another process may have put another file in its place.
+        """
+        if anew:
+            self.entries, self._position = [], 0
         try:
-            text = (self.folder / name).read_text(encoding="utf-8")
+            with self.path.open("rb") as file:
+                file.seek(self._position)
+                content = file.read()
         except FileNotFoundError:
             return []
-        entries = []
-        for line in text.splitlines():
+        whole = content.rfind(b"\n") + 1
+        self._position += whole
+        new = []
+        for line in content[:whole].splitlines():
             try:
-                entries.append(json.loads(line))
-            except json.JSONDecodeError:
+                new.append(json.loads(line))
+            except ValueError:
                 continue
-        return entries
+        self.entries += new
+        return new
 
 
 def _line(entry: Mapping[str, Any]) -> str:

@@ -6,9 +6,9 @@ Nothing here touches a tensor: this module is imported by configuration checks t
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from struct import pack, unpack
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, cast
 
 if TYPE_CHECKING:
     from its.image import Image, Particle
@@ -47,6 +47,7 @@ class Level:
         norm: `x_t / norm` moves on a straight line while x0_hat and eps_hat stay (alpha on VP and
             EDM paths, 1 on linear flow); second-order samplers average slopes there.
         key: the 64 bits of the native time: what a draw at this level is keyed by.
+        packed: the five values as doubles.
     """
 
     alpha: float
@@ -55,8 +56,10 @@ class Level:
     scale: float = 1.0
     norm: float = 1.0
     key: int = field(init=False, repr=False, compare=False)
+    packed: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "packed", pack("<5d", self.alpha, self.sigma, self.time, self.scale, self.norm))
         object.__setattr__(self, "key", int(unpack("<Q", pack("<d", self.time))[0]))
 
     @property
@@ -115,6 +118,8 @@ def advance(
 def reward(particles: Sequence[Particle], of: Of = "own", by: By = "select") -> Reward:
     """Ask for rewards, higher is better; the reply is a list of floats in the same order.
 
+    Under a relative verifier they are not floats but what `image.order` alone compares.
+
     Args:
         particles: the particles to score.
         of: `own` scores the image, or x0_hat at the particle's level (one evaluation unless it is
@@ -126,38 +131,49 @@ def reward(particles: Sequence[Particle], of: Of = "own", by: By = "select") -> 
     return Reward(list(particles), of, by)
 
 
-Coroutine = Generator[Advance | Reward, Any, "Particle | None"]
+Coroutine = Generator[Advance | Reward, Any, Any]
+"""What `Search.run` returns; its value is a particle, or None."""
+
+
+Size = Any
+"""A whole number, or None until a cap, or `budget=natural`, decides it."""
 
 
 class Search(Protocol):
     """A search method: a frozen dataclass of hyper-parameters whose `run` makes one image.
 
+    Whoever inherits from it states only what differs from below.
+
     Attributes:
         anytime: True if stopping it early leaves a valid result, so that one run serves all caps;
             False if it plans for one cap.
+        needs_absolute: whether it needs rewards that mean the same in any company; if not, it compares them through
+            `image.order` alone. One that does not say is taken to need them.
         natural: the sizes it runs at under `budget=natural`; under a cap they must stay null.
     """
 
-    anytime: ClassVar[bool]
-    natural: ClassVar[dict[str, int]]
+    anytime: ClassVar[bool] = False
+    needs_absolute: ClassVar[bool] = True
+    natural: ClassVar[dict[str, int]] = {}
 
     @property
     def needs_noise(self) -> bool:
         """Whether copies of a particle must separate at the next step (eta > 0)."""
-        ...
+        return False
 
     @property
     def peak_rows(self) -> int:
-        """Tensor rows that one image may hold at once."""
-        ...
+        """Tensor rows that one image may hold at once: by default those of as many particles as its size says."""
+        return ROWS_PER_PARTICLE * max((getattr(self, size) or 1 for size in self.natural), default=1)
 
     def minimum(self, sampling: int) -> int:
         """The least cap, in NFE, at which it makes an image; `sampling` is the NFE of a plain one."""
-        ...
+        return sampling
 
     def plan(self, nfe: int, image: Image) -> Self:
-        """The search sized for a cap of `nfe`, from the prices of `image` (planned searches)."""
-        ...
+        """The search sized for a cap of `nfe`, from the prices of `image`: by default its one size is the number of
+        samplings that the cap pays for. Only planned searches are asked."""
+        return replace(cast(Any, self), **dict.fromkeys(self.natural, nfe // image.cost()))
 
     def run(self, image: Image) -> Coroutine:
         """Make one image; return its particle, or None for the best one rewarded."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
+
+LOCAL_RANKS = ("ITS_RANK", "SLURM_LOCALID", "LOCAL_RANK")
+"""Variables that number the workers of one machine: of `workers=n`, of srun, of torchrun."""
 
 SOURCES = (("ITS_RANK", "ITS_WORLD"), ("SLURM_PROCID", "SLURM_NTASKS"), ("RANK", "WORLD_SIZE"))
 """Variables that name rank and world: of `workers=n`, of srun (and submitit), of torchrun."""
@@ -35,8 +38,21 @@ class Worker:
                 return worker
         return cls()
 
+    @classmethod
+    def reports(cls, environment: Mapping[str, str] = os.environ) -> bool:
+        """Whether this process makes the report: one of a run's workers, and not one that `workers=n` started."""
+        return "ITS_RANK" not in environment and cls.here(environment).rank == 0
+
     def order(self, items: Sequence[T]) -> list[T]:
         """Its own share, every world-th from its rank; then what others may have left, from the back."""
         own = list(items[self.rank :: self.world])
         chosen = set(range(self.rank, len(items), self.world))
         return own + [items[k] for k in reversed(range(len(items))) if k not in chosen]
+
+
+def take_own_gpu(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Where several workers of a machine see several GPUs, leave each one of them; before torch is loaded."""
+    visible = [name for name in environment.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    ranks = [environment[name] for name in LOCAL_RANKS if name in environment]
+    if len(visible) > 1 and ranks and Worker.here(environment).world > 1:
+        environment["CUDA_VISIBLE_DEVICES"] = visible[int(ranks[0]) % len(visible)]

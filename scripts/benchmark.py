@@ -24,7 +24,6 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-import its.engine.maker
 from its.build import build
 from its.experiment import Experiment
 from its.model.denoiser import Denoiser
@@ -107,8 +106,7 @@ def measure(run: Experiment, images: int) -> dict[str, float]:
     bare = bare_rows_per_second(run)
     engine.model = cast(Denoiser, TimedModel(engine.model, clock))
     engine.verifiers = {role: _timed_verifier(verifier, clock) for role, verifier in engine.verifiers.items()}
-    plain_normal = its.engine.maker.normal
-    its.engine.maker.normal = clock.wrap("noise", plain_normal)
+    engine.noise = clock.wrap("noise", engine.noise)
     last: dict[str, Any] = {}
 
     def problems() -> Iterator[Problem]:
@@ -120,7 +118,6 @@ def measure(run: Experiment, images: int) -> dict[str, float]:
     for result in engine.run(run.search, run.caps, problems()):
         done += bool(result.outcomes)
     total = clock.now() - started
-    its.engine.maker.normal = plain_normal
     filled, capacity = last["served"]["evaluate"]
     seconds, spent = last["seconds"], last["spent"]
     share = {name: spent.get(name, 0.0) / seconds for name in ("network", "noise", "verifier", "decoder")}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, Self
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -15,6 +18,7 @@ from its.dataset.mixture import Mixture
 from its.engine import Engine, Result
 from its.image import Image, Particle
 from its.model.mixture import MixtureDenoiser
+from its.noise import Noise, normal
 from its.sampler.ddim import DDIM
 from its.sampler.sampler import Sampler
 from its.types import Coroutine, Problem, Search
@@ -30,6 +34,7 @@ class Script:
     peak_rows: int = 64
     natural: ClassVar[dict[str, int]] = {}
     needs_noise: ClassVar[bool] = False
+    needs_absolute: ClassVar[bool] = False
 
     def minimum(self, sampling: int) -> int:
         return sampling
@@ -53,9 +58,10 @@ class Lab:
         return MixtureDenoiser(self.data, path, conditional=scale != 1.0, guidance_scale=scale)
 
     def engine(self, sampler: Sampler, model: MixtureDenoiser | None = None, verifier: object = None, *,
-               seed: int = 0, batch: int = 32, rows: int | None = None) -> Engine:
+               seed: int = 0, batch: int = 32, rows: int | None = None, noise: Noise = normal) -> Engine:
         verifiers = {"select": verifier or Classifier(self.data.logits)}
-        return Engine(model or self.denoiser(), sampler, verifiers, seed=seed, batch=batch, rows=rows)
+        return Engine(model or self.denoiser(), sampler, verifiers, seed=seed, batch=batch, rows=rows,
+                      noise=noise)
 
     def problems(self, indices: Iterable[int]) -> list[Problem]:
         return [Problem(index, self.data.condition(index)) for index in indices]
@@ -100,3 +106,39 @@ def lab() -> Iterator[Lab]:
     torch.set_num_threads(1)
     yield Lab()
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def inception_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with random weights in the format of pt_inception-2015-12-05-6726825d.pth."""
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    class Bare(FeatureExtractorInceptionV3):
+        def load_state_dict(self, state: dict) -> None:
+            """Keep what the constructor made."""
+
+    nothing = io.BytesIO()
+    torch.save({}, nothing)
+    nothing.seek(0)
+    state = Bare("inception-v3-compat", ["2048"], feature_extractor_weights_path=nothing).state_dict()
+    generator = torch.Generator().manual_seed(0)
+    for name, value in state.items():
+        if name.endswith("conv.weight"):
+            value.normal_(0.0, (2.0 / value[0].numel()) ** 0.5, generator=generator)
+        elif name.endswith("bias"):
+            value.normal_(0.0, 0.1, generator=generator)
+        elif name == "fc.weight":
+            value.normal_(0.0, 0.05, generator=generator)
+    path = tmp_path_factory.mktemp("inception") / "random.pth"
+    torch.save(state, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def cifar() -> dict[str, np.ndarray]:
+    """The real CIFAR-10 images of ../shared/data: `train` and `test`, uint8 `[n, 32, 32, 3]`."""
+    path = Path(__file__).parents[2] / "shared" / "data" / "cifar10" / "cifar10-lossless-subset.npz"
+    if not path.is_file():
+        pytest.skip(f"the CIFAR-10 subset is not at {path}")
+    with np.load(path, allow_pickle=False) as file:
+        return {"train": file["train_x"], "test": file["test_x"]}

@@ -1,10 +1,12 @@
 """scikit-learn's handwritten digits: 1,797 real 8x8 images in ten classes, no download."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+
+from its.dataset.classes import Schedule
 
 Split = Literal["all", "verifier", "report"]
 
@@ -14,8 +16,10 @@ class Digits:
     """The digits problem: class-conditional images, and two disjoint halves for two classifiers."""
 
     num_classes: int = 10
+    schedule: Schedule = field(default_factory=Schedule)
 
     def __post_init__(self) -> None:
+        self.schedule.check(10)
         if self.num_classes != 10:
             raise ValueError(
                 f"num_classes is {self.num_classes}, but digits has exactly 10 classes; "
@@ -55,8 +59,8 @@ class Digits:
         return self.images("all")
 
     def condition(self, index: int) -> int:
-        """Return the class id in [0, 9] of problem `index`; any ten in a row hold all ten."""
-        return index % self.num_classes
+        """Return the class id in [0, 9] of problem `index`; by default any ten in a row hold all ten."""
+        return self.schedule.condition(index, self.num_classes)
 
 
 def _half(class_ids: NDArray[np.int64], first: bool) -> NDArray[np.intp]:

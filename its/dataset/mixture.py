@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from its.dataset.classes import Schedule
 from its.pixels import to_uint8
 
 
@@ -21,15 +22,18 @@ class Mixture:
         classes: components; a problem's condition is the component it asks for.
         size: height and width of an image with one channel.
         std: standard deviation of each component around its mean.
+        schedule: which component each problem asks for.
     """
 
     classes: int = 4
     size: int = 4
     std: float = 0.12
+    schedule: Schedule = field(default_factory=Schedule)
 
     def __post_init__(self) -> None:
         if self.classes < 1 or self.size < 1 or self.std <= 0:
             raise ValueError(f"mixture of {self.classes} classes, size {self.size}, std {self.std}; all are above 0")
+        self.schedule.check(self.classes)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -42,8 +46,8 @@ class Mixture:
         return np.random.Generator(np.random.Philox(key=7)).uniform(-0.5, 0.5, (self.classes, self.size**2))
 
     def condition(self, index: int) -> int:
-        """Component wanted by problem `index`: balanced."""
-        return index % self.classes
+        """Component wanted by problem `index`."""
+        return self.schedule.condition(index, self.classes)
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Exact mean `[d]` and covariance `[d, d]` of images of all components."""

@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 from its.engine.pool import UNMADE
 from its.engine.state import State, Task, Value, Walk
-from its.image import Particle, Start
+from its.guidance.guidance import Guidance
+from its.image import Particle
+from its.order import Rewarded
 from its.prices import Prices
+from its.recipes import Start
 from its.types import Advance, Reward
 
 
@@ -16,19 +19,26 @@ class Clerk:
 
     Args:
         prices: routes and their cost.
+        guidance: what it asks for beside the network's forwards.
         decodes: whether a value must be decoded before it is scored.
         evaluate: called with a state whose guess has been paid for and is not known yet.
-        step: called with a walk whose state's guess is known.
+        look: called with a state at which the guidance is to look: instead of `evaluate` if it looks through the
+            network, so that what scoring has evaluated the next step need not; else once its guess is known.
+        step: called with a walk whose state's guess, and look, is known.
         fill: called with a task, a position of its reply, and the answer there.
         score: called with a value that a further role has been asked to score.
     """
 
-    def __init__(self, prices: Prices, *, decodes: bool, evaluate: Callable[[State], None],
-                 step: Callable[[Walk], None], fill: Callable[[Task, int, Particle | float], None],
-                 score: Callable[[Value], None]) -> None:
+    def __init__(self, prices: Prices, guidance: Guidance, *, decodes: bool, evaluate: Callable[[State], None],
+                 look: Callable[[State], None], step: Callable[[Walk], None],
+                 fill: Callable[[Task, int, Particle | Rewarded], None], score: Callable[[Value], None]) -> None:
         self._prices = prices
         self._decodes = decodes
         self._evaluate = evaluate
+        self._look = look
+        self._guided = guidance.needs != "nothing"
+        self._through = guidance.needs == "network"
+        self._calls = guidance.calls
         self._step = step
         self._fill = fill
         self._score = score
@@ -45,18 +55,24 @@ class Clerk:
 
     def _advance(self, task: Task, request: Advance) -> None:
         plans, costs, seen = [], [], set()
+        looks: list[int] = []
         for particle, to in zip(request.particles, request.to, strict=True):
             route, cost = self._prices.route(particle.level, to, request.steps, particle.is_start)
             source = particle.raised(route[0]) if particle.is_start else particle
             state = self._state(task, source)
             if len(route) > 1:
                 cost -= self._prices.evaluation if state.paid or state in seen else 0
+                looks.append((len(route) - 1) * self._prices.rounds - (state.looked or state in seen))
                 seen.add(state)
+            else:
+                looks.append(0)
             plans.append((source, state, route))
             costs.append(cost)
         clocks = task.image.ledger.charge(costs, prefix=task.search.anytime)
         task.reply = [None] * len(clocks)
         task.pending = len(clocks)
+        if self._guided:
+            self._charge_looks(task, clocks, looks)
         for position, (clock, (source, state, route)) in enumerate(zip(clocks, plans, strict=False)):
             if len(route) == 1:
                 self._fill(task, position, source)
@@ -66,18 +82,40 @@ class Clerk:
                 walk.noise = self._state(task, request.noise[position])
             self._await_guess(state, walk)
 
+    def _charge_looks(self, task: Task, clocks: list[int], looks: list[int]) -> None:
+        ledger = task.image.ledger
+        for clock, times in zip(clocks, looks, strict=False):
+            ledger.call("guide_calls", clock, times * self._calls)
+            if self._through:
+                ledger.call("nfe_backward", clock, times * self._prices.evaluation)
+
     def _await_guess(self, state: State, walk: Walk) -> None:
-        if state.eps is not None:
+        if (state.look if self._guided else state.eps) is not None:
             self._step(walk)
             return
         state.walks.append(walk)
-        self._pay(state, walk.clock)
+        if self._guided:
+            self._pay_look(state, walk.clock)
+        else:
+            self._pay(state, walk.clock)
+
+    def _pay_look(self, state: State, clock: int) -> None:
+        """Look at a state once its guess is known; a look through the network is its evaluation."""
+        if not state.looked:
+            state.looked = True
+            self._pay(state, clock)
+            if not self._through and state.eps is not None:
+                self._look(state)
 
     def _pay(self, state: State, clock: int) -> None:
         if not state.paid:
             state.paid = True
             state.guess.clock = clock
-            self._evaluate(state)
+            if self._through:
+                state.looked = True
+                self._look(state)
+            else:
+                self._evaluate(state)
 
     def _state(self, task: Task, particle: Particle) -> State:
         """The particle's state; a recipe's parents get theirs first."""
@@ -87,7 +125,7 @@ class Clerk:
             recipe, particle.recipe = particle.recipe, None
             if recipe is not None and not isinstance(recipe, Start):
                 self._state(task, recipe.parent)
-            particle.state = State(task, particle.level, UNMADE, 0, recipe=recipe)
+            particle.state = State(task, particle.level, UNMADE, 0, particle.step, recipe=recipe)
         return particle.state
 
     def _reward(self, task: Task, request: Reward) -> None:
@@ -103,9 +141,12 @@ class Clerk:
         finished = request.of == "own" and request.by == "select"
         for position, (clock, (value, state)) in enumerate(zip(clocks, values, strict=False)):
             if state is not None:
+                if self._through and not state.paid:
+                    self._charge_looks(task, [clock], [1])
                 self._pay(state, clock)
             elif finished:
-                task.candidates.append((position, value, max(clock, value.clock)))
+                particle = request.particles[position]
+                task.candidates.append((position, value, particle.root, max(clock, value.clock), particle.key))
             self._want(task, position, value, request.by, max(clock, value.clock))
 
     def _value(self, task: Task, particle: Particle, of: str) -> tuple[Value, State | None]:
@@ -122,12 +163,13 @@ class Clerk:
         if role in value.rewards:
             self._fill(task, position, value.rewards[role])
             return
-        value.waiting.append((position, role))
-        if role not in value.asked:
-            ledger = task.image.ledger
-            if self._decodes and not value.asked:
-                ledger.call("decoder_calls", clock)
-            ledger.call("verifier_calls", clock)
-            value.asked.add(role)
-            value.unqueued.append(role)
-            self._score(value)
+        if role in value.waiting:
+            value.waiting[role].append(position)
+            return
+        ledger = task.image.ledger
+        if self._decodes and not value.waiting and not value.rewards:
+            ledger.call("decoder_calls", clock)
+        ledger.call("verifier_calls", clock)
+        value.waiting[role] = [position]
+        value.unqueued.append(role)
+        self._score(value)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from its.engine.keep import Keeper
 from its.engine.pool import Pool, Slot
 from its.engine.readback import Readback
 from its.engine.score import Decode
@@ -17,20 +18,28 @@ class Delivery:
     """Images that are over, on their way out.
 
     Args:
-        images: rows of decoded images.
+        pool: rows of states. images: rows of decoded images.
         decode: None for pixel models.
         close: called with a task once its rows have been copied.
         deliver: called with a task once its images are on the host.
+        keep_pool: whether candidates are brought to the host too.
     """
 
-    def __init__(self, images: Pool, decode: Decode | None, readback: Readback, close: Callable[[Task], None],
-                 deliver: Callable[[Task], None]) -> None:
+    def __init__(self, pool: Pool, images: Pool, decode: Decode | None, readback: Readback,
+                 close: Callable[[Task], None], deliver: Callable[[Task], None], keep_pool: bool) -> None:
+        self._pool = pool
         self._images = images
         self._decode = decode
         self._readback = readback
         self._close = close
         self._deliver = deliver
         self._ended: list[Task] = []
+        self._keeper = Keeper(images, readback) if keep_pool else None
+
+    def keep(self, task: Task) -> None:
+        """Take the candidates that the task's reply has rewarded, if the pool is kept."""
+        if self._keeper is not None:
+            self._keeper.add(task)
 
     def add(self, task: Task) -> None:
         """Take over a task that has concluded; what it chose without a reward is decoded now."""
@@ -47,20 +56,37 @@ class Delivery:
             self._ended.remove(task)
 
     def send(self) -> None:
-        """Start the copy of all images whose values are decoded."""
-        ready = [task for task in self._ended if all(self._row(value) is not None for _, value in task.final)]
+        """Start the copy of what is kept, then that of all images whose values are decoded."""
+        if self._keeper is not None:
+            self._keeper.send()
+        ready = [task for task in self._ended if all(self._row(chosen.value) is not None for chosen in task.final)]
         if not ready:
             return
         values = _distinct(ready)
         rows = to_uint8(self._images.take([self._row(value) for value in values]))
         row_of = {id(value): row for row, value in enumerate(values)}
-        picks = [[row_of[id(value)] for _, value in task.final] for task in ready]
+        picks = [[row_of[id(chosen.value)] for chosen in task.final] for task in ready]
+        self._send_starts(ready)
         for task in ready:
             self._ended.remove(task)
-            task.rewards = [reward for reward, _ in task.final]
+            task.rewards = [chosen.reward for chosen in task.final]
             task.final = []
             self._close(task)
         self._readback.send(rows, lambda images: self._received(ready, picks, images))
+
+    def _send_starts(self, tasks: list[Task]) -> None:
+        """Start the copy of what was chosen came down from; it arrives before the images do."""
+        moved = [(task, at, chosen.start) for task in tasks for at, chosen in enumerate(task.final)
+                 if isinstance(chosen.start, Slot)]
+        for task in tasks:
+            task.starts = [chosen.start if isinstance(chosen.start, int) else None for chosen in task.final]
+
+        def received(rows: np.ndarray) -> None:
+            for (task, at, _), row in zip(moved, rows, strict=True):
+                task.starts[at] = row
+
+        if moved:
+            self._readback.send(self._pool.take([slot for _, _, slot in moved]), received)
 
     def _row(self, value: Value) -> Slot:
         return value.slot if self._decode is None else value.decoded
@@ -72,4 +98,4 @@ class Delivery:
 
 
 def _distinct(tasks: list[Task]) -> list[Value]:
-    return list({id(value): value for task in tasks for _, value in task.final}.values())
+    return list({id(chosen.value): chosen.value for task in tasks for chosen in task.final}.values())

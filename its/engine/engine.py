@@ -9,13 +9,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from its.engine.keep import Kept
 from its.engine.state import Task
 from its.engine.stream import Stream
+from its.guidance.guidance import Guidance
+from its.guidance.none import NoGuidance
 from its.model.denoiser import Denoiser
+from its.noise import Noise, normal
+from its.order import Rewarded
 from its.prices import Prices
 from its.sampler.sampler import Sampler
 from its.types import Problem, Search
 from its.verifier.verifier import Verifier
+
+NO_GUIDANCE = NoGuidance()
 
 
 @dataclass(frozen=True)
@@ -24,13 +31,16 @@ class Outcome:
 
     Attributes:
         image: uint8 `[H, W, C]`.
-        reward: of the select verifier; NaN if the search never scored it.
+        reward: of the select verifier, by member if that is relative; NaN if the search never scored it.
         ledger: counts by column of `its.budget.COLUMNS`, of all that was spent within the cap.
+        start: under a deterministic sampler, the starting point that the image came straight down from: its number in
+            the problem's sequence, or a moved one's row `[*shape]`; else None.
     """
 
     image: np.ndarray
-    reward: float
+    reward: Rewarded
     ledger: Mapping[str, int]
+    start: int | np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -40,13 +50,16 @@ class Result:
     Attributes:
         outcomes: one for each cap; empty if the image failed.
         failure: what went wrong with it.
-        nan_rewards: rewards that were NaN and counted as minus infinity.
+        nan_rewards: rewards that were NaN, of members too, and counted as minus infinity.
+        pool: with `keep_pool` every candidate, in the order in which the search rewarded them; those of a planned
+            search one cap after the other.
     """
 
     problem: Problem
     outcomes: tuple[Outcome, ...]
     failure: str | None = None
     nan_rewards: int = 0
+    pool: tuple[Kept, ...] = ()
 
 
 @contextmanager
@@ -71,11 +84,35 @@ def _result(tasks: list[Task]) -> Result:
     if failure:
         return Result(problem, (), failure, nan_rewards)
     outcomes = tuple(
-        Outcome(image, reward, task.image.ledger.at(cap))
+        Outcome(image, reward, task.image.ledger.at(cap), start)
         for task in tasks
-        for cap, reward, image in zip(task.caps, task.rewards, task.images, strict=True)
+        for cap, reward, image, start in zip(task.caps, task.rewards, task.images, task.starts, strict=True)
     )
-    return Result(problem, outcomes, None, nan_rewards)
+    return Result(problem, outcomes, None, nan_rewards, tuple(one for task in tasks for one in task.pool.values()))
+
+
+def check_guidance(guidance: Guidance, model: Denoiser, sampler: Sampler, verifiers: Mapping[str, Verifier]) -> None:
+    """Refuse what guidance cannot wrap, and a guide that does not suit it.
+
+    Raises:
+        ValueError: the message names the rule and the remedy.
+    """
+    name = type(guidance).__name__
+    if (guidance.needs != "nothing" or guidance.rounds > 1) and sampler.second_order:
+        raise ValueError(f"{name} wraps steps of one stage, and {type(sampler).__name__} takes two; "
+                         "set sampler=ddim or sampler=euler")
+    if guidance.needs == "nothing":
+        return
+    if "guide" not in verifiers:
+        raise ValueError(f"{name} takes gradients of a guide, and there is none; set verifier@guide=...")
+    if model.decoder is not None:
+        raise ValueError(f"{name} is for pixel models: gradients through a decoder are not counted yet; "
+                         "set guidance=none")
+    aware = getattr(verifiers["guide"], "noise_aware", False)
+    if aware != guidance.noise_aware:
+        raise ValueError(f"{name} scores {'noisy rows' if guidance.noise_aware else 'images'}, and the guide "
+                         f"{type(verifiers['guide']).__name__} scores {'noisy rows' if aware else 'images'}; "
+                         "choose another verifier@guide")
 
 
 class Engine:
@@ -84,33 +121,44 @@ class Engine:
     Args:
         verifiers: by role; `select` is needed.
         seed: in [0, 2**32).
+        guidance: wraps every step; the verifier of role `guide` gives its gradients.
         batch: network rows of one batch, for evaluations; also rows of a decode or verify batch.
+        gradient_batch: network rows of one batch with gradients (default half a batch).
         rows: tensor rows that images in the making may hold together (default 64 batches).
+        noise: where draws come from, with the signature of `its.noise.normal`; see docs/replay.md.
+        keep_pool: bring every candidate to the host, not only the images chosen.
 
     Attributes:
         served: by kind of work, rows served and row places offered.
     """
 
     def __init__(self, model: Denoiser, sampler: Sampler, verifiers: Mapping[str, Verifier], *, seed: int,
-                 batch: int = 128, rows: int | None = None) -> None:
+                 guidance: Guidance = NO_GUIDANCE, gradient_batch: int | None = None, batch: int = 128,
+                 rows: int | None = None, keep_pool: bool = False, noise: Noise = normal) -> None:
         if batch < model.slots:
             raise ValueError(f"batch is {batch}, and one evaluation of this model takes {model.slots} network rows; "
                              f"set batch to at least {model.slots}")
         if not 0 <= seed < 2**32:
             raise ValueError(f"seed is {seed}; it lies in [0, 2**32)")
+        check_guidance(guidance, model, sampler, verifiers)
         self.model = model
         self.sampler = sampler
+        self.guidance = guidance
+        self.gradient_batch = gradient_batch or max(batch // 2, model.slots)
         self.verifiers = verifiers
         self.seed = seed
         self.batch = batch
         self.rows = rows or 64 * batch
-        self.prices = Prices(model.schedule, sampler, model.slots)
+        self.noise = noise
+        self.keep_pool = keep_pool
+        self.prices = Prices(model.schedule, sampler, model.slots, guidance.rounds)
         self.served: dict[str, tuple[int, int]] = {}
 
     @property
     def rows_evaluated(self) -> int:
         """Network rows spent so far in this run, padding left out."""
-        return self.served.get("evaluate", (0, 0))[0] * self.model.slots
+        kinds = ("evaluate", "gradient") if self.guidance.needs == "network" else ("evaluate",)
+        return sum(self.served.get(kind, (0, 0))[0] for kind in kinds) * self.model.slots
 
     def run(self, search: Search, caps: Sequence[float], problems: Iterable[Problem]) -> Iterator[Result]:
         """Yield each problem's result as it is finished, in any order.

@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from its.engine.pool import Pool
 from its.engine.state import State
-from its.image import Image, Jittered, Moved, Raised, Renoised, Start
+from its.image import Image
 from its.model.denoiser import Denoiser
-from its.noise import normal
+from its.noise import Noise
+from its.paths import Verb, fold
+from its.recipes import Given, Jittered, Moved, Raised, Renoised, Start
 from its.sampler.sampler import Columns, forward_std
 
 
 class Maker:
     """Carries out the recipes of particles that have no row yet."""
 
-    def __init__(self, seed: int, model: Denoiser, pool: Pool) -> None:
+    def __init__(self, seed: int, model: Denoiser, pool: Pool, noise: Noise) -> None:
         self._seed = seed
         self._model = model
         self._pool = pool
+        self._noise = noise
 
     def make(self, states: Sequence[State]) -> None:
         """Give every state a row; parents that have none come first."""
@@ -44,7 +49,14 @@ class Maker:
     def noise(self, images: Sequence[Image], paths: Sequence[int]) -> Tensor:
         """Standard normal rows of the state's dtype."""
         problems = [image.problem.index for image in images]
-        return normal(self._seed, problems, paths, self._model.shape, self._model.device).to(self._model.dtype)
+        return self._noise(self._seed, problems, paths, self._model.shape, self._model.device).to(self._model.dtype)
+
+    def step_noise(self, items: Sequence[Any], slot: int, slots: int) -> Tensor:
+        """Draws of steps: one for each state or walk, of `slots` that a step may take each time it is taken."""
+        steps = np.array([item.step for item in items], dtype=np.uint64)
+        keys = np.array([item.level.key for item in items], dtype=np.uint64)
+        numbers = np.array([item.round * slots + slot for item in items], dtype=np.uint64)
+        return self.noise([item.task.image for item in items], fold(steps, int(Verb.STEP), keys, numbers))
 
     def given(self, states: Sequence[State]) -> Tensor:
         """Standard normal rows of states that a search made with `image.noise`."""
@@ -60,6 +72,8 @@ class Maker:
         recipes: list[Any] = [state.recipe for state in group]
         if kind is Raised:
             return self._pool.take([self.parent(state).x for state in group])
+        if kind is Given:
+            return torch.from_numpy(np.stack([recipe.x for recipe in recipes])).to(self._model.device)
         prior = self._model.schedule.prior_std
         draws = getattr(kind, "draws", True)
         images = [state.task.image for state in group]

@@ -57,7 +57,7 @@ class Pool:
         return self._rows.index_select(0, self._index([slot.index for slot in slots]))
 
     def _index(self, indices: list[int]) -> Tensor:
-        return torch.tensor(indices).to(self._rows.device, non_blocking=True)
+        return torch.tensor(indices, dtype=torch.int64).to(self._rows.device, non_blocking=True)
 
     def _grow(self, extra: int) -> None:
         size = len(self._rows)

@@ -6,7 +6,6 @@ With a fixed shape a row's result does not depend on its place or its companions
 from __future__ import annotations
 
 from collections.abc import Sequence
-from heapq import heappop, heappush
 from itertools import count
 from typing import Generic, TypeVar
 
@@ -25,18 +24,20 @@ class Queue(Generic[T]):
         self.rows = rows
         self.filled = 0
         self.capacity = 0
-        self._heap: list[tuple[int, int, T]] = []
+        self._waiting: list[tuple[int, int, T]] = []
         self._arrivals = count()
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self._waiting)
 
     def add(self, order: int, item: T) -> None:
-        heappush(self._heap, (order, next(self._arrivals), item))
+        self._waiting.append((order, next(self._arrivals), item))
 
     def batch(self) -> list[T]:
         """The next batch's items, at most `rows`."""
-        items = [heappop(self._heap)[2] for _ in range(min(self.rows, len(self._heap)))]
+        self._waiting.sort()
+        items = [item for _, _, item in self._waiting[: self.rows]]
+        del self._waiting[: self.rows]
         self.filled += len(items)
         self.capacity += self.rows
         return items

@@ -10,7 +10,7 @@ from its.engine.pool import Pool
 from its.engine.queue import Queue, pad
 from its.engine.state import Value
 from its.model.denoiser import Decoder
-from its.verifier.verifier import Verifier
+from its.verifier.verifier import Verifier, members_of
 
 
 class Decode(Queue[Value]):
@@ -39,15 +39,18 @@ class Verify(Queue[Value]):
         super().__init__(rows)
         self.role = role
         self._verifier = verifier
+        self._members = members_of(verifier)
         self._images = images
 
     def run(self) -> tuple[list[Value], Tensor]:
-        """Serve one batch; return its values and their rewards `[n]`, still on the device."""
+        """Serve one batch; return its values and their rewards, `[n]` or `[n, members]`, still on the device."""
         values = self.batch()
         images = self._images.take(pad([value.decoded for value in values], self.rows))
         conditions: Sequence = pad([value.task.image.problem.condition for value in values], self.rows)
         rewards = self._verifier.reward(images, conditions)
-        if rewards.shape != (self.rows,):
+        expected = (self.rows, len(self._members)) if self._members else (self.rows,)
+        if rewards.shape != expected:
             raise RuntimeError(f"verifier {type(self._verifier).__name__} returned rewards of shape "
-                               f"{tuple(rewards.shape)} for {self.rows} images; it returns one for each, in order")
+                               f"{tuple(rewards.shape)} for {self.rows} images; it returns one for each, in order, of "
+                               f"shape {expected}")
         return values, rewards[: len(values)]

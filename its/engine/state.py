@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from its.engine.front import Candidate, Front
+from its.engine.keep import Kept, Key
 from its.engine.pool import UNMADE, Slot
-from its.image import Image, Particle, Recipe
+from its.image import Image, Particle
+from its.order import Rewarded
+from its.recipes import Recipe
 from its.types import Coroutine, Level, Search
 
 
@@ -22,12 +25,11 @@ class Value:
         clock: the image's clock at which it was paid for.
         decoded: row of the decoded image; `decoding` once that is under way.
         rewards: by verifier role.
-        asked: roles whose call has been charged.
-        unqueued: those of them that wait for the value to be computed or decoded.
-        waiting: who waits for a reward: (position in the task's reply, role).
+        waiting: by role whose call has been charged and is not answered, the positions in the task's reply.
+        unqueued: those roles that wait for the value to be computed or decoded.
     """
 
-    __slots__ = ("asked", "clock", "decoded", "decoding", "rewards", "slot", "task", "unqueued", "waiting")
+    __slots__ = ("clock", "decoded", "decoding", "rewards", "slot", "task", "unqueued", "waiting")
 
     def __init__(self, task: Task, clock: int, slot: Slot = UNMADE) -> None:
         self.task = task
@@ -35,10 +37,13 @@ class Value:
         self.slot = slot
         self.decoded = UNMADE
         self.decoding = False
-        self.rewards: dict[str, float] = {}
-        self.asked: set[str] = set()
+        self.rewards: dict[str, Rewarded] = {}
+        self.waiting: dict[str, list[int]] = {}
         self.unqueued: list[str] = []
-        self.waiting: list[tuple[int, str]] = []
+
+
+UNKNOWN = cast(Value, None)
+"""In place of a value that is not there yet."""
 
 
 class State:
@@ -51,12 +56,17 @@ class State:
         before: the guess that its last step started from.
         paid: whether the guess has been charged.
         recipe: how to make `x`; None once that is made.
+        step: path of the noise of its steps.
+        look: rows of what a guidance made of it: x0_hat, eps_hat, push; None until that is known.
+        looked: whether that has been charged.
         walks: advances waiting for the evaluation.
     """
 
-    __slots__ = ("_value", "before", "eps", "guess", "level", "paid", "recipe", "task", "walks", "x")
+    __slots__ = ("_value", "before", "eps", "guess", "level", "look", "looked", "paid", "recipe", "step", "task",
+                 "walks", "x")
+    round = 0
 
-    def __init__(self, task: Task, level: Level, x: Slot, clock: int, before: Value | None = None,
+    def __init__(self, task: Task, level: Level, x: Slot, clock: int, step: int, before: Value | None = None,
                  recipe: Recipe | None = None) -> None:
         self.task = task
         self.level = level
@@ -65,9 +75,27 @@ class State:
         self.eps = UNMADE
         self.before = before
         self.paid = False
+        self.step = step
+        self.look: tuple[Slot, Slot, Slot] | None = None
+        self.looked = False
         self.recipe = recipe
         self.walks: list[Walk] = []
         self._value: Value | None = None
+
+    @property
+    def row(self) -> Slot:
+        """The row that is evaluated."""
+        return self.x
+
+    @property
+    def known(self) -> Value:
+        """Its guess."""
+        return self.guess
+
+    def take_walks(self) -> list[Walk]:
+        """The advances that waited for the guess."""
+        walks, self.walks = self.walks, []
+        return walks
 
     @property
     def value(self) -> Value:
@@ -77,25 +105,60 @@ class State:
         return self._value
 
 
-@dataclass(slots=True)
+class Origin(NamedTuple):
+    """Where a two-stage step began."""
+
+    x: Slot
+    guess: Value
+    eps: Slot
+
+
 class Walk:
-    """One particle on its way down: it stands at `state`, on `route[at]`.
+    """One particle on its way down: it stands on `route[at]`.
 
     Attributes:
         child: the particle it becomes.
-        origin: state at the start of a two-stage step whose second stage is under way.
+        state: where it starts; None once it has left.
+        x: its row after that.
+        round: how often its step has been taken already (recurrence).
+        known, eps: its guess while a guidance has yet to look at it.
+        origin: start of a two-stage step whose second stage is under way.
         noise: what its first step draws instead of its own; None once that is taken, or if there is none.
     """
 
-    task: Task
-    position: int
-    child: Particle
-    route: tuple[Level, ...]
-    state: State
-    clock: int
-    at: int = 0
-    origin: State | None = None
-    noise: State | None = None
+    __slots__ = ("at", "child", "clock", "eps", "known", "noise", "origin", "position", "round", "route", "state",
+                 "task", "x")
+
+    def __init__(self, task: Task, position: int, child: Particle, route: tuple[Level, ...], state: State,
+                 clock: int) -> None:
+        self.task = task
+        self.position = position
+        self.child = child
+        self.route = route
+        self.state: State | None = state
+        self.clock = clock
+        self.at = 0
+        self.x = UNMADE
+        self.round = 0
+        self.known: Value = UNKNOWN
+        self.eps = UNMADE
+        self.origin: Origin | None = None
+        self.noise: State | None = None
+
+    @property
+    def step(self) -> int:
+        """Path of the noise of its steps."""
+        return self.child.step
+
+    @property
+    def row(self) -> Slot:
+        """The row that it stands on."""
+        return self.x if self.state is None else self.state.x
+
+    @property
+    def level(self) -> Level:
+        """The level of that row."""
+        return self.route[self.at if self.origin is None else self.at + 1]
 
 
 @dataclass(slots=True, eq=False)
@@ -107,12 +170,13 @@ class Task:
         caps: one cap for a planned search, all for an anytime one.
         cap_index: position of its first cap among the run's.
         reply, pending: answers to the open request, and how many are still missing.
-        candidates: finished images whose reward the reply brings: position there, image, and from which clock.
-        considered: how many candidates there have been.
-        best: by cap, the best candidate counting within it and not within the cap before: its reward and
-            minus its turn, so that ties go to the earlier one; and its image.
-        final: once it is over, the reward and value at every cap.
-        rewards, images: what remains of it for the host: reward, and image, uint8 `[H, W, C]`.
+        candidates: finished images whose reward the reply brings: position there, image, what it came down from,
+            from which clock it counts, and key.
+        pool: if it is kept, every candidate that has been considered, by its `id` path.
+        front: those rewarded so far that can be the result.
+        final: once it is over, the result at every cap.
+        rewards, images, starts: what remains of it for the host: reward, image, uint8 `[H, W, C]`, and what that
+            came down from: its number in the problem's sequence, a moved point's row, or None.
         failure: why there is none.
     """
 
@@ -124,18 +188,19 @@ class Task:
     cap_index: int
     reply: list[Any] = field(default_factory=list)
     pending: int = 0
-    candidates: list[tuple[int, Value, int]] = field(default_factory=list)
-    considered: int = 0
-    best: list[tuple[tuple[float, int], Value] | None] = field(init=False)
-    final: list[tuple[float, Value]] = field(default_factory=list)
-    rewards: list[float] = field(default_factory=list)
+    candidates: list[tuple[int, Value, int | Particle | None, int, Key]] = field(default_factory=list)
+    pool: dict[int, Kept] = field(default_factory=dict)
+    front: Front = field(init=False)
+    final: list[Candidate] = field(default_factory=list)
+    rewards: list[Rewarded] = field(default_factory=list)
     images: list[np.ndarray] = field(default_factory=list)
+    starts: list[int | np.ndarray | None] = field(default_factory=list)
     over: bool = False
     failure: str | None = None
     nan_rewards: int = 0
 
     def __post_init__(self) -> None:
-        self.best = [None] * len(self.caps)
+        self.front = Front(self.caps)
 
     @property
     def name(self) -> str:
@@ -143,29 +208,20 @@ class Task:
         return type(self.search).__name__
 
     def consider(self) -> None:
-        """Enter the images that the finished reply has rewarded; ties go to the earlier one."""
-        for position, value, clock in self.candidates:
-            rank = (self.reply[position], -self.considered)
-            self.considered += 1
-            at = bisect_left(self.caps, clock)
-            if at < len(self.caps):
-                held = self.best[at]
-                if held is None or rank > held[0]:
-                    self.best[at] = (rank, value)
+        """Enter the images that the finished reply has rewarded."""
+        for position, value, root, clock, _ in self.candidates:
+            self.front.enter(Candidate(self.reply[position], value, _start(root)), clock)
         self.candidates = []
 
     def conclude(self, returned: Particle | None) -> None:
         """Choose the image at every cap: the returned one where it was affordable, else the best so far."""
         if returned is not None and not returned.level.clean:
             raise RuntimeError(f"{self.name} returned a particle at {returned.level}; it returns a clean one, or none")
-        best: tuple[tuple[float, int], Value] | None = None
-        for cap, found in zip(self.caps, self.best, strict=True):
-            if found is not None and (best is None or found[0] > best[0]):
-                best = found
-            chosen = best and (best[0][0], best[1])
+        for at, cap in enumerate(self.caps):
+            chosen = self.front.best(at)
             if returned is not None and self.image.ledger.spent <= cap:
                 value = returned.state.value
-                chosen = (value.rewards.get("select", math.nan), value)
+                chosen = Candidate(value.rewards.get("select", math.nan), value, _start(returned.root))
             if chosen is None:
                 raise RuntimeError(f"{self.name} ended image {self.image.problem.index} at a cap of {cap} NFE with no "
                                    "image: it returned none and rewarded none that it could pay for")
@@ -174,7 +230,12 @@ class Task:
     def release(self) -> None:
         """Drop every handle on tensors."""
         self.coroutine.close()
-        self.best = []
+        self.front = Front(self.caps)
         self.candidates = []
         self.reply = []
         self.over = True
+
+
+def _start(root: int | Particle | None) -> int | Slot | None:
+    """What a candidate keeps of the starting point it came down from: no more than one row."""
+    return root.state.x if isinstance(root, Particle) else root

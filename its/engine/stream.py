@@ -14,14 +14,17 @@ from its.budget import Ledger, OutOfBudget
 from its.engine.clerk import Clerk
 from its.engine.delivery import Delivery
 from its.engine.evaluate import Evaluate
+from its.engine.guide import Guide
 from its.engine.maker import Maker
+from its.engine.network import Network
 from its.engine.pool import Pool
 from its.engine.queue import Queue
 from its.engine.readback import Readback
 from its.engine.score import Decode, Verify
 from its.engine.state import State, Task, Value, Walk
 from its.image import Image, Particle
-from its.types import Problem, Search
+from its.order import Components, Rewarded
+from its.types import Level, Problem, Search
 
 if TYPE_CHECKING:
     from its.engine.engine import Engine
@@ -48,21 +51,21 @@ class Stream:
     def _set_up_queues(self, engine: Engine) -> None:
         model, batch = engine.model, engine.batch
         self._pool = Pool(model.shape, model.dtype, model.device, batch)
-        maker = Maker(engine.seed, model, self._pool)
-        self._evaluate = Evaluate(model, engine.sampler, self._pool, maker, batch // model.slots,
-                                  self._arrive, lambda state: self._score(state.guess))
+        maker = Maker(engine.seed, model, self._pool, engine.noise)
+        self._network = Network(engine, self._pool, maker, self._arrive, lambda state: self._score(state.guess))
         images, self._decode = self._pool, None
         if model.decoder is not None:
             images = Pool(model.decoder.shape, model.dtype, model.device, batch)
             self._decode = Decode(model.decoder, self._pool, images, batch, self._score)
-        self._delivery = Delivery(images, self._decode, self._readback, self._close, self._over.append)
+        self._delivery = Delivery(self._pool, images, self._decode, self._readback, self._close, self._over.append,
+                                  engine.keep_pool)
         self._verify = {role: Verify(role, verifier, images, batch) for role, verifier in engine.verifiers.items()}
         decode = {"decode": self._decode} if self._decode is not None else {}
         self._kinds: dict[str, Queue] = {**{f"verify {role}": queue for role, queue in self._verify.items()},
-                                         **decode, "evaluate": self._evaluate}
-        self._clerk = Clerk(engine.prices, decodes=self._decode is not None,
-                            evaluate=lambda state: self._evaluate.add(state.task.order, state),
-                            step=self._cached.append, fill=self._fill, score=self._score)
+                                         **decode, **self._network.kinds}
+        self._clerk = Clerk(engine.prices, engine.guidance, decodes=self._decode is not None,
+                            evaluate=self._network.evaluate, look=self._network.look, step=self._cached.append,
+                            fill=self._fill, score=self._score)
 
     @property
     def tasks_per_problem(self) -> int:
@@ -108,10 +111,10 @@ class Stream:
                                "queued")
 
     def _run(self, queue: Queue) -> None:
-        with torch.inference_mode():
-            if isinstance(queue, Evaluate):
-                states, finite = queue.run()
-                self._readback.send(finite, lambda flags: self._check(states, flags))
+        with torch.inference_mode(not isinstance(queue, Guide)):
+            if isinstance(queue, Evaluate | Guide):
+                evaluated, finite = queue.run()
+                self._readback.send(finite, lambda flags: self._check(evaluated, flags))
             elif isinstance(queue, Verify):
                 values, rewards = queue.run()
                 self._readback.send(rewards, lambda numbers: self._rewarded(values, queue.role, numbers))
@@ -152,6 +155,7 @@ class Stream:
         while self._cached or self._replied:
             while self._replied:
                 task = self._replied.popleft()
+                self._delivery.keep(task)
                 task.consider()
                 reply, task.reply = task.reply, []
                 self._resume(task, reply)
@@ -159,7 +163,7 @@ class Stream:
                 walks = self._cached.copy()
                 self._cached.clear()
                 with torch.inference_mode():
-                    self._evaluate.step(walks)
+                    self._network.steps.known(walks)
 
     def _resume(self, task: Task, reply: list | None) -> None:
         """Hand over a reply; charge what is asked next, or end the image."""
@@ -183,7 +187,7 @@ class Stream:
             self._replied.append(task)
         return True
 
-    def _fill(self, task: Task, position: int, answer: Particle | float) -> None:
+    def _fill(self, task: Task, position: int, answer: Particle | Rewarded) -> None:
         if task.over:
             return
         task.reply[position] = answer
@@ -191,8 +195,8 @@ class Stream:
         if task.pending == 0:
             self._replied.append(task)
 
-    def _arrive(self, walk: Walk) -> None:
-        walk.child.state = walk.state
+    def _arrive(self, walk: Walk, state: State) -> None:
+        walk.child.state = state
         self._fill(walk.task, walk.position, walk.child)
 
     def _score(self, value: Value) -> None:
@@ -211,26 +215,24 @@ class Stream:
         value.unqueued = []
 
     def _rewarded(self, values: list[Value], role: str, rewards: np.ndarray) -> None:
-        for value, number in zip(values, rewards.tolist(), strict=True):
-            if math.isnan(number):
-                value.task.nan_rewards += 1
-                number = -math.inf
+        missing = np.isnan(rewards)
+        nans = missing.reshape(len(values), -1).sum(axis=1).tolist()
+        for value, found, bad in zip(values, np.where(missing, -np.inf, rewards).tolist(), nans, strict=True):
+            value.task.nan_rewards += bad
+            number = Components(found) if isinstance(found, list) else found
             value.rewards[role] = number
-            waiting, value.waiting = value.waiting, [entry for entry in value.waiting if entry[1] != role]
-            for position, wanted in waiting:
-                if wanted == role:
-                    self._fill(value.task, position, number)
+            for position in value.waiting.pop(role):
+                self._fill(value.task, position, number)
 
-    def _check(self, states: list[State], finite: np.ndarray) -> None:
+    def _check(self, evaluated: list[tuple[Task, Level]], finite: np.ndarray) -> None:
         """Fail the images whose network output is not finite; their neighbours go on."""
         if finite.all():
             return
-        for state, good in zip(states, finite.tolist(), strict=True):
-            task = state.task
+        for (task, level), good in zip(evaluated, finite.tolist(), strict=True):
             if not good and not task.failure:
                 problem = task.image.problem
                 task.failure = (f"image {problem.index} (condition {problem.condition!r}): "
-                                f"{type(self._engine.model).__name__} returned NaN or Inf at {state.level}")
+                                f"{type(self._engine.model).__name__} returned NaN or Inf at {level}")
                 if not task.over:
                     self._close(task)
 

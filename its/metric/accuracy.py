@@ -6,6 +6,7 @@ The GAN-test of Shmelkov et al. 2018 (arXiv 1807.09499): trained on real images,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,17 +20,21 @@ class Accuracy:
     `accuracy_se` is binomial, sqrt(p (1 - p) / n), and so 0 where all or none are right.
     """
 
+    reads: ClassVar[str] = "classes"
+    against: ClassVar[str] = "nothing"
+
     def __call__(
         self, sample: Features, reference: Features | Moments | None = None
     ) -> dict[str, float]:
         """Measure `sample`; the reference has no part in it."""
         require_count("accuracy", len(sample), least=1)
-        classes = sample.logits.shape[1]
+        logits = sample.logits if sample.classes is None else sample.classes
+        classes = logits.shape[1]
         stray = np.flatnonzero((sample.labels < 0) | (sample.labels >= classes))
         if stray.size:
             raise ValueError(
                 f"image {stray[0]} was asked for class {sample.labels[stray[0]]}, but the "
                 f"classifier knows {classes} classes from 0; take a classifier of this dataset"
             )
-        share = float(np.mean(sample.logits.argmax(axis=1) == sample.labels))
+        share = float(np.mean(logits.argmax(axis=1) == sample.labels))
         return {"accuracy": share, "accuracy_se": float(np.sqrt(share * (1 - share) / len(sample)))}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,12 +19,21 @@ class Extractor(Protocol):
 
     Attributes:
         name: of the folder that its features are stored in.
+        offers: which of the arrays that metrics read it makes; see `its.metric.metric.Metric`.
+        widths: how many numbers an image's features (`moments`) and spatial ones (`spatial`) are, as far as known.
+        fingerprint: hash of the network that the features come from; None if it has none, and is quick to ask again.
     """
 
     name: str
+    offers: frozenset[str]
+    widths: Mapping[str, int]
 
-    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Features float32 `[n, d]` and logits float32 `[n, k]` of uint8 images `[n, H, W, C]`."""
+    @property
+    def fingerprint(self) -> str | None: ...
+
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """`features` float32 `[n, d]` and `logits` `[n, k]` of uint8 images `[n, H, W, C]`, and perhaps `spatial` and
+        `classes`."""
         ...
 
 
@@ -33,31 +44,43 @@ class NetworkFeatures:
         rows: images of one batch; every batch has this shape, so that features do not depend on grouping.
     """
 
+    offers = frozenset({"features", "logits", "classes"})
+    widths: Mapping[str, int] = MappingProxyType({})
+    fingerprint = None
+
     def __init__(self, network: Any, name: str, rows: int = 256) -> None:
         self.name = name
         self._network = network
         self._rows = rows
 
-    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         features, logits = [], []
-        for first in range(0, len(images), self._rows):
-            part = images[first : first + self._rows]
-            padded = np.concatenate([part, np.repeat(part[-1:], self._rows - len(part), axis=0)])
+        for padded, count in padded_batches(images, self._rows):
             with torch.inference_mode():
                 found: Tensor = self._network.features(from_uint8(torch.from_numpy(padded)))
-                features.append(found[: len(part)].numpy())
-                logits.append(self._network.head(found)[: len(part)].numpy())
-        return np.concatenate(features), np.concatenate(logits)
+                features.append(found[:count].numpy())
+                logits.append(self._network.head(found)[:count].numpy())
+        return {"features": np.concatenate(features), "logits": np.concatenate(logits)}
 
 
 class MixtureFeatures:
     """The pixels themselves, and the exact log-likelihood of every component."""
 
     name = "pixels"
+    offers = frozenset({"features", "logits", "classes"})
+    widths: Mapping[str, int] = MappingProxyType({})
+    fingerprint = None
 
     def __init__(self, data: Mixture) -> None:
         self._data = data
 
-    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         pixels = from_uint8(torch.from_numpy(images))
-        return pixels.flatten(1).numpy(), self._data.logits(pixels).float().numpy()
+        return {"features": pixels.flatten(1).numpy(), "logits": self._data.logits(pixels).float().numpy()}
+
+
+def padded_batches(images: np.ndarray, rows: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Batches of exactly `rows` images, the last filled up with copies, and how many of each count."""
+    for first in range(0, len(images), rows):
+        part = images[first : first + rows]
+        yield np.concatenate([part, np.repeat(part[-1:], rows - len(part), axis=0)]), len(part)

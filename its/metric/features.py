@@ -30,13 +30,19 @@ class Features:
     features: Float32  # [image, feature]
     logits: Float32  # [image, class] of the held-out report classifier, or of Inception
     labels: Int64  # [image] class each image was asked for; of a reference, its true class
+    spatial: Float32 | None = None  # [image, feature] of a layer that still knows where things are: sFID's
+    classes: Float32 | None = None  # [image, class] of a held-out classifier; None: `logits` are of its classes
 
     def __post_init__(self) -> None:
         for name, array, dtype, ndim in (
             ("features", self.features, np.float32, 2),
             ("logits", self.logits, np.float32, 2),
             ("labels", self.labels, np.int64, 1),
+            ("spatial", self.spatial, np.float32, 2),
+            ("classes", self.classes, np.float32, 2),
         ):
+            if array is None:
+                continue
             if array.dtype != dtype or array.ndim != ndim:
                 raise TypeError(
                     f"{name} is {array.dtype} with {array.ndim} axes, but must be "
@@ -59,6 +65,27 @@ class Features:
         """Moments of the features, made once: a reference serves every cap of a curve."""
         return Moments.of(self.features)
 
+    @cached_property
+    def spatial_moments(self) -> Moments:
+        """Moments of the spatial features.
+
+        Raises:
+            ValueError: there are none.
+        """
+        return Moments.of(self.with_spatial)
+
+    @property
+    def with_spatial(self) -> Float32:
+        """The spatial features, which must be there."""
+        if self.spatial is None:
+            raise ValueError("these images have no spatial features; take an extractor with spatial=true")
+        return self.spatial
+
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Features:
+        """Pick images by index or mask."""
+        return Features(self.features[rows], self.logits[rows], self.labels[rows],
+                        *(None if array is None else array[rows] for array in (self.spatial, self.classes)))
+
 
 @dataclass(frozen=True, eq=False)
 class Moments:
@@ -67,14 +94,14 @@ class Moments:
     The covariance divides by count - 1, as torch-fidelity's does; at counts 0 and 1 it is zero.
     """
 
-    count: int  # >= 0
+    count: int | None  # >= 0; None where a file of statistics does not say
     mean: Float64  # [feature]
     covariance: Float64  # [feature, feature], symmetric, positive semi-definite
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", np.asarray(self.mean, dtype=np.float64))
         object.__setattr__(self, "covariance", np.asarray(self.covariance, dtype=np.float64))
-        if self.count < 0:
+        if self.count is not None and self.count < 0:
             raise ValueError(f"count is {self.count}, but must be >= 0; pass the number of images")
         width = self.mean.size
         if self.mean.ndim != 1 or self.covariance.shape != (width, width):
@@ -107,6 +134,8 @@ class Moments:
     def merge(self, other: Moments) -> Moments:
         """Return the moments of both sets together."""
         require_same_width(self, other)
+        if self.count is None or other.count is None:
+            raise ValueError("statistics that do not say of how many images they are cannot be merged; make them again")
         count = self.count + other.count
         if self.count == 0 or other.count == 0:
             return other if self.count == 0 else self

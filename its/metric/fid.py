@@ -7,6 +7,7 @@ Efron 1982, ch. 6).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,14 +33,23 @@ class Fid:
     1.6 times too large with fewer images, or where sample and reference are alike.
     """
 
+    reads: ClassVar[str] = "features"
+    against: ClassVar[str] = "moments"
+
     def __call__(self, sample: Features, reference: Features | Moments) -> dict[str, float]:
         """Compare `sample` with `reference`, whose stored moments serve as well as its features."""
         target = reference if isinstance(reference, Moments) else reference.moments
-        distance = frechet_distance(sample.moments, target)
-        effects = influence(sample.features, sample.moments, target)
-        n = len(sample)
-        # n - 1 as in the standard error of a mean, which this is when FID is linear in its sample.
-        return {"fid": distance, "fid_se": float(np.sqrt(np.sum(effects**2) / (n * (n - 1))))}
+        distance, error = distance_and_error(sample.features, sample.moments, target)
+        return {"fid": distance, "fid_se": error}
+
+
+def distance_and_error(features: NDArray[np.floating], sample: Moments, reference: Moments) -> tuple[float, float]:
+    """The Fréchet distance of `features` [image, feature] with moments `sample`, and its standard error; see `Fid`."""
+    distance = frechet_distance(sample, reference)
+    effects = influence(features, sample, reference)
+    n = len(features)
+    # n - 1 as in the standard error of a mean, which this is when FID is linear in its sample.
+    return distance, float(np.sqrt(np.sum(effects**2) / (n * (n - 1))))
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:
@@ -73,7 +83,7 @@ def influence(features: NDArray[np.floating], sample: Moments, reference: Moment
     kept = overlap > max(sample.mean.size, 1) * np.finfo(np.float64).eps * largest
     half_transport = reference.factor @ (left[:, kept] / np.sqrt(overlap[kept]))  # T = half halfᵀ
     offset = np.trace(sample.covariance) - overlap[kept].sum()
-    bessel = sample.count / (sample.count - 1)
+    bessel = len(features) / (len(features) - 1)
     effects = np.empty(len(features))
     for start in range(0, len(features), BLOCK_ROWS):
         rows = slice(start, start + BLOCK_ROWS)
@@ -85,4 +95,4 @@ def influence(features: NDArray[np.floating], sample: Moments, reference: Moment
 
 def _require_comparable(a: Moments, b: Moments) -> None:
     require_same_width(a, b)
-    require_count("FID", min(a.count, b.count), least=2)
+    require_count("FID", min((x.count for x in (a, b) if x.count is not None), default=2), least=2)

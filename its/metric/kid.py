@@ -7,6 +7,7 @@ torch-fidelity's function; the standard error is ours.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -32,6 +33,9 @@ class Kid:
     subsets: int = 100  # >= 2
     subset_size: int = 1000  # >= 2
     seed: int = 2020  # >= 0
+
+    reads: ClassVar[str] = "features"
+    against: ClassVar[str] = "images"
 
     def __post_init__(self) -> None:
         for name, least, usual in (

@@ -6,6 +6,7 @@ By torch-fidelity's function.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from its.metric.features import Features, require_count, require_same_width
 
@@ -24,6 +25,9 @@ class PrecisionRecall:
     """
 
     neighborhood: int = 3  # k >= 1; the paper's choice
+
+    reads: ClassVar[str] = "features"
+    against: ClassVar[str] = "images"
 
     def __post_init__(self) -> None:
         if self.neighborhood < 1:

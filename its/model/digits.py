@@ -1,4 +1,4 @@
-"""Two small digit classifiers of different architecture: one to search with, one held out.
+"""Small digit classifiers: one to search with, one of another architecture that is held out, one that knows noise.
 
 `scripts/train_digits.py` trains each on its own half of the real images. Both are smooth (SiLU and
 GELU, average pooling), so that a gradient of a log-probability with respect to the image exists.
@@ -6,6 +6,7 @@ GELU, average pooling), so that a gradient of a log-probability with respect to 
 
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -75,7 +76,33 @@ class _ResidualBlock(nn.Sequential):
         )
 
 
-CLASSIFIERS: dict[str, type[nn.Module]] = {"VerifierNet": VerifierNet, "ReportNet": ReportNet}
+class NoisyNet(nn.Module):
+    """Three convolutions and a linear head that also see how noisy the image is, 0.04 M parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 24, 3, padding=1),
+            nn.GroupNorm(4, 24),
+            nn.SiLU(),
+            nn.Conv2d(24, 48, 3, padding=1),
+            nn.GroupNorm(4, 48),
+            nn.SiLU(),
+            nn.AvgPool2d(2),
+            nn.Conv2d(48, 48, 3, padding=1),
+            nn.SiLU(),
+            nn.Flatten(),
+        )
+        self.head = nn.Linear(48 * 4 * 4, 10)
+
+    def forward(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """Return logits [n, 10] of `x = alpha x_0 + sigma eps` [n, 1, 8, 8], both columns [n, 1, 1, 1]."""
+        scale = (alpha**2 + sigma**2).sqrt()
+        seen = [x / scale, (alpha / scale).expand_as(x), (sigma / scale).expand_as(x)]
+        return self.head(self.body(torch.cat(seen, dim=1)))
+
+
+CLASSIFIERS: dict[str, type[nn.Module]] = {"VerifierNet": VerifierNet, "ReportNet": ReportNet, "NoisyNet": NoisyNet}
 
 
 def load(cls_name: str, weights: str | Path) -> nn.Module:

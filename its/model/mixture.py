@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from its.dataset.mixture import Mixture
-from its.model.schedule import VP, Flow, Schedule
+from its.model.schedule import Flow, Schedule, linear_vp
 from its.sampler.sampler import Columns, Guess
 from its.types import Condition
 
@@ -66,9 +66,3 @@ class MixtureDenoiser:
         eps = (sigma / variance) * offset
         weight = weight.unsqueeze(2)
         return Guess((weight * x0).sum(1).reshape(x.shape), (weight * eps).sum(1).reshape(x.shape))
-
-
-def linear_vp(steps: int = 1000) -> VP:
-    """The variance-preserving path with linear betas from 1e-4 to 0.02 (Ho et al. 2020, arXiv:2006.11239)."""
-    betas = torch.linspace(1e-4, 2e-2, steps, dtype=torch.float64)
-    return VP(tuple(torch.cumprod(1 - betas, dim=0).tolist()))

@@ -122,6 +122,66 @@ class Flow:
         return (*(self.level(float(v * self.time_scale)) for v in t), Level(1.0, 0.0, 0.0))
 
 
+@dataclass(frozen=True)
+class EDM:
+    """Variance exploding: `x_t = x_0 + sigma eps` (Karras et al. 2022, arXiv:2206.00364).
+
+    Native time is `sigma ** (1 / rho)`, on which Eq. 5 puts steps at equal distances; the network's own input is
+    the adapter's business.
+
+    Attributes:
+        sigma_data: standard deviation of the data; x_t enters the network divided by that of x_t.
+        sigma_min: least noise that a step starts from. sigma_max: of x_T.
+        rho: 7 in the paper; larger puts more steps at low noise.
+    """
+
+    sigma_data: float = 0.5
+    sigma_min: float = 0.002
+    sigma_max: float = 80.0
+    rho: float = 7.0
+    most_steps = 1000
+
+    def __post_init__(self) -> None:
+        if not (0 < self.sigma_min < self.sigma_max and self.rho > 0 and self.sigma_data > 0):
+            raise ValueError(f"an EDM schedule from sigma {self.sigma_max} to {self.sigma_min} with rho {self.rho} and "
+                             f"sigma_data {self.sigma_data}; all are above 0, and sigma_min below sigma_max")
+
+    @property
+    def prior_std(self) -> float:
+        return self.sigma_max
+
+    def level(self, time: float) -> Level:
+        sigma = float(time) ** self.rho
+        return Level(1.0, sigma, float(time), scale=1.0 / float(np.hypot(sigma, self.sigma_data)))
+
+    def grid(self, steps: int, spacing: Spacing, *, whole: bool = False) -> Grid:
+        """Levels by Eq. 5 (`karras`), or at the listed values of sigma."""
+        root = 1.0 / self.rho
+        if spacing == "karras":
+            if not 1 <= steps <= self.most_steps:
+                raise ValueError(f"steps is {steps}; it lies between 1 and {self.most_steps}")
+            times = np.linspace(self.sigma_max**root, self.sigma_min**root, steps)
+        elif isinstance(spacing, str):
+            raise ValueError(f"sampler.spacing is {spacing!r}, and this model is sampled by sigma; set "
+                             "sampler.spacing=karras, or list descending values of sigma")
+        else:
+            times = checked_times(spacing, steps, self.sigma_min, self.sigma_max) ** root
+        return (*(self.level(float(t)) for t in times), Level(1.0, 0.0, 0.0))
+
+
+def cosine_vp(steps: int = 4000) -> VP:
+    """The cosine path (Nichol and Dhariwal 2021, arXiv:2102.09672, Eq. 17), betas at most 0.999."""
+    share = np.arange(steps + 1) / steps
+    kept = np.cos((share + 0.008) / 1.008 * np.pi / 2) ** 2
+    return VP(tuple(np.cumprod(1 - np.minimum(1 - kept[1:] / kept[:-1], 0.999)).tolist()))
+
+
+def linear_vp(steps: int = 1000) -> VP:
+    """Linear betas from 1e-4 to 0.02 (Ho et al. 2020, arXiv:2006.11239) at 1,000 steps; the same noise at others."""
+    scale = 1000 / steps
+    return VP(tuple(np.cumprod(1 - np.linspace(scale * 1e-4, scale * 0.02, steps)).tolist()))
+
+
 def checked_times(times: Sequence[float], steps: int, low: float, high: float) -> np.ndarray:
     """A listed spacing as an array, or an error that names the rule it breaks."""
     values = np.asarray(times, dtype=np.float64)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor
 
+from its.model.checkpoint import conversion, random_state
 from its.model.denoiser import Prediction, guess_from
 from its.model.schedule import VP, Schedule
 from its.sampler.sampler import Columns, Guess
@@ -75,21 +78,74 @@ class UNet2D:
         return untold + self.guidance_scale * (told - untold)
 
 
+def pretrained(folder: Path, weights: str) -> torch.nn.Module:
+    """The UNet2DModel of a folder, with exactly the tensors that it holds; attention under old names is understood."""
+    from diffusers import UNet2DModel
+
+    safe = any(folder.glob("*.safetensors"))
+    file = folder / "diffusion_pytorch_model.bin"
+    if not safe and not file.is_file():
+        raise ValueError(f"{folder} holds neither safetensors nor {file.name}; give a folder that diffusers saved")
+    try:
+        network, found = UNet2DModel.from_pretrained(folder, use_safetensors=safe, low_cpu_mem_usage=False,
+                                                     output_loading_info=True, local_files_only=True)
+    except (UnpicklingError, OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        remedy = "the sizes in config.json must be the checkpoint's" if safe else (
+            f"if it holds more than tensors and you trust it, convert it once: {conversion(file)}")
+        raise ValueError(f"{weights} does not fit UNet2DModel, or is not read ({reason}); {remedy}") from error
+    wrong = [f"{len(found[what])} {what.removesuffix('_keys')} ({sorted(map(str, found[what]))[0]})"
+             for what in ("missing_keys", "unexpected_keys", "mismatched_keys") if found[what]]
+    if wrong:
+        raise ValueError(f"{weights} does not fit UNet2DModel: {', '.join(wrong)}; the sizes in config.json must be "
+                         "the checkpoint's")
+    return network
+
+
+def twin(weights: str, *, size: int, channels: Sequence[int]) -> None:
+    """Write a random pipeline to the folder `weights`, as google/ddpm-cifar10-32 was published.
+
+    Flat, in torch's format, attention under the names of diffusers before 0.16, at `channels` by resolution.
+    """
+    from diffusers import DDPMScheduler, UNet2DModel
+
+    folder = Path(weights)
+    attends = [index == 1 for index in range(len(channels))]
+    network = UNet2DModel(
+        sample_size=size, block_out_channels=tuple(channels), layers_per_block=1, norm_num_groups=8,
+        down_block_types=tuple("AttnDownBlock2D" if attend else "DownBlock2D" for attend in attends),
+        up_block_types=tuple("AttnUpBlock2D" if attend else "UpBlock2D" for attend in reversed(attends)),
+        attention_head_dim=None, downsample_padding=0, flip_sin_to_cos=False, freq_shift=1, norm_eps=1e-6)
+    network.save_config(folder)
+    state = {old_name(name): value for name, value in random_state(network).items()}
+    torch.save(state, folder / "diffusion_pytorch_model.bin")
+    DDPMScheduler(variance_type="fixed_large").save_pretrained(folder)
+
+
+def old_name(name: str) -> str:
+    """An attention's tensor as diffusers named it before 0.16."""
+    for new, old in (("to_q", "query"), ("to_k", "key"), ("to_v", "value"), ("to_out.0", "proj_attn")):
+        name = name.replace(f".{new}.", f".{old}.")
+    return name
+
+
 def load(weights: str, *, conditional: bool = False, guidance_scale: float = 1.0, null_class: int | None = None,
          device: str = "cpu") -> UNet2D:
     """Load a network and its scheduler's settings as diffusers saves them.
 
     Args:
-        weights: a folder, or a name on the hub, with `config.json`, weights in safetensors and
-            `scheduler_config.json`, flat or as a pipeline's `unet` and `scheduler`.
+        weights: a folder, or a name on the hub, with `config.json`, weights and `scheduler_config.json`, flat or as a
+            pipeline's `unet` and `scheduler`. Safetensors, or torch's format, which is read with `weights_only`.
         null_class: label of no condition; default: the last class embedding, if there are any.
+
+    Raises:
+        ValueError: the weights do not fit, or hold more than tensors.
     """
-    from diffusers import DDIMScheduler, UNet2DModel
+    from diffusers import DDIMScheduler
 
     path = locate(weights)
     flat = (path / "scheduler_config.json").exists()
-    network = UNet2DModel.from_pretrained(path, subfolder=None if flat else "unet", use_safetensors=True,
-                                           low_cpu_mem_usage=False)
+    network = pretrained(path if flat else path / "unet", weights)
     scheduler = DDIMScheduler.from_pretrained(path, subfolder=None if flat else "scheduler")
     config = scheduler.config
     table = tuple(float(a) for a in scheduler.alphas_cumprod.double())

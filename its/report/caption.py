@@ -31,16 +31,16 @@ def caption(runs: Sequence[RunRecord], series: Sequence[Series]) -> str:
     return "\n".join(lines)
 
 
-def commands(given: Sequence[str]) -> list[str]:
-    """The first few commands that together make all the given runs and no others."""
+def commands(given: Sequence[str], most: int | None = MOST_COMMANDS) -> list[str]:
+    """The first few (all, if `most` is None) of the commands that together make all the given runs and no others."""
     words = [[word.partition("=") for word in overrides_of(command)] for command in dict.fromkeys(given)]
     grids: list[Grid] = [{key + sign: (value,) for key, sign, value in parts} for parts in words]
     for key in ("seed=", *dict.fromkeys(key for grid in grids for key in grid)):
         if key != "experiment=":
             grids = _merged(grids, key)
     made = [_command(grid) for grid in grids]
-    left = len(made) - MOST_COMMANDS
-    return made[:MOST_COMMANDS] + ([f"… and {left} more commands"] if left > 0 else [])
+    left = 0 if most is None else len(made) - most
+    return made[:most] + ([f"… and {left} more commands"] if left > 0 else [])
 
 
 def _merged(grids: Sequence[Grid], key: str) -> list[Grid]:

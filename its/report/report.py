@@ -1,4 +1,4 @@
-"""The report of an experiment folder: all its runs in one table and, per comparable group, one figure."""
+"""The report of an experiment folder: one page, and its tables and figures as files for other uses."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from its.report.figures import comparison_figure
-from its.report.runs import COLUMNS, LABELS, RunRecord, grouped, load_failures, load_runs
-from its.report.tables import table_markdown, table_text
+from its.report.frame import column_order, frame_of
+from its.report.page import page
+from its.report.runs import LABELS, RunRecord, load_failures, load_runs
+from its.report.section import Section, sections_of
+from its.report.tables import table_latex, table_markdown, table_text
 from its.store import write_atomic
 
-FIGURE = "fid_vs_nfe"
+PAGE = "index.html"
+FIGURE_KINDS = ("png", "pdf")
 
 
 def make_report(folder: Path) -> None:
-    """Write `<folder>/report/`, print its table and where the figures are; without a finished run, say so."""
+    """Write `<folder>/report/`, print its table and where figures and page are; without a finished run, say so."""
     runs, failures = load_runs(folder), load_failures(folder)
     if not runs:
         print(f"no finished runs under {folder.absolute()}, so no report")
@@ -24,19 +27,24 @@ def make_report(folder: Path) -> None:
             print(table_text([], failures))
         return
     report = folder.absolute() / "report"
-    write_atomic(report / "curves.csv", curves_csv(runs).encode())
-    write_atomic(report / "table.md", table_markdown(runs, failures).encode())
-    figures = _write_figures(report, runs)
+    sections = sections_of(folder, runs)
+    files = {"curves.csv": curves_csv(runs).encode(), "curves.parquet": _parquet(runs),
+             "table.md": table_markdown(runs, failures).encode(), "table.tex": table_latex(runs).encode(),
+             **_figures(sections)}
+    for name, content in files.items():
+        write_atomic(report / name, content)
+    write_atomic(report / PAGE, page(runs[0].label["name"], sections, failures).encode())
+    for stale in {path for kind in FIGURE_KINDS for path in report.glob(f"*.{kind}") if path.name not in files}:
+        stale.unlink()
     print(table_text(runs, failures))
-    for path in figures:
+    for path in (*(report / name for name in files if name.startswith("fid_vs_nfe") and name.endswith(".png")),
+                 report / PAGE):
         print(path)
 
 
 def curves_csv(runs: Sequence[RunRecord]) -> str:
     """All rows of all runs behind the columns that name the run; floats keep every digit."""
-    found = {column for run in runs for row in run.rows for column in row}
-    columns = [column for column in COLUMNS if column in found]
-    columns += sorted(found - set(columns))
+    columns = column_order(runs)
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=[*LABELS, "run", *columns], restval="", lineterminator="\n")
     writer.writeheader()
@@ -46,16 +54,15 @@ def curves_csv(runs: Sequence[RunRecord]) -> str:
     return text.getvalue()
 
 
-def _write_figures(report: Path, runs: Sequence[RunRecord]) -> list[Path]:
-    """One figure per group; those of groups that are no more are removed."""
-    groups = grouped(runs)
-    written, shown = set(), []
-    for group, members in groups.items():
-        name = FIGURE if len(groups) == 1 else f"{FIGURE}_{group.file_suffix}"
-        for kind, content in comparison_figure(members).items():
-            write_atomic(report / f"{name}.{kind}", content)
-            written.add(report / f"{name}.{kind}")
-        shown.append(report / f"{name}.png")
-    for stale in {*report.glob(f"{FIGURE}*.png"), *report.glob(f"{FIGURE}*.pdf")} - written:
-        stale.unlink()
-    return shown
+def _figures(sections: Sequence[Section]) -> dict[str, bytes]:
+    """Every figure of every group; where there are several, its group is in a figure's name."""
+    made = {}
+    for section in sections:
+        for name, content in section.files().items():
+            stem, _, kind = name.rpartition(".")
+            made[name if len(sections) == 1 else f"{stem}_{section.group.file_suffix}.{kind}"] = content
+    return made
+
+
+def _parquet(runs: Sequence[RunRecord]) -> bytes:
+    return frame_of(runs).to_parquet(index=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -21,7 +22,8 @@ COLUMNS = ("nfe_cap", "nfe", "nfe_backward", "verifier_calls", "decoder_calls", 
            "precision", "precision_se", "recall", "accuracy", "accuracy_se")
 """Columns of a curve in the order in which they are written; others follow as they come."""
 
-_PLACE_OR_TIME = ("images", "shard", "batch", "rows", "device", "out_dir", "plugins")
+_PLACE_OR_TIME = ("images", "shard", "batch", "rows", "device", "workers", "out_dir", "plugins", "allow_edited",
+                  "search.keep_pool")
 """Overrides that cannot set two methods apart."""
 
 
@@ -33,6 +35,8 @@ class RunRecord:
         folder: relative to the experiment's.
         label: the choice in each group, `name` and `seed`.
         rows: of the curve, one per cap; `nfe_cap` is None where there was no cap.
+        caps: those of the whole curve, as the run's shards order them.
+        devices, versions: on and with which its shards were made; empty if nothing tells.
     """
 
     folder: Path
@@ -41,6 +45,9 @@ class RunRecord:
     images: int
     rows: tuple[Row, ...]
     nan_rewards: int = 0
+    caps: tuple[float | None, ...] = ()
+    devices: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
 
     @property
     def search(self) -> str:
@@ -132,10 +139,21 @@ def _record(path: Path, folder: Path) -> RunRecord:
         found = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
         label = {key: str(found[key]) for key in LABELS}
         return RunRecord(path.relative_to(folder), label, found["command"], found["images"], tuple(found["curve"]),
-                         found.get("nan_rewards", 0))
+                         found.get("nan_rewards", 0), tuple(found["caps"]), *_provenance(path / "timing.jsonl"))
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path / 'metrics.json'} cannot be read ({type(error).__name__}: {error}); remove it and "
                          "run its command again, which keeps the finished shards") from error
+
+
+def _provenance(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Devices and versions that the lines of a `timing.jsonl` name; a line cut short by a kill is passed over."""
+    devices, versions = set(), set()
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        with contextlib.suppress(json.JSONDecodeError):
+            note = json.loads(line)
+            devices.add(str(note.get("device", "unknown device")))
+            versions.add(", ".join(f"{name} {note[name]}" for name in ("its", "torch", "python") if name in note))
+    return tuple(sorted(devices)), tuple(sorted(versions))
 
 
 def _reason(path: Path) -> str:

@@ -16,9 +16,13 @@ BASELINE = "more_steps"
 
 @dataclass(frozen=True)
 class Point:
-    """A number at a cost; its standard error, None if unknown, is over seeds if there are several, else over images."""
+    """A number at a cost, both at `cap`, None if there was none; costs and numbers are means over seeds.
 
-    nfe: float
+    `error` is the standard error over seeds if there are several, else over images; None if unknown.
+    """
+
+    cap: float | None
+    cost: float
     value: float
     error: float | None
     seeds: int
@@ -47,10 +51,11 @@ class Series:
     def seeds(self) -> list[str]:
         return sorted({run.seed for run in self.runs}, key=lambda seed: (len(seed), seed))
 
-    def points(self, column: str) -> list[Point]:
-        """One point per cap, cheapest first; caps at which nothing more was spent are one point."""
-        found = {point for rows in self._by_cap().values() if (point := _point(rows, column))}
-        return sorted(found, key=lambda point: point.nfe)
+    def points(self, column: str, cost: str = "nfe") -> list[Point]:
+        """One point per cap, cheapest first; caps at which nothing more was spent are one point, at the least cap."""
+        found = [point for cap, rows in self._by_cap().items() if (point := _point(cap, rows, column, cost))]
+        first = {(point.cost, point.value, point.error): point for point in reversed(found)}
+        return sorted(first.values(), key=lambda point: point.cost)
 
     def _by_cap(self) -> dict[float | None, list[Row]]:
         """At every cap, one row of each seed."""
@@ -99,13 +104,13 @@ def _told_apart(runs: Sequence[RunRecord]) -> list[tuple[list[RunRecord], str]]:
     return [(list(runs), "")]
 
 
-def _point(rows: Sequence[Row], column: str) -> Point | None:
-    values = [_number(row, column) for row in rows]
-    if not all(math.isfinite(value) for value in values):
+def _point(cap: float | None, rows: Sequence[Row], column: str, cost: str) -> Point | None:
+    values, costs = [_number(row, column) for row in rows], [_number(row, cost) for row in rows]
+    if not all(math.isfinite(value) for value in (*values, *costs)):
         return None
     several = len(values) > 1
     error = stdev(values) / math.sqrt(len(values)) if several else _number(rows[0], f"{column}_se")
-    return Point(fmean(row["nfe"] for row in rows), fmean(values), error if math.isfinite(error) else None, len(rows))
+    return Point(cap, fmean(costs), fmean(values), error if math.isfinite(error) else None, len(rows))
 
 
 def _number(row: Row, column: str) -> float:

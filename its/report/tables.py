@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from its.report.numbers import significant
+from its.report.panels import Table
 from its.report.runs import FailedRun, Group, Row, RunRecord, grouped
 from its.report.series import Series, series_of
-
-Table = tuple[list[str], list[list[str]]]
-"""A header and rows of as many cells; the first column is text, the others are numbers."""
 
 
 def table_markdown(runs: Sequence[RunRecord], failures: Sequence[FailedRun] = ()) -> str:
     """A section for each group of comparable runs, then the failed runs."""
-    sections = [f"## {group.title}\n\n{_markdown(table)}" for group, table in _tables(runs)]
+    sections = [f"## {group.title}\n\n{markdown(table)}" for group, table in _tables(runs)]
     if failures:
         lines = [f"- `{failed.folder.as_posix()}`: {_one_line(failed)}" for failed in failures]
         sections.append("## Failed\n\n" + "\n".join(lines))
@@ -30,11 +29,29 @@ def table_text(runs: Sequence[RunRecord], failures: Sequence[FailedRun] = ()) ->
     return "\n\n".join(sections)
 
 
+def table_latex(runs: Sequence[RunRecord]) -> str:
+    """A tabular for each group, with the rules of the booktabs package."""
+    return "\n".join(f"% {group.title}\n{latex(table)}" for group, table in _tables(runs))
+
+
+def latex(table: Table) -> str:
+    """One tabular."""
+    header, rows = table
+    lines = [" & ".join(map(_latex_cell, line)) + r" \\" for line in (header, *rows)]
+    columns = "l" + "r" * (len(header) - 1)
+    return "\n".join([rf"\begin{{tabular}}{{{columns}}}", r"\toprule", lines[0], r"\midrule", *lines[1:],
+                      r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _latex_cell(text: str) -> str:
+    return "".join(_LATEX.get(sign, sign) for sign in text)
+
+
 def _tables(runs: Sequence[RunRecord]) -> list[tuple[Group, Table]]:
-    return [(group, _table(series_of(members))) for group, members in grouped(runs).items()]
+    return [(group, main_table(series_of(members))) for group, members in grouped(runs).items()]
 
 
-def _table(series: Sequence[Series]) -> Table:
+def main_table(series: Sequence[Series]) -> Table:
     """Cells of all runs of a group; columns that no run has are left out."""
     labelled = [(one.label, run, row) for one in series for run, row in _rows(one)]
     rows = [row for _, _, row in labelled]
@@ -63,15 +80,7 @@ def _plain(key: str, digits: int) -> Callable[[Row], str]:
 
 
 def _significant(key: str, scale: float = 1.0) -> Callable[[Row], str]:
-    """Three significant digits, never in powers of ten between 1e-4 and 1e6."""
-    def cell(row: Row) -> str:
-        if row.get(key) is None or not math.isfinite(row[key]):
-            return "" if row.get(key) is None else str(row[key])
-        value = row[key] * scale
-        if value == 0 or not 1e-4 <= abs(value) < 1e6:
-            return f"{value:.3g}"
-        return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
-    return cell
+    return lambda row: "" if row.get(key) is None else significant(row[key] * scale, digits=3)
 
 
 def _with_error(key: str) -> Callable[[Row], str]:
@@ -105,7 +114,13 @@ _COLUMNS: dict[str, tuple[Callable[[Row], str], str]] = {
 """Cell of a row and the key that it shows, by header."""
 
 
-def _markdown(table: Table) -> str:
+_LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+          "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "↑": r"$\uparrow$",
+          "↓": r"$\downarrow$", "–": "--", "·": r"$\cdot$"}
+
+
+def markdown(table: Table) -> str:
+    """One table in Markdown."""
     header, rows = table
     rule = [":---", *["---:"] * (len(header) - 1)]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |"

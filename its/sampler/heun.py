@@ -23,6 +23,10 @@ class Heun(Sampler):
 
     whole_times: ClassVar[bool] = False
 
+    @property
+    def second_order(self) -> bool:
+        return True
+
     def stages(self, t: Level, s: Level) -> int:
         return 1 if s.clean else 2
 

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-import numpy as np
-
 from its.types import Grid, Level
 
 if TYPE_CHECKING:
@@ -32,9 +30,9 @@ class Columns(NamedTuple):
         """Columns for rows of `ndim` dimensions, the batch dimension counted."""
         import torch
 
-        table = np.array([(v.alpha, v.sigma, v.time, v.scale, v.norm) for v in levels], dtype=np.float64).T
-        columns = torch.from_numpy(np.ascontiguousarray(table)).to(device, non_blocking=True)
-        return cls(*columns.reshape(5, len(levels), *[1] * (ndim - 1)))
+        packed = bytearray(b"".join([level.packed for level in levels]))
+        table = torch.frombuffer(packed, dtype=torch.float64).reshape(len(levels), 5).to(device, non_blocking=True)
+        return cls(*table.T.contiguous().reshape(5, len(levels), *[1] * (ndim - 1)))
 
 
 class Guess(NamedTuple):
@@ -73,6 +71,11 @@ class Sampler:
     def stages(self, t: Level, s: Level) -> int:
         """Network evaluations of the step from t to s."""
         return 1
+
+    @property
+    def second_order(self) -> bool:
+        """Whether a step may take two stages."""
+        return False
 
     @property
     def stochastic(self) -> bool:

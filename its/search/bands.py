@@ -1,9 +1,12 @@
-"""What searches over the bands of a starting noise share: their shapes, and the sizes of generations."""
+"""What searches over the bands of a starting noise share: their shapes, generations and ranks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import count
+from math import log
+
+import numpy as np
 
 
 def generations(population: int, candidates: int | None) -> Iterator[int]:
@@ -24,3 +27,9 @@ def band_shape(shape: tuple[int, ...], level: int) -> tuple[int, ...]:
     """Event shape of the low band."""
     channels, height, width = shape
     return (channels, height >> level, width >> level)
+
+
+def utilities(n: int) -> np.ndarray:
+    """Fitness shaping by rank, best first: weights that sum to 0 (Wierstra et al. 2014, section 3.1)."""
+    raw = np.maximum(0.0, log(n / 2 + 1) - np.log(np.arange(1, n + 1)))
+    return raw / raw.sum() - 1 / n

@@ -1,73 +1,42 @@
 """FK steering: particles resampled by potentials of the reward (Singhal et al. 2025, arXiv:2501.06848).
 
-Deviation: all in log space, where the code clamps exp to 1e10; `max` starts from minus infinity, not from 0, which
-flattened negative rewards; the image itself is scored at the end; the final correction is exact for every potential.
+Deviation: log space; `max` starts from minus infinity; the image itself is scored, and the final correction is exact.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 from its.image import Image
-from its.search.check import at_least, one_of, steps_or_shares
+from its.search.check import STEPS, check
 from its.search.potentials import POTENTIALS, Lineage
 from its.search.resampling import RESAMPLERS, effective, normalised
-from its.types import ROWS_PER_PARTICLE, Coroutine, advance, reward
+from its.types import Coroutine, Search, Size, advance, reward
 
 
 @dataclass(frozen=True)
-class FK:
-    """Sequential Monte Carlo towards `p(x) exp(strength reward(x))`. NFE = K samplings.
+class FK(Search):
+    """Sequential Monte Carlo towards `p(x) exp(strength reward(x))`. NFE = K samplings."""
 
-    Attributes:
-        strength: lambda, at least 0; 0 leaves the particles alone.
-        potential: exp of lambda times the change of the reward (`diff`), its maximum so far (`max`), the sum of
-            what was so far (`add`), or itself (`rt`).
-        resampler: `multinomial`, `systematic` or `ssp`.
-        start, every, end: first and last step after which particles are resampled, and steps between: numbers
-            of steps (>= 1) or shares of the sampling (< 1).
-        ess: resample where the effective sample size is below this share of K; 1 is always.
-        final: `best` image, or `sample` one by weight.
-        particles: K; null under a cap.
-    """
-
-    strength: float = 10.0
-    potential: str = "max"
-    resampler: str = "multinomial"
-    start: float = 0.2
-    every: float = 0.2
-    end: float = 0.8
-    ess: float = 0.5
-    final: str = "best"
-    particles: int | None = None
-    anytime: ClassVar[bool] = False
+    strength: float = 10.0  # lambda, at least 0; 0 leaves the particles alone
+    potential: str = "max"  # exp of lambda times the reward's change (diff), maximum (max), sum (add), or itself (rt)
+    resampler: str = "multinomial"  # or systematic, ssp
+    start: float = 0.2  # first step after which to resample: its number (>= 1), or a share of the sampling (< 1)
+    every: float = 0.2  # steps between resamplings, likewise
+    end: float = 0.8  # the last, likewise
+    ess: float = 0.5  # resample where the effective sample size is below this share of K; 1 is always
+    final: str = "best"  # image; or sample one by weight
+    particles: Size = None  # K; null under a cap
     natural: ClassVar[dict[str, int]] = {"particles": 4}
 
     def __post_init__(self) -> None:
-        one_of(self, "potential", POTENTIALS)
-        one_of(self, "resampler", RESAMPLERS)
-        one_of(self, "final", ("best", "sample"))
-        steps_or_shares(self, "start", "every", "end")
-        at_least(0, self, "strength", "ess")
-        at_least(1, self, "particles")
+        check(self, strength=0, potential=POTENTIALS, resampler=RESAMPLERS, start=STEPS, every=STEPS, end=STEPS,
+              ess=0, final=("best", "sample"), particles=1)
 
     @property
     def needs_noise(self) -> bool:
         return self.strength > 0
 
-    @property
-    def peak_rows(self) -> int:
-        return ROWS_PER_PARTICLE * (self.particles or 1)
-
-    def minimum(self, sampling: int) -> int:
-        return sampling
-
-    def plan(self, nfe: int, image: Image) -> Self:
-        return replace(self, particles=nfe // image.cost())
-
     def run(self, image: Image) -> Coroutine:
-        assert self.particles is not None
         particles = image.start(self.particles)
         lineages = [Lineage()] * len(particles)
         last = min(image.in_steps(self.end) + 1, image.steps - 1)

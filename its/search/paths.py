@@ -1,85 +1,66 @@
 """Search over paths (Ma et al. 2025, arXiv:2501.09732, section 3.2 and appendix A.3)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import ClassVar, Self
 
 from its.image import Image
-from its.search.check import at_least, steps_or_shares
-from its.types import ROWS_PER_PARTICLE, Coroutine, advance, reward
+from its.search.check import STEPS, check
+from its.search.spread import spread
+from its.types import ROWS_PER_PARTICLE, Coroutine, Search, Size, advance, reward
 
 
 @dataclass(frozen=True)
-class Paths:
+class Paths(Search):
     """Go down to low noise; again and again add much noise, denoise a little more than that, keep the best.
 
     NFE = N first legs + rounds N M (L + 1) + the rest of the way of N; the one is for the guess that is scored.
-
-    Attributes:
-        paths: N; fewer where the cap pays for fewer.
-        sigma: noise level at which the search starts.
-        forward, backward: delta_f and delta_b, how far up and down each round goes; backward > forward. Levels and
-            spans are shares of the noisiest level's native time.
-        steps: L of each way down, in steps (>= 1) or as a share of the sampling (< 1).
-        noises: M for each path and round; null under a cap, which is spread over the rounds. A cap that cannot
-            pay for all rounds with M = 2 gets fewer rounds, then fewer paths.
+    Levels and spans are shares of the noisiest level's native time.
     """
 
-    paths: int = 2
-    sigma: float = 0.11
-    forward: float = 0.78
-    backward: float = 0.81
-    steps: float = 0.25
-    noises: int | None = None
-    anytime: ClassVar[bool] = False
+    paths: int = 2  # N; fewer where the cap pays for fewer
+    sigma: float = 0.11  # noise level at which the search starts
+    forward: float = 0.78  # delta_f, how far up each round goes
+    backward: float = 0.81  # delta_b, how far down; above forward
+    steps: float = 0.25  # L of each way down, in steps (>= 1) or as a share of the sampling (< 1)
+    noises: Size = None  # M for each path and round; null under a cap: there may be fewer rounds, but M is at least 2
+    needs_absolute = False
     natural: ClassVar[dict[str, int]] = {"noises": 4}
-    needs_noise: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        at_least(1, self, "paths", "noises")
-        steps_or_shares(self, "steps")
+        check(self, paths=1, noises=1, steps=STEPS)
         if not (0 < self.sigma <= 1 - self.forward and self.forward < self.backward):
             raise ValueError(f"search.sigma is {self.sigma}, forward {self.forward}, backward {self.backward}; "
                              "sigma is above 0, sigma + forward at most 1, and backward above forward")
 
     @property
     def peak_rows(self) -> int:
-        return ROWS_PER_PARTICLE * self.paths * (1 + (self.noises or 1))
+        return ROWS_PER_PARTICLE * self.paths * (1 + self.noises)
 
     @property
     def _most(self) -> int:
         """Rounds from sigma down to clean."""
         return ceil(self.sigma / (self.backward - self.forward))
 
-    def minimum(self, sampling: int) -> int:
-        return sampling
-
     def plan(self, nfe: int, image: Image) -> Self:
         round_of_one = self._most * self.paths * (1 + image.in_steps(self.steps)) * image.cost(image.grid[-2])
         return replace(self, noises=max(4, ceil(nfe / round_of_one)))
 
     def run(self, image: Image) -> Coroutine:
-        assert self.noises is not None
-        steps, guess, low = image.in_steps(self.steps), image.cost(image.grid[-2]), image.level(self.sigma)
-        price = image.cost(image.level(self.sigma + self.forward), low, steps) + guess
+        steps, low, time = image.in_steps(self.steps), image.level(self.sigma), self.sigma
+        price = image.cost(image.level(self.sigma + self.forward), low, steps) + image.cost(image.grid[-2])
         paths, rounds = self._sizes(image, price, image.cost(to=low) + image.cost(low))
         particles = image.start(paths)
         if rounds:
             particles = yield advance(particles, to=low)
-        spare, time = image.left - paths * image.cost(low), self.sigma
-        for turn in range(rounds):
-            n = int(min(paths * self.noises, spare / (price * (rounds - turn))))
-            spare -= n * price
+        for n in spread(image.left - paths * image.cost(low), [price] * rounds, paths * self.noises):
             noised = image.renoise((particles * self.noises)[:n], image.level(time + self.forward))
             time += self.forward - self.backward
             children = yield advance(noised, to=image.level(time), steps=steps)
-            rewards = yield reward(children)
+            rewards = image.order((yield reward(children)))
             ranked = sorted(range(n), key=lambda k: -rewards[k])
             particles = [children[k] for k in ranked[:paths]]
         yield reward((yield advance(particles)))
-        return None
 
     def _sizes(self, image: Image, price: float, plain: float) -> tuple[int, int]:
         """Paths and rounds of at least two noises that the budget pays for; without rounds, plain samplings."""

@@ -3,51 +3,39 @@
 Rule of the authors' code (KAIST Flow-Inference-Time-Scaling) for one image at a time.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from math import inf
 from typing import ClassVar, Self
 
 from its.image import Image
-from its.search.check import at_least
-from its.types import ROWS_PER_PARTICLE, Coroutine, advance, reward
+from its.search.check import check
+from its.types import ROWS_PER_PARTICLE, Coroutine, Search, Size, advance, reward
 
 
 @dataclass(frozen=True)
-class RBF:
+class RBF(Search):
     """Try children one by one; the first that beats all before it is taken, and what it saved rolls over.
 
-    A pool of starting points first; then every step has the same quota of tries. NFE = `nfe`: the last step,
-    whose guess is the image, tries until that is spent.
-
-    Attributes:
-        pool: share of the budget for starting points, one evaluation each, in (0, 1).
-        nfe: the budget; null under a cap.
+    A pool of starting points first; then every step has the same quota of tries. The last step, whose guess is the
+    image, tries until all is spent.
     """
 
-    pool: float = 0.05
-    nfe: int | None = None
-    anytime: ClassVar[bool] = False
+    pool: float = 0.05  # share of the budget for starting points, one evaluation each
+    nfe: Size = None  # the budget; null under a cap
     natural: ClassVar[dict[str, int]] = {"nfe": 500}
-    needs_noise: ClassVar[bool] = True
+    needs_noise = True
 
     def __post_init__(self) -> None:
-        at_least(0, self, "pool")
-        at_least(1, self, "nfe")
+        check(self, pool=0, nfe=1)
 
     @property
     def peak_rows(self) -> int:
-        return 2 * ROWS_PER_PARTICLE + 4 * round(self.pool * (self.nfe or 0))
-
-    def minimum(self, sampling: int) -> int:
-        return sampling
+        return 2 * ROWS_PER_PARTICLE + 4 * round(self.pool * self.nfe)
 
     def plan(self, nfe: int, image: Image) -> Self:
         return replace(self, nfe=nfe)
 
     def run(self, image: Image) -> Coroutine:
-        assert self.nfe is not None
         guess = image.cost(image.grid[-2])
         rest = image.cost() - guess
         tried = image.start(int(max(1, min(self.pool * self.nfe, self.nfe - rest) / guess)))
@@ -68,6 +56,4 @@ class RBF:
                 if rewarded > top or taken is particle:
                     taken, top = tried[0], rewarded
             particle, best = taken, max(best, top)
-        [particle] = yield advance([particle])
-        yield reward([particle])
-        return particle
+        yield reward((yield advance([particle])))

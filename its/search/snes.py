@@ -3,8 +3,6 @@
 Exact rule of Wierstra et al., Algorithm 6 and section 3.1: rank utilities, natural gradient of mean and deviations.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import log
 from typing import ClassVar
@@ -13,45 +11,33 @@ import numpy as np
 
 from its.image import Image
 from its.moves import LowBand
-from its.search.bands import band_shape, deepest, generations
-from its.search.check import at_least
-from its.types import ROWS_PER_PARTICLE, Coroutine, advance, reward
+from its.search.bands import band_shape, deepest, generations, utilities
+from its.search.check import check
+from its.types import ROWS_PER_PARTICLE, Coroutine, Search, Size, advance, reward
 
 
 @dataclass(frozen=True)
-class SNES:
-    """A Gaussian over starting noises, one mean and one deviation for each entry, climbs the expected utility.
+class SNES(Search):
+    """A Gaussian over starting noises, one mean and one deviation for each entry of x_T, climbs the expected utility.
 
     NFE = N samplings. It begins at the law of noise itself, mean 0 and deviation 1.
-
-    Attributes:
-        population: candidates of a generation; null is 4 + 3 ln d.
-        mean_rate: of the mean's steps.
-        deviation_rate: of the deviations' steps; null is (3 + ln d) / (5 sqrt d).
-        level: of the Haar low band that is searched; 0 is all of x_T.
-        candidates: N; null under a cap.
     """
 
-    population: int | None = None
-    mean_rate: float = 1.0
-    deviation_rate: float | None = None
-    level: int = 0
-    candidates: int | None = None
-    anytime: ClassVar[bool] = True
+    population: int | None = None  # candidates of a generation; null is 4 + 3 ln d
+    mean_rate: float = 1.0  # of the mean's steps
+    deviation_rate: float | None = None  # of the deviations' steps; null is (3 + ln d) / (5 sqrt d)
+    level: int = 0  # of the Haar low band that is searched; 0 is all of x_T
+    candidates: Size = None  # N; null under a cap
+    anytime = True
+    needs_absolute = False
     natural: ClassVar[dict[str, int]] = {"candidates": 100}
-    needs_noise: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        at_least(2, self, "population")
-        at_least(0, self, "level", "mean_rate", "deviation_rate")
-        at_least(1, self, "candidates")
+        check(self, population=2, mean_rate=0, deviation_rate=0, level=0, candidates=1)
 
     @property
     def peak_rows(self) -> int:
         return ROWS_PER_PARTICLE * (1 + (self.population or 16))
-
-    def minimum(self, sampling: int) -> int:
-        return sampling
 
     def run(self, image: Image) -> Coroutine:
         [base] = image.start()
@@ -64,15 +50,8 @@ class SNES:
         for size in generations(population, self.candidates):
             draws = image.random.normal((size, *shape))
             starts = [image.move(base, LowBand(mean + deviation * draw, level))[0] for draw in draws]
-            rewards = yield reward((yield advance(starts)))
+            rewards = image.order((yield reward((yield advance(starts)))))
             ranked = draws[sorted(range(len(rewards)), key=lambda k: -rewards[k])]
             utility = utilities(len(rewards))
             mean = mean + self.mean_rate * deviation * np.tensordot(utility, ranked, 1)
             deviation = deviation * np.exp(rate / 2 * np.tensordot(utility, ranked**2 - 1, 1))
-        return None
-
-
-def utilities(n: int) -> np.ndarray:
-    """Fitness shaping by rank, best first: weights that sum to 0."""
-    raw = np.maximum(0.0, log(n / 2 + 1) - np.log(np.arange(1, n + 1)))
-    return raw / raw.sum() - 1 / n

@@ -3,72 +3,47 @@
 Rule of the authors' code (SVDD-PM): the value of a state is the reward of its x0_hat, the best child is kept.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import ClassVar, Self
 
 from its.image import Image
-from its.search.check import at_least, steps_or_shares
-from its.types import ROWS_PER_PARTICLE, Coroutine, advance, reward
+from its.search.check import STEPS, check
+from its.search.spread import branchings, prices, spread
+from its.types import Coroutine, Search, Size, advance, reward
 
 
 @dataclass(frozen=True)
-class SVDD:
+class SVDD(Search):
     """At every branching step draw M children of the one state and go on from the best.
 
-    NFE = one sampling + (M - 1) times the branching steps: children share their parent's evaluation, and the
-    guess by which the best was chosen is the one that its next step needs. The last step is drawn without noise
-    and does not branch.
-
-    Attributes:
-        every: branch at every so many steps (>= 1), or after every such share of the sampling (< 1).
-        children: M; null under a cap, which is spread over the branching steps.
+    NFE = one sampling + (M - 1) times the branching steps: children share their parent's evaluation, and the guess by
+    which the best was chosen is the one that its next step needs. The last step draws no noise and does not branch.
     """
 
-    every: float = 1
-    children: int | None = None
-    anytime: ClassVar[bool] = False
+    every: float = 1  # branch at every so many steps (>= 1), or after every such share of the sampling (< 1)
+    children: Size = None  # M; null under a cap, which is spread over the branching steps
+    needs_absolute = False
     natural: ClassVar[dict[str, int]] = {"children": 20}
 
     def __post_init__(self) -> None:
-        steps_or_shares(self, "every")
-        at_least(1, self, "children")
+        check(self, every=STEPS, children=1)
 
     @property
     def needs_noise(self) -> bool:
         return self.children != 1
 
-    @property
-    def peak_rows(self) -> int:
-        return ROWS_PER_PARTICLE * (self.children or 1)
-
-    def minimum(self, sampling: int) -> int:
-        return sampling
-
     def plan(self, nfe: int, image: Image) -> Self:
-        prices = [image.cost(image.grid[i], image.grid[i + 1]) for i in branchings(image, self.every)]
-        return replace(self, children=1 + ceil((nfe - image.cost()) / sum(prices)) if prices else 1)
+        costs = prices(image, branchings(image, self.every))
+        return replace(self, children=1 + ceil((nfe - image.cost()) / sum(costs)) if costs else 1)
 
     def run(self, image: Image) -> Coroutine:
-        assert self.children is not None
         [particle] = image.start()
-        spare = image.left - image.cost()
         steps = branchings(image, self.every)
-        for turn, i in enumerate(steps):
+        further = spread(image.left - image.cost(), prices(image, steps), self.children - 1)
+        for i, more in zip(steps, further, strict=True):
             [particle] = yield advance([particle], to=image.grid[i])
-            price = image.cost(image.grid[i], image.grid[i + 1])
-            further = int(min(self.children - 1, spare / (price * (len(steps) - turn))))
-            spare -= further * price
-            children = yield advance([particle] * (1 + further), to=image.grid[i + 1])
-            rewards = yield reward(children)
+            children = yield advance([particle] * (1 + more), to=image.grid[i + 1])
+            rewards = image.order((yield reward(children)))
             particle = children[rewards.index(max(rewards))]
-        [particle] = yield advance([particle])
-        yield reward([particle])
-        return particle
-
-
-def branchings(image: Image, every: float) -> range:
-    """Steps whose children separate: every so many, but for the last, which draws no noise."""
-    return range(0, image.steps - 1, image.in_steps(every))
+        yield reward((yield advance([particle])))

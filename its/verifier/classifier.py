@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal, get_args
 
 from its.types import Condition
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Output = Literal["log_probability", "logit"]
+
 
 class Classifier:
-    """`log p(condition | image)`.
+    """`log p(condition | image)`, or the logit; differentiable in the images.
 
     Args:
         network: images in [-1, 1] `[n, C, H, W]` to logits `[n, classes]`.
+        output: a logit does not saturate where the classifier is sure.
     """
 
-    absolute = True
+    absolute: bool = True
 
-    def __init__(self, network: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, network: Callable[[Tensor], Tensor], output: Output = "log_probability") -> None:
+        if output not in get_args(Output):
+            raise ValueError(f"verifier.output is {output!r}; choose one of {', '.join(get_args(Output))}")
         self.network = network
+        self.output = output
 
     def reward(self, images: Tensor, conditions: Sequence[Condition]) -> Tensor:
-        logits = self.network(images)
+        import torch
+
+        logits = self.network(images).double()
+        told = logits if self.output == "logit" else torch.log_softmax(logits, dim=1)
         wanted = torch.tensor(conditions, dtype=torch.int64).to(logits.device, non_blocking=True)
-        return torch.log_softmax(logits.double(), dim=1).gather(1, wanted[:, None]).squeeze(1)
+        return told.gather(1, wanted[:, None]).squeeze(1)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import blake2b
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from its.types import Condition
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class NullRewards:
@@ -18,12 +19,14 @@ class NullRewards:
         salt: another number gives other rewards.
     """
 
-    absolute = True
+    absolute: bool = True
 
     def __init__(self, salt: int = 0) -> None:
         self.salt = salt.to_bytes(8, "little")
 
     def reward(self, images: Tensor, conditions: Sequence[Condition]) -> Tensor:
+        import torch
+
         rows = images.float().cpu().numpy()
         keys = [blake2b(row.tobytes(), digest_size=8, key=self.salt).digest() for row in rows]
         return torch.tensor([int.from_bytes(key, "little") / 2**64 for key in keys], dtype=torch.float64)

@@ -2,32 +2,89 @@
 
 from __future__ import annotations
 
+import os
+import re
 from hashlib import sha256
 from pathlib import Path
 
 _PACKAGED = Path(__file__).parent
+_HUB = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w.-]+))?")
+_FILES = (".safetensors", ".pt", ".pth", ".th", ".bin", ".pkl", ".npz")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def locate(weights: str) -> Path:
-    """The file or folder that `weights` names: inside this package if it is there, else as given."""
-    packaged = _PACKAGED / weights
-    return packaged if packaged.exists() else Path(weights).expanduser()
+    """The file or folder that `weights` names: in this package, as given, in $ITS_WEIGHTS, or a repository of the hub.
+
+    A repository is `owner/name` or `owner/name@revision`; its JSON files and weights come from the hub's cache, or are
+    downloaded into it.
+
+    Raises:
+        FileNotFoundError: it is nowhere.
+    """
+    local = _local(weights)
+    if local is not None:
+        return local
+    if _hub_name(weights):
+        return _snapshot(weights)
+    raise FileNotFoundError(f"weights {weights!r} are neither in the package nor at {Path(weights).absolute()}"
+                            f"{_own_folder()}; give the path of a file or folder that exists")
 
 
 def fingerprint(weights: str) -> str:
-    """sha256 of a file, or of all files of a folder with their names.
+    """sha256 of a file, or of all files of a folder with their names; the commit of a repository of the hub.
 
     Raises:
-        FileNotFoundError: there is neither.
+        FileNotFoundError: it is nowhere.
     """
-    path = locate(weights)
+    path = _local(weights)
+    if path is None:
+        hub = _hub_name(weights)
+        if hub and hub["revision"] and _COMMIT.fullmatch(hub["revision"]):
+            return f"hub:{hub['name']}@{hub['revision']}"
+        path = locate(weights)
+        return f"hub:{hub['name'] if hub else weights}@{path.name}"
     if path.is_file():
         return sha256(path.read_bytes()).hexdigest()
-    if not path.is_dir():
-        raise FileNotFoundError(f"weights {weights!r} are neither in the package nor at {path.absolute()}; "
-                                "give the path of a file or folder that exists")
     digest = sha256()
     for file in sorted(path.rglob("*")):
         if file.is_file():
             digest.update(f"{file.relative_to(path)}\0{sha256(file.read_bytes()).hexdigest()}\0".encode())
     return digest.hexdigest()
+
+
+def _local(weights: str) -> Path | None:
+    own = os.environ.get("ITS_WEIGHTS")
+    places = [_PACKAGED / weights, Path(weights).expanduser(), *([Path(own).expanduser() / weights] if own else [])]
+    return next((place for place in places if place.exists()), None)
+
+
+def _own_folder() -> str:
+    own = os.environ.get("ITS_WEIGHTS")
+    return f" nor in $ITS_WEIGHTS ({own})" if own else " ($ITS_WEIGHTS, a folder of your own to look in, is not set)"
+
+
+def _hub_name(weights: str) -> re.Match[str] | None:
+    return None if weights.endswith(_FILES) else _HUB.fullmatch(weights)
+
+
+def _snapshot(weights: str) -> Path:
+    """The folder of a repository in the hub's cache: with safetensors where it has them, else with torch's format."""
+    from huggingface_hub import snapshot_download
+
+    hub = _hub_name(weights)
+    assert hub is not None
+    try:
+        for pattern in ("*.safetensors", "*.bin"):
+            folder = Path(snapshot_download(hub["name"], revision=hub["revision"], allow_patterns=["*.json", pattern]))
+            if any(folder.rglob(pattern)):
+                return folder
+    except (OSError, ValueError) as error:
+        raise FileNotFoundError(f"weights {weights!r} are neither in the package nor at {Path(weights).absolute()}"
+                                f"{_own_folder()}, and the hub does not give them ({_first_line(error)}); where there "
+                                "is no network, download them elsewhere and give their folder") from error
+    raise FileNotFoundError(f"the hub's {weights} holds neither safetensors nor .bin weights; choose another")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -70,6 +70,21 @@ def test_a_secret_as_a_value_is_refused(override: str):
         check_command_line([override], CONF)
 
 
+@pytest.mark.parametrize("where", ["name=x{}", "+dataset.note={}", "hydra.job.name={}", "hydra.sweep.dir=/x/{}"])
+def test_a_value_of_a_secret_variable_is_refused(tmp_path: Path, monkeypatch, where: str):
+    monkeypatch.setenv("SOME_API_KEY", "0123456789abc")
+    with pytest.raises(ValueError, match=r"holds what the environment's SOME_API_KEY holds"):
+        check_command_line([where.format("0123456789abc")], CONF)
+    check_command_line(["name=y"], CONF)
+
+
+def test_a_yaml_that_asks_for_a_secret_is_refused(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "0123456789abc")
+    with pytest.raises(ValueError, match=r"dataset\.name holds what the environment's HF_TOKEN holds"):
+        make_experiment(tmp_path, "dataset.name=${oc.env:HF_TOKEN}")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("harmless", [[], ["search=random,zero_order"], ["seed=range(3)"], ["experiment=digits_demo"],
                                       ["+search.monkey=1"], ["search=no_such_thing"]])
 def test_honest_command_lines_pass(harmless: list[str]):
@@ -93,6 +108,7 @@ def run(tmp_path: Path, *overrides: str, **environment: str) -> subprocess.Compl
     "# @package _global_\nplugins: [os]\nverifier: {{_target_: os.system, command: touch {canary}}}\n",
     "# @package _global_\nverifier: !!python/object/apply:os.system [touch {canary}]\n",
     "# @package _global_\nmy_token: abc\n",
+    "# @package _global_\ntracker: {{more: [{{wandb_api_key: abc}}]}}\n",
     "# @package _global_\nhydra: {{job_logging: {{handlers: {{x: {{'()': os.system, command: touch {canary}}}}}}}}}\n",
 ])
 def test_a_yaml_runs_nothing(tmp_path: Path, text: str):

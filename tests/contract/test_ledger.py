@@ -81,7 +81,7 @@ def test_rows(lab, search, setting, every_setting, latent, monkeypatch):
         assert all(o.ledger["nfe"] <= cap for r in results.values() for o, cap in zip(r.outcomes, caps, strict=True))
         paid.update(paid_by(results))
         filled += engine.served["evaluate"][0] * setting.slots
-    assert paid == {"nfe": counters.rows, "nfe_backward": 0, "verifier_calls": counters.images,
+    assert paid == {"nfe": counters.rows, "nfe_backward": 0, "guide_calls": 0, "verifier_calls": counters.images,
                     "decoder_calls": counters.decoded}
     assert counters.rows == filled == sum(charged) > 0
 

@@ -53,7 +53,8 @@ def test_own_on_a_guess_is_the_next_evaluation(lab):
         return particles[0]
 
     outcome = lab.play(body, SAMPLER).outcomes[0]
-    assert outcome.ledger == {"nfe": 16, "nfe_backward": 0, "verifier_calls": 16, "decoder_calls": 0}
+    assert outcome.ledger == {"nfe": 16, "nfe_backward": 0, "verifier_calls": 16, "decoder_calls": 0,
+                              "guide_calls": 0}
 
 
 def test_one_evaluation_serves_all_who_branch_from_it(lab):

@@ -1,7 +1,6 @@
 """A result depends on its problem alone: not on batch, order, companions or the order of work."""
 
 import random
-from heapq import heappush
 
 import pytest
 
@@ -40,8 +39,8 @@ def test_order_of_work(lab, search, setting, monkeypatch):
         stream._kinds = dict(reversed(stream._kinds.items()))
 
     monkeypatch.setattr(Stream, "_set_up_queues", reverse_kinds)
-    monkeypatch.setattr(Queue, "add", lambda queue, order, item: heappush(
-        queue._heap, (shuffled.random(), next(queue._arrivals), item)))
+    monkeypatch.setattr(Queue, "add", lambda queue, order, item: queue._waiting.append(
+        (shuffled.random(), next(queue._arrivals), item)))
     assert lab.bits(engine(rows=100), search, CAPS, PROBLEMS) == expected
     assert lab.bits(engine(), search, CAPS, PROBLEMS) == expected
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from its.metric.features import Features
-from its.metric.isc import InceptionScore
+from its.metric.isc import InceptionScore, OpenAIInceptionScore
 
 
 def scores_by_definition(logits: np.ndarray, splits: int, seed: int) -> list[float]:
@@ -31,6 +31,21 @@ def test_agrees_with_definition_and_torch_fidelity(
     choices = {"isc": True, "isc_splits": splits, "rng_seed": seed}
     expected = torch_fidelity_public(sample, sample, **choices)
     assert found["isc"] == pytest.approx(expected["inception_score_mean"], rel=1e-5)
+
+
+@pytest.mark.parametrize(("n", "sizes"), [(60, (20, 20, 20)), (50, (20, 20, 10)), (20, (20,))])
+def test_openais_score_is_that_of_blocks_in_order(digits: Features, take, n: int, sizes: tuple[int, ...]) -> None:
+    sample = take(digits, slice(0, n))
+    found = OpenAIInceptionScore(block=20)(sample)
+    scores = []
+    for end, size in zip(np.cumsum(sizes), sizes, strict=True):
+        part = sample.logits[end - size : end].astype(np.float64)
+        p = np.exp(part) / np.exp(part).sum(axis=1, keepdims=True)
+        scores.append(np.exp(np.sum(p * np.log(p / p.mean(axis=0)), axis=1).mean()))
+    assert found["isc"] == pytest.approx(np.mean(scores), rel=1e-10)
+    assert ("isc_se" in found) == (len(sizes) > 1)
+    if len(sizes) > 1:
+        assert found["isc_se"] == pytest.approx(np.std(scores, ddof=1) / len(sizes) ** 0.5, rel=1e-8)
 
 
 @pytest.mark.parametrize("sure", [50.0, 1e4, 1e30])
@@ -69,3 +84,5 @@ def test_impossible_choices_and_sets_are_refused(synthetic) -> None:
         InceptionScore()(synthetic(logits=np.zeros((9, 3))))
     with pytest.raises(ValueError, match="0 classes"):
         InceptionScore()(synthetic(logits=np.zeros((10, 0))))
+    with pytest.raises(ValueError, match="block is 0"):
+        OpenAIInceptionScore(block=0)

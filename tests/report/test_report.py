@@ -1,7 +1,12 @@
 """The report folder as a whole."""
 
 import csv
+import time
 
+import pandas as pd
+import pytest
+
+import its
 from its.report.report import make_report
 from its.report.runs import load_runs
 
@@ -10,15 +15,26 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_report_writes_its_files_and_prints_table_and_figure(write_run, tmp_path, capsys):
+FIGURES = ("fid_vs_nfe", "fid_vs_flops", "fid_vs_seconds", "pareto", "hacking")
+TABLES = {"curves.csv", "curves.parquet", "table.md", "table.tex", "index.html"}
+
+
+def test_report_writes_its_files_and_prints_table_figure_and_page(write_run, tmp_path, capsys):
     write_run("none")
     write_run("random")
     make_report(tmp_path / "demo")
     report = tmp_path / "demo" / "report"
-    assert sorted(contents(report)) == ["curves.csv", "fid_vs_nfe.pdf", "fid_vs_nfe.png", "table.md"]
+    assert set(contents(report)) == TABLES | {f"{name}.{kind}" for name in FIGURES for kind in ("pdf", "png")}
     printed = capsys.readouterr().out
-    assert printed.splitlines()[-1] == str(report / "fid_vs_nfe.png")
+    assert printed.splitlines()[-2:] == [str(report / "fid_vs_nfe.png"), str(report / "index.html")]
     assert "random" in printed
+
+
+def test_parquet_is_the_frame(write_run, tmp_path):
+    write_run("random", seed=3)
+    make_report(tmp_path / "demo")
+    frame = its.load_sweep(tmp_path / "demo")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "demo" / "report" / "curves.parquet"), frame)
 
 
 def test_the_same_runs_give_the_same_bytes(write_run, tmp_path):
@@ -53,9 +69,9 @@ def test_groups_get_a_figure_each_and_stale_figures_go(write_run, tmp_path, caps
     make_report(tmp_path / "demo")
     write_run("random", images=200)
     make_report(tmp_path / "demo")
-    names = [f"fid_vs_nfe_digits_digits_unconditional-ddim_{n}" for n in (200, 1000)]
+    names = [f"{name}_digits_digits_unconditional-ddim_{n}" for name in FIGURES for n in (200, 1000)]
     figures = {f"{name}.{kind}" for name in names for kind in ("png", "pdf")}
-    assert set(contents(tmp_path / "demo" / "report")) == {"curves.csv", "table.md"} | figures
+    assert set(contents(tmp_path / "demo" / "report")) == TABLES | figures
     assert sum(line.endswith(".png") for line in capsys.readouterr().out.splitlines()) == 3
 
 
@@ -66,3 +82,13 @@ def test_without_a_finished_run_it_says_so_and_writes_nothing(write_failure, tmp
     assert printed.startswith(f"no finished runs under {tmp_path / 'demo'}")
     assert "ValueError: no" in printed
     assert not (tmp_path / "demo" / "report").exists()
+
+
+@pytest.mark.long
+def test_a_hundred_runs_take_less_than_thirty_seconds(write_run, tmp_path):
+    for search in ("none", "more_steps", "random", "zero_order", "bfs_resample", "paths", "ses", "svdd", "beam", "fk"):
+        for seed in range(10):
+            write_run(search, seed=seed)
+    started = time.process_time()
+    make_report(tmp_path / "demo")
+    assert time.process_time() - started < 30, "one thread; the clock on the wall depends on who else is here"

@@ -39,7 +39,7 @@ def test_an_infinite_error_is_unknown_and_a_nan_value_is_no_point(write_run, row
         row["fid_se"] = float("inf")
     write_run(rows=rows, images=1)
     points = series_of(load_runs(tmp_path / "demo"))[0].points("fid")
-    assert [point.nfe for point in points] == [10, 20, 40]
+    assert [point.cost for point in points] == [10, 20, 40]
     assert {point.error for point in points} == {None}
 
 
@@ -54,7 +54,7 @@ def test_runs_of_single_caps_are_one_line(write_run, rows_of, tmp_path):
     for row in rows:
         write_run(rows=[row], budget=f"nfe_{row['nfe_cap']}")
     (series,) = series_of(load_runs(tmp_path / "demo"))
-    assert [point.nfe for point in series.points("fid")] == [5, 10, 20, 40]
+    assert [point.cost for point in series.points("fid")] == [5, 10, 20, 40]
 
 
 def test_another_verifier_and_a_setting_that_differs_are_in_the_label(write_run, tmp_path):

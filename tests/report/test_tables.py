@@ -1,7 +1,7 @@
 """Tables: cells, digits, failures."""
 
 from its.report.runs import load_failures, load_runs
-from its.report.tables import table_markdown, table_text
+from its.report.tables import latex, table_markdown, table_text
 
 
 def cells(markdown, method):
@@ -63,3 +63,12 @@ def test_terminal_columns_line_up(write_run, tmp_path):
     _, *table = table_text(load_runs(tmp_path / "demo")).splitlines()
     assert len({len(line) for line in table}) == 1
     assert len(table) == 2 + 8
+
+
+def test_latex_has_every_cell_and_no_bare_sign():
+    text = latex((["method", "FID ↓"], [["a_b #1 50% {x} & $", "1.0 ± 0.1"], ["~^\\", ""]]))
+    lines = text.splitlines()
+    assert lines[0] == r"\begin{tabular}{lr}"
+    assert lines[2] == r"method & FID $\downarrow$ \\"
+    assert lines[4] == r"a\_b \#1 50\% \{x\} \& \$ & 1.0 $\pm$ 0.1 \\"
+    assert lines[5] == r"\textasciitilde{}\textasciicircum{}\textbackslash{} &  \\"

@@ -4,7 +4,8 @@ import pytest
 
 from its.paths import Verb, fold
 from its.sampler.ddim import DDIM
-from its.search.bfs_resample import BFSResample, increase, survivors
+from its.search.bfs_resample import BFSResample
+from its.search.softmax_counts import increase, survivors
 
 
 @pytest.mark.parametrize(("weights", "expected"), [

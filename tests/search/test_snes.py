@@ -6,7 +6,8 @@ import pytest
 from its.host_random import HostRandom
 from its.image import Image
 from its.sampler.ddim import DDIM
-from its.search.snes import SNES, utilities
+from its.search.bands import utilities
+from its.search.snes import SNES
 from tests.search.trace import Always, outcome_of, traced
 
 

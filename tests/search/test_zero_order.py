@@ -3,7 +3,7 @@ import pytest
 from its.moves import Rotate
 from its.paths import Verb, fold
 from its.sampler.ddim import DDIM
-from its.search.zero_order import PIVOTS, ZeroOrder
+from its.search.zero_order import ZeroOrder
 
 NEIGHBORS = 3
 
@@ -32,7 +32,7 @@ def scored(alone, mode: str, rounds: int) -> list[float]:
     return rewards
 
 
-@pytest.mark.parametrize("mode", PIVOTS)
+@pytest.mark.parametrize("mode", ["paper", "keep", "peer"])
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 def test_against_one_image_at_a_time(naive, rewards, mode, eta):
     sampler = DDIM(steps=6, eta=eta)
@@ -44,11 +44,11 @@ def test_against_one_image_at_a_time(naive, rewards, mode, eta):
 
 def test_modes_differ_and_keep_never_leaves_its_best(naive):
     alone = naive(DDIM(steps=6))
-    runs = {mode: scored(alone, mode, rounds=6) for mode in PIVOTS}
+    runs = {mode: scored(alone, mode, rounds=6) for mode in ("paper", "keep", "peer")}
     assert len({tuple(run) for run in runs.values()}) == 3
 
 
-@pytest.mark.parametrize("mode", PIVOTS)
+@pytest.mark.parametrize("mode", ["paper", "keep", "peer"])
 def test_a_number_of_rounds_ends_it(lab, mode):
     search = ZeroOrder(neighbors=2, rounds=3, pivot=mode)
     [outcome] = lab.results(lab.engine(DDIM(steps=5)), search, (float("inf"),), [0])[0].outcomes

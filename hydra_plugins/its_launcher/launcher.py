@@ -1,0 +1,124 @@
+"""Hydra launchers that hand the runs of a sweep to SLURM or to processes of this machine, and wait for all of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
+from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher
+
+if TYPE_CHECKING:
+    from its.cluster.sweep import SweepRun
+
+log = logging.getLogger(__name__)
+
+
+class ItsLauncher(BaseSubmititLauncher):
+    """What both have in common: a run that is finished is not begun, one that failed is told, none stops another."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Make what is missing; return a status for every job."""
+        from its.cluster import sweep
+        from its.cluster.slurm import Unreachable
+
+        assert self.config is not None
+        setup_globals()
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        runs = [self._run(initial_job_idx + k, list(overrides)) for k, overrides in enumerate(job_overrides)]
+        for run in runs:
+            if run.state == "missing" and run.finished():
+                run.state = "finished"
+        experiment = Path(self.config.out_dir).expanduser().absolute() / self.config.name
+        missing = [run for run in runs if run.state == "missing"]
+        finished = sum(run.state == "finished" for run in runs)
+        log.info("%d runs: %d finished before, %d to make", len(runs), finished, len(missing))
+        try:
+            self._make(runs, experiment)
+        except (ValueError, Unreachable) as error:
+            raise SystemExit(f"error: {error}") from error
+        log.info("%s", sweep.table(runs))
+        return [self._returned(run) for run in runs]
+
+    def _make(self, runs: list[SweepRun], experiment: Path) -> None:
+        raise NotImplementedError
+
+    def _run(self, number: int, overrides: list[str]) -> SweepRun:
+        from its.cluster.sweep import SweepRun
+
+        assert self.config is not None
+        assert self.hydra_context is not None
+        searchpath = [entry for entry in self.config.hydra.overrides.hydra if entry.startswith("hydra.searchpath=")]
+        config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
+        return SweepRun.of(number, overrides, searchpath, config)
+
+    def _returned(self, run: SweepRun) -> JobReturn:
+        """The job as Hydra's own launcher would return it; its callbacks hear of it here."""
+        assert self.hydra_context is not None
+        status = {"status": run.state, "reason": f"{' '.join(run.overrides)}: {run.reason}", "folder": run.folder}
+        returned = JobReturn(overrides=run.overrides, status=JobStatus.COMPLETED, _return_value=status)
+        if run.state != "submitted":
+            self.hydra_context.callbacks.on_job_end(config=self.config, job_return=returned)
+        return returned
+
+
+class SlurmLauncher(ItsLauncher):
+    """One array task for each run, or for `runs_per_job` of them; with several tasks, all of a job's tasks share it."""
+
+    def _make(self, runs: list[SweepRun], experiment: Path) -> None:
+        from its.cluster import slurm, sweep
+        from its.cluster.submit import submit
+        from its.cluster.wait import wait
+
+        sweep.attach(runs, experiment, slurm.queue())
+        missing = [run for run in runs if run.state == "missing"]
+        if missing:
+            submit(missing, experiment, dict(self.params))
+        jobs = list(dict.fromkeys(run.job for run in runs if run.state == "submitted"))
+        if jobs:
+            log.info("jobs %s", " ".join(str(job) for job in jobs))
+        if self.params["wait"]:
+            wait(runs)
+
+
+class LocalLauncher(ItsLauncher):
+    """`jobs` runs at a time, each a process of its own."""
+
+    def _make(self, runs: list[SweepRun], experiment: Path) -> None:
+        from its.cluster import leave, sweep
+
+        leave.leave_on_signals()
+        missing = [run for run in runs if run.state == "missing"]
+        if not missing:
+            return
+        submission = sweep.new_submission(experiment)
+        jobs = self.params["jobs"]
+        if not isinstance(jobs, int) or jobs < 1:
+            raise ValueError(f"hydra.launcher.jobs is {jobs!r}; it is a whole number of at least 1")
+        threads = str(max(1, (os.cpu_count() or 1) // jobs))
+        environment = {"OMP_NUM_THREADS": threads, **os.environ}
+        with ThreadPoolExecutor(jobs) as pool:
+            list(pool.map(lambda run: self._process(run, submission, environment), missing))
+
+    def _process(self, run: SweepRun, submission: Path, environment: dict[str, str]) -> None:
+        from its.cluster import leave, status
+
+        run.submission = str(submission)
+        logs = submission / f"{run.number}.log"
+        told = str(status.status_file(submission / "status", run.number, 0))
+        command = [sys.executable, str(Path(sys.argv[0]).absolute()), *run.overrides, "hydra.mode=RUN"]
+        with logs.open("wb") as output:
+            process = subprocess.Popen(command, env={**environment, status.VARIABLE: told}, stdout=output,
+                                       stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+            leave.children.append(process)
+            code = process.wait()
+        run.settle(f"the process ended with exit code {code}; its log is {logs}")
+        log.info("%s %s", run.state, " ".join(run.overrides))
+
+

@@ -1,0 +1,74 @@
+"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009) through torchvision, which opens files of known MD5 only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from its.dataset.image_set import Batch, Loaded
+
+if TYPE_CHECKING:
+    from torchvision.datasets import CIFAR10
+
+
+@dataclass(frozen=True)
+class Cifar:
+    """Real images of 32x32x3, in torchvision's order.
+
+    Attributes:
+        classes: 10 or 100.
+        root: the folder that torchvision keeps its datasets in.
+        split: `train` has 50,000 images, `test` 10,000.
+
+    Raises:
+        ValueError: the files are not there; the message says how to get them.
+    """
+
+    classes: int
+    root: str
+    split: Literal["train", "test"] = "train"
+
+    def __post_init__(self) -> None:
+        if self.classes not in (10, 100) or self.split not in ("train", "test"):
+            raise ValueError(f"CIFAR-{self.classes} {self.split!r}; there is CIFAR-10 and -100, train and test")
+        missing = [file for file, _ in self._files if not file.is_file()]
+        if missing:
+            raise ValueError(
+                f"{missing[0].absolute()} is not there; get CIFAR-{self.classes} once, where there is a network: "
+                f"python -c \"from torchvision.datasets import {self._kind.__name__} as C; C('{self.root}', "
+                "download=True)\"; a run can do with statistics alone: dataset.reference=null dataset.statistics=FILE")
+
+    @property
+    def source(self) -> str:
+        return f"cifar{self.classes}-{self.split}"
+
+    @property
+    def _kind(self) -> type[CIFAR10]:
+        from torchvision import datasets
+
+        return datasets.CIFAR10 if self.classes == 10 else datasets.CIFAR100
+
+    @property
+    def _files(self) -> list[tuple[Path, str]]:
+        listed = self._kind.train_list if self.split == "train" else self._kind.test_list
+        return [(Path(self.root).expanduser() / self._kind.base_folder / name, md5) for name, md5 in listed]
+
+    def __len__(self) -> int:
+        return 50_000 if self.split == "train" else 10_000
+
+    def batches(self, rows: int) -> Iterator[Batch]:
+        try:
+            data = self._kind(str(Path(self.root).expanduser()), train=self.split == "train")
+        except RuntimeError as error:
+            raise ValueError(f"the files of {self.source} in {self.root} are damaged ({error}); delete them and get "
+                             "them again") from error
+        return Loaded(self.source, data.data, np.asarray(data.targets, dtype=np.int64)).batches(rows)
+
+    def fingerprint(self) -> str:
+        """Of the MD5 sums that torchvision holds the files to."""
+        return sha256(" ".join([self.source, *(md5 for _, md5 in self._files)]).encode()).hexdigest()

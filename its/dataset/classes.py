@@ -1,0 +1,85 @@
+"""Which class each problem asks for: one rule for every dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from its.paths import fold
+
+_PURPOSE = 0xC1A55
+"""Keeps these draws apart from those of the searches, which have the same seed."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The classes that problems ask for.
+
+    Attributes:
+        classes: `balanced` takes every class in turn, `uniform` draws each at random, a number is one class for all
+            problems, and a list is taken in turn.
+        seed: of `uniform`, whose draws are keyed by (seed, problem): the same in whatever order problems are made.
+    """
+
+    classes: str | int | Sequence[int] = "balanced"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        named = isinstance(self.classes, str) and self.classes in ("balanced", "uniform")
+        listed = not isinstance(self.classes, str) and len(self._listed) > 0 and all(
+            isinstance(k, int) and not isinstance(k, bool) and k >= 0 for k in self._listed)
+        if not named and not listed:
+            raise ValueError(f"classes is {self.classes!r}; it is balanced, uniform, one class id such as 3, or a list "
+                             "such as [3,5]")
+
+    @property
+    def _listed(self) -> list[int]:
+        return list(self.classes) if isinstance(self.classes, Sequence) else [self.classes]  # type: ignore[arg-type]
+
+    def check(self, num_classes: int) -> None:
+        """Refuse classes that a dataset of `num_classes` does not have.
+
+        Raises:
+            ValueError: it lists others.
+        """
+        if not isinstance(self.classes, str) and max(self._listed) >= num_classes:
+            raise ValueError(f"classes asks for class {max(self._listed)}, and the dataset has {num_classes}, counted "
+                             "from 0; choose among them")
+
+    def condition(self, index: int, num_classes: int) -> int:
+        """Class id in [0, num_classes) of problem `index`."""
+        if self.classes == "balanced":
+            return index % num_classes
+        if self.classes == "uniform":
+            stream = np.random.Generator(np.random.Philox(key=fold(_PURPOSE, self.seed, index)))
+            return int(stream.integers(num_classes))
+        return self._listed[index % len(self._listed)]
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Problems of a dataset whose real images are kept elsewhere.
+
+    Attributes:
+        shape: event shape (C, H, W).
+        num_classes: 0 if the dataset has none; then nothing is asked for, and `schedule` has no part in it.
+    """
+
+    shape: Sequence[int]
+    num_classes: int
+    schedule: Schedule = field(default_factory=Schedule)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(self.shape))
+        if len(self.shape) != 3 or min(self.shape) < 1 or self.shape[0] not in (1, 3):
+            raise ValueError(f"shape is {self.shape}; it is (channels, height, width) with 1 or 3 channels")
+        if self.num_classes < 0:
+            raise ValueError(f"num_classes is {self.num_classes}; it is 0 (no classes) or more")
+        if self.num_classes:
+            self.schedule.check(self.num_classes)
+
+    def condition(self, index: int) -> int | None:
+        """Class id of problem `index`, or None."""
+        return self.schedule.condition(index, self.num_classes) if self.num_classes else None

@@ -1,0 +1,63 @@
+"""A set of images that can be gone through in batches, whatever it is kept in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Protocol
+
+import numpy as np
+
+NO_CLASS = -1
+"""Label of an image whose class is not known."""
+
+Batch = tuple[np.ndarray, np.ndarray]
+"""uint8 images `[n, H, W, C]` and their class ids, int64 `[n]`."""
+
+
+class ImageSet(Protocol):
+    """Images of one size.
+
+    Attributes:
+        source: what messages call it.
+    """
+
+    @property
+    def source(self) -> str: ...
+
+    def __len__(self) -> int: ...
+
+    def batches(self, rows: int) -> Iterator[Batch]:
+        """Go through all images, at most `rows` at a time, always in the same order.
+
+        Raises:
+            ValueError: an image cannot be read, or has another size than the others.
+        """
+        ...
+
+    def fingerprint(self) -> str:
+        """Hash of the images and their labels, or of the files that they are read from."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """Images in memory: uint8 `[n, H, W, C]` and class ids int64 `[n]`."""
+
+    source: str
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batches(self, rows: int) -> Iterator[Batch]:
+        for first in range(0, len(self), rows):
+            yield self.images[first : first + rows], self.labels[first : first + rows]
+
+    def fingerprint(self) -> str:
+        digest = sha256(repr(self.images.shape).encode())
+        for array in (self.images, self.labels):
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()

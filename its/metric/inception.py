@@ -1,0 +1,147 @@
+"""The Inception network of published FIDs (Szegedy et al. 2015, the graph of 2015-12-05), by torch-fidelity."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+from collections import defaultdict
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from its.metric.extractor import padded_batches
+from its.pixels import from_uint8
+
+URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
+SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+NAMES = ("pt_inception-2015-12-05-6726825d.pth", "weights-inception-2015-12-05-6726825d.pth")
+"""The one file, as pytorch-fid and as torch-fidelity call it in torch's hub cache."""
+
+VARIABLE = "ITS_INCEPTION"
+"""Environment variable with the file's path."""
+
+SPATIAL_CHANNELS = 7
+WIDTHS = MappingProxyType({"moments": 2048, "spatial": 17 * 17 * SPATIAL_CHANNELS})
+LAYERS = {"2048": "features", "logits_unbiased": "logits"}
+
+
+class InceptionFeatures:
+    """Pooled features (2048), logits without the bias (1008), and what else is asked for.
+
+    Args:
+        weights: path of the network's file; None takes that of the environment variable `ITS_INCEPTION`, else torch's
+            hub cache.
+        spatial: sFID's features too: the first 7 channels of mixed_6 at 17 x 17 places (2,023 numbers, places first, as
+            OpenAI's files have them).
+        classifier: a held-out classifier, images in [-1, 1] `[n, C, H, W]` to logits `[n, classes]`, which says what
+            accuracy counts; None leaves accuracy out.
+        rows: images of one batch; every batch has this shape, so that features do not depend on grouping.
+
+    Raises:
+        ValueError: there is no file, or it does not hold this network.
+    """
+
+    name: str
+    fingerprint: str
+    widths: Mapping[str, int] = WIDTHS
+
+    def __init__(self, weights: str | None = None, spatial: bool = False, classifier: Any = None, rows: int = 64,
+                 device: str = "cpu") -> None:
+        path = find_weights(weights)
+        content = path.read_bytes()
+        digest = sha256(content)
+        if path.name in NAMES and digest.hexdigest() != SHA256:
+            raise ValueError(f"{path} is not the file that its name says (sha256 {digest.hexdigest()[:16]}…); get it "
+                             f"again from {URL}")
+        self.fingerprint = digest.hexdigest()
+        parts = ["inception", self.fingerprint[:8]] + ["spatial"] * spatial
+        self.name = "-".join(parts if classifier is None else [*parts, _hash_of(classifier)[:8]])
+        self.offers = frozenset({"features", "logits"} | ({"spatial"} if spatial else set())
+                                | ({"classes"} if classifier is not None else set()))
+        self._rows, self._device = rows, torch.device(device)
+        self._network = load_network(content, str(path)).to(self._device)
+        self._classifier = classifier
+        self._seen: list[Tensor] = []
+        if spatial:
+            self._network.Mixed_6d.register_forward_hook(self._keep)
+
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        parts: dict[str, list[np.ndarray]] = defaultdict(list)
+        for padded, count in padded_batches(images, self._rows):
+            with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+                for name, array in self._batch(torch.from_numpy(padded).to(self._device)).items():
+                    parts[name].append(array[:count].float().cpu().numpy())
+        return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+    def _batch(self, images: Tensor) -> dict[str, Tensor]:
+        colour = images.movedim(-1, 1)
+        found = dict(zip(LAYERS.values(), self._network(colour.expand(-1, 3, -1, -1)), strict=True))
+        if self._seen:
+            found["spatial"] = self._seen.pop()
+        if self._classifier is not None:
+            found["classes"] = self._classifier(from_uint8(images))
+        return found
+
+    def _keep(self, module: torch.nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        self._seen.append(output[:, :SPATIAL_CHANNELS].movedim(1, -1).flatten(1))
+
+
+def find_weights(weights: str | None) -> Path:
+    """The file of the Inception network.
+
+    Raises:
+        ValueError: there is none.
+    """
+    given = weights or os.environ.get(VARIABLE)
+    if given:
+        path = Path(given).expanduser()
+        if not path.is_file():
+            raise ValueError(f"there are no Inception weights at {path.absolute()}; correct dataset.report.weights or "
+                             f"{VARIABLE}")
+        return path
+    cache = Path(torch.hub.get_dir()) / "checkpoints"
+    for name in NAMES:
+        if (cache / name).is_file():
+            return cache / name
+    raise ValueError(f"there are no Inception weights in {cache}; where there is a network, run once: python -c "
+                     f"\"import torch; torch.hub.load_state_dict_from_url('{URL}')\", or set {VARIABLE} to its path")
+
+
+def load_network(content: bytes, source: str) -> Any:
+    """torch-fidelity's network with the weights in `content`, a file that torch has saved.
+
+    Raises:
+        ValueError: it holds anything but tensors, or not those of this network.
+    """
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    try:
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        tensors = {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
+    except (pickle.UnpicklingError, RuntimeError, EOFError, AttributeError, ValueError) as error:
+        raise ValueError(f"{source} does not hold weights alone ({str(error).splitlines()[0]}); take {URL}") from error
+    # torch-fidelity opens its file with pickles allowed; this one is made here, of tensors.
+    own = io.BytesIO()
+    torch.save(tensors, own)
+    own.seek(0)
+    try:
+        return FeatureExtractorInceptionV3("inception-v3-compat", list(LAYERS), feature_extractor_weights_path=own)
+    except RuntimeError as error:
+        raise ValueError(f"{source} does not fit the Inception network: {' '.join(str(error).split())[:300]}; take "
+                         f"{URL}") from error
+
+
+def _hash_of(network: Any) -> str:
+    """Of a network's type and weights."""
+    digest = sha256(type(network).__qualname__.encode())
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.cpu().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,21 @@
+"""What a metric is."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol
+
+
+class Metric(Protocol):
+    """A frozen dataclass of its settings, called with the features of generated images and a part of the reference.
+
+    Attributes:
+        reads: the array of the extractor that it needs: `features`, `logits`, `spatial`, or `classes` (logits over the
+            dataset's own classes).
+        against: the part of the reference that it is compared with: `moments` or `spatial` (statistics, which a file
+            may hold alone), `images` (features image by image), or `nothing`.
+    """
+
+    reads: ClassVar[str]
+    against: ClassVar[str]
+
+    def __call__(self, sample: Any, reference: Any) -> dict[str, float]: ...

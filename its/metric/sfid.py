@@ -1,0 +1,26 @@
+"""Spatial FID (Nash et al. 2021, arXiv 2103.03841): the Fréchet distance of features that know where things are.
+
+The layer is that of guided-diffusion's evaluator (Dhariwal and Nichol 2021, arXiv 2105.05233); see
+`its.metric.inception`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from its.metric.features import Features, Moments
+from its.metric.fid import distance_and_error
+
+
+@dataclass(frozen=True)
+class SFid:
+    """sFID; 0 is best. What is said of FID's error and bias (`its.metric.fid.Fid`) holds here too."""
+
+    reads: ClassVar[str] = "spatial"
+    against: ClassVar[str] = "spatial"
+
+    def __call__(self, sample: Features, reference: Moments) -> dict[str, float]:
+        """Compare `sample` with the moments of the reference's spatial features."""
+        distance, error = distance_and_error(sample.with_spatial, sample.spatial_moments, reference)
+        return {"sfid": distance, "sfid_se": error}

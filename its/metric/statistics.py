@@ -1,0 +1,125 @@
+"""Files of reference statistics: what others publish, and ours, which hold features too.
+
+| format | arrays |
+|---|---|
+| `its` | `mu`, `sigma`, `count`, `features`, `labels`, `extractor`, and with spatial features `mu_s`, `sigma_s` |
+| `openai` (guided-diffusion) | images `arr_0` and labels `arr_1`, `mu`, `sigma`, `mu_s`, `sigma_s` |
+| `edm`, `pytorch-fid` | `mu`, `sigma` |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from its.dataset.image_set import ImageSet
+from its.metric.features import Features, Float64, Moments
+from its.metric.reference import Reference
+from its.npz import Archive, Stream, write_npz
+
+Format = Literal["its", "openai", "edm", "pytorch-fid"]
+
+MOST_WIDTH = 16384
+"""Features that a covariance may be of: one of float64 is then 2 GB."""
+
+ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a file holds beside images.
+
+    Attributes:
+        extractor: fingerprint of that which made it; None where the file does not say.
+        sha256: of the file.
+    """
+
+    path: Path
+    moments: Moments | None
+    spatial: Moments | None
+    images: Features | None
+    extractor: str | None
+    sha256: str
+
+
+def read_statistics(path: Path) -> Statistics:
+    """Read and check the statistics of a file; its images, if it has any, are not read but for their checksum.
+
+    Raises:
+        ValueError: the file is damaged or hostile, or an array is not what its name says.
+    """
+    archive = Archive(path)
+    archive.check()
+    moments, spatial = (_moments(archive, *names) for names in (("mu", "sigma"), ("mu_s", "sigma_s")))
+    extractor = str(archive.array("extractor")) if "extractor" in archive.headers else None
+    digest = sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return Statistics(path, moments, spatial, _features(archive), extractor, digest.hexdigest())
+
+
+def write_statistics(path: Path, form: Format, reference: Reference, images: ImageSet, extractor: str) -> None:
+    """Write `reference`, which was measured on `images`, in one of the formats."""
+    pairs = ((reference.moments, ("mu", "sigma")), (reference.spatial, ("mu_s", "sigma_s")))
+    moments, spatial = ({} if found is None else dict(zip(names, (found.mean, found.covariance), strict=True))
+                        for found, names in pairs)
+    if form in ("edm", "pytorch-fid"):
+        write_npz(path, moments)
+    elif form == "openai":
+        write_npz(path, {**image_arrays(images), **moments, **spatial})
+    else:
+        assert reference.images is not None
+        own: dict[str, np.ndarray] = {
+            "count": np.asarray(len(reference.images)), "extractor": np.asarray(extractor),
+            "features": reference.images.features, "labels": reference.images.labels}
+        write_npz(path, {**moments, **spatial, **own})
+
+
+def image_arrays(images: ImageSet, most: int | None = None) -> dict[str, Stream | np.ndarray]:
+    """The first `most` images as OpenAI's `arr_0`, and their class ids as `arr_1` where all are known."""
+    n = len(images) if most is None else min(most, len(images))
+    first, _ = next(images.batches(1))
+    labels: list[np.ndarray] = [ids[: max(0, n - k * ROWS)] for k, (_, ids) in enumerate(images.batches(ROWS))]
+    known = np.concatenate(labels)
+    blocks = (block[: max(0, n - k * ROWS)] for k, (block, _) in enumerate(images.batches(ROWS)))
+    arrays: dict[str, Stream | np.ndarray] = {"arr_0": Stream((n, *first.shape[1:]), np.uint8, blocks)}
+    return arrays if (known < 0).any() else {**arrays, "arr_1": known}
+
+
+def _moments(archive: Archive, mean: str, covariance: str) -> Moments | None:
+    if mean not in archive.headers and covariance not in archive.headers:
+        return None
+    if mean not in archive.headers or covariance not in archive.headers:
+        raise ValueError(f"{archive.path} holds one of {mean} and {covariance}; statistics are both")
+    count = int(archive.array("count")) if "count" in archive.headers and archive.headers["count"].shape == () else None
+    try:
+        moments = Moments(count, _numbers(archive, mean, 1), _numbers(archive, covariance, 2))
+    except ValueError as error:
+        raise ValueError(f"{archive.path}: {error}") from error
+    if (np.diagonal(moments.covariance) < 0).any():
+        raise ValueError(f"{covariance} of {archive.path} has negative variances; it is no covariance: make it again")
+    return moments
+
+
+def _numbers(archive: Archive, name: str, axes: int) -> Float64:
+    header = archive.headers[name]
+    if header.dtype.kind != "f" or len(header.shape) != axes or max(header.shape) > MOST_WIDTH:
+        raise ValueError(f"{name} of {archive.path} is {header.dtype} of shape {header.shape}; it is of floats, with "
+                         f"{axes} axes of at most {MOST_WIDTH}")
+    return archive.array(name).astype(np.float64)
+
+
+def _features(archive: Archive) -> Features | None:
+    if "features" not in archive.headers:
+        return None
+    features = archive.array("features")
+    labels = archive.array("labels") if "labels" in archive.headers else np.full(len(features), -1)
+    try:
+        return Features(features, np.zeros((len(features), 0), dtype=np.float32), labels)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{archive.path}: {error}") from error

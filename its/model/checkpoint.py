@@ -1,0 +1,102 @@
+"""State dicts of published checkpoints: read without running their code, and fitted to a network by name and shape."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from its.weights import locate
+
+StateDict = dict[str, Tensor]
+WRAPPERS = ("state_dict", "model", "ema", "net")
+"""Keys below which training scripts put the state dict."""
+
+COUNTER = "num_batches_tracked"
+"""Of batch norms, used in training only; torch did not save it before 0.4.1."""
+
+
+def read(weights: str) -> StateDict:
+    """Tensors by name from a safetensors file, or from torch's own format with `weights_only`.
+
+    A wrapping `state_dict` and the prefix `module.` of nn.DataParallel are taken off.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is neither format, or it holds more than tensors.
+    """
+    path = locate(weights)
+    if not path.is_file():
+        raise FileNotFoundError(f"weights {weights!r} is a folder; name the file in it")
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise ValueError(f"{path} is not safetensors ({error}); fetch it again") from error
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(f"{path} is not a state dict that torch.load reads with weights_only=True, and pickled "
+                         f"objects are not opened; where you trust it, convert it once: {conversion(path)}") from error
+    return _unwrapped(found, path)
+
+
+def conversion(path: Path) -> str:
+    """The line that turns torch's format into safetensors."""
+    return (f"python -c \"import torch; from safetensors.torch import save_file; "
+            f"save_file(torch.load('{path}', map_location='cpu', weights_only=False), "
+            f"'{path.with_suffix('.safetensors')}')\"")
+
+
+def _unwrapped(found: Any, path: Path) -> StateDict:
+    for key in WRAPPERS:
+        if isinstance(found, dict) and isinstance(found.get(key), dict):
+            found = found[key]
+    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+        raise ValueError(f"{path} holds something else than tensors by name; save the network's state_dict()")
+    return {name.removeprefix("module."): value for name, value in found.items()}
+
+
+def fit(network: nn.Module, state: StateDict, weights: str, fitting: str) -> nn.Module:
+    """Load `state` into `network`, which must have exactly its names and shapes; frozen, in eval mode.
+
+    Args:
+        fitting: what the user should do if it does not fit: the configuration that would.
+
+    Raises:
+        ValueError: names the first missing, unexpected and mis-shaped keys.
+    """
+    own = network.state_dict()
+    own = {name: value for name, value in own.items() if name in state or not name.endswith(COUNTER)}
+    missing = [name for name in own if name not in state]
+    unexpected = [name for name in state if name not in own]
+    misshaped = [f"{name} is {list(state[name].shape)} and should be {list(own[name].shape)}"
+                 for name in own if name in state and state[name].shape != own[name].shape]
+    wrong = [f"{len(names)} {what} ({names[0]})" for what, names in
+             (("missing", missing), ("unexpected", unexpected), ("mis-shaped", misshaped)) if names]
+    if wrong:
+        raise ValueError(f"{weights} does not fit {type(network).__name__}: {', '.join(wrong)}; {fitting}")
+    network.load_state_dict(state, strict=False)
+    return network.requires_grad_(False).eval()
+
+
+def random_state(network: nn.Module, seed: int = 0) -> StateDict:
+    """Every tensor of `network` drawn at random, zero-initialised ones too: what a twin for smoke tests is made of."""
+    generator = torch.Generator().manual_seed(seed)
+    state = {}
+    for name, value in network.state_dict().items():
+        if not value.is_floating_point():
+            state[name] = value.clone()
+        elif value.ndim > 1:
+            state[name] = torch.randn(value.shape, generator=generator) / value[0].numel() ** 0.5
+        elif name.endswith("running_var"):
+            state[name] = 1 + torch.rand(value.shape, generator=generator)
+        else:
+            shift = 1.0 if name.endswith("weight") else 0.0
+            state[name] = shift + 0.1 * torch.randn(value.shape, generator=generator)
+    return state

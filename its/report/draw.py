@@ -1,0 +1,125 @@
+"""A panel on matplotlib's axes, and what the lines of methods look like."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from its.report.panels import Mark, Panel
+from its.report.series import BASELINE, WITHOUT_SEARCH, Series
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D1F")
+"""Okabe and Ito's, without black and with a darker yellow."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+FIXED = {WITHOUT_SEARCH: ("#000000", "*"), BASELINE: ("#666666", "d"), "random": (PALETTE[0], "o"),
+         "zero_order": (PALETTE[1], "s"), "bfs_resample": (PALETTE[2], "^")}
+"""Colour and marker of methods that look the same in every figure."""
+
+DOTS: tuple[Any, ...] = ((0, (1, 1.2)), (0, (1, 3)), (0, (1, 1, 1, 4)))
+"""Line styles of the other verifiers, in the order of their names."""
+
+FRONT = "#bbbbbb"
+
+DODGE = 1.015
+"""Factor between intervals at one cap, so that they do not cover each other."""
+
+Style = dict[str, Any]
+
+
+def styles_of(series: Sequence[Series]) -> list[Style]:
+    """Give every series its line: colour and marker by method, dots for another verifier, dashes for the baseline."""
+    free = [pair for k in range(len(MARKERS) * len(PALETTE)) if (pair := (PALETTE[k % 7], MARKERS[k % 9]))
+            not in FIXED.values()]
+    others = sorted({one.verifier for one in series if one.other_verifier})
+    unknown = sorted({one.method for one in series} - FIXED.keys())
+    looks = FIXED | {method: free[k % len(free)] for k, method in enumerate(unknown)}
+    styles = []
+    for one in series:
+        colour, marker = looks[one.method]
+        line: Any = DOTS[others.index(one.verifier) % len(DOTS)] if one.other_verifier else "-"
+        line = {BASELINE: "--", WITHOUT_SEARCH: "none"}.get(one.search, line)
+        styles.append({"color": colour, "marker": marker, "linestyle": line, "linewidth": 1.6,
+                       "markersize": 9 if marker == "*" else 5, "label": one.label,
+                       "markerfacecolor": "white" if one.other_verifier else colour})
+    return styles
+
+
+def draw(axes: Axes, panel: Panel, styles: Sequence[Style]) -> None:
+    """Fill the axes; what belongs to a series has the group id `series-<number>`."""
+    if panel.kind == "front":
+        steps = [mark for _, mark in panel.front]
+        axes.step([mark.x for mark in steps], [mark.y for mark in steps], where="post", color=FRONT, linewidth=4,
+                  zorder=1, solid_capstyle="butt")
+    if panel.kind == "paired":
+        axes.axhline(0, color=FIXED["random"][0], linewidth=1, zorder=2)
+    for number, marks in zip(panel.series, panel.marks, strict=True):
+        style = styles[number]
+        if panel.kind == "front":
+            style = {**style, "linestyle": "none"}
+        aside = DODGE ** (panel.series.index(number) - (len(panel.series) - 1) / 2) if panel.kind == "paired" else 1.0
+        _line(axes, panel, marks, style, f"series-{number}", aside)
+    axes.set_xlabel(panel.x_label, fontsize=8.5)
+    axes.set_ylabel(panel.y_label, fontsize=8.5)
+    if panel.title:
+        axes.set_title(panel.title, fontsize=8)
+    _ticks(axes, panel)
+
+
+def _line(axes: Axes, panel: Panel, marks: Sequence[Mark], style: Style, group: str,
+          aside: float) -> None:
+    x, y = np.array([mark.x * aside for mark in marks]), np.array([mark.y for mark in marks])
+    low, high = (np.array([math.nan if end is None else end for end in ends])
+                 for ends in ([mark.low for mark in marks], [mark.high for mark in marks]))
+    star = style["marker"] == "*"
+    (line,) = axes.plot(x, y, zorder=4 if star else 3, **style)
+    line.set_gid(group)
+    if len(marks) == 1 or star or panel.kind == "paired":
+        bars = axes.errorbar(x, y, yerr=[y - low, high - y], color=style["color"], fmt="none", capsize=2.5,
+                             elinewidth=1)
+        for part in (*bars.lines[1], *bars.lines[2]):
+            part.set_gid(group)
+    elif panel.kind == "curve":
+        axes.fill_between(x, low, high, color=style["color"], alpha=0.2, linewidth=0).set_gid(group)
+
+
+def _ticks(axes: Axes, panel: Panel) -> None:
+    """A log axis of costs, with the caps as plain numbers where they are the axis."""
+    from matplotlib.ticker import EngFormatter, FuncFormatter, NullFormatter, NullLocator
+
+    if panel.kind != "path":
+        places = [mark.x for marks in panel.marks for mark in marks]
+        low, high = min((*panel.ticks, *places)), max((*panel.ticks, *places))
+        axes.set_xscale("log")
+        axes.set_xlim(low / 1.2, high * 1.2)
+        if panel.ticks:
+            kept = _apart(panel.ticks, (1.44 * high / low) ** (1 / 8))
+            axes.set_xticks(kept, [f"{cap:.4g}" if cap < 10000 else f"{cap:.0f}" for cap in kept])
+            axes.xaxis.set_minor_locator(NullLocator())
+        else:
+            if high / low < 20:
+                kept = _apart(sorted(set(places)), (1.44 * high / low) ** (1 / 4))
+                axes.set_xticks(kept)
+            prefixed = EngFormatter(sep="")
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: prefixed(float(f"{value:.3g}"))))
+            axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.ticklabel_format(axis="y", useOffset=False)
+    axes.tick_params(labelsize=8)
+    axes.grid(visible=True, color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _apart(places: Sequence[float], factor: float) -> list[float]:
+    """Those that are at least so many times the one before."""
+    kept: list[float] = []
+    for place in places:
+        if not kept or place >= kept[-1] * factor:
+            kept.append(place)
+    return kept

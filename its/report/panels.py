@@ -1,0 +1,175 @@
+"""What the plots show, apart from how they are drawn: every panel is also a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from its.report.numbers import significant
+from its.report.pairs import COMPARED as PAIRED
+from its.report.pairs import differences
+from its.report.runs import RunRecord
+from its.report.series import Series, main_verifier
+
+COMPARED = ("fid", "accuracy", "reward_mean", "isc")
+COSTS = ("nfe", "flops", "seconds")
+
+FEATURES = {"mixture": "pixels"} | dict.fromkeys(("cifar10", "cifar100", "folder", "npz"), "Inception")
+"""What FID compares, where it is not the features of the dataset's report classifier."""
+
+REWARD_UNITS = {"classifier": "log p"}
+
+Table = tuple[list[str], list[list[str]]]
+"""A header and rows of as many cells; the first column is text, the others are numbers."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point; low and high are the ends of its band, None if unknown; `cap` in NFE, None if there was none."""
+
+    x: float
+    y: float
+    low: float | None
+    high: float | None
+    cap: float | None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One plot.
+
+    Attributes:
+        kind: `curve` (log x, band), `paired` (log x, intervals, a line at 0), `path` (linear x) or `front` (log x,
+            points, and the steps through `front`).
+        series, marks: as many of each; which of the group's series the marks are of.
+        front: marks that no other beats, cheapest first, with their series.
+    """
+
+    name: str
+    kind: str
+    x_label: str
+    y_label: str
+    series: tuple[int, ...]
+    marks: tuple[tuple[Mark, ...], ...]
+    ticks: tuple[float, ...] = ()
+    title: str = ""
+    front: tuple[tuple[int, Mark], ...] = ()
+
+    def table(self, labels: Sequence[str]) -> Table:
+        """The same numbers as text, given the labels of the group's series."""
+        header = ["method", "NFE cap", self.x_label, self.y_label, "from", "to"]
+        rows = []
+        for number, marks in zip(self.series, self.marks, strict=True):
+            for mark in marks:
+                ends = ["" if end is None else significant(end) for end in (mark.low, mark.high)]
+                front = ["yes" if (number, mark) in self.front else "no"] if self.front else []
+                rows.append([labels[number], "none" if mark.cap is None else f"{mark.cap:g}", significant(mark.x),
+                             significant(mark.y), *ends, *front])
+        return header + (["on the front"] if self.front else []), rows
+
+
+def cost_panels(runs: Sequence[RunRecord], series: Sequence[Series], columns: Sequence[str] = COMPARED,
+                cost: str = "nfe") -> list[Panel]:
+    """A panel for each metric that the runs have, against what was spent.
+
+    Rewards of different verifiers are on different scales: theirs shows the most common one only.
+    """
+    panels = []
+    for column in columns:
+        shown = _shown(series, column, cost)
+        others = column == "reward_mean" and any(one.other_verifier for one in series)
+        if shown:
+            panels.append(Panel(f"{column}_vs_{cost}", "curve", cost_label(cost, runs), metric_label(column, runs),
+                                tuple(shown), tuple(shown.values()), _ticks(runs, series) if cost == "nfe" else (),
+                                f"only runs that select by {main_verifier(runs)}" if others else ""))
+    return panels
+
+
+def paired_panels(folder: Path, runs: Sequence[RunRecord], series: Sequence[Series]) -> list[Panel]:
+    """Differences to `random` at equal cap, with intervals of 95 %."""
+    panels, found = [], differences(folder, series)
+    for column in PAIRED:
+        marks: dict[int, list[Mark]] = {}
+        for one in found:
+            if one.column == column and not (column == "reward_mean" and series[one.series].other_verifier):
+                marks.setdefault(one.series, []).append(Mark(one.cap, one.value, one.low, one.high, one.cap))
+        if marks:
+            caps = tuple(sorted({mark.x for points in marks.values() for mark in points}))
+            panels.append(Panel(f"paired_{column}", "paired", "NFE cap per image",
+                                f"{metric_label(column, runs)} minus random's", tuple(marks),
+                                tuple(map(tuple, marks.values())), caps))
+    return panels
+
+
+def hacking_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[Panel]:
+    """What the search maximised against what it never saw: a metric that turns while the reward rises is hacked."""
+    panels = []
+    for column in ("fid", "accuracy"):
+        lines: dict[int, tuple[Mark, ...]] = {}
+        for number, one in enumerate(series):
+            rewards = {point.cap: point.value for point in one.points("reward_mean")}
+            points = [] if one.other_verifier else [point for point in one.points(column) if point.cap in rewards]
+            if points:
+                lines[number] = tuple(Mark(rewards[point.cap], point.value, *_band(point.value, point.error), point.cap)
+                                      for point in points)
+        if lines:
+            panels.append(Panel(f"hacking_{column}", "path", f"select: {metric_label('reward_mean', runs)}",
+                                f"report: {metric_label(column, runs)}", tuple(lines), tuple(lines.values()),
+                                title=f"only runs that select by {main_verifier(runs)}"))
+    return panels
+
+
+def front_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[Panel]:
+    """FID against each cost, and the runs that none beats in both."""
+    panels = []
+    for cost in COSTS:
+        shown = _shown(series, "fid", cost)
+        if shown:
+            pairs = [(number, mark) for number, marks in shown.items() for mark in marks]
+            panels.append(Panel(f"pareto_{cost}", "front", cost_label(cost, runs), metric_label("fid", runs),
+                                tuple(shown), tuple(shown.values()), _ticks(runs, series) if cost == "nfe" else (),
+                                front=pareto_front(pairs)))
+    return panels
+
+
+def pareto_front(marks: Sequence[tuple[int, Mark]]) -> tuple[tuple[int, Mark], ...]:
+    """Marks such that no other is at most as far along both axes, and closer along one: cheapest first."""
+    front: list[tuple[int, Mark]] = []
+    for number, mark in sorted(marks, key=lambda pair: (pair[1].x, pair[1].y)):
+        if not front or mark.y < front[-1][1].y:
+            front.append((number, mark))
+    return tuple(front)
+
+
+def cost_label(cost: str, runs: Sequence[RunRecord]) -> str:
+    """Name of an axis."""
+    devices = sorted({device for run in runs for device in run.devices})
+    seconds = f"measured seconds per image ({', '.join(devices)})" if devices else "measured seconds per image"
+    return {"nfe": "network evaluations (NFE) per image", "flops": "FLOPs per image", "seconds": seconds}[cost]
+
+
+def metric_label(column: str, runs: Sequence[RunRecord]) -> str:
+    """Name of an axis, with the better direction."""
+    verifier, dataset = main_verifier(runs), runs[0].label["dataset"]
+    features, unit = FEATURES.get(dataset, "report-classifier features"), REWARD_UNITS.get(verifier, verifier)
+    return {"fid": f"FID ↓ ({features})", "accuracy": "accuracy ↑", "reward_mean": f"mean reward ↑ ({unit})",
+            "isc": "inception score ↑"}[column]
+
+
+def _shown(series: Sequence[Series], column: str, cost: str) -> dict[int, tuple[Mark, ...]]:
+    """The marks of every series that has some."""
+    marks = {number: tuple(Mark(point.cost, point.value, *_band(point.value, point.error), point.cap)
+                           for point in one.points(column, cost) if point.cost > 0)
+             for number, one in enumerate(series) if not (column == "reward_mean" and one.other_verifier)}
+    return {number: points for number, points in marks.items() if points}
+
+
+def _band(value: float, error: float | None) -> tuple[float | None, float | None]:
+    return (None, None) if error is None else (value - error, value + error)
+
+
+def _ticks(runs: Sequence[RunRecord], series: Sequence[Series]) -> tuple[float, ...]:
+    """The caps, or mean costs where nothing was capped."""
+    rows = [row for one in series for run in one.runs for row in run.rows]
+    return tuple(sorted({row["nfe_cap"] for row in rows} - {None} or {row["nfe"] for row in rows}))

@@ -1,0 +1,109 @@
+"""The same problems under every method and cap, side by side."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from its.layout import shard_name
+from its.report.runs import RunRecord
+from its.report.series import Series
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PROBLEMS = 8
+SMALLEST, LARGEST = 32, 96
+"""Pixels of an image's shorter side."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The first problems under one method: uint8 images `[n, H, W, C]` by cap, None where there was none."""
+
+    series: int
+    by_cap: dict[float | None, np.ndarray]
+
+
+def strips_of(folder: Path, series: Sequence[Series]) -> list[Strip]:
+    """A strip for each series whose first run's first shard is on disk, at its own caps."""
+    strips = []
+    for number, one in enumerate(series):
+        run = one.runs[0]
+        path = folder / run.folder / shard_name(range(1))
+        if path.exists():
+            strips.append(Strip(number, _read(path, run)))
+    return strips
+
+
+def _read(path: Path, run: RunRecord) -> dict[float | None, np.ndarray]:
+    """The first images at every cap, reading no other pixels."""
+    from safetensors import safe_open
+
+    caps = [row["nfe_cap"] for row in run.rows]
+    with safe_open(path, framework="numpy") as file:
+        picked = file.get_tensor("pick")[: min(PROBLEMS, run.images)]
+        pixels = file.get_slice("images")
+        return {cap: np.concatenate([pixels[int(row) : int(row) + 1] for row in picked[:, run.caps.index(cap)]
+                                     if row >= 0]) for cap in caps}
+
+
+def strip_image(images: np.ndarray) -> np.ndarray:
+    """Images `[n, H, W, C]` in a row as `[h, w, C]`, enlarged or thinned out to a size that shows."""
+    shorter = min(images.shape[1:3])
+    grown = images.repeat(zoom := max(1, math.ceil(SMALLEST / shorter)), axis=1).repeat(zoom, axis=2)
+    thin = max(1, shorter // LARGEST)
+    framed = np.pad(grown[:, ::thin, ::thin], ((0, 0), (0, 0), (0, 2), (0, 0)), constant_values=255)
+    return np.concatenate(list(framed), axis=1)[:, :-2]
+
+
+def strip_png(images: np.ndarray) -> bytes:
+    """A strip as PNG."""
+    from PIL import Image
+
+    row = strip_image(images)
+    content = io.BytesIO()
+    Image.fromarray(row[..., 0] if row.shape[2] == 1 else row).save(content, format="PNG")
+    return content.getvalue()
+
+
+def strips_figure(strips: Sequence[Strip], labels: Sequence[str], caption: str) -> Figure:
+    """All strips, a row for each method and a column for each cap, for paper."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    caps = caps_of(strips)
+    rows = [{cap: strip_image(images) for cap, images in strip.by_cap.items()} for strip in strips]
+    height, width, channels = next(iter(rows[0].values())).shape
+    canvas = np.full((len(rows) * (height + 4), len(caps) * (width + 12), channels), 255, dtype=np.uint8)
+    for k, row in enumerate(rows):
+        for column, cap in enumerate(caps):
+            if cap in row:
+                canvas[k * (height + 4) : k * (height + 4) + height,
+                       column * (width + 12) : column * (width + 12) + row[cap].shape[1]] = row[cap]
+    tall = 8.0 * 0.8 * canvas.shape[0] / canvas.shape[1] + 0.9 + 0.14 * caption.count("\n")
+    figure = Figure(figsize=(8.0, tall), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.imshow(canvas if channels == 3 else canvas[..., 0], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.set_yticks([k * (height + 4) + height / 2 for k in range(len(rows))],
+                    [labels[strip.series] for strip in strips])
+    axes.set_xticks([column * (width + 12) + width / 2 for column in range(len(caps))],
+                    ["no cap" if cap is None else f"NFE {cap:g}" for cap in caps])
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0, labelsize=8)
+    axes.spines[:].set_visible(False)
+    figure.supxlabel(caption, x=0.012, ha="left", fontsize=7.5, linespacing=1.35, color="#333333")
+    return figure
+
+
+def caps_of(strips: Sequence[Strip]) -> list[float | None]:
+    """Every cap that some strip has, ascending; no cap comes last."""
+    caps = {cap for strip in strips for cap in strip.by_cap}
+    return sorted(caps, key=lambda cap: math.inf if cap is None else cap)

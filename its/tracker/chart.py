@@ -1,0 +1,44 @@
+"""The comparison of a sweep in W&B: one custom chart, and the report's figures."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from its.report.runs import grouped, load_runs
+from its.report.series import series_of
+
+CHART = "its-nfe-curves"
+"""Name of the chart's Vega-Lite spec, in W&B and here."""
+
+COLUMNS = ("group", "method", "verifier", "search", "seed", "cap", "nfe", "fid", "isc")
+
+
+def spec() -> dict[str, Any]:
+    """The committed Vega-Lite spec, with W&B's `${field:…}` where a table's columns belong."""
+    return json.loads((files("its.tracker") / "nfe_curves.vega.json").read_text(encoding="utf-8"))
+
+
+def rows(folder: Path) -> list[list[Any]]:
+    """A row of `COLUMNS` for every run and cap below an experiment's folder."""
+    return [[group.title, one.method, one.verifier, one.search, run.seed, row["nfe_cap"], row["nfe"], row.get("fid"),
+             row.get("isc")]
+            for group, members in grouped(load_runs(folder)).items() for one in series_of(members) for run in one.runs
+            for row in run.rows]
+
+
+def log_comparison(run: Any, folder: Path) -> None:
+    """Log the chart and the figures to an open W&B run; the clock is the step, so that a later sweep comes after."""
+    import wandb
+
+    table = wandb.Table(columns=list(COLUMNS), data=rows(folder), allow_mixed_types=True)
+    owner = os.environ.get("WANDB_ENTITY") or getattr(run, "entity", "")
+    run.config.update({"chart": spec()}, allow_val_change=True)
+    chart = wandb.plot_table(f"{owner}/{CHART}" if owner else CHART, table, {name: name for name in COLUMNS},
+                             {"title": folder.name})
+    figures = {path.stem: wandb.Image(str(path)) for path in sorted((folder / "report").glob("*.png"))}
+    run.log({"nfe_curves": chart, **figures}, step=int(time.time()))

@@ -1,0 +1,48 @@
+"""Several verifiers of equal say: an image's mean rank among the candidates (Ma et al. 2025, arXiv:2501.09732)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from its.types import Condition
+from its.verifier.verifier import Verifier
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Ensemble:
+    """The members' rewards side by side; `its.order` makes ranks of them. One call asks every member.
+
+    Args:
+        members: by name, two or more, all absolute.
+    """
+
+    absolute: bool = False
+
+    def __init__(self, members: Mapping[str, Verifier]) -> None:
+        check_members(members)
+        self.members = tuple(sorted(members))
+        self._verifiers = [members[name] for name in self.members]
+
+    def reward(self, images: Tensor, conditions: Sequence[Condition]) -> Tensor:
+        return stacked(self._verifiers, images, conditions)
+
+
+def check_members(members: Mapping[str, Verifier]) -> None:
+    """Refuse fewer than two members, and relative ones."""
+    if len(members) < 2:
+        raise ValueError(f"verifier.members has {len(members)} of them; an ensemble has two or more: add "
+                         "+verifier@verifier.members.<name>=<verifier>")
+    relative = [name for name, member in members.items() if not member.absolute]
+    if relative:
+        raise ValueError(f"verifier.members.{relative[0]} is itself relative; give its members directly")
+
+
+def stacked(verifiers: Sequence[Verifier], images: Tensor, conditions: Sequence[Condition]) -> Tensor:
+    """Rewards by every verifier, float64 `[n, verifiers]`."""
+    import torch
+
+    return torch.stack([verifier.reward(images, conditions).to(images.device, torch.float64)
+                        for verifier in verifiers], dim=1)

@@ -1,0 +1,42 @@
+"""Several verifiers of equal say, as one absolute number: the mean of their rewards in standard deviations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from its.types import Condition
+from its.verifier.ensemble import check_members, stacked
+from its.verifier.verifier import Verifier
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class ZScore:
+    """`mean over members of (reward - mean) / std`, with means and deviations that were measured beforehand.
+
+    Args:
+        members: by name, two or more, all absolute.
+        statistics: mean and standard deviation (above 0) of each member's rewards of plain samplings; needed.
+    """
+
+    absolute: bool = True
+
+    def __init__(self, members: Mapping[str, Verifier], statistics: Mapping[str, Sequence[float]] | None) -> None:
+        check_members(members)
+        statistics = statistics or {}
+        for name in {**members, **statistics}:
+            pair = statistics.get(name, ())
+            if name not in members or len(pair) != 2 or not all(map(isfinite, pair)) or pair[1] <= 0:
+                raise ValueError(f"verifier.statistics.{name} is {list(pair)} and the members are "
+                                 f"{', '.join(members)}; give [mean, standard deviation above 0] of each, which "
+                                 "scripts/standardize.py measures")
+        self._verifiers = [members[name] for name in sorted(members)]
+        self._statistics = [tuple(statistics[name]) for name in sorted(members)]
+
+    def reward(self, images: Tensor, conditions: Sequence[Condition]) -> Tensor:
+        rewards = stacked(self._verifiers, images, conditions)
+        mean, std = rewards.new_tensor(self._statistics).unbind(1)
+        return ((rewards - mean) / std).mean(dim=1)

@@ -1,0 +1,124 @@
+"""Turn one of EDM's pickled networks into safetensors that `its.model.edm` loads.
+
+    python scripts/convert_edm.py edm-cifar10-32x32-uncond-vp.pkl --sha256 <hash of the published file>
+
+NVIDIA's pickles carry source code that unpickling would run. This reads them without running any of it: every object
+of theirs becomes a plain record, and only names on a short list are resolved. Before that the file must have the sha256
+that you give. We know of no published list of these hashes and ship none: fetch the file over https from
+https://nvlabs-fi-cdn.nvidia.com/edm/pretrained/ once, take its hash with `sha256sum`, and give it everywhere else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import pickle
+from collections import OrderedDict
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+CONFIG = ("img_resolution", "img_channels", "label_dim", "sigma_data", "model_type", "model_channels", "channel_mult",
+          "num_blocks", "attn_resolutions", "embedding_type", "encoder_type", "decoder_type", "channel_mult_noise",
+          "resample_filter")
+
+
+class Record(dict):
+    """A pickled object's state, and nothing that it could do."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    def __setstate__(self, state: Any) -> None:
+        self.update(state if isinstance(state, dict) else {})
+
+
+def record_of(meta: dict[str, Any]) -> Record:
+    """What EDM's persistence makes an object from: only its state is kept, its source is not run."""
+    record = Record()
+    record.update(meta.get("state") or {})
+    return record
+
+
+def tensors_of(data: bytes) -> Any:
+    """A tensor's storage, by torch's restricted reader."""
+    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+
+
+class Reader(pickle.Unpickler):
+    """Resolves tensors, plain containers and EDM's persistent objects; whatever else is named is refused."""
+
+    known: ClassVar[dict[str, Callable[..., Any]]] = {
+        "torch_utils.persistence._reconstruct_persistent_obj": record_of,
+        "dnnlib.util.EasyDict": Record,
+        "collections.OrderedDict": OrderedDict,
+        "builtins.set": set,
+        "torch._utils._rebuild_tensor_v2": torch._utils._rebuild_tensor_v2,
+        "torch._utils._rebuild_parameter": lambda data, *_: data,
+        "torch.storage._load_from_bytes": tensors_of,
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (found := self.known.get(f"{module}.{name}")) is not None:
+            return found
+        if module.partition(".")[0] in ("numpy", "torch"):
+            return Record
+        raise pickle.UnpicklingError(f"it names {module}.{name}, which no network of EDM needs; it is not opened")
+
+
+def state_dict(record: dict[str, Any], prefix: str = "") -> dict[str, Tensor]:
+    """Parameters and buffers of a module's record, by dotted name."""
+    own = {**record.get("_parameters", {}), **record.get("_buffers", {})}
+    found = {prefix + name: value.detach().contiguous() for name, value in own.items() if isinstance(value, Tensor)}
+    for name, child in record.get("_modules", {}).items():
+        if child is not None:
+            found |= state_dict(child, f"{prefix}{name}.")
+    return found
+
+
+def convert(source: Path, expected: str, target: Path) -> dict[str, Any]:
+    """Check, read and rewrite one file; return the network's configuration.
+
+    Raises:
+        ValueError: the hash differs, or the file is not an EDM network.
+    """
+    data = source.read_bytes()
+    found = sha256(data).hexdigest()
+    if found != expected.lower():
+        raise ValueError(f"{source} has sha256 {found}, not {expected}; fetch the published file again")
+    try:
+        network = Reader(io.BytesIO(data)).load()["ema"]
+        arguments = {**network, **network["_init_kwargs"]}
+        model = network["_modules"]["model"]
+    except (pickle.UnpicklingError, KeyError, TypeError) as error:
+        raise ValueError(f"{source} is not one of EDM's networks: {error}") from error
+    config = {key: arguments[key] for key in CONFIG if key in arguments}
+    tensors = {name: value for name, value in state_dict(model).items() if not name.startswith("map_augment.")}
+    save_file(tensors, target, {"edm": json.dumps(config), "source": f"{source.name} sha256 {found}"})
+    return config
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("--sha256", required=True, help="of the published file")
+    parser.add_argument("--target", type=Path, help="default: beside the source, .safetensors")
+    given = parser.parse_args()
+    target = given.target or given.source.with_suffix(".safetensors")
+    if target.exists():
+        raise SystemExit(f"error: {target} is there already; name another --target")
+    try:
+        config = convert(given.source, given.sha256, target)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from error
+    print(f"{target}: {config}")
+
+
+if __name__ == "__main__":
+    main()

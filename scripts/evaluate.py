@@ -1,0 +1,93 @@
+"""Metrics of any images against a reference, without a model.
+
+    python scripts/evaluate.py cifar10-train outputs/.../seed=0-1a2b3c4d
+    python scripts/evaluate.py VIRTUAL_imagenet256_labeled.npz samples.npz --metrics fid,sfid,openai_isc,prc
+    python scripts/evaluate.py photos/ generated/ --crop adm --size 64
+
+REFERENCE is images or a `.npz` of statistics; SAMPLE is images: cifar10-train and the like, a folder, a `.npz` with
+`arr_0` (`arr_1`) or `arr` (`label_arr`), or a run's folder. Without --metrics: fid, isc, kid and prc; which of them the
+reference cannot serve is said. --crop and --size are for folders of the reference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from pathlib import Path
+from typing import get_args
+
+from its.dataset.folder import Crop
+from its.images import open_images
+from its.metric.class_fid import ClassFid
+from its.metric.fid import Fid
+from its.metric.inception import InceptionFeatures
+from its.metric.isc import InceptionScore, OpenAIInceptionScore
+from its.metric.kid import Kid
+from its.metric.metric import Metric
+from its.metric.prc import PrecisionRecall
+from its.metric.reference import measure_sample
+from its.metric.sfid import SFid
+from its.references import Source, lacking, open_source
+
+METRICS: dict[str, Metric] = {
+    "fid": Fid(), "sfid": SFid(), "isc": InceptionScore(), "openai_isc": OpenAIInceptionScore(), "kid": Kid(),
+    "prc": PrecisionRecall(), "class_fid": ClassFid()}
+USUAL = ("fid", "isc", "kid", "prc")
+
+
+def evaluate(reference: str, sample: str, wanted: list[str] | None, given: argparse.Namespace) -> dict[str, float]:
+    """The metrics' numbers by column; see the page above.
+
+    Raises:
+        ValueError: a wanted metric is unknown or cannot be served, or something cannot be read.
+    """
+    unknown = [name for name in wanted or () if name not in METRICS]
+    if unknown:
+        raise ValueError(f"metric {unknown[0]!r} is not among {', '.join(METRICS)}")
+    images = open_images(sample, root=given.root, cap=given.cap)
+    extractor = InceptionFeatures(given.weights, spatial="sfid" in (wanted or ()), device=given.device)
+    source = open_reference(extractor, reference, given)
+    reasons = {name: lacking(METRICS[name], source) for name in wanted or USUAL}
+    for name, reason in reasons.items():
+        if reason and wanted:
+            raise ValueError(f"{name} {reason}")
+        if reason:
+            logging.info("not measured: %s %s", name, reason)
+    real, made = source.load(), measure_sample(images, extractor)
+    logging.info("%d images of %s", len(images), images.source)
+    metrics = [METRICS[name] for name, reason in reasons.items() if not reason]
+    return {column: value for metric in metrics for column, value in metric(made, real.part(metric.against)).items()}
+
+
+def open_reference(extractor: InceptionFeatures, reference: str, given: argparse.Namespace) -> Source:
+    """Statistics, images, or a file with both."""
+    path = Path(reference).expanduser()
+    if path.is_file():
+        return open_source(extractor, None, reference)
+    return Source(extractor, open_images(reference, crop=given.crop, size=given.size, root=given.root))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("reference")
+    parser.add_argument("sample")
+    parser.add_argument("--metrics", type=lambda text: text.split(","), help=f"among {', '.join(METRICS)}")
+    parser.add_argument("--cap", type=int, default=-1, help="position among a run's caps; default: the last")
+    parser.add_argument("--crop", choices=get_args(Crop), default="none")
+    parser.add_argument("--size", type=int)
+    parser.add_argument("--root", default="data", help="torchvision's folder")
+    parser.add_argument("--weights", help="Inception's file; default: $ITS_INCEPTION, else torch's hub cache")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        found = evaluate(given.reference, given.sample, given.metrics, given)
+    except ValueError as error:
+        raise SystemExit(f"evaluate: {error}") from error
+    print(json.dumps(found) if given.json else "\n".join(f"{name:<14}{value:.7g}" for name, value in found.items()))
+
+
+if __name__ == "__main__":
+    main()

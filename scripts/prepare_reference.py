@@ -1,0 +1,52 @@
+"""Measure real images once, for `dataset.statistics=<file>` and scripts/evaluate.py.
+
+    python scripts/prepare_reference.py cifar10-train cifar10.npz
+    python scripts/prepare_reference.py photos/ photos.npz --crop adm --size 256 --spatial
+    python scripts/prepare_reference.py batch.npz stats.npz --format edm
+
+IMAGES is cifar10-train, cifar10-test, cifar100-train, cifar100-test, a folder, a `.npz` of images or a run's folder.
+Formats: `its` holds features too (for KID, precision, recall and FID per class), `openai` the images beside the
+statistics, `edm` and `pytorch-fid` mean and covariance alone. What is measured is also kept in ~/.cache/its (or
+$ITS_CACHE) by the content of the images, so that a second time costs nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+from typing import get_args
+
+from its.dataset.folder import Crop
+from its.images import open_images
+from its.metric.inception import InceptionFeatures
+from its.metric.statistics import Format, write_statistics
+from its.references import Source
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("images")
+    parser.add_argument("out", type=Path, help="a .npz; it must not exist")
+    parser.add_argument("--format", choices=get_args(Format), default="its")
+    parser.add_argument("--spatial", action="store_true", help="sFID's features too")
+    parser.add_argument("--crop", choices=get_args(Crop), default="none", help="of a folder's images")
+    parser.add_argument("--size", type=int, help="height and width after --crop")
+    parser.add_argument("--root", default="data", help="torchvision's folder")
+    parser.add_argument("--weights", help="Inception's file; default: $ITS_INCEPTION, else torch's hub cache")
+    parser.add_argument("--device", default="cpu")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        if given.out.exists() or given.out.suffix != ".npz":
+            raise ValueError(f"out is {given.out}; it is a new file that ends in .npz")
+        images = open_images(given.images, crop=given.crop, size=given.size, root=given.root)
+        extractor = InceptionFeatures(given.weights, spatial=given.spatial, device=given.device)
+        write_statistics(given.out, given.format, Source(extractor, images).load(), images, extractor.fingerprint)
+    except ValueError as error:
+        raise SystemExit(f"prepare_reference: {error}") from error
+    print(f"{given.out.absolute()}: {len(images)} images of {images.source}, format {given.format}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""What a cluster wants to be told: once in a file, per task, and never a line of shell through a configuration."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from its.cluster.site import OWN, load_site, times
+from its.cluster.source import ROOT
+from its.cluster.submit import chunks, sbatch_options, setup_lines
+
+LAUNCHER = yaml.safe_load((ROOT / "conf" / "hydra" / "launcher" / "slurm.yaml").read_text())
+LAUNCHER.pop("_target_")
+
+
+def site_file(folder: Path, text: str) -> dict[str, str]:
+    (folder / "site.yaml").write_text(text)
+    return {"ITS_SITE": str(folder / "site.yaml")}
+
+
+def test_the_configuration_replaces_the_site_file_and_tasks_multiply(tmp_path: Path):
+    site = load_site(site_file(tmp_path, "partition: gpu\naccount: mine\ngres: gpu:a100:1\nmem_gb: 8\n"))
+    options = sbatch_options({**LAUNCHER, "partition": "long", "tasks_per_node": 4}, site)
+    assert (options["slurm_partition"], options["slurm_account"]) == ("long", "mine")
+    assert (options["slurm_gres"], options["mem_gb"], options["tasks_per_node"]) == ("gpu:a100:4", 32, 4)
+    assert options["slurm_additional_parameters"] == {"requeue": True}
+
+
+@pytest.mark.parametrize(("one", "four"), [("gpu:1", "gpu:4"), ("gpu", "gpu:4"), ("gpu:a100:2", "gpu:a100:8"),
+                                           ("gpu:a100", "gpu:a100:4"), ("gpu:1,nvme:1", "gpu:4,nvme:4")])
+def test_resources_of_four_tasks(one: str, four: str):
+    assert times(one, 4) == four
+
+
+@pytest.mark.parametrize("given", [{"partition": "x\ntouch /tmp/canary"}, {"exclude": ["a"]}, {"timeout_min": 0},
+                                   {"tasks_per_node": 1.5}, {"runs_per_job": 0}, {"setup": ["rm"]}])
+def test_bad_values_are_refused(given: dict):
+    with pytest.raises(ValueError, match=r"one line of text|whole number|it may have"):
+        sbatch_options({**LAUNCHER, **given}, {})
+
+
+@pytest.mark.parametrize(("text", "message"), [("partitoin: x", "it may have partition"), ("setup: rm", "a list of"),
+                                               ("qos: \"a\\nb\"", "one line of text"),
+                                               ("additional_parameters: {\"a\\nb\": 1}", "not the name of an sbatch"),
+                                               ("additional_parameters: {comment: \"x\\ny\"}", "one line of text")])
+def test_a_bad_site_file_is_named(tmp_path: Path, text: str, message: str):
+    with pytest.raises(ValueError, match=message):
+        load_site(site_file(tmp_path, text))
+
+
+def test_a_missing_one_is_an_error_only_if_it_was_named(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"site\.example\.yaml"):
+        load_site({"ITS_SITE": str(tmp_path / "none.yaml")})
+
+
+def test_the_example_is_a_site_file(tmp_path: Path):
+    assert load_site({"ITS_SITE": str(ROOT / "slurm" / "site.example.yaml")})["gres"] == "gpu:1"
+
+
+def test_shell_comes_from_the_site_file_only():
+    assert not set(OWN) & set(LAUNCHER)
+    assert setup_lines({"setup": ["module load cuda"]})[-1] == "module load cuda"
+
+
+def test_a_sweep_is_cut_into_arrays():
+    assert [len(part) for part in chunks(range(2500), 1001)] == [1001, 1001, 498]

@@ -1,0 +1,112 @@
+"""When is a job over? Not because SLURM is silent, and not by sacct: by what is on disk, and by squeue twice."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from its.cluster import slurm, sweep
+from its.cluster.slurm import Allocation, duration, own_id
+from its.cluster.sweep import SweepRun
+from its.cluster.wait import wait
+
+
+def a_run(folder: Path, job: str = "5_0", number: int = 0) -> SweepRun:
+    submission = folder / ".slurm" / "s"
+    (submission / "status").mkdir(parents=True, exist_ok=True)
+    return SweepRun(number, (f"seed={number}",), str(folder / f"run{number}"), 10, "abc", {"seed": number}, job,
+                    str(submission), "submitted")
+
+
+def finish(run: SweepRun, images: int = 10) -> None:
+    Path(run.folder).mkdir(parents=True, exist_ok=True)
+    (Path(run.folder) / "metrics.json").write_text(json.dumps({"images": images, "measured": "abc", "curve": []}))
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """Wait for runs while squeue says, one answer after another, what `answers` holds; count the looks."""
+    def watch(runs: list[SweepRun], answers: list) -> int:
+        looks = iter(answers)
+        seen = []
+
+        def queue() -> dict[str, str]:
+            answer = next(looks)
+            seen.append(answer)
+            if callable(answer):
+                answer = answer()
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        monkeypatch.setattr(slurm, "queue", queue)
+        monkeypatch.setattr(slurm, "ending", lambda job: "SLURM says CANCELLED")
+        wait(runs, pause=lambda seconds: None)
+        return len(seen)
+    return watch
+
+
+def test_a_finished_run_is_over_whatever_the_queue_says(tmp_path, watched):
+    run = a_run(tmp_path)
+    assert watched([run], [{"5_0": "RUNNING"}, lambda: finish(run) or {"5_0": "COMPLETING"}]) == 2
+    assert run.state == "finished"
+
+
+def test_a_killed_one_is_over_when_it_is_gone_twice(tmp_path, watched):
+    run = a_run(tmp_path)
+    assert watched([run], [{"5_0": "RUNNING"}, {}, {"5_0": "PENDING"}, {}, {}]) == 5
+    assert run.state == "failed"
+    assert "gone from the queue" in run.reason
+    assert "CANCELLED" in json.loads((Path(run.folder) / "failed.json").read_text())["reason"]
+
+
+def test_a_silent_controller_ends_nothing(tmp_path, watched):
+    run = a_run(tmp_path)
+    away = slurm.Unreachable("no answer")
+    assert watched([run], [{}, away, away, away, lambda: finish(run) or {}]) == 5
+    assert run.state == "finished"
+
+
+def test_the_reason_is_the_one_that_the_process_told(tmp_path, watched):
+    run = a_run(tmp_path)
+    (Path(run.submission) / "status" / "0.1.json").write_text(
+        json.dumps({"status": "failed", "reason": "ValueError: no", "folder": None}))
+    watched([run], [{}, {}])
+    assert run.reason == "ValueError: no"
+
+
+def test_a_folder_of_another_configuration_is_left_alone(tmp_path, watched):
+    run = a_run(tmp_path)
+    Path(run.folder).mkdir()
+    (Path(run.folder) / "config.yaml").write_text("seed: 7\n")
+    watched([run], [{}, {}])
+    assert [path.name for path in Path(run.folder).iterdir()] == ["config.yaml"]
+
+
+def test_the_same_command_attaches_to_living_jobs_only(tmp_path):
+    first = [a_run(tmp_path, "5_0", 0), a_run(tmp_path, "5_1", 1)]
+    sweep.write_jobs(tmp_path / ".slurm" / "s", first)
+    again = [SweepRun(k, run.overrides, run.folder, run.images, run.asked) for k, run in enumerate(first)]
+    more = SweepRun(0, ("seed=0",), first[0].folder, 20, "abc")
+    sweep.attach([*again, more], tmp_path, {"5_0": "PENDING"})
+    assert [(run.state, run.job) for run in (*again, more)] == [("submitted", "5_0"), ("missing", None),
+                                                               ("missing", None)]
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("00:00:07", 7), ("01:02:03", 3723), ("2-00:00:01", 172801)])
+def test_durations(text: str, seconds: float):
+    assert duration(text) == seconds
+
+
+def test_a_time_limit_is_told_from_a_preemption():
+    late = Allocation(3500.0, "01:00:00", preempted=False)
+    assert late.time_is_up(10)
+    assert not late.time_is_up(15)
+    assert not Allocation(3500.0, "01:00:00", preempted=True).time_is_up(10)
+    assert not Allocation(60.0, "01:00:00", preempted=False).time_is_up(10)
+    assert not Allocation(3500.0, "UNLIMITED", preempted=False).time_is_up(10)
+
+
+def test_the_first_task_of_an_array_is_not_the_array():
+    assert own_id({"SLURM_JOB_ID": "12", "SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "0"}) == "12_0"
+    assert own_id({"SLURM_JOB_ID": "12"}) == "12"

@@ -1,0 +1,61 @@
+"""`smoke=true`: real classes on tiny random twins, through the loaders of the real thing; and who may report."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from its.model.cifar_resnet import twin
+from its.smoke import settle
+from tests.end_to_end.runs import make_experiment, numbers
+
+CIFAR = ("dataset=cifar10", "model=openai_cifar10", "verifier=resnet18_cifar10", "smoke=true")
+
+
+def test_a_smoke_run_ends_with_a_finite_curve(tmp_path: Path):
+    run = make_experiment(tmp_path, "experiment=phase1_cifar10", "budget.samplings=[1,2]", "smoke=true")
+    assert run.folder.is_relative_to(tmp_path / "smoke" / "phase1_cifar10")
+    assert run.engine.model.schedule.most_steps == 1000, "the schedule is the preset's"
+    run.run()
+    rows = numbers(run.folder)
+    assert [float(row["nfe"]) for row in rows] == [4.0, 8.0]
+    assert all(math.isfinite(float(value)) for row in rows for value in row.values())
+    assert {path.name for path in tmp_path.iterdir()} == {"smoke"}
+
+
+def test_a_twin_is_made_once_and_decides_the_folder(tmp_path: Path):
+    first = make_experiment(tmp_path, *CIFAR).folder
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "smoke" / "twins").rglob("*") if path.is_file()}
+    assert len(made) == 4, "of the model, the verifier, the real images and the report network"
+    assert make_experiment(tmp_path, *CIFAR).folder == first
+    assert {path: path.stat().st_mtime_ns for path in made} == made
+    assert make_experiment(tmp_path, *CIFAR, "seed=1").folder != first
+
+
+def test_without_smoke_nothing_of_it_is_left():
+    node = {"a": {"_target_": "x", "smoke": {"b": 1, "make": {"_target_": "os.system"}}, "b": 2}, "smoke": False}
+    assert settle(node, ()) == {"a": {"_target_": "x", "b": 2}}
+    with pytest.raises(ValueError, match="smoke is 'yes'; it is true or false"):
+        settle({"smoke": "yes"}, ())
+
+
+def test_a_twin_is_made_by_a_function_of_its_only(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"_target_ is 'os\.system'"):
+        make_experiment(tmp_path, *CIFAR, "model.smoke.make._target_=os.system")
+
+
+def test_one_network_does_not_select_and_report_unless_it_is_meant(tmp_path: Path):
+    same = str(tmp_path / "a.th"), str(tmp_path / "b.th")
+    for weights in same:
+        twin(weights, architecture="resnet20")
+    command = (*CIFAR, "verifier=resnet56_cifar10", "~verifier.network.smoke", f"verifier.network.weights={same[0]}",
+               "verifier.network.architecture=resnet20", "~dataset.report.smoke.make",
+               f"dataset.report.smoke.network.weights={same[1]}", "dataset.report.smoke.network.architecture=resnet20")
+    with pytest.raises(ValueError, match=r"selects by .*a\.th, and the same network reports.*allow_same_scorer=true"):
+        make_experiment(tmp_path, *command)
+    assert make_experiment(tmp_path, *command, "allow_same_scorer=true").folder
+
+
+def test_digits_scorers_are_different_networks(tmp_path: Path):
+    run = make_experiment(tmp_path)
+    assert run.folder.name.startswith("seed=0-")

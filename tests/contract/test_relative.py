@@ -1,0 +1,186 @@
+"""Rank ensembles: the best by mean rank over all candidates, though only images on the Pareto front are kept."""
+
+import multiprocessing
+import os
+import signal
+import time
+from functools import partial
+from hashlib import sha256
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import rankdata
+
+from its.engine.front import Candidate, Front
+from its.order import Components
+from its.sampler.ddim import DDIM
+from its.search.random import Random
+from its.verifier.classifier import Classifier
+from its.verifier.ensemble import Ensemble
+from its.verifier.null_rewards import NullRewards
+from tests.contract.conftest import SEARCHES
+from tests.end_to_end.runs import contents, make_experiment
+
+CAPS = (25, 57, 104)
+RETURNING = ("none", "more_steps", "svdd", "svdd-every", "eps_greedy")
+"""Searches that choose their image themselves."""
+
+RELATIVE = {name: search for name, search in SEARCHES.items() if not search.needs_absolute}
+PAIRS = [pytest.param(search, DDIM(steps=10, eta=eta), id=f"{name}-eta{eta:.0f}")
+         for name, search in RELATIVE.items() for eta in (0.0, 1.0) if eta or not search.needs_noise]
+
+
+def ensemble(lab, **members) -> Ensemble:
+    return Ensemble({"classifier": Classifier(lab.data.logits), "null": NullRewards(), **members})
+
+
+def by_brute_force(candidates: list[tuple[Components, float]], cap: float) -> Components:
+    """The best mean rank of all candidates within the cap; of equals the first."""
+    rewards = np.array([reward for reward, clock in candidates if clock <= cap])
+    return Components(rewards[np.argmin(np.round(rankdata(-rewards, axis=0).sum(axis=1) * 2))])
+
+
+@pytest.mark.parametrize(("search", "sampler"), PAIRS)
+def test_the_front_holds_the_best_of_all_candidates_at_every_cap(lab, search, sampler, monkeypatch):
+    seen: dict[int, list] = {}
+    enter = Front.enter
+    monkeypatch.setattr(Front, "enter", lambda front, candidate, clock: (
+        seen.setdefault((candidate.value.task.image.problem.index, *front._caps), []).append((candidate.reward, clock)),
+        enter(front, candidate, clock)))
+    results = lab.results(lab.engine(sampler, verifier=ensemble(lab), batch=8), search, CAPS, range(2))
+    returning = search in [SEARCHES[name] for name in RETURNING]
+    for index, result in results.items():
+        for cap, outcome in zip(CAPS, result.outcomes, strict=True):
+            candidates = seen[(index, *(CAPS if search.anytime else (cap,)))]
+            if returning:
+                assert outcome.reward in [reward for reward, _ in candidates]
+            else:
+                assert outcome.reward == by_brute_force(candidates, cap)
+
+
+@pytest.mark.parametrize(("search", "sampler"), [
+    pair for pair in PAIRS if pair.values[0].anytime and not pair.values[1].eta])
+def test_one_run_serves_every_cap(lab, search, sampler):
+    def bits(caps):
+        results = lab.results(lab.engine(sampler, verifier=ensemble(lab), batch=8), search, caps, range(2))
+        return {k: [(o.image.tobytes(), o.reward, dict(o.ledger)) for o in r.outcomes] for k, r in results.items()}
+
+    together = bits(CAPS)
+    for at, cap in enumerate(CAPS):
+        assert {k: outcomes[at:at + 1] for k, outcomes in together.items()} == bits((cap,)), f"cap {cap}"
+
+
+A, B, C, D, E = (5.0, 1.0), (1.0, 5.0), (0.0, 3.0), (3.0, 0.0), (2.0, 0.5)
+LEADERS = [A, A, B, A, A]
+"""C, which B dominates, puts B ahead of A; D and E, which A dominates, bring A back."""
+
+
+class Scripted:
+    """The k-th image it sees gets the k-th of the rewards above."""
+
+    absolute = False
+    members = ("a", "b")
+
+    def __init__(self) -> None:
+        self.known: dict[bytes, int] = {}
+
+    def reward(self, images, conditions):
+        turns = [self.known.setdefault(row.numpy().tobytes(), len(self.known)) for row in images]
+        return torch.tensor([(A, B, C, D, E)[turn] for turn in turns], dtype=torch.float64)
+
+
+def test_a_winner_that_lost_the_lead_may_win_it_back(lab):
+    """All in one run, and each cap in a run of its own."""
+    caps = (10, 20, 30, 40, 50)
+    engine = lab.engine(DDIM(steps=10), verifier=Scripted(), batch=1)
+    [result] = lab.results(engine, Random(block=1), caps, [0]).values()
+    assert [outcome.reward for outcome in result.outcomes] == LEADERS
+    assert len({outcome.image.tobytes() for outcome in result.outcomes}) == 2
+    alone = [lab.results(lab.engine(DDIM(steps=10), verifier=Scripted(), batch=1), Random(block=1), (cap,), [0])
+             for cap in caps]
+    assert [result[0].outcomes[0].reward for result in alone] == LEADERS
+
+
+@pytest.mark.parametrize("members", [1, 2, 3])
+def test_dominated_images_are_dropped_and_no_others(members):
+    random = np.random.default_rng(members)
+    for _ in range(200):
+        front, candidates = Front((1, 2, 3)), []
+        for turn in range(random.integers(1, 30)):
+            reward, clock = Components(random.integers(0, 6, members).astype(float)), int(random.integers(1, 5))
+            candidates.append((reward, clock))
+            front.enter(Candidate(reward, turn, None), clock)
+        for at in range(3):
+            within = [(reward, clock) for reward, clock in candidates if clock <= at + 1]
+            found = front.best(at)
+            assert (found is None) == (not within)
+            if found is not None:
+                best = by_brute_force(within, at + 1)
+                first = next(k for k, (reward, clock) in enumerate(candidates) if reward == best and clock <= at + 1)
+                assert (found.reward, found.value) == (best, first)
+        better = [sum(all(x >= y for x, y in zip(other, reward, strict=True)) and other != reward
+                      for other, clock in candidates if clock == 1) for reward, since in candidates if since == 1]
+        assert len(front) >= len({reward for (reward, _), worse in zip(
+            [c for c in candidates if c[1] == 1], better, strict=True) if not worse})
+
+
+class Moody(Classifier):
+    """NaN for one class."""
+
+    def reward(self, images, conditions):
+        rewards = super().reward(images, conditions)
+        return rewards.masked_fill(torch.tensor(conditions) == 3, torch.nan)
+
+
+def test_a_member_that_answers_nan_is_counted_and_has_no_say(lab):
+    """Where it knows nothing all are equal to it, so the other member alone decides."""
+    def run(verifier):
+        return lab.results(lab.engine(DDIM(steps=10), verifier=verifier), Random(block=3), CAPS, range(4))
+
+    sick = run(Ensemble({"moody": Moody(lab.data.logits), "null": NullRewards()}))
+    well, other = run(ensemble(lab)), run(NullRewards())
+    for index in range(3):
+        assert sick[index].nan_rewards == 0
+        assert [o.reward for o in sick[index].outcomes] == [o.reward for o in well[index].outcomes]
+    assert sick[3].nan_rewards == 10
+    assert [o.reward for o in sick[3].outcomes] == [(-np.inf, o.reward) for o in other[3].outcomes]
+    assert all((a.image == b.image).all() for a, b in zip(sick[3].outcomes, other[3].outcomes, strict=True))
+
+
+def test_columns_and_members_agree(lab):
+    broken = ensemble(lab)
+    broken.members = ("classifier",)
+    with pytest.raises(RuntimeError, match=r"shape \(32, 2\) for 32 images; .* of shape \(32, 1\)"):
+        lab.results(lab.engine(DDIM(steps=10), verifier=broken), Random(), CAPS, range(2))
+
+
+SMALL = ("images=30", "shard=5", "sampler.steps=4", "budget.samplings=[1,2,4]", "batch=32", "search=zero_order",
+         "verifier=ensemble", "~metric.kid", "~metric.isc", "~metric.prc")
+
+
+def digests(folder) -> dict[str, str]:
+    return {name: sha256(content).hexdigest() for name, content in contents(folder).items()}
+
+
+def work(out_dir) -> None:
+    torch.set_num_threads(1)
+    make_experiment(out_dir, *SMALL).run()
+
+
+def test_shards_of_a_rerun_and_of_a_killed_and_resumed_run_are_the_same(tmp_path):
+    whole, again = (make_experiment(tmp_path / name, *SMALL) for name in ("whole", "again"))
+    rows = whole.run()
+    again.run()
+    assert {"reward_a_mean", "reward_a_mean_se", "reward_b_mean", "reward_b_mean_se"} <= set(rows[0])
+    assert "reward_mean" not in rows[0]
+    killed = multiprocessing.get_context("fork").Process(target=partial(work, tmp_path / "killed"))
+    killed.start()
+    folder = make_experiment(tmp_path / "killed", *SMALL).folder
+    while not list(folder.glob("shards/*.safetensors")) and killed.is_alive():
+        time.sleep(0.002)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.join()
+    assert len(list(folder.glob("shards/*.safetensors"))) < 6, "killed before it was through"
+    make_experiment(tmp_path / "killed", *SMALL).run()
+    assert digests(whole.folder) == digests(again.folder) == digests(folder)

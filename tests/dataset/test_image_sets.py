@@ -1,0 +1,169 @@
+"""Folders, `.npz` files and torchvision's sets as images in batches."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from its.dataset.cifar import Cifar
+from its.dataset.folder import Folder, squared
+from its.dataset.image_set import Loaded
+from its.dataset.npz import Npz
+
+
+def gathered(images, rows: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    parts = list(images.batches(rows))
+    assert all(len(block) <= rows for block, _ in parts)
+    assert sum(len(block) for block, _ in parts) == len(images)
+    return np.concatenate([block for block, _ in parts]), np.concatenate([labels for _, labels in parts])
+
+
+@pytest.fixture
+def pixels() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (7, 6, 5, 3), dtype=np.uint8)
+
+
+def test_a_folder_gives_its_images_in_the_order_of_their_names(tmp_path: Path, pixels):
+    for k in (3, 0, 6, 1, 2, 5, 4):
+        Image.fromarray(pixels[k]).save(tmp_path / f"{k:05d}_label{9 - k}.png")
+    (tmp_path / "notes.txt").touch()
+    images, labels = gathered(Folder(str(tmp_path)))
+    np.testing.assert_array_equal(images, pixels)
+    assert labels.tolist() == [9, 8, 7, 6, 5, 4, 3]
+    assert labels.dtype == np.int64
+
+
+def test_subfolders_are_classes_in_alphabetical_order(tmp_path: Path, pixels):
+    for k, name in enumerate(["dog/a.png", "cat/b.png", "cat/c.png"]):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels[k]).save(tmp_path / name)
+    images, labels = gathered(Folder(str(tmp_path)))
+    np.testing.assert_array_equal(images, pixels[[1, 2, 0]])
+    assert labels.tolist() == [0, 0, 1]
+
+
+def test_names_that_say_no_class_say_none(tmp_path: Path, pixels):
+    Image.fromarray(pixels[0]).save(tmp_path / "face.png")
+    assert gathered(Folder(str(tmp_path)))[1].tolist() == [-1]
+
+
+def test_a_fingerprint_follows_content_names_and_crop(tmp_path: Path, pixels):
+    Image.fromarray(pixels[0]).save(tmp_path / "a.png")
+    first = Folder(str(tmp_path)).fingerprint()
+    assert Folder(str(tmp_path)).fingerprint() == first
+    prints = {first, Folder(str(tmp_path), "adm", 4).fingerprint(), Folder(str(tmp_path), "squash", 4).fingerprint()}
+    Image.fromarray(pixels[1]).save(tmp_path / "a.png")
+    prints.add(Folder(str(tmp_path)).fingerprint())
+    (tmp_path / "a.png").rename(tmp_path / "b_label1.png")
+    prints.add(Folder(str(tmp_path)).fingerprint())
+    assert len(prints) == 5
+
+
+def test_adm_takes_the_centre_and_squash_the_whole():
+    """A wide image whose left half is black and right half white, with a red square in the middle."""
+    wide = np.zeros((64, 192, 3), dtype=np.uint8)
+    wide[:, 96:] = 255
+    wide[:, 64:128] = [255, 0, 0]
+    image = Image.fromarray(wide)
+    assert (np.asarray(squared(image, "adm", 16)) == [255, 0, 0]).all(), "only the square in the middle is left"
+    squashed = np.asarray(squared(image, "squash", 12))
+    assert squashed.shape == (12, 12, 3)
+    np.testing.assert_array_equal(squashed[6, [1, 6, 10]], [[0, 0, 0], [255, 0, 0], [255, 255, 255]])
+
+
+def test_adm_halves_by_averaging_before_its_bicubic_step():
+    rough = np.random.default_rng(1).integers(0, 256, (64, 64), dtype=np.uint8)
+    by_hand = rough.reshape(16, 4, 16, 4).astype(float).mean(axis=(1, 3))
+    found = np.asarray(squared(Image.fromarray(rough), "adm", 16)).astype(float)
+    assert np.abs(found - by_hand).max() <= 2.5, "two halvings, rounded four times"
+    at_once = np.asarray(Image.fromarray(rough).resize((16, 16), Image.Resampling.BICUBIC)).astype(float)
+    assert np.abs(at_once - by_hand).max() > 5
+
+
+@pytest.mark.parametrize(("crop", "size", "message"), [
+    ("none", 8, "none has null"), ("adm", None, "have a size"), ("centre", 8, "choose one of none, adm, squash")])
+def test_crop_and_size_go_together(tmp_path: Path, crop, size, message):
+    with pytest.raises(ValueError, match=message):
+        Folder(str(tmp_path), crop, size)
+
+
+def test_what_is_wrong_with_a_folder_is_named(tmp_path: Path, pixels):
+    with pytest.raises(ValueError, match="there are no images"):
+        Folder(str(tmp_path))
+    Image.fromarray(pixels[0]).save(tmp_path / "a.png")
+    Image.fromarray(pixels[0][:4]).save(tmp_path / "b.png")
+    with pytest.raises(ValueError, match=r"b.png has shape \(4, 5, 3\).*set crop"):
+        gathered(Folder(str(tmp_path)))
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
+    with pytest.raises(ValueError, match=r"b.png cannot be read as an image"):
+        gathered(Folder(str(tmp_path)))
+
+
+@pytest.mark.parametrize("names", [("arr_0", "arr_1"), ("arr", "label_arr")])
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_npz_batches_of_others_are_read(tmp_path: Path, pixels, names, save):
+    save(tmp_path / "a.npz", **dict(zip(names, (pixels, np.arange(7)), strict=True)))
+    images, labels = gathered(Npz(str(tmp_path / "a.npz")))
+    np.testing.assert_array_equal(images, pixels)
+    assert labels.tolist() == list(range(7))
+
+
+def test_npz_images_without_labels(tmp_path: Path, pixels):
+    np.savez(tmp_path / "a.npz", pixels)
+    assert gathered(Npz(str(tmp_path / "a.npz")))[1].tolist() == [-1] * 7
+
+
+@pytest.mark.parametrize(("arrays", "message"), [
+    ({"mu": np.zeros(3)}, "holds mu, and no images"),
+    ({"arr_0": np.zeros((2, 4, 4, 3))}, "is float64 of shape"),
+    ({"arr_0": np.zeros((2, 3, 4, 4), dtype=np.uint8)}, r"C 1 or 3"),
+    ({"arr_0": np.zeros((2, 4, 4, 3), dtype=np.uint8), "arr_1": np.zeros(3)}, "there are 2 images"),
+])
+def test_npz_files_without_such_images_are_refused(tmp_path: Path, arrays, message):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(ValueError, match=message):
+        Npz(str(tmp_path / "a.npz"))
+
+
+def test_images_in_memory_have_a_fingerprint_of_content(pixels):
+    labels = np.zeros(7, dtype=np.int64)
+    prints = {Loaded("a", pixels, labels).fingerprint(), Loaded("b", pixels.copy(), labels).fingerprint()}
+    assert len(prints) == 1
+    assert Loaded("a", pixels, labels + 1).fingerprint() not in prints
+
+
+def test_cifar_is_torchvisions(tmp_path: Path, monkeypatch):
+    """Files in the original's format, with MD5 sums of their own, as there is no network here."""
+    import hashlib
+    import pickle
+
+    from torchvision.datasets import CIFAR10
+
+    folder = tmp_path / CIFAR10.base_folder
+    folder.mkdir()
+    rows = np.random.default_rng(0).integers(0, 256, (2, 3072), dtype=np.uint8)
+    lists = {"train_list": [], "test_list": []}
+    for name in ("train_list", "test_list"):
+        content = pickle.dumps({"data": rows, "labels": [7, 1]})
+        (folder / name).write_bytes(content)
+        lists[name] = [[name, hashlib.md5(content).hexdigest()]]
+    content = pickle.dumps({"label_names": [str(k) for k in range(10)]})
+    (folder / "meta").write_bytes(content)
+    monkeypatch.setattr(CIFAR10, "meta", {"filename": "meta", "key": "label_names",
+                                          "md5": hashlib.md5(content).hexdigest()})
+    for name, value in lists.items():
+        monkeypatch.setattr(CIFAR10, name, value)
+    (images, labels), = Cifar(10, str(tmp_path)).batches(9)
+    np.testing.assert_array_equal(images, rows.reshape(2, 3, 32, 32).transpose(0, 2, 3, 1))
+    assert labels.tolist() == [7, 1]
+    (folder / "train_list").write_bytes(b"not the same")
+    with pytest.raises(ValueError, match=r"files of cifar10-train .* are damaged"):
+        Cifar(10, str(tmp_path)).batches(9)
+
+
+def test_cifar_that_is_not_there_says_how_to_get_it(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"CIFAR100 as C; C\(.*download=True"):
+        Cifar(100, str(tmp_path))
+    with pytest.raises(ValueError, match="there is CIFAR-10 and -100"):
+        Cifar(11, str(tmp_path))

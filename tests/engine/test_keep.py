@@ -1,0 +1,142 @@
+"""A pool holds every candidate once, with the image and reward that the search met; keeping it changes nothing."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from its import pools
+from its.engine import Engine
+from its.engine.stream import Stream
+from its.image import Image
+from its.moves import Ball, LowBand, Mix, Rotate
+from its.origin import restore, to_text
+from its.pixels import to_uint8
+from its.sampler.ddim import DDIM
+from its.search.bfs_resample import BFSResample
+from its.search.paths import Paths
+from its.search.random import Random
+from its.search.zero_order import ZeroOrder
+from its.types import advance, reward
+from its.verifier.classifier import Classifier
+
+SAMPLER = DDIM(steps=6, eta=1.0)
+CAPS = (6, 14, 30)
+
+
+def engine(lab, *, keep_pool=True, **options) -> Engine:
+    return Engine(lab.denoiser(), SAMPLER, {"select": Classifier(lab.data.logits)}, seed=0, keep_pool=keep_pool,
+                  **{"batch": 32, **options})
+
+
+def test_what_a_search_was_told_is_what_is_kept(lab):
+    """Guesses, other images of the same path and a second asking are no candidates."""
+    told: list[float] = []
+    seen: list[torch.Tensor] = []
+
+    def body(image):
+        halves = yield advance(image.start(3), to=image.grid[3])
+        yield reward(halves)
+        yield reward(halves, of="before")
+        images = yield advance(halves + halves[:1])
+        told.extend((yield reward(images[::-1])))
+        seen.extend(lab.rows(images[::-1]))
+        yield reward(images)
+        more = yield advance(image.renoise(images[:1], image.grid[4]))
+        told.extend((yield reward(more)))
+        seen.extend(lab.rows(more))
+
+    [result] = lab.results(engine(lab, rows=8192), lab.script(body), (math.inf,), [0]).values()
+    assert [candidate.reward for candidate in result.pool] == told
+    assert [candidate.image.ravel().tolist() for candidate in result.pool] == [row.tolist() for row in seen]
+    assert [candidate.clock for candidate in result.pool] == [20, 18, 16, 14, 22]
+    assert [candidate.key[2] is None for candidate in result.pool] == [False] * 4 + [True]
+    assert {candidate.cap for candidate in result.pool} == {0}
+
+
+@pytest.mark.parametrize("search", [Random(block=3), ZeroOrder(neighbors=3), BFSResample(), Paths(paths=2)],
+                         ids=lambda search: type(search).__name__)
+def test_keeping_the_pool_changes_nothing_and_the_best_of_it_is_the_result(lab, search):
+    plain = lab.results(engine(lab, keep_pool=False), search, CAPS, range(4))
+    kept = lab.results(engine(lab), search, CAPS, range(4))
+    assert lab.as_bits(kept) == lab.as_bits(plain)
+    assert not any(result.pool for result in plain.values())
+    for result in kept.values():
+        for k, (cap, outcome) in enumerate(zip(CAPS, result.outcomes, strict=True)):
+            counting = [one for one in result.pool if one.cap in (-1, k) and one.clock <= cap]
+            best = max(counting, key=lambda one: one.reward)
+            assert (best.reward, best.cap == -1) == (outcome.reward, search.anytime)
+            assert np.array_equal(to_uint8(torch.from_numpy(best.image[None]))[0].numpy(), outcome.image)
+
+
+def test_a_pool_holds_no_rows(lab):
+    """Twenty-five candidates under a limit of fewer rows, of which none are left at the end."""
+    stream = Stream(engine(lab, rows=16, batch=2), Random(block=1), (150,), lab.problems([0]))
+    assert [len(task.pool) for task in stream.tasks()] == [25]
+    assert stream.held == 0
+
+
+def test_latents_are_kept_decoded(lab):
+    class Double:
+        shape = (1, 8, 8)
+
+        def __call__(self, latents):
+            return latents.repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+    latent = Engine(lab.denoiser(), SAMPLER, {"select": Classifier(lambda x: lab.data.logits(x[..., ::2, ::2]))},
+                    seed=0, batch=32, keep_pool=True)
+    latent.model.decoder = Double()
+    [result] = lab.results(latent, Random(candidates=3), (math.inf,), [0]).values()
+    pixels = [one.image for one in lab.results(engine(lab), Random(candidates=3), (math.inf,), [0])[0].pool]
+    assert [one.image.tolist() for one in result.pool] == [x.repeat(2, -1).repeat(2, -2).tolist() for x in pixels]
+
+
+def moved(image: Image):
+    """One start, moves of every kind and of moves; each is sampled and scored."""
+    [start] = image.start()
+    band = LowBand(np.arange(4.0).reshape(1, 2, 2) / 3 - 0.5, 1)
+    turned = image.move(start, Rotate(0.9), 2)
+    [mixed] = image.move(turned[1], Mix(0.3))
+    points = [start, *turned, mixed, *image.move(mixed, Ball(0.2)), *image.move(start, band),
+              *image.move(turned[0], Mix(0.5), fresh=True)]
+    yield reward((yield advance(points)))
+
+
+def test_a_recipe_gives_the_image_again(lab):
+    [result] = lab.results(engine(lab), lab.script(moved), (math.inf,), [5]).values()
+    assert len(result.pool) == 7
+
+    def again(image):
+        starts = [restore(image, to_text(one.key[2]), one.key[0]) for one in result.pool]
+        yield reward((yield advance(starts)))
+
+    [rendered] = lab.results(engine(lab), lab.script(again), (math.inf,), [5]).values()
+    assert [to_text(one.key[2]) for one in rendered.pool] == [to_text(one.key[2]) for one in result.pool]
+    assert [one.image.tobytes() for one in rendered.pool] == [one.image.tobytes() for one in result.pool]
+    assert len({one.image.tobytes() for one in result.pool}) == 7
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("null", "has no recipe; run its search again"), ('[{"path": "1"}, {"path": "2", "move": "Jump"}]', "'Jump'")])
+def test_what_has_no_recipe_is_told(text, message):
+    with pytest.raises(ValueError, match=message):
+        restore(SimpleNamespace(grid=[None]), text, 0)
+
+
+def test_choosing_by_rank():
+    """Three members, of whom two see ties, which share their average rank; the first row is not asked for."""
+    rewards = np.array([[9.0, 9.0, 9.0], [1.0, 2.0, 0.0], [0.5, 5.0, 1.0], [2.0, 1.0, 1.0], [0.0, 1.0, -np.inf]])
+    choice = pools.choose(rewards, np.array([1, 2, 3, 4]))
+    ranks = [(2 + 2 + 3) / 3, (3 + 1 + 1.5) / 3, (1 + 3.5 + 1.5) / 3, (4 + 3.5 + 4) / 3]
+    assert (choice.best, choice.worst) == (1 + ranks.index(min(ranks)), 4)
+    assert choice.reward == pytest.approx(-min(ranks))
+    assert choice.worst_reward == pytest.approx(-max(ranks))
+    tied = pools.choose(np.array([[1.0, 2.0], [2.0, 1.0], [0.0, 0.0]]), np.arange(3))
+    assert (tied.best, tied.reward) == (0, -1.5)
+
+
+def test_ties_go_to_the_earlier():
+    choice = pools.choose(np.array([7.0, 1.0, 3.0, 3.0, 1.0]), np.array([1, 2, 3, 4]))
+    assert (choice.best, choice.worst, choice.reward, choice.worst_reward) == (2, 1, 3.0, 1.0)

@@ -1,0 +1,64 @@
+"""What the engine says of where an image came from."""
+
+import numpy as np
+
+from its.image import Image
+from its.moves import LowBand, Rotate
+from its.sampler.ddim import DDIM
+from its.search.random import Random
+from its.types import advance, reward
+
+ODE = DDIM(steps=5)
+
+
+def test_the_number_of_the_starting_point(lab):
+    result = lab.results(lab.engine(ODE), Random(block=2), (5, 40), [1])[1]
+    rewards = []
+
+    def body(image):
+        rewards.extend((yield reward((yield advance(image.start(8))))))
+
+    lab.results(lab.engine(ODE), lab.script(body), (40,), [1])
+    assert [outcome.start for outcome in result.outcomes] == [0, rewards.index(max(rewards))]
+
+
+def test_nothing_under_a_stochastic_sampler(lab):
+    result = lab.results(lab.engine(DDIM(steps=5, eta=1.0)), Random(), (40,), [1])[1]
+    assert result.outcomes[0].start is None
+
+
+def test_the_row_of_a_moved_point_and_none_after_a_renoising(lab):
+    rows = []
+
+    def moved(image: Image):
+        [start] = image.start()
+        [near] = image.move(start, Rotate(0.5))
+        [band] = image.move(near, LowBand(np.ones((1, 2, 2)), 1))
+        [half] = yield advance([band], to=image.grid[2])
+        rows.append(lab.rows([band]).reshape(1, 4, 4).numpy().copy())
+        return (yield advance([half], steps=2))[0]
+
+    def renoised(image: Image):
+        [half] = yield advance(image.start(), to=image.grid[3])
+        return (yield advance(image.renoise([half], image.grid[1])))[0]
+
+    def jittered(image: Image):
+        [half] = yield advance(image.start(), to=image.grid[3])
+        return (yield advance(image.jitter([half], 0.1)))[0]
+
+    [outcome] = lab.play(moved, ODE).outcomes
+    assert np.array_equal(outcome.start, rows[0])
+    assert [lab.play(body, ODE).outcomes[0].start for body in (renoised, jittered)] == [None, None]
+
+
+def test_a_given_point_is_taken_as_it_is(lab):
+    x = np.random.default_rng(0).standard_normal((1, 4, 4))
+
+    def body(image: Image):
+        given, after = image.given(x), image.start()
+        yield reward([given, *after])
+        assert np.array_equal(lab.rows([given]).numpy().reshape(1, 4, 4), x)
+        return (yield advance([given]))[0]
+
+    [outcome] = lab.play(body, ODE).outcomes
+    assert np.array_equal(outcome.start, x)

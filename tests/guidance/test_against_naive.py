@@ -1,0 +1,252 @@
+"""Every guidance against a straight-line implementation on the same draws, and against closed forms."""
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+
+from its.dataset.mixture import Mixture
+from its.engine import Engine
+from its.guidance.cg import CG
+from its.guidance.dps import DPS
+from its.guidance.freedom import FreeDoM
+from its.guidance.lgd import LGD
+from its.guidance.mpgd import MPGD
+from its.guidance.tfg import TFG
+from its.guidance.ugd import UGD
+from its.model.mixture import MixtureDenoiser
+from its.noise import normal
+from its.sampler.ddim import DDIM
+from its.sampler.sampler import Columns
+from its.types import Problem, advance
+from its.verifier.classifier import Classifier
+
+STEPS, COMPONENT = 6, 2
+
+
+class Noisy:
+    """The exact log p(y | x_t) of the mixture, as classifier guidance wants it."""
+
+    absolute = True
+    noise_aware = True
+
+    def __init__(self, data):
+        self.data = data
+
+    def reward(self, images, conditions, levels):
+        means = torch.as_tensor(self.data.means)
+        offset = images.flatten(1)[:, None] - levels.alpha.flatten(1)[:, None] * means
+        variance = (levels.alpha * self.data.std) ** 2 + levels.sigma**2
+        logits = -offset.square().sum(-1) / (2 * variance.flatten(1))
+        return torch.log_softmax(logits, 1).gather(1, torch.tensor(conditions)[:, None]).squeeze(1)
+
+
+def run(guidance, eta, data, guide=None):
+    """x_0 of one image, and every draw in the order in which the engine asked for it."""
+    draws, found = [], []
+
+    def recording(*args):
+        rows = normal(*args)
+        draws.append(rows[0].double())
+        return rows
+
+    def body(image):
+        [last] = yield advance(image.start())
+        found.append(last.state.x.pool.take([last.state.x])[0])
+        return last
+
+    verifier = Classifier(data.logits)
+    engine = Engine(MixtureDenoiser(data), DDIM(steps=STEPS, eta=eta), {"select": verifier, "guide": guide or verifier},
+                    seed=3, guidance=guidance, batch=4, noise=recording)
+    from tests.conftest import Script
+    [result] = engine.run(Script(body), (math.inf,), [Problem(0, COMPONENT)])
+    assert not result.failure, result.failure
+    return found[0].clone(), [draw.clone() for draw in draws]
+
+
+class Naive:
+    """One image, one loop; autograd straight through everything."""
+
+    def __init__(self, data, eta, draws):
+        self.model = MixtureDenoiser(data)
+        self.eta = eta
+        self.draws = iter(draws)
+        self.grid = DDIM(steps=STEPS).grid(self.model.schedule)
+        self.data = data
+
+    def f(self, x0):
+        return torch.log_softmax(self.data.logits(x0), 1)[:, COMPONENT].sum()
+
+    def guess(self, x, t):
+        return self.model(x, Columns.of([t], 4, "cpu"), [COMPONENT])
+
+    def smoothed(self, x0, offsets):
+        if not offsets:
+            return self.f(x0)
+        return torch.logsumexp(torch.stack([self.f(x0 + offset) for offset in offsets]), 0) - math.log(len(offsets))
+
+    def ddim(self, x0, eps, t, s):
+        z = next(self.draws) if self.eta else None
+        a, b = t.alpha**2, s.alpha**2
+        std = self.eta * math.sqrt((1 - b) / (1 - a) * (1 - a / b)) if not s.clean else 0.0
+        landed = math.sqrt(b) * x0 + math.sqrt(max(1 - b - std**2, 0)) * eps
+        return landed if z is None else landed + std * z
+
+    def multiplier(self, trend, t):
+        ratios = [u.alpha**2 / v.alpha**2 for u, v in pairwise(self.grid)]
+        weights = {"increase": ratios, "decrease": [1 - r for r in ratios], "constant": [1.0] * len(ratios)}[trend]
+        return weights[self.grid.index(t)] * len(weights) / sum(weights)
+
+    def sample(self, step, rounds=1):
+        x = next(self.draws)[None]
+        for t, s in pairwise(self.grid):
+            for turn in range(rounds):
+                landed = step(self, x.detach().requires_grad_(), t, s).detach()
+                if turn + 1 < rounds:
+                    ratio = t.alpha / s.alpha
+                    x = ratio * landed + math.sqrt(1 - ratio**2) * next(self.draws)
+            x = landed
+        return x[0]
+
+
+def grad(of, at):
+    return torch.autograd.grad(of, at, retain_graph=True)[0]
+
+
+def tfg(g):
+    def step(n, x, t, s):
+        ab = t.alpha**2
+        std = g.sigma * (math.sqrt(1 - ab) if g.sigma_trend == "decrease" else 1.0)
+        offsets = [std * next(n.draws) for _ in range(g.samples if g.sigma else 0)]
+        x0, eps = n.guess(x, t)
+        delta_t = g.rho * n.multiplier(g.rho_trend, t) * grad(n.smoothed(x0, offsets), x)
+        y = x0.detach()
+        for _ in range(g.iterations):
+            y = y.detach().requires_grad_()
+            y = y + g.mu * n.multiplier(g.mu_trend, t) * grad(n.smoothed(y, offsets), y)
+        landed = n.ddim(x0, eps, t, s)
+        return landed + delta_t / math.sqrt(ab / s.alpha**2) + s.alpha * (y - x0)
+    return step
+
+
+def dps(g):
+    def step(n, x, t, s):
+        x0, eps = n.guess(x, t)
+        value = n.f(x0)
+        return n.ddim(x0, eps, t, s) + g.strength * grad(value, x) / value.abs()
+    return step
+
+
+def lgd(g):
+    def step(n, x, t, s):
+        offsets = [math.sqrt(1 - t.alpha**2) * next(n.draws) for _ in range(g.samples)]
+        x0, eps = n.guess(x, t)
+        total = torch.logsumexp(torch.stack([n.f(x0 + offset) for offset in offsets]), 0)
+        return n.ddim(x0, eps, t, s) + g.strength / g.samples * grad(total, x)
+    return step
+
+
+def mpgd(g):
+    def step(n, x, t, s):
+        x0, eps = n.guess(x, t)
+        y = x0.detach().requires_grad_()
+        return n.ddim(x0 + g.strength * grad(n.f(y), y), eps, t, s)
+    return step
+
+
+def freedom(g):
+    def step(n, x, t, s):
+        x0, eps = n.guess(x, t)
+        return n.ddim(x0, eps, t, s) + g.strength * n.multiplier(g.trend, t) * grad(n.f(x0), x)
+    return step
+
+
+def ugd(g):
+    def step(n, x, t, s):
+        ab = t.alpha**2
+        x0, eps = n.guess(x, t)
+        e = eps - g.strength * math.sqrt(1 - ab) * grad(n.f(x0), x)
+        y = x0.detach()
+        for _ in range(g.iterations - 1):
+            y = y.detach().requires_grad_()
+            y = y + g.strength * grad(n.f(y), y)
+        e = e - math.sqrt(ab / (1 - ab)) * (y - x0)
+        return n.ddim((x - math.sqrt(1 - ab) * e) / math.sqrt(ab), e, t, s)
+    return step
+
+
+def cg(g):
+    def step(n, x, t, s):
+        ab = t.alpha**2
+        _, eps = n.guess(x, t)
+        log_p = Noisy(n.data).reward(x, [COMPONENT], Columns.of([t], 4, "cpu")).sum()
+        e = eps - g.strength * math.sqrt(1 - ab) * grad(log_p, x)
+        return n.ddim((x - math.sqrt(1 - ab) * e) / math.sqrt(ab), e, t, s)
+    return step
+
+
+CASES = {
+    "tfg": (TFG(rho=0.01, mu=0.01, sigma=0.2, samples=3, iterations=3, recurrence=2, rho_trend="decrease",
+                mu_trend="constant"), tfg),
+    "tfg-one": (TFG(rho=0.02, mu=0.01, sigma=0.0), tfg),
+    "tfg-rho": (TFG(rho=0.02, mu=0.0, sigma=0.1, sigma_trend="constant"), tfg),
+    "tfg-mu": (TFG(rho=0.0, mu=0.02, sigma=0.1, samples=2), tfg),
+    "dps": (DPS(strength=0.1), dps),
+    "lgd": (LGD(strength=0.05, samples=4), lgd),
+    "mpgd": (MPGD(strength=0.01), mpgd),
+    "freedom": (FreeDoM(strength=0.01, recurrence=3), freedom),
+    "ugd": (UGD(strength=0.01, iterations=3, recurrence=2), ugd),
+    "cg": (CG(strength=0.5), cg),
+}
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+@pytest.mark.parametrize("case", CASES)
+def test_same_image_from_the_same_draws(case, eta):
+    guidance, naive = CASES[case]
+    data = Mixture(std=0.3)
+    found, draws = run(guidance, eta, data, Noisy(data) if case == "cg" else None)
+    by_hand = Naive(data, eta, draws)
+    expected = by_hand.sample(naive(guidance), guidance.rounds)
+    plain, _ = run(TFG(rho=0.0, mu=0.0), eta, data)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
+    assert not torch.allclose(found, plain, rtol=1e-2), "the case would not see a guidance that does nothing"
+    assert next(by_hand.draws, None) is None, "every draw was used"
+
+
+class Pull:
+    """A Gaussian log-reward around a point."""
+
+    absolute = True
+
+    def __init__(self, centre, width):
+        self.centre, self.width = centre, width
+
+    def reward(self, images, conditions):
+        return -(images - self.centre).flatten(1).square().sum(1) / (2 * self.width**2)
+
+
+@pytest.mark.parametrize(("rho", "mu"), [(0.3, 0.0), (0.0, 0.05), (0.3, 0.05)])
+def test_analytic_step_on_one_gaussian(rho, mu):
+    """For N(m, s^2) data, x0_hat = m + (alpha s^2 / V)(x - alpha m), V = alpha^2 s^2 + sigma^2, and all is linear."""
+    data = Mixture(classes=1, std=0.4)
+    centre, width, iterations = 0.3, 0.8, 3
+    guidance = TFG(rho=rho, mu=mu, sigma=0.0, iterations=iterations, rho_trend="constant", mu_trend="constant")
+    engine_x0, draws = run_one(guidance, data, Pull(centre, width))
+    mean = torch.as_tensor(data.means[0]).reshape(data.shape)
+    x = draws[0]
+    for t, s in pairwise(DDIM(steps=STEPS).grid(MixtureDenoiser(data).schedule)):
+        variance = t.alpha**2 * data.std**2 + t.sigma**2
+        slope = t.alpha * data.std**2 / variance
+        x0 = mean + slope * (x - t.alpha * mean)
+        eps = (x - t.alpha * x0) / t.sigma
+        kept = (1 - mu / width**2) ** iterations
+        ascended = centre + kept * (x0 - centre)
+        push = -rho * slope * (x0 - centre) / width**2
+        x = s.alpha * ascended + s.sigma * eps + push * s.alpha / t.alpha
+    torch.testing.assert_close(engine_x0, x, rtol=1e-9, atol=1e-9)
+
+
+def run_one(guidance, data, guide):
+    return run(guidance, 0.0, data, guide)

@@ -1,0 +1,179 @@
+"""Guidance in the engine: identities, exact counts, independence of companions, and what is refused."""
+
+import math
+from collections import Counter
+
+import pytest
+import torch
+
+from its.engine import Engine
+from its.guidance.cg import CG
+from its.guidance.dps import DPS
+from its.guidance.mpgd import MPGD
+from its.guidance.none import NoGuidance
+from its.guidance.tfg import TFG
+from its.sampler.ddim import DDIM
+from its.sampler.heun import Heun
+from its.search.bfs_resample import BFSResample
+from its.search.none import NoSearch
+from its.search.random import Random
+from its.search.svdd import SVDD
+from its.verifier.classifier import Classifier
+from tests.contract.conftest import SEARCHES
+
+SAMPLER = DDIM(steps=8, eta=1.0)
+THROUGH = TFG(rho=0.02, mu=0.01, sigma=0.1, samples=2, iterations=2)
+AT_GUESS = MPGD(strength=0.01)
+RECURRENT = TFG(rho=0.02, mu=0.01, sigma=0.1, samples=2, iterations=3, recurrence=2)
+ONLY_RECURRENT = TFG(rho=0.0, mu=0.0, recurrence=2)
+
+
+def engine(lab, guidance, *, sampler=SAMPLER, model=None, guide=None, **options):
+    verifier = Classifier(lab.data.logits)
+    return Engine(model or lab.denoiser(), sampler, {"select": verifier, "guide": guide or verifier}, seed=0,
+                  guidance=guidance, **options)
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_without_strength_it_is_the_plain_sampler_to_the_bit(lab, eta):
+    sampler = DDIM(steps=8, eta=eta)
+    runs = [lab.bits(engine(lab, guidance, sampler=sampler), Random(block=3), (40,), range(4))
+            for guidance in (NoGuidance(), TFG(rho=0.0, mu=0.0))]
+    assert runs[0] == runs[1]
+
+
+def test_random_is_bfs_at_temperature_0(lab):
+    """Zhang et al.'s "BFS" without resampling, under the same guidance."""
+    def images(search):
+        results = lab.results(engine(lab, THROUGH), search, (24,), range(4))
+        return [result.outcomes[0].image.tobytes() for result in results.values()]
+
+    assert images(Random()) == images(BFSResample(temperature=0.0))
+
+
+@pytest.mark.parametrize("guidance", [THROUGH, AT_GUESS], ids=["through", "at_guess"])
+@pytest.mark.parametrize("name", SEARCHES)
+def test_every_search_under_guidance(lab, name, guidance):
+    """It keeps its cap, and batches, their order and companions change no bit."""
+    search = SEARCHES[name]
+
+    def bits(indices, **shape):
+        return lab.bits(engine(lab, guidance, rows=1024, **shape), search, (37,), indices)
+
+    expected = bits(range(3), batch=32)
+    assert all(0 < outcomes[0][2]["nfe"] <= 37 for outcomes in expected.values())
+    assert bits(reversed(range(3)), batch=5, gradient_batch=3) == expected
+    assert bits([1], batch=1, gradient_batch=1) == {1: expected[1]}
+
+
+class Counted:
+    """A network whose forward and backward rows are counted, one row a call."""
+
+    def __init__(self, model):
+        self.model, self.counts = model, Counter()
+
+    def __getattr__(self, name):
+        return getattr(self.model, name)
+
+    def __call__(self, x, levels, conditions):
+        guess = self.model(x, levels, conditions)
+        self.counts["nfe"] += len(x)
+        if x.requires_grad:
+            for output in guess:  # of which every guidance here pulls back one
+                output.register_hook(lambda gradient: self.counts.update(nfe_backward=len(gradient)))
+        return guess
+
+
+class CountedGuide(Classifier):
+    """A guide whose calls, and gradients of them, are counted."""
+
+    def __init__(self, network, counts):
+        super().__init__(network)
+        self.counts = counts
+
+    def reward(self, images, conditions):
+        self.counts["guide_calls"] += len(images)
+        images.register_hook(lambda gradient: self.counts.update(gradients=len(gradient)))
+        return super().reward(images, conditions)
+
+
+@pytest.mark.parametrize("guidance", [THROUGH, AT_GUESS, RECURRENT, ONLY_RECURRENT, DPS(0.1),
+                                      TFG(rho=0.0, mu=0.01, iterations=3)], ids=str)
+@pytest.mark.parametrize("search", [NoSearch(), Random(block=2), SVDD(), BFSResample(temperature=0.05)],
+                         ids=lambda search: type(search).__name__)
+def test_the_ledger_is_what_hooks_count(lab, search, guidance):
+    model = Counted(lab.denoiser())
+    guide = CountedGuide(lab.data.logits, model.counts)
+    run = engine(lab, guidance, model=model, guide=guide, batch=1, gradient_batch=1)
+    results = lab.results(run, search, (32 * guidance.rounds,), range(2))
+    ledgers = [result.outcomes[0].ledger for result in results.values()]
+    for column in ("nfe", "nfe_backward", "guide_calls"):
+        assert sum(ledger[column] for ledger in ledgers) == model.counts[column], column
+    assert model.counts["gradients"] == model.counts["guide_calls"]
+    assert run.rows_evaluated == model.counts["nfe"]
+
+
+def test_a_recurrence_costs_its_rounds_and_changes_the_image(lab):
+    once, twice = (lab.results(engine(lab, TFG(rho=0.0, mu=0.0, recurrence=rounds)), NoSearch(), (math.inf,), [0])[0]
+                   for rounds in (1, 2))
+    assert (once.outcomes[0].ledger["nfe"], twice.outcomes[0].ledger["nfe"]) == (8, 16)
+    assert once.outcomes[0].image.tobytes() != twice.outcomes[0].image.tobytes()
+
+
+class Poison(Classifier):
+    """A guide whose gradient for component 1 is not a number."""
+
+    def reward(self, images, conditions):
+        scores = super().reward(images, conditions)
+        return scores * torch.tensor([math.nan if condition == 1 else 1.0 for condition in conditions])
+
+
+def test_a_gradient_that_is_no_number_fails_its_image_alone(lab):
+    good = lab.bits(engine(lab, THROUGH), Random(), (16,), range(4))
+    bad = lab.results(engine(lab, THROUGH, guide=Poison(lab.data.logits)), Random(), (16,), range(4))
+    assert [index for index, result in bad.items() if result.failure] == [1]
+    assert "returned NaN or Inf" in bad[1].failure
+    rest = {index: result for index, result in bad.items() if index != 1}
+    assert lab.as_bits(rest) == {index: bits for index, bits in good.items() if index != 1}
+
+
+@pytest.mark.parametrize("guidance", [THROUGH, AT_GUESS], ids=["through", "at_guess"])
+def test_batches_with_gradients_are_full(lab, guidance):
+    """Both kinds of work, until the last image is admitted."""
+    run = engine(lab, guidance, batch=16, gradient_batch=8, rows=1024)
+    served = {}
+
+    def problems():
+        yield from lab.problems(range(60))
+        served.update(run.served)
+
+    assert not any(result.failure for result in run.run(SVDD(), (40,), problems()))
+    assert served["gradient"][0] > 100
+    for kind, (filled, capacity) in served.items():
+        assert not capacity or filled / capacity > 0.95, kind
+
+
+@pytest.mark.parametrize(("guidance", "options", "message"), [
+    (THROUGH, {"sampler": Heun(steps=4, spacing="linspace")}, "takes two; set sampler=ddim"),
+    (ONLY_RECURRENT, {"sampler": Heun(steps=4, spacing="linspace")}, "takes two"),
+    (CG(), {}, "CG scores noisy rows, and the guide Classifier scores images"),
+])
+def test_what_does_not_go_together_is_refused(lab, guidance, options, message):
+    with pytest.raises(ValueError, match=message):
+        engine(lab, guidance, **options)
+
+
+def test_a_guidance_needs_a_guide(lab):
+    with pytest.raises(ValueError, match="set verifier@guide"):
+        Engine(lab.denoiser(), SAMPLER, {"select": Classifier(lab.data.logits)}, seed=0, guidance=DPS())
+
+
+@pytest.mark.parametrize(("values", "message"), [
+    ({"rho": -1.0}, "guidance.rho is -1.0; it is a number of at least 0"),
+    ({"samples": 0}, "guidance.samples is 0; it is a whole number of at least 1"),
+    ({"iterations": 1.5}, "guidance.iterations is 1.5; it is a whole number"),
+    ({"sigma": math.nan}, "guidance.sigma is nan"), ({"rho_trend": "up"}, "choose one of increase"),
+    ({"sigma_trend": "increase"}, "choose one of decrease, constant")])
+def test_parameters_out_of_range(values, message):
+    with pytest.raises(ValueError, match=message):
+        TFG(**values)

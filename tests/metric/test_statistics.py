@@ -1,0 +1,95 @@
+"""Files of reference statistics: every format there and back, and what is no statistics."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from its.dataset.image_set import Loaded
+from its.metric.features import Features, Moments
+from its.metric.reference import Reference
+from its.metric.statistics import image_arrays, read_statistics, write_statistics
+
+N, WIDTH = 40, 6
+
+
+@pytest.fixture
+def reference() -> Reference:
+    rng = np.random.default_rng(0)
+    features = Features(rng.standard_normal((N, WIDTH)).astype(np.float32), np.zeros((N, 0), dtype=np.float32),
+                        np.arange(N) % 4)
+    return Reference(features.moments, Moments.of(rng.standard_normal((N, 9))), features)
+
+
+@pytest.fixture
+def images() -> Loaded:
+    pixels = np.random.default_rng(1).integers(0, 256, (N, 4, 4, 3), dtype=np.uint8)
+    return Loaded("noise", pixels, np.arange(N) % 4)
+
+
+def test_ours_holds_everything(tmp_path: Path, reference, images):
+    write_statistics(tmp_path / "a.npz", "its", reference, images, "print")
+    found = read_statistics(tmp_path / "a.npz")
+    for own, written in ((found.moments, reference.moments), (found.spatial, reference.spatial)):
+        assert own.count == N
+        np.testing.assert_array_equal(own.mean, written.mean)
+        np.testing.assert_array_equal(own.covariance, written.covariance)
+    np.testing.assert_array_equal(found.images.features, reference.images.features)
+    np.testing.assert_array_equal(found.images.labels, reference.images.labels)
+    assert found.extractor == "print"
+
+
+@pytest.mark.parametrize("form", ["edm", "pytorch-fid", "openai"])
+def test_others_are_read_by_numpy_and_by_us(tmp_path: Path, reference, images, form):
+    write_statistics(tmp_path / "a.npz", form, reference, images, "print")
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as file:
+        wanted = {"mu", "sigma"} | ({"arr_0", "arr_1", "mu_s", "sigma_s"} if form == "openai" else set())
+        assert set(file) == wanted
+        np.testing.assert_array_equal(file["sigma"], np.float64(reference.moments.covariance))
+        if form == "openai":
+            np.testing.assert_array_equal(file["arr_0"], images.images)
+            np.testing.assert_array_equal(file["arr_1"], images.labels)
+    found = read_statistics(tmp_path / "a.npz")
+    assert found.moments.count is None
+    assert (found.spatial is not None) == (form == "openai")
+    assert found.images is None
+
+
+def test_covariance_is_numpys(tmp_path: Path, reference, images):
+    write_statistics(tmp_path / "a.npz", "edm", reference, images, "print")
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as file:
+        expected = np.cov(reference.images.features.astype(float), rowvar=False)
+        np.testing.assert_allclose(file["sigma"], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("most", [None, 7, 100])
+def test_image_arrays_may_be_cut(images, most, monkeypatch):
+    monkeypatch.setattr("its.metric.statistics.ROWS", 3)
+    arrays = image_arrays(images, most)
+    n = min(N, most or N)
+    assert arrays["arr_0"].shape == (n, 4, 4, 3)
+    np.testing.assert_array_equal(np.concatenate(list(arrays["arr_0"].blocks)), images.images[:n])
+    np.testing.assert_array_equal(arrays["arr_1"], images.labels[:n])
+
+
+def test_labels_that_are_not_known_are_not_written(images):
+    assert "arr_1" not in image_arrays(Loaded("noise", images.images, images.labels - 1))
+
+
+good = {"mu": np.zeros(3), "sigma": np.eye(3)}
+
+
+@pytest.mark.parametrize(("arrays", "message"), [
+    ({"mu": good["mu"]}, "holds one of mu and sigma"),
+    ({**good, "mu": np.zeros(4)}, "take both from one file"),
+    ({**good, "sigma": np.triu(np.ones((3, 3)))}, "must be symmetric"),
+    ({**good, "sigma": -np.eye(3)}, "negative variances"),
+    ({**good, "mu": np.array([0, np.nan, 0])}, "NaN or Inf"),
+    ({**good, "mu": np.zeros(3, dtype=int)}, "it is of floats"),
+    ({**good, "mu": np.zeros((3, 1))}, "it is of floats, with 1 axes"),
+    ({**good, "features": np.zeros((2, 3))}, "features is float64"),
+])
+def test_what_is_no_statistics_is_refused(tmp_path: Path, arrays, message):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(ValueError, match=message):
+        read_statistics(tmp_path / "a.npz")

@@ -1,0 +1,74 @@
+"""The CIFAR ResNets: published accuracies through the verifier, names and shapes, gradients, labels, refusals."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from its.model.cifar_resnet import load, twin
+from its.pixels import from_uint8
+from its.verifier.classifier import Classifier
+
+DATA = Path(__file__).parents[2].parent / "shared" / "data"
+SUBSET = DATA / "cifar10" / "cifar10-lossless-subset.npz"
+NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+PUBLISHED = [("resnet20", "12fca82f", 91.6), ("resnet32", "d509ac18", 92.8),
+             pytest.param("resnet44", "014dd654", 93.4, marks=pytest.mark.long),
+             pytest.param("resnet56", "4bfd9763", 92.7, marks=pytest.mark.long)]
+
+
+@pytest.mark.skipif(not SUBSET.exists(), reason=f"needs {SUBSET}, which is not part of the repository")
+@pytest.mark.parametrize(("architecture", "mark", "accuracy"), PUBLISHED)
+def test_the_verifier_reaches_the_measured_accuracy(architecture, mark, accuracy):
+    with np.load(SUBSET, allow_pickle=False) as subset:
+        images = from_uint8(torch.from_numpy(subset["test_x"]))
+        labels = torch.from_numpy(subset["test_labels_all"][subset["test_index"]].astype(np.int64))
+    network = load(str(DATA / "cifar10-classifiers" / f"{architecture}-{mark}.th"), architecture, classes=NAMES)
+    verifier = Classifier(network)
+    with torch.inference_mode():
+        best = torch.cat([network(part).argmax(1) for part in images.split(113)])
+        rewards = verifier.reward(images[:20], labels[:20].tolist())
+        wrong = verifier.reward(images[:20], ((labels[:20] + 1) % 10).tolist())
+    assert 100 * (best == labels).float().mean().item() == pytest.approx(accuracy, abs=0.1)
+    assert (rewards > wrong).float().mean() > 0.8
+
+
+def small(tmp_path: Path, architecture: str = "resnet20") -> str:
+    weights = str(tmp_path / f"{architecture}.th")
+    twin(weights, architecture=architecture)
+    return weights
+
+
+@pytest.mark.parametrize(("architecture", "shapes"), [
+    ("resnet20", {"conv1.weight": (16, 3, 3, 3), "layer2.0.conv1.weight": (32, 16, 3, 3),
+                  "layer3.2.bn2.running_var": (64,), "linear.weight": (10, 64)}),
+    ("resnet18", {"conv1.weight": (64, 3, 3, 3), "layer2.0.shortcut.0.weight": (128, 64, 1, 1),
+                  "layer4.1.bn2.running_mean": (512,), "fc.weight": (10, 512)})])
+def test_names_and_shapes_are_the_published_ones(tmp_path, architecture, shapes):
+    state = load(small(tmp_path, architecture), architecture).network.state_dict()
+    assert {name: tuple(state[name].shape) for name in shapes} == shapes
+
+
+def test_the_wrong_architecture_is_told_by_its_first_keys(tmp_path):
+    weights = small(tmp_path)
+    with pytest.raises(ValueError, match=r"does not fit CifarResNet: \d+ missing \(layer1\.3\.conv1\.weight\)"):
+        load(weights, "resnet32")
+    with pytest.raises(ValueError, match=r"'resnet21'; choose one of resnet20"):
+        load(weights, "resnet21")
+
+
+def test_features_and_head_make_the_logits(tmp_path):
+    network = load(small(tmp_path), "resnet20")
+    images = torch.rand(3, 3, 32, 32) * 2 - 1
+    torch.testing.assert_close(network.head(network.features(images)), network(images))
+
+
+def test_classes_in_another_order_are_matched_by_name(tmp_path):
+    weights = small(tmp_path)
+    images = torch.rand(4, 3, 32, 32) * 2 - 1
+    own = load(weights, "resnet20", classes=NAMES)(images)
+    turned = load(weights, "resnet20", classes=NAMES, labels=[*NAMES[1:], NAMES[0]])(images)
+    torch.testing.assert_close(turned, own.roll(1, dims=1))
+    with pytest.raises(ValueError, match="choose a classifier of this dataset"):
+        load(weights, "resnet20", classes=NAMES, labels=[*NAMES[:9], "lorry"])

@@ -1,0 +1,191 @@
+"""EDM's networks, path and sampler, against values that the original code printed (see GOLDEN), and its converter.
+
+GOLDEN was computed once, outside this repository, by NVlabs/edm's EDMPrecond from the same tensors (`random_state`).
+"""
+
+import json
+import pickle
+import sys
+from hashlib import sha256
+from itertools import pairwise
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from its.model.checkpoint import random_state
+from its.model.edm import DEFAULTS, EDMDenoiser, load, song_unet, twin
+from its.model.schedule import EDM
+from its.prices import Prices
+from its.sampler.heun import Heun
+from its.sampler.sampler import Columns
+from scripts.convert_edm import convert
+
+KINDS = {"ddpmpp": {"model_type": "SongUNet"},
+         "ncsnpp": {"model_type": "SongUNet", "embedding_type": "fourier", "encoder_type": "residual",
+                    "channel_mult_noise": 2, "resample_filter": [1, 3, 3, 1]}}
+GOLDEN = {
+    "ddpmpp": [-0.038929, -0.29181, 0.042428, -0.229662, 0.015915, 0.167977, 0.196261, 0.175574, 0.216802, 0.218871,
+               0.19174, 0.225109],
+    "ncsnpp": [-0.952882, -0.053538, -0.374911, 0.540588, -0.119529, -0.129773, 0.211037, 0.182828, 0.220391, 0.214691,
+               0.19573, 0.237108]}
+SAMPLED = [-0.575305, 0.471264, -1.641286, 0.016319, 0.715753, -0.964614]
+"""By EDM's own sampler, from 80 wave(1, 3, 16, 16) in five steps with the ncsnpp network and class 1."""
+KEYS = {"ddpmpp": "ba3ee664348926cf", "ncsnpp": "d5841c5e559aae27"}
+
+
+def small(kind: str) -> dict:
+    return {**DEFAULTS, **KINDS[kind], "num_blocks": 1, "attn_resolutions": [8], "model_channels": 16,
+            "channel_mult": [1, 2], "img_resolution": 16, "img_channels": 3, "label_dim": 4}
+
+
+def wave(*shape: int) -> torch.Tensor:
+    return torch.sin(torch.arange(torch.Size(shape).numel(), dtype=torch.float32) * 0.7).reshape(shape)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_denoiser_is_the_original(kind):
+    network = song_unet(small(kind))
+    network.load_state_dict(random_state(network))
+    model = EDMDenoiser(network.eval(), EDM(), (3, 16, 16), labels=4)
+    grid = model.schedule.grid(18, "karras")
+    levels = Columns.of([grid[4], grid[15]], 4, "cpu")
+    x = levels.sigma.float() * wave(2, 3, 16, 16) + torch.tensor([0.0, 0.2])[:, None, None, None]
+    with torch.inference_mode():
+        guess = model(x, levels, [1, 3])
+    torch.testing.assert_close(guess.x0[:, ::2, 7, ::6].flatten(), torch.tensor(GOLDEN[kind]), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close((guess.x0 + levels.sigma * guess.eps).float(), x, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_and_shapes_are_those_of_the_published_configuration(kind):
+    config = {**DEFAULTS, **KINDS[kind], "channel_mult": [2, 2, 2], "img_resolution": 32, "img_channels": 3,
+              "label_dim": 10}
+    with torch.device("meta"):
+        state = song_unet(config).state_dict()
+    told = "\n".join(f"{name} {list(value.shape)}" for name, value in sorted(state.items()))
+    assert sha256(told.encode()).hexdigest()[:16] == KEYS[kind]
+
+
+def test_levels_are_those_of_the_paper():
+    grid = EDM().grid(18, "karras")
+    k = np.arange(18)
+    expected = (80 ** (1 / 7) + k / 17 * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7     # Eq. 5
+    np.testing.assert_allclose([level.sigma for level in grid], [*expected, 0.0], rtol=1e-12)
+    assert [level.alpha for level in grid] == [1.0] * 19
+    np.testing.assert_allclose([level.scale for level in grid[:-1]], 1 / np.sqrt(expected**2 + 0.25), rtol=1e-12)
+    assert all(EDM().level(level.time) == level for level in grid[:-1])
+    assert EDM().prior_std == 80.0
+    listed = EDM().grid(2, [40.0, 1.5])
+    np.testing.assert_allclose([level.sigma for level in listed], [40.0, 1.5, 0.0], rtol=1e-12)
+
+
+def test_heun_is_the_original_sampler():
+    network = song_unet(small("ncsnpp"))
+    network.load_state_dict(random_state(network))
+    model, sampler = EDMDenoiser(network.eval(), EDM(), (3, 16, 16), labels=4), Heun(steps=5, spacing="karras")
+    grid = sampler.grid(model.schedule)
+    x = model.schedule.prior_std * wave(1, 3, 16, 16)
+    with torch.inference_mode():
+        for t, s in pairwise(grid):
+            before, after = (Columns.of([level], 4, "cpu") for level in (t, s))
+            first = model(x, before, [1])
+            predicted = sampler.step(x, first, before, after, None)
+            x = (predicted if sampler.stages(t, s) == 1
+                 else sampler.correct(x, first, model(predicted, after, [1]), before, after))
+    torch.testing.assert_close(x[:, ::2, 7, ::6].flatten(), torch.tensor(SAMPLED), rtol=1e-4, atol=1e-4)
+
+
+def test_eighteen_steps_cost_35():
+    assert Prices(EDM(), Heun(steps=18, spacing="karras"), 1).sampling == 35
+
+
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda: EDM().grid(5, "trailing"), "'trailing', and this model is sampled by sigma; set sampler.spacing=karras"),
+    (lambda: EDM().grid(2, [90.0, 1.0]), "between 0.002 and 80.0"),
+    (lambda: EDM(sigma_min=3.0, sigma_max=2.0), "sigma_min below sigma_max")])
+def test_errors_name_value_and_rule(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_converted_file_loads_with_its_own_sizes(tmp_path):
+    weights = str(tmp_path / "x.safetensors")
+    twin(weights, size=16, channels=16, blocks=1, labels=3)
+    model = load(weights)
+    assert model.shape == (3, 16, 16)
+    assert model.labels == 3
+    save_file({"a": torch.zeros(1)}, tmp_path / "y.safetensors")
+    with pytest.raises(ValueError, match="no EDM configuration in its header"):
+        load(str(tmp_path / "y.safetensors"))
+    config = json.dumps({"model_type": "DhariwalUNet", "img_resolution": 64, "img_channels": 3})
+    save_file({"a": torch.zeros(1)}, tmp_path / "z.safetensors", {"edm": config})
+    with pytest.raises(ValueError, match="model_type='DhariwalUNet'; here it is SongUNet"):
+        load(str(tmp_path / "z.safetensors"))
+
+
+@pytest.fixture
+def persistence(monkeypatch):
+    """EDM's pickles name a function of this module; unpickling calls it with an object's state and source."""
+    module = ModuleType("torch_utils.persistence")
+
+    def _reconstruct_persistent_obj(meta):
+        raise AssertionError("code of the pickle was run")
+
+    _reconstruct_persistent_obj.__module__ = "torch_utils.persistence"
+    _reconstruct_persistent_obj.__qualname__ = "_reconstruct_persistent_obj"
+    module._reconstruct_persistent_obj = _reconstruct_persistent_obj
+    monkeypatch.setitem(sys.modules, "torch_utils", ModuleType("torch_utils"))
+    monkeypatch.setitem(sys.modules, "torch_utils.persistence", module)
+    return _reconstruct_persistent_obj
+
+
+class Persistent:
+    """Pickles as EDM's networks do."""
+
+    def __init__(self, function, state):
+        self.function, self.state = function, state
+
+    def __reduce__(self):
+        return self.function, ({"module_src": "raise SystemExit", "class_name": "X", "state": self.state},)
+
+
+def test_the_converter_keeps_tensors_and_runs_nothing(tmp_path, persistence):
+    config = small("ddpmpp")
+    network = song_unet(config)
+    state = random_state(network)
+
+    def packed(prefix: str = "") -> Persistent:
+        own = {name[len(prefix):]: torch.nn.Parameter(value) for name, value in state.items()
+               if name.startswith(prefix) and "." not in name[len(prefix):]}
+        children = dict.fromkeys(name[len(prefix):].split(".")[0] for name in state
+                                 if name.startswith(prefix) and "." in name[len(prefix):])
+        modules = {name: packed(f"{prefix}{name}.") for name in children}
+        return Persistent(persistence, {"_parameters": own, "_buffers": {}, "_modules": modules,
+                                        "_non_persistent_buffers_set": set(), "skip_scale": np.float64(0.5)})
+
+    whole = Persistent(persistence, {"_modules": {"model": packed()}, "_parameters": {}, "sigma_data": 0.5,
+                                     "_init_kwargs": {key: config[key] for key in config if key != "sigma_data"}})
+    source, target = tmp_path / "x.pkl", tmp_path / "x.safetensors"
+    source.write_bytes(pickle.dumps({"ema": whole}))
+    with pytest.raises(ValueError, match=r"has sha256 .*, not 00"):
+        convert(source, "00", target)
+    convert(source, sha256(source.read_bytes()).hexdigest(), target)
+    loaded = load(str(target)).network.state_dict()
+    assert all(torch.equal(loaded[name], state[name]) for name in state)
+
+
+class Hostile:
+    def __reduce__(self):
+        return (open, ("canary", "w"))
+
+
+def test_the_converter_refuses_other_pickles(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = tmp_path / "x.pkl"
+    source.write_bytes(pickle.dumps({"ema": Hostile()}))
+    with pytest.raises(ValueError, match=r"is not one of EDM's networks: it names .*open"):
+        convert(source, sha256(source.read_bytes()).hexdigest(), tmp_path / "y")
+    assert not (tmp_path / "canary").exists()

@@ -1,0 +1,121 @@
+"""improved-diffusion's network and checkpoints, against values that the original code printed.
+
+GOLDEN was computed once, outside this repository, by openai/improved-diffusion's UNetModel from the same tensors
+(`random_state`, so that nothing is zero); KEYS is a hash of the names and shapes of its published configurations.
+"""
+
+from hashlib import sha256
+
+import pytest
+import torch
+
+from its.model.checkpoint import random_state, read
+from its.model.openai import fitting, load, sizes_of, twin
+from its.model.openai_unet import OpenAIUNet
+from its.model.schedule import cosine_vp
+from its.sampler.sampler import Columns
+
+GOLDEN = {
+    True: [0.117798, -0.633981, 0.085771, 0.369518, 0.384313, -0.358591, 0.243301, 0.542809, 0.323527, -0.097047,
+           0.579044, 0.660168, 0.730857, -0.779494, 0.019905, -0.058574, -0.662159, 0.467002],
+    False: [-0.0539, -0.381426, -0.091059, 0.008173, 0.224563, -0.101904, 0.199292, -0.558449, 0.016982, -0.444717,
+            -0.496733, -0.105234, -0.001111, 0.106422, 0.101601, 0.378043, -0.972282, 0.08238]}
+SIZES = {"size": 32, "channels": 32, "blocks": 1, "multipliers": [1, 2, 1], "attention": [16], "heads": 4}
+
+
+def wave(*shape: int) -> torch.Tensor:
+    return torch.sin(torch.arange(torch.Size(shape).numel(), dtype=torch.float32) * 0.7).reshape(shape)
+
+
+@pytest.mark.parametrize("scale_shift", [True, False])
+def test_the_network_is_the_original(scale_shift):
+    classes = 5 if scale_shift else None
+    network = OpenAIUNet(32, 32, 1, (1, 2, 3), (16, 8), 4, 6, scale_shift=scale_shift, classes=classes).eval()
+    network.load_state_dict(random_state(network))
+    with torch.inference_mode():
+        made = network(wave(2, 3, 32, 32), torch.tensor([999.75, 3.25]), torch.tensor([1, 4]) if classes else None)
+    torch.testing.assert_close(made[:, ::2, 7, ::13].flatten(), torch.tensor(GOLDEN[scale_shift]), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "channels", "multipliers", "classes", "mark"), [
+    (32, 128, (1, 2, 2, 2), None, "80b29d6f201a8c8e"), (64, 128, (1, 2, 3, 4), None, "0463057b42c021ed"),
+    (64, 192, (1, 2, 3, 4), 1000, "5282b4d8ae2109d4")])
+def test_names_and_shapes_are_the_published_ones(size, channels, multipliers, classes, mark):
+    with torch.device("meta"):
+        state = OpenAIUNet(size, channels, 3, multipliers, (16, 8), 4, 6, classes=classes).state_dict()
+    told = "\n".join(f"{name} {list(value.shape)}" for name, value in sorted(state.items()))
+    assert sha256(told.encode()).hexdigest()[:16] == mark
+    assert sizes_of(state, size) == {"channels": channels, "blocks": 3, "multipliers": list(multipliers),
+                                     "attention": [16, 8], "learned_sigma": True, "scale_shift": True,
+                                     "classes": classes}
+
+
+def columns(schedule, *times):
+    return Columns.of([schedule.level(time) for time in times], 4, "cpu")
+
+
+def test_a_checkpoint_loads_and_is_asked_on_a_clock_of_a_thousand(tmp_path, monkeypatch):
+    weights = str(tmp_path / "x.pt")
+    twin(weights, **SIZES)
+    model = load(weights, **SIZES, betas="cosine", steps=4000)
+    assert model.shape == (3, 32, 32)
+    assert model.schedule == cosine_vp(4000)
+    asked = []
+    original = model.network.forward
+    monkeypatch.setattr(model.network, "forward", lambda x, time, told: asked.append(time) or original(x, time, told))
+    levels = columns(model.schedule, 3999, 1000, 0)
+    x = 3 * wave(3, 3, 32, 32)
+    with torch.inference_mode():
+        guess = model(x, levels, [None] * 3)
+    assert asked[0].tolist() == [999.75, 250.0, 0.0]
+    assert guess.x0.abs().max() <= 1
+    assert guess.x0.dtype == guess.eps.dtype == torch.float32
+    rebuilt = levels.alpha * guess.x0 + levels.sigma * guess.eps
+    torch.testing.assert_close(rebuilt.float(), x, rtol=0, atol=2e-3, msg="eps_hat is what the clipped x0_hat leaves")
+    alone = load(weights, **SIZES, betas="cosine", steps=4000, clip=None)
+    with torch.inference_mode():
+        assert alone(x, levels, [None] * 3).x0.abs().max() > 1
+
+
+def test_a_row_does_not_depend_on_its_companions(tmp_path):
+    weights = str(tmp_path / "x.pt")
+    twin(weights, **SIZES)
+    model = load(weights, **SIZES, betas="linear", steps=1000)
+    x, other = torch.randn(4, 3, 32, 32), torch.randn(4, 3, 32, 32)
+    other[2] = x[0]
+    with torch.inference_mode():
+        one = model(x, columns(model.schedule, 900, 500, 100, 3), [None] * 4)
+        two = model(other, columns(model.schedule, 1, 70, 900, 999), [None] * 4)
+    assert torch.equal(one.x0[0], two.x0[2])
+    assert torch.equal(one.eps[0], two.eps[2])
+
+
+def test_what_does_not_fit_is_told_with_the_sizes_that_would(tmp_path):
+    weights = str(tmp_path / "x.pt")
+    twin(weights, **SIZES)
+    with pytest.raises(ValueError, match=r"missing \(input_blocks.*unexpected.*mis-shaped.*model\.blocks=1"):
+        load(weights, **SIZES | {"blocks": 2, "channels": 64}, betas="cosine", steps=4000)
+    with pytest.raises(ValueError, match=r"out\.2\.weight is \[6, 32, 3, 3\] and should be \[3, 32, 3, 3\]"):
+        load(weights, **SIZES, learned_sigma=False, betas="linear", steps=1000)
+    assert "model.multipliers=[1,2,1] model.attention=[16] model.learned_sigma=true" in fitting(read(weights), 32)
+    assert "not a checkpoint of improved-diffusion" in fitting({"conv1.weight": torch.zeros(1)}, 32)
+    with pytest.raises(ValueError, match=r"model\.betas is 'sigmoid'; it is cosine or linear"):
+        load(weights, **SIZES, betas="sigmoid", steps=4000)
+
+
+class Payload:
+    def __reduce__(self):
+        return (open, ("canary", "w"))
+
+
+def test_a_pickled_object_is_not_opened(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"model": Payload()}, "x.pt")
+    with pytest.raises(ValueError, match=r"weights_only=True, and pickled objects are not opened.*python -c"):
+        read("x.pt")
+    assert not (tmp_path / "canary").exists()
+    torch.save({"state_dict": {"module.a": torch.ones(1)}}, "y.pt")
+    assert read("y.pt") == {"a": torch.ones(1)}
+    torch.save([1, 2], "z.pt")
+    with pytest.raises(ValueError, match="holds something else than tensors by name"):
+        read("z.pt")

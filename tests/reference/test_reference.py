@@ -1,0 +1,120 @@
+"""Every method, draw by draw, beside a naive implementation that was written from its paper."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from its.sampler.ddim import DDIM
+from its.search.beam import Beam
+from its.search.bfs_prune import BFSPrune
+from its.search.bfs_resample import BFSResample
+from its.search.dfs import DFS
+from its.search.eps_greedy import EpsGreedy
+from its.search.evosearch import EvoSearch
+from its.search.fk import FK
+from its.search.paths import Paths
+from its.search.rbf import RBF
+from its.search.svdd import SVDD
+from its.search.zero_order import ZeroOrder
+from its.tape import Tape
+from its.types import Reward
+from tests.reference import particles, walks
+from tests.reference.naive import Naive
+from tests.search.trace import traced
+
+STEPS = 8
+PROBLEMS = (1, 2)
+
+
+def agree(lab, search, reference, eta: float = 1.0, **options) -> None:
+    """Assert that search and reference score, choose and pay the same from the same draws."""
+    tape, logs = Tape(), {problem: [] for problem in PROBLEMS}
+    engine = lab.engine(DDIM(steps=STEPS, eta=eta), batch=8, rows=8192, noise=tape.noise)
+    script = lab.script(lambda image: traced(search, logs[image.problem.index])(image))
+    results = lab.results(engine, tape.on(script, engine), (math.inf,), PROBLEMS)
+    for problem, log in logs.items():
+        outcome = results[problem].outcomes[0]
+        one = Naive(lab.data.means, lab.data.std, tape.draws[problem], lab.data.condition(problem), STEPS, eta)
+        image, nfe = reference(one, **options)
+        rewards = [number for request, reply in log if isinstance(request, Reward) for number in reply]
+        np.testing.assert_allclose(one.rewards, rewards, rtol=1e-5, atol=1e-9)
+        pixels = np.clip(np.round(127.5 * (image.reshape(4, 4, 1) + 1)), 0, 255)
+        np.testing.assert_array_equal(outcome.image, pixels)
+        assert one.reward(image) == pytest.approx(outcome.reward, rel=1e-5, abs=1e-9)
+        assert nfe == outcome.ledger["nfe"]
+        assert not one.unread
+
+
+@pytest.mark.parametrize("temperature", [0.005, 0.01, 0.02, 0.05, 5.0])
+def test_bfs_resample(lab, temperature):
+    agree(lab, BFSResample(temperature, start=2, step_size=2, particles=6), particles.bfs_resample,
+          n=6, temperature=temperature, checks=[2, 4, 6])
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+@pytest.mark.parametrize("temperature", [0.02, 0.1, 5.0])
+def test_bfs_prune(lab, temperature, eta):
+    agree(lab, BFSPrune(temperature, start=2, step_size=2, particles=6, populations=1), particles.bfs_prune, eta,
+          n=6, temperature=temperature, checks=[2, 4, 6])
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_svdd(lab, every):
+    agree(lab, SVDD(every, children=4), particles.svdd, children=4, every=every)
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_beam(lab, every):
+    agree(lab, Beam(3, every, children=2), particles.beam, beams=3, children=2, every=every)
+
+
+@pytest.mark.parametrize(("resampler", "ess", "final"), [("multinomial", 0.5, "best"), ("systematic", 1.0, "sample"),
+                                                         ("ssp", 0.5, "sample")])
+@pytest.mark.parametrize("potential", ["diff", "max", "add", "rt"])
+def test_fk(lab, potential, resampler, ess, final):
+    strength = 0.05
+    agree(lab, FK(strength, potential, resampler, start=1, every=2, end=6, ess=ess, final=final, particles=6),
+          particles.fk, particles=6, strength=strength, potential=potential, resampler=resampler, checks=[1, 3, 5],
+          ess=ess, final=final)
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+@pytest.mark.parametrize(("depth", "start", "step"), [(3, 3, 2), (6, 4, 1), (9, 2, 3)])
+def test_dfs(lab, depth, start, step, eta):
+    agree(lab, DFS(0.7, depth, start, step, backtracks=6), walks.dfs, eta, threshold=0.7, depth=depth,
+          checks=range(start, STEPS, step), backtracks=6)
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+@pytest.mark.parametrize(("n", "m"), [(1, 3), (3, 2)])
+def test_paths(lab, n, m, eta):
+    agree(lab, Paths(paths=n, steps=3, noises=m), walks.paths, eta, n=n, m=m, steps=3, sigma=0.11, forward=0.78,
+          backward=0.81)
+
+
+@pytest.mark.parametrize("nfe", [20, 60])
+def test_rbf(lab, nfe):
+    agree(lab, RBF(pool=0.1, nfe=nfe), walks.rbf, nfe=nfe, pool=nfe // 10)
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+@pytest.mark.parametrize("stops", [[0, 3, 5, 6], [2], [0]])
+def test_evosearch(lab, stops, eta):
+    agree(lab, EvoSearch([stop / STEPS for stop in stops], population=5, offspring=3), walks.evosearch, eta,
+          population=5, offspring=3, stops=stops, mutation=0.2, subset=0.9)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.4, 1.0])
+def test_eps_greedy(lab, epsilon):
+    agree(lab, EpsGreedy(epsilon=epsilon, candidates=3, rounds=2), walks.eps_greedy, radius=0.15, epsilon=epsilon,
+          candidates=3, rounds=2)
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+@pytest.mark.parametrize("pivot", ["paper", "keep", "peer"])
+def test_zero_order(lab, pivot, eta):
+    agree(lab, ZeroOrder(0.8, neighbors=3, rounds=5, pivot=pivot), walks.zero_order, eta, cosine=0.8, neighbors=3,
+          rounds=5, pivot=pivot)

@@ -1,0 +1,101 @@
+"""The page, read as a browser would, without one."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from its.report.page import page
+from its.report.report import make_report
+from its.report.runs import load_failures, load_runs
+from its.report.section import sections_of
+
+VOID = {"meta", "img", "input", "br"}
+
+
+class Reader(HTMLParser):
+    """Collects elements, and sees that every one is closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.found = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def read(text):
+    reader = Reader()
+    reader.feed(text)
+    assert not reader.open
+    return reader.found
+
+
+@pytest.fixture
+def html(write_run, write_failure, tmp_path):
+    for search in ("none", "more_steps", "random", "beam"):
+        folder = write_run(search, images=4)
+        (folder / "shards").mkdir()
+        shard = {"images": np.arange(16 * 64, dtype=np.uint8).reshape(16, 8, 8, 1), "reward": np.zeros((4, 4)),
+                 "pick": np.arange(16).reshape(4, 4)}
+        (folder / "shards" / "00000000.safetensors").write_bytes(save(shard))
+    write_run("random", model="digits")
+    write_failure("ses", reason="ValueError: <b>no</b>")
+    folder = tmp_path / "demo"
+    return page("demo", sections_of(folder, load_runs(folder)), load_failures(folder))
+
+
+def test_nothing_is_fetched(html):
+    for tag, attributes in read(html):
+        assert tag not in ("link", "iframe", "object", "base")
+        for key in ("src", "href", "xlink:href", "action"):
+            assert attributes.get(key, "#").startswith(("#", "data:"))
+    assert "@import" not in html
+    assert not re.search(r"url\((?!#)", html)
+
+
+def test_every_plot_has_its_table(html):
+    found = read(html)
+    figures = [k for k, (tag, _) in enumerate(found) if tag == "figure"]
+    assert len(figures) > 12
+    for start, end in zip(figures, [*figures[1:], len(found)], strict=True):
+        assert {"svg", "details", "table"} <= {tag for tag, _ in found[start:end]}
+
+
+def test_filters_name_every_dataset_model_and_method(html):
+    found = read(html)
+    methods = {"none", "more_steps", "random", "beam"}
+    assert {attributes["value"] for tag, attributes in found if tag == "input"} == methods
+    sections = [(a["data-dataset"], a["data-model"]) for tag, a in found if tag == "section"]
+    assert sections == [("digits", "digits_unconditional–ddim"), ("digits", "digits–ddim")][::-1]
+    drawn = [attributes["data-method"] for tag, attributes in found if tag == "g" and "data-method" in attributes]
+    assert set(drawn) == methods
+
+
+def test_what_runs_say_is_text_and_not_markup(html):
+    assert "<b>no</b>" not in html
+    assert "&lt;b&gt;no&lt;/b&gt;" in html
+
+
+def test_samples_commands_and_seeds_are_there(html):
+    assert html.count("data:image/png;base64,") == 16
+    assert "python run.py -m experiment=demo search=beam,more_steps,none,random" in html
+
+
+def test_a_method_with_markup_in_its_settings_stays_text(write_run, tmp_path):
+    write_run("random")
+    write_run("random", extra="search.x='<script>alert(1)</script>\"'")
+    make_report(tmp_path / "demo")
+    html = (tmp_path / "demo" / "report" / "index.html").read_text()
+    assert "<script>alert" not in html
+    read(html)

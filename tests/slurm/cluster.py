@@ -1,0 +1,55 @@
+"""Sweeps on a real SLURM as a user begins them, and what may happen to them there."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.end_to_end.runs import CONF
+
+ROOT = CONF.parent
+SMALL = ("shard=5", "sampler.steps=3", "batch=16", "~metric.kid", "~metric.prc", "~metric.isc")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One that slurm/local_cluster.sh has started in `folder`."""
+
+    folder: Path
+
+    def sweep(self, out_dir: Path, *overrides: str, launcher: str = "slurm") -> subprocess.Popen:
+        """`python run.py hydra/launcher=...`, its output in `<out_dir>/launcher.log`."""
+        out_dir.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "run.py", "-m", f"hydra/launcher={launcher}", f"out_dir={out_dir}", *SMALL,
+                   "hydra.launcher.cpus_per_task=1", *overrides]
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("ITS_")}
+        with (out_dir / "launcher.log").open("ab") as output:
+            return subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT,
+                                    env={**environment, "OMP_NUM_THREADS": "1"})
+
+    def said(self, out_dir: Path) -> str:
+        """What the launcher has said so far."""
+        return (out_dir / "launcher.log").read_text()
+
+    def job_of(self, folder: Path) -> str:
+        """The job that makes the run in `folder`, as its own log tells."""
+        for log in folder.parents[5].rglob(".slurm/*/*_log.out"):
+            found = re.search(r"^job (\S+), rank", log.read_text(), re.MULTILINE)
+            if found and str(folder) in log.read_text():
+                return found[1]
+        return ""
+
+    def ask(self, *command: str) -> str:
+        """Run one of SLURM's commands."""
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
+    def state(self, job: str) -> str:
+        """PENDING, RUNNING, ...; empty when it is over."""
+        done = subprocess.run(["squeue", "-h", "-j", job, "-o", "%T"], capture_output=True, text=True, timeout=60)
+        return done.stdout.strip()
+
+    def start_now(self, job: str) -> None:
+        """A requeued job is held for two minutes; not in a test."""
+        self.ask("scontrol", "update", f"jobid={job}", "StartTime=now")

@@ -1,0 +1,42 @@
+"""The smoke of CI: three jobs, of which one fails, one is cancelled and one is told to leave and requeued."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.runs import contents, make_experiment, numbers
+from tests.slurm.cluster import SMALL
+
+pytestmark = pytest.mark.slurm
+
+LONG = ("images=600", "search=random")
+SWEEP = ("budget.nfe=[1],[6],[9]", "budget.samplings=null", *LONG)
+
+
+def runs(out_dir: Path) -> dict[str, Path]:
+    """Folders of the two runs that begin, by their cap."""
+    return {cap: make_experiment(out_dir, *SMALL, f"budget.nfe=[{cap}]", "budget.samplings=null", *LONG).folder
+            for cap in ("6", "9")}
+
+
+def test_one_fails_one_is_cancelled_one_is_requeued(tmp_path, cluster, eventually, shards):
+    launcher = cluster.sweep(tmp_path / "swept", *SWEEP)
+    folder = runs(tmp_path / "swept")
+    for run in folder.values():
+        eventually(lambda run=run: shards(run), f"a shard of {run}")
+    cancelled, requeued = (cluster.job_of(folder[cap]) for cap in ("6", "9"))
+    cluster.ask("scancel", cancelled)
+    cluster.ask("scancel", "--signal=USR1", requeued)
+    eventually(lambda: cluster.state(requeued) == "PENDING", "requeued")
+    cluster.start_now(requeued)
+    assert launcher.wait(timeout=1200) == 1, cluster.said(tmp_path / "swept")
+    said = cluster.said(tmp_path / "swept")
+    assert "cap of 1 NFE is below the 3 NFE" in said
+    assert "CANCELLED" in said.rsplit("failed:", 1)[0]
+    table = (tmp_path / "swept" / "default" / "report" / "table.md").read_text()
+    assert "SLURM says CANCELLED" in table
+    assert not (folder["6"] / "metrics.json").exists()
+    whole = make_experiment(tmp_path / "whole", *SMALL, "budget.nfe=[9]", "budget.samplings=null", *LONG)
+    whole.run()
+    assert contents(folder["9"]) == contents(whole.folder)
+    assert numbers(folder["9"]) == numbers(whole.folder)

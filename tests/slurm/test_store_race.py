@@ -1,0 +1,61 @@
+"""200 processes that only read and write make one run of 2,000 small shards; no network, no SLURM."""
+
+import multiprocessing
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from its.budget import COLUMNS
+from its.engine import Outcome, Result
+from its.experiment import Experiment
+from its.store import Store
+from its.workers import Worker
+from tests.end_to_end.runs import contents, make_experiment
+
+PROCESSES, SHARDS = 200, 2000
+LEDGER = dict.fromkeys(COLUMNS, 1)
+TINY = (f"images={2 * SHARDS}", "shard=2", "~metric.kid", "~metric.prc", "~metric.isc", "budget.samplings=[1]")
+
+
+class Instant:
+    """An engine that has every image at once: what is left is the store."""
+
+    def __init__(self, engine):
+        self.batch, self.model, self.rows_evaluated = 1, SimpleNamespace(device=torch.device("cpu")), 0
+
+    def run(self, search, caps, problems):
+        for problem in problems:
+            image = np.full((8, 8, 1), problem.index % 251, dtype=np.uint8)
+            yield Result(problem, (Outcome(image, float(problem.index), LEDGER),))
+
+
+def work(run: Experiment, rank: int) -> None:
+    torch.set_num_threads(1)
+    replace(run, worker=Worker(rank, PROCESSES), engine=Instant(run.engine)).run()
+
+
+@pytest.mark.long
+def test_two_hundred_processes_on_two_thousand_shards(tmp_path: Path):
+    run = make_experiment(tmp_path, *TINY)
+    context = multiprocessing.get_context("fork")
+    started = time.monotonic()
+    workers = [context.Process(target=work, args=(run, rank)) for rank in range(PROCESSES)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    seconds = time.monotonic() - started
+    assert [worker.exitcode for worker in workers] == [0] * PROCESSES
+    assert len(list(run.folder.glob("shards/*"))) == SHARDS
+    store = Store(run.folder)
+    for path in sorted(run.folder.glob("shards/*")):
+        assert store.read(f"shards/{path.name}") is not None
+    alone = make_experiment(tmp_path / "alone", *TINY)
+    replace(alone, engine=Instant(alone.engine)).run()
+    assert contents(run.folder) == contents(alone.folder)
+    assert seconds < 120, f"{seconds:.0f} s"

@@ -1,0 +1,30 @@
+"""The default tells nobody, and tells the truth about errors."""
+
+import pytest
+
+from its.tracker.job import tracked
+from its.tracker.none import NoTracker
+
+
+class Recorder(NoTracker):
+    def __init__(self):
+        object.__setattr__(self, "heard", [])
+
+    def begin(self, job):
+        self.heard.append("begin")
+
+    def end(self, status):
+        self.heard.append(status)
+
+
+@pytest.mark.parametrize(("error", "status"), [(None, "finished"), (ValueError("no"), "failed"),
+                                              (KeyboardInterrupt(), "interrupted"), (SystemExit(3), "interrupted")])
+def test_a_tracker_hears_how_a_job_ended_and_the_error_goes_on(job, error, status):
+    tracker = Recorder()
+    if error is None:
+        with tracked(tracker, job):
+            pass
+    else:
+        with pytest.raises(type(error)), tracked(tracker, job):
+            raise error
+    assert tracker.heard == ["begin", status]
