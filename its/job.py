@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
@@ -69,7 +70,7 @@ def _run(config: DictConfig) -> dict[str, Any]:
     return {"status": "finished", "folder": str(folder)}
 
 
-def command_line(hydra_config: DictConfig) -> list[str]:
+def command_line(hydra_config: HydraConf | DictConfig) -> list[str]:
     """Overrides that run this one job: its own, and where Hydra finds choices."""
     return [*hydra_config.overrides.task,
             *(entry for entry in hydra_config.overrides.hydra if entry.startswith("hydra.searchpath="))]

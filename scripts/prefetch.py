@@ -103,7 +103,7 @@ def cut_off() -> None:
     def refuse(*args: object, **kwargs: object) -> NoReturn:
         raise OSError("there is no network on a compute node")
 
-    os.environ.update(entry.split("=", 1) for entry in OFFLINE)
+    os.environ.update(dict(entry.split("=", 1) for entry in OFFLINE))
     for owner, name in ((socket.socket, "connect"), (socket.socket, "connect_ex"), (socket, "getaddrinfo")):
         setattr(owner, name, refuse)
 

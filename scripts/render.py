@@ -41,8 +41,8 @@ def main() -> None:
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
     print(rendering.folder)
-    columns = [key for key in ("nfe_cap", "nfe", "nfe_final", "reward_mean", "fid", "accuracy") if key in rows[0]]
-    for line in (columns, *([f"{row[key]:.4g}" for key in columns] for row in rows)):
+    columns = [*filter(rows[0].__contains__, ("nfe_cap", "nfe", "nfe_final", "reward_mean", "fid", "accuracy"))]
+    for line in [columns, *([f"{row[key]:.4g}" for key in columns] for row in rows)]:
         print("".join(f"{cell:>12}" for cell in line))
 
 

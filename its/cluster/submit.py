@@ -79,7 +79,9 @@ def sbatch_options(parameters: dict[str, Any], site: dict[str, Any]) -> dict[str
     if "mem_gb" in chosen:
         chosen["mem_gb"] *= tasks
     extra = {"requeue": True, **site.get("additional_parameters", {})}
-    common = {key: chosen.pop(key) for key in ("mem_gb", "timeout_min", "cpus_per_task") if key in chosen}
+    common: dict[str, Any] = {
+        key: chosen.pop(key) for key in ("mem_gb", "timeout_min", "cpus_per_task") if key in chosen
+    }
     return {"timeout_min": 240, "nodes": parameters["nodes"], "tasks_per_node": tasks, "name": "its", **common,
             "slurm_signal_delay_s": parameters["signal_delay_s"], "slurm_array_parallelism": 100_000,
             "slurm_additional_parameters": extra, "stderr_to_stdout": True,

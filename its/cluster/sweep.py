@@ -50,7 +50,7 @@ class SweepRun:
     def of(cls, number: int, overrides: Sequence[str], searchpath: Sequence[str], config: DictConfig) -> SweepRun:
         """From a composed job configuration; what is wrong with it is its reason to fail."""
         run = cls(number, (*overrides, *searchpath))
-        own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+        own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         try:
             blueprint = Blueprint.of(own, dict(config.hydra.runtime.choices), list(config.hydra.overrides.task))
         except (ValueError, OSError) as error:

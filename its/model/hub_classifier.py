@@ -65,7 +65,7 @@ def _preparation(folder: Path, weights: str) -> dict[str, Any]:
     config = json.loads(path.read_text(encoding="utf-8"))
     size = config.get("size", 224)
     edge = size.get("shortest_edge", size.get("height")) if isinstance(size, dict) else size
-    if isinstance(size, dict) and size.get("height", edge) != size.get("width", edge):
+    if edge is None or (isinstance(size, dict) and size.get("height", edge) != size.get("width", edge)):
         raise ValueError(f"{path} resizes to {size}; only squares are known here")
     crop = None
     if "crop_pct" in config and edge < 384:     # ConvNeXT: larger, then the centre

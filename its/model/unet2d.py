@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -78,7 +79,7 @@ class UNet2D:
         return untold + self.guidance_scale * (told - untold)
 
 
-def pretrained(folder: Path, weights: str) -> torch.nn.Module:
+def pretrained(folder: Path, weights: str) -> Any:
     """The UNet2DModel of a folder, with exactly the tensors that it holds; attention under old names is understood."""
     from diffusers import UNet2DModel
 
