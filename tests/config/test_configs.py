@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from its.identity import identity
 from its.instantiate import CHOICES, instantiate
 from its.references import check_metrics, open_source
+from its.smoke import settle
 from tests.end_to_end.runs import CONF, make_experiment
 
 GROUPS = {path.name: sorted(file.stem for file in path.glob("*.yaml")) for path in CONF.iterdir() if path.is_dir()}
@@ -34,8 +35,8 @@ def test_every_search_builds_on_every_problem(tmp_path: Path, search: str, probl
 
 def place(choice: str) -> list[str]:
     """The dataset that a choice goes with; those of CIFAR-10 are built with their twins."""
-    if choice == "edm":
-        return ["dataset=cifar10", "model=edm_cifar10", "verifier=resnet56_cifar10", "smoke=true"]
+    if choice in ("edm", "edm_cifar10"):
+        return ["dataset=cifar10", "model=edm_cifar10", "sampler=edm", "verifier=resnet56_cifar10", "smoke=true"]
     if choice in ("openai_imagenet64",):
         return ["dataset=cifar10", "dataset.shape=[3,64,64]", "verifier=resnet56_cifar10", "smoke=true"]
     if choice.endswith("cifar10"):
@@ -72,7 +73,7 @@ def test_every_dataset_of_real_images_builds(tmp_path: Path, inception_weights: 
 
 def composed(*overrides: str) -> dict:
     with initialize_config_dir(str(CONF), version_base=None):
-        return OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
+        return settle(OmegaConf.to_container(compose("config", list(overrides)), resolve=True), CHOICES)
 @pytest.mark.parametrize("tracker", choices("tracker"))
 def test_a_tracker_changes_nothing_about_a_run(tmp_path: Path, tracker: str):
     plain, told = make_experiment(tmp_path), make_experiment(tmp_path, f"tracker={tracker}")

@@ -144,7 +144,7 @@ def test_a_pickled_checkpoint_is_not_opened(tmp_path: Path):
 
 def test_wrong_shapes_are_named(tmp_path: Path):
     with pytest.raises(ValueError, match=r"digits/report.safetensors does not fit VerifierNet.*[Mm]issing"):
-        make_experiment(tmp_path, "dataset.classifier.weights=digits/report.safetensors")
+        make_experiment(tmp_path, "dataset.classifier.weights=digits/report.safetensors", "allow_same_scorer=true")
 
 
 def test_secrets_of_the_environment_are_nowhere_on_disk(tmp_path: Path):
