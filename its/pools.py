@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from its.engine import Result
-from its.order import Components, order
+from its.order import Components, Rewarded, order
 from its.origin import to_text
 from its.pixels import to_uint8
 from its.store import Arrays
@@ -66,9 +66,13 @@ class Choice:
     worst_reward: float
 
 
+def reward_of(rewards: np.ndarray, row: int) -> Rewarded:
+    """A candidate's reward from `[m]`, or its components from `[m, members]`."""
+    return Components(rewards[row].tolist()) if rewards.ndim == 2 else float(rewards[row])
+
+
 def choose(rewards: np.ndarray, rows: np.ndarray) -> Choice:
     """Compare the candidates of `rows` (not empty) by `rewards` `[m]` or `[m, members]`; ties go to the earlier one."""
-    picked = rewards[rows].tolist()
-    values = np.array(order([Components(reward) for reward in picked] if rewards.ndim == 2 else picked))
+    values = np.array(order([reward_of(rewards, row) for row in rows]))
     best, worst = int(values.argmax()), int(values.argmin())
     return Choice(int(rows[best]), int(rows[worst]), float(values[best]), float(values[worst]))

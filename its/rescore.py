@@ -209,10 +209,10 @@ def _results(run: Experiment, part: Scored) -> tuple[list[Result], list[list[int
             if not len(rows):
                 raise ValueError(f"image {index} has no candidate within {nfe} NFE: {run.label['search']} returned an "
                                  "image that it had not rewarded; this run cannot be rescored")
-            choice = pools.choose(part.reward, rows)
+            best = pools.choose(part.reward, rows).best
             ledger = dict(zip(COLUMNS, part.shard["ledger"][k, cap].tolist(), strict=True))
-            outcomes.append(Outcome(part.pixels[choice.best], choice.reward, ledger))
-            picked.append(choice.best)
+            outcomes.append(Outcome(part.pixels[best], pools.reward_of(part.reward, best), ledger))
+            picked.append(best)
         nan = int(part.nan[part.pool["offset"][k] : part.pool["offset"][k + 1]].sum())
         results.append(Result(Problem(index, condition), tuple(outcomes), None, nan))
         picks.append(picked)

@@ -66,9 +66,9 @@ def main() -> None:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     (options.out / "noisy.md").write_text(
         "# Noise-aware digit classifier\n\nWritten by `python scripts/train_digits_noisy.py "
-        f"--seed {options.seed} --steps {options.steps}`, torch {torch.__version__}; sha256 of the weights {digest}."
-        "\n\n"
-        "| training step of 1000 | accuracy on the report half |\n|---|---|\n" + rows, encoding="utf-8")
+        f"--seed {options.seed} --steps {options.steps}`, torch {torch.__version__}.\n\n"
+        f"| training step of 1000 | accuracy on the report half |\n|---|---|\n{rows}\nsha256:\n\n"
+        f"    {digest}  {path.name}\n", encoding="utf-8")
     print(rows)
 
 

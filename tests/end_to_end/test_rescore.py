@@ -27,6 +27,7 @@ DIGITS = ("images=26", "shard=10", "sampler.steps=4", "budget.samplings=[1,2,4]"
 MIXTURE = (*DIGITS, "dataset=mixture", "model=mixture")
 POOL = "search.keep_pool=true"
 OTHER = ("verifier=null_rewards", "verifier.salt=3")
+RANKED = ("verifier=ensemble", "verifier.members.b.salt=3")
 
 
 @pytest.fixture(autouse=True)
@@ -137,7 +138,7 @@ def test_killed_at_a_write_and_resumed(tmp_path, kept, monkeypatch):
 
 @pytest.mark.parametrize(("problem", "search", "other"), [
     (MIXTURE, "none", OTHER), (MIXTURE, "more_steps", OTHER), (MIXTURE, "random", OTHER),
-    (DIGITS, "random", ("verifier=classifier",)),
+    (MIXTURE, "random", RANKED), (DIGITS, "random", ("verifier=classifier",)),
 ], ids=lambda value: value if isinstance(value, str) else value[-1])
 def test_rescoring_is_a_run_with_the_other_verifier(experiment, tmp_path, problem, search, other):
     """Images, rewards and ledgers of every shard at every cap, to the bit, and every number of the curve."""
@@ -193,6 +194,7 @@ class TwoMembers:
     """A relative verifier: brightness, and how close the mean is to zero."""
 
     absolute = False
+    members = ("bright", "centred")
 
     def reward(self, images, conditions):
         mean = images.double().mean((1, 2, 3))
@@ -202,7 +204,8 @@ class TwoMembers:
 def test_a_relative_verifier_chooses_by_mean_rank(kept, tmp_path):
     source = rescore.Finished.read(kept.folder)
     run = script().experiment(source, [])
-    run.engine.verifiers = {"select": TwoMembers()}
+    verifier = TwoMembers()
+    run.engine.verifiers = {"select": verifier}
     rescore.rescore(run, source, tmp_path, "a command")
     pool = load_file(kept.folder / "pool/00000000.safetensors")
     shard = load_file(tmp_path / "shards/00000000.safetensors")
@@ -214,7 +217,8 @@ def test_a_relative_verifier_chooses_by_mean_rank(kept, tmp_path):
             best = own[ranks.index(min(ranks))]
             pixels = np.clip(np.round(127.5 * (pool["images"][best] + 1)), 0, 255).astype(np.uint8)
             assert np.array_equal(shard["images"][shard["pick"][k, cap]], np.moveaxis(pixels, 0, -1))
-            assert shard["reward"][k, cap] == -min(ranks)
+            [members] = verifier.reward(torch.from_numpy(pool["images"][best : best + 1]), [0])
+            assert shard["reward"][k, cap].tolist() == members.tolist()
 
 
 def differing(folder):

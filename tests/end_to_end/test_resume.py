@@ -101,5 +101,5 @@ def test_an_edited_folder_is_refused_and_left_alone(tmp_path):
     command = [sys.executable, "run.py", f"out_dir={tmp_path}", *small]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
-    assert "says something else than this command about seed" in done.stdout + done.stderr
+    assert "says something else than this command about dataset, seed" in done.stdout + done.stderr
     assert {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()} == before

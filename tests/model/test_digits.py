@@ -34,9 +34,11 @@ def recorded_accuracy(name):
 
 def test_readme_records_the_sha256_of_exactly_the_files_that_are_there():
     recorded = {
-        path: digest for digest, path in re.findall(r"^ +([0-9a-f]{64})  (\S+)$", readme(), re.M)
+        path: digest
+        for page in WEIGHTS.glob("*.md")
+        for digest, path in re.findall(r"^ +([0-9a-f]{64})  (\S+)$", page.read_text(), re.M)
     }
-    files = [p for p in WEIGHTS.rglob("*") if p.is_file() and p.name != "README.md"]
+    files = [p for p in WEIGHTS.rglob("*") if p.is_file() and p.suffix != ".md"]
     actual = {
         p.relative_to(WEIGHTS).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files
     }
@@ -46,7 +48,7 @@ def test_readme_records_the_sha256_of_exactly_the_files_that_are_there():
 
 def test_weights_are_small_enough_to_embed():
     size = {p.stem: p.stat().st_size for p in WEIGHTS.rglob("*.safetensors")}
-    assert set(size) == {"diffusion_pytorch_model", "verifier", "report"}
+    assert set(size) == {"diffusion_pytorch_model", "verifier", "report", "noisy"}
     assert sum(size.values()) < 4e6
     assert size["verifier"] + size["report"] < 1e6
 

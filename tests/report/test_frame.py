@@ -35,7 +35,7 @@ def test_what_a_run_does_not_have_is_nan(write_run, rows_of, tmp_path):
 def test_a_folder_without_runs_is_an_error_that_says_what_to_do(tmp_path):
     with pytest.raises(FileNotFoundError, match="give <out_dir>/<experiment>"):
         its.load_sweep(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"no finished run below .* status\.py"):
+    with pytest.raises(ValueError, match=r"no finished run below .*scripts/status\.py"):
         its.load_sweep(tmp_path)
 
 
