@@ -24,7 +24,7 @@ Noise = Callable[[int, Sequence[int], Sequence[int], tuple[int, ...], torch.devi
 """What `normal` is to the engine: seed, problems, paths, event shape and device to rows `[n, *shape]`."""
 
 
-def philox(counter: Sequence[Tensor], key: Sequence[Tensor]) -> list[Tensor]:
+def philox(counter: Sequence[Tensor], key: Sequence[Tensor]) -> Tensor:
     """Philox4x32-10.
 
     Args:
@@ -32,18 +32,20 @@ def philox(counter: Sequence[Tensor], key: Sequence[Tensor]) -> list[Tensor]:
         key: two int64 tensors of 32-bit words.
 
     Returns:
-        Four int64 tensors of random 32-bit words.
+        int64 `[4, ...]`, random 32-bit words.
     """
     c0, c1, c2, c3 = torch.broadcast_tensors(*counter)
-    even, odd, keys = torch.stack([c0, c2]), torch.stack([c1, c3]), torch.stack(list(key))
-    column = (2, *[1] * c0.ndim)
-    multipliers, weyl = (torch.tensor(pair, device=c0.device).reshape(column) for pair in (_MULTIPLIERS, _WEYL))
-    for _ in range(_ROUNDS):
-        product = even * multipliers
-        even = ((product >> 32) & _MASK32).flip(0) ^ odd ^ keys
-        odd = (product & _MASK32).flip(0)
-        keys = (keys + weyl) & _MASK32
-    return [even[0], odd[0], even[1], odd[1]]
+    even, odd = torch.stack([c0, c2]), torch.stack([c1, c3])
+    rounds = torch.arange(_ROUNDS, device=c0.device).reshape(-1, *[1] * even.ndim)
+    multipliers, weyl = (torch.tensor(pair, device=c0.device).reshape(2, *[1] * c0.ndim)
+                         for pair in (_MULTIPLIERS, _WEYL))
+    keys = (torch.stack(list(key)) + rounds * weyl) & _MASK32
+    keys[::2] = keys[::2].flip(1)
+    for k, factor in enumerate([multipliers, multipliers.flip(0)] * (_ROUNDS // 2)):
+        product = even * factor     # each round leaves the pair the other way round
+        even = (product >> 32).bitwise_and_(_MASK32).bitwise_xor_(odd.flip(0)).bitwise_xor_(keys[k])
+        odd = product.bitwise_and_(_MASK32)
+    return torch.stack([even, odd], dim=1).flatten(0, 1)
 
 
 def _words(values: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
@@ -78,11 +80,8 @@ def normal(
     problem, _ = _words(problems, device)
     block = torch.arange(-(-size // 4), device=device)[None, :]
     key = (torch.full_like(problem, seed), problem)
-    uniform = [(word.double() + 0.5) * _WORD for word in
-               philox((low, high, block, torch.zeros_like(block)), key)]
-    pairs = []
-    for radius, angle in (uniform[:2], uniform[2:]):
-        length = torch.sqrt(-2.0 * torch.log(radius))
-        pairs += [length * torch.cos(2 * math.pi * angle), length * torch.sin(2 * math.pi * angle)]
-    rows = torch.stack(pairs, dim=-1).flatten(1)[:, :size].float()
+    uniform = (philox((low, high, block, torch.zeros_like(block)), key).double() + 0.5) * _WORD
+    length, angle = torch.sqrt(-2.0 * torch.log(uniform[::2])), 2 * math.pi * uniform[1::2]
+    cosines, sines = (length * torch.cos(angle)).float(), (length * torch.sin(angle)).float()
+    rows = torch.stack([cosines[0], sines[0], cosines[1], sines[1]], dim=-1).flatten(1)[:, :size]
     return rows.reshape(len(paths), *shape)

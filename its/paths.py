@@ -19,6 +19,8 @@ class Verb(IntEnum):
     STEP = 6
     NOISE = 7
 
+    __hash__ = int.__hash__
+
 
 def fold(path: Any, *words: Any) -> Any:
     """Hash 64-bit `words` into `path`, in order (splitmix64's finaliser, Steele et al. 2014).

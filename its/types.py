@@ -62,6 +62,9 @@ class Level:
         object.__setattr__(self, "packed", pack("<5d", self.alpha, self.sigma, self.time, self.scale, self.norm))
         object.__setattr__(self, "key", int(unpack("<Q", pack("<d", self.time))[0]))
 
+    def __hash__(self) -> int:
+        return self.key
+
     @property
     def clean(self) -> bool:
         return self.sigma == 0.0

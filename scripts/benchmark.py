@@ -2,10 +2,11 @@
 
     python scripts/benchmark.py [--images 2000] [--searches none,random] [key=value ...]
 
-Every line: images/s and NFE/s; share of the time spent in the network; occupancy, real rows per network
-row; their product, which the bare network at the same batch shape has as 1; then the shares of noise,
-verifier, decoder and the rest (Python); and peak memory. Counting stops when the last image is admitted, so that
-the drain at the end, which a longer run has only once, is left out.
+Every line: images/s and NFE/s; share of the time spent in networks: denoiser, verifiers, decoder and, under a
+guidance, their backward passes; occupancy, real rows per network row; their product, which the bare network at the
+same batch shape has as 1; then the shares one by one, those of noise, of writing shards and of the rest (Python);
+and peak memory. Counting stops when the last image is admitted, so that the drain at the end, which a longer run has
+only once, is left out.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import resource
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -24,15 +26,20 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from its import shards
 from its.build import build
+from its.engine import Result
 from its.experiment import Experiment
 from its.model.denoiser import Denoiser
 from its.plan import RATES, rate_key
 from its.sampler.sampler import Columns
-from its.store import write_atomic
+from its.store import Store, write_atomic
 from its.types import Problem
 
 ROOT = Path(__file__).resolve().parents[1]
+
+NETWORKS = ("denoiser", "backward", "verifier", "decoder")
+"""Where compute that a method asks for is spent."""
 
 
 class Clock:
@@ -90,7 +97,8 @@ class TimedModel:
 
     def __init__(self, model: Any, clock: Clock) -> None:
         self._model = model
-        self._call = clock.wrap("network", model)
+        self._call = clock.wrap("denoiser", model)
+        self.decoder = None if model.decoder is None else TimedDecoder(model.decoder, clock)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
@@ -99,40 +107,70 @@ class TimedModel:
         return self._call(*args)
 
 
-def measure(run: Experiment, images: int) -> dict[str, float]:
-    """Run the engine alone on `images` problems."""
-    engine = run.engine
-    clock = Clock(engine.model.device)
-    bare = bare_rows_per_second(run)
+class TimedDecoder:
+    """A decoder whose calls are timed."""
+
+    def __init__(self, decoder: Any, clock: Clock) -> None:
+        self.shape = decoder.shape
+        self._call = clock.wrap("decoder", decoder)
+
+    def __call__(self, latents: torch.Tensor) -> torch.Tensor:
+        return self._call(latents)
+
+
+@contextmanager
+def timed(run: Experiment, clock: Clock) -> Iterator[None]:
+    """Everything of the run's engine that is not Python, on the clock."""
+    engine, grad = run.engine, torch.autograd.grad
     engine.model = cast(Denoiser, TimedModel(engine.model, clock))
-    engine.verifiers = {role: _timed_verifier(verifier, clock) for role, verifier in engine.verifiers.items()}
+    for verifier in engine.verifiers.values():
+        verifier.reward = clock.wrap("verifier", verifier.reward)  # type: ignore[method-assign]
     engine.noise = clock.wrap("noise", engine.noise)
-    last: dict[str, Any] = {}
+    torch.autograd.grad = clock.wrap("backward", grad)
+    try:
+        yield
+    finally:
+        torch.autograd.grad = grad
+
+
+def measure(run: Experiment, images: int) -> dict[str, float]:
+    """Run the engine on `images` problems, and write its shards to a folder that goes away."""
+    clock = Clock(run.engine.model.device)
+    bare = bare_rows_per_second(run)
+    with timed(run, clock), TemporaryDirectory() as folder:
+        last, total = drained(run, images, clock, Store(Path(folder)))
+    filled, capacity = map(sum, zip(*(last["served"][kind] for kind in ("evaluate", "gradient")
+                                      if kind in last["served"]), strict=True))
+    share = {name: last["spent"].get(name, 0.0) / last["seconds"] for name in (*NETWORKS, "noise", "io")}
+    networks = sum(share[name] for name in NETWORKS)
+    return {"images/s": last["done"] / last["seconds"], "NFE/s": last["rows"] / last["seconds"], "bare NFE/s": bare,
+            "networks": networks, "occupancy": filled / capacity, "product": networks * filled / capacity, **share,
+            "python": 1.0 - sum(share.values()), "peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "nfe_per_second": run.engine.rows_evaluated / total}
+
+
+def drained(run: Experiment, images: int, clock: Clock, store: Store) -> tuple[dict[str, Any], float]:
+    """What had been done when the last image was admitted, and the seconds until all were finished."""
+    engine, last = run.engine, cast(dict[str, Any], {})
+    started, done = clock.now(), 0
 
     def problems() -> Iterator[Problem]:
         for index in range(images):
             yield Problem(index, run.condition(index))
-        last.update(seconds=clock.now() - started, spent=dict(clock.seconds), served=dict(engine.served), done=done)
+        last.update(seconds=clock.now() - started, spent=dict(clock.seconds), served=dict(engine.served), done=done,
+                    rows=engine.rows_evaluated)
 
-    started, done = clock.now(), 0
+    def write(results: list[Result]) -> None:
+        store.write(f"{done}.safetensors", shards.pack(results))
+
+    write, results = clock.wrap("io", write), []
     for result in engine.run(run.search, run.caps, problems()):
-        done += bool(result.outcomes)
-    total = clock.now() - started
-    filled, capacity = last["served"]["evaluate"]
-    seconds, spent = last["seconds"], last["spent"]
-    share = {name: spent.get(name, 0.0) / seconds for name in ("network", "noise", "verifier", "decoder")}
-    nfe = engine.rows_evaluated
-    return {"images/s": last["done"] / seconds, "NFE/s": filled * engine.model.slots / seconds, "bare NFE/s": bare,
-            "network": share["network"], "occupancy": filled / capacity,
-            "product": share["network"] * filled / capacity,
-            "noise": share["noise"], "verifier": share["verifier"], "decoder": share["decoder"],
-            "python": 1.0 - sum(share.values()), "peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-            "nfe_per_second": nfe / total}
-
-
-def _timed_verifier(verifier: Any, clock: Clock) -> Any:
-    verifier.reward = clock.wrap("verifier", verifier.reward)
-    return verifier
+        done += 1
+        results.append(result)
+        if len(results) == run.shard:
+            write(results)
+            results = []
+    return last, clock.now() - started
 
 
 def fixed_seconds(overrides: list[str], images: int) -> float:
