@@ -23,6 +23,7 @@ from its.image import Image
 from its.instantiate import CHOICES, check_targets, defined, instantiate
 from its.prices import Prices
 from its.sampler.sampler import Sampler
+from its.search.schedule import Schedule
 from its.smoke import settle
 from its.tracker.job import Job, Tracker
 from its.types import Problem, Search
@@ -110,6 +111,9 @@ class Blueprint:
             raise ValueError(f"{type(search).__name__} copies particles, and under a deterministic sampler the copies "
                              "never separate; set sampler.eta above 0")
         check_rewards(search, defined(plain["verifier"]["_target_"], packages), label["verifier"])
+        if isinstance(search, Schedule):
+            search.check_alone(sampler.steps, choices["guidance"], keep_pool)
+            label |= {"verifier": search.fitness, "budget": search.strategy}
         folder = folder_of(plain["out_dir"], plain["name"], label, plain["seed"], decisive)
         return cls(plain, label, decisive, folder, packages, sampler, guidance, search, budget, keep_pool)
 
