@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-
 SUMMARY = "schedule.json"
 """Of a schedule search, written last: its presence means that the search is finished."""
 

@@ -1,7 +1,8 @@
 """`search=schedule`: grids of times are scored as sets of images, and the best becomes a sampler's YAML.
 
-The search is over sets, so it runs outside the engine: every grid is a plain sampling of the same problems under the same
-noise, as many as a set has. A set's score is a file of its own, whole or absent; whatever was scored before a kill is read.
+A coroutine makes one image and this search judges sets, so it is not one. Every grid is a run of plain samplings by
+the engine, of the same problems under the same noise. A set's score is a file of its own, whole or absent: what was
+scored before a kill is read.
 """
 
 from __future__ import annotations
@@ -135,15 +136,15 @@ class ScheduleRun:
         searched = self._search()
         best = sorted(searched, key=lambda one: self._sign * one.score)[: self.search.finalists]
         fresh = self.search.fresh_seeds
-        finals = {one.times: self._scores([one.times], range(1, 1 + fresh)) for one in best}
+        finals = {times: self._scores([times], range(1, 1 + fresh)) for one in best if (times := one.times)}
         winner = min(finals, key=lambda times: self._sign * float(np.mean([one.score for one in finals[times]])))
         test = range(1 + fresh, 1 + 2 * fresh)
-        compared = {times: self._scores([times], test) for times in (winner, None)}
+        compared, baseline = (self._scores([times], test) for times in (winner, None))
         if self._progress is not None:
             self._progress.close()
         self._store.settle()
         found = Found(self.label, self.command, self.images, self.search, self.node, self._listed(), winner, searched,
-                      finals, compared[winner], compared[None], self.engine(self.sampler, 0).prices.sampling)
+                      finals, compared, baseline, self.engine(self.sampler, 0).prices.sampling)
         write_found(self.folder, found)
         (self.folder / "failed.json").unlink(missing_ok=True)
         log.info("%s", found.markdown(self.folder))
@@ -191,7 +192,7 @@ class ScheduleRun:
         if arrays is None:
             arrays = self._make(times, draw)
             self._store.write(name, arrays)
-        return Scored(times, draw, float(arrays["score"]), float(arrays["se"]), int(arrays["nfe"]))
+        return Scored(times, draw, *(arrays[name].item() for name in ("score", "se", "nfe")))
 
     def _make(self, times: Times | None, draw: int) -> Arrays:
         """Score one set: the same problems under the same noise, whatever the grid; the draw is the noise's seed."""
@@ -209,13 +210,13 @@ class ScheduleRun:
         nfe = sum(outcome.ledger["nfe"] for outcome in outcomes)
         self._spent += nfe
         arrays = self.extractor(np.stack([outcome.image for outcome in outcomes]))
-        labels = np.array([problem.condition if isinstance(problem.condition, int) else NO_CLASS for problem in problems])
+        labels = np.array([one.condition if isinstance(one.condition, int) else NO_CLASS for one in problems])
         value = self._metric(Features(**arrays, labels=labels), self._against)
         self._store.note({"images": len(problems), "nfe": nfe, "seconds": round(time.perf_counter() - started, 3),
                           "device": str(self.model.device), "type": device_type(self.model.device)})
         fitness = self.search.fitness
-        return {"score": np.float64(value[fitness]), "se": np.float64(value.get(f"{fitness}_se", math.nan)),
-                "nfe": np.int64(nfe), "times": np.array(times or (), dtype=np.float64)}
+        return {"score": np.array(value[fitness]), "se": np.array(value.get(f"{fitness}_se", math.nan)),
+                "nfe": np.array(nfe), "times": np.array(times or (), dtype=np.float64)}
 
     @cached_property
     def _against(self) -> Any:

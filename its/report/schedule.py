@@ -99,7 +99,7 @@ class Found:
                  f"{self.search.fitness} {mean:.4g} +- {se:.2g}, the sampler's own {told['own']['mean']:.4g}.",
                  f"# {self.cost} NFE: {self.command}"]
         node = {**self.sampler, "steps": len(self.winner), "spacing": list(self.winner)}
-        return "\n".join(lines) + "\n" + yaml.safe_dump(node, sort_keys=False)
+        return "\n".join([*lines, str(yaml.safe_dump(node, sort_keys=False))])
 
     def markdown(self, folder: Path) -> str:
         """What the terminal and `schedule.md` show."""
@@ -117,7 +117,8 @@ class Found:
             + (f", {abs(gain) / se:.1f} standard errors." if se else "."), "",
             f"The search cost {self.cost:,} NFE; an image costs {self.sampling} more:", "",
             "| images | NFE of the search per image | with sampling |", "|---:|---:|---:|", *cost, "",
-            "Use it:", "", f"    python run.py sampler={self.name} \"hydra.searchpath=['file://{folder / 'conf'}']\" ..."])
+            "Use it:", "",
+            f"    python run.py sampler={self.name} \"hydra.searchpath=['file://{folder / 'conf'}']\" ..."])
 
 
 def write_found(folder: Path, found: Found) -> None:
@@ -150,8 +151,9 @@ def sets_csv(found: Found) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["stage", "draw", found.search.fitness, f"{found.search.fitness}_se", "nfe", "times"])
-    finals = [one for final in found.finals.values() for one in final]
-    for stage, sets in (("search", found.searched), ("finals", finals), ("comparison", [*found.compared, *found.baseline])):
+    stages = {"search": found.searched, "finals": [one for final in found.finals.values() for one in final],
+              "comparison": [*found.compared, *found.baseline]}
+    for stage, sets in stages.items():
         for one in sets:
             writer.writerow([stage, one.draw, one.score, one.se, one.nfe, listed(one.times)])
     return text.getvalue()
@@ -174,6 +176,8 @@ def schedule_figure(found: Found) -> Figure:
 
 
 def _progress(axes: Axes, found: Found) -> None:
+    from matplotlib.ticker import FuncFormatter
+
     from its.search.schedule import LOWER
 
     scores = [one.score for one in found.searched]
@@ -181,8 +185,11 @@ def _progress(axes: Axes, found: Found) -> None:
     number = range(1, 1 + len(scores))
     axes.plot(number, scores, ".", color="#999999", markersize=4, label="a grid")
     axes.plot(number, best(scores), color=PALETTE[0], linewidth=1.6, drawstyle="steps-post", label="best so far")
-    if max(scores) > 10 * min(scores) > 0:
+    if max(scores) > 4 * min(scores) > 0:
         axes.set_yscale("log")
+        for axis in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            axis(FuncFormatter(lambda value, _: f"{value:.3g}"))
+        axes.tick_params(which="minor", labelsize=7)
     axes.set_xlabel(f"grids scored ({found.search.strategy})", fontsize=8.5)
     axes.set_ylabel(f"{found.search.fitness.upper()} of {found.search.num_samples} images, search noise", fontsize=8.5)
     axes.legend(fontsize=7.5, frameon=False)

@@ -1,7 +1,7 @@
 """What a schedule search breeds: sets of times, or a density over them. Neither knows what a time is.
 
-A grid is a tuple of places in a model's list of times, ascending from 0, the noisiest: distinct by construction, so that
-no two orders of one set are two candidates and no candidate has fewer steps than it should.
+A grid is a tuple of places in a model's list of times, ascending from 0, the noisiest: sorted and distinct, so that no
+two orders of one set are two candidates and no candidate has fewer steps than it should.
 """
 
 from __future__ import annotations
@@ -134,7 +134,8 @@ class Density:
 
     def child(self, one: Gene, other: Gene, random: HostRandom) -> Gene:
         """Every knot is one parent's or the other's."""
-        return tuple(pair[k] for pair, k in zip(zip(one, other, strict=True), random.choice(2, self.knots), strict=True))
+        coins = random.choice(2, self.knots)
+        return tuple(b if coin else a for a, b, coin in zip(one, other, coins, strict=True))
 
 
 def _sorted(places: Sequence[int] | np.ndarray) -> Places:

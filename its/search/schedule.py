@@ -1,6 +1,6 @@
 """Evolutionary search of the times of a few-step sampler (AutoDiffusion, Li et al. 2023, arXiv:2309.10438).
 
-The parameters have O2TDM's names, whose code is a fork of AutoDiffusion's and breeds training distributions. This search
+The parameters have O2TDM's names; its code is a fork of AutoDiffusion's that breeds training distributions. This search
 is over sets of images: what is found is a sampler, once for all images, and not an image.
 """
 
@@ -92,10 +92,10 @@ class Schedule(Search):
             ValueError: the message names the rule and the remedy.
         """
         if self.genotype == "steps" and self.time_step not in (None, steps):
-            raise ValueError(f"search.time_step is {self.time_step} and sampler.steps is {steps}, and they are the same "
-                             f"thing; set sampler.steps={self.time_step}, or search.time_step=null")
+            raise ValueError(f"search.time_step is {self.time_step} and sampler.steps is {steps}, which are the same; "
+                             f"set sampler.steps={self.time_step}, or search.time_step=null")
         if guidance != "none":
-            raise ValueError(f"search=schedule judges plain samplings, and guidance={guidance} would change every step; "
+            raise ValueError(f"search=schedule judges plain samplings, and guidance={guidance} changes every step; "
                              "set guidance=none, and use the sampler that it writes under any guidance")
         if keep_pool:
             raise ValueError("search.keep_pool=true stores the candidates of each image, and search=schedule has grids "
