@@ -269,6 +269,7 @@ def test_a_plan_counts_the_sets_and_their_cost(tmp_path, whole):
     assert (fresh.missing, fresh.images, fresh.nfe) == (SETS, SETS * 24, nfe["search"] + nfe["comparison"])
     assert f"{SETS} sets missing" in fresh.line()
     shutil.copytree(run.folder, fresh.folder)
+    assert plan_job(*composed(tmp_path, *SMALL)).missing == 0
     (fresh.folder / "schedule.json").unlink()
     next(fresh.folder.glob("sets/0000/*.safetensors")).unlink()
     part = plan_job(*composed(tmp_path, *SMALL))
