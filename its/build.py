@@ -98,9 +98,6 @@ class Blueprint:
         check_values(plain)
         plain = settle(plain, packages)
         check_scorers(plain)
-        label = {group: choices[group] for group in LABELS}
-        if choices["guidance"] != "none":
-            label["search"] += f"+{choices['guidance']}"
         decisive = identity(plain, planning=planning)
         sampler, guidance, search, budget = (instantiate(plain[group], packages)
                                              for group in ("sampler", "guidance", "search", "budget"))
@@ -110,10 +107,10 @@ class Blueprint:
         if search.needs_noise and not sampler.stochastic:
             raise ValueError(f"{type(search).__name__} copies particles, and under a deterministic sampler the copies "
                              "never separate; set sampler.eta above 0")
-        check_rewards(search, defined(plain["verifier"]["_target_"], packages), label["verifier"])
+        check_rewards(search, defined(plain["verifier"]["_target_"], packages), choices["verifier"])
         if isinstance(search, Schedule):
             search.check_alone(sampler.steps, choices["guidance"], keep_pool)
-            label |= {"verifier": search.fitness, "budget": search.strategy}
+        label = labelled(choices, search)
         folder = folder_of(plain["out_dir"], plain["name"], label, plain["seed"], decisive)
         return cls(plain, label, decisive, folder, packages, sampler, guidance, search, budget, keep_pool)
 
@@ -122,6 +119,16 @@ class Blueprint:
         experiment = Path(self.plain["out_dir"]).expanduser().absolute() / self.plain["name"]
         config = {key: value for key, value in self.plain.items() if key not in PLACES}
         return Job(self.folder, experiment, self.label, config)
+
+
+def labelled(choices: dict[str, str], search: Search) -> dict[str, str]:
+    """What a run is called by: its choices, guidance with the search; a search over sets selects by its fitness."""
+    label = {group: choices[group] for group in LABELS}
+    if choices["guidance"] != "none":
+        label["search"] += f"+{choices['guidance']}"
+    if isinstance(search, Schedule):
+        label |= {"verifier": search.fitness, "budget": search.strategy}
+    return label
 
 
 def build(config: DictConfig, choices: dict[str, str], overrides: Sequence[str]) -> Experiment:

@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from its.cluster.sweep import SweepRun
 from its.identity import identity
 from its.model.schedule import EDM, Flow, cosine_vp, linear_vp
 from its.paths import fold
 from its.plan import plan_job
 from its.report.report import make_report
 from its.workers import Worker
+from scripts.status import status
 from tests.end_to_end.runs import CONF, composed, contents, make_experiment, make_schedule
 
 MIXTURE = ("search=schedule", "dataset=mixture", "model=mixture", "sampler.steps=3", "batch=8")
@@ -274,6 +276,17 @@ def test_a_plan_counts_the_sets_and_their_cost(tmp_path, whole):
     next(fresh.folder.glob("sets/0000/*.safetensors")).unlink()
     part = plan_job(*composed(tmp_path, *SMALL))
     assert (part.missing, part.nfe, part.present) == (1, 24 * 3, (SETS - 1) * 24)
+
+
+def test_a_cluster_and_the_status_see_that_it_is_finished(tmp_path, whole):
+    folder = tmp_path / "copy"
+    shutil.copytree(whole[0].folder, folder)
+    job = SweepRun(0, (), folder=str(folder), images=200)
+    assert job.finished()
+    assert status(folder) == f"finished  {SETS} sets"
+    (folder / "schedule.json").unlink()
+    assert not job.finished()
+    assert f"{SETS} sets are there; the same command goes on" in status(folder)
 
 
 @pytest.mark.parametrize("name", ["schedule_digits", "schedule_o2tdm"])
