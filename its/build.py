@@ -101,7 +101,7 @@ class Blueprint:
         decisive = identity(plain, planning=planning)
         sampler, guidance, search, budget = (instantiate(plain[group], packages)
                                              for group in ("sampler", "guidance", "search", "budget"))
-        if plain["verifier"].get("network", ...) is None:
+        if plain["verifier"].get("network", ...) is None and not isinstance(search, Schedule):
             raise ValueError(f"verifier {choices['verifier']} asks the dataset's own classifier, and dataset "
                              f"{choices['dataset']} brings none; choose another verifier, or set dataset.classifier")
         if search.needs_noise and not sampler.stochastic:

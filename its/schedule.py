@@ -13,6 +13,7 @@ import math
 import shlex
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
@@ -65,6 +66,7 @@ class ScheduleRun:
         label: the YAML chosen in each group.
         node: the sampler's YAML.
         images: that the search's cost is divided among.
+        engine: from a sampler and the seed of its noise.
     """
 
     folder: Path
@@ -83,6 +85,7 @@ class ScheduleRun:
     command: str
     worker: Worker = field(default_factory=Worker)
     _store: Store = field(init=False)
+    _own: Times = field(init=False)
     _progress: Progress | None = field(init=False, default=None)
     _spent: int = field(init=False, default=0)
 
@@ -91,9 +94,10 @@ class ScheduleRun:
         schedule = self.model.schedule
         every = schedule.grid(schedule.most_steps, schedule.listable, whole=True)[:-1]
         times = np.array([level.time for level in every])
-        own = [int(np.abs(times - level.time).argmin()) for level in self.sampler.grid(schedule)[:-1]]
-        distinct = tuple(own) if len(set(own)) == len(own) else None
-        self._genotype = self.search.settle(self.sampler.steps, schedule.most_steps, distinct)
+        own = tuple(int(np.abs(times - level.time).argmin()) for level in self.sampler.grid(schedule)[:-1])
+        self._own = tuple(schedule.listable[place] for place in own)
+        self._genotype = self.search.settle(self.sampler.steps, schedule.most_steps,
+                                            own if len(set(own)) == len(own) else None)
         self._metric = METRICS[self.search.fitness]
         reason = lacking(self._metric, self.reference)
         if reason:
@@ -143,7 +147,7 @@ class ScheduleRun:
         if self._progress is not None:
             self._progress.close()
         self._store.settle()
-        found = Found(self.label, self.command, self.images, self.search, self.node, self._listed(), winner, searched,
+        found = Found(self.label, self.command, self.images, self.search, self.node, self._own, winner, searched,
                       finals, compared, baseline, self.engine(self.sampler, 0).prices.sampling)
         write_found(self.folder, found)
         (self.folder / "failed.json").unlink(missing_ok=True)
@@ -154,26 +158,18 @@ class ScheduleRun:
     def _sign(self) -> float:
         return 1.0 if LOWER[self.search.fitness] else -1.0
 
-    def _listed(self) -> Times | None:
-        """The sampler's own grid as a list, where it can be one."""
-        seed = self._genotype.seed
-        return None if seed is None else self._times(seed)
-
     def _times(self, gene: tuple[int, ...]) -> Times:
         return tuple(self.model.schedule.listable[place] for place in self._genotype.grid(gene))
 
     def _search(self) -> list[Scored]:
         """Every grid of the search, in order."""
         populations = self.search.populations(self._genotype, HostRandom(self.seed, 0))
-        searched: list[Scored] = []
-        population = next(populations, None)
-        while population is not None:
-            scored = self._scores([self._times(gene) for gene in population], [0])
-            searched += scored
-            try:
+        population, searched = next(populations), list[Scored]()
+        with suppress(StopIteration):
+            while True:
+                scored = self._scores([self._times(gene) for gene in population], [0])
+                searched += scored
                 population = populations.send([self._sign * one.score for one in scored])
-            except StopIteration:
-                break
         return searched
 
     def _scores(self, grids: Sequence[Times | None], draws: Sequence[int]) -> list[Scored]:

@@ -84,7 +84,7 @@ def test_every_grid_meets_the_same_noise_and_every_draw_another(tmp_path):
 def test_the_samplers_own_grid_scores_the_same_as_a_list(tmp_path):
     run = make_schedule(tmp_path, *SMALL)
     listed, own = run._scores([(999.0, 666.0, 332.0), None], [0])
-    assert run._listed() == (999.0, 666.0, 332.0)
+    assert run._own == (999.0, 666.0, 332.0)
     assert (listed.score, listed.nfe) == (own.score, own.nfe)
 
 
@@ -254,6 +254,15 @@ def test_what_measures_names_the_folder_and_what_is_not_used_does_not(tmp_path):
                        "dataset.report.network.cls_name=VerifierNet", "allow_same_scorer=true")}) == 5
     config, choices, _ = composed(tmp_path, "search=random")
     assert "verifier" in identity({**config, "guidance": {"_target_": "its.guidance.none.NoGuidance"}}), choices
+
+
+def test_a_dataset_without_a_classifier_needs_no_verifier(tmp_path):
+    """On tiny random twins of CIFAR-10's network, images and Inception."""
+    run = make_schedule(tmp_path, "search=schedule", "dataset=cifar10", "model=ddpm_cifar10", "smoke=true",
+                        "search.max_epochs=1", "search.finalists=1")
+    found = run.run()
+    assert len(found.searched) == 4
+    assert min(one.score for one in found.searched) > 0
 
 
 def test_another_reference_is_refused(tmp_path, whole):

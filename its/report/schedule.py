@@ -49,7 +49,7 @@ class Found:
     """The outcome.
 
     Attributes:
-        sampler: the YAML of the sampler whose times were searched. own: its grid as a list, where it can be one.
+        sampler: the YAML of the sampler whose times were searched. own: its grid, as near as a list comes to it.
         searched: every grid of the search, in order. finals: the finalists on fresh seeds.
         compared, baseline: the winner and the sampler's own grid on further ones, the same for both.
         sampling: NFE of one image.
@@ -60,7 +60,7 @@ class Found:
     images: int
     search: Schedule
     sampler: Mapping[str, Any]
-    own: tuple[float, ...] | None
+    own: tuple[float, ...]
     winner: tuple[float, ...]
     searched: Sequence[Scored]
     finals: Mapping[tuple[float, ...], Sequence[Scored]]
@@ -202,8 +202,7 @@ def _grids(axes: Axes, found: Found) -> None:
     for height, (name, colour, times, sets) in enumerate(rows):
         mean, se = mean_se(np.array([one.score for one in sets]))
         names.append(f"{name}\n{mean:.3f} ± {se:.3f}")
-        if times is not None:
-            axes.plot(times, [height] * len(times), "-o", color=colour, markersize=5, linewidth=0.8)
+        axes.plot(times, [height] * len(times), "-o", color=colour, markersize=5, linewidth=0.8)
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.invert_xaxis()
