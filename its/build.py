@@ -23,6 +23,7 @@ from its.image import Image
 from its.instantiate import CHOICES, check_targets, defined, instantiate
 from its.prices import Prices
 from its.sampler.sampler import Sampler
+from its.search.schedule import Schedule
 from its.smoke import settle
 from its.tracker.job import Job, Tracker
 from its.types import Problem, Search
@@ -97,19 +98,19 @@ class Blueprint:
         check_values(plain)
         plain = settle(plain, packages)
         check_scorers(plain)
-        label = {group: choices[group] for group in LABELS}
-        if choices["guidance"] != "none":
-            label["search"] += f"+{choices['guidance']}"
         decisive = identity(plain, planning=planning)
         sampler, guidance, search, budget = (instantiate(plain[group], packages)
                                              for group in ("sampler", "guidance", "search", "budget"))
-        if plain["verifier"].get("network", ...) is None:
+        if plain["verifier"].get("network", ...) is None and not isinstance(search, Schedule):
             raise ValueError(f"verifier {choices['verifier']} asks the dataset's own classifier, and dataset "
                              f"{choices['dataset']} brings none; choose another verifier, or set dataset.classifier")
         if search.needs_noise and not sampler.stochastic:
             raise ValueError(f"{type(search).__name__} copies particles, and under a deterministic sampler the copies "
                              "never separate; set sampler.eta above 0")
-        check_rewards(search, defined(plain["verifier"]["_target_"], packages), label["verifier"])
+        check_rewards(search, defined(plain["verifier"]["_target_"], packages), choices["verifier"])
+        if isinstance(search, Schedule):
+            search.check_alone(sampler.steps, choices["guidance"], keep_pool)
+        label = labelled(choices, search)
         folder = folder_of(plain["out_dir"], plain["name"], label, plain["seed"], decisive)
         return cls(plain, label, decisive, folder, packages, sampler, guidance, search, budget, keep_pool)
 
@@ -118,6 +119,16 @@ class Blueprint:
         experiment = Path(self.plain["out_dir"]).expanduser().absolute() / self.plain["name"]
         config = {key: value for key, value in self.plain.items() if key not in PLACES}
         return Job(self.folder, experiment, self.label, config)
+
+
+def labelled(choices: dict[str, str], search: Search) -> dict[str, str]:
+    """What a run is called by: its choices, guidance with the search; a search over sets selects by its fitness."""
+    label = {group: choices[group] for group in LABELS}
+    if choices["guidance"] != "none":
+        label["search"] += f"+{choices['guidance']}"
+    if isinstance(search, Schedule):
+        label |= {"verifier": search.fitness, "budget": search.strategy}
+    return label
 
 
 def build(config: DictConfig, choices: dict[str, str], overrides: Sequence[str]) -> Experiment:

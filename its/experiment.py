@@ -108,18 +108,7 @@ class Experiment:
         Raises:
             ValueError: it says something else.
         """
-        path = self.folder / "config.yaml"
-        text = yaml.safe_dump(self.config, sort_keys=True)
-        if not path.exists():
-            write_atomic(path, text.encode())
-            return
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if found != yaml.safe_load(text):
-            keys = sorted(key for key in {*self.config, *(found if isinstance(found, dict) else ())}
-                          if not isinstance(found, dict) or found.get(key) != self.config.get(key))
-            raise ValueError(f"{path} says something else than this command about {', '.join(keys)}; it was edited, "
-                             "or the run was begun with another shard size: restore it, or choose another name or "
-                             "out_dir")
+        claim(self.folder, self.config)
 
     def _present(self, indices: range) -> bool:
         """Whether a shard is whole; one whose pool is wanted is not without that."""
@@ -202,6 +191,22 @@ class Experiment:
         made = self.extractor(images)
         self._store.write(name, made)
         return made
+
+
+def claim(folder: Path, config: dict[str, Any]) -> None:
+    """See `Experiment.claim`."""
+    path = folder / "config.yaml"
+    text = yaml.safe_dump(config, sort_keys=True)
+    if not path.exists():
+        write_atomic(path, text.encode())
+        return
+    found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if found != yaml.safe_load(text):
+        keys = sorted(key for key in {*config, *(found if isinstance(found, dict) else ())}
+                      if not isinstance(found, dict) or found.get(key) != config.get(key))
+        raise ValueError(f"{path} says something else than this command about {', '.join(keys)}; it was edited, "
+                         "or the run was begun with another shard size: restore it, or choose another name or "
+                         "out_dir")
 
 
 def _same(found: Arrays | None, made: Arrays) -> bool:

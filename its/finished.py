@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+SUMMARY = "schedule.json"
+"""Of a schedule search, written last: its presence means that the search is finished."""
+
 
 def read_curve(folder: Path, **wanted: Any) -> list[dict[str, Any]] | None:
     """The rows of a finished run; None unless its summary says just what is wanted of it.

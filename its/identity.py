@@ -20,6 +20,9 @@ GUIDED = ("guidance", "guide")
 MEASURING = ("report", "report_width", "reference", "statistics")
 """Entries of a dataset that measure images and decide none."""
 
+UNUSED_BY_SETS = ("verifier", "budget")
+"""Of a search over sets of images, which what measures decides, and no verifier or cap."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
 
 
@@ -34,8 +37,10 @@ def identity(config: dict[str, Any], *, planning: bool = False) -> dict[str, Any
         planning: weights may be absent.
     """
     guided = config["guidance"]["_target_"] != "its.guidance.none.NoGuidance"
-    decisive = without_place({key: config[key] for key in (*DECISIVE, *(GUIDED if guided else ()))})
-    for key in MEASURING:
+    of_sets = config["search"]["_target_"] == "its.search.schedule.Schedule"
+    keys = [key for key in DECISIVE if not (of_sets and key in UNUSED_BY_SETS)]
+    decisive = without_place({key: config[key] for key in (*keys, *(GUIDED if guided else ()))})
+    for key in () if of_sets else MEASURING:
         decisive["dataset"].pop(key, None)
     return {**decisive, "uint8": RULE, "weights": fingerprints(decisive, planning=planning)}
 

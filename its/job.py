@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
@@ -25,6 +25,10 @@ from its.smoke import out_dir
 from its.tracker.job import tracked
 from its.tracker.none import NoTracker
 from its.workers import Worker, take_own_gpu
+
+if TYPE_CHECKING:
+    from its.experiment import Experiment
+    from its.schedule import ScheduleRun
 
 log = logging.getLogger(__name__)
 
@@ -51,12 +55,19 @@ def _run(config: DictConfig) -> dict[str, Any]:
             return {"status": "planned"}
         check_source(allow_edited=config.allow_edited)
         from its.build import Blueprint, build, tracker_of
+        from its.search.schedule import Schedule
 
         blueprint = Blueprint.of(config, choices, overrides)
         with tracked(tracker_of(config) if Worker.here().rank == 0 else NoTracker(), blueprint.job()):
             if config.workers > 1 and Worker.here().world == 1:
                 run_workers(config.workers, command_line(hydra_config))
-            experiment = build(config, choices, overrides)
+            experiment: Experiment | ScheduleRun
+            if isinstance(blueprint.search, Schedule):
+                from its.schedule import ScheduleRun
+
+                experiment = ScheduleRun.of(blueprint, overrides)
+            else:
+                experiment = build(config, choices, overrides)
             log.info("%s", experiment.folder)
             experiment.claim()
             folder = experiment.folder

@@ -12,16 +12,21 @@ from typing import Any
 from omegaconf import DictConfig
 
 from its.build import Blueprint, sized
+from its.finished import SUMMARY
 from its.identity import ABSENT
 from its.layout import pool_name, ranges, shard_name
 from its.model.schedule import VP
 from its.prices import Prices
+from its.search.schedule import Schedule
 
 LEDGER_BYTES = 64
 """Of one image at one cap: reward, pick, start and counts, at most; see `its.shards`."""
 
 CANDIDATE_BYTES = 80
 """Of one candidate in a pool: paths, clock, reward and a short recipe; see `its.pools`."""
+
+SET_BYTES = 600
+"""Of one scored set of a schedule search, with its line in the manifest."""
 
 RATES = "rates.json"
 """File below `out_dir` in which scripts/benchmark.py keeps what it measured."""
@@ -37,6 +42,7 @@ class Plan:
         seconds: estimate for what is missing; None if there is no rate for it.
         disk_bytes: for what is missing; at most, but for a pool, whose candidates a search may make in fewer steps.
         absent: weights that are not here; the folder's hash will be another with them.
+        shards: what they are called.
     """
 
     folder: Path
@@ -48,13 +54,14 @@ class Plan:
     seconds: float | None
     disk_bytes: int
     absent: tuple[str, ...] = ()
+    shards: str = "shards"
 
     def line(self) -> str:
         """The plan in one line."""
         unknown = "rate unknown: run python scripts/benchmark.py"
         seconds = unknown if self.seconds is None else f"about {self.seconds:.0f} s"
         absent = f"\n  not here yet: {', '.join(self.absent)}" if self.absent else ""
-        return (f"{self.method}: {self.images} images, {self.present} on disk, {self.missing} shards missing, "
+        return (f"{self.method}: {self.images} images, {self.present} on disk, {self.missing} {self.shards} missing, "
                 f"{self.nfe:.0f} NFE to spend, {seconds}, {self.disk_bytes / 1e6:.1f} MB\n  {self.folder}{absent}")
 
 
@@ -65,6 +72,8 @@ def plan_job(config: DictConfig, choices: dict[str, str], overrides: Sequence[st
         ValueError: a value breaks a rule.
     """
     blueprint = Blueprint.of(config, choices, overrides, planning=True)
+    if isinstance(blueprint.search, Schedule):
+        return _plan_sets(blueprint, blueprint.search)
     plain, label = blueprint.plain, blueprint.label
     search, caps = sized(blueprint.search, blueprint.budget, _prices(blueprint))
     shards = ranges(plain["images"], plain["shard"])
@@ -79,7 +88,23 @@ def plan_job(config: DictConfig, choices: dict[str, str], overrides: Sequence[st
                 _seconds(plain, label, per_image * count, bool(missing)),
                 _bytes(plain, len(caps), count, starts=not blueprint.sampler.stochastic)
                 + _pool_bytes(blueprint, per_image * count),
-                tuple(name for name, mark in blueprint.decisive["weights"].items() if mark == ABSENT))
+                _absent(blueprint))
+
+
+def _plan_sets(blueprint: Blueprint, search: Schedule) -> Plan:
+    """A schedule search's: sets of images in place of shards, at the rate of plain samplings."""
+    plain, label, images = blueprint.plain, blueprint.label, search.num_samples
+    present = sum(1 for _ in (blueprint.folder / "sets").rglob("*.safetensors"))
+    missing = 0 if (blueprint.folder / SUMMARY).exists() else max(0, search.evaluations - present)
+    nfe = missing * images * _prices(blueprint).sampling
+    return Plan(blueprint.folder, f"{label['search']} ({search.strategy}, {search.fitness}, seed {plain['seed']})",
+                (present + missing) * images, nfe, present * images, missing,
+                _seconds(plain, {**label, "search": "none"}, nfe, bool(missing)), missing * SET_BYTES,
+                _absent(blueprint), "sets")
+
+
+def _absent(blueprint: Blueprint) -> tuple[str, ...]:
+    return tuple(name for name, mark in blueprint.decisive["weights"].items() if mark == ABSENT)
 
 
 def _prices(blueprint: Blueprint) -> Prices:

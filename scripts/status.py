@@ -27,19 +27,22 @@ def status(folder: Path, queued: str | None = None) -> str:
     Args:
         queued: the state of the job that is to make it, and the job, if there is one.
     """
-    shards = len(list((folder / "shards").glob("*.safetensors")))
+    sets = len(list((folder / "sets").glob("*/*.safetensors")))
+    shards = f"{sets} sets" if sets else f"{len(list((folder / 'shards').glob('*.safetensors')))} shards"
     if (folder / "metrics.json").exists():
         summary = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        return f"finished  {summary['images']} images, {shards} shards" + (f"; {queued}" if queued else "")
+        return f"finished  {summary['images']} images, {shards}" + (f"; {queued}" if queued else "")
+    if (folder / "schedule.json").exists():
+        return f"finished  {shards}" + (f"; {queued}" if queued else "")
     if queued:
-        return f"{queued}; {shards} shards are there"
+        return f"{queued}; {shards} are there"
     if (folder / "failed.json").exists():
         reason = json.loads((folder / "failed.json").read_text(encoding="utf-8"))["reason"]
-        return f"failed    {shards} shards are there; {reason}"
+        return f"failed    {shards} are there; {reason}"
     newest = max((path.stat().st_mtime for path in folder.rglob("*") if path.is_file()), default=0.0)
     state = "running " if time.time() - newest < RECENT_S else "stopped "
-    size = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["shard"]
-    return f"{state}  {shards} shards of {size} images are there; the same command goes on"
+    size = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")).get("shard")
+    return f"{state}  {shards}{f' of {size} images' if size else ''} are there; the same command goes on"
 
 
 def queued_jobs(experiment: Path) -> Mapping[str, str]:

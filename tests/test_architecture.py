@@ -18,7 +18,8 @@ LAYERS = (
     ("search", "tape"),
     ("engine", "metric"),
     ("instantiate", "smoke", "identity", "flops", "report", "tracker", "curve", "shards", "references", "images",
-     "measurement", "pools", "experiment", "build", "plan", "source", "render", "rescore", "pairs", "job", "cluster"),
+     "measurement", "pools", "experiment", "schedule", "build", "plan", "source", "render", "rescore", "pairs",
+     "job", "cluster"),
 )
 """From the bottom up: a module imports from its own layer and those before it."""
 

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from its.build import Blueprint
 from its.cluster.status import read_statuses
-from its.finished import read_curve
+from its.finished import SUMMARY, read_curve
 from its.store import write_atomic
 
 RECORDS = ".slurm"
@@ -65,9 +65,11 @@ class SweepRun:
         return (self.folder, self.images, self.asked)
 
     def finished(self) -> bool:
-        """Whether its curve is on disk."""
+        """Whether its curve, or what a schedule search found, is on disk."""
         if self.folder is None:
             return False
+        if (Path(self.folder) / SUMMARY).exists():
+            return True
         return read_curve(Path(self.folder), images=self.images, asked=self.asked) is not None
 
     def fail(self, reason: str) -> SweepRun:

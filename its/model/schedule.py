@@ -53,6 +53,11 @@ class Schedule(Protocol):
         """Steps of the longest sampling."""
         ...
 
+    @property
+    def listable(self) -> tuple[float, ...]:
+        """What a listed spacing may be drawn from in a search: `most_steps` values, noisiest first."""
+        ...
+
     def level(self, time: float) -> Level:
         """The level at a native time."""
         ...
@@ -78,6 +83,10 @@ class VP:
     @property
     def most_steps(self) -> int:
         return len(self.alphas_cumprod)
+
+    @property
+    def listable(self) -> tuple[float, ...]:
+        return tuple(float(time) for time in reversed(range(self.most_steps)))
 
     def level(self, time: float) -> Level:
         """Between training steps sigma / alpha is interpolated, as diffusers' Heun scheduler does."""
@@ -108,6 +117,11 @@ class Flow:
     time_scale: float = 1.0
     prior_std = 1.0
     most_steps = 1000
+
+    @property
+    def listable(self) -> tuple[float, ...]:
+        """Times before the shift."""
+        return tuple(k * self.time_scale / self.most_steps for k in range(self.most_steps, 0, -1))
 
     def level(self, time: float) -> Level:
         t = time / self.time_scale
@@ -149,6 +163,13 @@ class EDM:
     @property
     def prior_std(self) -> float:
         return self.sigma_max
+
+    @property
+    def listable(self) -> tuple[float, ...]:
+        """Values of sigma."""
+        root = 1.0 / self.rho
+        sigma = np.linspace(self.sigma_max**root, self.sigma_min**root, self.most_steps) ** self.rho
+        return tuple(np.clip(sigma, self.sigma_min, self.sigma_max).tolist())
 
     def level(self, time: float) -> Level:
         sigma = float(time) ** self.rho

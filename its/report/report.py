@@ -10,6 +10,7 @@ from pathlib import Path
 from its.report.frame import column_order, frame_of
 from its.report.page import page
 from its.report.runs import LABELS, RunRecord, load_failures, load_runs
+from its.report.schedule import schedule_table
 from its.report.section import Section, sections_of
 from its.report.tables import table_latex, table_markdown, table_text
 from its.store import write_atomic
@@ -21,6 +22,11 @@ FIGURE_KINDS = ("png", "pdf")
 def make_report(folder: Path) -> None:
     """Write `<folder>/report/`, print its table and where figures and page are; without a finished run, say so."""
     runs, failures = load_runs(folder), load_failures(folder)
+    schedules = schedule_table(folder)
+    if schedules:
+        print(schedules)
+    if not runs and schedules and not failures:
+        return
     if not runs:
         print(f"no finished runs under {folder.absolute()}, so no report")
         if failures:

@@ -93,7 +93,7 @@ class Follower:
 
     def _close(self, status: str) -> dict[str, str]:
         self.poll()
-        if self._folder is not None and status == "finished":
+        if self._folder is not None and status == "finished" and (self._folder / "curve.csv").exists():
             self._curve(self._folder)
         run, self._run = self._run, None
         folder = Path(run.settings.sync_dir)

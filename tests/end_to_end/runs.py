@@ -4,21 +4,31 @@ import csv
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from its.build import build
+from its.build import Blueprint, build
 from its.experiment import Experiment
+from its.schedule import ScheduleRun
 
 CONF = Path(__file__).parents[2] / "conf"
 
 
 def make_experiment(out_dir: Path, *overrides: str) -> Experiment:
     """The experiment that `python run.py out_dir=... <overrides>` builds."""
+    return build(*composed(out_dir, *overrides))
+
+
+def make_schedule(out_dir: Path, *overrides: str) -> ScheduleRun:
+    """The same of `search=schedule`."""
+    return ScheduleRun.of(Blueprint.of(*composed(out_dir, *overrides)), overrides)
+
+
+def composed(out_dir: Path, *overrides: str) -> tuple[DictConfig, dict[str, str], tuple[str, ...]]:
+    """Configuration, choices and overrides as a job has them."""
     with initialize_config_dir(str(CONF), version_base=None):
         config = compose("config", [f"out_dir={out_dir}", *overrides], return_hydra_config=True)
     choices = dict(config.hydra.runtime.choices)
-    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
-    return build(own, choices, overrides)
+    return OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), choices, overrides
 
 
 def contents(folder: Path) -> dict[str, bytes]:
