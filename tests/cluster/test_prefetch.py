@@ -86,8 +86,8 @@ def test_weights_of_the_hub_are_missing_then_fetched_then_there(tmp_path: Path, 
 
 def test_everything_that_real_images_need_is_named_and_nothing_else(tmp_path: Path):
     words = ("dataset=cifar10", "model=openai_cifar10", "verifier=resnet56_cifar10", "search=none,random")
-    code, said = prefetch("--check", *words, f"dataset.reference.root={tmp_path}", f"dataset.statistics={tmp_path}/x.npz",
-                          TORCH_HOME=str(tmp_path))
+    places = (f"dataset.reference.root={tmp_path}", f"dataset.statistics={tmp_path}/x.npz")
+    code, said = prefetch("--check", *words, *places, TORCH_HOME=str(tmp_path))
     assert code == 1
     missing = [line.split(":")[0].removeprefix("  missing  ") for line in said.splitlines() if "  missing  " in line]
     assert missing == ["weights cifar10_uncond_50M_500K.pt", "weights resnet56-4bfd9763.th",
