@@ -104,7 +104,7 @@ KillWait=5
 GresTypes=gpu
 ${ITS_CLUSTER_EXTRA:-}
 $([ -z "$ACCOUNTING" ] || printf '%s\n' AccountingStorageType=accounting_storage/slurmdbd \
-   AccountingStorageHost=127.0.0.1 "AccountingStoragePort=$DBD_PORT" AccountingStorageEnforce=none)
+   AccountingStorageHost=127.0.0.1 "AccountingStoragePort=$DBD_PORT")
 NodeName=$HOST NodeAddr=127.0.0.1 CPUs=${ITS_CLUSTER_CPUS:-8} RealMemory=4096 $gres State=UNKNOWN
 PartitionName=debug Nodes=$HOST Default=YES PriorityTier=1 PreemptMode=REQUEUE GraceTime=30
 PartitionName=high Nodes=$HOST PriorityTier=10 PreemptMode=OFF
@@ -168,6 +168,7 @@ start() {
     say "it is running already"
   else
     stop
+    trap '[ $? = 0 ] || stop' EXIT      # what did come up
     mkdir -p "$FOLDER"/{state,spool}
     chmod 755 "$FOLDER"
     DB_PORT="$(free_port)"; DBD_PORT="$(free_port)"
