@@ -114,6 +114,12 @@ class Blueprint:
         folder = folder_of(plain["out_dir"], plain["name"], label, plain["seed"], decisive)
         return cls(plain, label, decisive, folder, packages, sampler, guidance, search, budget, keep_pool)
 
+    @classmethod
+    def composed(cls, config: DictConfig, *, planning: bool = False) -> Blueprint:
+        """Of a configuration as Hydra composes it, with its own node."""
+        own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+        return cls.of(own, dict(config.hydra.runtime.choices), list(config.hydra.overrides.task), planning=planning)
+
     def job(self) -> Job:
         """What a tracker is told."""
         experiment = Path(self.plain["out_dir"]).expanduser().absolute() / self.plain["name"]

@@ -70,7 +70,7 @@ def without_place(node: Any) -> Any:
 def fingerprints(node: Any, *, planning: bool = False) -> dict[str, str]:
     """Of every `weights` entry below a node, by name."""
     found = {}
-    for name in sorted(_weights(node)):
+    for name in sorted(weights_of(node)):
         try:
             found[name] = fingerprint(name)
         except FileNotFoundError:
@@ -82,15 +82,15 @@ def fingerprints(node: Any, *, planning: bool = False) -> dict[str, str]:
 
 def same_weights(first: Any, second: Any) -> list[str]:
     """Weights below the first node that are also below the second, under whatever name; absent ones are nobody's."""
-    of_second = set(fingerprints(second, planning=True).values()) - {ABSENT} if _weights(first) else set()
+    of_second = set(fingerprints(second, planning=True).values()) - {ABSENT} if weights_of(first) else set()
     return [name for name, mark in fingerprints(first, planning=True).items() if mark in of_second]
 
 
-def _weights(node: Any) -> set[str]:
+def weights_of(node: Any) -> set[str]:
     """Every `weights` entry below a node."""
     if isinstance(node, dict):
         own = {node["weights"]} if isinstance(node.get("weights"), str) else set()
-        return own.union(*(_weights(value) for value in node.values()))
+        return own.union(*(weights_of(value) for value in node.values()))
     if isinstance(node, list):
-        return set().union(*(_weights(value) for value in node))
+        return set().union(*(weights_of(value) for value in node))
     return set()

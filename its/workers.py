@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -44,10 +45,14 @@ class Worker:
         return "ITS_RANK" not in environment and cls.here(environment).rank == 0
 
     def order(self, items: Sequence[T]) -> list[T]:
-        """Its own share, every world-th from its rank; then what others may have left, from the back."""
-        own = list(items[self.rank :: self.world])
-        chosen = set(range(self.rank, len(items), self.world))
-        return own + [items[k] for k in reversed(range(len(items))) if k not in chosen]
+        """Its own share, every world-th from its rank; then what others may have left.
+
+        Those that are done early go through the rest each in an order of its own, so that they rarely meet at an item.
+        """
+        own = range(self.rank, len(items), self.world)
+        others = sorted(set(range(len(items))) - set(own))
+        random.Random(self.rank).shuffle(others)
+        return [items[k] for k in (*own, *others)]
 
 
 def take_own_gpu(environment: MutableMapping[str, str] = os.environ) -> None:

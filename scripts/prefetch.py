@@ -5,12 +5,12 @@
                                                            miss something, and what that is
 
 Weights are found as a run finds them (in the package, as a path, on the hub); data sets, reference statistics and the
-measuring network are made as a run makes them. Caches are where HF_HOME and TORCH_HOME say; HF_ENDPOINT names a mirror.
+measuring network are downloaded where their classes know from where, and made as a run makes them. Caches are where
+HF_HOME and TORCH_HOME say; HF_ENDPOINT names a mirror.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import socket
@@ -18,18 +18,20 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-CONF = ROOT / "conf"
+from its.build import Blueprint
+from its.identity import weights_of
+from its.instantiate import defined, instantiate
+from its.weights import locate
+
+CONF = Path(__file__).parents[1] / "conf"
 
 Need = tuple[str, Callable[[], object]]
 """What is needed, and a call that gets it or says what is missing."""
@@ -37,8 +39,12 @@ Need = tuple[str, Callable[[], object]]
 CACHES = {"HF_HOME": "~/.cache/huggingface", "HF_ENDPOINT": "https://huggingface.co", "TORCH_HOME": "~/.cache/torch"}
 
 
-def jobs(overrides: Sequence[str]) -> list[dict[str, Any]]:
-    """The configuration of every job that these words of run.py stand for, on the CPU."""
+def jobs(overrides: Sequence[str]) -> list[Blueprint]:
+    """Every job that these words of run.py stand for, on the CPU.
+
+    Raises:
+        ValueError: one of them breaks a rule.
+    """
     hydra = [word for word in overrides if word.startswith("hydra.searchpath=")]
     own = [word for word in overrides if not word.startswith(("hydra.", "hydra/", "-"))]
     parsed = OverridesParser.create().parse_overrides(own)
@@ -48,52 +54,37 @@ def jobs(overrides: Sequence[str]) -> list[dict[str, Any]]:
         sweeper = compose("config", [*hydra, *first], return_hydra_config=True).hydra.sweeper
         axes = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
         every = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides([*axes, *own]), None)[0]
-        composed = [compose("config", [*hydra, *words, "device=cpu"]) for words in every]
-    return [cast(dict[str, Any], OmegaConf.to_container(config, resolve=True)) for config in composed]
+        composed = [compose("config", [*hydra, *words, "device=cpu"], return_hydra_config=True) for words in every]
+    return [Blueprint.composed(config, planning=True) for config in composed]
 
 
-def needs(configs: Sequence[dict[str, Any]]) -> Iterator[Need]:
+def needs(plans: Sequence[Blueprint], *, fetch: bool) -> Iterator[Need]:
     """Every different thing that some of the jobs need."""
-    from its.instantiate import CHOICES
-    from its.weights import fingerprint
-
-    for weights in sorted(set(itertools.chain.from_iterable(_weights(config) for config in configs))):
-        yield f"weights {weights}", partial(fingerprint, weights)
-    datasets = {json.dumps(config["dataset"], sort_keys=True): config for config in configs}
-    for config in datasets.values():
-        packages = (*CHOICES, *config["plugins"])
-        dataset = config["dataset"]
+    for weights in sorted(set().union(*(weights_of(plan.plain) for plan in plans))):
+        yield f"weights {weights}", partial(locate, weights)
+    datasets = {json.dumps(plan.plain["dataset"], sort_keys=True): plan for plan in plans}
+    for plan in datasets.values():
+        dataset = plan.plain["dataset"]
         for part in ("images", "reference", "report"):
             node = dataset.get(part)
             if isinstance(node, dict) and "_target_" in node:
-                yield f"dataset {dataset['name']}, its {part}", partial(_made, node, packages)
-        if isinstance(dataset.get("statistics"), str):
-            yield f"dataset {dataset['name']}, its statistics", partial(_there, dataset["statistics"])
+                yield f"dataset {dataset['name']}, its {part}", partial(_made, node, plan.packages, fetch=fetch)
+        if dataset.get("statistics") is not None:
+            yield f"dataset {dataset['name']}, its statistics", partial(_statistics, dataset["statistics"])
 
 
-def _weights(node: Any) -> Iterator[str]:
-    if isinstance(node, dict):
-        if isinstance(node.get("weights"), str):
-            yield node["weights"]
-        for value in node.values():
-            yield from _weights(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _weights(value)
+def _made(node: dict[str, Any], packages: Sequence[str], *, fetch: bool) -> object:
+    """A part of a data set; what can be downloaded says how by `fetch`, called as its class is."""
+    made = defined(node["_target_"], packages)
+    if fetch and hasattr(made, "fetch"):
+        made.fetch(**{key: value for key, value in node.items() if key != "_target_"})
+    return instantiate(node, packages)
 
 
-def _made(node: dict[str, Any], packages: Sequence[str]) -> object:
-    """A part of a data set; its images are read once, which is when they are downloaded."""
-    from its.instantiate import instantiate
+def _statistics(path: str) -> object:
+    from its.metric.statistics import read_statistics
 
-    part = instantiate(node, packages)
-    return part.reference() if hasattr(part, "reference") else part
-
-
-def _there(path: str) -> Path:
-    if not Path(path).expanduser().exists():
-        raise FileNotFoundError(f"there is no file {Path(path).expanduser().absolute()}")
-    return Path(path)
+    return read_statistics(Path(path).expanduser())
 
 
 def cut_off() -> None:
@@ -118,19 +109,19 @@ def main(words: Sequence[str]) -> int:
     for name, usual in CACHES.items():
         print(f"{name} is {os.environ.get(name) or f'not set: {usual}'}")
     try:
-        configs = jobs([word for word in words if word != "--check"])
-    except (HydraException, OmegaConfBaseException) as error:
+        plans = jobs([word for word in words if word != "--check"])
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     missing = 0
-    for name, get in needs(configs):
+    for name, get in needs(plans, fetch=not check):
         try:
             get()
             print(f"  there    {name}")
         except Exception as error:
             missing += 1
             print(f"  missing  {name}: {' '.join(str(error).split())}")
-    print(f"{len(configs)} jobs, {missing} things missing" + ("" if missing else ": they can run without a network"))
+    print(f"{len(plans)} jobs, {missing} things missing" + ("" if missing else ": they can run without a network"))
     return 1 if missing else 0
 
 

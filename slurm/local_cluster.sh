@@ -104,7 +104,7 @@ KillWait=5
 GresTypes=gpu
 ${ITS_CLUSTER_EXTRA:-}
 $([ -z "$ACCOUNTING" ] || printf '%s\n' AccountingStorageType=accounting_storage/slurmdbd \
-   AccountingStorageHost=127.0.0.1 "AccountingStoragePort=$DBD_PORT" AccountingStorageEnforce=none)
+   AccountingStorageHost=127.0.0.1 "AccountingStoragePort=$DBD_PORT")
 NodeName=$HOST NodeAddr=127.0.0.1 CPUs=${ITS_CLUSTER_CPUS:-8} RealMemory=4096 $gres State=UNKNOWN
 PartitionName=debug Nodes=$HOST Default=YES PriorityTier=1 PreemptMode=REQUEUE GraceTime=30
 PartitionName=high Nodes=$HOST PriorityTier=10 PreemptMode=OFF
@@ -168,6 +168,7 @@ start() {
     say "it is running already"
   else
     stop
+    trap '[ $? = 0 ] || stop' EXIT      # what did come up
     mkdir -p "$FOLDER"/{state,spool}
     chmod 755 "$FOLDER"
     DB_PORT="$(free_port)"; DBD_PORT="$(free_port)"
@@ -197,18 +198,29 @@ stop() {
 
 steps() { [ -n "$(SLURM_CONF="$CONF" timeout 5 squeue -h 2>/dev/null)" ]; }
 
+quietly() {  # <command>: what it says only if it fails
+  local said
+  said="$("$@" 2>&1)" || { tail -n 30 <<< "$said" >&2; die "failed: $*"; }
+}
+
 install() {
   installed && return
-  export DEBIAN_FRONTEND=noninteractive
+  command -v apt-get >/dev/null || die "this is no Debian; install slurmctld, slurmd, its client programs and munge"
   [ "$(id -u)" = 0 ] || die "installing packages needs root"
   local packages=(slurmctld slurmd slurm-client munge)
   [ -z "$ACCOUNTING" ] || packages+=(slurmdbd mariadb-server)
-  apt-get update -qq
+  say "installing ${packages[*]}"
   # The packages' own services stay off: policy-rc.d answers 101 while they are installed.
-  local policy=/usr/sbin/policy-rc.d made=""
-  [ -e "$policy" ] || { printf '#!/bin/sh\nexit 101\n' > "$policy"; chmod +x "$policy"; made=1; }
-  apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
-  [ -z "$made" ] || rm -f "$policy"
+  local policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' > "$policy"
+    chmod +x "$policy"
+    trap "rm -f $policy" EXIT
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  quietly apt-get update
+  quietly apt-get install -y --no-install-recommends "${packages[@]}"
+  installed || die "the packages are there, and their programs are not on $PATH"
 }
 
 case "${1:-}" in

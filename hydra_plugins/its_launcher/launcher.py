@@ -27,6 +27,7 @@ class ItsLauncher(BaseSubmititLauncher):
         """Make what is missing; return a status for every job."""
         from its.cluster import sweep
         from its.cluster.slurm import Unreachable
+        from its.smoke import out_dir
 
         assert self.config is not None
         setup_globals()
@@ -35,7 +36,7 @@ class ItsLauncher(BaseSubmititLauncher):
         for run in runs:
             if run.state == "missing" and run.finished():
                 run.state = "finished"
-        experiment = Path(self.config.out_dir).expanduser().absolute() / self.config.name
+        experiment = out_dir(self.config) / self.config.name
         missing = [run for run in runs if run.state == "missing"]
         finished = sum(run.state == "finished" for run in runs)
         log.info("%d runs: %d finished before, %d to make", len(runs), finished, len(missing))

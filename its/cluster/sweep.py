@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from its.build import Blueprint
 from its.cluster.status import read_statuses
@@ -50,9 +50,8 @@ class SweepRun:
     def of(cls, number: int, overrides: Sequence[str], searchpath: Sequence[str], config: DictConfig) -> SweepRun:
         """From a composed job configuration; what is wrong with it is its reason to fail."""
         run = cls(number, (*overrides, *searchpath))
-        own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         try:
-            blueprint = Blueprint.of(own, dict(config.hydra.runtime.choices), list(config.hydra.overrides.task))
+            blueprint = Blueprint.composed(config)
         except (ValueError, OSError) as error:
             return run.fail(str(error))
         run.folder, run.images, run.asked = str(blueprint.folder), blueprint.plain["images"], blueprint.asked

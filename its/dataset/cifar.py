@@ -40,8 +40,14 @@ class Cifar:
         if missing:
             raise ValueError(
                 f"{missing[0].absolute()} is not there; get CIFAR-{self.classes} once, where there is a network: "
-                f"python -c \"from torchvision.datasets import {self._kind.__name__} as C; C('{self.root}', "
-                "download=True)\"; a run can do with statistics alone: dataset.reference=null dataset.statistics=FILE")
+                f"python scripts/prefetch.py with the words of this run, or python -c \"from torchvision.datasets "
+                f"import {self._kind.__name__} as C; C('{self.root}', download=True)\"; a run can do with statistics "
+                "alone: dataset.reference=null dataset.statistics=FILE")
+
+    @classmethod
+    def fetch(cls, classes: int, root: str, split: str = "train") -> None:
+        """Download what is missing; for scripts/prefetch.py. Both splits come in one file."""
+        _kind(classes)(str(Path(root).expanduser()), train=split == "train", download=True)
 
     @property
     def source(self) -> str:
@@ -49,9 +55,7 @@ class Cifar:
 
     @property
     def _kind(self) -> type[CIFAR10]:
-        from torchvision import datasets
-
-        return datasets.CIFAR10 if self.classes == 10 else datasets.CIFAR100
+        return _kind(self.classes)
 
     @property
     def _files(self) -> list[tuple[Path, str]]:
@@ -72,3 +76,9 @@ class Cifar:
     def fingerprint(self) -> str:
         """Of the MD5 sums that torchvision holds the files to."""
         return sha256(" ".join([self.source, *(md5 for _, md5 in self._files)]).encode()).hexdigest()
+
+
+def _kind(classes: int) -> type[CIFAR10]:
+    from torchvision import datasets
+
+    return datasets.CIFAR10 if classes == 10 else datasets.CIFAR100

@@ -72,6 +72,14 @@ class InceptionFeatures:
         if spatial:
             self._network.Mixed_6d.register_forward_hook(self._keep)
 
+    @classmethod
+    def fetch(cls, weights: str | None = None, **others: object) -> None:
+        """Download the file into torch's hub cache, unless it is there or another is named; for scripts/prefetch.py."""
+        cache = hub_cache()
+        if not (weights or os.environ.get(VARIABLE) or any((cache / name).is_file() for name in NAMES)):
+            cache.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(URL, str(cache / NAMES[1]), hash_prefix=SHA256, progress=False)
+
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         parts: dict[str, list[np.ndarray]] = defaultdict(list)
         for padded, count in padded_batches(images, self._rows):
@@ -106,12 +114,18 @@ def find_weights(weights: str | None) -> Path:
             raise ValueError(f"there are no Inception weights at {path.absolute()}; correct dataset.report.weights or "
                              f"{VARIABLE}")
         return path
-    cache = Path(torch.hub.get_dir()) / "checkpoints"
+    cache = hub_cache()
     for name in NAMES:
         if (cache / name).is_file():
             return cache / name
-    raise ValueError(f"there are no Inception weights in {cache}; where there is a network, run once: python -c "
-                     f"\"import torch; torch.hub.load_state_dict_from_url('{URL}')\", or set {VARIABLE} to its path")
+    raise ValueError(f"there are no Inception weights in {cache}; where there is a network, run once: python "
+                     f"scripts/prefetch.py with the words of this run, or python -c \"import torch; "
+                     f"torch.hub.load_state_dict_from_url('{URL}')\", or set {VARIABLE} to its path")
+
+
+def hub_cache() -> Path:
+    """Where torch keeps weights that were downloaded by address: TORCH_HOME moves it."""
+    return Path(torch.hub.get_dir()) / "checkpoints"
 
 
 def load_network(content: bytes, source: str) -> Any:

@@ -20,7 +20,7 @@ def a_run(folder: Path, job: str = "5_0", number: int = 0) -> SweepRun:
 
 def finish(run: SweepRun, images: int = 10) -> None:
     Path(run.folder).mkdir(parents=True, exist_ok=True)
-    (Path(run.folder) / "metrics.json").write_text(json.dumps({"images": images, "measured": "abc", "curve": []}))
+    (Path(run.folder) / "metrics.json").write_text(json.dumps({"images": images, "asked": "abc", "curve": []}))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Folders, `.npz` files and torchvision's sets as images in batches."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +155,10 @@ def test_cifar_is_torchvisions(tmp_path: Path, monkeypatch):
                                           "md5": hashlib.md5(content).hexdigest()})
     for name, value in lists.items():
         monkeypatch.setattr(CIFAR10, name, value)
+    archive = Path(shutil.make_archive(str(tmp_path / "cifar-10-python"), "gztar", tmp_path, folder.name))
+    monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
+    shutil.rmtree(folder)
+    Cifar.fetch(10, str(tmp_path))      # torchvision finds the download there already, and unpacks it
     (images, labels), = Cifar(10, str(tmp_path)).batches(9)
     np.testing.assert_array_equal(images, rows.reshape(2, 3, 32, 32).transpose(0, 2, 3, 1))
     assert labels.tolist() == [7, 1]

@@ -1,5 +1,6 @@
 """The Inception extractor against torch-fidelity's own entry point, on real images and random weights."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from its.dataset.image_set import Loaded
+from its.metric import inception
 from its.metric.features import Features, Moments
 from its.metric.fid import Fid
 from its.metric.inception import NAMES, InceptionFeatures, find_weights, load_network
@@ -145,6 +147,21 @@ def test_weights_are_found_by_path_by_environment_and_in_the_hub_cache(tmp_path,
         find_weights(str(tmp_path / "none.pth"))
     with pytest.raises(ValueError, match="not the file that its name says"):
         InceptionFeatures(str(cached))
+
+
+def test_what_is_not_in_the_hub_cache_is_fetched_once_and_checked(tmp_path, monkeypatch):
+    (tmp_path / "published").write_bytes(b"weights")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.delenv("ITS_INCEPTION", raising=False)
+    monkeypatch.setattr(inception, "URL", (tmp_path / "published").as_uri())
+    with pytest.raises(RuntimeError, match="invalid hash value"):
+        InceptionFeatures.fetch()
+    monkeypatch.setattr(inception, "SHA256", sha256(b"weights").hexdigest())
+    InceptionFeatures.fetch(spatial=True)
+    (tmp_path / "published").unlink()
+    InceptionFeatures.fetch()
+    assert find_weights(None).read_bytes() == b"weights"
+    assert find_weights(None).is_relative_to(tmp_path / "torch")
 
 
 class Evil:

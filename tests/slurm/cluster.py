@@ -4,7 +4,8 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.end_to_end.runs import CONF
@@ -15,19 +16,23 @@ SMALL = ("shard=5", "sampler.steps=3", "batch=16", "~metric.kid", "~metric.prc",
 
 @dataclass(frozen=True)
 class Cluster:
-    """One that slurm/local_cluster.sh has started in `folder`."""
+    """One that slurm/local_cluster.sh has started in `folder`, and the launchers that were started on it."""
 
     folder: Path
+    launchers: list[subprocess.Popen] = field(default_factory=list)
 
-    def sweep(self, out_dir: Path, *overrides: str, launcher: str = "slurm") -> subprocess.Popen:
-        """`python run.py hydra/launcher=...`, its output in `<out_dir>/launcher.log`."""
+    def sweep(self, out_dir: Path, *overrides: str, launcher: str = "slurm", root: Path = ROOT,
+              **environment: str) -> subprocess.Popen:
+        """`python run.py hydra/launcher=...` in the clone `root`, its output in `<out_dir>/launcher.log`."""
         out_dir.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "run.py", "-m", f"hydra/launcher={launcher}", f"out_dir={out_dir}", *SMALL,
                    "hydra.launcher.cpus_per_task=1", *overrides]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("ITS_")}
+        usual = {key: value for key, value in os.environ.items() if not key.startswith("ITS_")}
         with (out_dir / "launcher.log").open("ab") as output:
-            return subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT,
-                                    env={**environment, "OMP_NUM_THREADS": "1"})
+            launcher = subprocess.Popen(command, cwd=root, stdout=output, stderr=subprocess.STDOUT,
+                                        env={**usual, "OMP_NUM_THREADS": "1", **environment})
+        self.launchers.append(launcher)
+        return launcher
 
     def said(self, out_dir: Path) -> str:
         """What the launcher has said so far."""
@@ -51,5 +56,9 @@ class Cluster:
         return done.stdout.strip()
 
     def start_now(self, job: str) -> None:
-        """A requeued job is held for two minutes; not in a test."""
+        """A requeued job is held for two minutes; not in a test.
+
+        Nor is it started in the second in which it was killed: slurmd takes that for the killed one, and fails it.
+        """
+        time.sleep(2.0)
         self.ask("scontrol", "update", f"jobid={job}", "StartTime=now")

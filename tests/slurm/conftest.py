@@ -19,10 +19,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Started once; without the Debian packages the tests fail, and say what to install."""
     folder = tmp_path_factory.mktemp("slurm")
     script = ["bash", str(ROOT / "slurm" / "local_cluster.sh")]
-    started = subprocess.run([*script, "start", str(folder)], capture_output=True, text=True, timeout=300)
+    started = subprocess.run([*script, "start", str(folder)], capture_output=True, text=True, timeout=300,
+                             env={"ITS_CLUSTER_EXTRA": "MaxArraySize=8", **os.environ})
     assert started.returncode == 0, started.stderr
     os.environ["SLURM_CONF"] = started.stdout.split("'")[1]
-    yield Cluster(folder)
+    here = Cluster(folder)
+    yield here
+    for launcher in here.launchers:
+        launcher.kill()     # those of tests that have failed
     subprocess.run([*script, "stop", str(folder)], check=True, timeout=300)
     del os.environ["SLURM_CONF"]
 

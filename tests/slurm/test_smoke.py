@@ -9,7 +9,7 @@ from tests.slurm.cluster import SMALL
 
 pytestmark = pytest.mark.slurm
 
-LONG = ("images=600", "search=random")
+LONG = ("images=200", "search=random")
 SWEEP = ("budget.nfe=[1],[6],[9]", "budget.samplings=null", *LONG)
 
 
@@ -22,11 +22,11 @@ def runs(out_dir: Path) -> dict[str, Path]:
 def test_one_fails_one_is_cancelled_one_is_requeued(tmp_path, cluster, eventually, shards):
     launcher = cluster.sweep(tmp_path / "swept", *SWEEP)
     folder = runs(tmp_path / "swept")
-    for run in folder.values():
-        eventually(lambda run=run: shards(run), f"a shard of {run}")
-    cancelled, requeued = (cluster.job_of(folder[cap]) for cap in ("6", "9"))
-    cluster.ask("scancel", cancelled)
-    cluster.ask("scancel", "--signal=USR1", requeued)
+    signals = {"6": ["scancel"], "9": ["scancel", "--signal=USR1"]}
+    while signals:
+        cap = eventually(lambda: next((cap for cap in signals if shards(folder[cap])), None), "a shard")
+        cluster.ask(*signals.pop(cap), cluster.job_of(folder[cap]))
+    requeued = cluster.job_of(folder["9"])
     eventually(lambda: cluster.state(requeued) == "PENDING", "requeued")
     cluster.start_now(requeued)
     assert launcher.wait(timeout=1200) == 1, cluster.said(tmp_path / "swept")

@@ -1,4 +1,4 @@
-"""200 processes that only read and write make one run of 2,000 small shards; no network, no SLURM."""
+"""200 processes that only read and write make one run of 2,000 small shards; no network, no metrics, no SLURM."""
 
 import multiprocessing
 import time
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from its import experiment
 from its.budget import COLUMNS
 from its.engine import Outcome, Result
 from its.experiment import Experiment
@@ -26,7 +27,8 @@ class Instant:
     """An engine that has every image at once: what is left is the store."""
 
     def __init__(self, engine):
-        self.batch, self.model, self.rows_evaluated = 1, SimpleNamespace(device=torch.device("cpu")), 0
+        self.batch, self.rows_evaluated, self.keep_pool = 1, 0, False
+        self.model, self.verifiers = SimpleNamespace(device=torch.device("cpu")), engine.verifiers
 
     def run(self, search, caps, problems):
         for problem in problems:
@@ -35,7 +37,9 @@ class Instant:
 
 
 def work(run: Experiment, rank: int) -> None:
+    """All that a worker does but the metrics and the figure, which two hundred would draw at once."""
     torch.set_num_threads(1)
+    experiment.measure, experiment.write_curve = lambda *_: ([], {}), lambda *_: None
     replace(run, worker=Worker(rank, PROCESSES), engine=Instant(run.engine)).run()
 
 
@@ -55,6 +59,9 @@ def test_two_hundred_processes_on_two_thousand_shards(tmp_path: Path):
     store = Store(run.folder)
     for path in sorted(run.folder.glob("shards/*")):
         assert store.read(f"shards/{path.name}") is not None
+    before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*.safetensors")}
+    replace(run, engine=Instant(run.engine)).run()
+    assert {path: path.stat().st_mtime_ns for path in before} == before, "nothing was damaged and made again"
     alone = make_experiment(tmp_path / "alone", *TINY)
     replace(alone, engine=Instant(alone.engine)).run()
     assert contents(run.folder) == contents(alone.folder)

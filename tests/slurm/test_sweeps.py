@@ -1,9 +1,13 @@
 """Sweeps on a real SLURM come out right whatever happens to them there."""
 
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -62,12 +66,12 @@ def test_preempted_five_times(tmp_path, cluster, whole, eventually, shards):
     """By jobs of a partition that may, as a cluster does it."""
     launcher = cluster.sweep(tmp_path, *ONE)
     folder = folder_in(tmp_path)
-    for time in range(5):
+    for turn in range(5):
         count = len(shards(folder))
-        eventually(lambda count=count: len(shards(folder)) > count, f"a shard after {time} preemptions")
+        eventually(lambda count=count: len(shards(folder)) > count, f"a shard after {turn} preemptions")
         job = cluster.job_of(folder)
         cluster.ask("sbatch", "--partition=high", "--ntasks=8", "--output=/dev/null", "--wrap=true")
-        eventually(lambda job=job: cluster.state(job) == "PENDING", f"preemption {time}")
+        eventually(lambda job=job: cluster.state(job) == "PENDING", f"preemption {turn}")
         cluster.start_now(job)
     assert launcher.wait(timeout=1200) == 0, cluster.said(tmp_path)
     same(folder, whole)
@@ -119,6 +123,61 @@ def task_of(job: str, rank: int) -> int:
     raise AssertionError(f"no task {rank} of {job}")
 
 
+def test_nine_jobs_are_two_arrays_in_the_queue_and_all_cancelled(tmp_path, cluster, eventually, shards):
+    """The cluster's MaxArraySize is 8."""
+    launcher = cluster.sweep(tmp_path, "images=100000", "search=random", "seed=range(9)",
+                             "hydra.launcher.array_parallelism=1")
+    eventually(lambda: shards(tmp_path), "a shard")
+    jobs = re.search(r"jobs (.*)", cluster.said(tmp_path))[1].split()
+    first, second = jobs[0].split("_")[0], jobs[-1]
+    assert jobs == [*(f"{first}_{task}" for task in range(8)), second]
+    assert second.isdigit(), "an array of one is no array"
+    status = subprocess.run([sys.executable, "scripts/status.py", str(tmp_path / "default")], cwd=ROOT, check=True,
+                            capture_output=True, text=True).stdout
+    assert re.search(rf"RUNNING +job {first}_0; \d+ shards are there", status)
+    assert len(re.findall(r"PENDING \(JobArrayTaskLimit\) job", status)) == 7
+    cancelled = time.monotonic()
+    cluster.ask("scancel", first, second)
+    assert launcher.wait(timeout=60) == 1, "the launcher is back within a minute"
+    print(f"the launcher was back {time.monotonic() - cancelled:.0f} s after scancel")
+    assert len(re.findall(r"  failed +\d+.*SLURM says CANCELLED", cluster.said(tmp_path))) == 9
+
+
+def test_a_site_file_says_where_and_how_and_not_what(tmp_path, cluster):
+    site = tmp_path / "site.yaml"
+    site.write_text("partition: high\ngres: gpu:1\nmem_gb: 1\nsetup: [echo setup on $SLURM_JOB_PARTITION]\n"
+                    "container: env CONTAINED=yes\nadditional_parameters: {comment: from the site}\n")
+    launcher = cluster.sweep(tmp_path, "images=10", "hydra.launcher.tasks_per_node=2", ITS_SITE=str(site))
+    assert launcher.wait(timeout=1200) == 0, cluster.said(tmp_path)
+    log = next(tmp_path.rglob("*_0_log.out")).read_text()
+    assert log.startswith("setup on high")
+    job = cluster.ask("scontrol", "show", "job", re.search(r"jobs (\S+)", cluster.said(tmp_path))[1])
+    for wanted in ("Comment=from the site", "MinMemoryNode=2G", "TresPerNode=gres:gpu:2", "Requeue=1"):
+        assert wanted in job
+    script = next(tmp_path.rglob("*submission.sh")).read_text()
+    assert f"env CONTAINED=yes {sys.executable} -u -m submitit" in script
+    assert make_experiment(tmp_path, *SMALL, "images=10").folder.is_dir(), "the folder's name knows nothing of it"
+
+
+def test_a_source_that_was_edited_stops_the_job_unless_allowed(tmp_path, cluster, eventually):
+    root = tmp_path / "clone"
+    for part in ("its", "conf", "hydra_plugins", "slurm"):
+        shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "run.py", root)
+    blocker = cluster.ask("sbatch", "--parsable", "--partition=high", "--ntasks=8", "--output=/dev/null",
+                          "--wrap=sleep 900").strip()
+    eventually(lambda: cluster.state(blocker) == "RUNNING", "the node is taken", 60)
+    launchers = [cluster.sweep(tmp_path / name, "images=10", f"allow_edited={name}", root=root)
+                 for name in ("false", "true")]
+    for name in ("false", "true"):
+        eventually(lambda name=name: "jobs " in cluster.said(tmp_path / name), "submitted", 120)
+    (root / "conf" / "config.yaml").open("a").write("# edited\n")
+    cluster.ask("scancel", blocker)
+    assert [launcher.wait(timeout=600) for launcher in launchers] == [1, 0]
+    said = cluster.said(tmp_path / "false")
+    assert re.search(r"submitted with source none:\w{16} \(commit:tree\) and finds none:\w{16}; restore", said)
+
+
 def test_without_waiting_and_attached_again(tmp_path, cluster, whole):
     assert cluster.sweep(tmp_path, *ONE, "hydra.launcher.wait=false").wait(timeout=600) == 0
     job = re.search(r"jobs (\S+)", cluster.said(tmp_path))[1]
@@ -135,10 +194,21 @@ def test_several_runs_in_a_job(tmp_path, cluster):
     assert len(set(jobs)) == 2
 
 
+def test_an_array_over_a_file_without_submitit(tmp_path, cluster, eventually):
+    (tmp_path / "runs.txt").write_text("search=none seed=1\nsearch=random 'budget.samplings=[1,2]'\n")
+    options = ["--parsable", "--partition=debug", "--account=", "--cpus-per-task=1", "--array=0-1", "--time=20",
+               f"--output={tmp_path}/%A_%a.out", f"--error={tmp_path}/%A_%a.out", f"--chdir={ROOT}",
+               f"--export=ALL,PYTHON={sys.executable}", str(ROOT / "slurm" / "sweep.sbatch")]
+    job = cluster.ask("sbatch", *options, str(tmp_path / "runs.txt"), f"out_dir={tmp_path}", *SMALL, "images=10")
+    eventually(lambda: not cluster.state(job.strip()), "the jobs are over", 600)
+    searches = sorted(json.loads(path.read_text())["search"] for path in tmp_path.rglob("metrics.json"))
+    assert searches == ["none", "random"], [path.read_text() for path in tmp_path.glob("*.out")]
+
+
 def test_a_batch_script_without_submitit(tmp_path, cluster, whole, eventually):
     options = ["--partition=debug", "--account=", "--ntasks-per-node=2", "--gres=gpu:2", "--cpus-per-task=1",
                f"--output={tmp_path}/%j.out", f"--error={tmp_path}/%j.out", "--time=20"]
-    environment = {**os.environ, "PYTHON": os.sys.executable}
+    environment = {**os.environ, "PYTHON": sys.executable}
     done = subprocess.run(["sbatch", *options, "slurm/run.sbatch", f"out_dir={tmp_path}", *SMALL, *ONE], check=True,
                           cwd=ROOT, env=environment, capture_output=True, text=True)
     job = done.stdout.split()[-1]
