@@ -6,8 +6,9 @@ import shlex
 import textwrap
 from collections.abc import Sequence
 
+from its.report.panels import Panel
 from its.report.runs import RunRecord, overrides_of
-from its.report.series import Series, main_verifier
+from its.report.series import MIN_SEEDS, Series, main_verifier
 
 WIDTH = 130
 """Characters of a line."""
@@ -18,17 +19,35 @@ Grid = dict[str, tuple[str, ...]]
 """Values of every override, by what stands before them."""
 
 
-def caption(runs: Sequence[RunRecord], series: Sequence[Series]) -> str:
-    """Lines for runs of one group."""
+FORWARDS = "The axis counts forward evaluations; backward passes have their own column in the table, and are in FLOPs."
+
+NOTES = {"paired": "bars: intervals of 95 % over problems", "front": "grey: what none beats in cost and FID"}
+"""What else a kind of panel draws; that of a curve depends on its seeds."""
+
+
+def caption(runs: Sequence[RunRecord], series: Sequence[Series], panels: Sequence[Panel]) -> str:
+    """Lines for panels of one kind, of runs of one group."""
     first = runs[0]
     what = " · ".join((first.label["dataset"], f"{first.label['model']}–{first.label['sampler']}",
                        f"N = {first.images:,} images per point", f"select verifier: {main_verifier(runs)}"))
-    lines = [*textwrap.wrap(what, WIDTH), *textwrap.wrap(f"{_seeds(series)} · bands: {_bands(series)}", WIDTH)]
-    if any(row.get("nfe_backward") for run in runs for row in run.rows):
-        lines.append("The axis counts forward evaluations; backward passes have their own column in the table.")
+    notes = NOTES | {"curve": f"bands: {_bands(series)}"}
+    kinds = dict.fromkeys(panel.kind for panel in panels)
+    lines = [wrapped(what), wrapped(" · ".join((_seeds(series), *(notes[kind] for kind in kinds if kind in notes))))]
+    if goes_back(runs) and any("NFE" in panel.x_label for panel in panels):
+        lines.append(FORWARDS)
     for command in commands([run.command for run in runs]):
         lines += textwrap.wrap(command, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
     return "\n".join(lines)
+
+
+def wrapped(text: str) -> str:
+    """Text in lines that fit below a figure."""
+    return textwrap.fill(text, WIDTH)
+
+
+def goes_back(runs: Sequence[RunRecord]) -> bool:
+    """Whether some run spent backward passes."""
+    return any(row.get("nfe_backward") for run in runs for row in run.rows)
 
 
 def commands(given: Sequence[str], most: int | None = MOST_COMMANDS) -> list[str]:
@@ -66,9 +85,10 @@ def _seeds(series: Sequence[Series]) -> str:
 
 
 def _bands(series: Sequence[Series]) -> str:
-    counts = {point.seeds > 1 for one in series for column in ("fid", "reward_mean") for point in one.points(column)}
+    counts = {point.seeds >= MIN_SEEDS for one in series for column in ("fid", "reward_mean")
+              for point in one.points(column)}
     if counts == {True}:
         return "mean ± standard error over seeds"
     if True in counts:
-        return "mean ± standard error over seeds where there are several, else over images"
+        return "mean ± standard error over seeds where there are three or more, else over images"
     return "± standard error over images"

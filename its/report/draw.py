@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,8 +28,11 @@ DOTS: tuple[Any, ...] = ((0, (1, 1.2)), (0, (1, 3)), (0, (1, 1, 1, 4)))
 
 FRONT = "#bbbbbb"
 
-DODGE = 1.015
-"""Factor between intervals at one cap, so that they do not cover each other."""
+SPREAD = 1.4
+"""Factor between the first and the last interval at one cap, which stand side by side."""
+
+LADDERS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0))
+"""Round numbers of a decade, coarse to fine."""
 
 Style = dict[str, Any]
 
@@ -63,13 +67,28 @@ def draw(axes: Axes, panel: Panel, styles: Sequence[Style]) -> None:
         style = styles[number]
         if panel.kind == "front":
             style = {**style, "linestyle": "none"}
-        aside = DODGE ** (panel.series.index(number) - (len(panel.series) - 1) / 2) if panel.kind == "paired" else 1.0
+        aside = _aside(panel, panel.series.index(number)) if panel.kind == "paired" else 1.0
         _line(axes, panel, marks, style, f"series-{number}", aside)
     axes.set_xlabel(panel.x_label, fontsize=8.5)
     axes.set_ylabel(panel.y_label, fontsize=8.5)
     if panel.title:
         axes.set_title(panel.title, fontsize=8)
     _ticks(axes, panel)
+
+
+def outline(style: Style) -> list[tuple[float, float]]:
+    """The corners of a style's marker, in points, with y downwards."""
+    from matplotlib.markers import MarkerStyle
+
+    marker = MarkerStyle(style["marker"])
+    corners = np.asarray(marker.get_path().transformed(marker.get_transform()).to_polygons()[0])
+    return [(x, -y) for x, y in (corners * style["markersize"]).tolist()]
+
+
+def _aside(panel: Panel, position: int) -> float:
+    """By which factor a series' intervals stand beside their cap: within what is free up to the next one."""
+    gaps = [after / before for before, after in pairwise(panel.ticks)]
+    return min((SPREAD, *(gap**0.6 for gap in gaps))) ** ((position + 0.5) / len(panel.series) - 0.5)
 
 
 def _line(axes: Axes, panel: Panel, marks: Sequence[Mark], style: Style, group: str,
@@ -91,7 +110,7 @@ def _line(axes: Axes, panel: Panel, marks: Sequence[Mark], style: Style, group: 
 
 def _ticks(axes: Axes, panel: Panel) -> None:
     """A log axis of costs, with the caps as plain numbers where they are the axis."""
-    from matplotlib.ticker import EngFormatter, FuncFormatter, NullFormatter, NullLocator
+    from matplotlib.ticker import EngFormatter, NullLocator
 
     if panel.kind != "path":
         places = [mark.x for marks in panel.marks for mark in marks]
@@ -103,17 +122,24 @@ def _ticks(axes: Axes, panel: Panel) -> None:
             axes.set_xticks(kept, [f"{cap:.4g}" if cap < 10000 else f"{cap:.0f}" for cap in kept])
             axes.xaxis.set_minor_locator(NullLocator())
         else:
-            if high / low < 20:
-                kept = _apart(sorted(set(places)), (1.44 * high / low) ** (1 / 4))
-                axes.set_xticks(kept)
-            prefixed = EngFormatter(sep="")
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: prefixed(float(f"{value:.3g}"))))
-            axes.xaxis.set_minor_formatter(NullFormatter())
+            kept, prefixed = _round(low / 1.2, high * 1.2), EngFormatter(sep="")
+            axes.set_xticks(kept, [prefixed(place) if place >= 1000 else f"{place:.3g}" for place in kept])
+            axes.xaxis.set_minor_locator(NullLocator())
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.tick_params(labelsize=8)
     axes.grid(visible=True, color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _round(low: float, high: float) -> list[float]:
+    """Round numbers from low to high, from the coarsest ladder with three of them there."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for ladder in LADDERS:
+        kept = [place for k in decades for step in ladder if low <= (place := float(f"{step}e{k}")) <= high]
+        if len(kept) >= 3:
+            break
+    return kept
 
 
 def _apart(places: Sequence[float], factor: float) -> list[float]:

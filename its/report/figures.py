@@ -107,7 +107,7 @@ def panel_figure(runs: Sequence[RunRecord], series: Sequence[Series], panels: Se
     """Panels of one group in a grid, above their caption."""
     columns = max(1, min(columns, len(panels)))
     rows = max(1, math.ceil(len(panels) / columns))
-    text = caption(runs, series)
+    text = caption(runs, series, panels)
     legend_lines = math.ceil(len(series) / _legend_columns(series)) if columns < 3 else 2
     figure = _canvas(WIDTH_INCHES, rows * row_height + 0.16 * (text.count("\n") + 1) + 0.2 * legend_lines)
     figure.supxlabel(text, x=0.012, ha="left", fontsize=7.5, linespacing=1.35, color="#333333")
@@ -121,8 +121,8 @@ def panel_svg(panel: Panel, styles: Sequence[Style]) -> str:
     """One panel alone, for a page: text stays text, and what belongs to a series has its number in `data-series`."""
     import matplotlib
 
-    figure = _canvas(4.2, 3.0, None)
-    draw(figure.add_axes((0.165, 0.155, 0.82, 0.775)), panel, styles)
+    figure = _canvas(3.4, 2.6, None)
+    draw(figure.add_axes((0.19, 0.175, 0.79, 0.735)), panel, styles)
     content = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": panel.name}):
         figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})

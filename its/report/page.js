@@ -14,5 +14,5 @@ for (const control of [...Object.values(choice), ...methods]) control.addEventLi
 for (const [id, checked] of [["all", true], ["no", false]]) {
   document.getElementById(id).addEventListener("click", () => { methods.forEach((box) => { box.checked = checked; }); show(); });
 }
-window.addEventListener("beforeprint", () => document.querySelectorAll("section details").forEach((part) => { part.open = true; }));
+window.addEventListener("beforeprint", () => document.querySelectorAll("section > details").forEach((part) => { part.open = true; }));
 show();

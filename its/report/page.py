@@ -9,7 +9,7 @@ from html import escape
 from importlib.resources import files
 
 from its.report.caption import commands
-from its.report.draw import Style, styles_of
+from its.report.draw import Style, outline, styles_of
 from its.report.figures import panel_svg
 from its.report.panels import Table
 from its.report.runs import FailedRun, RunRecord
@@ -90,12 +90,13 @@ def _legend(section: Section, styles: Sequence[Style]) -> str:
 
 
 def _swatch(style: Style) -> str:
-    """One entry of the legend: dashes or dots as the plots have them, the marker as a dot."""
+    """One entry of the legend: line and marker as the plots have them."""
     line = style["linestyle"]
     dashes = {"-": "", "--": "6 3", "none": "0 99"}.get(line) if isinstance(line, str) else "2 2"
     label, colour = escape(style["label"]), style["color"]
+    corners = " ".join(f"{18 + 1.3 * x:.1f},{7 + 1.3 * y:.1f}" for x, y in outline(style))
     return (f'<li data-method="{label}"><svg viewBox="0 0 36 14"><path d="M2 7H34" stroke="{colour}" stroke-width="2" '
-            f'stroke-dasharray="{dashes}"/><circle cx="18" cy="7" r="3.5" stroke="{colour}" stroke-width="1.5" '
+            f'stroke-dasharray="{dashes}"/><polygon points="{corners}" stroke="{colour}" stroke-width="1.5" '
             f'fill="{style["markerfacecolor"]}"/></svg>{label}</li>')
 
 
@@ -108,10 +109,10 @@ def _samples(section: Section) -> str:
     rows = []
     for strip in section.strips:
         cells = [f'<img alt="samples" src="data:image/png;base64,{base64.b64encode(strip_png(images)).decode()}">'
-                 if (images := strip.by_cap.get(cap)) is not None and len(images) else "" for cap in caps]
+                 if (images := strip.by_cap.get(cap)) is not None else "" for cap in caps]
         rows.append(_row([escape(labels[strip.series]), *cells], labels[strip.series]))
-    return ('<h3>Samples</h3><p class="note">The same first problems, with the same noise, under every method.</p>'
-            f'<div class="scroll"><table><thead>{_row(map(escape, header), tag="th")}</thead>'
+    return (f'<h3>Samples</h3><p class="note">{escape(section.samples_note)}</p>'
+            f'<div class="scroll"><table class="samples"><thead>{_row(map(escape, header), tag="th")}</thead>'
             f'<tbody>{"".join(rows)}</tbody></table></div>')
 
 

@@ -78,11 +78,10 @@ def cost_panels(runs: Sequence[RunRecord], series: Sequence[Series], columns: Se
     panels = []
     for column in columns:
         shown = _shown(series, column, cost)
-        others = column == "reward_mean" and any(one.other_verifier for one in series)
         if shown:
             panels.append(Panel(f"{column}_vs_{cost}", "curve", cost_label(cost, runs), metric_label(column, runs),
                                 tuple(shown), tuple(shown.values()), _ticks(runs, series) if cost == "nfe" else (),
-                                f"only runs that select by {main_verifier(runs)}" if others else ""))
+                                _only(runs, series) if column == "reward_mean" else ""))
     return panels
 
 
@@ -97,7 +96,7 @@ def paired_panels(folder: Path, runs: Sequence[RunRecord], series: Sequence[Seri
         if marks:
             caps = tuple(sorted({mark.x for points in marks.values() for mark in points}))
             panels.append(Panel(f"paired_{column}", "paired", "NFE cap per image",
-                                f"{metric_label(column, runs)} minus random's", tuple(marks),
+                                f"{_short(column, runs)} minus random's", tuple(marks),
                                 tuple(map(tuple, marks.values())), caps))
     return panels
 
@@ -115,8 +114,8 @@ def hacking_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[
                                       for point in points)
         if lines:
             panels.append(Panel(f"hacking_{column}", "path", f"select: {metric_label('reward_mean', runs)}",
-                                f"report: {metric_label(column, runs)}", tuple(lines), tuple(lines.values()),
-                                title=f"only runs that select by {main_verifier(runs)}"))
+                                f"report: {_short(column, runs)}", tuple(lines), tuple(lines.values()),
+                                title=_only(runs, series)))
     return panels
 
 
@@ -145,7 +144,7 @@ def pareto_front(marks: Sequence[tuple[int, Mark]]) -> tuple[tuple[int, Mark], .
 def cost_label(cost: str, runs: Sequence[RunRecord]) -> str:
     """Name of an axis."""
     devices = sorted({device for run in runs for device in run.devices})
-    seconds = f"measured seconds per image ({', '.join(devices)})" if devices else "measured seconds per image"
+    seconds = f"device-seconds per image ({', '.join(devices) or 'unknown device'})"
     return {"nfe": "network evaluations (NFE) per image", "flops": "FLOPs per image", "seconds": seconds}[cost]
 
 
@@ -155,6 +154,16 @@ def metric_label(column: str, runs: Sequence[RunRecord]) -> str:
     features, unit = FEATURES.get(dataset, "report-classifier features"), REWARD_UNITS.get(verifier, verifier)
     return {"fid": f"FID ↓ ({features})", "accuracy": "accuracy ↑", "reward_mean": f"mean reward ↑ ({unit})",
             "isc": "inception score ↑"}[column]
+
+
+def _short(column: str, runs: Sequence[RunRecord]) -> str:
+    """The same without what FID compares, where the axis says more already."""
+    return "FID ↓" if column == "fid" else metric_label(column, runs)
+
+
+def _only(runs: Sequence[RunRecord], series: Sequence[Series]) -> str:
+    """Title of a panel that leaves out what selects by another verifier."""
+    return f"only runs that select by {main_verifier(runs)}" if any(one.other_verifier for one in series) else ""
 
 
 def _shown(series: Sequence[Series], column: str, cost: str) -> dict[int, tuple[Mark, ...]]:

@@ -64,7 +64,7 @@ class RunRecord:
     @cached_property
     def settings(self) -> frozenset[str]:
         """Overrides that may change a method beyond its names, its seed and its caps."""
-        named = {*LABELS, *_PLACE_OR_TIME}
+        named = {*LABELS, "guidance", *_PLACE_OR_TIME}
         overrides = [(word, word.lstrip("+~").partition("=")[0]) for word in overrides_of(self.command)]
         return frozenset(word for word, key in overrides
                          if key not in named and key.split(".")[0] not in ("budget", "metric", "hydra"))
@@ -151,7 +151,7 @@ def _provenance(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         with contextlib.suppress(json.JSONDecodeError):
             note = json.loads(line)
-            devices.add(str(note.get("device", "unknown device")))
+            devices.add(str(note.get("type") or note.get("device", "unknown device")))
             versions.add(", ".join(f"{name} {note[name]}" for name in ("its", "torch", "python") if name in note))
     return tuple(sorted(devices)), tuple(sorted(versions))
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from its.report.caption import FORWARDS, goes_back, wrapped
 from its.report.figures import as_files, group_figure
 from its.report.panels import Panel, cost_panels, front_panels, hacking_panels, paired_panels
 from its.report.runs import Group, RunRecord, grouped
 from its.report.series import Series, series_of
-from its.report.strips import Strip, strips_figure, strips_of
+from its.report.strips import Strip, seed_of, strips_figure, strips_of
 
 
 class Plot(NamedTuple):
@@ -43,13 +44,19 @@ class Section:
         """Of the series."""
         return [one.label for one in self.series]
 
+    @property
+    def samples_note(self) -> str:
+        """What the strips show."""
+        classes = ", ".join(map(str, self.strips[0].classes))
+        wanted = f", wanted classes {classes}" if classes else ""
+        return f"The same first problems, with the same noise, under every method: seed {seed_of(self.series)}{wanted}."
+
     def files(self) -> dict[str, bytes]:
         """Its figures, by name and ending."""
         made = {f"{plot.name}.{kind}": content for plot in self.plots
                 for kind, content in as_files(group_figure(self.runs, self.series, plot.panels)).items()}
         if self.strips:
-            caption = f"{self.group.title}: the first problems under every method, seed {self.series[0].seeds[0]}"
-            figure = strips_figure(self.strips, self.labels, caption)
+            figure = strips_figure(self.strips, self.labels, wrapped(f"{self.group.title}. {self.samples_note}"))
             made |= {f"samples.{kind}": content for kind, content in as_files(figure).items()}
         return made
 
@@ -63,11 +70,12 @@ def _section(folder: Path, group: Group, runs: Sequence[RunRecord]) -> Section:
     series = series_of(runs)
     plots = [
         Plot("fid_vs_nfe", "Against network evaluations", "Bands: ± one standard error, over seeds where there are "
-             "several, else over images.", cost_panels(runs, series)),
+             f"three or more, else over images.{f' {FORWARDS}' if goes_back(runs) else ''}", cost_panels(runs, series)),
         Plot("fid_vs_flops", "Against FLOPs", "Everything counts: network, backward passes (as two forwards), verifier "
              "and decoder.", cost_panels(runs, series, cost="flops")),
-        Plot("fid_vs_seconds", "Against measured time", "Seconds of the run's shards per image as they were measured, "
-             "divided among its caps by NFE.", cost_panels(runs, series, cost="seconds")),
+        Plot("fid_vs_seconds", "Against measured time", "Seconds that one device was busy with an image, as they were "
+             "measured; divided among a run's caps by NFE. What else the machine did is in them.",
+             cost_panels(runs, series, cost="seconds")),
         Plot("paired", "Differences to random at equal budget", "Problem by problem with the same noise, against the "
              "random search that selects by the same verifier. Bars: intervals of 95 %, over problems; of FID to "
              "first order (infinitesimal jackknife). An interval that misses 0 is a difference that these images show.",

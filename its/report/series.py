@@ -13,12 +13,15 @@ from its.report.runs import Row, RunRecord
 WITHOUT_SEARCH = "none"
 BASELINE = "more_steps"
 
+MIN_SEEDS = 3
+"""So many give a standard error of their own: two agree by chance too often."""
+
 
 @dataclass(frozen=True)
 class Point:
     """A number at a cost, both at `cap`, None if there was none; costs and numbers are means over seeds.
 
-    `error` is the standard error over seeds if there are several, else over images; None if unknown.
+    `error` is the standard error over seeds if there are `MIN_SEEDS`, else over images; None if unknown.
     """
 
     cap: float | None
@@ -108,9 +111,9 @@ def _point(cap: float | None, rows: Sequence[Row], column: str, cost: str) -> Po
     values, costs = [_number(row, column) for row in rows], [_number(row, cost) for row in rows]
     if not all(math.isfinite(value) for value in (*values, *costs)):
         return None
-    several = len(values) > 1
-    error = stdev(values) / math.sqrt(len(values)) if several else _number(rows[0], f"{column}_se")
-    return Point(cap, fmean(costs), fmean(values), error if math.isfinite(error) else None, len(rows))
+    n, errors = len(rows), [_number(row, f"{column}_se") for row in rows]
+    error = stdev(values) / math.sqrt(n) if n >= MIN_SEEDS else math.hypot(*errors) / n
+    return Point(cap, fmean(costs), fmean(values), error if math.isfinite(error) else None, n)
 
 
 def _number(row: Row, column: str) -> float:

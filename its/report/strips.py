@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from its.dataset.image_set import NO_CLASS
 from its.layout import shard_name
 from its.report.runs import RunRecord
 from its.report.series import Series
@@ -25,24 +27,33 @@ SMALLEST, LARGEST = 32, 96
 
 @dataclass(frozen=True)
 class Strip:
-    """The first problems under one method: uint8 images `[n, H, W, C]` by cap, None where there was none."""
+    """The first problems under one method.
+
+    Attributes:
+        by_cap: uint8 images `[n, H, W, C]`, white where there is none; by cap, None where there was none.
+        classes: that were asked for; empty if it was anything else.
+    """
 
     series: int
     by_cap: dict[float | None, np.ndarray]
+    classes: tuple[int, ...]
 
 
 def strips_of(folder: Path, series: Sequence[Series]) -> list[Strip]:
-    """A strip for each series whose first run's first shard is on disk, at its own caps."""
-    strips = []
-    for number, one in enumerate(series):
-        run = one.runs[0]
-        path = folder / run.folder / shard_name(range(1))
-        if path.exists():
-            strips.append(Strip(number, _read(path, run)))
-    return strips
+    """A strip for each series that has the seed of most and its first shard on disk, at its own caps."""
+    seed = seed_of(series)
+    chosen = [(number, next((run for run in one.runs if run.seed == seed), None)) for number, one in enumerate(series)]
+    return [_read(path, number, run) for number, run in chosen
+            if run and (path := folder / run.folder / shard_name(range(1))).exists()]
 
 
-def _read(path: Path, run: RunRecord) -> dict[float | None, np.ndarray]:
+def seed_of(series: Sequence[Series]) -> str:
+    """The seed that most series have, the least of equals: problems are the same under one seed only."""
+    counts = Counter(seed for one in series for seed in one.seeds)
+    return min(counts, key=lambda seed: (-counts[seed], len(seed), seed))
+
+
+def _read(path: Path, number: int, run: RunRecord) -> Strip:
     """The first images at every cap, reading no other pixels."""
     from safetensors import safe_open
 
@@ -50,8 +61,11 @@ def _read(path: Path, run: RunRecord) -> dict[float | None, np.ndarray]:
     with safe_open(path, framework="numpy") as file:
         picked = file.get_tensor("pick")[: min(PROBLEMS, run.images)]
         pixels = file.get_slice("images")
-        return {cap: np.concatenate([pixels[int(row) : int(row) + 1] for row in picked[:, run.caps.index(cap)]
-                                     if row >= 0]) for cap in caps}
+        white = np.full((1, *pixels.get_shape()[1:]), 255, dtype=np.uint8)
+        by_cap = {cap: np.concatenate([pixels[int(row) : int(row) + 1] if row >= 0 else white
+                                       for row in picked[:, run.caps.index(cap)]]) for cap in caps}
+        classes = tuple(map(int, file.get_tensor("label")[: len(picked)]))
+    return Strip(number, by_cap, classes if NO_CLASS not in classes else ())
 
 
 def strip_image(images: np.ndarray) -> np.ndarray:
@@ -87,7 +101,8 @@ def strips_figure(strips: Sequence[Strip], labels: Sequence[str], caption: str) 
             if cap in row:
                 canvas[k * (height + 4) : k * (height + 4) + height,
                        column * (width + 12) : column * (width + 12) + row[cap].shape[1]] = row[cap]
-    tall = 8.0 * 0.8 * canvas.shape[0] / canvas.shape[1] + 0.9 + 0.14 * caption.count("\n")
+    wide = 7.8 - 0.068 * max(len(labels[strip.series]) for strip in strips)
+    tall = wide * canvas.shape[0] / canvas.shape[1] + 0.5 + 0.14 * caption.count("\n")
     figure = Figure(figsize=(8.0, tall), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()

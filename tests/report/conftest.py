@@ -8,6 +8,7 @@ from zlib import crc32
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 LIFT = {"none": 0.0, "more_steps": 0.25, "random": 0.8, "zero_order": 0.9, "bfs_resample": 1.0}
 
@@ -42,9 +43,8 @@ def rows_of() -> Callable[..., list[dict]]:
     return fabricated_rows
 
 
-@pytest.fixture
-def write_run(tmp_path) -> Write:
-    """Write one run's folder under `tmp_path / "demo"`; any label, or `rows`, may be given."""
+def writer(parent: Path) -> Write:
+    """What writes one run's folder under `parent / "demo"`; any label, or `rows`, may be given."""
 
     def write(search="random", verifier="classifier", seed=0, images=1000, rows=None, extra="", **labels) -> Path:
         label = {"name": "demo", "dataset": "digits", "model": "digits_unconditional", "sampler": "ddim",
@@ -55,13 +55,28 @@ def write_run(tmp_path) -> Write:
         summary = label | {"command": "python run.py experiment=demo " + " ".join(words), "images": images,
                            "caps": [row["nfe_cap"] for row in rows], "nan_rewards": 0, "curve": rows}
         mark = f"{crc32(f'{extra} {images}'.encode()):08x}"
-        folder = (tmp_path / "demo" / label["dataset"] / f"{label['model']}-{label['sampler']}" / search / verifier
+        folder = (parent / "demo" / label["dataset"] / f"{label['model']}-{label['sampler']}" / search / verifier
                   / label["budget"] / f"seed={seed}-{mark}")
         folder.mkdir(parents=True)
         (folder / "metrics.json").write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         return folder
 
     return write
+
+
+@pytest.fixture
+def write_run(tmp_path) -> Write:
+    """Write one run's folder under `tmp_path / "demo"`."""
+    return writer(tmp_path)
+
+
+def write_shard(folder: Path, pick: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Write a run's first shard, of random digits as `pick` orders them; return all its images."""
+    images = np.random.default_rng(seed).integers(0, 256, (pick.max() + 1, 8, 8, 1), dtype=np.uint8)
+    (folder / "shards").mkdir()
+    (folder / "shards" / "00000000.safetensors").write_bytes(save(
+        {"images": images, "pick": pick, "label": np.arange(len(pick)) % 10, "reward": np.zeros(pick.shape)}))
+    return images
 
 
 @pytest.fixture

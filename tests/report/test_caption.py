@@ -1,6 +1,7 @@
 """The command in a caption makes the runs shown, and no others."""
 
 from its.report.caption import WIDTH, caption, commands
+from its.report.panels import cost_panels, front_panels, hacking_panels
 from its.report.runs import load_runs
 from its.report.series import series_of
 
@@ -35,10 +36,24 @@ def test_caption_says_n_seeds_verifier_dataset_model_and_command(write_run, tmp_
         write_run(seed=seed)
     write_run("none")
     runs = load_runs(tmp_path / "demo")
-    text = caption(runs, series_of(runs))
+    series = series_of(runs)
+    text = caption(runs, series, cost_panels(runs, series))
     assert text.splitlines()[:2] == [
         "digits · digits_unconditional–ddim · N = 1,000 images per point · select verifier: classifier",
-        "seeds 0, 1 (fewer for some methods) · bands: mean ± standard error over seeds where there are several, else "
-        "over images"]
+        "seeds 0, 1 (fewer for some methods) · bands: ± standard error over images"]
     assert "python run.py -m experiment=demo search=random verifier=classifier images=1000 seed=0,1" in text
     assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_a_caption_speaks_of_what_is_drawn(write_run, rows_of, tmp_path):
+    for seed in range(3):
+        rows = [row | {"nfe_backward": row["nfe"]} for row in rows_of("random", "classifier", seed, 9)]
+        write_run(seed=seed, rows=rows)
+    runs = load_runs(tmp_path / "demo")
+    series = series_of(runs)
+    said = [caption(runs, series, panels) for panels in (
+        cost_panels(runs, series), cost_panels(runs, series, cost="flops"), front_panels(runs, series),
+        hacking_panels(runs, series))]
+    assert ["bands: mean ± standard error over seeds" in text for text in said] == [True, True, False, False]
+    assert ["backward passes" in text for text in said] == [True, False, True, False]
+    assert ["none beats" in text for text in said] == [False, False, True, False]

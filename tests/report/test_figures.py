@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from its.report.draw import _aside, _round
 from its.report.figures import comparison_figure, comparison_plot, curve_figure, curve_plot, sample_grid
+from its.report.panels import Mark, Panel
 from its.report.runs import load_runs
 
 
@@ -79,6 +81,23 @@ def test_rewards_of_another_verifier_stay_off_the_panel(runs):
     assert "random" in lines(axes)
     assert "random (null)" not in lines(axes)
     assert axes.get_title() == "only runs that select by classifier"
+
+
+@pytest.mark.parametrize(("low", "high", "places"), [
+    (2.6e8, 5.5e9, [3e8, 1e9, 3e9]), (0.0091, 0.14, [0.01, 0.03, 0.1]), (1.0, 1e4, [1, 10, 100, 1000, 10000]),
+    (13.0, 45.0, [15, 20, 25, 30, 40]), (2.1, 3.02, [2.5, 3.0])])
+def test_costs_stand_at_round_numbers(low, high, places):
+    assert _round(low, high) == places
+
+
+def test_intervals_at_one_cap_stand_side_by_side_and_nearer_to_it_than_to_the_next():
+    mark = Mark(10.0, 1.0, 0.0, 2.0, 10.0)
+    for ticks in ((10.0, 11.0, 40.0), (10.0,)):
+        panel = Panel("paired_fid", "paired", "", "", (0, 1, 2, 3, 4), ((mark,),) * 5, ticks)
+        asides = [_aside(panel, k) for k in range(5)]
+        assert asides == sorted(set(asides))
+        assert asides[2] == pytest.approx(1)
+        assert asides[-1] < (1.1**0.5 if len(ticks) > 1 else 1.2)
 
 
 def test_columns_that_no_run_has_get_no_panel(write_run, rows_of, tmp_path):

@@ -5,12 +5,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from safetensors.numpy import save
 
 from its.report.page import page
-from its.report.report import make_report
 from its.report.runs import load_failures, load_runs
 from its.report.section import sections_of
+from tests.report.conftest import write_shard, writer
 
 VOID = {"meta", "img", "input", "br"}
 
@@ -41,17 +40,16 @@ def read(text):
     return reader.found
 
 
-@pytest.fixture
-def html(write_run, write_failure, tmp_path):
+@pytest.fixture(scope="module")
+def html(tmp_path_factory):
+    parent = tmp_path_factory.mktemp("page")
+    write = writer(parent)
     for search in ("none", "more_steps", "random", "beam"):
-        folder = write_run(search, images=4)
-        (folder / "shards").mkdir()
-        shard = {"images": np.arange(16 * 64, dtype=np.uint8).reshape(16, 8, 8, 1), "reward": np.zeros((4, 4)),
-                 "pick": np.arange(16).reshape(4, 4)}
-        (folder / "shards" / "00000000.safetensors").write_bytes(save(shard))
-    write_run("random", model="digits")
-    write_failure("ses", reason="ValueError: <b>no</b>")
-    folder = tmp_path / "demo"
+        write_shard(write(search, images=4), np.arange(16).reshape(4, 4))
+    write("random", model="digits")
+    (failed := parent / "demo" / "digits" / "ses").mkdir()
+    (failed / "failed.json").write_text('{"reason": "ValueError: <b>no</b>"}')
+    folder = parent / "demo"
     return page("demo", sections_of(folder, load_runs(folder)), load_failures(folder))
 
 
@@ -89,13 +87,18 @@ def test_what_runs_say_is_text_and_not_markup(html):
 
 def test_samples_commands_and_seeds_are_there(html):
     assert html.count("data:image/png;base64,") == 16
+    assert "seed 0, wanted classes 0, 1, 2, 3." in html
     assert "python run.py -m experiment=demo search=beam,more_steps,none,random" in html
+
+
+def test_the_legend_has_the_plots_markers(html):
+    corners = [attributes["points"].split() for tag, attributes in read(html) if tag == "polygon"]
+    assert [len(points) for points in corners[1:3]] == [11, 5], "the star of none, the diamond of more_steps, closed"
 
 
 def test_a_method_with_markup_in_its_settings_stays_text(write_run, tmp_path):
     write_run("random")
     write_run("random", extra="search.x='<script>alert(1)</script>\"'")
-    make_report(tmp_path / "demo")
-    html = (tmp_path / "demo" / "report" / "index.html").read_text()
+    html = page("demo", sections_of(tmp_path / "demo", load_runs(tmp_path / "demo")), [])
     assert "<script>alert" not in html
     read(html)

@@ -1,7 +1,9 @@
 """The report folder as a whole."""
 
 import csv
+import io
 import time
+from contextlib import redirect_stdout
 
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ import pytest
 import its
 from its.report.report import make_report
 from its.report.runs import load_runs
+from tests.report.conftest import fabricated_rows, writer
 
 
 def contents(folder):
@@ -19,43 +22,44 @@ FIGURES = ("fid_vs_nfe", "fid_vs_flops", "fid_vs_seconds", "pareto", "hacking")
 TABLES = {"curves.csv", "curves.parquet", "table.md", "table.tex", "index.html"}
 
 
-def test_report_writes_its_files_and_prints_table_figure_and_page(write_run, tmp_path, capsys):
-    write_run("none")
-    write_run("random")
-    make_report(tmp_path / "demo")
-    report = tmp_path / "demo" / "report"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A report of two runs: its experiment's folder and what it printed."""
+    parent = tmp_path_factory.mktemp("made")
+    write = writer(parent)
+    write("random", seed=3)
+    rows = fabricated_rows("none", "classifier", 0, 1000, caps=(None,))
+    rows[0] |= {"reward_mean_se": float("inf"), "a_new_metric": 0.1 + 0.2}
+    write("none", rows=rows)
+    with redirect_stdout(io.StringIO()) as printed:
+        make_report(parent / "demo")
+    return parent / "demo", printed.getvalue()
+
+
+def test_report_writes_its_files_and_prints_table_figure_and_page(made):
+    report, printed = made[0] / "report", made[1]
     assert set(contents(report)) == TABLES | {f"{name}.{kind}" for name in FIGURES for kind in ("pdf", "png")}
-    printed = capsys.readouterr().out
     assert printed.splitlines()[-2:] == [str(report / "fid_vs_nfe.png"), str(report / "index.html")]
     assert "random" in printed
 
 
-def test_parquet_is_the_frame(write_run, tmp_path):
-    write_run("random", seed=3)
-    make_report(tmp_path / "demo")
-    frame = its.load_sweep(tmp_path / "demo")
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "demo" / "report" / "curves.parquet"), frame)
+def test_parquet_is_the_frame(made):
+    frame = its.load_sweep(made[0])
+    pd.testing.assert_frame_equal(pd.read_parquet(made[0] / "report" / "curves.parquet"), frame)
 
 
-def test_the_same_runs_give_the_same_bytes(write_run, tmp_path):
-    write_run("random")
-    make_report(tmp_path / "demo")
-    first = contents(tmp_path / "demo" / "report")
-    make_report(tmp_path / "demo")
-    assert contents(tmp_path / "demo" / "report") == first
+def test_the_same_runs_give_the_same_bytes(made):
+    first = contents(made[0] / "report")
+    make_report(made[0])
+    assert contents(made[0] / "report") == first
 
 
-def test_curves_csv_has_every_number_to_the_last_digit(write_run, rows_of, tmp_path):
-    write_run("random", seed=3)
-    rows = rows_of("none", "classifier", 0, 1000, caps=(None,))
-    rows[0] |= {"reward_mean_se": float("inf"), "a_new_metric": 0.1 + 0.2}
-    write_run("none", rows=rows)
-    make_report(tmp_path / "demo")
-    with (tmp_path / "demo" / "report" / "curves.csv").open(encoding="utf-8", newline="") as file:
+def test_curves_csv_has_every_number_to_the_last_digit(made):
+    with (made[0] / "report" / "curves.csv").open(encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
     assert list(table[0])[:11] == ["name", "dataset", "model", "sampler", "search", "verifier", "budget", "metric",
                                    "seed", "run", "nfe_cap"]
-    expected = [(run, row) for run in load_runs(tmp_path / "demo") for row in run.rows]
+    expected = [(run, row) for run in load_runs(made[0]) for row in run.rows]
     assert len(table) == len(expected) == 5
     for line, (run, row) in zip(table, expected, strict=True):
         assert {key: line[key] for key in run.label} == run.label
@@ -65,11 +69,12 @@ def test_curves_csv_has_every_number_to_the_last_digit(write_run, rows_of, tmp_p
 
 
 def test_groups_get_a_figure_each_and_stale_figures_go(write_run, tmp_path, capsys):
-    write_run("random")
-    make_report(tmp_path / "demo")
-    write_run("random", images=200)
-    make_report(tmp_path / "demo")
-    names = [f"{name}_digits_digits_unconditional-ddim_{n}" for name in FIGURES for n in (200, 1000)]
+    for images in (1000, 200):
+        rows = fabricated_rows("random", "classifier", 0, images)
+        write_run("random", images=images, rows=[{key: row[key] for key in ("nfe_cap", "nfe", "images", "fid")}
+                                                 for row in rows])
+        make_report(tmp_path / "demo")
+    names = [f"{name}_digits_digits_unconditional-ddim_{n}" for name in ("fid_vs_nfe", "pareto") for n in (200, 1000)]
     figures = {f"{name}.{kind}" for name in names for kind in ("png", "pdf")}
     assert set(contents(tmp_path / "demo" / "report")) == TABLES | figures
     assert sum(line.endswith(".png") for line in capsys.readouterr().out.splitlines()) == 3

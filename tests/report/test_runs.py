@@ -53,6 +53,6 @@ def test_rows_of_one_run_with_unequal_numbers_of_images_are_groups_apart(write_r
 
 
 def test_settings_are_the_overrides_that_change_a_method(write_run, tmp_path):
-    write_run("zero_order", extra="search.cosine=0.8 budget.samplings=[1,2] batch=64 device=cuda")
+    write_run("zero_order", extra="guidance=tfg search.cosine=0.8 budget.samplings=[1,2] batch=64 device=cuda")
     (run,) = load_runs(tmp_path / "demo")
     assert run.settings == {"experiment=demo", "search.cosine=0.8"}

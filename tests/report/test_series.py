@@ -12,7 +12,7 @@ def labels(runs):
     return [one.label for one in series_of(runs)]
 
 
-def test_error_is_over_seeds_when_there_are_several(write_run, tmp_path):
+def test_error_is_over_seeds_when_there_are_three(write_run, tmp_path):
     for seed in range(3):
         write_run(seed=seed)
     runs = load_runs(tmp_path / "demo")
@@ -22,6 +22,14 @@ def test_error_is_over_seeds_when_there_are_several(write_run, tmp_path):
     assert point.value == pytest.approx(sum(values) / 3)
     assert point.error == pytest.approx(stdev(values) / 3**0.5)
     assert point.seeds == 3
+
+
+def test_error_of_two_seeds_is_that_over_their_images(write_run, tmp_path):
+    for seed in range(2):
+        write_run(seed=seed)
+    runs = load_runs(tmp_path / "demo")
+    errors = [run.rows[1]["fid_se"] for run in runs]
+    assert series_of(runs)[0].points("fid")[1].error == pytest.approx((errors[0]**2 + errors[1]**2) ** 0.5 / 2)
 
 
 def test_error_is_the_columns_own_with_one_seed(write_run, tmp_path):
@@ -63,8 +71,9 @@ def test_another_verifier_and_a_setting_that_differs_are_in_the_label(write_run,
     write_run("random", "null")
     write_run("zero_order")
     write_run("zero_order", extra="search.cosine=0.8")
+    write_run("zero_order+tfg", extra="guidance=tfg")
     assert labels(load_runs(tmp_path / "demo")) == [
-        "none", "random", "random (null)", "zero_order", "zero_order cosine=0.8"]
+        "none", "random", "random (null)", "zero_order", "zero_order cosine=0.8", "zero_order+tfg"]
 
 
 def test_runs_that_disagree_are_never_averaged(write_run, rows_of, tmp_path):

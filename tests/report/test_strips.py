@@ -3,32 +3,47 @@
 import io
 
 import numpy as np
-import pytest
 from PIL import Image
-from safetensors.numpy import save
 
 from its.report.runs import load_runs
 from its.report.series import series_of
 from its.report.strips import caps_of, strip_image, strip_png, strips_of
+from tests.report.conftest import write_shard
 
 
-@pytest.fixture
-def strips(write_run, tmp_path):
-    random = np.random.default_rng(0)
-    images = random.integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)
-    pick = random.permutation(40).reshape(10, 4)
-    folder = write_run("random", images=10)
-    (folder / "shards").mkdir()
-    (folder / "shards" / "00000000.safetensors").write_bytes(save({"images": images, "pick": pick}))
+def strips(folder):
+    return strips_of(folder, series_of(load_runs(folder)))
+
+
+def test_a_strip_is_what_was_picked_at_each_cap(write_run, tmp_path):
+    pick = np.random.default_rng(0).permutation(40).reshape(10, 4)
+    images = write_shard(write_run("random", images=10), pick)
     write_run("none", images=10)
-    return images, pick, strips_of(tmp_path / "demo", series_of(load_runs(tmp_path / "demo")))
-
-
-def test_a_strip_is_what_was_picked_at_each_cap(strips):
-    images, pick, (strip,) = strips
+    (strip,) = strips(tmp_path / "demo")
+    assert strip.classes == tuple(range(8))
     assert caps_of([strip]) == [5, 10, 20, 40]
     for column, cap in enumerate(strip.by_cap):
         np.testing.assert_array_equal(strip.by_cap[cap], images[pick[:8, column]])
+
+
+def test_an_image_that_failed_is_white_and_shifts_no_other(write_run, tmp_path):
+    pick = np.arange(16).reshape(4, 4)
+    pick[1] = -1
+    pick[:, 2] = -1
+    images = write_shard(write_run("random", images=4), pick)
+    (strip,) = strips(tmp_path / "demo")
+    np.testing.assert_array_equal(strip.by_cap[5][[0, 2, 3]], images[[0, 8, 12]])
+    assert (strip.by_cap[5][1] == 255).all()
+    assert (strip.by_cap[20] == 255).all()
+
+
+def test_all_strips_are_of_one_seed(write_run, tmp_path):
+    pick = np.arange(16).reshape(4, 4)
+    shards = {(search, seed): write_shard(write_run(search, seed=seed, images=4), pick, seed)
+              for search, seed in (("beam", 0), ("beam", 1), ("random", 1), ("ses", 10))}
+    beam, random = strips(tmp_path / "demo")
+    np.testing.assert_array_equal(beam.by_cap[5], shards["beam", 1][::4])
+    np.testing.assert_array_equal(random.by_cap[5], shards["random", 1][::4])
 
 
 def test_small_images_are_enlarged_exactly_and_large_ones_thinned():
