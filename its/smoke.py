@@ -22,7 +22,7 @@ from typing import Any
 from its import __version__
 from its.instantiate import check_targets, instantiate
 
-IMAGES, STEPS, BATCH = 12, 4, 32
+IMAGES, STEPS, BATCH, CAPS = 12, 4, 12, 2
 """At most, in a smoke run."""
 
 HERE = "{twin}"
@@ -98,13 +98,16 @@ def _filled(node: Any, folder: str) -> Any:
 
 
 def _shrunk(plain: dict[str, Any]) -> dict[str, Any]:
-    """Fewer images, steps and rows; caps in NFE fall with the steps."""
+    """Fewer images, steps, rows and caps; caps in NFE fall with the steps."""
     sampler, budget = dict(plain["sampler"]), dict(plain["budget"])
     steps = sampler["steps"]
     if isinstance(sampler.get("spacing", ""), str) and isinstance(steps, int) and steps > STEPS:
         sampler["steps"] = STEPS
         if budget.get("nfe") is not None:
             budget["nfe"] = sorted({math.ceil(cap * STEPS / steps) for cap in budget["nfe"]})
+    for key in ("samplings", "nfe"):
+        if isinstance(budget.get(key), list):
+            budget[key] = budget[key][:CAPS]
     least = {key: min(plain[key], most) if isinstance(plain[key], int) else plain[key]
-             for key, most in (("images", IMAGES), ("shard", IMAGES), ("batch", BATCH))}
+             for key, most in (("images", IMAGES), ("shard", IMAGES), ("batch", BATCH), ("gradient_batch", BATCH))}
     return {**plain, **least, "sampler": sampler, "budget": budget}

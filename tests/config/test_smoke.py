@@ -14,7 +14,10 @@ CIFAR = ("dataset=cifar10", "model=openai_cifar10", "verifier=resnet18_cifar10",
 
 
 def test_a_smoke_run_ends_with_a_finite_curve(tmp_path: Path):
-    run = make_experiment(tmp_path, "experiment=phase1_cifar10", "budget.samplings=[1,2]", "smoke=true")
+    run = make_experiment(tmp_path, "experiment=phase1_cifar10", "guidance=tfg_cifar10", "smoke=true")
+    guidance = run.engine.guidance
+    assert (guidance.rho, guidance.mu, guidance.sigma, run.engine.gradient_batch) == (1.0, 0.25, 0.001, 12)
+    assert run.caps == (4.0, 8.0), "the first two"
     assert run.folder.is_relative_to(tmp_path / "smoke" / "phase1_cifar10")
     assert run.engine.model.schedule.most_steps == 1000, "the schedule is the preset's"
     run.run()
