@@ -37,7 +37,8 @@ def test_a_twin_is_made_once_and_decides_the_folder(tmp_path: Path):
 
 
 def test_without_smoke_nothing_of_it_is_left():
-    node = {"a": {"_target_": "x", "smoke": {"b": 1, "make": {"_target_": "os.system"}}, "b": 2}, "out_dir": "o", "smoke": False}
+    make = {"_target_": "os.system"}
+    node = {"a": {"_target_": "x", "smoke": {"b": 1, "make": make}, "b": 2}, "out_dir": "o", "smoke": False}
     assert settle(node, ()) == {"a": {"_target_": "x", "b": 2}, "out_dir": "o"}
     with pytest.raises(ValueError, match="smoke is 'yes'; it is true or false"):
         settle({"smoke": "yes"}, ())
