@@ -7,7 +7,7 @@ first evaluated.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from its.types import Level, Problem
 
 if TYPE_CHECKING:
     from its.moves import Move
+
+T = TypeVar("T")
 
 
 class Particle:
@@ -148,6 +150,11 @@ class Image:
     def order(self, rewards: Sequence[Rewarded]) -> list[float]:
         """Rewards as numbers that compare within this list: themselves, or minus mean ranks (`its.order`)."""
         return order(rewards)
+
+    def best(self, found: Sequence[T], rewards: Sequence[Rewarded], n: int | None = None) -> list[T]:
+        """The `n` (default: all) of `found` with the highest `rewards`, best first; of equals the earlier is first."""
+        scores = order(rewards)
+        return [found[k] for k in sorted(range(len(scores)), key=lambda k: -scores[k])[:n]]
 
     def start(self, n: int = 1) -> list[Particle]:
         """The next `n` starting points of this problem's fixed sequence."""

@@ -55,9 +55,11 @@ def _run(config: DictConfig) -> dict[str, Any]:
             return {"status": "planned"}
         check_source(allow_edited=config.allow_edited)
         from its.build import Blueprint, build, tracker_of
+        from its.plan import check_room
         from its.search.schedule import Schedule
 
         blueprint = Blueprint.of(config, choices, overrides)
+        check_room(blueprint)
         with tracked(tracker_of(config) if Worker.here().rank == 0 else NoTracker(), blueprint.job()):
             if config.workers > 1 and Worker.here().world == 1:
                 run_workers(config.workers, command_line(hydra_config))

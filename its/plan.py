@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,7 +72,25 @@ def plan_job(config: DictConfig, choices: dict[str, str], overrides: Sequence[st
     Raises:
         ValueError: a value breaks a rule.
     """
-    blueprint = Blueprint.of(config, choices, overrides, planning=True)
+    return plan_of(Blueprint.of(config, choices, overrides, planning=True))
+
+
+def check_room(blueprint: Blueprint) -> None:
+    """Refuse a run whose missing shards may not fit on the disk of its folder.
+
+    Raises:
+        OSError: fewer bytes are free than the plan says it needs at most.
+    """
+    plan = plan_of(blueprint)
+    disk = next(folder for folder in (plan.folder, *plan.folder.parents) if folder.exists())
+    free = shutil.disk_usage(disk).free
+    if free < plan.disk_bytes:
+        raise OSError(f"{plan.folder} may need {plan.disk_bytes / 1e6:.1f} MB more and its disk has "
+                      f"{free / 1e6:.1f} MB free; free some, set another out_dir=, or make fewer images=")
+
+
+def plan_of(blueprint: Blueprint) -> Plan:
+    """Plan the job of a blueprint."""
     if isinstance(blueprint.search, Schedule):
         return _plan_sets(blueprint, blueprint.search)
     plain, label = blueprint.plain, blueprint.label

@@ -17,16 +17,12 @@ def generations(population: int, candidates: int | None) -> Iterator[int]:
         yield population if candidates is None else min(population, candidates - done)
 
 
-def deepest(shape: tuple[int, ...], most: int, narrowest: int = 4) -> int:
-    """The highest level up to `most` that divides height and width and keeps a band that is not too narrow."""
-    fits = [k for k in range(most + 1) if all(n % 2**k == 0 and n >= narrowest * 2**k for n in shape[-2:])]
-    return max(fits, default=0)
-
-
-def band_shape(shape: tuple[int, ...], level: int) -> tuple[int, ...]:
-    """Event shape of the low band."""
+def low_band(shape: tuple[int, ...], most: int, narrowest: int = 4) -> tuple[int, tuple[int, ...]]:
+    """The highest level up to `most` that divides height and width and keeps a band that is wide enough; its shape."""
     channels, height, width = shape
-    return (channels, height >> level, width >> level)
+    fits = [k for k in range(most + 1) if all(n % 2**k == 0 and n >= narrowest * 2**k for n in (height, width))]
+    level = max(fits, default=0)
+    return level, (channels, height >> level, width >> level)
 
 
 def utilities(n: int) -> np.ndarray:

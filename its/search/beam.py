@@ -46,7 +46,5 @@ class Beam(Search):
         for i, more in zip(steps, further, strict=True):
             beams = yield advance(beams, to=image.grid[i])
             children = yield advance((beams * self.children)[: self.beams + more], to=image.grid[i + 1])
-            rewards = image.order((yield reward(children)))
-            ranked = sorted(range(len(children)), key=lambda k: -rewards[k])
-            beams = [children[k] for k in ranked[: self.beams]]
+            beams = image.best(children, (yield reward(children)), self.beams)
         yield reward((yield advance(beams)))

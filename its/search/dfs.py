@@ -1,7 +1,4 @@
-"""DFS: depth-first search with backtracking (Zhang et al. 2025, arXiv:2505.23614), as in its code for mazes.
-
-Deviation: a cap in NFE takes the place of a count of backtracks; it is kept in reserve for the way down.
-"""
+"""DFS: depth-first search with backtracking (Zhang et al. 2025, arXiv:2505.23614), as in its code for mazes."""
 
 from dataclasses import dataclass
 from math import ceil, inf
@@ -17,14 +14,14 @@ from its.types import ROWS_PER_PARTICLE, Coroutine, Search, Size, advance, rewar
 class DFS(Search):
     """Denoise one particle; where its loss is too high, add noise and try again.
 
-    With nothing left to try, it goes on from the best particle seen at that level. It stops once it is through: NFE lie
-    between one sampling and the cap. Numbers of steps below 1 are shares of the sampling.
+    With nothing left to try, it goes on from the best particle seen at that level. NFE: one sampling up to the cap.
+    Deviation: that cap, kept in reserve for the way down, takes the place of a count of backtracks.
     """
 
     threshold: float = 0.7  # loss (minus the reward) above which it goes back, divided by the `increase` schedule
-    depth: float = 0.75  # how many steps back; beyond the top, a new start
-    start: float = 0.75  # first step after which the loss is checked
-    step_size: float = 0.0625  # steps between checks
+    depth: float = 0.75  # steps back (below 1: a share of the sampling); beyond the top, a new start
+    start: float = 0.75  # first step, or share, after which the loss is checked
+    step_size: float = 0.0625  # steps, or share, between checks
     backtracks: Size = None  # how often; null under a cap
     natural: ClassVar[dict[str, int]] = {"backtracks": 20}
 

@@ -1,7 +1,4 @@
-"""Noise-trajectory search, epsilon-greedy (Ramesh and Mardani 2025, arXiv:2506.03164), as in their diffusion-tts.
-
-Deviation: a local candidate keeps its pivot's norm; the pivot is scored, and gives way only to a better candidate.
-"""
+"""Noise-trajectory search, epsilon-greedy (Ramesh and Mardani 2025, arXiv:2506.03164), as in their diffusion-tts."""
 
 from dataclasses import dataclass, replace
 from math import ceil
@@ -9,6 +6,7 @@ from typing import ClassVar, Self
 
 from its.image import Image
 from its.moves import Ball
+from its.search.bands import generations
 from its.search.check import check
 from its.search.spread import branchings, prices, spread
 from its.types import ROWS_PER_PARTICLE, Coroutine, Search, Size, advance, reward
@@ -19,6 +17,7 @@ class EpsGreedy(Search):
     """At every step but the last search for the noise that it draws: near the best so far, or with luck far from it.
 
     NFE = one sampling + the candidates of all steps.
+    Deviation: a local candidate keeps its pivot's norm; the pivot is scored, and gives way only to a better candidate.
     """
 
     radius: float = 0.15  # lambda; local candidates lie within lambda sqrt(d) of the pivot
@@ -48,15 +47,12 @@ class EpsGreedy(Search):
             [pivot] = image.noise()
             [taken] = yield advance([particle], to=image.grid[i + 1], noise=[pivot])
             [best] = yield reward([taken])
-            for done in range(0, left, self.candidates):
-                coins = image.random.uniform(min(self.candidates, left - done))
+            for size in generations(self.candidates, left):
                 noises = [(image.noise() if coin < self.epsilon else image.move(pivot, Ball(self.radius)))[0]
-                          for coin in coins]
+                          for coin in image.random.uniform(size)]
                 children = yield advance([particle] * len(noises), to=image.grid[i + 1], noise=noises)
                 rewards = yield reward(children)
-                held, *scores = image.order([best, *rewards])
-                if max(scores) > held:
-                    k = scores.index(max(scores))
-                    pivot, taken, best = noises[k], children[k], rewards[k]
+                found = [(best, pivot, taken), *zip(rewards, noises, children, strict=True)]
+                best, pivot, taken = image.best(found, [best, *rewards])[0]
             particle = taken
         yield reward((yield advance([particle])))

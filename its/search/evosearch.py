@@ -1,22 +1,17 @@
-"""EvoSearch: evolutionary search over starting points and states on the way (He et al. 2025, arXiv:2505.17618).
-
-Deviation: elites stay in the pool with the reward they have, and states are kept before the step they are mutated at.
-"""
+"""EvoSearch: evolutionary search over starting points and states on the way (He et al. 2025, arXiv:2505.17618)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil, inf, sqrt
+from math import inf, sqrt
 from typing import ClassVar, Self
 
-from its.image import Image, Particle
+from its.image import Image
 from its.moves import Mix
-from its.order import Rewarded
 from its.sampler.sampler import ancestral_variance
-from its.search.check import check
+from its.search.check import SHARE, SHARES, check
 from its.search.spread import spread
-from its.types import ROWS_PER_PARTICLE, Coroutine, Search, Size, advance, reward
-
-Pool = list[tuple[Rewarded, Particle]]
+from its.search.tournament import Pool, sampled, winners
+from its.types import ROWS_PER_PARTICLE, Coroutine, Search, Size
 
 
 @dataclass(frozen=True)
@@ -36,15 +31,11 @@ class EvoSearch(Search):
 
     def __post_init__(self) -> None:
         Mix(self.mutation)
-        check(self, population=1, offspring=0)
-        shares = list(self.schedule)
-        if not shares or shares != sorted(set(shares)) or not 0 <= shares[0] <= shares[-1] < 1:
-            raise ValueError(f"search.schedule is {shares}; it lists ascending shares of the sampling, 0 to below 1")
+        check(self, schedule=SHARES, subset=SHARE, population=1, offspring=0)
 
     @property
     def peak_rows(self) -> int:
-        most, pooled = max(self.population, self.offspring), len(self.schedule) * (self.population + self.offspring)
-        return ROWS_PER_PARTICLE * most + 3 * pooled
+        return (ROWS_PER_PARTICLE + 3 * len(self.schedule)) * (self.population + self.offspring)
 
     def plan(self, nfe: int, image: Image) -> Self:
         prices = [image.cost(image.grid[stop]) for stop in self._stops(image)]
@@ -57,8 +48,7 @@ class EvoSearch(Search):
         yield from sampled(image, image.start(self.population), pools)
         sizes = spread(image.left, [image.cost(image.grid[stop]) for stop in stops], self.offspring)
         for stop, size in zip(stops, sizes, strict=True):
-            pool = pools.pop(stop)
-            parents = [self._winner(pool, image) for _ in range(size)]
+            parents = winners(pools.pop(stop), self.subset, size, image)
             if stop:
                 mutants = image.jitter(parents, sqrt(ancestral_variance(image.grid[stop], image.grid[stop + 1], 1.0)))
             else:
@@ -67,18 +57,3 @@ class EvoSearch(Search):
 
     def _stops(self, image: Image) -> list[int]:
         return sorted({min(round(share * image.steps), image.steps - 1) for share in self.schedule})
-
-    def _winner(self, pool: Pool, image: Image) -> Particle:
-        entrants = image.random.permutation(len(pool))[: ceil(self.subset * len(pool))]
-        scores = image.order([pool[k][0] for k in entrants])
-        return pool[entrants[scores.index(max(scores))]][1]
-
-
-def sampled(image: Image, particles: list[Particle], pools: dict[int, Pool]) -> Coroutine:
-    """Denoise and score; enter the states that they pass on the way with the reward of where it ends."""
-    passed = {}
-    for stop in pools:
-        particles = passed[stop] = yield advance(particles, to=image.grid[stop])
-    rewards = yield reward((yield advance(particles)))
-    for stop, states in passed.items():
-        pools[stop] += zip(rewards, states, strict=True)

@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 from its.image import Image
 from its.search.check import STEPS, check
-from its.search.spread import spread
+from its.search.spread import rounds_of_two, spread
 from its.types import ROWS_PER_PARTICLE, Coroutine, Search, Size, advance, reward
 
 
@@ -14,8 +14,7 @@ from its.types import ROWS_PER_PARTICLE, Coroutine, Search, Size, advance, rewar
 class Paths(Search):
     """Go down to low noise; again and again add much noise, denoise a little more than that, keep the best.
 
-    NFE = N first legs + rounds N M (L + 1) + the rest of the way of N; the one is for the guess that is scored.
-    Levels and spans are shares of the noisiest level's native time.
+    NFE = N first legs + rounds N M (L + 1) + N last legs; the 1 scores a guess. Levels are shares of the top time.
     """
 
     paths: int = 2  # N; fewer where the cap pays for fewer
@@ -38,18 +37,17 @@ class Paths(Search):
         return ROWS_PER_PARTICLE * self.paths * (1 + self.noises)
 
     @property
-    def _most(self) -> int:
-        """Rounds from sigma down to clean."""
+    def _rounds(self) -> int:
         return ceil(self.sigma / (self.backward - self.forward))
 
     def plan(self, nfe: int, image: Image) -> Self:
-        round_of_one = self._most * self.paths * (1 + image.in_steps(self.steps)) * image.cost(image.grid[-2])
+        round_of_one = self._rounds * self.paths * (1 + image.in_steps(self.steps)) * image.cost(image.grid[-2])
         return replace(self, noises=max(4, ceil(nfe / round_of_one)))
 
     def run(self, image: Image) -> Coroutine:
         steps, low, time = image.in_steps(self.steps), image.level(self.sigma), self.sigma
         price = image.cost(image.level(self.sigma + self.forward), low, steps) + image.cost(image.grid[-2])
-        paths, rounds = self._sizes(image, price, image.cost(to=low) + image.cost(low))
+        paths, rounds = rounds_of_two(image, low, price, self.paths, self._rounds)
         particles = image.start(paths)
         if rounds:
             particles = yield advance(particles, to=low)
@@ -57,15 +55,5 @@ class Paths(Search):
             noised = image.renoise((particles * self.noises)[:n], image.level(time + self.forward))
             time += self.forward - self.backward
             children = yield advance(noised, to=image.level(time), steps=steps)
-            rewards = image.order((yield reward(children)))
-            ranked = sorted(range(n), key=lambda k: -rewards[k])
-            particles = [children[k] for k in ranked[:paths]]
+            particles = image.best(children, (yield reward(children)), paths)
         yield reward((yield advance(particles)))
-
-    def _sizes(self, image: Image, price: float, plain: float) -> tuple[int, int]:
-        """Paths and rounds of at least two noises that the budget pays for; without rounds, plain samplings."""
-        for paths in range(self.paths, 0, -1):
-            rounds = int(min(self._most, (image.left - paths * plain) / (2 * paths * price)))
-            if rounds > 0:
-                return paths, rounds
-        return int(min(self.paths, image.left / image.cost())), 0

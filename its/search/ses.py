@@ -1,8 +1,6 @@
 """SES: spectral evolution search over the low band of the starting noise (arXiv:2602.03208).
 
 Parameters and update of the authors' code (DiffSynth-Studio, diffsynth/utils/ses).
-
-Deviation: the level adapts to small images.
 """
 
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ import numpy as np
 from its.image import Image
 from its.moves import LowBand
 from its.order import Rewarded
-from its.search.bands import band_shape, deepest, generations
+from its.search.bands import generations, low_band
 from its.search.check import check
 from its.types import ROWS_PER_PARTICLE, Coroutine, Search, Size, advance, reward
 
@@ -28,7 +26,7 @@ class SES(Search):
 
     population: int = 10  # candidates of a generation
     elites: int = 5  # of all generations together
-    level: int = 4  # of the transform, at most: it divides height and width, and the band stays at least 4 wide
+    level: int = 4  # of the transform, at most (deviation: it divides the sides, and the band stays 4 wide)
     renormalise: bool = False  # scale each band to the norm that noise has
     candidates: Size = None  # N; null under a cap
     anytime = True
@@ -44,8 +42,7 @@ class SES(Search):
 
     def run(self, image: Image) -> Coroutine:
         [base] = image.start()
-        level = deepest(image.shape, self.level)
-        shape = band_shape(image.shape, level)
+        level, shape = low_band(image.shape, self.level)
         mean, variance = np.zeros(shape), np.ones(shape)
         archive: list[tuple[Rewarded, np.ndarray]] = []
         for size in generations(self.population, self.candidates):
@@ -55,8 +52,7 @@ class SES(Search):
             starts = [image.move(base, LowBand(band, level))[0] for band in bands]
             rewards = yield reward((yield advance(starts)))
             archive += zip(rewards, bands, strict=False)
-            scores = image.order([rewarded for rewarded, _ in archive])
-            archive = [archive[k] for k in sorted(range(len(archive)), key=lambda k: -scores[k])[: self.elites]]
+            archive = image.best(archive, [rewarded for rewarded, _ in archive], self.elites)
             elites = np.stack([band for _, band in archive])
             mean = elites.mean(axis=0)
             variance = elites.var(axis=0, ddof=1) + 1e-7 if len(elites) > 1 else variance

@@ -11,7 +11,7 @@ import numpy as np
 
 from its.image import Image
 from its.moves import LowBand
-from its.search.bands import band_shape, deepest, generations, utilities
+from its.search.bands import generations, low_band, utilities
 from its.search.check import check
 from its.types import ROWS_PER_PARTICLE, Coroutine, Search, Size, advance, reward
 
@@ -41,8 +41,7 @@ class SNES(Search):
 
     def run(self, image: Image) -> Coroutine:
         [base] = image.start()
-        level = deepest(image.shape, self.level)
-        shape = band_shape(image.shape, level)
+        level, shape = low_band(image.shape, self.level)
         d = int(np.prod(shape))
         population = self.population or 4 + int(3 * log(d))
         rate = (3 + log(d)) / (5 * d**0.5) if self.deviation_rate is None else self.deviation_rate
@@ -50,8 +49,8 @@ class SNES(Search):
         for size in generations(population, self.candidates):
             draws = image.random.normal((size, *shape))
             starts = [image.move(base, LowBand(mean + deviation * draw, level))[0] for draw in draws]
-            rewards = image.order((yield reward((yield advance(starts)))))
-            ranked = draws[sorted(range(len(rewards)), key=lambda k: -rewards[k])]
+            rewards = yield reward((yield advance(starts)))
+            ranked = np.stack(image.best(list(draws), rewards))
             utility = utilities(len(rewards))
             mean = mean + self.mean_rate * deviation * np.tensordot(utility, ranked, 1)
             deviation = deviation * np.exp(rate / 2 * np.tensordot(utility, ranked**2 - 1, 1))

@@ -1,10 +1,11 @@
-"""How a planned search spends what one plain sampling leaves: evenly over the steps at which it branches."""
+"""How a planned search spends its cap: evenly over the steps at which it branches, or over its rounds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from its.image import Image
+from its.types import Level
 
 
 def branchings(image: Image, every: float) -> range:
@@ -24,3 +25,16 @@ def spread(budget: float, prices: Sequence[float], most: float) -> list[int]:
         bought.append(int(min(most, budget / sum(prices[turn:]))))
         budget -= bought[-1] * price
     return bought
+
+
+def rounds_of_two(image: Image, low: Level, price: float, paths: int, most: int) -> tuple[int, int]:
+    """How many paths, and at most `most` rounds of two noises or more for each, `image.left` pays for.
+
+    A noise costs `price`; a path besides, the way down to `low` and on. With no round there are plain samplings.
+    """
+    legs = image.cost(to=low) + image.cost(low)
+    for n in range(paths, 0, -1):
+        rounds = int(min(most, (image.left - n * legs) / (2 * n * price)))
+        if rounds > 0:
+            return n, rounds
+    return int(min(paths, image.left / image.cost())), 0

@@ -51,6 +51,20 @@ def test_a_cap_below_one_sampling_is_told_by_the_plan(tmp_path):
     assert "cap of 100 NFE is below the 200 NFE" in done.stdout + done.stderr
 
 
+def test_a_run_that_may_not_fit_on_the_disk_is_refused_before_it_starts(tmp_path):
+    run = make_experiment(tmp_path / "whole", *SIZE)
+    run.run()
+    made = sum(path.stat().st_size for path in (run.folder / "shards").iterdir())
+    full = ("import collections, runpy, shutil; usage = collections.namedtuple('usage', 'total used free'); "
+            f"shutil.disk_usage = lambda path: usage(9, 9, {made // 2}); "
+            "runpy.run_path('run.py', run_name='__main__')")
+    command = [sys.executable, "-c", full, f"out_dir={tmp_path / 'full'}", *SIZE]
+    done = subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "free some, set another out_dir=, or make fewer images=" in done.stdout + done.stderr
+    assert not list((tmp_path / "full").rglob("shards"))
+
+
 def test_help_lists_every_choice():
     said = text(CONF)
     for file in CONF.glob("*/*.yaml"):

@@ -66,3 +66,9 @@ def test_a_cap_is_spent(lab, steps):
 def test_what_makes_no_sense_is_refused(schedule):
     with pytest.raises(ValueError, match=r"search\.schedule is \[.*it lists ascending shares"):
         EvoSearch(schedule=schedule)
+
+
+@pytest.mark.parametrize("subset", [0.0, -0.5, 1.5], ids=str)
+def test_a_tournament_of_none_or_more_than_all_is_refused(subset):
+    with pytest.raises(ValueError, match=r"search\.subset is .*above 0 and at most 1"):
+        EvoSearch(subset=subset)

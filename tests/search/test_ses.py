@@ -9,7 +9,7 @@ from its.host_random import HostRandom
 from its.image import Image
 from its.moves import LowBand
 from its.sampler.ddim import DDIM
-from its.search.bands import band_shape, deepest, generations
+from its.search.bands import generations, low_band
 from its.search.ses import SES
 from its.verifier.null_rewards import NullRewards
 from tests.search.trace import outcome_of
@@ -34,7 +34,7 @@ def bands(monkeypatch) -> list[np.ndarray]:
 @pytest.mark.parametrize(("shape", "level"), [((3, 32, 32), 4), ((1, 8, 24), 3), ((4, 6, 10), 1), ((1, 4, 4), 0)])
 def test_the_low_band_is_that_of_pywavelets(shape, level):
     random = np.random.Generator(np.random.Philox(key=0))
-    coefs = random.standard_normal(band_shape(shape, level))
+    coefs = random.standard_normal(low_band(shape, level, narrowest=1)[1])
     x = torch.from_numpy(random.standard_normal((2, *shape)))
     made = LowBand(coefs, level)(x, None).numpy()
     for row, y in zip(x.numpy(), made, strict=True):
@@ -50,8 +50,7 @@ def test_a_band_that_does_not_fit_is_refused():
 @pytest.mark.parametrize(("shape", "level"), [((4, 64, 64), 4), ((3, 32, 32), 3), ((1, 8, 8), 1), ((1, 4, 4), 0),
                                               ((3, 36, 24), 2), ((3, 7, 7), 0)])
 def test_the_level_leaves_a_band_of_four(shape, level):
-    assert deepest(shape, 4) == level
-    assert band_shape(shape, level)[1:] == (shape[1] >> level, shape[2] >> level)
+    assert low_band(shape, 4) == (level, (shape[0], shape[1] >> level, shape[2] >> level))
 
 
 def test_generations():
