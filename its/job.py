@@ -76,9 +76,9 @@ def _run(config: DictConfig) -> dict[str, Any]:
             experiment.run()
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
+        log.error("%s", error if isinstance(error, ValueError | OSError) else traceback.format_exc())
         if folder is not None:
             _record(folder, reason)
-        log.error("%s", error if isinstance(error, ValueError | OSError) else traceback.format_exc())
         return {"status": "failed", "reason": reason, "folder": folder and str(folder)}
     return {"status": "finished", "folder": str(folder)}
 
@@ -109,7 +109,10 @@ def _record(folder: Path, reason: str) -> None:
     from its.store import write_atomic
 
     entry = {"reason": reason, "traceback": traceback.format_exc()}
-    write_atomic(folder / "failed.json", (json.dumps(entry, indent=1) + "\n").encode())
+    try:
+        write_atomic(folder / "failed.json", (json.dumps(entry, indent=1) + "\n").encode())
+    except OSError as error:
+        log.error("this failure is not on record: %s", error)
 
 
 class Closing(Callback):
@@ -132,6 +135,16 @@ class Closing(Callback):
         """After a sweep: the comparison of all runs of the experiment."""
         self._close(config, tell=True)
 
+    def _report(self, folder: Path) -> None:
+        """Write the report; one that cannot be written counts as a failed job, where Hydra would only warn."""
+        from its.report.report import make_report
+
+        try:
+            make_report(folder)
+        except Exception as error:
+            log.error("no report: %s", error if isinstance(error, OSError) else traceback.format_exc())
+            self._failed.append(f"no report: {type(error).__name__}: {error}")
+
     def _tell(self, config: DictConfig, folder: Path, *, sweep: bool) -> None:
         """Give the tracker the comparison, and wait for it a while."""
         from its.build import tracker_of
@@ -147,9 +160,7 @@ class Closing(Callback):
     def _close(self, config: DictConfig, *, tell: bool) -> None:
         folder = out_dir(config) / config.name
         if folder.is_dir() and not config.plan and not in_sweep() and Worker.reports():
-            from its.report.report import make_report
-
-            make_report(folder)
+            self._report(folder)
             self._tell(config, folder, sweep=tell)
         for reason in self._failed if tell else ():
             log.error("failed: %s", reason)

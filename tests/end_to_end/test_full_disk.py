@@ -1,0 +1,39 @@
+"""What cannot be written: one error with the file's name, and nothing of what stands is lost."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.end_to_end.runs import CONF, contents, make_experiment
+
+SIZE = ("images=40", "shard=20", "sampler.steps=4", "budget.samplings=[1,2]")
+LIMITED = ("import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, ({bytes}, {bytes})); "
+           "runpy.run_path('run.py', run_name='__main__')")
+
+
+def run(out_dir: Path, *, largest: int) -> subprocess.CompletedProcess[str]:
+    """A run whose files may not grow beyond `largest` bytes."""
+    command = [sys.executable, "-c", LIMITED.format(bytes=largest), f"out_dir={out_dir}", *SIZE]
+    return subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=120)
+
+
+def test_a_shard_that_cannot_be_written_ends_the_run_and_the_next_one_makes_it(tmp_path):
+    done = run(tmp_path, largest=4096)
+    assert done.returncode == 1
+    assert "File too large: " in done.stdout + done.stderr
+    assert "shards/00000000.safetensors" in done.stdout + done.stderr
+    again, fresh = make_experiment(tmp_path, *SIZE), make_experiment(tmp_path / "fresh", *SIZE)
+    assert not list(again.folder.glob("shards/*")), "neither a part of it nor a temporary file"
+    again.run()
+    fresh.run()
+    made = contents(again.folder)
+    assert "File too large" in made.pop("failed.json", b"File too large").decode()
+    assert made == contents(fresh.folder)
+
+
+def test_a_report_that_cannot_be_written_is_a_failure(tmp_path):
+    (tmp_path / "default").mkdir()
+    (tmp_path / "default" / "report").touch()
+    done = run(tmp_path, largest=2**30)
+    assert done.returncode == 1
+    assert "no report: " in done.stdout + done.stderr
