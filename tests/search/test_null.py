@@ -24,7 +24,8 @@ from its.search.svdd import SVDD
 from its.search.zero_order import ZeroOrder
 from its.verifier.null_rewards import NullRewards
 
-STEPS = 10
+STEPS = 40
+"""In 10, the images lie so close to the means of the components that a spread of x_T is not seen in them."""
 ANCESTRAL, DETERMINISTIC = DDIM(steps=STEPS, eta=1.0), DDIM(steps=STEPS)
 UNBIASED = {
     "random": (Random(), DETERMINISTIC),
@@ -89,4 +90,4 @@ def test_a_verifier_that_knows_something_is_found(lab, plain):
 @pytest.mark.long
 def test_the_drift_of_ses_is_found(lab, plain):
     """Five generations; from the second on they are drawn around elites."""
-    assert furthest(law(lab, SES(), DETERMINISTIC, images=600, samplings=50), plain[DETERMINISTIC]) > 4.2
+    assert furthest(law(lab, SES(), DETERMINISTIC, images=300, samplings=50), plain[DETERMINISTIC]) > 4.2
