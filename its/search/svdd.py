@@ -44,6 +44,5 @@ class SVDD(Search):
         for i, more in zip(steps, further, strict=True):
             [particle] = yield advance([particle], to=image.grid[i])
             children = yield advance([particle] * (1 + more), to=image.grid[i + 1])
-            rewards = image.order((yield reward(children)))
-            particle = children[rewards.index(max(rewards))]
+            [particle] = image.best(children, (yield reward(children)), 1)
         yield reward((yield advance([particle])))
