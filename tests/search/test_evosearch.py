@@ -1,13 +1,16 @@
 import math
 
+import numpy as np
 import pytest
+from scipy.stats import chisquare
 
 from its.image import Image
 from its.sampler.ddim import DDIM
 from its.sampler.sampler import ancestral_variance
 from its.search.evosearch import EvoSearch
 from its.search.none import NoSearch
-from its.types import Advance, Reward
+from its.search.tournament import winners
+from its.types import Advance, Reward, advance, reward
 from tests.search.trace import Always, outcome_of, traced
 
 NATURAL = EvoSearch(population=42, offspring=21)
@@ -48,6 +51,20 @@ def test_a_tournament_of_all_is_won_by_what_led_to_the_best_image(lab, monkeypat
     assert [len(reply) for reply in rounds] == [6, 3, 3]
     winners = {id(p) for p, r in zip(states, rewards, strict=True) if r == max(rewards)}
     assert set(map(id, parents)) <= winners
+
+
+def test_a_tournament_is_held_in_a_share_of_the_pool(lab):
+    """Places of the winners among 10 with 3 drawn: P(best of 3 is in place k) = C(9 - k, 2) / C(10, 3)."""
+    won: list = []
+
+    def body(image):
+        states = image.start(10)
+        won.extend(states.index(p) for p in winners([(-float(k), p) for k, p in enumerate(states)], 0.25, 4000, image))
+        yield reward((yield advance(states[:1])))
+
+    outcome_of(lab, lab.script(body), DDIM(steps=2))
+    expected = [4000 * math.comb(9 - k, 2) / math.comb(10, 3) for k in range(8)]
+    assert chisquare(np.bincount(won, minlength=8), expected).pvalue > 0.001
 
 
 def test_at_one_sampling_it_is_plain(lab):
