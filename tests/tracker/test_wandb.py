@@ -14,11 +14,11 @@ FAILS = "class Settings:\n    def __init__(self, **k): pass\ndef init(**k): rais
 
 @pytest.mark.parametrize(("code", "reason"), [
     ("raise ImportError('No module named wandb')", "No module named wandb"), (FAILS, "server says no"),
-    (HANGS, "no end after 5 s"), ("import os; os._exit(9)", "exit code 9"),
+    (HANGS, "no end after 1 s"), ("import os; os._exit(9)", "exit code 9"),
 ], ids=["absent", "fails", "hangs", "dies"])
 def test_whatever_wandb_does_is_one_warning(job, impostor, monkeypatch, caplog, code, reason):
     impostor(code)
-    tracker = WandB(timeout=5.0 if code == HANGS else 100.0)
+    tracker = WandB(timeout=1.0 if code == HANGS else 100.0)
     client = Client(tracker)
     monkeypatch.setattr("its.tracker.wandb._client", lambda _: client)
     started = time.perf_counter()
