@@ -33,7 +33,7 @@ def test_every_snippet_gives_what_its_text_says(outputs):
     differences = eval(last, names)
     rows = {(run.search, row["nfe_cap"], int(run.seed)): row for run in load_runs(outputs) for row in run.rows}
     best = names["best"].set_index(["search", "nfe_cap"])
-    for (search, cap, _), row in rows.items():
+    for search, cap, _ in rows:
         values = [rows[search, cap, seed]["fid"] for seed in (0, 1)]
         assert best.loc[(search, cap), "fid"] == min(values)
         assert names["mean"].loc[(search, cap), "fid"] == pytest.approx(sum(values) / 2)
