@@ -37,6 +37,16 @@ def test_whatever_wandb_does_is_one_warning(job, impostor, monkeypatch, caplog, 
     assert client._child.poll() is not None, "no process is left"
 
 
+def test_a_process_that_does_not_start_is_one_warning(job, monkeypatch, caplog):
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    client = Client(WandB())
+    for _ in range(3):
+        client.send({"kind": "end", "status": "finished", "dir": str(job.experiment)})
+    client.close()
+    (warning,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "did not start" in warning.getMessage()
+
+
 def test_more_messages_than_a_pipe_holds_do_not_wait(job, impostor, monkeypatch, caplog):
     impostor(HANGS)
     tracker = WandB(timeout=0.5)
