@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,12 @@ def check_command_line(arguments: Sequence[str], conf: Path) -> None:
         plain: Any = OmegaConf.to_container(config, resolve=False)
     except (HydraException, OmegaConfBaseException):
         return
-    check_keys({key: value for key, value in plain.items() if key != "hydra"})
+    own = [str(key) for key in plain if key != "hydra"]
+    check_keys({key: plain[key] for key in own})
     check_hydra(plain["hydra"])
+    check_values(plain)
+    with suppress(OmegaConfBaseException):  # the job says why
+        check_values(OmegaConf.to_container(OmegaConf.masked_copy(config, own), resolve=True))
 
 
 def check_key(key: str) -> None:

@@ -91,20 +91,21 @@ def _aside(panel: Panel, position: int) -> float:
     return min((SPREAD, *(gap**0.6 for gap in gaps))) ** ((position + 0.5) / len(panel.series) - 0.5)
 
 
-def _line(axes: Axes, panel: Panel, marks: Sequence[Mark], style: Style, group: str,
-          aside: float) -> None:
+def _line(axes: Axes, panel: Panel, marks: Sequence[Mark], style: Style, group: str, aside: float) -> None:
     x, y = np.array([mark.x * aside for mark in marks]), np.array([mark.y for mark in marks])
     low, high = (np.array([math.nan if end is None else end for end in ends])
                  for ends in ([mark.low for mark in marks], [mark.high for mark in marks]))
     star = style["marker"] == "*"
     (line,) = axes.plot(x, y, zorder=4 if star else 3, **style)
     line.set_gid(group)
+    if panel.kind not in ("curve", "paired"):
+        return
     if len(marks) == 1 or star or panel.kind == "paired":
         bars = axes.errorbar(x, y, yerr=[y - low, high - y], color=style["color"], fmt="none", capsize=2.5,
                              elinewidth=1)
         for part in (*bars.lines[1], *bars.lines[2]):
             part.set_gid(group)
-    elif panel.kind == "curve":
+    else:
         axes.fill_between(x, low, high, color=style["color"], alpha=0.2, linewidth=0).set_gid(group)
 
 

@@ -157,8 +157,8 @@ def metric_label(column: str, runs: Sequence[RunRecord]) -> str:
 
 
 def _short(column: str, runs: Sequence[RunRecord]) -> str:
-    """The same without what FID compares, where the axis says more already."""
-    return "FID ↓" if column == "fid" else metric_label(column, runs)
+    """The same without units, where the axis says more already."""
+    return metric_label(column, runs).partition(" (")[0]
 
 
 def _only(runs: Sequence[RunRecord], series: Sequence[Series]) -> str:

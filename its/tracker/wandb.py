@@ -136,8 +136,8 @@ class Client:
 
     def _warn(self, reason: str) -> None:
         self._closed = True
-        log.warning("W&B failed, results are whole: %s. With WANDB_MODE=offline the same command writes its files only",
-                    " ".join(reason.split()))
+        remedy = "; with WANDB_MODE=offline the same command writes its files only" if self._mode == "online" else ""
+        log.warning("W&B failed, results are whole: %s%s", " ".join(reason.split()), remedy)
 
 
 def mode_of(environment: Mapping[str, str]) -> str:

@@ -78,6 +78,16 @@ def test_a_value_of_a_secret_variable_is_refused(tmp_path: Path, monkeypatch, wh
     check_command_line(["name=y"], CONF)
 
 
+@pytest.mark.parametrize("text", ["dataset: {note: a0123456789abc}", "dataset: {note: '${oc.env:SOME_API_KEY}'}",
+                                  "tracker: {note: [0123456789abc]}", "hydra: {job: {env_set: {X: 0123456789abc}}}"])
+def test_a_value_of_a_secret_variable_in_a_yaml_is_refused_before_hydra_writes(tmp_path, monkeypatch, text):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{text}\n")
+    monkeypatch.setenv("SOME_API_KEY", "0123456789abc")
+    with pytest.raises(ValueError, match=r"holds what the environment's SOME_API_KEY holds"):
+        check_command_line(["-m", "seed=0,1", f"hydra.searchpath=[file://{tmp_path}]", "experiment=mine"], CONF)
+
+
 def test_a_yaml_that_asks_for_a_secret_is_refused(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "0123456789abc")
     with pytest.raises(ValueError, match=r"dataset\.name holds what the environment's HF_TOKEN holds"):

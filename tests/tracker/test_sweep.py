@@ -3,28 +3,39 @@
 import csv
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.runs import CONF, contents, numbers
+from its.tracker.chart import spec
+from tests.end_to_end.runs import CONF, contents, make_experiment, numbers
 
 SMALL = ("images=40", "shard=20", "sampler.steps=4", "budget.samplings=[1,2]", "batch=32", "~metric.kid", "~metric.prc")
 SECRETS = {"HF_TOKEN": "its-canary-one", "MY_PASSWORD": "its-canary-two", "WANDB_API_KEY": "c" * 32 + "anary333"}
 WARNING = "W&B failed, results are whole"
+CLOCKS = ("_timestamp", "_runtime")
 
 
-def sweep(folder: Path, *overrides: str, before: tuple[str, ...] = (), **environment: str):
-    """A sweep of two searches below `folder / "out"`, with W&B's own files below `folder`."""
+def job(folder: Path, *overrides: str, before: tuple[str, ...] = (), **environment: str) -> subprocess.Popen[str]:
+    """Start a job, or a sweep, below `folder / "out"`, with W&B's own files below `folder`."""
     own = {"WANDB_CACHE_DIR": str(folder / "cache"), "WANDB_CONFIG_DIR": str(folder / "config"),
            "NETRC": str(folder / "netrc"), "OMP_NUM_THREADS": "1"}
     clean = {key: value for key, value in os.environ.items() if not key.startswith("WANDB_")}
-    command = [*before, sys.executable, "run.py", "-m", "search=none,random", f"out_dir={folder / 'out'}", *SMALL]
-    return subprocess.run([*command, *overrides], cwd=CONF.parent, capture_output=True, text=True,
-                          env={**clean, **own, **environment}, timeout=900)
+    command = [*before, sys.executable, "run.py", f"out_dir={folder / 'out'}", *SMALL, *overrides]
+    return subprocess.Popen(command, cwd=CONF.parent, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            env={**clean, **own, **environment})
+
+
+def sweep(folder: Path, *overrides: str, before: tuple[str, ...] = (), **environment: str) -> tuple[int, str]:
+    """Exit code of a sweep of two searches, and what it printed."""
+    jobs = job(folder, "-m", "search=none,random", *overrides, before=before, **environment)
+    printed, _ = jobs.communicate(timeout=900)
+    return jobs.returncode, printed
 
 
 def runs(folder: Path) -> list[Path]:
@@ -46,22 +57,23 @@ def records(core: Path, run: Path) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory) -> Path:
-    """The sweep without a tracker."""
+    """The runs of the sweep without a tracker."""
     folder = tmp_path_factory.mktemp("plain")
-    done = sweep(folder)
-    assert done.returncode == 0, done.stdout + done.stderr
+    for search in ("none", "random"):
+        make_experiment(folder / "out", f"search={search}", *SMALL).run()
     return folder
 
 
 def test_offline_files_hold_every_row_every_grid_and_the_chart_and_no_secret(plain, tmp_path, wandb_core):
-    done = sweep(tmp_path, "tracker=wandb", **SECRETS, WANDB_MODE="offline")
-    assert done.returncode == 0, done.stdout + done.stderr
+    code, printed = sweep(tmp_path, "tracker=wandb", **SECRETS, WANDB_MODE="offline")
+    assert code == 0, printed
     folder = tmp_path / "out" / "default" / "wandb"
-    assert f"wandb leet {folder}" in done.stdout
-    assert f"wandb sync {folder}" in done.stdout
+    assert f"wandb leet {folder}" in printed
+    assert f"wandb sync {folder}" in printed
     assert same_results(plain, tmp_path)
     written = sorted(folder.glob("offline-run-*"))
     assert len(written) == 3
+    drawn = []
     for run in runs(tmp_path):
         (mine,) = [path for path in written if path.name.endswith(run.name.rpartition("-")[2])]
         found = records(wandb_core, mine)
@@ -77,48 +89,99 @@ def test_offline_files_hold_every_row_every_grid_and_the_chart_and_no_secret(pla
         (opened,) = [record["run"] for record in found if record["type"] == "run"]
         assert opened["run_group"] == "default"
         assert opened["config"]["update"]["choices"]["search"] in opened["tags"]
+        drawn += [[row[column] for column in ("nfe_cap", "nfe", "fid", "isc")] for row in rows]
     (chart,) = [path for path in written if path.name.endswith("default-sweep")]
-    found = json.dumps(records(wandb_core, chart))
-    assert "its-nfe-curves" in found
+    configs = [record["config"]["update"] for record in records(wandb_core, chart) if record["type"] == "config"]
+    assert spec() in [update.get("chart") for update in configs]
+    (panel,) = [update[key]["panel_config"] for update in configs for key in update if key.endswith(".nfe_curves")]
+    assert panel["panelDefId"] == "its-nfe-curves"
     (table,) = chart.glob("files/media/table/nfe_curves_table*.json")
-    assert len(json.loads(table.read_text())["data"]) == 4
+    assert sorted(row[-4:] for row in json.loads(table.read_text())["data"]) == sorted(drawn)
     for path in (path for path in tmp_path.rglob("*") if path.is_file()):
         assert not [name for name, secret in SECRETS.items() if secret.encode() in path.read_bytes()], path
 
 
-def test_a_wandb_that_hangs_changes_nothing_and_is_told_in_one_line(plain, tmp_path):
+@pytest.fixture
+def harmless(plain, tmp_path):
+    """See that a sweep with a blocked W&B is the plain one, with one line more."""
+    def check(*overrides: str, before: tuple[str, ...] = (), **environment: str) -> None:
+        code, printed = sweep(tmp_path, "tracker=wandb", *overrides, before=before, **environment)
+        assert code == 0, printed
+        assert printed.count(WARNING) == 1
+        assert same_results(plain, tmp_path)
+    return check
+
+
+@pytest.mark.long
+def test_a_wandb_that_hangs(harmless, tmp_path):
     (tmp_path / "impostor").mkdir()
     (tmp_path / "impostor" / "wandb.py").write_text("import time\ntime.sleep(1000)\n")
-    done = sweep(tmp_path, "tracker=wandb", "tracker.timeout=1", PYTHONPATH=str(tmp_path / "impostor"))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (done.stdout + done.stderr).count(WARNING) == 1
-    assert same_results(plain, tmp_path)
+    harmless("tracker.timeout=1", PYTHONPATH=str(tmp_path / "impostor"))
 
 
 @pytest.mark.long
-def test_a_server_that_never_answers(plain, tmp_path):
+def test_a_server_that_never_answers(harmless):
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        done = sweep(tmp_path, "tracker=wandb", "tracker.timeout=20", WANDB_BASE_URL=url, **SECRETS)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (done.stdout + done.stderr).count(WARNING) == 1
-    assert same_results(plain, tmp_path)
+        harmless("tracker.timeout=20", WANDB_BASE_URL=url, **SECRETS)
 
 
 @pytest.mark.long
-def test_no_network_at_all(plain, tmp_path):
-    done = sweep(tmp_path, "tracker=wandb", "tracker.timeout=20", before=("unshare", "-rn"), **SECRETS)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (done.stdout + done.stderr).count(WARNING) == 1
-    assert same_results(plain, tmp_path)
+def test_no_network_at_all(harmless):
+    harmless("tracker.timeout=20", before=("unshare", "-rn"), **SECRETS)
 
 
 @pytest.mark.long
-def test_a_full_disk_for_its_files(plain, tmp_path):
+def test_a_full_disk_for_its_files(harmless, tmp_path):
     (tmp_path / "tiny").mkdir()
     mount = f'mount -t tmpfs -o size=64k none {tmp_path / "tiny"} && exec "$@"'
-    done = sweep(tmp_path, "tracker=wandb", before=("unshare", "-rm", "bash", "-c", mount, "bash"),
-                 WANDB_DIR=str(tmp_path / "tiny"), WANDB_MODE="offline")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (done.stdout + done.stderr).count(WARNING) == 1
-    assert same_results(plain, tmp_path)
+    harmless(before=("unshare", "-rm", "bash", "-c", mount, "bash"), WANDB_DIR=str(tmp_path / "tiny"),
+             WANDB_MODE="offline")
+
+
+@pytest.mark.long
+def test_a_failed_sweep_keeps_its_exit_code(tmp_path):
+    (tmp_path / "impostor").mkdir()
+    (tmp_path / "impostor" / "wandb.py").write_text("raise RuntimeError\n")
+    code, printed = sweep(tmp_path, "tracker=wandb", "images=4", PYTHONPATH=str(tmp_path / "impostor"))
+    assert code == 1
+    assert printed.count("failed: ValueError: Inception score is given 4 images") == 2
+    assert printed.count(WARNING) == 1
+
+
+@pytest.mark.long
+def test_a_requeued_job_continues_its_run(tmp_path, wandb_core):
+    overrides = ("search=random", "images=400", "tracker=wandb")
+    first = job(tmp_path, *overrides, WANDB_MODE="offline")
+    until(lambda: list(tmp_path.glob("out/**/shards/00000020*")))
+    first.send_signal(signal.SIGSTOP)
+    until(lambda: list(tmp_path.glob("out/default/wandb/offline-run-*/run-*")))
+    first.kill()
+    first.communicate(timeout=60)
+    (begun,) = tmp_path.glob("out/default/wandb/offline-run-*")
+    until(lambda: "exit" in {record["type"] for record in records(wandb_core, begun)})
+    again = job(tmp_path, *overrides, WANDB_MODE="offline")
+    printed, _ = again.communicate(timeout=900)
+    assert again.returncode == 0, printed
+    (continued,) = set(tmp_path.glob("out/default/wandb/offline-run-*")) - {begun}
+    (run,) = runs(tmp_path)
+    rows = []
+    for path in (begun, continued):
+        found = records(wandb_core, path)
+        assert {record["run"]["run_id"] for record in found if record["type"] == "run"} == {
+            f"default-{run.name.rpartition('-')[2]}"}
+        rows.append([{key: value for key, value in record["history"]["item"].items() if key not in CLOCKS}
+                     for record in found if record["type"] == "history"])
+    assert 2 <= len(rows[0]) < 20
+    assert rows[1][: len(rows[0])] == rows[0]
+    assert [item.get("throughput/images") for item in rows[1]] == [*range(20, 401, 20), None, None]
+    assert ["fid" in item for item in rows[1]] == [False] * 20 + [True] * 2
+
+
+def until(done) -> None:
+    """Wait for something on disk."""
+    for _ in range(12000):
+        if done():
+            return
+        time.sleep(0.01)
+    raise TimeoutError(done)

@@ -14,11 +14,11 @@ FAILS = "class Settings:\n    def __init__(self, **k): pass\ndef init(**k): rais
 
 @pytest.mark.parametrize(("code", "reason"), [
     ("raise ImportError('No module named wandb')", "No module named wandb"), (FAILS, "server says no"),
-    (HANGS, "no end after 5 s"), ("import os; os._exit(9)", "exit code 9"),
+    (HANGS, "no end after 1 s"), ("import os; os._exit(9)", "exit code 9"),
 ], ids=["absent", "fails", "hangs", "dies"])
 def test_whatever_wandb_does_is_one_warning(job, impostor, monkeypatch, caplog, code, reason):
     impostor(code)
-    tracker = WandB(timeout=5.0 if code == HANGS else 100.0)
+    tracker = WandB(timeout=1.0 if code == HANGS else 100.0)
     client = Client(tracker)
     monkeypatch.setattr("its.tracker.wandb._client", lambda _: client)
     started = time.perf_counter()
@@ -35,6 +35,16 @@ def test_whatever_wandb_does_is_one_warning(job, impostor, monkeypatch, caplog, 
     assert reason in warning.getMessage()
     assert "\n" not in warning.getMessage()
     assert client._child.poll() is not None, "no process is left"
+
+
+def test_a_process_that_does_not_start_is_one_warning(job, monkeypatch, caplog):
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    client = Client(WandB())
+    for _ in range(3):
+        client.send({"kind": "end", "status": "finished", "dir": str(job.experiment)})
+    client.close()
+    (warning,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "did not start" in warning.getMessage()
 
 
 def test_more_messages_than_a_pipe_holds_do_not_wait(job, impostor, monkeypatch, caplog):
