@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -38,21 +39,30 @@ Style = dict[str, Any]
 
 
 def styles_of(series: Sequence[Series]) -> list[Style]:
-    """Give every series its line: colour and marker by method, dots for another verifier, dashes for the baseline."""
+    """Give every series its line: colour and marker by search, dots for another verifier, dashes for the baseline.
+
+    A guided series looks like its search without, with hollow markers on a line of dashes and dots.
+    """
     free = [pair for k in range(len(MARKERS) * len(PALETTE)) if (pair := (PALETTE[k % 7], MARKERS[k % 9]))
             not in FIXED.values()]
     others = sorted({one.verifier for one in series if one.other_verifier})
-    unknown = sorted({one.method for one in series} - FIXED.keys())
+    unknown = sorted({unguided(one.method) for one in series} - FIXED.keys())
     looks = FIXED | {method: free[k % len(free)] for k, method in enumerate(unknown)}
     styles = []
     for one in series:
-        colour, marker = looks[one.method]
-        line: Any = DOTS[others.index(one.verifier) % len(DOTS)] if one.other_verifier else "-"
+        colour, marker = looks[unguided(one.method)]
+        guided = one.method != unguided(one.method)
+        line: Any = DOTS[others.index(one.verifier) % len(DOTS)] if one.other_verifier else "-." if guided else "-"
         line = {BASELINE: "--", WITHOUT_SEARCH: "none"}.get(one.search, line)
         styles.append({"color": colour, "marker": marker, "linestyle": line, "linewidth": 1.6,
                        "markersize": 9 if marker == "*" else 5, "label": one.label,
-                       "markerfacecolor": "white" if one.other_verifier else colour})
+                       "markerfacecolor": "white" if one.other_verifier or guided else colour})
     return styles
+
+
+def unguided(method: str) -> str:
+    """The method without its guidance: `random` of `random+tfg`."""
+    return re.sub(r"\+\S+", "", method)
 
 
 def draw(axes: Axes, panel: Panel, styles: Sequence[Style]) -> None:

@@ -45,6 +45,17 @@ def test_line_styles_say_what_a_line_is(runs):
     assert len(found["none"].get_xdata()) == 1
 
 
+def test_a_guided_line_is_that_of_its_search_with_dashes_dots_and_hollow_markers(write_run, tmp_path):
+    for search in ("none", "none+tfg", "random", "random+tfg", "zero_order"):
+        write_run(search)
+    found = lines(panel(comparison_plot(load_runs(tmp_path / "demo")), "FID"))
+    for search in ("none", "random"):
+        assert found[f"{search}+tfg"].get_color() == found[search].get_color()
+        assert found[f"{search}+tfg"].get_marker() == found[search].get_marker()
+        assert found[f"{search}+tfg"].get_markerfacecolor() == "white" != found[search].get_markerfacecolor()
+    assert (found["random+tfg"].get_linestyle(), found["random"].get_linestyle()) == ("-.", "-")
+
+
 def test_every_panel_has_a_log_axis_with_the_caps_as_plain_numbers(runs):
     figure = comparison_plot(runs)
     assert [re.match("[A-Za-z ]+", axes.get_ylabel())[0].strip() for axes in figure.axes] == [
