@@ -12,6 +12,7 @@ import pytest
 from safetensors.numpy import save
 
 from its.report.report import make_report
+from its.report.strips import PROBLEMS
 from tests.report.conftest import writer
 
 pytestmark = pytest.mark.long
@@ -22,13 +23,13 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 
 def write_images(folder, seed):
-    """What a run of 32 x 32 images leaves beside its curve: shards, and what each image adds to a metric."""
+    """What a run of 32 x 32 images leaves beside its curve, as far as the report reads it."""
     random = np.random.default_rng(seed)
     (folder / "shards").mkdir()
     rows = 250
     for first in range(0, IMAGES, rows):
         (folder / "shards" / f"{first:08d}.safetensors").write_bytes(save({
-            "images": random.integers(0, 256, (rows * CAPS, 32, 32, 3), dtype=np.uint8),
+            "images": random.integers(0, 256, (PROBLEMS * CAPS, 32, 32, 3), dtype=np.uint8),
             "pick": np.arange(rows * CAPS).reshape(rows, CAPS), "label": np.arange(first, first + rows) % 10,
             "reward": random.normal(size=(rows, CAPS))}))
     (folder / "per_image.safetensors").write_bytes(save(
