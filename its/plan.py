@@ -71,7 +71,15 @@ def plan_job(config: DictConfig, choices: dict[str, str], overrides: Sequence[st
     Raises:
         ValueError: a value breaks a rule.
     """
-    blueprint = Blueprint.of(config, choices, overrides, planning=True)
+    return plan_of(Blueprint.of(config, choices, overrides, planning=True))
+
+
+def plan_of(blueprint: Blueprint) -> Plan:
+    """Plan the job of a checked configuration.
+
+    Raises:
+        ValueError: a value breaks a rule.
+    """
     if isinstance(blueprint.search, Schedule):
         return _plan_sets(blueprint, blueprint.search)
     plain, label = blueprint.plain, blueprint.label

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.runs import contents, make_experiment, numbers
+from tests.end_to_end.runs import contents, make_experiment, numbers, obstruct
 from tests.slurm.cluster import ROOT, SMALL
 
 pytestmark = pytest.mark.slurm
@@ -38,19 +38,21 @@ def folder_in(out_dir: Path) -> Path:
 
 
 def test_eight_jobs_as_an_array_one_failing_and_then_only_what_is_missing(tmp_path, cluster):
-    eight = ("images=20", "search=random", "budget.samplings=null", "budget.nfe=[1],[3],[4],[5],[6],[7],[8],[9]")
+    eight = ("images=20", "search=random", "budget.samplings=null", "budget.nfe=[3],[4],[5],[6],[7],[8],[9],[12]")
+    obstruct(make_experiment(tmp_path, *SMALL, *eight[:3], "budget.nfe=[12]").folder)
     assert cluster.sweep(tmp_path, *eight).wait(timeout=1800) == 1
     said = cluster.said(tmp_path)
-    assert "8 runs: 0 finished before, 8 to make" in said
+    assert "8 runs: 0 finished before, 8 to make, 1080 NFE to spend" in said
     jobs = re.findall(r"(finished|failed) +(\d+)_(\d+)  ", said)
     assert len({array for _, array, _ in jobs}) == 1
     assert len({task for _, _, task in jobs}) == 8
-    assert "cap of 1 NFE is below the 3 NFE" in said
+    assert "Not a directory" in said.rsplit("failed:", 1)[1]
     assert len(list(tmp_path.rglob("metrics.json"))) == 7
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("shards/*")}
+    assert len(before) == 28
     assert cluster.sweep(tmp_path, *eight).wait(timeout=1800) == 1
     again = cluster.said(tmp_path).removeprefix(said)
-    assert "8 runs: 7 finished before, 1 to make" in again
+    assert "8 runs: 7 finished before, 1 to make, 240 NFE to spend" in again
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("shards/*")} == before
 
 
