@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,10 +85,11 @@ class SweepRun:
 
     def settle(self, ending: str) -> None:
         """Its job is over: finished, or failed for the reason that its processes told, else for `ending`."""
+        folder = Path(str(self.submission)) / "status"
+        _ask_anew(Path(str(self.folder)), folder)
         if self.finished():
             self.state = "finished"
             return
-        folder = Path(str(self.submission)) / "status"
         told = [status for status in read_statuses(folder, self.number) if status["status"] == "failed"]
         self.fail(told[0]["reason"] if told else ending)
         if not any(status["folder"] for status in told):
@@ -106,6 +108,13 @@ class SweepRun:
 def nfe(runs: Iterable[SweepRun]) -> float:
     """What these runs are to spend, at most; work that several of them share counts once."""
     return sum({run.key: run.nfe for run in runs}.values())
+
+
+def _ask_anew(*folders: Path) -> None:
+    """Let a network file system's client forget what it remembers of folders, up to a minute old: submitit's way."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.chmod(folder.stat().st_mode)
 
 
 def new_submission(experiment: Path) -> Path:
