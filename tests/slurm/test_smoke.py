@@ -7,7 +7,7 @@ from tests.slurm.cluster import SMALL
 
 pytestmark = pytest.mark.slurm
 
-LONG = ("images=200", "search=random")
+LONG = ("images=150", "search=random")
 SWEEP = ("budget.nfe=[3],[6],[9]", "budget.samplings=null", *LONG)
 
 
@@ -23,16 +23,16 @@ def test_one_fails_one_is_cancelled_one_is_requeued(tmp_path, cluster, eventuall
     requeued = cluster.job_of(folder["9"])
     eventually(lambda: cluster.state(requeued) == "PENDING", "requeued")
     cluster.start_now(requeued)
+    whole = make_experiment(tmp_path / "whole", *SMALL, "budget.nfe=[9]", "budget.samplings=null", *LONG)
+    whole.run()
     assert launcher.wait(timeout=1200) == 1, cluster.said(tmp_path / "swept")
     said = cluster.said(tmp_path / "swept")
-    assert "3 runs: 0 finished before, 3 to make, 3600 NFE to spend" in said
+    assert "3 runs: 0 finished before, 3 to make, 2700 NFE to spend" in said
     assert f"Not a directory: '{folder['3']}" in said.rsplit("failed:", 1)[0]
     assert "CANCELLED" in said.rsplit("failed:", 1)[0]
     table = (tmp_path / "swept" / "default" / "report" / "table.md").read_text()
     assert "SLURM says CANCELLED" in table
     assert "Not a directory" in table
     assert not (folder["6"] / "metrics.json").exists()
-    whole = make_experiment(tmp_path / "whole", *SMALL, "budget.nfe=[9]", "budget.samplings=null", *LONG)
-    whole.run()
     assert contents(folder["9"]) == contents(whole.folder)
     assert numbers(folder["9"]) == numbers(whole.folder)
