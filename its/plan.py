@@ -90,7 +90,11 @@ def check_room(blueprint: Blueprint) -> None:
 
 
 def plan_of(blueprint: Blueprint) -> Plan:
-    """Plan the job of a blueprint."""
+    """Plan the job of a checked configuration.
+
+    Raises:
+        ValueError: a value breaks a rule.
+    """
     if isinstance(blueprint.search, Schedule):
         return _plan_sets(blueprint, blueprint.search)
     plain, label = blueprint.plain, blueprint.label

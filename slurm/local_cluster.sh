@@ -9,6 +9,7 @@
 # Everything it writes is in the folder (default /tmp/its-slurm-<uid>): any number of them live side by side, and only
 # processes that one started are stopped. Before `start`:
 #   ITS_CLUSTER_CPUS=8  ITS_CLUSTER_GPUS=2  ITS_CLUSTER_EXTRA=$'MaxArraySize=4\n...' (further lines of slurm.conf)
+#   ITS_CLUSTER_OWNER=<pid>   stop when this process is gone, however it ended
 #   ITS_CLUSTER_ACCOUNTING=1  with slurmdbd and MariaDB (packages slurmdbd mariadb-server; `install` brings them too)
 set -euo pipefail
 PATH="$PATH:/usr/sbin:/sbin"
@@ -153,6 +154,11 @@ CONFIG
   SLURM_CONF="$CONF" sacctmgr -i add cluster its >>"$FOLDER/slurmdbd.out" 2>&1 || true
 }
 
+outlive() {  # <pid>: stop this cluster when that process is gone
+  setsid bash -c 'while [ -d "/proc/$1" ] && [ -e "$3/slurm.conf" ]; do sleep 1; done; exec bash "$2" stop "$3"' - \
+    "$1" "$(realpath "${BASH_SOURCE[0]}")" "$FOLDER" >/dev/null 2>&1 </dev/null &
+}
+
 ready() { [ "$(SLURM_CONF="$CONF" timeout 5 sinfo -h -p debug -o %T 2>/dev/null)" = idle ]; }
 
 installed() {
@@ -178,6 +184,7 @@ start() {
     launch slurmctld -D -c
     launch slurmd -D
     await 60 "the node" ready
+    [ -z "${ITS_CLUSTER_OWNER:-}" ] || outlive "$ITS_CLUSTER_OWNER"
     say "$(sinfo_line)"
   fi
   echo "export SLURM_CONF='$CONF'"
@@ -198,9 +205,14 @@ stop() {
 
 steps() { [ -n "$(SLURM_CONF="$CONF" timeout 5 squeue -h 2>/dev/null)" ]; }
 
-quietly() {  # <command>: what it says only if it fails
-  local said
-  said="$("$@" 2>&1)" || { tail -n 30 <<< "$said" >&2; die "failed: $*"; }
+quietly() {  # <command>: what it says only if it has failed three times, as a package server does now and then
+  local said pause
+  for pause in 5 20 0; do
+    said="$("$@" 2>&1)" && return
+    sleep "$pause"
+  done
+  tail -n 30 <<< "$said" >&2
+  die "failed: $*"
 }
 
 install() {

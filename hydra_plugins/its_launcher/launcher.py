@@ -39,7 +39,8 @@ class ItsLauncher(BaseSubmititLauncher):
         experiment = out_dir(self.config) / self.config.name
         missing = [run for run in runs if run.state == "missing"]
         finished = sum(run.state == "finished" for run in runs)
-        log.info("%d runs: %d finished before, %d to make", len(runs), finished, len(missing))
+        log.info("%d runs: %d finished before, %d to make, %.0f NFE to spend", len(runs), finished, len(missing),
+                 sweep.nfe(missing))
         try:
             self._make(runs, experiment)
         except (ValueError, Unreachable) as error:

@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from omegaconf import DictConfig
 from its.build import Blueprint
 from its.cluster.status import read_statuses
 from its.finished import SUMMARY, read_curve
+from its.plan import plan_of
 from its.store import write_atomic
 
 RECORDS = ".slurm"
@@ -29,10 +31,11 @@ class SweepRun:
     Attributes:
         number: in the sweep. overrides: that make it.
         folder: of the run; None if its configuration is refused, for `reason`.
-        images, asked: what it is finished with.
+        images, asked, pool: what it is finished with.
         config: the run's `config.yaml`.
         job: that works on it. submission: the folder of that job's files.
-        state: finished, submitted or failed.
+        state: missing, finished, submitted or failed.
+        nfe: that it is to spend yet, at most.
     """
 
     number: int
@@ -45,6 +48,8 @@ class SweepRun:
     submission: str | None = None
     state: str = "missing"
     reason: str = ""
+    pool: bool = False
+    nfe: float = 0.0
 
     @classmethod
     def of(cls, number: int, overrides: Sequence[str], searchpath: Sequence[str], config: DictConfig) -> SweepRun:
@@ -52,16 +57,18 @@ class SweepRun:
         run = cls(number, (*overrides, *searchpath))
         try:
             blueprint = Blueprint.composed(config)
+            run.nfe = plan_of(blueprint).nfe
         except (ValueError, OSError) as error:
             return run.fail(str(error))
         run.folder, run.images, run.asked = str(blueprint.folder), blueprint.plain["images"], blueprint.asked
+        run.pool = blueprint.keep_pool
         run.config = {**blueprint.decisive, "shard": blueprint.plain["shard"]}
         return run
 
     @property
-    def key(self) -> tuple[str | None, int, str]:
+    def key(self) -> tuple[str | None, int, str, bool]:
         """What it makes: two runs of one key are the same work."""
-        return (self.folder, self.images, self.asked)
+        return (self.folder, self.images, self.asked, self.pool)
 
     def finished(self) -> bool:
         """Whether its curve, or what a schedule search found, is on disk."""
@@ -69,7 +76,7 @@ class SweepRun:
             return False
         if (Path(self.folder) / SUMMARY).exists():
             return True
-        return read_curve(Path(self.folder), images=self.images, asked=self.asked) is not None
+        return read_curve(Path(self.folder), images=self.images, asked=self.asked, pool=self.pool) is not None
 
     def fail(self, reason: str) -> SweepRun:
         """Failed, for a reason."""
@@ -78,10 +85,11 @@ class SweepRun:
 
     def settle(self, ending: str) -> None:
         """Its job is over: finished, or failed for the reason that its processes told, else for `ending`."""
+        folder = Path(str(self.submission)) / "status"
+        _ask_anew(Path(str(self.folder)), folder)
         if self.finished():
             self.state = "finished"
             return
-        folder = Path(str(self.submission)) / "status"
         told = [status for status in read_statuses(folder, self.number) if status["status"] == "failed"]
         self.fail(told[0]["reason"] if told else ending)
         if not any(status["folder"] for status in told):
@@ -95,6 +103,18 @@ class SweepRun:
         if not path.exists() or yaml.safe_load(path.read_text(encoding="utf-8")) == own:
             entry = {"reason": self.reason, "traceback": ""}
             write_atomic(folder / "failed.json", (json.dumps(entry, indent=1) + "\n").encode())
+
+
+def nfe(runs: Iterable[SweepRun]) -> float:
+    """What these runs are to spend, at most; work that several of them share counts once."""
+    return sum({run.key: run.nfe for run in runs}.values())
+
+
+def _ask_anew(*folders: Path) -> None:
+    """Let a network file system's client forget what it remembers of folders, up to a minute old: submitit's way."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.chmod(folder.stat().st_mode)
 
 
 def new_submission(experiment: Path) -> Path:

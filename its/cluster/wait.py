@@ -41,7 +41,8 @@ def wait(runs: Sequence[SweepRun], pause: Callable[[float], None] = time.sleep) 
         if time.monotonic() - told > TOLD_S:
             told = time.monotonic()
             _tell(waiting, queue)
-        pause(POLL_S[0] if 1 in absent.values() else seconds)
+        if any(run.state == "submitted" for run in waiting):
+            pause(POLL_S[0] if 1 in absent.values() else seconds)
         seconds = min(1.3 * seconds, POLL_S[1])
 
 

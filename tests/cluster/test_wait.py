@@ -1,6 +1,7 @@
 """When is a job over? Not because SLURM is silent, and not by sacct: by what is on disk, and by squeue twice."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,21 @@ def test_the_reason_is_the_one_that_the_process_told(tmp_path, watched):
         json.dumps({"status": "failed", "reason": "ValueError: no", "folder": None}))
     watched([run], [{}, {}])
     assert run.reason == "ValueError: no"
+
+
+def test_a_run_whose_pool_is_wanted_is_not_finished_without_it(tmp_path):
+    run = replace(a_run(tmp_path), pool=True)
+    finish(run)
+    assert not run.finished()
+    summary = Path(run.folder) / "metrics.json"
+    summary.write_text(json.dumps({**json.loads(summary.read_text()), "pool": True}))
+    assert run.finished()
+    assert replace(run, pool=False).finished()
+
+
+def test_work_that_two_runs_share_is_counted_once(tmp_path):
+    runs = [replace(a_run(tmp_path, number=number), nfe=10.0 + number) for number in (0, 1)]
+    assert sweep.nfe([*runs, replace(runs[0], number=2)]) == 21
 
 
 def test_a_folder_of_another_configuration_is_left_alone(tmp_path, watched):

@@ -31,6 +31,12 @@ def composed(out_dir: Path, *overrides: str) -> tuple[DictConfig, dict[str, str]
     return OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), choices, overrides
 
 
+def obstruct(folder: Path) -> None:
+    """Let the run in `folder` fail when it begins: a file is where its shards' folder belongs."""
+    folder.mkdir(parents=True)
+    (folder / "shards").touch()
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Bytes of every file that time does not decide, by path."""
     dated = {"timing.jsonl", "curve.csv", "curve.png", "metrics.json"}

@@ -23,10 +23,13 @@ class Cluster:
 
     def sweep(self, out_dir: Path, *overrides: str, launcher: str = "slurm", root: Path = ROOT,
               **environment: str) -> subprocess.Popen:
-        """`python run.py hydra/launcher=...` in the clone `root`, its output in `<out_dir>/launcher.log`."""
+        """`python run.py hydra/launcher=...` in the clone `root`, its output in `<out_dir>/launcher.log`.
+
+        It waits for a controller that is away, so that it must not outlive these tests.
+        """
         out_dir.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "run.py", "-m", f"hydra/launcher={launcher}", f"out_dir={out_dir}", *SMALL,
-                   "hydra.launcher.cpus_per_task=1", *overrides]
+        command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "run.py", "-m", f"hydra/launcher={launcher}",
+                   f"out_dir={out_dir}", *SMALL, "hydra.launcher.cpus_per_task=1", *overrides]
         usual = {key: value for key, value in os.environ.items() if not key.startswith("ITS_")}
         with (out_dir / "launcher.log").open("ab") as output:
             launcher = subprocess.Popen(command, cwd=root, stdout=output, stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""A real SLURM: the one that SLURM_CONF names, else one of our own for this session (slurm/local_cluster.sh)."""
+"""A real SLURM of our own for this session (slurm/local_cluster.sh), which ends with it however that ends."""
 
 import os
 import subprocess
@@ -20,7 +20,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("slurm")
     script = ["bash", str(ROOT / "slurm" / "local_cluster.sh")]
     started = subprocess.run([*script, "start", str(folder)], capture_output=True, text=True, timeout=300,
-                             env={"ITS_CLUSTER_EXTRA": "MaxArraySize=8", **os.environ})
+                             env={"ITS_CLUSTER_EXTRA": "MaxArraySize=8", "ITS_CLUSTER_OWNER": str(os.getpid()),
+                                  **os.environ})
     assert started.returncode == 0, started.stderr
     os.environ["SLURM_CONF"] = started.stdout.split("'")[1]
     here = Cluster(folder)

@@ -1,27 +1,21 @@
 """The smoke of CI: three jobs, of which one fails, one is cancelled and one is told to leave and requeued."""
 
-from pathlib import Path
-
 import pytest
 
-from tests.end_to_end.runs import contents, make_experiment, numbers
+from tests.end_to_end.runs import contents, make_experiment, numbers, obstruct
 from tests.slurm.cluster import SMALL
 
 pytestmark = pytest.mark.slurm
 
-LONG = ("images=200", "search=random")
-SWEEP = ("budget.nfe=[1],[6],[9]", "budget.samplings=null", *LONG)
-
-
-def runs(out_dir: Path) -> dict[str, Path]:
-    """Folders of the two runs that begin, by their cap."""
-    return {cap: make_experiment(out_dir, *SMALL, f"budget.nfe=[{cap}]", "budget.samplings=null", *LONG).folder
-            for cap in ("6", "9")}
+LONG = ("images=150", "search=random")
+SWEEP = ("budget.nfe=[3],[6],[9]", "budget.samplings=null", *LONG)
 
 
 def test_one_fails_one_is_cancelled_one_is_requeued(tmp_path, cluster, eventually, shards):
+    folder = {cap: make_experiment(tmp_path / "swept", *SMALL, f"budget.nfe=[{cap}]", "budget.samplings=null",
+                                   *LONG).folder for cap in ("3", "6", "9")}
+    obstruct(folder["3"])
     launcher = cluster.sweep(tmp_path / "swept", *SWEEP)
-    folder = runs(tmp_path / "swept")
     signals = {"6": ["scancel"], "9": ["scancel", "--signal=USR1"]}
     while signals:
         cap = eventually(lambda: next((cap for cap in signals if shards(folder[cap])), None), "a shard")
@@ -29,14 +23,16 @@ def test_one_fails_one_is_cancelled_one_is_requeued(tmp_path, cluster, eventuall
     requeued = cluster.job_of(folder["9"])
     eventually(lambda: cluster.state(requeued) == "PENDING", "requeued")
     cluster.start_now(requeued)
+    whole = make_experiment(tmp_path / "whole", *SMALL, "budget.nfe=[9]", "budget.samplings=null", *LONG)
+    whole.run()
     assert launcher.wait(timeout=1200) == 1, cluster.said(tmp_path / "swept")
     said = cluster.said(tmp_path / "swept")
-    assert "cap of 1 NFE is below the 3 NFE" in said
+    assert "3 runs: 0 finished before, 3 to make, 2700 NFE to spend" in said
+    assert f"Not a directory: '{folder['3']}" in said.rsplit("failed:", 1)[0]
     assert "CANCELLED" in said.rsplit("failed:", 1)[0]
     table = (tmp_path / "swept" / "default" / "report" / "table.md").read_text()
     assert "SLURM says CANCELLED" in table
+    assert "Not a directory" in table
     assert not (folder["6"] / "metrics.json").exists()
-    whole = make_experiment(tmp_path / "whole", *SMALL, "budget.nfe=[9]", "budget.samplings=null", *LONG)
-    whole.run()
     assert contents(folder["9"]) == contents(whole.folder)
     assert numbers(folder["9"]) == numbers(whole.folder)

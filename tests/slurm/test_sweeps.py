@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.runs import contents, make_experiment, numbers
+from tests.end_to_end.runs import contents, make_experiment, numbers, obstruct
 from tests.slurm.cluster import ROOT, SMALL
 
 pytestmark = pytest.mark.slurm
@@ -38,19 +38,21 @@ def folder_in(out_dir: Path) -> Path:
 
 
 def test_eight_jobs_as_an_array_one_failing_and_then_only_what_is_missing(tmp_path, cluster):
-    eight = ("images=20", "search=random", "budget.samplings=null", "budget.nfe=[1],[3],[4],[5],[6],[7],[8],[9]")
+    eight = ("images=20", "search=random", "budget.samplings=null", "budget.nfe=[3],[4],[5],[6],[7],[8],[9],[12]")
+    obstruct(make_experiment(tmp_path, *SMALL, *eight[:3], "budget.nfe=[12]").folder)
     assert cluster.sweep(tmp_path, *eight).wait(timeout=1800) == 1
     said = cluster.said(tmp_path)
-    assert "8 runs: 0 finished before, 8 to make" in said
+    assert "8 runs: 0 finished before, 8 to make, 1080 NFE to spend" in said
     jobs = re.findall(r"(finished|failed) +(\d+)_(\d+)  ", said)
     assert len({array for _, array, _ in jobs}) == 1
     assert len({task for _, _, task in jobs}) == 8
-    assert "cap of 1 NFE is below the 3 NFE" in said
+    assert "Not a directory" in said.rsplit("failed:", 1)[1]
     assert len(list(tmp_path.rglob("metrics.json"))) == 7
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("shards/*")}
+    assert len(before) == 28
     assert cluster.sweep(tmp_path, *eight).wait(timeout=1800) == 1
     again = cluster.said(tmp_path).removeprefix(said)
-    assert "8 runs: 7 finished before, 1 to make" in again
+    assert "8 runs: 7 finished before, 1 to make, 240 NFE to spend" in again
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("shards/*")} == before
 
 
@@ -178,10 +180,16 @@ def test_a_source_that_was_edited_stops_the_job_unless_allowed(tmp_path, cluster
     assert re.search(r"submitted with source none:\w{16} \(commit:tree\) and finds none:\w{16}; restore", said)
 
 
-def test_without_waiting_and_attached_again(tmp_path, cluster, whole):
+def test_without_waiting_and_attached_again_while_workers_come_and_go(tmp_path, cluster, whole, eventually, shards):
     assert cluster.sweep(tmp_path, *ONE, "hydra.launcher.wait=false").wait(timeout=600) == 0
     job = re.search(r"jobs (\S+)", cluster.said(tmp_path))[1]
-    assert cluster.sweep(tmp_path, *ONE).wait(timeout=1200) == 0
+    more = run_script(cluster, tmp_path)
+    attached = cluster.sweep(tmp_path, *ONE)
+    log = tmp_path / f"{more}.out"
+    eventually(lambda: log.exists() and str(folder_in(tmp_path)) in log.read_text(), "two more workers")
+    eventually(lambda: shards(tmp_path), "a shard")
+    cluster.ask("scancel", more)
+    assert attached.wait(timeout=1200) == 0
     assert re.findall(r"jobs (\S+)", cluster.said(tmp_path)) in ([job], [job, job]), "no second job"
     same(folder_in(tmp_path), whole)
 
@@ -205,13 +213,17 @@ def test_an_array_over_a_file_without_submitit(tmp_path, cluster, eventually):
     assert searches == ["none", "random"], [path.read_text() for path in tmp_path.glob("*.out")]
 
 
-def test_a_batch_script_without_submitit(tmp_path, cluster, whole, eventually):
+def run_script(cluster, folder: Path) -> str:
+    """Submit the run to slurm/run.sbatch, on two tasks; return the job."""
     options = ["--partition=debug", "--account=", "--ntasks-per-node=2", "--gres=gpu:2", "--cpus-per-task=1",
-               f"--output={tmp_path}/%j.out", f"--error={tmp_path}/%j.out", "--time=20"]
-    environment = {**os.environ, "PYTHON": sys.executable}
-    done = subprocess.run(["sbatch", *options, "slurm/run.sbatch", f"out_dir={tmp_path}", *SMALL, *ONE], check=True,
-                          cwd=ROOT, env=environment, capture_output=True, text=True)
-    job = done.stdout.split()[-1]
+               f"--output={folder}/%j.out", f"--error={folder}/%j.out", "--time=20", "--chdir", str(ROOT),
+               f"--export=ALL,PYTHON={sys.executable}"]
+    return cluster.ask("sbatch", "--parsable", *options, str(ROOT / "slurm" / "run.sbatch"), f"out_dir={folder}",
+                       *SMALL, *ONE).strip()
+
+
+def test_a_batch_script_without_submitit(tmp_path, cluster, whole, eventually):
+    job = run_script(cluster, tmp_path)
     eventually(lambda: not cluster.state(job), "the job is over", 1200)
     same(folder_in(tmp_path), whole)
     assert (tmp_path / "default" / "report" / "table.md").exists(), "rank 0 reports"

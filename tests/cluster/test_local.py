@@ -1,0 +1,30 @@
+"""A sweep as processes of this machine: what it costs is said first, and one that fails stops no other."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from its.build import Blueprint
+from tests.end_to_end.runs import CONF, composed, numbers, obstruct
+
+SMALL = ("images=20", "shard=10", "sampler.steps=3", "batch=16", "search=random", "budget.samplings=null",
+         "~metric.kid", "~metric.prc", "~metric.isc")
+
+
+def test_one_is_refused_one_fails_and_one_is_made(tmp_path: Path):
+    six, nine = (Blueprint.of(*composed(tmp_path, *SMALL, f"budget.nfe=[{cap}]")).folder for cap in (6, 9))
+    obstruct(nine)
+    command = [sys.executable, "run.py", "-m", "hydra/launcher=local", f"out_dir={tmp_path}", *SMALL,
+               "budget.nfe=[1],[6],[9]"]
+    done = subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=300,
+                          env={**os.environ, "OMP_NUM_THREADS": "1"})
+    said = done.stdout + done.stderr
+    assert done.returncode == 1, said
+    spent = sum(20 * float(row["nfe"]) for row in numbers(six))
+    first = said.index(f"3 runs: 0 finished before, 2 to make, {spent + 20 * 9:.0f} NFE to spend")
+    assert first < said.index("finished out_dir")
+    table = {line.split("budget.nfe=")[1][:3]: line for line in said.splitlines() if " -  " in line}
+    assert "cap of 1 NFE is below the 3 NFE" in table["[1]"]
+    assert "NotADirectoryError" in table["[9]"]
+    assert table["[6]"].startswith("  finished")
