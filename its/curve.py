@@ -95,7 +95,7 @@ def _per_image(sample: Features, target: Moments, row: Row) -> dict[str, np.ndar
     if "fid" in row:
         said["fid"] = influence(sample.features, sample.moments, target).astype(np.float32)
     if "accuracy" in row:
-        said["accuracy"] = (sample.logits.argmax(axis=1) == sample.labels).astype(np.float32)
+        said["accuracy"] = (sample.class_logits.argmax(axis=1) == sample.labels).astype(np.float32)
     return said
 
 

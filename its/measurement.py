@@ -41,7 +41,7 @@ class Measurement:
         reference = open_source(extractor, real or real_images(data), dataset.get("statistics"))
         check_metrics(metrics, reference)
         fingerprint = hash8({"metric": plain["metric"], "report": without_place(dataset["report"]),
-                             "its": __version__, "reference": reference.fingerprint})
+                             "its": __version__, "extractor": extractor.name, "reference": reference.fingerprint})
         return cls(data, extractor, reference, list(metrics.values()), fingerprint)
 
 

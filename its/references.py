@@ -10,8 +10,10 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
+from its.dataset.folder import Crop
 from its.dataset.image_set import ImageSet
 from its.dataset.npz import Npz, has_images
+from its.images import open_images
 from its.metric.extractor import Extractor
 from its.metric.metric import Metric
 from its.metric.reference import Reference, measure_reference
@@ -120,6 +122,18 @@ def open_source(extractor: Extractor, images: ImageSet | None, statistics: str |
     given = read_statistics(path)
     own = Npz(statistics) if has_images(Archive(path)) else None
     return Source(extractor, images if own is None else own, given)
+
+
+def open_reference(extractor: Extractor, reference: str, *, crop: Crop = "none", size: int | None = None,
+                   root: str = "data") -> Source:
+    """A source by what a user calls it: a `.npz` of statistics, of images or of both, or what `open_images` opens.
+
+    Raises:
+        ValueError: it cannot be read, or is not of this extractor.
+    """
+    if Path(reference).expanduser().is_file():
+        return open_source(extractor, None, reference)
+    return Source(extractor, open_images(reference, crop=crop, size=size, root=root))
 
 
 def check_metrics(metrics: Mapping[str, Metric], source: Source) -> None:

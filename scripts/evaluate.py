@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from pathlib import Path
 from typing import get_args
 
 from its.dataset.folder import Crop
@@ -28,7 +27,7 @@ from its.metric.metric import Metric
 from its.metric.prc import PrecisionRecall
 from its.metric.reference import measure_sample
 from its.metric.sfid import SFid
-from its.references import Source, lacking, open_source
+from its.references import lacking, open_reference
 
 METRICS: dict[str, Metric] = {
     "fid": Fid(), "sfid": SFid(), "isc": InceptionScore(), "openai_isc": OpenAIInceptionScore(), "kid": Kid(),
@@ -47,7 +46,7 @@ def evaluate(reference: str, sample: str, wanted: list[str] | None, given: argpa
         raise ValueError(f"metric {unknown[0]!r} is not among {', '.join(METRICS)}")
     images = open_images(sample, root=given.root, cap=given.cap)
     extractor = InceptionFeatures(given.weights, spatial="sfid" in (wanted or ()), device=given.device)
-    source = open_reference(extractor, reference, given)
+    source = open_reference(extractor, reference, crop=given.crop, size=given.size, root=given.root)
     reasons = {name: lacking(METRICS[name], source) for name in wanted or USUAL}
     for name, reason in reasons.items():
         if reason and wanted:
@@ -58,14 +57,6 @@ def evaluate(reference: str, sample: str, wanted: list[str] | None, given: argpa
     logging.info("%d images of %s", len(images), images.source)
     metrics = [METRICS[name] for name, reason in reasons.items() if not reason]
     return {column: value for metric in metrics for column, value in metric(made, real.part(metric.against)).items()}
-
-
-def open_reference(extractor: InceptionFeatures, reference: str, given: argparse.Namespace) -> Source:
-    """Statistics, images, or a file with both."""
-    path = Path(reference).expanduser()
-    if path.is_file():
-        return open_source(extractor, None, reference)
-    return Source(extractor, open_images(reference, crop=given.crop, size=given.size, root=given.root))
 
 
 def main() -> None:

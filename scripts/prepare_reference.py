@@ -4,7 +4,8 @@
     python scripts/prepare_reference.py photos/ photos.npz --crop adm --size 256 --spatial
     python scripts/prepare_reference.py batch.npz stats.npz --format edm
 
-IMAGES is cifar10-train, cifar10-test, cifar100-train, cifar100-test, a folder, a `.npz` of images or a run's folder.
+IMAGES is cifar10-train, cifar10-test, cifar100-train, cifar100-test, a folder, a `.npz` or a run's folder. Statistics
+that a `.npz` holds (OpenAI's, EDM's, pytorch-fid's) are kept; what its images can add to them is measured.
 Formats: `its` holds features too (for KID, precision, recall and FID per class), `openai` the images beside the
 statistics, `edm` and `pytorch-fid` mean and covariance alone. What is measured is also kept in ~/.cache/its (or
 $ITS_CACHE) by the content of the images, so that a second time costs nothing.
@@ -18,10 +19,9 @@ from pathlib import Path
 from typing import get_args
 
 from its.dataset.folder import Crop
-from its.images import open_images
 from its.metric.inception import InceptionFeatures
 from its.metric.statistics import Format, write_statistics
-from its.references import Source
+from its.references import open_reference
 
 
 def main() -> None:
@@ -40,12 +40,13 @@ def main() -> None:
     try:
         if given.out.exists() or given.out.suffix != ".npz":
             raise ValueError(f"out is {given.out}; it is a new file that ends in .npz")
-        images = open_images(given.images, crop=given.crop, size=given.size, root=given.root)
         extractor = InceptionFeatures(given.weights, spatial=given.spatial, device=given.device)
-        write_statistics(given.out, given.format, Source(extractor, images).load(), images, extractor.fingerprint)
+        source = open_reference(extractor, given.images, crop=given.crop, size=given.size, root=given.root)
+        write_statistics(given.out, given.format, source.load(), source.images, extractor.fingerprint)
     except ValueError as error:
         raise SystemExit(f"prepare_reference: {error}") from error
-    print(f"{given.out.absolute()}: {len(images)} images of {images.source}, format {given.format}")
+    told = "statistics" if source.images is None else f"{len(source.images)} images"
+    print(f"{given.out.absolute()}: {told} of {given.images}, format {given.format}")
 
 
 if __name__ == "__main__":

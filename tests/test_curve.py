@@ -6,7 +6,20 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from its.curve import _per_image
+from its.metric.accuracy import Accuracy
+from its.metric.features import Features
 from tests.end_to_end.runs import make_experiment
+
+
+def test_accuracy_of_each_image_is_the_held_out_classifiers():
+    """Inception's own logits, which `logits` then are, know nothing of the dataset's classes."""
+    right = np.array([True, False, True, True])
+    labels = np.array([2, 0, 1, 0])
+    classes = np.eye(3, dtype=np.float32)[np.where(right, labels, (labels + 1) % 3)]
+    sample = Features(np.eye(4, dtype=np.float32), np.zeros((4, 1008), dtype=np.float32), labels, classes=classes)
+    said = _per_image(sample, sample.moments, Accuracy()(sample))
+    np.testing.assert_array_equal(said["accuracy"], right)
 
 
 def test_per_image_numbers_add_up_to_the_curves(tmp_path):

@@ -11,8 +11,8 @@ from its.metric.accuracy import Accuracy
 from its.metric.fid import Fid
 from its.metric.kid import Kid
 from its.metric.sfid import SFid
-from its.metric.statistics import write_statistics
-from its.references import Source, check_metrics, open_source
+from its.metric.statistics import read_statistics, write_statistics
+from its.references import Source, check_metrics, open_reference, open_source
 
 
 class Mean:
@@ -92,6 +92,24 @@ def test_given_statistics_stand_and_images_serve_the_rest(tmp_path: Path, images
     both = open_source(extractor, images, str(tmp_path / "alone.npz"))
     assert both.offers == {"nothing", "moments", "images"}
     assert both.fingerprint != Source(extractor, images).fingerprint
+
+
+def test_given_statistics_are_kept_in_another_format(tmp_path: Path, images):
+    """As scripts/prepare_reference.py does: OpenAI's and EDM's numbers stand, features of arr_0 are added."""
+    mean, covariance = np.arange(5.0), np.diag([1.0, 2.0, 3.0, 4.0, 5.0])
+    np.savez(tmp_path / "openai.npz", arr_0=images.images, arr_1=images.labels, mu=mean, sigma=covariance)
+    np.savez(tmp_path / "edm.npz", mu=mean, sigma=covariance)
+    extractor = Mean()
+    for name in ("openai", "edm"):
+        source = open_reference(extractor, str(tmp_path / f"{name}.npz"))
+        write_statistics(tmp_path / f"{name}-its.npz", "its", source.load(), source.images, extractor.fingerprint)
+        found = read_statistics(tmp_path / f"{name}-its.npz")
+        np.testing.assert_array_equal(found.moments.mean, mean)
+        np.testing.assert_array_equal(found.moments.covariance, covariance)
+        assert found.moments.count is None, "nobody knows of how many images"
+        assert (found.images is None, found.extractor) == ((True, None) if name == "edm" else (False, "1"))
+    with pytest.raises(ValueError, match="format openai holds the images"):
+        write_statistics(tmp_path / "x.npz", "openai", source.load(), source.images, extractor.fingerprint)
 
 
 def test_statistics_alone_refuse_what_needs_images(tmp_path: Path):

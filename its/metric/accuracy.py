@@ -28,7 +28,7 @@ class Accuracy:
     ) -> dict[str, float]:
         """Measure `sample`; the reference has no part in it."""
         require_count("accuracy", len(sample), least=1)
-        logits = sample.logits if sample.classes is None else sample.classes
+        logits = sample.class_logits
         classes = logits.shape[1]
         stray = np.flatnonzero((sample.labels < 0) | (sample.labels >= classes))
         if stray.size:

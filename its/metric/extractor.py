@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ class Extractor(Protocol):
     """A held-out network that measures; it never verifies.
 
     Attributes:
-        name: of the folder that its features are stored in.
+        name: of the folder that its features are stored in; other weights have another.
         offers: which of the arrays that metrics read it makes; see `its.metric.metric.Metric`.
         widths: how many numbers an image's features (`moments`) and spatial ones (`spatial`) are, as far as known.
         fingerprint: hash of the network that the features come from; None if it has none, and is quick to ask again.
@@ -41,6 +42,7 @@ class NetworkFeatures:
     """Penultimate features and logits of a classifier with `features` and `head`.
 
     Args:
+        name: what the folder of its features begins with; a hash of the network follows.
         rows: images of one batch; every batch has this shape, so that features do not depend on grouping.
     """
 
@@ -49,7 +51,7 @@ class NetworkFeatures:
     fingerprint = None
 
     def __init__(self, network: Any, name: str, rows: int = 256) -> None:
-        self.name = name
+        self.name = f"{name}-{hash_of(network)[:8]}"
         self._network = network
         self._rows = rows
 
@@ -77,6 +79,15 @@ class MixtureFeatures:
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         pixels = from_uint8(torch.from_numpy(images))
         return {"features": pixels.flatten(1).numpy(), "logits": self._data.logits(pixels).float().numpy()}
+
+
+def hash_of(network: Any) -> str:
+    """Of a network's type, settings and weights."""
+    digest = sha256(f"{type(network).__qualname__} {network.extra_repr()}".encode())
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def padded_batches(images: np.ndarray, rows: int) -> Iterator[tuple[np.ndarray, int]]:

@@ -81,6 +81,11 @@ class Features:
             raise ValueError("these images have no spatial features; take an extractor with spatial=true")
         return self.spatial
 
+    @property
+    def class_logits(self) -> Float32:
+        """Logits of the classes that were asked for: the held-out classifier's."""
+        return self.logits if self.classes is None else self.classes
+
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Features:
         """Pick images by index or mask."""
         return Features(self.features[rows], self.logits[rows], self.labels[rows],

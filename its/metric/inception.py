@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from its.metric.extractor import padded_batches
+from its.metric.extractor import hash_of, padded_batches
 from its.pixels import from_uint8
 
 URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
@@ -62,7 +62,7 @@ class InceptionFeatures:
                              f"again from {URL}")
         self.fingerprint = digest.hexdigest()
         parts = ["inception", self.fingerprint[:8]] + ["spatial"] * spatial
-        self.name = "-".join(parts if classifier is None else [*parts, _hash_of(classifier)[:8]])
+        self.name = "-".join(parts if classifier is None else [*parts, hash_of(classifier)[:8]])
         self.offers = frozenset({"features", "logits"} | ({"spatial"} if spatial else set())
                                 | ({"classes"} if classifier is not None else set()))
         self._rows, self._device = rows, torch.device(device)
@@ -150,12 +150,3 @@ def load_network(content: bytes, source: str) -> Any:
     except RuntimeError as error:
         raise ValueError(f"{source} does not fit the Inception network: {' '.join(str(error).split())[:300]}; take "
                          f"{URL}") from error
-
-
-def _hash_of(network: Any) -> str:
-    """Of a network's type and weights."""
-    digest = sha256(type(network).__qualname__.encode())
-    for name, value in sorted(network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.cpu().numpy().tobytes())
-    return digest.hexdigest()

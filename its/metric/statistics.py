@@ -63,21 +63,30 @@ def read_statistics(path: Path) -> Statistics:
     return Statistics(path, moments, spatial, _features(archive), extractor, digest.hexdigest())
 
 
-def write_statistics(path: Path, form: Format, reference: Reference, images: ImageSet, extractor: str) -> None:
-    """Write `reference`, which was measured on `images`, in one of the formats."""
+def write_statistics(path: Path, form: Format, reference: Reference, images: ImageSet | None, extractor: str) -> None:
+    """Write `reference` in one of the formats.
+
+    Args:
+        images: that its features, if it has any, were measured on. extractor: by which; see `Statistics`.
+
+    Raises:
+        ValueError: the format holds images, and there are none.
+    """
     pairs = ((reference.moments, ("mu", "sigma")), (reference.spatial, ("mu_s", "sigma_s")))
     moments, spatial = ({} if found is None else dict(zip(names, (found.mean, found.covariance), strict=True))
                         for found, names in pairs)
     if form in ("edm", "pytorch-fid"):
         write_npz(path, moments)
     elif form == "openai":
+        if images is None:
+            raise ValueError("format openai holds the images beside their statistics, and there are statistics alone; "
+                             "choose another --format, or give the images")
         write_npz(path, {**image_arrays(images), **moments, **spatial})
     else:
-        assert reference.images is not None
-        own: dict[str, np.ndarray] = {
-            "count": np.asarray(len(reference.images)), "extractor": np.asarray(extractor),
-            "features": reference.images.features, "labels": reference.images.labels}
-        write_npz(path, {**moments, **spatial, **own})
+        count, features = reference.moments.count, reference.images
+        write_npz(path, {**moments, **spatial, **({} if count is None else {"count": np.asarray(count)}),
+                         **({} if features is None else {"extractor": np.asarray(extractor),
+                                                         "features": features.features, "labels": features.labels})})
 
 
 def image_arrays(images: ImageSet, most: int | None = None) -> dict[str, Stream | np.ndarray]:

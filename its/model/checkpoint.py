@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -77,12 +78,24 @@ def fit(network: nn.Module, state: StateDict, weights: str, fitting: str) -> nn.
     unexpected = [name for name in state if name not in own]
     misshaped = [f"{name} is {list(state[name].shape)} and should be {list(own[name].shape)}"
                  for name in own if name in state and state[name].shape != own[name].shape]
-    wrong = [f"{len(names)} {what} ({names[0]})" for what, names in
-             (("missing", missing), ("unexpected", unexpected), ("mis-shaped", misshaped)) if names]
-    if wrong:
-        raise ValueError(f"{weights} does not fit {type(network).__name__}: {', '.join(wrong)}; {fitting}")
+    refuse_misfit(weights, type(network).__name__, (missing, unexpected, misshaped), fitting)
     network.load_state_dict(state, strict=False)
     return network.requires_grad_(False).eval()
+
+
+def refuse_misfit(weights: str, network: str, keys: Sequence[Sequence[str]], fitting: str) -> None:
+    """Raise a ValueError that names the first of the missing, unexpected and mis-shaped keys, if there are any."""
+    wrong = [f"{len(names)} {what} ({names[0]})"
+             for what, names in zip(("missing", "unexpected", "mis-shaped"), keys, strict=True) if names]
+    if wrong:
+        raise ValueError(f"{weights} does not fit {network}: {', '.join(wrong)}; {fitting}")
+
+
+def keys_of(found: Mapping[str, Any]) -> list[list[str]]:
+    """What `refuse_misfit` asks for, from what `from_pretrained` of diffusers and transformers found out."""
+    misshaped = [f"{name} is {list(theirs)} and should be {list(own)}"
+                 for name, theirs, own in sorted(found["mismatched_keys"], key=str)]
+    return [*(sorted(map(str, found[f"{what}_keys"])) for what in ("missing", "unexpected")), misshaped]
 
 
 def random_state(network: nn.Module, seed: int = 0) -> StateDict:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from its.model.checkpoint import fit, random_state, read
+from its.model.checkpoint import StateDict, fit, random_state, read
 from its.model.classifier import ImageClassifier, class_order
 
 ARCHITECTURES = {"resnet20": 3, "resnet32": 5, "resnet44": 7, "resnet56": 9, "resnet110": 18, "resnet18": 2}
@@ -110,9 +110,17 @@ def load(weights: str, architecture: str, *, mean: Sequence[float] = (0.485, 0.4
     state = read(weights)
     count = len(classes) if classes is not None else 10
     network = CifarResNet(architecture, count)
-    fit(network, state, weights, f"give the architecture it has, one of {', '.join(ARCHITECTURES)}")
+    fit(network, state, weights, f"its names tell architecture={architecture_of(state) or 'none'} of "
+                                 f"{', '.join(ARCHITECTURES)}; the dataset has {count} classes")
     order = class_order(labels, classes, weights) if labels is not None and classes is not None else None
     return CifarClassifier(network, mean, std, order=order).to(device)
+
+
+def architecture_of(state: StateDict) -> str | None:
+    """The one of ARCHITECTURES whose names a state dict has; None if it has others."""
+    blocks = len({name.split(".")[1] for name in state if name.startswith("layer1.")})
+    wide = any(name.startswith("layer4.") for name in state)
+    return next((name for name, n in ARCHITECTURES.items() if (n, name == "resnet18") == (blocks, wide)), None)
 
 
 def twin(weights: str, *, architecture: str, classes: int = 10) -> None:

@@ -32,7 +32,7 @@ class ImageClassifier(nn.Module):
                  crop: int | None = None, interpolation: Interpolation = "bilinear",
                  order: Sequence[int] | None = None) -> None:
         super().__init__()
-        self.network = network
+        self.network = network.float()
         self.size = size
         self.crop = crop
         self.interpolation = interpolation
@@ -45,6 +45,10 @@ class ImageClassifier(nn.Module):
         output = self.network(self.prepared(images))
         logits = output if isinstance(output, Tensor) else output.logits
         return logits if self.order is None else logits[:, self.order]
+
+    def extra_repr(self) -> str:
+        """What decides the logits beside the weights."""
+        return f"size={self.size}, crop={self.crop}, interpolation={self.interpolation}, order={self.order}"
 
     def prepared(self, images: Tensor) -> Tensor:
         """What the network is given."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from its.model.checkpoint import fit, random_state, read
+from its.model.checkpoint import fit, keys_of, random_state, read, refuse_misfit
 from its.model.classifier import ImageClassifier, Interpolation, class_order
 from its.weights import locate
 
@@ -47,11 +47,7 @@ def _transformers(folder: Path, config: dict[str, Any], weights: str) -> tuple[n
     network, found = AutoModelForImageClassification.from_pretrained(
         folder, use_safetensors=(folder / "model.safetensors").exists(), output_loading_info=True,
         local_files_only=True, trust_remote_code=False)
-    wrong = [f"{len(found[what])} {what.removesuffix('_keys')} ({sorted(map(str, found[what]))[0]})"
-             for what in ("missing_keys", "unexpected_keys", "mismatched_keys") if found[what]]
-    if wrong:
-        raise ValueError(f"{weights} does not fit {type(network).__name__}: {', '.join(wrong)}; fetch the whole "
-                         "repository again")
+    refuse_misfit(weights, type(network).__name__, keys_of(found), "fetch the whole repository again")
     names = {int(index): name for index, name in config.get("id2label", {}).items()}
     return network, _preparation(folder, weights), names or dict(network.config.id2label)
 

@@ -82,10 +82,10 @@ def load(weights: str, *, size: int, channels: int, blocks: int, multipliers: Se
 
 
 def twin(weights: str, *, size: int, channels: int, blocks: int, multipliers: Sequence[int], attention: Sequence[int],
-         heads: int, learned_sigma: bool = True, classes: int | None = None) -> None:
+         heads: int, learned_sigma: bool = True, scale_shift: bool = True, classes: int | None = None) -> None:
     """Write a random checkpoint of these sizes to `weights`, in OpenAI's format."""
     network = OpenAIUNet(size, channels, blocks, multipliers, attention, heads, COLOURS * (1 + learned_sigma),
-                         classes=classes)
+                         scale_shift=scale_shift, classes=classes)
     torch.save(random_state(network), Path(weights))
 
 

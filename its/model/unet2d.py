@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from its.model.checkpoint import conversion, random_state
+from its.model.checkpoint import StateDict, conversion, keys_of, random_state, read, refuse_misfit
 from its.model.denoiser import Prediction, guess_from
 from its.model.schedule import VP, Schedule
 from its.sampler.sampler import Columns, Guess
@@ -89,18 +89,28 @@ def pretrained(folder: Path, weights: str) -> Any:
         raise ValueError(f"{folder} holds neither safetensors nor {file.name}; give a folder that diffusers saved")
     try:
         network, found = UNet2DModel.from_pretrained(folder, use_safetensors=safe, low_cpu_mem_usage=False,
-                                                     output_loading_info=True, local_files_only=True)
+                                                     ignore_mismatched_sizes=True, output_loading_info=True,
+                                                     local_files_only=True)
     except (UnpicklingError, OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        remedy = "the sizes in config.json must be the checkpoint's" if safe else (
+        remedy = "fetch it again" if safe else (
             f"if it holds more than tensors and you trust it, convert it once: {conversion(file)}")
-        raise ValueError(f"{weights} does not fit UNet2DModel, or is not read ({reason}); {remedy}") from error
-    wrong = [f"{len(found[what])} {what.removesuffix('_keys')} ({sorted(map(str, found[what]))[0]})"
-             for what in ("missing_keys", "unexpected_keys", "mismatched_keys") if found[what]]
-    if wrong:
-        raise ValueError(f"{weights} does not fit UNet2DModel: {', '.join(wrong)}; the sizes in config.json must be "
-                         "the checkpoint's")
+        raise ValueError(f"{weights} is not read ({' '.join(str(error).split())[:300]}); {remedy}") from error
+    if any(keys := keys_of(found)):
+        state = read(str(next(folder.glob("*.safetensors")) if safe else file))
+        refuse_misfit(weights, "UNet2DModel", keys, f"its names and shapes tell {sizes_of(state)}: correct its "
+                                                    "config.json, or fetch the one that it was published with")
     return network
+
+
+def sizes_of(state: StateDict) -> dict[str, Any]:
+    """Entries of config.json that a state dict's names and shapes tell."""
+    first = [name.split(".") for name in state if name.startswith("down_blocks.") and name.endswith(".conv1.weight")]
+    levels, blocks = (1 + max((int(parts[k]) for parts in first), default=-1) for k in (1, 3))
+    return {"block_out_channels": [len(state[f"down_blocks.{k}.resnets.0.conv1.weight"]) for k in range(levels)],
+            "layers_per_block": blocks,
+            **{key: state[name].shape[axis] for key, name, axis in (("in_channels", "conv_in.weight", 1),
+                                                                   ("out_channels", "conv_out.weight", 0))
+               if name in state}}
 
 
 def twin(weights: str, *, size: int, channels: Sequence[int]) -> None:

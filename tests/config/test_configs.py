@@ -1,5 +1,6 @@
 """Every YAML composes and builds; a new one is tested the moment it exists."""
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ from omegaconf import OmegaConf
 
 from its.identity import identity
 from its.instantiate import CHOICES, instantiate
+from its.plan import plan_job
 from its.references import check_metrics, open_source
 from its.smoke import settle
 from tests.end_to_end.runs import CONF, make_experiment
+from tests.end_to_end.runs import composed as job_of
 
 GROUPS = {path.name: sorted(file.stem for file in path.glob("*.yaml")) for path in CONF.iterdir() if path.is_dir()}
 NEEDED = {"cg": ["verifier@guide=noisy_classifier"], "zscore": ["verifier.statistics={a:[-3,2],b:[0.5,0.29]}"]}
@@ -74,6 +77,8 @@ def test_every_dataset_of_real_images_builds(tmp_path: Path, inception_weights: 
 def composed(*overrides: str) -> dict:
     with initialize_config_dir(str(CONF), version_base=None):
         return settle(OmegaConf.to_container(compose("config", list(overrides)), resolve=True), CHOICES)
+
+
 @pytest.mark.parametrize("tracker", choices("tracker"))
 def test_a_tracker_changes_nothing_about_a_run(tmp_path: Path, tracker: str):
     plain, told = make_experiment(tmp_path), make_experiment(tmp_path, f"tracker={tracker}")
@@ -81,14 +86,21 @@ def test_a_tracker_changes_nothing_about_a_run(tmp_path: Path, tracker: str):
         assert getattr(told, what) == getattr(plain, what)
 
 
+NFE = {"digits_all": 1_870_000, "digits_demo": 235_000, "digits_hacking": 480_000, "phase1_cifar10": 305_000_000,
+       "schedule_digits": 800_000, "schedule_o2tdm": 260_000, "tfg_cifar10": 102_400}
+"""By hand: an anytime search costs its largest cap, a planned one the sum of its caps, `none` one sampling."""
+
+
 @pytest.mark.parametrize("name", choices("experiment"))
-def test_every_experiment_sweeps_buildable_jobs(tmp_path: Path, name: str):
+def test_every_experiment_plans_all_its_jobs_and_builds_one(tmp_path: Path, name: str):
     with initialize_config_dir(str(CONF), version_base=None):
         config = compose("config", [f"experiment={name}"], return_hydra_config=True)
     assert config.name == name, "an experiment's runs land in the folder of its own name"
-    for key, values in config.hydra.sweeper.params.items():
-        for value in str(values).split(","):
-            make_experiment(tmp_path, f"experiment={name}", f"{key}={value}", "smoke=true")
+    params = config.hydra.sweeper.params.items()
+    jobs = [(f"experiment={name}", *job)
+            for job in product(*([f"{key}={value}" for value in values.split(",")] for key, values in params))]
+    assert sum(plan_job(*job_of(tmp_path, *job)).nfe for job in jobs) == NFE[name]
+    make_experiment(tmp_path, *jobs[0], "smoke=true")
 
 
 def test_every_yaml_says_what_it_is():

@@ -6,7 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file, save_file
 
+from its.weights import locate
 from tests.end_to_end.runs import contents, make_experiment, numbers
 
 SMALL = ("images=120", "shard=20", "sampler.steps=4", "budget.samplings=[1,2,4]", "batch=32", "metric.kid.subsets=4")
@@ -49,6 +51,22 @@ def test_fewer_images_later_measure_the_first_ones(experiment):
     assert numbers(short.folder) == numbers(alone.folder)
 
 
+def test_other_weights_under_the_same_name_measure_anew(experiment, tmp_path):
+    weights = tmp_path / "report.safetensors"
+    state = load_file(locate("digits/report.safetensors"))
+    save_file(state, weights)
+    words = (*SMALL, "images=20", "search=none", "~metric.prc", f"dataset.report.network.weights={weights}")
+    first = experiment("a", *words)
+    before = first.run()
+    save_file({name: value if name.startswith("head") else value * 1.5 for name, value in state.items()}, weights)
+    again, alone = experiment("a", *words), experiment("b", *words)
+    assert again.folder == first.folder
+    assert again.measured != first.measured
+    found, wanted = again.run(), alone.run()
+    assert [row["fid"] for row in found] == [row["fid"] for row in wanted]
+    assert found[0]["fid"] != before[0]["fid"]
+
+
 def damage(path: Path, kind: str) -> None:
     content = path.read_bytes()
     if kind == "truncated":
@@ -67,7 +85,7 @@ def test_a_damaged_file_is_named_and_made_again(experiment, caplog, kind):
     run = experiment("a", *SMALL, "images=40")
     run.run()
     whole = contents(run.folder)
-    for name in ("shards/00000020.safetensors", "features/digits_report/00000000.safetensors"):
+    for name in ("shards/00000020.safetensors", f"features/{run.extractor.name}/00000000.safetensors"):
         damage(run.folder / name, kind)
         experiment("a", *SMALL, "images=40").run()
         (run.folder / "metrics.json").unlink()

@@ -68,6 +68,7 @@ def test_metrics_equal_torch_fidelity(inception_weights, sets, measured):
     names = {"isc": "inception_score_mean", "kid": "kernel_inception_distance_mean", "precision": "precision",
              "recall": "recall"}
     assert abs(theirs[names["kid"]]) > 1e-4, "random weights must tell the sets apart"
+    assert theirs[names["isc"]] > 1.002, "and images"
     for name, name_there in names.items():
         assert ours[name] == pytest.approx(theirs[name_there], rel=1e-5), name
 

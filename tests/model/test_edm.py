@@ -60,6 +60,21 @@ def test_the_denoiser_is_the_original(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_row_does_not_depend_on_its_companions(kind):
+    network = song_unet(small(kind))
+    network.load_state_dict(random_state(network))
+    model = EDMDenoiser(network.eval(), EDM(), (3, 16, 16), labels=4)
+    grid = model.schedule.grid(18, "karras")
+    x, other = torch.randn(4, 3, 16, 16), torch.randn(4, 3, 16, 16)
+    other[2] = x[0]
+    with torch.inference_mode():
+        one = model(x, Columns.of([grid[k] for k in (5, 9, 1, 12)], 4, "cpu"), [1, 0, 3, 2])
+        two = model(other, Columns.of([grid[k] for k in (0, 16, 5, 3)], 4, "cpu"), [2, 2, 1, 0])
+    assert torch.equal(one.x0[0], two.x0[2])
+    assert torch.equal(one.eps[0], two.eps[2])
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_names_and_shapes_are_those_of_the_published_configuration(kind):
     config = {**DEFAULTS, **KINDS[kind], "channel_mult": [2, 2, 2], "img_resolution": 32, "img_channels": 3,
               "label_dim": 10}

@@ -58,7 +58,9 @@ def test_a_missing_tensor_is_not_made_up(tmp_path):
         load(str(folder))
     config = json.loads((folder / "config.json").read_text()) | {"block_out_channels": [16, 16]}
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match="does not fit UNet2DModel"):
+    with pytest.raises(ValueError, match=r"1 missing .*mis-shaped \(down_blocks\.1\..* is \[.*\] and should be \[.*"
+                                         r"tell \{'block_out_channels': \[16, 32\], 'layers_per_block': 1, "
+                                         r"'in_channels': 3, 'out_channels': 3\}: correct its config\.json"):
         load(str(folder))
 
 
