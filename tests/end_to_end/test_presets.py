@@ -11,7 +11,7 @@ import pytest
 from tests.end_to_end.runs import CONF
 
 CURVES = {"digits_all": (32, [8, 16]), "digits_demo": (5, [4, 8]), "digits_hacking": (3, [4, 8]),
-          "null_mixture": (15, [4, 8]), "phase1_cifar10": (10, [4, 8]), "tfg_cifar10": (1, [4])}
+          "null_mixture": (15, [16, 80]), "phase1_cifar10": (10, [4, 8]), "tfg_cifar10": (1, [4])}
 """Runs, and the caps of each."""
 
 SETS = {"schedule_digits": 2, "schedule_o2tdm": 2}
