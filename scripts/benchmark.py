@@ -139,6 +139,9 @@ def measure(run: Experiment, images: int) -> dict[str, float]:
     bare = bare_rows_per_second(run)
     with timed(run, clock), TemporaryDirectory() as folder:
         last, total = drained(run, images, clock, Store(Path(folder)))
+    if not last["served"]:
+        raise SystemExit(f"--images is {images}, and all were begun before one was finished; ask for several batches of "
+                         f"{run.engine.batch}")
     filled, capacity = map(sum, zip(*(last["served"][kind] for kind in ("evaluate", "gradient")
                                       if kind in last["served"]), strict=True))
     share = {name: last["spent"].get(name, 0.0) / last["seconds"] for name in (*NETWORKS, "noise", "io")}
@@ -190,7 +193,7 @@ def main() -> None:
     searches = sorted(file.stem for file in (ROOT / "conf" / "search").glob("*.yaml"))
     parser.add_argument("--searches", default=",".join(searches), help="comma-separated")
     parser.add_argument("overrides", nargs="*")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     rates: dict[str, Any] = {}
     fixed = fixed_seconds(options.overrides, options.images)

@@ -48,7 +48,9 @@ class Pool:
         """Store rows `[n, *shape]`; the handles come in the same order."""
         if len(self.free) < len(rows):
             self._grow(max(self._chunk, len(self._rows), len(rows)))
-        indices = [self.free.pop() for _ in range(len(rows))]
+        first = len(self.free) - len(rows)
+        indices = self.free[first:]
+        del self.free[first:]
         self._rows.index_copy_(0, self._index(indices), rows.to(self._rows.dtype))
         return [Slot(index, self) for index in indices]
 

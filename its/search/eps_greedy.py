@@ -40,7 +40,7 @@ class EpsGreedy(Search):
         return replace(self, rounds=ceil((nfe - image.cost()) / self.candidates))
 
     def run(self, image: Image) -> Coroutine:
-        [particle] = image.start()
+        [particle], near = image.start(), Ball(self.radius)
         steps = branchings(image, 1)
         tries = spread(image.left - image.cost(), prices(image, steps), self.rounds * self.candidates)
         for i, left in zip(steps, tries, strict=True):
@@ -48,7 +48,7 @@ class EpsGreedy(Search):
             [taken] = yield advance([particle], to=image.grid[i + 1], noise=[pivot])
             [best] = yield reward([taken])
             for size in generations(self.candidates, left):
-                noises = [(image.noise() if coin < self.epsilon else image.move(pivot, Ball(self.radius)))[0]
+                noises = [(image.noise() if coin < self.epsilon else image.move(pivot, near))[0]
                           for coin in image.random.uniform(size)]
                 children = yield advance([particle] * len(noises), to=image.grid[i + 1], noise=noises)
                 rewards = yield reward(children)
