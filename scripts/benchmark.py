@@ -140,8 +140,8 @@ def measure(run: Experiment, images: int) -> dict[str, float]:
     with timed(run, clock), TemporaryDirectory() as folder:
         last, total = drained(run, images, clock, Store(Path(folder)))
     if not last["served"]:
-        raise SystemExit(f"--images is {images}, and all were begun before one was finished; ask for several batches of "
-                         f"{run.engine.batch}")
+        raise SystemExit(f"--images is {images}, and all were begun before one was finished; ask for several batches "
+                         f"of {run.engine.batch}")
     filled, capacity = map(sum, zip(*(last["served"][kind] for kind in ("evaluate", "gradient")
                                       if kind in last["served"]), strict=True))
     share = {name: last["spent"].get(name, 0.0) / last["seconds"] for name in (*NETWORKS, "noise", "io")}
