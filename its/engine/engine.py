@@ -124,7 +124,7 @@ class Engine:
         guidance: wraps every step; the verifier of role `guide` gives its gradients.
         batch: network rows of one batch, for evaluations; also rows of a decode or verify batch.
         gradient_batch: network rows of one batch with gradients (default half a batch).
-        rows: tensor rows that images in the making may hold together (default 128 batches).
+        rows: tensor rows that images in the making may hold together (default 96 batches).
         noise: where draws come from, with the signature of `its.noise.normal`; see docs/replay.md.
         keep_pool: bring every candidate to the host, not only the images chosen.
 
@@ -148,7 +148,7 @@ class Engine:
         self.verifiers = verifiers
         self.seed = seed
         self.batch = batch
-        self.rows = rows or 128 * batch
+        self.rows = rows or 96 * batch
         self.noise = noise
         self.keep_pool = keep_pool
         self.prices = Prices(model.schedule, sampler, model.slots, guidance.rounds)
