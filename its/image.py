@@ -16,13 +16,15 @@ from its.host_random import HostRandom
 from its.order import Rewarded, order
 from its.paths import Verb, fold
 from its.prices import Prices
-from its.recipes import Given, Jittered, Moved, Origin, Raised, Recipe, Renoised, Start
+from its.recipes import STARTING_POINTS, Given, Jittered, Moved, Origin, Raised, Recipe, Renoised, Start
 from its.types import Level, Problem
 
 if TYPE_CHECKING:
     from its.moves import Move
 
 T = TypeVar("T")
+
+_STARTS, _NOISES = fold(0, Verb.START), fold(0, Verb.NOISE)
 
 
 class Particle:
@@ -40,8 +42,8 @@ class Particle:
             problem's sequence, or the particle of a moved one; else None.
     """
 
-    __slots__ = ("_children", "_raised", "id", "image", "is_start", "level", "origin", "recipe", "root", "state",
-                 "step")
+    __slots__ = ("_children", "_raised", "_stems", "id", "image", "is_start", "level", "origin", "recipe", "root",
+                 "state", "step")
 
     def __init__(self, image: Image, level: Level, step: int, id: int, recipe: Recipe | None = None,
                  root: int | Particle | None = None, origin: Origin | None = None) -> None:
@@ -51,15 +53,16 @@ class Particle:
         self.id = id
         self.recipe = recipe
         self.origin = origin
-        self.is_start = isinstance(recipe, Start | Moved | Raised)
+        self.is_start = isinstance(recipe, STARTING_POINTS)
         self.state: Any = None
         self.root = root
-        self._children: dict[Verb, int] = {}
-        self._raised: dict[Level, Particle] = {}
+        self._children: dict[Verb, int] | None = None
+        self._raised: dict[Level, Particle] | None = None
+        self._stems: tuple[int, int] | None = None
 
     def made(self, verb: Verb) -> int:
         """How many children `verb` has made of this particle."""
-        return self._children.get(verb, 0)
+        return self._children.get(verb, 0) if self._children else 0
 
     @property
     def key(self) -> tuple[int, int, Origin | None]:
@@ -68,7 +71,9 @@ class Particle:
 
     def ordinal(self, verb: Verb) -> int:
         """The number of one more child."""
-        count = self.made(verb)
+        if self._children is None:
+            self._children = {}
+        count = self._children.get(verb, 0)
         self._children[verb] = count + 1
         return count
 
@@ -76,6 +81,8 @@ class Particle:
         """This starting point at the top of another grid: one twin for each level, its children counted with ours."""
         if level == self.level:
             return self
+        if self._raised is None:
+            self._raised, self._children = {}, self._children or {}
         if level not in self._raised:
             twin = Particle(self.image, level, self.step, self.id, Raised(self), self.root, self.origin)
             twin._children = self._children
@@ -84,14 +91,23 @@ class Particle:
 
     def branch(self, k: int) -> tuple[int, int]:
         """Paths of the k-th particle that advancing leads to: the first continues this one's, further ones branch."""
-        words = (Verb.ADVANCE, self.level.key, k)
-        return (self.step, self.id) if k == 0 else (fold(self.step, *words), fold(self.id, *words))
+        if k == 0:
+            return self.step, self.id
+        if self._stems is None:
+            self._stems = _both(self.step, self.id, Verb.ADVANCE, self.level.key)
+        return _both(*self._stems, k)
 
     def child(self, level: Level) -> Particle:
         """One more particle that advancing leads to."""
         root: int | Particle | None
         root = self if self.is_start and self.root is None and not self.image.stochastic else self.root
         return Particle(self.image, level, *self.branch(self.ordinal(Verb.ADVANCE)), None, root, self.origin)
+
+
+def _both(step: int, id: int, *words: int) -> tuple[int, int]:
+    """The same words folded into both paths of a particle, which are mostly one."""
+    path = fold(step, *words)
+    return path, path if id == step else fold(id, *words)
 
 
 class Image:
@@ -162,7 +178,7 @@ class Image:
         self._starts += n
         made = []
         for j in range(first, first + n):
-            path = fold(0, Verb.START, j)
+            path = fold(_STARTS, j)
             root = None if self.stochastic else j
             made.append(Particle(self, self.grid[0], path, path, Start(path), root, Origin(path)))
         return made
@@ -170,14 +186,14 @@ class Image:
     def given(self, x: np.ndarray) -> Particle:
         """The starting point `x [*shape]`, which another run has found, in place of the next of this problem's."""
         self._starts += 1
-        path = fold(0, Verb.START, self._starts - 1)
+        path = fold(_STARTS, self._starts - 1)
         return Particle(self, self.grid[0], path, path, Given(path, x))
 
     def noise(self, n: int = 1) -> list[Particle]:
         """`n` fresh noises for `advance(noise=)`; they can be moved as starting points are."""
         first = self._noises
         self._noises += n
-        paths = [fold(0, Verb.NOISE, j) for j in range(first, first + n)]
+        paths = [fold(_NOISES, j) for j in range(first, first + n)]
         return [Particle(self, self.grid[0], path, path, Start(path)) for path in paths]
 
     def move(self, particle: Particle, move: Move, n: int = 1, fresh: bool = False) -> list[Particle]:

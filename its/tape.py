@@ -213,11 +213,10 @@ def _of_recipe(particle: Particle, start: str) -> Iterator[tuple[int, str]]:
         return
     if isinstance(recipe, Raised | Moved):
         yield from _of_recipe(recipe.parent, start)
+    if isinstance(recipe, Raised) or not recipe.draws:
+        return
     if isinstance(recipe, Renoised | Jittered):
         verb = "renoise" if isinstance(recipe, Renoised) else "jitter"
         yield recipe.path, f"{verb} {particle.level.time:g}"
-    elif isinstance(recipe, Moved):
-        if recipe.move.draws:
-            yield recipe.path, "move"
-    elif not isinstance(recipe, Raised):
-        yield recipe.path, start
+    else:
+        yield recipe.path, "move" if isinstance(recipe, Moved) else start

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from struct import pack, unpack
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self, cast
 
 if TYPE_CHECKING:
     from its.image import Image, Particle
@@ -74,8 +74,7 @@ Grid = tuple[Level, ...]
 """Levels of one sampling, noisiest first; the last is clean."""
 
 
-@dataclass(frozen=True)
-class Advance:
+class Advance(NamedTuple):
     """Request to run the sampler; see `advance`."""
 
     particles: list[Particle]
@@ -84,8 +83,7 @@ class Advance:
     noise: list[Particle] | None = None
 
 
-@dataclass(frozen=True)
-class Reward:
+class Reward(NamedTuple):
     """Request to score particles; see `reward`."""
 
     particles: list[Particle]
@@ -110,7 +108,7 @@ def advance(
     An anytime search near its cap gets a shorter list: the longest prefix that it can pay.
     """
     particles = list(particles)
-    levels = list(to) if isinstance(to, Sequence) else [to] * len(particles)
+    levels = [to] * len(particles) if to is None or isinstance(to, Level) else list(to)
     if len(levels) != len(particles):
         raise ValueError(f"advance got {len(particles)} particles and {len(levels)} levels; give one each")
     if noise is not None and len(noise) != len(particles):

@@ -95,7 +95,7 @@ class Lab:
     def guesses(particles: Sequence[Particle]) -> tuple[Tensor, Tensor]:
         """x0_hat and eps_hat of evaluated particles, each `[n, 16]`."""
         states = [p.state for p in particles]
-        return (torch.cat([s.guess.slot.pool.take([s.guess.slot]) for s in states]).flatten(1),
+        return (torch.cat([s.value.slot.pool.take([s.value.slot]) for s in states]).flatten(1),
                 torch.cat([s.eps.pool.take([s.eps]) for s in states]).flatten(1))
 
 

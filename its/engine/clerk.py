@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
 from its.engine.pool import UNMADE
 from its.engine.state import State, Task, Value, Walk
 from its.guidance.guidance import Guidance
 from its.image import Particle
 from its.order import Rewarded
-from its.prices import Prices
+from its.prices import Prices, Route
 from its.recipes import Start
 from its.types import Advance, Reward
 
@@ -26,12 +26,13 @@ class Clerk:
             network, so that what scoring has evaluated the next step need not; else once its guess is known.
         step: called with a walk whose state's guess, and look, is known.
         fill: called with a task, a position of its reply, and the answer there.
-        score: called with a value that a further role has been asked to score.
+        score: called with a value and the further role that has been asked to score it.
     """
 
     def __init__(self, prices: Prices, guidance: Guidance, *, decodes: bool, evaluate: Callable[[State], None],
                  look: Callable[[State], None], step: Callable[[Walk], None],
-                 fill: Callable[[Task, int, Particle | Rewarded], None], score: Callable[[Value], None]) -> None:
+                 fill: Callable[[Task, int, Particle | Rewarded], None],
+                 score: Callable[[Value, Collection[str]], None]) -> None:
         self._prices = prices
         self._decodes = decodes
         self._evaluate = evaluate
@@ -55,32 +56,38 @@ class Clerk:
 
     def _advance(self, task: Task, request: Advance) -> None:
         plans, costs, seen = [], [], set()
-        looks: list[int] = []
         for particle, to in zip(request.particles, request.to, strict=True):
             route, cost = self._prices.route(particle.level, to, request.steps, particle.is_start)
             source = particle.raised(route[0]) if particle.is_start else particle
             state = self._state(task, source)
             if len(route) > 1:
                 cost -= self._prices.evaluation if state.paid or state in seen else 0
-                looks.append((len(route) - 1) * self._prices.rounds - (state.looked or state in seen))
                 seen.add(state)
-            else:
-                looks.append(0)
             plans.append((source, state, route))
             costs.append(cost)
         clocks = task.image.ledger.charge(costs, prefix=task.search.anytime)
         task.reply = [None] * len(clocks)
         task.pending = len(clocks)
         if self._guided:
-            self._charge_looks(task, clocks, looks)
+            self._charge_looks(task, clocks, self._looks(plans))
         for position, (clock, (source, state, route)) in enumerate(zip(clocks, plans, strict=False)):
             if len(route) == 1:
                 self._fill(task, position, source)
                 continue
-            walk = Walk(task, position, source.child(route[-1]), route, state, max(clock, state.guess.clock))
+            walk = Walk(task, position, source.child(route[-1]), route, state, max(clock, state.value.clock))
             if request.noise is not None:
                 walk.noise = self._state(task, request.noise[position])
             self._await_guess(state, walk)
+
+    def _looks(self, plans: Sequence[tuple[Particle, State, Route]]) -> list[int]:
+        """How often the guidance looks on each route; the first look at a state serves all that start there."""
+        looks, seen = [], set()
+        for _, state, route in plans:
+            times = (len(route) - 1) * self._prices.rounds
+            looks.append(times - (state.looked or state in seen) if times else 0)
+            if times:
+                seen.add(state)
+        return looks
 
     def _charge_looks(self, task: Task, clocks: list[int], looks: list[int]) -> None:
         ledger = task.image.ledger
@@ -93,7 +100,7 @@ class Clerk:
         if (state.look if self._guided else state.eps) is not None:
             self._step(walk)
             return
-        state.walks.append(walk)
+        state.walks += (walk,)
         if self._guided:
             self._pay_look(state, walk.clock)
         else:
@@ -110,7 +117,7 @@ class Clerk:
     def _pay(self, state: State, clock: int) -> None:
         if not state.paid:
             state.paid = True
-            state.guess.clock = clock
+            state.value.clock = clock
             if self._through:
                 state.looked = True
                 self._look(state)
@@ -129,12 +136,13 @@ class Clerk:
         return particle.state
 
     def _reward(self, task: Task, request: Reward) -> None:
-        values, costs = [], []
+        values, costs, seen = [], [], set()
         for particle in request.particles:
             value, state = self._value(task, particle, request.of)
+            known = state is None or state.paid or state in seen
+            seen.add(state)
             values.append((value, state))
-            unpaid = state is not None and not state.paid and all(state is not other for _, other in values[:-1])
-            costs.append(self._prices.evaluation if unpaid else 0)
+            costs.append(0 if known else self._prices.evaluation)
         clocks = task.image.ledger.charge(costs, prefix=task.search.anytime)
         task.reply = [None] * len(clocks)
         task.pending = len(clocks)
@@ -157,19 +165,18 @@ class Clerk:
                 raise ValueError(f"{type(task.search).__name__} asked for the reward of='before' of a particle "
                                  "that no step has led to; advance it first")
             return state.before, None
-        return (state.value, None) if particle.level.clean else (state.guess, state)
+        return state.value, None if particle.level.clean else state
 
     def _want(self, task: Task, position: int, value: Value, role: str, clock: int) -> None:
-        if role in value.rewards:
-            self._fill(task, position, value.rewards[role])
-            return
-        if role in value.waiting:
-            value.waiting[role].append(position)
-            return
-        ledger = task.image.ledger
-        if self._decodes and not value.waiting and not value.rewards:
-            ledger.call("decoder_calls", clock)
-        ledger.call("verifier_calls", clock)
-        value.waiting[role] = [position]
-        value.unqueued.append(role)
-        self._score(value)
+        score = value.scores.get(role)
+        if isinstance(score, list):
+            score.append(position)
+        elif score is not None:
+            self._fill(task, position, score)
+        else:
+            ledger = task.image.ledger
+            if self._decodes and not value.scores:
+                ledger.call("decoder_calls", clock)
+            ledger.call("verifier_calls", clock)
+            value.scores[role] = [position]
+            self._score(value, (role,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch import Tensor
 from its.engine.maker import Maker
 from its.engine.pool import Pool
 from its.engine.queue import Queue, pad
-from its.engine.state import State, Task, Walk
+from its.engine.state import State, Task, Value, Walk
 from its.engine.steps import Rows
 from its.model.denoiser import Denoiser
 from its.sampler.sampler import Columns, Guess
@@ -25,11 +26,11 @@ class Evaluate(Queue[State | Walk]):
 
     Args:
         then: called with what was evaluated, and its rows.
-        guessed: called with each state whose guess has become known.
+        guessed: called with each guess that has become known.
     """
 
     def __init__(self, model: Denoiser, pool: Pool, maker: Maker, rows: int,
-                 then: Callable[[Sequence[State | Walk], Rows], None], guessed: Callable[[State], None]) -> None:
+                 then: Callable[[Sequence[State | Walk], Rows], None], guessed: Callable[[Value], None]) -> None:
         super().__init__(rows)
         self._model = model
         self._pool = pool
@@ -56,8 +57,8 @@ class Evaluate(Queue[State | Walk]):
         if not held:
             return
         for row, x0, eps in zip(held, self._pool.put(guess.x0[held]), self._pool.put(guess.eps[held]), strict=True):
-            state = items[row]
-            assert isinstance(state, State)
-            state.guess.slot = x0
+            state = cast(State, items[row])
             state.eps = eps
-            self._guessed(state)
+            value = state.value
+            value.slot = x0
+            self._guessed(value)

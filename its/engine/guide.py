@@ -26,11 +26,11 @@ class Guide(Queue[State | Walk]):
     A state's look is kept for all its children, as its guess is.
 
     Args:
-        guessed: called with each state whose guess has become known by this.
+        guessed: called with each guess that has become known by this.
     """
 
     def __init__(self, guidance: Guidance, guide: Verifier, model: Denoiser, pool: Pool, maker: Maker, rows: int,
-                 steps: Steps, grid: Grid, guessed: Callable[[State], None]) -> None:
+                 steps: Steps, grid: Grid, guessed: Callable[[Value], None]) -> None:
         super().__init__(rows)
         self._guidance = guidance
         self._guide = guide
@@ -102,6 +102,6 @@ class Guide(Queue[State | Walk]):
             assert isinstance(state, State)
             state.look = tuple(look)
             if self._guidance.needs == "network":
-                state.guess.slot = x0
+                state.value.slot = x0
                 state.eps = look[1]
-                self._guessed(state)
+                self._guessed(state.value)

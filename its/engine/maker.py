@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,13 +36,12 @@ class Maker:
         self.make([self.parent(state) for state in missing.values() if not isinstance(state.recipe, Start)])
         groups: dict[Any, list[State]] = {}
         for state in missing.values():
-            if state.x is not None:
-                continue
-            recipe = state.recipe
-            groups.setdefault(recipe.move if isinstance(recipe, Moved) else type(recipe), []).append(state)
+            if state.x is None:
+                recipe = state.recipe
+                groups.setdefault(recipe.move if isinstance(recipe, Moved) else type(recipe), []).append(state)
+        draws = self._draws(groups)
         for kind, group in groups.items():
-            rows = self._rows(kind, group)
-            for state, slot in zip(group, self._pool.put(rows), strict=True):
+            for state, slot in zip(group, self._pool.put(self._rows(kind, group, draws.get(kind))), strict=True):
                 state.x = slot
                 state.recipe = None
 
@@ -68,16 +67,23 @@ class Maker:
         recipe: Any = state.recipe
         return recipe.parent.state
 
-    def _rows(self, kind: Any, group: Sequence[State]) -> Tensor:
+    def _draws(self, groups: Mapping[Any, Sequence[State]]) -> dict[Any, Tensor]:
+        """Standard normal rows for each group whose recipe uses them, made in one call."""
+        drawing: dict[Any, list[Any]] = {kind: [state.recipe for state in group] for kind, group in groups.items()}
+        drawing = {kind: recipes for kind, recipes in drawing.items() if recipes[0].draws}
+        if not drawing:
+            return {}
+        images = [state.task.image for kind in drawing for state in groups[kind]]
+        rows = self.noise(images, [recipe.path for recipes in drawing.values() for recipe in recipes])
+        return dict(zip(drawing, rows.split([len(recipes) for recipes in drawing.values()]), strict=True))
+
+    def _rows(self, kind: Any, group: Sequence[State], z: Any) -> Tensor:
         recipes: list[Any] = [state.recipe for state in group]
         if kind is Raised:
             return self._pool.take([self.parent(state).x for state in group])
         if kind is Given:
             return torch.from_numpy(np.stack([recipe.x for recipe in recipes])).to(self._model.device)
         prior = self._model.schedule.prior_std
-        draws = getattr(kind, "draws", True)
-        images = [state.task.image for state in group]
-        z: Any = self.noise(images, [recipe.path for recipe in recipes]) if draws else None
         if kind is Start:
             return prior * z
         parents = [self.parent(state) for state in group]

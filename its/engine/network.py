@@ -10,7 +10,7 @@ from its.engine.guide import Guide
 from its.engine.maker import Maker
 from its.engine.pool import Pool
 from its.engine.queue import Queue
-from its.engine.state import State, Walk
+from its.engine.state import State, Value, Walk
 from its.engine.steps import Rows, Steps
 
 if TYPE_CHECKING:
@@ -25,14 +25,14 @@ class Network:
 
     Args:
         arrive: called with each walk at the end of its route, and its last state.
-        guessed: called with each state whose guess has become known.
+        guessed: called with each guess that has become known.
 
     Attributes:
         kinds: the queues by name, furthest downstream first.
     """
 
     def __init__(self, engine: Engine, pool: Pool, maker: Maker, arrive: Callable[[Walk, State], None],
-                 guessed: Callable[[State], None]) -> None:
+                 guessed: Callable[[Value], None]) -> None:
         model, guidance = engine.model, engine.guidance
         self.steps = Steps(engine.sampler, guidance, pool, maker, arrive, self._go_on)
         self._guide: Guide | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -59,7 +60,7 @@ class Pool:
         return self._rows.index_select(0, self._index([slot.index for slot in slots]))
 
     def _index(self, indices: list[int]) -> Tensor:
-        return torch.tensor(indices, dtype=torch.int64).to(self._rows.device, non_blocking=True)
+        return torch.from_numpy(np.array(indices, dtype=np.int64)).to(self._rows.device, non_blocking=True)
 
     def _grow(self, extra: int) -> None:
         size = len(self._rows)

@@ -1,8 +1,9 @@
-"""Decoder and verifier calls."""
+"""Decoder and verifier calls, and the way of values there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -11,6 +12,9 @@ from its.engine.queue import Queue, pad
 from its.engine.state import Value
 from its.model.denoiser import Decoder
 from its.verifier.verifier import Verifier, members_of
+
+if TYPE_CHECKING:
+    from its.engine.engine import Engine
 
 
 class Decode(Queue[Value]):
@@ -54,3 +58,46 @@ class Verify(Queue[Value]):
                                f"{tuple(rewards.shape)} for {self.rows} images; it returns one for each, in order, of "
                                f"shape {expected}")
         return values, rewards[: len(values)]
+
+
+class Scoring:
+    """Where values wait for a decoder and for their verifiers.
+
+    Args:
+        pool: rows of states.
+
+    Attributes:
+        images: rows of decoded images; `pool` for pixel models.
+        decode: None for pixel models.
+        kinds: the queues by name, furthest downstream first.
+    """
+
+    def __init__(self, engine: Engine, pool: Pool) -> None:
+        model, batch = engine.model, engine.batch
+        self.images = pool
+        self.decode: Decode | None = None
+        if model.decoder is not None:
+            self.images = Pool(model.decoder.shape, model.dtype, model.device, batch)
+            self.decode = Decode(model.decoder, pool, self.images, batch, self.known)
+        self._verify = {role: Verify(role, verifier, self.images, batch) for role, verifier in engine.verifiers.items()}
+        decode = {} if self.decode is None else {"decode": self.decode}
+        self.kinds: dict[str, Queue] = {**{f"verify {role}": queue for role, queue in self._verify.items()}, **decode}
+
+    def score(self, value: Value, roles: Collection[str]) -> None:
+        """Send a value to the verifiers of these roles, once it is there and decoded."""
+        if value.slot is None:
+            return
+        if self.decode is None:
+            value.decoded = value.slot
+        elif value.decoded is None:
+            if not value.decoding:
+                value.decoding = True
+                self.decode.add(value.task.order, value)
+            return
+        for role in roles:
+            self._verify[role].add(value.task.order, value)
+
+    def known(self, value: Value) -> None:
+        """A value has been computed, or decoded: all who have asked for its score wait for that."""
+        if value.scores:
+            self.score(value, value.scores)

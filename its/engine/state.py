@@ -24,12 +24,10 @@ class Value:
         slot: its row; None until it has been computed.
         clock: the image's clock at which it was paid for.
         decoded: row of the decoded image; `decoding` once that is under way.
-        rewards: by verifier role.
-        waiting: by role whose call has been charged and is not answered, the positions in the task's reply.
-        unqueued: those roles that wait for the value to be computed or decoded.
+        scores: by verifier role its reward; the positions in the task's reply that wait for it while it is under way.
     """
 
-    __slots__ = ("clock", "decoded", "decoding", "rewards", "slot", "task", "unqueued", "waiting")
+    __slots__ = ("clock", "decoded", "decoding", "scores", "slot", "task")
 
     def __init__(self, task: Task, clock: int, slot: Slot = UNMADE) -> None:
         self.task = task
@@ -37,9 +35,7 @@ class Value:
         self.slot = slot
         self.decoded = UNMADE
         self.decoding = False
-        self.rewards: dict[str, Rewarded] = {}
-        self.waiting: dict[str, list[int]] = {}
-        self.unqueued: list[str] = []
+        self.scores: dict[str, Rewarded | list[int]] = {}
 
 
 UNKNOWN = cast(Value, None)
@@ -51,7 +47,6 @@ class State:
 
     Attributes:
         x: its row; None until the particle's recipe is carried out.
-        guess: x0_hat.
         eps: row of eps_hat; its presence means that the guess is known.
         before: the guess that its last step started from.
         paid: whether the guess has been charged.
@@ -62,7 +57,7 @@ class State:
         walks: advances waiting for the evaluation.
     """
 
-    __slots__ = ("_value", "before", "eps", "guess", "level", "look", "looked", "paid", "recipe", "step", "task",
+    __slots__ = ("_clock", "_value", "before", "eps", "level", "look", "looked", "paid", "recipe", "step", "task",
                  "walks", "x")
     round = 0
 
@@ -71,7 +66,7 @@ class State:
         self.task = task
         self.level = level
         self.x = x
-        self.guess = Value(task, clock)
+        self._clock = clock
         self.eps = UNMADE
         self.before = before
         self.paid = False
@@ -79,7 +74,7 @@ class State:
         self.look: tuple[Slot, Slot, Slot] | None = None
         self.looked = False
         self.recipe = recipe
-        self.walks: list[Walk] = []
+        self.walks: tuple[Walk, ...] = ()
         self._value: Value | None = None
 
     @property
@@ -90,18 +85,18 @@ class State:
     @property
     def known(self) -> Value:
         """Its guess."""
-        return self.guess
+        return self.value
 
-    def take_walks(self) -> list[Walk]:
+    def take_walks(self) -> tuple[Walk, ...]:
         """The advances that waited for the guess."""
-        walks, self.walks = self.walks, []
+        walks, self.walks = self.walks, ()
         return walks
 
     @property
     def value(self) -> Value:
-        """The row as an image; its level is clean."""
+        """What a verifier scores of it: the row itself at a clean level, else the guess x0_hat."""
         if self._value is None:
-            self._value = Value(self.task, self.guess.clock, self.x)
+            self._value = Value(self.task, self._clock, self.x if self.level.clean else UNMADE)
         return self._value
 
 
@@ -221,7 +216,7 @@ class Task:
             chosen = self.front.best(at)
             if returned is not None and self.image.ledger.spent <= cap:
                 value = returned.state.value
-                chosen = Candidate(value.rewards.get("select", math.nan), value, _start(returned.root))
+                chosen = Candidate(cast(Rewarded, value.scores.get("select", math.nan)), value, _start(returned.root))
             if chosen is None:
                 raise RuntimeError(f"{self.name} ended image {self.image.problem.index} at a cap of {cap} NFE with no "
                                    "image: it returned none and rewarded none that it could pay for")

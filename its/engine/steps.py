@@ -63,8 +63,8 @@ class Steps:
 
     def known(self, walks: Sequence[Walk]) -> None:
         """Step walks that start from states whose guess, or look, has been there before."""
-        states = [cast(State, walk.state) for walk in walks]
-        x, x0 = self._pool.take([state.x for state in states]), self._pool.take([state.guess.slot for state in states])
+        states = cast("list[State]", [walk.state for walk in walks])
+        x, x0 = self._pool.take([state.x for state in states]), self._pool.take([state.value.slot for state in states])
         t = Columns.of([state.level for state in states], x.ndim, x.device)
         if self._guidance.needs == "nothing":
             self.take(walks, Rows(x, t, Guess(x0, self._pool.take([state.eps for state in states])), x0))
@@ -78,7 +78,7 @@ class Steps:
         walks: list[Walk] = []
         which: list[int] = []
         for row, item in enumerate(items):
-            waiting = [item] if isinstance(item, Walk) else item.take_walks()
+            waiting = (item,) if isinstance(item, Walk) else item.take_walks()
             walks += waiting
             which += [row] * len(waiting)
         if walks:
@@ -118,7 +118,8 @@ class Steps:
 
     def _settle(self, walks: Sequence[Walk], rows: Rows, landed: Tensor) -> None:
         slots = self._pool.put(landed)
-        two = [self._sampler.stages(walk.route[walk.at], walk.route[walk.at + 1]) == 2 for walk in walks]
+        two = [self._sampler.second_order and self._sampler.stages(walk.route[walk.at], walk.route[walk.at + 1]) == 2
+               for walk in walks]
         arriving = [walk.at + 2 == len(walk.route) for walk in walks]
         guesses = self._guesses(walks, [a or b for a, b in zip(two, arriving, strict=True)], rows.x0)
         self._keep_origins(walks, two, guesses, rows.guess.eps)
@@ -151,7 +152,7 @@ class Steps:
 
     def _guesses(self, walks: Sequence[Walk], wanted: Sequence[bool], x0: Tensor) -> dict[int, Value]:
         """The guess that each wanted step starts from; one between two states is kept only here."""
-        found = {k: walk.state.guess for k, walk in enumerate(walks) if wanted[k] and walk.state is not None}
+        found = {k: walk.state.value for k, walk in enumerate(walks) if wanted[k] and walk.state is not None}
         fresh = [k for k, walk in enumerate(walks) if wanted[k] and walk.state is None]
         slots = self._pool.put(x0[fresh]) if fresh else []
         return found | {k: Value(walks[k].task, walks[k].clock, slot) for k, slot in zip(fresh, slots, strict=True)}
@@ -164,13 +165,17 @@ class Steps:
 
     def _noise(self, walks: Sequence[Walk]) -> Tensor:
         """Each walk's own draw for its step, or the noise that it was given."""
-        z = self._draw(walks, OWN)
-        given = {row: walk.noise for row, walk in enumerate(walks) if walk.noise is not None and walk.round == 0}
-        if given:
-            z[list(given)] = self._maker.given(list(given.values()))
-        for row in given:
-            walks[row].noise = None
-        return z
+        own = [k for k, walk in enumerate(walks) if walk.noise is None or walk.round]
+        if len(own) == len(walks):
+            return self._draw(walks, OWN)
+        given = [k for k, walk in enumerate(walks) if walk.noise is not None and not walk.round]
+        z = self._maker.given(cast("list[State]", [walks[k].noise for k in given]))
+        for k in given:
+            walks[k].noise = None
+        if not own:
+            return z
+        rows = torch.cat([z, self._draw([walks[k] for k in own], OWN)])
+        return torch.empty_like(rows).index_copy_(0, torch.tensor(given + own, device=rows.device), rows)
 
     def _draw(self, walks: Sequence[Walk], slot: int) -> Tensor:
         return self._maker.step_noise(walks, slot, SLOTS + self._guidance.draws)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from its.engine.network import Network
 from its.engine.pool import Pool
 from its.engine.queue import Queue
 from its.engine.readback import Readback
-from its.engine.score import Decode, Verify
+from its.engine.score import Decode, Scoring, Verify
 from its.engine.state import State, Task, Value, Walk
 from its.image import Image, Particle
 from its.order import Components, Rewarded
@@ -49,23 +49,17 @@ class Stream:
         self._set_up_queues(engine)
 
     def _set_up_queues(self, engine: Engine) -> None:
-        model, batch = engine.model, engine.batch
-        self._pool = Pool(model.shape, model.dtype, model.device, batch)
+        model = engine.model
+        self._pool = Pool(model.shape, model.dtype, model.device, engine.batch)
         maker = Maker(engine.seed, model, self._pool, engine.noise)
-        self._network = Network(engine, self._pool, maker, self._arrive, lambda state: self._score(state.guess))
-        images, self._decode = self._pool, None
-        if model.decoder is not None:
-            images = Pool(model.decoder.shape, model.dtype, model.device, batch)
-            self._decode = Decode(model.decoder, self._pool, images, batch, self._score)
-        self._delivery = Delivery(self._pool, images, self._decode, self._readback, self._close, self._over.append,
-                                  engine.keep_pool)
-        self._verify = {role: Verify(role, verifier, images, batch) for role, verifier in engine.verifiers.items()}
-        decode = {"decode": self._decode} if self._decode is not None else {}
-        self._kinds: dict[str, Queue] = {**{f"verify {role}": queue for role, queue in self._verify.items()},
-                                         **decode, **self._network.kinds}
-        self._clerk = Clerk(engine.prices, engine.guidance, decodes=self._decode is not None,
+        scoring = Scoring(engine, self._pool)
+        self._network = Network(engine, self._pool, maker, self._arrive, scoring.known)
+        self._delivery = Delivery(self._pool, scoring.images, scoring.decode, self._readback, self._close,
+                                  self._over.append, engine.keep_pool)
+        self._kinds: dict[str, Queue] = {**scoring.kinds, **self._network.kinds}
+        self._clerk = Clerk(engine.prices, engine.guidance, decodes=scoring.decode is not None,
                             evaluate=self._network.evaluate, look=self._network.look, step=self._cached.append,
-                            fill=self._fill, score=self._score)
+                            fill=self._fill, score=scoring.score)
 
     @property
     def tasks_per_problem(self) -> int:
@@ -199,29 +193,14 @@ class Stream:
         walk.child.state = state
         self._fill(walk.task, walk.position, walk.child)
 
-    def _score(self, value: Value) -> None:
-        """Send a value that is wanted on to where it can go next."""
-        if value.slot is None or (value.task.over and not value.unqueued):
-            return
-        if self._decode is None:
-            value.decoded = value.slot
-        elif value.decoded is None:
-            if value.unqueued and not value.decoding:
-                value.decoding = True
-                self._decode.add(value.task.order, value)
-            return
-        for role in value.unqueued:
-            self._verify[role].add(value.task.order, value)
-        value.unqueued = []
-
     def _rewarded(self, values: list[Value], role: str, rewards: np.ndarray) -> None:
         missing = np.isnan(rewards)
         nans = missing.reshape(len(values), -1).sum(axis=1).tolist()
         for value, found, bad in zip(values, np.where(missing, -np.inf, rewards).tolist(), nans, strict=True):
             value.task.nan_rewards += bad
             number = Components(found) if isinstance(found, list) else found
-            value.rewards[role] = number
-            for position in value.waiting.pop(role):
+            waiting, value.scores[role] = value.scores[role], number
+            for position in cast("list[int]", waiting):
                 self._fill(value.task, position, number)
 
     def _check(self, evaluated: list[tuple[Task, Level]], finite: np.ndarray) -> None:

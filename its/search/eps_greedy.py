@@ -1,6 +1,7 @@
 """Noise-trajectory search, epsilon-greedy (Ramesh and Mardani 2025, arXiv:2506.03164), as in their diffusion-tts."""
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from math import ceil
 from typing import ClassVar, Self
 
@@ -47,10 +48,11 @@ class EpsGreedy(Search):
             [pivot] = image.noise()
             [taken] = yield advance([particle], to=image.grid[i + 1], noise=[pivot])
             [best] = yield reward([taken])
+            coins = iter((image.random.uniform(left) < self.epsilon).tolist())
             for size in generations(self.candidates, left):
-                noises = [(image.noise() if coin < self.epsilon else image.move(pivot, near))[0]
-                          for coin in image.random.uniform(size)]
-                children = yield advance([particle] * len(noises), to=image.grid[i + 1], noise=noises)
+                far = sum(islice(coins, size))
+                noises = image.noise(far) + image.move(pivot, near, size - far)
+                children = yield advance([particle] * size, to=image.grid[i + 1], noise=noises)
                 rewards = yield reward(children)
                 found = [(best, pivot, taken), *zip(rewards, noises, children, strict=True)]
                 best, pivot, taken = image.best(found, [best, *rewards])[0]

@@ -162,12 +162,11 @@ def eps_greedy(one: Naive, radius: float, epsilon: float, candidates: int, round
         t, s = one.times[i], one.times[i + 1]
         pivot = one.draw("noise")
         best = one.value(one.step(x, t, s, pivot), s)
-        for _ in range(rounds):
-            tried = []
-            for coin in one.draw("uniform"):
-                if coin < epsilon:
-                    tried.append(one.draw("noise"))
-                    continue
+        coins = one.draw("uniform")
+        for k in range(rounds):
+            far = int(np.sum(coins[k * candidates:(k + 1) * candidates] < epsilon))
+            tried = [one.draw("noise") for _ in range(far)]
+            for _ in range(candidates - far):
                 z = one.draw("move")
                 length = radius * math.sqrt(d) * chi.cdf(np.linalg.norm(z), d)
                 y = pivot + length * z / np.linalg.norm(z)
