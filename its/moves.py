@@ -34,9 +34,8 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
     """Inner product of each row, by adding halves: its bits depend on neither other rows nor device."""
     terms = (a * b).flatten(1)
     while (size := terms.shape[1]) > 1:
-        half = (size + 1) // 2
-        terms[:, : size - half] += terms[:, half:]
-        terms = terms[:, :half]
+        terms, rest = terms.split((size + 1) // 2, dim=1)
+        terms[:, : rest.shape[1]].add_(rest)
     return _column(terms, a)
 
 

@@ -41,9 +41,10 @@ def philox(counter: Sequence[Tensor], key: Sequence[Tensor]) -> Tensor:
                          for pair in (_MULTIPLIERS, _WEYL))
     keys = (torch.stack(list(key)) + rounds * weyl) & _MASK32
     keys[::2] = keys[::2].flip(1)
-    for k, factor in enumerate([multipliers, multipliers.flip(0)] * (_ROUNDS // 2)):
+    factors = [multipliers, multipliers.flip(0)] * (_ROUNDS // 2)
+    for factor, round_key in zip(factors, keys.unbind(), strict=True):
         product = even * factor     # each round leaves the pair the other way round
-        even = (product >> 32).bitwise_and_(_MASK32).bitwise_xor_(odd.flip(0)).bitwise_xor_(keys[k])
+        even = (product >> 32).bitwise_and_(_MASK32).bitwise_xor_(odd.flip(0)).bitwise_xor_(round_key)
         odd = product.bitwise_and_(_MASK32)
     return torch.stack([even, odd], dim=1).flatten(0, 1)
 

@@ -77,7 +77,10 @@ class Clerk:
             walk = Walk(task, position, source.child(route[-1]), route, state, max(clock, state.value.clock))
             if request.noise is not None:
                 walk.noise = self._state(task, request.noise[position])
-            self._await_guess(state, walk)
+            if (state.look if self._guided else state.eps) is None:
+                self._await_guess(state, walk)
+            else:
+                self._step(walk)
 
     def _looks(self, plans: Sequence[tuple[Particle, State, Route]]) -> list[int]:
         """How often the guidance looks on each route; the first look at a state serves all that start there."""
@@ -97,9 +100,6 @@ class Clerk:
                 ledger.call("nfe_backward", clock, times * self._prices.evaluation)
 
     def _await_guess(self, state: State, walk: Walk) -> None:
-        if (state.look if self._guided else state.eps) is not None:
-            self._step(walk)
-            return
         state.walks += (walk,)
         if self._guided:
             self._pay_look(state, walk.clock)

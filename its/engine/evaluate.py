@@ -58,7 +58,6 @@ class Evaluate(Queue[State | Walk]):
             return
         for row, x0, eps in zip(held, self._pool.put(guess.x0[held]), self._pool.put(guess.eps[held]), strict=True):
             state = cast(State, items[row])
+            state.value.slot = x0
             state.eps = eps
-            value = state.value
-            value.slot = x0
-            self._guessed(value)
+            self._guessed(state.value)

@@ -6,7 +6,7 @@ With a fixed shape a row's result does not depend on its place or its companions
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
+from operator import itemgetter
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -24,19 +24,18 @@ class Queue(Generic[T]):
         self.rows = rows
         self.filled = 0
         self.capacity = 0
-        self._waiting: list[tuple[int, int, T]] = []
-        self._arrivals = count()
+        self._waiting: list[tuple[int, T]] = []
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def add(self, order: int, item: T) -> None:
-        self._waiting.append((order, next(self._arrivals), item))
+        self._waiting.append((order, item))
 
     def batch(self) -> list[T]:
-        """The next batch's items, at most `rows`."""
-        self._waiting.sort()
-        items = [item for _, _, item in self._waiting[: self.rows]]
+        """The next batch's items, at most `rows`; those of one order as they came."""
+        self._waiting.sort(key=itemgetter(0))
+        items = [item for _, item in self._waiting[: self.rows]]
         del self._waiting[: self.rows]
         self.filled += len(items)
         self.capacity += self.rows

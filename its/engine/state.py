@@ -47,6 +47,7 @@ class State:
 
     Attributes:
         x: its row; None until the particle's recipe is carried out.
+        value: what a verifier scores of it: the row itself at a clean level, else the guess x0_hat.
         eps: row of eps_hat; its presence means that the guess is known.
         before: the guess that its last step started from.
         paid: whether the guess has been charged.
@@ -57,8 +58,7 @@ class State:
         walks: advances waiting for the evaluation.
     """
 
-    __slots__ = ("_clock", "_value", "before", "eps", "level", "look", "looked", "paid", "recipe", "step", "task",
-                 "walks", "x")
+    __slots__ = ("before", "eps", "level", "look", "looked", "paid", "recipe", "step", "task", "value", "walks", "x")
     round = 0
 
     def __init__(self, task: Task, level: Level, x: Slot, clock: int, step: int, before: Value | None = None,
@@ -66,7 +66,7 @@ class State:
         self.task = task
         self.level = level
         self.x = x
-        self._clock = clock
+        self.value = Value(task, clock, x if level.clean else UNMADE)
         self.eps = UNMADE
         self.before = before
         self.paid = False
@@ -75,7 +75,6 @@ class State:
         self.looked = False
         self.recipe = recipe
         self.walks: tuple[Walk, ...] = ()
-        self._value: Value | None = None
 
     @property
     def row(self) -> Slot:
@@ -91,13 +90,6 @@ class State:
         """The advances that waited for the guess."""
         walks, self.walks = self.walks, ()
         return walks
-
-    @property
-    def value(self) -> Value:
-        """What a verifier scores of it: the row itself at a clean level, else the guess x0_hat."""
-        if self._value is None:
-            self._value = Value(self.task, self._clock, self.x if self.level.clean else UNMADE)
-        return self._value
 
 
 class Origin(NamedTuple):

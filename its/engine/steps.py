@@ -95,12 +95,13 @@ class Steps:
 
     def _first(self, walks: Sequence[Walk], rows: Rows) -> None:
         s = Columns.of([walk.route[walk.at + 1] for walk in walks], rows.x.ndim, rows.x.device)
-        z = self._noise(walks) if self._sampler.stochastic else None
+        z = self._noise(walks, rows.x) if self._sampler.stochastic else None
         landed = self._sampler.step(rows.x, rows.guess, rows.t, s, z)
         if rows.push is not None:
             landed = (landed + rows.push * self._guidance.push_scale(rows.t, s)).to(landed)
-        done = [k for k, walk in enumerate(walks) if walk.round + 1 == self._guidance.rounds]
-        again = [k for k, walk in enumerate(walks) if walk.round + 1 < self._guidance.rounds]
+        rounds = self._guidance.rounds
+        done = [k for k, walk in enumerate(walks) if walk.round + 1 == rounds]
+        again = [k for k, walk in enumerate(walks) if walk.round + 1 < rounds]
         if done:
             self._settle([walks[k] for k in done], rows.pick(done), landed[done] if again else landed)
         if again:
@@ -163,19 +164,21 @@ class Steps:
         for k, slot in zip(kept, self._pool.put(eps[kept]) if kept else [], strict=True):
             walks[k].origin = Origin(walks[k].row, guesses[k], slot)
 
-    def _noise(self, walks: Sequence[Walk]) -> Tensor:
-        """Each walk's own draw for its step, or the noise that it was given."""
-        own = [k for k, walk in enumerate(walks) if walk.noise is None or walk.round]
+    def _noise(self, walks: Sequence[Walk], x: Tensor) -> Tensor:
+        """For each step the noise that its walk was given, a draw of its own, or zeros where it ends clean."""
+        given = [k for k, walk in enumerate(walks) if walk.noise is not None and not walk.round]
+        own = [k for k, walk in enumerate(walks)
+               if (walk.noise is None or walk.round) and not walk.route[walk.at + 1].clean]
         if len(own) == len(walks):
             return self._draw(walks, OWN)
-        given = [k for k, walk in enumerate(walks) if walk.noise is not None and not walk.round]
-        z = self._maker.given(cast("list[State]", [walks[k].noise for k in given]))
+        z = torch.zeros_like(x)
+        if given:
+            z[given] = self._maker.given(cast("list[State]", [walks[k].noise for k in given])).to(z)
         for k in given:
             walks[k].noise = None
-        if not own:
-            return z
-        rows = torch.cat([z, self._draw([walks[k] for k in own], OWN)])
-        return torch.empty_like(rows).index_copy_(0, torch.tensor(given + own, device=rows.device), rows)
+        if own:
+            z[own] = self._draw([walks[k] for k in own], OWN)
+        return z
 
     def _draw(self, walks: Sequence[Walk], slot: int) -> Tensor:
         return self._maker.step_noise(walks, slot, SLOTS + self._guidance.draws)

@@ -149,8 +149,9 @@ class Stream:
         while self._cached or self._replied:
             while self._replied:
                 task = self._replied.popleft()
-                self._delivery.keep(task)
-                task.consider()
+                if task.candidates:
+                    self._delivery.keep(task)
+                    task.consider()
                 reply, task.reply = task.reply, []
                 self._resume(task, reply)
             if self._cached:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from its.sampler.sampler import Columns, Guess, Sampler
-from its.types import Level
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,9 +29,6 @@ class DDIM(Sampler):
     @property
     def stochastic(self) -> bool:
         return self.eta > 0.0
-
-    def noisy(self, t: Level, s: Level) -> bool:
-        return self.stochastic and not s.clean
 
     def step(self, x: Tensor, guess: Guess, t: Columns, s: Columns, z: Tensor | None) -> Tensor:
         """One step; the variance is Eq. 16."""

@@ -83,8 +83,8 @@ class Sampler:
         return False
 
     def noisy(self, t: Level, s: Level) -> bool:
-        """Whether this very step draws noise."""
-        return False
+        """Whether this very step draws noise: one that ends clean does not."""
+        return self.stochastic and not s.clean
 
     def step(self, x: Tensor, guess: Guess, t: Columns, s: Columns, z: Tensor | None) -> Tensor:
         """Rows at s from rows `x [n, ...]` at t. The first of two stages predicts; `correct` ends."""

@@ -44,17 +44,16 @@ class EpsGreedy(Search):
         [particle], near = image.start(), Ball(self.radius)
         steps = branchings(image, 1)
         tries = spread(image.left - image.cost(), prices(image, steps), self.rounds * self.candidates)
+        coins = iter((image.random.uniform(sum(tries)) < self.epsilon).tolist())
         for i, left in zip(steps, tries, strict=True):
-            [pivot] = image.noise()
-            [taken] = yield advance([particle], to=image.grid[i + 1], noise=[pivot])
-            [best] = yield reward([taken])
-            coins = iter((image.random.uniform(left) < self.epsilon).tolist())
-            for size in generations(self.candidates, left):
+            [pivot] = noises = image.noise()
+            found: list = []
+            for size in list(generations(self.candidates, left)) or [0]:
                 far = sum(islice(coins, size))
-                noises = image.noise(far) + image.move(pivot, near, size - far)
-                children = yield advance([particle] * size, to=image.grid[i + 1], noise=noises)
-                rewards = yield reward(children)
-                found = [(best, pivot, taken), *zip(rewards, noises, children, strict=True)]
-                best, pivot, taken = image.best(found, [best, *rewards])[0]
+                noises = noises + image.noise(far) + image.move(pivot, near, size - far)
+                children = yield advance([particle] * len(noises), to=image.grid[i + 1], noise=noises)
+                found += zip((yield reward(children)), noises, children, strict=True)
+                [(_, pivot, taken)] = found = image.best(found, [rewarded for rewarded, _, _ in found], 1)
+                noises = []
             particle = taken
         yield reward((yield advance([particle])))

@@ -39,8 +39,7 @@ def test_order_of_work(lab, search, setting, monkeypatch):
         stream._kinds = dict(reversed(stream._kinds.items()))
 
     monkeypatch.setattr(Stream, "_set_up_queues", reverse_kinds)
-    monkeypatch.setattr(Queue, "add", lambda queue, order, item: queue._waiting.append(
-        (shuffled.random(), next(queue._arrivals), item)))
+    monkeypatch.setattr(Queue, "add", lambda queue, order, item: queue._waiting.append((shuffled.random(), item)))
     assert lab.bits(engine(rows=100), search, CAPS, PROBLEMS) == expected
     assert lab.bits(engine(), search, CAPS, PROBLEMS) == expected
 

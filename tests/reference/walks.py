@@ -156,15 +156,16 @@ def evosearch(one: Naive, population: int, offspring: int, stops: list[int], mut
 
 def eps_greedy(one: Naive, radius: float, epsilon: float, candidates: int, rounds: int) -> tuple[np.ndarray, int]:
     """Ramesh and Mardani (2506.03164): K rounds of N candidates around the noise of every step; norms are kept."""
+    coins = one.draw("uniform")
     x, nfe = one.draw("start"), one.steps
     d = len(x)
     for i in range(one.steps - 1):
         t, s = one.times[i], one.times[i + 1]
         pivot = one.draw("noise")
         best = one.value(one.step(x, t, s, pivot), s)
-        coins = one.draw("uniform")
         for k in range(rounds):
-            far = int(np.sum(coins[k * candidates:(k + 1) * candidates] < epsilon))
+            first = (i * rounds + k) * candidates
+            far = int(np.sum(coins[first:first + candidates] < epsilon))
             tried = [one.draw("noise") for _ in range(far)]
             for _ in range(candidates - far):
                 z = one.draw("move")
