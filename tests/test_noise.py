@@ -7,6 +7,7 @@ from scipy.stats import kstest, norm
 
 from its.host_random import HostRandom
 from its.noise import normal, philox
+from its.paths import fold
 
 ONES = 0xFFFFFFFF
 
@@ -92,6 +93,17 @@ def test_host_numbers_are_keyed_by_seed_problem_and_call():
              for draw in host(seed, problem, calls=5)]
     assert len(set(draws)) == len(draws) == 80
     assert host(3, 4, calls=2) == host(3, 4, calls=2)
+
+
+def test_each_host_call_is_a_numpy_philox_of_its_own():
+    """Two images take turns, and leave numbers of theirs unread, such as half of a 64-bit word in a permutation."""
+    streams = {problem: HostRandom(5, problem) for problem in (7, 2**32 - 1)}
+    for call in (1, 2, 3):
+        for problem, stream in streams.items():
+            fresh = np.random.Generator(np.random.Philox(key=((5 << 32) | problem) << 64 | fold(0, call)))
+            drawn, expected = {1: (stream.permutation, fresh.permutation), 2: (stream.uniform, fresh.random),
+                               3: (stream.normal, fresh.standard_normal)}[call]
+            assert list(drawn(5)) == list(expected(5))
 
 
 def test_host_calls_do_not_depend_on_the_size_of_earlier_ones():

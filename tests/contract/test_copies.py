@@ -124,6 +124,23 @@ def test_neighbours_share_step_noise_and_rounds_have_their_own_directions(lab):
     lab.play(body)
 
 
+def test_twins_of_neighbours_share_step_noise_and_are_renoised_differently(lab):
+    """What a neighbour shares with its pivot's other neighbours is the noise of steps, further down too."""
+    def body(image):
+        near = image.move(*image.start(), Rotate(0.8), 2)
+        _, one, _, other = yield advance([near[0]] * 2 + [near[1]] * 2, to=image.grid[3])
+        below = yield advance([one, other], to=image.grid[4])
+        torch.testing.assert_close(*step_noise(lab, [one, other], below), rtol=0, atol=1e-9)
+        up = image.renoise([one, other], image.grid[1])
+        [done, _] = yield advance(up)
+        scale = image.grid[1].alpha / image.grid[3].alpha
+        added = (lab.rows(up) - scale * lab.rows([one, other])) / forward_std(image.grid[3], image.grid[1])
+        assert (added[0] - added[1]).abs().max() > 0.1
+        return done
+
+    lab.play(body)
+
+
 def test_rotation_is_exact(lab):
     def body(image):
         [start] = image.start()

@@ -1,5 +1,6 @@
 """Construction, and what a stream does at its edges."""
 
+import gc
 import math
 
 import pytest
@@ -22,6 +23,21 @@ def test_what_makes_no_sense_is_refused(lab, options, message):
 
 def test_no_problems_no_results(lab):
     assert lab.results(lab.engine(DDIM(steps=5)), NoSearch(), (5,), []) == {}
+
+
+@pytest.mark.parametrize("read", [1, 3])
+def test_the_garbage_collector_is_left_as_it_was(lab, read):
+    """Whether a run is read to its end or not."""
+    before = gc.get_threshold()
+    stream = lab.engine(DDIM(steps=5)).run(NoSearch(), (5,), lab.problems(range(3)))
+    next(stream)
+    assert gc.get_threshold() != before
+    assert gc.get_freeze_count() > 0
+    for _ in range(read - 1):
+        next(stream)
+    stream.close()
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0
 
 
 def test_problems_are_taken_as_they_are_needed(lab):

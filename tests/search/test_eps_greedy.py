@@ -42,6 +42,25 @@ def test_a_given_noise_is_what_the_first_step_draws(lab):
     lab.play(body)
 
 
+def test_given_noise_own_draws_and_clean_ends_share_a_batch(lab):
+    """Images that draw their own, are given noise and end at the same time each get what they get alone."""
+    def body(image):
+        [parent] = yield advance(image.start(), to=image.grid[-2])
+        yield reward([parent])
+        kind = image.problem.index % 3
+        if kind == 2:
+            yield advance([parent])
+        [child] = yield advance([parent], to=image.level(0.01), noise=image.noise() if kind == 0 else None)
+        [done] = yield advance([child])
+        yield reward([done])
+        return done
+
+    alone = [lab.bits(lab.engine(SAMPLER), lab.script(body, anytime=False), (math.inf,), [k])[k] for k in range(6)]
+    together = lab.bits(lab.engine(SAMPLER), lab.script(body, anytime=False), (math.inf,), range(6))
+    assert [together[k] for k in range(6)] == alone
+    assert len({outcome[0] for [outcome] in alone}) == 6
+
+
 def test_one_noise_each_is_asked_for():
     with pytest.raises(ValueError, match="2 particles and 1 noises"):
         advance([None, None], noise=[None])
