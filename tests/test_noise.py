@@ -18,10 +18,22 @@ ONES = 0xFFFFFFFF
     ((0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), (0xA4093822, 0x299F31D0),
      (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1)),
 ], ids=["zeros", "ones", "pi"])
-def test_known_answers(counter, key, expected):
+@pytest.mark.parametrize("kind", [np.array, torch.tensor])
+def test_known_answers(counter, key, expected, kind):
     """The vectors that Random123 publishes for philox4x32 with 10 rounds."""
-    words = philox([torch.tensor([word]) for word in counter], [torch.tensor([word]) for word in key])
-    assert tuple(int(word) for word in words) == expected
+    words = philox([kind([word]) for word in counter], [kind([word]) for word in key])
+    assert tuple(int(word[0]) for word in words) == expected
+
+
+def test_arrays_and_tensors_have_the_same_words():
+    """Rows are drawn by NumPy on the CPU and by torch on a GPU."""
+    rng = np.random.default_rng(0)
+    counter = [rng.integers(0, 2**32, shape) for shape in ((500, 1), (500, 1), (1, 16), (1, 1))]
+    key = rng.integers(0, 2**32, (2, 500, 1))
+    for array, tensor in zip(philox(counter, key), philox([torch.from_numpy(c) for c in counter],
+                                                          torch.from_numpy(key)), strict=True):
+        assert array.shape == (500, 16)
+        np.testing.assert_array_equal(array, tensor)
 
 
 def test_words_are_where_the_documentation_says():

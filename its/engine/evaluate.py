@@ -14,7 +14,7 @@ from its.engine.queue import Queue, pad
 from its.engine.state import State, Task, Value, Walk
 from its.engine.steps import Rows
 from its.model.denoiser import Denoiser
-from its.sampler.sampler import Columns, Guess
+from its.sampler.sampler import Columns
 from its.types import Level
 
 
@@ -41,22 +41,22 @@ class Evaluate(Queue[State | Walk]):
     def run(self) -> tuple[list[tuple[Task, Level]], Tensor]:
         """Serve one batch; return whose rows it held, at which levels, and whether each guess is finite, bool `[n]`."""
         items = self.batch()
-        n = len(items)
         served = [(item.task, item.level) for item in items]
         self._maker.make([item for item in items if isinstance(item, State)])
         x = self._pool.take(pad([item.row for item in items], self.rows))
         t = Columns.of(pad([level for _, level in served], self.rows), x.ndim, x.device)
         guess = self._model(x, t, pad([task.image.problem.condition for task, _ in served], self.rows))
-        guess = Guess(guess.x0[:n], guess.eps[:n])
-        self._keep(items, guess)
-        self._then(items, Rows(x[:n], Columns(*(column[:n] for column in t)), guess, guess.x0))
-        return served, torch.isfinite(guess.x0.flatten(1).sum(1) + guess.eps.flatten(1).sum(1))
+        rows = Rows(x, t, guess, guess.x0).pick(list(range(len(items))))
+        self._keep(items, rows)
+        self._then(items, rows)
+        return served, torch.isfinite(rows.guess.x0.flatten(1).sum(1) + rows.guess.eps.flatten(1).sum(1))
 
-    def _keep(self, items: Sequence[State | Walk], guess: Guess) -> None:
+    def _keep(self, items: Sequence[State | Walk], rows: Rows) -> None:
         held = [row for row, item in enumerate(items) if isinstance(item, State)]
         if not held:
             return
-        for row, x0, eps in zip(held, self._pool.put(guess.x0[held]), self._pool.put(guess.eps[held]), strict=True):
+        guess = rows.pick(held).guess
+        for row, x0, eps in zip(held, self._pool.put(guess.x0), self._pool.put(guess.eps), strict=True):
             state = cast(State, items[row])
             state.value.slot = x0
             state.eps = eps

@@ -28,11 +28,11 @@ class Columns(NamedTuple):
     @classmethod
     def of(cls, levels: Sequence[Level], ndim: int, device: torch.device | str) -> Columns:
         """Columns for rows of `ndim` dimensions, the batch dimension counted."""
+        import numpy as np
         import torch
 
-        packed = bytearray(b"".join([level.packed for level in levels]))
-        table = torch.frombuffer(packed, dtype=torch.float64).reshape(len(levels), 5).to(device, non_blocking=True)
-        return cls(*table.T.contiguous().reshape(5, len(levels), *[1] * (ndim - 1)))
+        table = np.frombuffer(b"".join([level.packed for level in levels])).reshape(len(levels), 5).T.copy()
+        return cls(*torch.from_numpy(table).to(device, non_blocking=True).reshape(5, -1, *[1] * (ndim - 1)).unbind())
 
 
 class Guess(NamedTuple):
