@@ -92,16 +92,17 @@ class Ledger:
         if self.closed or (not prefix and sum(costs) > self.left):
             raise OutOfBudget
         clocks = []
+        spent = self.spent
         for cost in costs:
-            if cost > self.left:
+            spent += cost
+            if spent > self.cap:
                 self.closed = True
                 break
-            self.spent += cost
-            self._paid.append(self.spent)
-            clocks.append(self.spent)
+            clocks.append(spent)
         if not clocks:
             raise OutOfBudget
-        self.gate = clocks[0]
+        self._paid += clocks
+        self.gate, self.spent = clocks[0], clocks[-1]
         return clocks
 
     def call(self, column: str, clock: int, times: int = 1) -> None:

@@ -200,9 +200,9 @@ class Image:
         """`n` moves of a starting point; their step noise stays the parent's unless `fresh`."""
         if not particle.is_start:
             raise ValueError("image.move got a particle that has been advanced; it moves starting points only")
-        made = []
+        made, stem = [], fold(particle.id, Verb.MOVE)
         for _ in range(n):
-            path = fold(particle.id, Verb.MOVE, particle.ordinal(Verb.MOVE))
+            path = fold(stem, particle.ordinal(Verb.MOVE))
             step = path if fresh else particle.step
             origin = Origin(path, move, particle.origin)
             made.append(Particle(self, particle.level, step, path, Moved(particle, move, path), origin=origin))

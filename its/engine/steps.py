@@ -119,8 +119,8 @@ class Steps:
 
     def _settle(self, walks: Sequence[Walk], rows: Rows, landed: Tensor) -> None:
         slots = self._pool.put(landed)
-        two = [self._sampler.second_order and self._sampler.stages(walk.route[walk.at], walk.route[walk.at + 1]) == 2
-               for walk in walks]
+        second = self._sampler.second_order
+        two = [second and self._sampler.stages(walk.route[walk.at], walk.route[walk.at + 1]) == 2 for walk in walks]
         arriving = [walk.at + 2 == len(walk.route) for walk in walks]
         guesses = self._guesses(walks, [a or b for a, b in zip(two, arriving, strict=True)], rows.x0)
         self._keep_origins(walks, two, guesses, rows.guess.eps)

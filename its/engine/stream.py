@@ -196,9 +196,9 @@ class Stream:
 
     def _rewarded(self, values: list[Value], role: str, rewards: np.ndarray) -> None:
         missing = np.isnan(rewards)
-        nans = missing.reshape(len(values), -1).sum(axis=1).tolist()
-        for value, found, bad in zip(values, np.where(missing, -np.inf, rewards).tolist(), nans, strict=True):
-            value.task.nan_rewards += bad
+        for row in missing.reshape(len(values), -1).nonzero()[0]:
+            values[row].task.nan_rewards += 1
+        for value, found in zip(values, np.where(missing, -np.inf, rewards).tolist(), strict=True):
             number = Components(found) if isinstance(found, list) else found
             waiting, value.scores[role] = value.scores[role], number
             for position in cast("list[int]", waiting):
