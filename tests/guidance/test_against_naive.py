@@ -87,11 +87,11 @@ class Naive:
         return torch.logsumexp(torch.stack([self.f(x0 + offset) for offset in offsets]), 0) - math.log(len(offsets))
 
     def ddim(self, x0, eps, t, s):
-        z = next(self.draws) if self.eta else None
+        z = next(self.draws) if self.eta and not s.clean else 0.0
         a, b = t.alpha**2, s.alpha**2
         std = self.eta * math.sqrt((1 - b) / (1 - a) * (1 - a / b)) if not s.clean else 0.0
         landed = math.sqrt(b) * x0 + math.sqrt(max(1 - b - std**2, 0)) * eps
-        return landed if z is None else landed + std * z
+        return landed + std * z
 
     def multiplier(self, trend, t):
         ratios = [u.alpha**2 / v.alpha**2 for u, v in pairwise(self.grid)]
