@@ -56,13 +56,13 @@ class Particle:
         self.is_start = isinstance(recipe, STARTING_POINTS)
         self.state: Any = None
         self.root = root
-        self._children: dict[Verb, int] | None = None
-        self._raised: dict[Level, Particle] | None = None
+        self._children: dict[Verb, int] = {}
+        self._raised: dict[Level, Particle] = {}
         self._stems: tuple[int, int] | None = None
 
     def made(self, verb: Verb) -> int:
         """How many children `verb` has made of this particle."""
-        return self._children.get(verb, 0) if self._children else 0
+        return self._children.get(verb, 0)
 
     @property
     def key(self) -> tuple[int, int, Origin | None]:
@@ -71,9 +71,7 @@ class Particle:
 
     def ordinal(self, verb: Verb) -> int:
         """The number of one more child."""
-        if self._children is None:
-            self._children = {}
-        count = self._children.get(verb, 0)
+        count = self.made(verb)
         self._children[verb] = count + 1
         return count
 
@@ -81,8 +79,6 @@ class Particle:
         """This starting point at the top of another grid: one twin for each level, its children counted with ours."""
         if level == self.level:
             return self
-        if self._raised is None:
-            self._raised, self._children = {}, self._children or {}
         if level not in self._raised:
             twin = Particle(self.image, level, self.step, self.id, Raised(self), self.root, self.origin)
             twin._children = self._children

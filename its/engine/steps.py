@@ -165,10 +165,10 @@ class Steps:
             walks[k].origin = Origin(walks[k].row, guesses[k], slot)
 
     def _noise(self, walks: Sequence[Walk], x: Tensor) -> Tensor:
-        """For each step the noise that its walk was given, a draw of its own, or zeros where it ends clean."""
+        """For each step the noise that its walk was given, a draw of its own, or zeros if it takes none."""
         given = [k for k, walk in enumerate(walks) if walk.noise is not None and not walk.round]
-        own = [k for k, walk in enumerate(walks)
-               if (walk.noise is None or walk.round) and not walk.route[walk.at + 1].clean]
+        own = [k for k, walk in enumerate(walks) if (walk.noise is None or walk.round)
+               and self._sampler.noisy(walk.route[walk.at], walk.route[walk.at + 1])]
         if len(own) == len(walks):
             return self._draw(walks, OWN)
         z = torch.zeros_like(x)

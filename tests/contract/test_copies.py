@@ -8,6 +8,7 @@ import torch
 
 from its.model.mixture import MixtureDenoiser
 from its.moves import Mix, Rotate
+from its.paths import Verb
 from its.sampler.ddim import DDIM
 from its.sampler.sampler import ancestral_variance, forward_std
 from its.types import advance, reward
@@ -136,6 +137,20 @@ def test_twins_of_neighbours_share_step_noise_and_are_renoised_differently(lab):
         scale = image.grid[1].alpha / image.grid[3].alpha
         added = (lab.rows(up) - scale * lab.rows([one, other])) / forward_std(image.grid[3], image.grid[1])
         assert (added[0] - added[1]).abs().max() > 0.1
+        return done
+
+    lab.play(body)
+
+
+def test_a_start_at_any_top_counts_its_children_together(lab):
+    """Also through the start that an advance to the level where it stands hands back."""
+    def body(image):
+        [start] = image.start()
+        higher, lower = image.level(1.0), image.level(0.9)
+        twin = start.raised(lower)
+        assert twin.raised(higher).ordinal(Verb.ADVANCE) == 0
+        assert [one.ordinal(Verb.ADVANCE) for one in (start, twin, start.raised(lower))] == [1, 2, 3]
+        [done] = yield advance([start])
         return done
 
     lab.play(body)
