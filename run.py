@@ -13,18 +13,18 @@ LAUNCHER = ("hydra/launcher=", "hydra.launcher.")
 @hydra.main(version_base=None, config_path=str(CONF), config_name="config")
 def main(config: DictConfig) -> dict:
     """One job; it returns a status and never raises, so that a sweep goes on."""
-    from its.job import run_job
+    from its.run.job import run_job
 
     return run_job(config)
 
 
 if __name__ == "__main__":
     if {"--help", "-h"} & set(sys.argv):
-        from its.help import text
+        from its.config.help import text
 
         print(text(CONF))
         sys.exit()
-    from its.guard import check_command_line
+    from its.config.guard import check_command_line
 
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda argument: not argument.startswith("-"))
     try:

@@ -36,8 +36,9 @@ class Budget:
         name = "budget.nfe" if self.nfe is not None else "budget.samplings"
         whole = all(isinstance(cap, int) and not isinstance(cap, bool) and cap > 0 for cap in caps)
         if not caps or not whole or list(caps) != sorted(set(caps)):
-            raise ValueError(f"{name} is {list(caps)}; it is an ascending list of whole numbers above 0, "
-                             f"for example {name}=[1,2,4]")
+            raise ValueError(
+                f"{name} is {list(caps)}; it is an ascending list of whole numbers above 0, for example {name}=[1,2,4]"
+            )
 
     @property
     def natural(self) -> bool:
@@ -87,8 +88,10 @@ class Ledger:
         if not any(costs):
             return [self.gate] * len(costs)
         if prefix and not costs[0]:
-            raise ValueError("an anytime search listed something free before something that costs; "
-                             "ask for what is free in a request of its own")
+            raise ValueError(
+                "an anytime search listed something free before something that costs; "
+                "ask for what is free in a request of its own"
+            )
         if self.closed or (not prefix and sum(costs) > self.left):
             raise OutOfBudget
         clocks = []

@@ -26,14 +26,14 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from its import shards
-from its.build import build
+from its.config.plan import RATES, rate_key
+from its.disk.store import Store, write_atomic
 from its.engine import Result
-from its.experiment import Experiment
+from its.levels import Columns
 from its.model.denoiser import Denoiser
-from its.plan import RATES, rate_key
-from its.sampler.sampler import Columns
-from its.store import Store, write_atomic
+from its.run import shards
+from its.run.build import build
+from its.run.experiment import Experiment
 from its.types import Problem
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,12 +56,14 @@ class Clock:
 
     def wrap(self, name: str, call: Callable) -> Callable:
         """The call, timed. On a GPU timing synchronises; compare `NFE/s` with the bare network's there."""
+
         def timed(*args: Any, **kwargs: Any) -> Any:
             started = self.now()
             try:
                 return call(*args, **kwargs)
             finally:
                 self.seconds[name] += self.now() - started
+
         return timed
 
 
@@ -140,16 +142,27 @@ def measure(run: Experiment, images: int) -> dict[str, float]:
     with timed(run, clock), TemporaryDirectory() as folder:
         last, total = drained(run, images, clock, Store(Path(folder)))
     if not last["served"]:
-        raise SystemExit(f"--images is {images}, and all were begun before one was finished; ask for several batches "
-                         f"of {run.engine.batch}")
-    filled, capacity = map(sum, zip(*(last["served"][kind] for kind in ("evaluate", "gradient")
-                                      if kind in last["served"]), strict=True))
+        raise SystemExit(
+            f"--images is {images}, and all were begun before one was finished; ask for several batches "
+            f"of {run.engine.batch}"
+        )
+    filled, capacity = map(
+        sum, zip(*(last["served"][kind] for kind in ("evaluate", "gradient") if kind in last["served"]), strict=True)
+    )
     share = {name: last["spent"].get(name, 0.0) / last["seconds"] for name in (*NETWORKS, "noise", "io")}
     networks = sum(share[name] for name in NETWORKS)
-    return {"images/s": last["done"] / last["seconds"], "NFE/s": last["rows"] / last["seconds"], "bare NFE/s": bare,
-            "networks": networks, "occupancy": filled / capacity, "product": networks * filled / capacity, **share,
-            "python": 1.0 - sum(share.values()), "peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-            "nfe_per_second": run.engine.rows_evaluated / total}
+    return {
+        "images/s": last["done"] / last["seconds"],
+        "NFE/s": last["rows"] / last["seconds"],
+        "bare NFE/s": bare,
+        "networks": networks,
+        "occupancy": filled / capacity,
+        "product": networks * filled / capacity,
+        **share,
+        "python": 1.0 - sum(share.values()),
+        "peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "nfe_per_second": run.engine.rows_evaluated / total,
+    }
 
 
 def drained(run: Experiment, images: int, clock: Clock, store: Store) -> tuple[dict[str, Any], float]:
@@ -160,8 +173,13 @@ def drained(run: Experiment, images: int, clock: Clock, store: Store) -> tuple[d
     def problems() -> Iterator[Problem]:
         for index in range(images):
             yield Problem(index, run.condition(index))
-        last.update(seconds=clock.now() - started, spent=dict(clock.seconds), served=dict(engine.served), done=done,
-                    rows=engine.rows_evaluated)
+        last.update(
+            seconds=clock.now() - started,
+            spent=dict(clock.seconds),
+            served=dict(engine.served),
+            done=done,
+            rows=engine.rows_evaluated,
+        )
 
     def write(results: list[Result]) -> None:
         store.write(f"{done}.safetensors", shards.pack(results))

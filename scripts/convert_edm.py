@@ -24,9 +24,22 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-CONFIG = ("img_resolution", "img_channels", "label_dim", "sigma_data", "model_type", "model_channels", "channel_mult",
-          "num_blocks", "attn_resolutions", "embedding_type", "encoder_type", "decoder_type", "channel_mult_noise",
-          "resample_filter")
+CONFIG = (
+    "img_resolution",
+    "img_channels",
+    "label_dim",
+    "sigma_data",
+    "model_type",
+    "model_channels",
+    "channel_mult",
+    "num_blocks",
+    "attn_resolutions",
+    "embedding_type",
+    "encoder_type",
+    "decoder_type",
+    "channel_mult_noise",
+    "resample_filter",
+)
 
 
 class Record(dict):

@@ -17,7 +17,6 @@ import logging
 from typing import get_args
 
 from its.dataset.folder import Crop
-from its.images import open_images
 from its.metric.class_fid import ClassFid
 from its.metric.fid import Fid
 from its.metric.inception import InceptionFeatures
@@ -26,12 +25,19 @@ from its.metric.kid import Kid
 from its.metric.metric import Metric
 from its.metric.prc import PrecisionRecall
 from its.metric.reference import measure_sample
+from its.metric.references import lacking, open_reference
 from its.metric.sfid import SFid
-from its.references import lacking, open_reference
+from its.rerun.image_sets import open_images
 
 METRICS: dict[str, Metric] = {
-    "fid": Fid(), "sfid": SFid(), "isc": InceptionScore(), "openai_isc": OpenAIInceptionScore(), "kid": Kid(),
-    "prc": PrecisionRecall(), "class_fid": ClassFid()}
+    "fid": Fid(),
+    "sfid": SFid(),
+    "isc": InceptionScore(),
+    "openai_isc": OpenAIInceptionScore(),
+    "kid": Kid(),
+    "prc": PrecisionRecall(),
+    "class_fid": ClassFid(),
+}
 USUAL = ("fid", "isc", "kid", "prc")
 
 

@@ -18,11 +18,11 @@ import numpy as np
 from PIL import Image
 
 from its.dataset.image_set import ImageSet
-from its.images import open_images
+from its.disk.npz import write_npz
+from its.disk.store import write_atomic
 from its.metric.statistics import image_arrays
-from its.npz import write_npz
 from its.report.figures import sample_grid
-from its.store import write_atomic
+from its.rerun.image_sets import open_images
 
 GRID = 100
 

@@ -26,9 +26,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from its.build import Blueprint
-from its.identity import weights_of
-from its.instantiate import defined, instantiate
+from its.config.identity import weights_of
+from its.config.instantiate import defined, instantiate
+from its.run.build import Blueprint
 from its.weights import locate
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -48,8 +48,10 @@ def jobs(overrides: Sequence[str]) -> list[Blueprint]:
     hydra = [word for word in overrides if word.startswith("hydra.searchpath=")]
     own = [word for word in overrides if not word.startswith(("hydra.", "hydra/", "-"))]
     parsed = OverridesParser.create().parse_overrides(own)
-    first = [f"{o.get_key_element()}={next(iter(o.sweep_string_iterator()))}" if o.is_sweep_override()
-             else str(o.input_line) for o in parsed]
+    first = [
+        f"{o.get_key_element()}={next(iter(o.sweep_string_iterator()))}" if o.is_sweep_override() else str(o.input_line)
+        for o in parsed
+    ]
     with initialize_config_dir(str(CONF), version_base=None):
         sweeper = compose("config", [*hydra, *first], return_hydra_config=True).hydra.sweeper
         axes = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 
-from its.guard import check_command_line
+from its.config.guard import check_command_line
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
@@ -30,8 +30,8 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     try:
         check_command_line(options.overrides, CONF)
-        from its.render import build_rendering
-        from its.source import Source
+        from its.rerun.finished_run import Source
+        from its.rerun.render import build_rendering
 
         source = Source.of(options.folder.absolute())
         with initialize_config_dir(str(CONF), version_base=None):

@@ -1,6 +1,6 @@
 """Write the report of an experiment again, from what its runs left on disk.
 
-    python scripts/report.py <out_dir>/<experiment>
+python scripts/report.py <out_dir>/<experiment>
 """
 
 from __future__ import annotations

@@ -20,13 +20,13 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from its.build import build
-from its.experiment import Experiment
-from its.guard import check_command_line
-from its.identity import hash8
-from its.pairs import check_empty, export_pairs
-from its.rescore import Finished, command_of, meaning, rescore
-from its.store import DamagedFile
+from its.config.guard import check_command_line
+from its.config.identity import hash8
+from its.disk.store import DamagedFile
+from its.rerun.pairs import check_empty, export_pairs
+from its.rerun.rescore import Finished, command_of, meaning, rescore
+from its.run.build import build
+from its.run.experiment import Experiment
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from its.store import Store
+from its.disk.store import Store
 
 
 def statistics(folder: Path) -> dict[str, list[float]]:
@@ -31,11 +31,14 @@ def statistics(folder: Path) -> dict[str, list[float]]:
         raise ValueError(f"{folder} has no rewards by member; make a run with search=none verifier=ensemble")
     every = np.concatenate(rewards)
     if len(every) < 2 or not np.isfinite(every).all():
-        raise ValueError(f"{folder} has {len(every)} images with rewards that are not all finite; two or more finite "
-                         "ones are needed")
+        raise ValueError(
+            f"{folder} has {len(every)} images with rewards that are not all finite; two or more finite ones are needed"
+        )
     pairs = zip(every.mean(axis=0), every.std(axis=0, ddof=1), strict=True)
-    return {name: [float(f"{value:.6g}") for value in pair]
-            for name, pair in zip(sorted(verifier["members"]), pairs, strict=True)}
+    return {
+        name: [float(f"{value:.6g}") for value in pair]
+        for name, pair in zip(sorted(verifier["members"]), pairs, strict=True)
+    }
 
 
 def main() -> None:

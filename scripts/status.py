@@ -1,6 +1,6 @@
 """What has become of the runs below a folder: finished, in SLURM's queue, running, failed with its reason, or stopped.
 
-    python scripts/status.py <out_dir>/<experiment>
+python scripts/status.py <out_dir>/<experiment>
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def status(folder: Path, queued: str | None = None) -> str:
 
 def queued_jobs(experiment: Path) -> Mapping[str, str]:
     """The state and number of every living job that some run below the folder waits for, by the run's folder."""
-    from its.cluster.slurm import Unreachable, queue
     from its.cluster.sweep import RECORDS, read_jobs
+    from its.process.slurm import Unreachable, queue
 
     records = [job for records in sorted(experiment.rglob(RECORDS)) for job in read_jobs(records.parent)]
     if not records:
@@ -66,8 +66,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder.absolute()
     queued = queued_jobs(folder)
-    runs = sorted({path.parent for path in folder.rglob("config.yaml") if "wandb" not in path.relative_to(folder).parts}
-                  | {path.parent for path in folder.rglob("failed.json")} | {Path(run) for run in queued})
+    runs = sorted(
+        {path.parent for path in folder.rglob("config.yaml") if "wandb" not in path.relative_to(folder).parts}
+        | {path.parent for path in folder.rglob("failed.json")}
+        | {Path(run) for run in queued}
+    )
     if not runs:
         raise SystemExit(f"no runs below {folder}; give <out_dir>/<experiment>")
     lines = [status(run, queued.get(str(run))) for run in runs]

@@ -27,8 +27,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from its.classifier.digits import ReportNet, VerifierNet
 from its.dataset.digits import Digits, Split
-from its.model.digits import ReportNet, VerifierNet
 
 Classifier = TypeVar("Classifier", VerifierNet, ReportNet)
 
@@ -131,9 +131,7 @@ def augmented(x_0: Tensor) -> Tensor:
     return shifted + 0.3 * torch.rand(n, 1, 1, 1) * torch.randn_like(shifted)
 
 
-def train_classifier(
-    architecture: type[Classifier], split: Split, seed: int, steps: int = 1500
-) -> Classifier:
+def train_classifier(architecture: type[Classifier], split: Split, seed: int, steps: int = 1500) -> Classifier:
     """Fit a classifier on its half with label smoothing 0.05 and augmentation."""
     torch.manual_seed(seed)
     network = architecture().train()
@@ -156,9 +154,7 @@ def accuracy(network: nn.Module, x_0: Tensor, class_ids: Tensor) -> float:
 
 
 @torch.inference_mode()
-def draw(
-    generator: UNet2DModel, condition: Tensor, steps: int, eta: float, seed: int, batch: int = 128
-) -> Tensor:
+def draw(generator: UNet2DModel, condition: Tensor, steps: int, eta: float, seed: int, batch: int = 128) -> Tensor:
     """Return DDIM samples [n, 1, 8, 8] in [-1, 1] of class ids [n] (10 = no class)."""
     scheduler, random = new_scheduler(), torch.Generator().manual_seed(seed)
     # In float32, 1 - alpha_bar - variance rounds below 0 at the first step with eta 1: NaN.
@@ -267,8 +263,7 @@ def hashes(out: Path) -> str:
     """Return indented `sha256sum` lines of every file under `out` but README.md."""
     files = sorted(p for p in out.rglob("*") if p.is_file() and p.name != "README.md")
     return "\n".join(
-        f"    {hashlib.sha256(p.read_bytes()).hexdigest()}  {p.relative_to(out).as_posix()}"
-        for p in files
+        f"    {hashlib.sha256(p.read_bytes()).hexdigest()}  {p.relative_to(out).as_posix()}" for p in files
     )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 from train_digits import DEFAULT_OUT, batches, descent, new_scheduler, tensors
 
-from its.model.digits import NoisyNet
+from its.classifier.digits import NoisyNet
 
 TIMES = (999, 749, 499, 249, 0)
 
@@ -68,7 +68,9 @@ def main() -> None:
         "# Noise-aware digit classifier\n\nWritten by `python scripts/train_digits_noisy.py "
         f"--seed {options.seed} --steps {options.steps}`, torch {torch.__version__}.\n\n"
         f"| training step of 1000 | accuracy on the report half |\n|---|---|\n{rows}\nsha256:\n\n"
-        f"    {digest}  {path.name}\n", encoding="utf-8")
+        f"    {digest}  {path.name}\n",
+        encoding="utf-8",
+    )
     print(rows)
 
 

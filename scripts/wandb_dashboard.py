@@ -1,6 +1,6 @@
 """Build a W&B project's custom chart, workspace and report, online: `pip install "its[wandb]"` and a key are needed.
 
-    python scripts/wandb_dashboard.py <entity>/<project> [--sweep <experiment>]
+python scripts/wandb_dashboard.py <entity>/<project> [--sweep <experiment>]
 """
 
 from __future__ import annotations
@@ -28,8 +28,12 @@ def comparison(entity: str, title: str) -> Any:
     """The sweep's custom chart."""
     import wandb_workspaces.reports.v2 as wr
 
-    return wr.CustomChart(query={"summaryTable": {"tableKey": "nfe_curves_table"}}, chart_name=f"{entity}/{CHART}",
-                          chart_fields={name: name for name in FIELDS}, chart_strings={"title": title})
+    return wr.CustomChart(
+        query={"summaryTable": {"tableKey": "nfe_curves_table"}},
+        chart_name=f"{entity}/{CHART}",
+        chart_fields={name: name for name in FIELDS},
+        chart_strings={"title": title},
+    )
 
 
 def workspace(entity: str, project: str) -> Any:
@@ -37,12 +41,18 @@ def workspace(entity: str, project: str) -> Any:
     import wandb_workspaces.reports.v2 as wr
     import wandb_workspaces.workspaces as ws
 
-    return ws.Workspace(entity=entity, project=project, name="Search at equal compute", sections=[
-        ws.Section(name="Comparison", is_open=True, panels=[comparison(entity, project)]),
-        ws.Section(name="Against NFE", is_open=True, panels=[curve(column) for column in METRICS]),
-        ws.Section(name="Samples", is_open=True, panels=[wr.MediaBrowser(media_keys=["samples"])]),
-        ws.Section(name="Cost", panels=[curve(column) for column in COSTS if column in COLUMNS]),
-        ws.Section(name="Throughput", panels=[curve(column, "throughput/images") for column in THROUGHPUT])])
+    return ws.Workspace(
+        entity=entity,
+        project=project,
+        name="Search at equal compute",
+        sections=[
+            ws.Section(name="Comparison", is_open=True, panels=[comparison(entity, project)]),
+            ws.Section(name="Against NFE", is_open=True, panels=[curve(column) for column in METRICS]),
+            ws.Section(name="Samples", is_open=True, panels=[wr.MediaBrowser(media_keys=["samples"])]),
+            ws.Section(name="Cost", panels=[curve(column) for column in COSTS if column in COLUMNS]),
+            ws.Section(name="Throughput", panels=[curve(column, "throughput/images") for column in THROUGHPUT]),
+        ],
+    )
 
 
 def report(entity: str, project: str, sweep: str | None) -> Any:
@@ -52,12 +62,23 @@ def report(entity: str, project: str, sweep: str | None) -> Any:
     title = sweep or project
     only = f"Metric('Group') == '{sweep}'" if sweep else ""
     runs = wr.Runset(entity=entity, project=project, name=title, filters=only)
-    return wr.Report(entity=entity, project=project, title=f"{title}: search at equal compute", width="fluid", blocks=[
-        wr.P("FID and inception score against network evaluations per image, means over seeds; more_steps, all the "
-             "compute in denoising steps, is dashed."),
-        wr.PanelGrid(runsets=[runs], panels=[comparison(entity, title)]),
-        wr.H2("Every run"), wr.PanelGrid(runsets=[runs], panels=[curve(column) for column in METRICS]),
-        wr.H2("Samples"), wr.PanelGrid(runsets=[runs], panels=[wr.MediaBrowser(media_keys=["samples"])])])
+    return wr.Report(
+        entity=entity,
+        project=project,
+        title=f"{title}: search at equal compute",
+        width="fluid",
+        blocks=[
+            wr.P(
+                "FID and inception score against network evaluations per image, means over seeds; more_steps, all the "
+                "compute in denoising steps, is dashed."
+            ),
+            wr.PanelGrid(runsets=[runs], panels=[comparison(entity, title)]),
+            wr.H2("Every run"),
+            wr.PanelGrid(runsets=[runs], panels=[curve(column) for column in METRICS]),
+            wr.H2("Samples"),
+            wr.PanelGrid(runsets=[runs], panels=[wr.MediaBrowser(media_keys=["samples"])]),
+        ],
+    )
 
 
 def main() -> None:

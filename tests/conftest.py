@@ -16,12 +16,13 @@ from torch import Tensor
 
 from its.dataset.mixture import Mixture
 from its.engine import Engine, Result
-from its.image import Image, Particle
+from its.engine.noise import Noise, normal
 from its.model.mixture import MixtureDenoiser
-from its.noise import Noise, normal
+from its.particles.image import Image, Particle
 from its.sampler.ddim import DDIM
 from its.sampler.sampler import Sampler
-from its.types import Coroutine, Problem, Search
+from its.search.search import Coroutine, Search
+from its.types import Problem
 from its.verifier.classifier import Classifier
 
 
@@ -57,17 +58,26 @@ class Lab:
         """Unconditional, or guided towards the wanted component where `scale` is not 1."""
         return MixtureDenoiser(self.data, path, conditional=scale != 1.0, guidance_scale=scale)
 
-    def engine(self, sampler: Sampler, model: MixtureDenoiser | None = None, verifier: object = None, *,
-               seed: int = 0, batch: int = 32, rows: int | None = None, noise: Noise = normal) -> Engine:
+    def engine(
+        self,
+        sampler: Sampler,
+        model: MixtureDenoiser | None = None,
+        verifier: object = None,
+        *,
+        seed: int = 0,
+        batch: int = 32,
+        rows: int | None = None,
+        noise: Noise = normal,
+    ) -> Engine:
         verifiers = {"select": verifier or Classifier(self.data.logits)}
-        return Engine(model or self.denoiser(), sampler, verifiers, seed=seed, batch=batch, rows=rows,
-                      noise=noise)
+        return Engine(model or self.denoiser(), sampler, verifiers, seed=seed, batch=batch, rows=rows, noise=noise)
 
     def problems(self, indices: Iterable[int]) -> list[Problem]:
         return [Problem(index, self.data.condition(index)) for index in indices]
 
-    def results(self, engine: Engine, search: Search, caps: Sequence[float],
-                indices: Iterable[int]) -> dict[int, Result]:
+    def results(
+        self, engine: Engine, search: Search, caps: Sequence[float], indices: Iterable[int]
+    ) -> dict[int, Result]:
         return {r.problem.index: r for r in engine.run(search, caps, self.problems(indices))}
 
     def bits(self, *args: object) -> dict[int, list[tuple]]:
@@ -77,11 +87,18 @@ class Lab:
     @staticmethod
     def as_bits(results: dict[int, Result]) -> dict[int, list[tuple]]:
         """Bytes, rewards to the last bit, ledgers."""
-        return {index: [(o.image.tobytes(), float(o.reward).hex(), dict(o.ledger)) for o in result.outcomes]
-                for index, result in results.items()}
+        return {
+            index: [(o.image.tobytes(), float(o.reward).hex(), dict(o.ledger)) for o in result.outcomes]
+            for index, result in results.items()
+        }
 
-    def play(self, body: Callable[[Image], Coroutine], sampler: Sampler | None = None,
-             model: MixtureDenoiser | None = None, verifier: object = None) -> Result:
+    def play(
+        self,
+        body: Callable[[Image], Coroutine],
+        sampler: Sampler | None = None,
+        model: MixtureDenoiser | None = None,
+        verifier: object = None,
+    ) -> Result:
         """Run a scripted, uncapped search on one image."""
         engine = self.engine(sampler or DDIM(steps=10, eta=1.0), model, verifier, rows=8192)
         return self.results(engine, Script(body), (math.inf,), [0])[0]
@@ -95,8 +112,10 @@ class Lab:
     def guesses(particles: Sequence[Particle]) -> tuple[Tensor, Tensor]:
         """x0_hat and eps_hat of evaluated particles, each `[n, 16]`."""
         states = [p.state for p in particles]
-        return (torch.cat([s.value.slot.pool.take([s.value.slot]) for s in states]).flatten(1),
-                torch.cat([s.eps.pool.take([s.eps]) for s in states]).flatten(1))
+        return (
+            torch.cat([s.value.slot.pool.take([s.value.slot]) for s in states]).flatten(1),
+            torch.cat([s.eps.pool.take([s.eps]) for s in states]).flatten(1),
+        )
 
 
 @pytest.fixture(scope="session")
@@ -126,7 +145,7 @@ def inception_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if name.endswith("conv.weight"):
             value.normal_(0.0, (2.0 / value[0].numel()) ** 0.5, generator=generator)
         elif name == "fc.bias":
-            value.normal_(0.0, 2.0, generator=generator)    # which the inception score leaves out
+            value.normal_(0.0, 2.0, generator=generator)  # which the inception score leaves out
         elif name.endswith("bias"):
             value.normal_(0.0, 0.1, generator=generator)
         elif name == "fc.weight":

@@ -26,8 +26,8 @@ class ItsLauncher(BaseSubmititLauncher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Make what is missing; return a status for every job."""
         from its.cluster import sweep
-        from its.cluster.slurm import Unreachable
-        from its.smoke import out_dir
+        from its.config.smoke import out_dir
+        from its.process.slurm import Unreachable
 
         assert self.config is not None
         setup_globals()
@@ -39,8 +39,13 @@ class ItsLauncher(BaseSubmititLauncher):
         experiment = out_dir(self.config) / self.config.name
         missing = [run for run in runs if run.state == "missing"]
         finished = sum(run.state == "finished" for run in runs)
-        log.info("%d runs: %d finished before, %d to make, %.0f NFE to spend", len(runs), finished, len(missing),
-                 sweep.nfe(missing))
+        log.info(
+            "%d runs: %d finished before, %d to make, %.0f NFE to spend",
+            len(runs),
+            finished,
+            len(missing),
+            sweep.nfe(missing),
+        )
         try:
             self._make(runs, experiment)
         except (ValueError, Unreachable) as error:
@@ -74,9 +79,10 @@ class SlurmLauncher(ItsLauncher):
     """One array task for each run, or for `runs_per_job` of them; with several tasks, all of a job's tasks share it."""
 
     def _make(self, runs: list[SweepRun], experiment: Path) -> None:
-        from its.cluster import slurm, sweep
+        from its.cluster import sweep
         from its.cluster.submit import submit
         from its.cluster.wait import wait
+        from its.process import slurm
 
         sweep.attach(runs, experiment, slurm.queue())
         missing = [run for run in runs if run.state == "missing"]
@@ -93,7 +99,8 @@ class LocalLauncher(ItsLauncher):
     """`jobs` runs at a time, each a process of its own."""
 
     def _make(self, runs: list[SweepRun], experiment: Path) -> None:
-        from its.cluster import leave, sweep
+        from its.cluster import sweep
+        from its.process import leave
 
         leave.leave_on_signals()
         missing = [run for run in runs if run.state == "missing"]
@@ -109,18 +116,21 @@ class LocalLauncher(ItsLauncher):
             list(pool.map(lambda run: self._process(run, submission, environment), missing))
 
     def _process(self, run: SweepRun, submission: Path, environment: dict[str, str]) -> None:
-        from its.cluster import leave, status
+        from its.process import leave, status
 
         run.submission = str(submission)
         logs = submission / f"{run.number}.log"
         told = str(status.status_file(submission / "status", run.number, 0))
         command = [sys.executable, str(Path(sys.argv[0]).absolute()), *run.overrides, "hydra.mode=RUN"]
         with logs.open("wb") as output:
-            process = subprocess.Popen(command, env={**environment, status.VARIABLE: told}, stdout=output,
-                                       stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+            process = subprocess.Popen(
+                command,
+                env={**environment, status.VARIABLE: told},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )
             leave.children.append(process)
             code = process.wait()
         run.settle(f"the process ended with exit code {code}; its log is {logs}")
         log.info("%s %s", run.state, " ".join(run.overrides))
-
-

@@ -14,10 +14,21 @@ from typing import Any
 
 import yaml
 
-from its.cluster.source import ROOT
+from its.process.source_tree import ROOT
 
-SBATCH = ("partition", "account", "qos", "gres", "constraint", "exclude", "nodelist", "cpus_per_task", "mem_gb",
-          "timeout_min", "array_parallelism")
+SBATCH = (
+    "partition",
+    "account",
+    "qos",
+    "gres",
+    "constraint",
+    "exclude",
+    "nodelist",
+    "cpus_per_task",
+    "mem_gb",
+    "timeout_min",
+    "array_parallelism",
+)
 """Entries that a configuration may replace: `hydra.launcher.partition=...`."""
 
 OWN = ("additional_parameters", "setup", "container", "python")
@@ -63,7 +74,9 @@ def check_values(entries: Mapping[str, Any], where: str) -> None:
 
 def times(gres: str, tasks: int) -> str:
     """Generic resources of `tasks` tasks: `gpu:a100:1` becomes `gpu:a100:4`."""
+
     def one(item: str) -> str:
         kind, _, count = item.rpartition(":")
         return f"{kind}:{int(count) * tasks}" if count.isdigit() else f"{item}:{tasks}"
+
     return ",".join(one(item) for item in gres.split(","))

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from its.cluster.site import SBATCH, check_values, load_site, times
-from its.cluster.slurm import max_array_size
-from its.cluster.source import ROOT, source
 from its.cluster.sweep import SweepRun, new_submission, write_jobs
 from its.cluster.task import Task
+from its.process.slurm import max_array_size
+from its.process.source_tree import ROOT, source
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -41,8 +41,10 @@ def submit(runs: Sequence[SweepRun], experiment: Path, parameters: dict[str, Any
     jobs = list(chunks(list(runs), parameters["runs_per_job"]))
     log.info("%d jobs, source %s, logs in %s", len(jobs), here, submission)
     for array in chunks(jobs, max_array_size()):
-        tasks = [Task(str(ROOT), tuple((run.number, run.overrides) for run in job), str(submission / "status"), here)
-                 for job in array]
+        tasks = [
+            Task(str(ROOT), tuple((run.number, run.overrides) for run in job), str(submission / "status"), here)
+            for job in array
+        ]
         try:
             ids = _sbatch(tasks, submission, options, site)
         except Exception as error:
@@ -64,8 +66,10 @@ def sbatch_options(parameters: dict[str, Any], site: dict[str, Any]) -> dict[str
     """
     unknown = sorted(set(parameters) - {*SBATCH, *LAYOUT})
     if unknown:
-        raise ValueError(f"hydra.launcher has {', '.join(unknown)}; it may have {', '.join((*LAYOUT, *SBATCH))}, and "
-                         "slurm/site.yaml others")
+        raise ValueError(
+            f"hydra.launcher has {', '.join(unknown)}; it may have {', '.join((*LAYOUT, *SBATCH))}, and "
+            "slurm/site.yaml others"
+        )
     given = {key: parameters[key] for key in SBATCH if parameters.get(key) is not None}
     check_values(given, "hydra.launcher")
     chosen = {**{key: site[key] for key in SBATCH if key in site}, **given}
@@ -82,17 +86,29 @@ def sbatch_options(parameters: dict[str, Any], site: dict[str, Any]) -> dict[str
     common: dict[str, Any] = {
         key: chosen.pop(key) for key in ("mem_gb", "timeout_min", "cpus_per_task") if key in chosen
     }
-    return {"timeout_min": 240, "nodes": parameters["nodes"], "tasks_per_node": tasks, "name": "its", **common,
-            "slurm_signal_delay_s": parameters["signal_delay_s"], "slurm_array_parallelism": 100_000,
-            "slurm_additional_parameters": extra, "stderr_to_stdout": True,
-            **{f"slurm_{key}": value for key, value in chosen.items()}}
+    return {
+        "timeout_min": 240,
+        "nodes": parameters["nodes"],
+        "tasks_per_node": tasks,
+        "name": "its",
+        **common,
+        "slurm_signal_delay_s": parameters["signal_delay_s"],
+        "slurm_array_parallelism": 100_000,
+        "slurm_additional_parameters": extra,
+        "stderr_to_stdout": True,
+        **{f"slurm_{key}": value for key, value in chosen.items()},
+    }
 
 
 def setup_lines(site: dict[str, Any]) -> list[str]:
     """Shell before the work: this very source, no network, as many threads as there are CPUs; then the site's own."""
-    return [f"export PYTHONPATH={shlex.quote(str(ROOT))}${{PYTHONPATH:+:$PYTHONPATH}}",
-            "export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}",
-            *(f"export {entry}" for entry in OFFLINE), f"cd {shlex.quote(os.getcwd())}", *site.get("setup", [])]
+    return [
+        f"export PYTHONPATH={shlex.quote(str(ROOT))}${{PYTHONPATH:+:$PYTHONPATH}}",
+        "export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}",
+        *(f"export {entry}" for entry in OFFLINE),
+        f"cd {shlex.quote(os.getcwd())}",
+        *site.get("setup", []),
+    ]
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
@@ -107,8 +123,11 @@ def _sbatch(tasks: Sequence[Task], submission: Path, options: dict[str, Any], si
 
     python = " ".join([*site.get("container", "").split(), site.get("python", shlex.quote(sys.executable))])
     executor = submitit.AutoExecutor(submission, cluster="slurm", slurm_max_num_timeout=1_000_000, slurm_python=python)
-    executor.update_parameters(**options, slurm_setup=setup_lines(site),
-                               slurm_teardown=[f"bash {shlex.quote(str(ROOT / 'slurm' / 'requeue.sh'))} $?"])
+    executor.update_parameters(
+        **options,
+        slurm_setup=setup_lines(site),
+        slurm_teardown=[f"bash {shlex.quote(str(ROOT / 'slurm' / 'requeue.sh'))} $?"],
+    )
     for attempt in range(TRIES):
         try:
             with executor.batch():

@@ -14,11 +14,11 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig
 
-from its.build import Blueprint
-from its.cluster.status import read_statuses
-from its.finished import SUMMARY, read_curve
-from its.plan import plan_of
-from its.store import write_atomic
+from its.config.plan import plan_of
+from its.disk.store import write_atomic
+from its.disk.summary import SUMMARY, read_curve
+from its.process.status import read_statuses
+from its.run.build import Blueprint
 
 RECORDS = ".slurm"
 """Folder of an experiment that holds a folder for each submission: batch scripts, logs, `jobs.json`, statuses."""
@@ -133,8 +133,11 @@ def write_jobs(submission: Path, runs: Iterable[SweepRun]) -> None:
 def read_jobs(experiment: Path) -> list[SweepRun]:
     """Every run that was ever submitted below an experiment, the latest submission last."""
     paths = sorted((experiment / RECORDS).glob("*/jobs.json"))
-    return [SweepRun(**{**entry, "overrides": tuple(entry["overrides"])})
-            for path in paths for entry in json.loads(path.read_text(encoding="utf-8"))]
+    return [
+        SweepRun(**{**entry, "overrides": tuple(entry["overrides"])})
+        for path in paths
+        for entry in json.loads(path.read_text(encoding="utf-8"))
+    ]
 
 
 def attach(runs: Sequence[SweepRun], experiment: Path, queue: Mapping[str, str]) -> None:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from its.cluster import status
-from its.cluster.leave import leave_on_signals
-from its.cluster.slurm import own_id
-from its.cluster.source import VARIABLE
+from its.process import status
+from its.process.leave import leave_on_signals
+from its.process.slurm import own_id
+from its.process.source_tree import VARIABLE
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from its.cluster import slurm
 from its.cluster.sweep import SweepRun
+from its.process import slurm
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,10 @@ def wait(runs: Sequence[SweepRun], pause: Callable[[float], None] = time.sleep) 
             if run.finished():
                 run.state = "finished"
             elif absent[str(run.job)] >= 2:
-                run.settle(f"job {run.job} is gone from the queue without finishing it ({slurm.ending(str(run.job))}); "
-                           f"its log is {run.submission}/{run.job}_0_log.out; the same command goes on")
+                run.settle(
+                    f"job {run.job} is gone from the queue without finishing it ({slurm.ending(str(run.job))}); "
+                    f"its log is {run.submission}/{run.job}_0_log.out; the same command goes on"
+                )
             if run.state != "submitted":
                 log.info("%s %s %s", run.state, run.job, " ".join(run.overrides))
         if time.monotonic() - told > TOLD_S:

@@ -40,9 +40,10 @@ class Cifar:
         if missing:
             raise ValueError(
                 f"{missing[0].absolute()} is not there; get CIFAR-{self.classes} once, where there is a network: "
-                f"python scripts/prefetch.py with the words of this run, or python -c \"from torchvision.datasets "
+                f'python scripts/prefetch.py with the words of this run, or python -c "from torchvision.datasets '
                 f"import {self._kind.__name__} as C; C('{self.root}', download=True)\"; a run can do with statistics "
-                "alone: dataset.reference=null dataset.statistics=FILE")
+                "alone: dataset.reference=null dataset.statistics=FILE"
+            )
 
     @classmethod
     def fetch(cls, classes: int, root: str, split: str = "train") -> None:
@@ -69,8 +70,9 @@ class Cifar:
         try:
             data = self._kind(str(Path(self.root).expanduser()), train=self.split == "train")
         except RuntimeError as error:
-            raise ValueError(f"the files of {self.source} in {self.root} are damaged ({error}); delete them and get "
-                             "them again") from error
+            raise ValueError(
+                f"the files of {self.source} in {self.root} are damaged ({error}); delete them and get them again"
+            ) from error
         return Loaded(self.source, data.data, np.asarray(data.targets, dtype=np.int64)).batches(rows)
 
     def fingerprint(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from its.paths import fold
+from its.particles.keys import fold
 
 _PURPOSE = 0xC1A55
 """Keeps these draws apart from those of the searches, which have the same seed."""
@@ -28,11 +28,15 @@ class Schedule:
 
     def __post_init__(self) -> None:
         named = isinstance(self.classes, str) and self.classes in ("balanced", "uniform")
-        listed = not isinstance(self.classes, str) and len(self._listed) > 0 and all(
-            isinstance(k, int) and not isinstance(k, bool) and k >= 0 for k in self._listed)
+        listed = (
+            not isinstance(self.classes, str)
+            and len(self._listed) > 0
+            and all(isinstance(k, int) and not isinstance(k, bool) and k >= 0 for k in self._listed)
+        )
         if not named and not listed:
-            raise ValueError(f"classes is {self.classes!r}; it is balanced, uniform, one class id such as 3, or a list "
-                             "such as [3,5]")
+            raise ValueError(
+                f"classes is {self.classes!r}; it is balanced, uniform, one class id such as 3, or a list such as [3,5]"
+            )
 
     @property
     def _listed(self) -> list[int]:
@@ -45,8 +49,10 @@ class Schedule:
             ValueError: it lists others.
         """
         if not isinstance(self.classes, str) and max(self._listed) >= num_classes:
-            raise ValueError(f"classes asks for class {max(self._listed)}, and the dataset has {num_classes}, counted "
-                             "from 0; choose among them")
+            raise ValueError(
+                f"classes asks for class {max(self._listed)}, and the dataset has {num_classes}, counted "
+                "from 0; choose among them"
+            )
 
     def condition(self, index: int, num_classes: int) -> int:
         """Class id in [0, num_classes) of problem `index`."""

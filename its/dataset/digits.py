@@ -22,8 +22,7 @@ class Digits:
         self.schedule.check(10)
         if self.num_classes != 10:
             raise ValueError(
-                f"num_classes is {self.num_classes}, but digits has exactly 10 classes; "
-                "leave num_classes out"
+                f"num_classes is {self.num_classes}, but digits has exactly 10 classes; leave num_classes out"
             )
 
     @property
@@ -41,9 +40,7 @@ class Digits:
             and int64 [n] in [0, 9].
         """
         if split not in get_args(Split):
-            raise ValueError(
-                f"split is {split!r}, but digits has {', '.join(get_args(Split))}; choose one"
-            )
+            raise ValueError(f"split is {split!r}, but digits has {', '.join(get_args(Split))}; choose one")
         from sklearn.datasets import load_digits
 
         gray, target = load_digits(return_X_y=True)

@@ -50,11 +50,13 @@ class Folder:
         if self.crop not in get_args(Crop):
             raise ValueError(f"crop is {self.crop!r}; choose one of {', '.join(get_args(Crop))}")
         if (self.size is None) != (self.crop == "none") or (self.size is not None and self.size < 1):
-            raise ValueError(f"crop is {self.crop} and size is {self.size}; adm and squash have a size of 1 or more, "
-                             "none has null")
+            raise ValueError(
+                f"crop is {self.crop} and size is {self.size}; adm and squash have a size of 1 or more, none has null"
+            )
         if not self.files:
-            raise ValueError(f"there are no images ({', '.join(SUFFIXES)}) below {self._root.absolute()}; give a "
-                             "folder of images")
+            raise ValueError(
+                f"there are no images ({', '.join(SUFFIXES)}) below {self._root.absolute()}; give a folder of images"
+            )
 
     @property
     def source(self) -> str:
@@ -75,8 +77,13 @@ class Folder:
         folders = sorted({path.relative_to(self._root).parts[0] for path in self.files if path.parent != self._root})
         number = {name: k for k, name in enumerate(folders)}
         named = [_LABEL.search(path.stem) for path in self.files]
-        return np.array([int(found[1]) if found else number.get(path.relative_to(self._root).parts[0], NO_CLASS)
-                         for path, found in zip(self.files, named, strict=True)], dtype=np.int64)
+        return np.array(
+            [
+                int(found[1]) if found else number.get(path.relative_to(self._root).parts[0], NO_CLASS)
+                for path, found in zip(self.files, named, strict=True)
+            ],
+            dtype=np.int64,
+        )
 
     def __len__(self) -> int:
         return len(self.files)
@@ -90,8 +97,10 @@ class Folder:
                 shape = shape or images[0].shape
                 for file, image in zip(files, images, strict=True):
                     if image.shape != shape:
-                        raise ValueError(f"{file} has shape {image.shape}, and {self.files[0]} has {shape}; set crop "
-                                         "(adm or squash) and size")
+                        raise ValueError(
+                            f"{file} has shape {image.shape}, and {self.files[0]} has {shape}; set crop "
+                            "(adm or squash) and size"
+                        )
                 yield np.stack(images), self.labels[first : first + rows]
 
     def fingerprint(self) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from its.dataset.image_set import NO_CLASS, Batch
-from its.npz import Archive
+from its.disk.npz import Archive
 
 IMAGES = ("arr_0", "arr")
 LABELS = ("arr_1", "label_arr")
@@ -31,15 +31,21 @@ class Npz:
     def __post_init__(self) -> None:
         headers = self.archive.headers
         if not has_images(self.archive):
-            raise ValueError(f"{self.path} holds {', '.join(headers)}, and no images in {' or '.join(IMAGES)}; "
-                             "statistics can only be the reference")
+            raise ValueError(
+                f"{self.path} holds {', '.join(headers)}, and no images in {' or '.join(IMAGES)}; "
+                "statistics can only be the reference"
+            )
         header = headers[self._images]
         if header.dtype != np.uint8 or len(header.shape) != 4 or header.shape[3] not in (1, 3) or not header.shape[0]:
-            raise ValueError(f"{self._images} of {self.path} is {header.dtype} of shape {header.shape}; images are "
-                             "uint8 [n, H, W, C] with C 1 or 3")
+            raise ValueError(
+                f"{self._images} of {self.path} is {header.dtype} of shape {header.shape}; images are "
+                "uint8 [n, H, W, C] with C 1 or 3"
+            )
         if self._labels and headers[self._labels].shape != header.shape[:1]:
-            raise ValueError(f"{self._labels} of {self.path} has shape {headers[self._labels].shape}, and there are "
-                             f"{header.shape[0]} images; it is one class id each")
+            raise ValueError(
+                f"{self._labels} of {self.path} has shape {headers[self._labels].shape}, and there are "
+                f"{header.shape[0]} images; it is one class id each"
+            )
 
     @property
     def source(self) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Sequence
 from its.engine.pool import UNMADE
 from its.engine.state import State, Task, Value, Walk
 from its.guidance.guidance import Guidance
-from its.image import Particle
-from its.order import Rewarded
-from its.prices import Prices, Route
-from its.recipes import Start
-from its.types import Advance, Reward
+from its.particles.image import Particle
+from its.particles.order import Rewarded
+from its.particles.prices import Prices, Route
+from its.particles.recipes import Start
+from its.particles.verbs import Advance, Reward
 
 
 class Clerk:
@@ -29,10 +29,18 @@ class Clerk:
         score: called with a value and the further role that has been asked to score it.
     """
 
-    def __init__(self, prices: Prices, guidance: Guidance, *, decodes: bool, evaluate: Callable[[State], None],
-                 look: Callable[[State], None], step: Callable[[Walk], None],
-                 fill: Callable[[Task, int, Particle | Rewarded], None],
-                 score: Callable[[Value, Collection[str]], None]) -> None:
+    def __init__(
+        self,
+        prices: Prices,
+        guidance: Guidance,
+        *,
+        decodes: bool,
+        evaluate: Callable[[State], None],
+        look: Callable[[State], None],
+        step: Callable[[Walk], None],
+        fill: Callable[[Task, int, Particle | Rewarded], None],
+        score: Callable[[Value, Collection[str]], None],
+    ) -> None:
         self._prices = prices
         self._decodes = decodes
         self._evaluate = evaluate
@@ -51,8 +59,9 @@ class Clerk:
         elif isinstance(request, Reward):
             self._reward(task, request)
         else:
-            raise TypeError(f"{type(task.search).__name__} yielded {request!r}; "
-                            "a search yields advance(...) or reward(...)")
+            raise TypeError(
+                f"{type(task.search).__name__} yielded {request!r}; a search yields advance(...) or reward(...)"
+            )
 
     def _advance(self, task: Task, request: Advance) -> None:
         plans, costs, seen = [], [], set()
@@ -162,8 +171,10 @@ class Clerk:
         state = self._state(task, particle)
         if of == "before":
             if state.before is None:
-                raise ValueError(f"{type(task.search).__name__} asked for the reward of='before' of a particle "
-                                 "that no step has led to; advance it first")
+                raise ValueError(
+                    f"{type(task.search).__name__} asked for the reward of='before' of a particle "
+                    "that no step has led to; advance it first"
+                )
             return state.before, None
         return state.value, None if particle.level.clean else state
 

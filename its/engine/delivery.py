@@ -25,8 +25,16 @@ class Delivery:
         keep_pool: whether candidates are brought to the host too.
     """
 
-    def __init__(self, pool: Pool, images: Pool, decode: Decode | None, readback: Readback,
-                 close: Callable[[Task], None], deliver: Callable[[Task], None], keep_pool: bool) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        images: Pool,
+        decode: Decode | None,
+        readback: Readback,
+        close: Callable[[Task], None],
+        deliver: Callable[[Task], None],
+        keep_pool: bool,
+    ) -> None:
         self._pool = pool
         self._images = images
         self._decode = decode
@@ -76,8 +84,12 @@ class Delivery:
 
     def _send_starts(self, tasks: list[Task]) -> None:
         """Start the copy of what was chosen came down from; it arrives before the images do."""
-        moved = [(task, at, chosen.start) for task in tasks for at, chosen in enumerate(task.final)
-                 if isinstance(chosen.start, Slot)]
+        moved = [
+            (task, at, chosen.start)
+            for task in tasks
+            for at, chosen in enumerate(task.final)
+            if isinstance(chosen.start, Slot)
+        ]
         for task in tasks:
             task.starts = [chosen.start if isinstance(chosen.start, int) else None for chosen in task.final]
 

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from its.engine.keep import Kept
+from its.engine.noise import Noise, normal
 from its.engine.state import Task
 from its.engine.stream import Stream
 from its.guidance.guidance import Guidance
 from its.guidance.none import NoGuidance
 from its.model.denoiser import Denoiser
-from its.noise import Noise, normal
-from its.order import Rewarded
-from its.prices import Prices
+from its.particles.order import Rewarded
+from its.particles.prices import Prices
 from its.sampler.sampler import Sampler
-from its.types import Problem, Search
+from its.search.search import Search
+from its.types import Problem
 from its.verifier.verifier import Verifier
 
 NO_GUIDANCE = NoGuidance()
@@ -103,20 +104,25 @@ def check_guidance(guidance: Guidance, model: Denoiser, sampler: Sampler, verifi
     """
     name = type(guidance).__name__
     if (guidance.needs != "nothing" or guidance.rounds > 1) and sampler.second_order:
-        raise ValueError(f"{name} wraps steps of one stage, and {type(sampler).__name__} takes two; "
-                         "set sampler=ddim or sampler=euler")
+        raise ValueError(
+            f"{name} wraps steps of one stage, and {type(sampler).__name__} takes two; "
+            "set sampler=ddim or sampler=euler"
+        )
     if guidance.needs == "nothing":
         return
     if "guide" not in verifiers:
         raise ValueError(f"{name} takes gradients of a guide, and there is none; set verifier@guide=...")
     if model.decoder is not None:
-        raise ValueError(f"{name} is for pixel models: gradients through a decoder are not counted yet; "
-                         "set guidance=none")
+        raise ValueError(
+            f"{name} is for pixel models: gradients through a decoder are not counted yet; set guidance=none"
+        )
     aware = getattr(verifiers["guide"], "noise_aware", False)
     if aware != guidance.noise_aware:
-        raise ValueError(f"{name} scores {'noisy rows' if guidance.noise_aware else 'images'}, and the guide "
-                         f"{type(verifiers['guide']).__name__} scores {'noisy rows' if aware else 'images'}; "
-                         "choose another verifier@guide")
+        raise ValueError(
+            f"{name} scores {'noisy rows' if guidance.noise_aware else 'images'}, and the guide "
+            f"{type(verifiers['guide']).__name__} scores {'noisy rows' if aware else 'images'}; "
+            "choose another verifier@guide"
+        )
 
 
 class Engine:
@@ -129,19 +135,32 @@ class Engine:
         batch: network rows of one batch, for evaluations; also rows of a decode or verify batch.
         gradient_batch: network rows of one batch with gradients (default half a batch).
         rows: tensor rows that images in the making may hold together (default 96 batches).
-        noise: where draws come from, with the signature of `its.noise.normal`; see docs/replay.md.
+        noise: where draws come from, with the signature of `its.engine.noise.normal`; see docs/replay.md.
         keep_pool: bring every candidate to the host, not only the images chosen.
 
     Attributes:
         served: by kind of work, rows served and row places offered.
     """
 
-    def __init__(self, model: Denoiser, sampler: Sampler, verifiers: Mapping[str, Verifier], *, seed: int,
-                 guidance: Guidance = NO_GUIDANCE, gradient_batch: int | None = None, batch: int = 128,
-                 rows: int | None = None, keep_pool: bool = False, noise: Noise = normal) -> None:
+    def __init__(
+        self,
+        model: Denoiser,
+        sampler: Sampler,
+        verifiers: Mapping[str, Verifier],
+        *,
+        seed: int,
+        guidance: Guidance = NO_GUIDANCE,
+        gradient_batch: int | None = None,
+        batch: int = 128,
+        rows: int | None = None,
+        keep_pool: bool = False,
+        noise: Noise = normal,
+    ) -> None:
         if batch < model.slots:
-            raise ValueError(f"batch is {batch}, and one evaluation of this model takes {model.slots} network rows; "
-                             f"set batch to at least {model.slots}")
+            raise ValueError(
+                f"batch is {batch}, and one evaluation of this model takes {model.slots} network rows; "
+                f"set batch to at least {model.slots}"
+            )
         if not 0 <= seed < 2**32:
             raise ValueError(f"seed is {seed}; it lies in [0, 2**32)")
         check_guidance(guidance, model, sampler, verifiers)

@@ -13,9 +13,8 @@ from its.engine.pool import Pool
 from its.engine.queue import Queue, pad
 from its.engine.state import State, Task, Value, Walk
 from its.engine.steps import Rows
+from its.levels import Columns, Level
 from its.model.denoiser import Denoiser
-from its.sampler.sampler import Columns
-from its.types import Level
 
 
 class Evaluate(Queue[State | Walk]):
@@ -29,8 +28,15 @@ class Evaluate(Queue[State | Walk]):
         guessed: called with each guess that has become known.
     """
 
-    def __init__(self, model: Denoiser, pool: Pool, maker: Maker, rows: int,
-                 then: Callable[[Sequence[State | Walk], Rows], None], guessed: Callable[[Value], None]) -> None:
+    def __init__(
+        self,
+        model: Denoiser,
+        pool: Pool,
+        maker: Maker,
+        rows: int,
+        then: Callable[[Sequence[State | Walk], Rows], None],
+        guessed: Callable[[Value], None],
+    ) -> None:
         super().__init__(rows)
         self._model = model
         self._pool = pool

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from its.order import Rewarded, order
+from its.particles.order import Rewarded, order
 
 if TYPE_CHECKING:
     from its.engine.pool import Slot
@@ -51,8 +51,11 @@ class Front:
         self._rewards.append((since, reward))
         if since == len(self._caps) or any(k <= since and _covers(other.reward, reward) for k, _, other in self._kept):
             return
-        self._kept = [(k, earlier, other) for k, earlier, other in self._kept
-                      if k < since or other.reward == reward or not _covers(reward, other.reward)]
+        self._kept = [
+            (k, earlier, other)
+            for k, earlier, other in self._kept
+            if k < since or other.reward == reward or not _covers(reward, other.reward)
+        ]
         self._kept.append((since, turn, candidate))
 
     def best(self, at: int) -> Candidate | None:

@@ -14,9 +14,8 @@ from its.engine.state import State, Task, Value, Walk
 from its.engine.steps import SLOTS, Rows, Steps
 from its.guidance.guidance import Guidance, Look
 from its.guidance.sight import Sight
+from its.levels import Columns, Grid, Guess, Level
 from its.model.denoiser import Denoiser
-from its.sampler.sampler import Columns, Guess
-from its.types import Grid, Level
 from its.verifier.verifier import Verifier
 
 
@@ -29,8 +28,18 @@ class Guide(Queue[State | Walk]):
         guessed: called with each guess that has become known by this.
     """
 
-    def __init__(self, guidance: Guidance, guide: Verifier, model: Denoiser, pool: Pool, maker: Maker, rows: int,
-                 steps: Steps, grid: Grid, guessed: Callable[[Value], None]) -> None:
+    def __init__(
+        self,
+        guidance: Guidance,
+        guide: Verifier,
+        model: Denoiser,
+        pool: Pool,
+        maker: Maker,
+        rows: int,
+        steps: Steps,
+        grid: Grid,
+        guessed: Callable[[Value], None],
+    ) -> None:
         super().__init__(rows)
         self._guidance = guidance
         self._guide = guide
@@ -78,8 +87,13 @@ class Guide(Queue[State | Walk]):
         with torch.enable_grad():
             x = self._pool.take([item.row for item in items]).requires_grad_(through)
             t = Columns.of(levels, x.ndim, x.device)
-            guess = self._model(x, t, conditions) if through else Guess(
-                self._pool.take([item.known.slot for item in items]), self._pool.take([item.eps for item in items]))
+            guess = (
+                self._model(x, t, conditions)
+                if through
+                else Guess(
+                    self._pool.take([item.known.slot for item in items]), self._pool.take([item.eps for item in items])
+                )
+            )
 
             def score(images: Tensor) -> Tensor:
                 if self._guidance.noise_aware:

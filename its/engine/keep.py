@@ -9,13 +9,13 @@ import numpy as np
 
 from its.engine.pool import Pool
 from its.engine.readback import Readback
-from its.recipes import Origin
+from its.particles.recipes import Origin
 
 if TYPE_CHECKING:
     from its.engine.state import Task, Value
 
 Key = tuple[int, int, Origin | None]
-"""See `its.image.Particle.key`."""
+"""See `its.particles.image.Particle.key`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,9 @@ class Keeper:
 
     def add(self, task: Task) -> None:
         """Take the candidates that the task's reply has rewarded."""
-        self._kept += [(task, value, clock, key, task.reply[position])
-                       for position, value, _, clock, key in task.candidates]
+        self._kept += [
+            (task, value, clock, key, task.reply[position]) for position, value, _, clock, key in task.candidates
+        ]
 
     def send(self) -> None:
         """Start the copy of what has been added; it arrives before any image that is sent later."""

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from its.engine.noise import Noise
 from its.engine.pool import Pool
 from its.engine.state import State
-from its.image import Image
+from its.levels import Columns, forward_std
 from its.model.denoiser import Denoiser
-from its.noise import Noise
-from its.paths import Verb, fold
-from its.recipes import Given, Jittered, Moved, Raised, Renoised, Start
-from its.sampler.sampler import Columns, forward_std
+from its.particles.image import Image
+from its.particles.keys import Verb, fold
+from its.particles.recipes import Given, Jittered, Moved, Raised, Renoised, Start
 
 
 class Maker:

@@ -31,14 +31,29 @@ class Network:
         kinds: the queues by name, furthest downstream first.
     """
 
-    def __init__(self, engine: Engine, pool: Pool, maker: Maker, arrive: Callable[[Walk, State], None],
-                 guessed: Callable[[Value], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        pool: Pool,
+        maker: Maker,
+        arrive: Callable[[Walk, State], None],
+        guessed: Callable[[Value], None],
+    ) -> None:
         model, guidance = engine.model, engine.guidance
         self.steps = Steps(engine.sampler, guidance, pool, maker, arrive, self._go_on)
         self._guide: Guide | None = None
         if guidance.needs != "nothing":
-            self._guide = Guide(guidance, engine.verifiers["guide"], model, pool, maker,
-                                engine.gradient_batch // model.slots, self.steps, engine.prices.grid, guessed)
+            self._guide = Guide(
+                guidance,
+                engine.verifiers["guide"],
+                model,
+                pool,
+                maker,
+                engine.gradient_batch // model.slots,
+                self.steps,
+                engine.prices.grid,
+                guessed,
+            )
         self._through = guidance.needs == "network"
         self._evaluate = Evaluate(model, pool, maker, engine.batch // model.slots, self._evaluated, guessed)
         gradient: dict[str, Queue] = {} if self._guide is None else {"gradient": self._guide}

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 class Decode(Queue[Value]):
     """Latents to images, each value once."""
 
-    def __init__(self, decoder: Decoder, pool: Pool, images: Pool, rows: int,
-                 decoded: Callable[[Value], None]) -> None:
+    def __init__(self, decoder: Decoder, pool: Pool, images: Pool, rows: int, decoded: Callable[[Value], None]) -> None:
         super().__init__(rows)
         self._decoder = decoder
         self._pool = pool
@@ -54,9 +53,11 @@ class Verify(Queue[Value]):
         rewards = self._verifier.reward(images, conditions)
         expected = (self.rows, len(self._members)) if self._members else (self.rows,)
         if rewards.shape != expected:
-            raise RuntimeError(f"verifier {type(self._verifier).__name__} returned rewards of shape "
-                               f"{tuple(rewards.shape)} for {self.rows} images; it returns one for each, in order, of "
-                               f"shape {expected}")
+            raise RuntimeError(
+                f"verifier {type(self._verifier).__name__} returned rewards of shape "
+                f"{tuple(rewards.shape)} for {self.rows} images; it returns one for each, in order, of "
+                f"shape {expected}"
+            )
         return values, rewards[: len(values)]
 
 

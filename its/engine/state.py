@@ -11,10 +11,11 @@ import numpy as np
 from its.engine.front import Candidate, Front
 from its.engine.keep import Kept, Key
 from its.engine.pool import UNMADE, Slot
-from its.image import Image, Particle
-from its.order import Rewarded
-from its.recipes import Recipe
-from its.types import Coroutine, Level, Search
+from its.levels import Level
+from its.particles.image import Image, Particle
+from its.particles.order import Rewarded
+from its.particles.recipes import Recipe
+from its.search.search import Coroutine, Search
 
 
 class Value:
@@ -61,8 +62,16 @@ class State:
     __slots__ = ("before", "eps", "level", "look", "looked", "paid", "recipe", "step", "task", "value", "walks", "x")
     round = 0
 
-    def __init__(self, task: Task, level: Level, x: Slot, clock: int, step: int, before: Value | None = None,
-                 recipe: Recipe | None = None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        level: Level,
+        x: Slot,
+        clock: int,
+        step: int,
+        before: Value | None = None,
+        recipe: Recipe | None = None,
+    ) -> None:
         self.task = task
         self.level = level
         self.x = x
@@ -113,11 +122,25 @@ class Walk:
         noise: what its first step draws instead of its own; None once that is taken, or if there is none.
     """
 
-    __slots__ = ("at", "child", "clock", "eps", "known", "noise", "origin", "position", "round", "route", "state",
-                 "task", "x")
+    __slots__ = (
+        "at",
+        "child",
+        "clock",
+        "eps",
+        "known",
+        "noise",
+        "origin",
+        "position",
+        "round",
+        "route",
+        "state",
+        "task",
+        "x",
+    )
 
-    def __init__(self, task: Task, position: int, child: Particle, route: tuple[Level, ...], state: State,
-                 clock: int) -> None:
+    def __init__(
+        self, task: Task, position: int, child: Particle, route: tuple[Level, ...], state: State, clock: int
+    ) -> None:
         self.task = task
         self.position = position
         self.child = child
@@ -210,8 +233,10 @@ class Task:
                 value = returned.state.value
                 chosen = Candidate(cast(Rewarded, value.scores.get("select", math.nan)), value, _start(returned.root))
             if chosen is None:
-                raise RuntimeError(f"{self.name} ended image {self.image.problem.index} at a cap of {cap} NFE with no "
-                                   "image: it returned none and rewarded none that it could pay for")
+                raise RuntimeError(
+                    f"{self.name} ended image {self.image.problem.index} at a cap of {cap} NFE with no "
+                    "image: it returned none and rewarded none that it could pay for"
+                )
             self.final.append(chosen)
 
     def release(self) -> None:

@@ -12,7 +12,8 @@ from its.engine.maker import Maker
 from its.engine.pool import Pool
 from its.engine.state import Origin, State, Value, Walk
 from its.guidance.guidance import Guidance
-from its.sampler.sampler import Columns, Guess, Sampler
+from its.levels import Columns, Guess
+from its.sampler.sampler import Sampler
 
 OWN, RECURRENCE, SLOTS = 0, 1, 2
 """Slots of the noise of one step at one level: its own, the recurrence's; a guidance's Monte-Carlo draws come after."""
@@ -39,9 +40,13 @@ class Rows(NamedTuple):
         if rows == list(range(len(self.x))):
             return self
         index = torch.tensor(rows).to(self.x.device, non_blocking=True)
-        return Rows(self.x[index], Columns(*(column[index] for column in self.t)),
-                    Guess(self.guess.x0[index], self.guess.eps[index]), self.x0[index],
-                    None if self.push is None else self.push[index])
+        return Rows(
+            self.x[index],
+            Columns(*(column[index] for column in self.t)),
+            Guess(self.guess.x0[index], self.guess.eps[index]),
+            self.x0[index],
+            None if self.push is None else self.push[index],
+        )
 
 
 class Steps:
@@ -52,8 +57,15 @@ class Steps:
         go_on: called with each walk whose next level must be evaluated.
     """
 
-    def __init__(self, sampler: Sampler, guidance: Guidance, pool: Pool, maker: Maker,
-                 arrive: Callable[[Walk, State], None], go_on: Callable[[Walk], None]) -> None:
+    def __init__(
+        self,
+        sampler: Sampler,
+        guidance: Guidance,
+        pool: Pool,
+        maker: Maker,
+        arrive: Callable[[Walk, State], None],
+        go_on: Callable[[Walk], None],
+    ) -> None:
         self._sampler = sampler
         self._guidance = guidance
         self._pool = pool
@@ -135,8 +147,10 @@ class Steps:
         origins = [cast(Origin, walk.origin) for walk in walks]
         x = self._pool.take([origin.x for origin in origins])
         t, s = (Columns.of([walk.route[walk.at + k] for walk in walks], x.ndim, x.device) for k in (0, 1))
-        before = Guess(self._pool.take([origin.guess.slot for origin in origins]),
-                       self._pool.take([origin.eps for origin in origins]))
+        before = Guess(
+            self._pool.take([origin.guess.slot for origin in origins]),
+            self._pool.take([origin.eps for origin in origins]),
+        )
         slots = self._pool.put(self._sampler.correct(x, before, guess, t, s))
         for walk, origin, slot in zip(walks, origins, slots, strict=True):
             walk.origin, walk.x = None, slot
@@ -167,8 +181,11 @@ class Steps:
     def _noise(self, walks: Sequence[Walk], x: Tensor) -> Tensor:
         """For each step the noise that its walk was given, a draw of its own, or zeros if it takes none."""
         given = [k for k, walk in enumerate(walks) if walk.noise is not None and not walk.round]
-        own = [k for k, walk in enumerate(walks) if (walk.noise is None or walk.round)
-               and self._sampler.noisy(walk.route[walk.at], walk.route[walk.at + 1])]
+        own = [
+            k
+            for k, walk in enumerate(walks)
+            if (walk.noise is None or walk.round) and self._sampler.noisy(walk.route[walk.at], walk.route[walk.at + 1])
+        ]
         if len(own) == len(walks):
             return self._draw(walks, OWN)
         z = torch.zeros_like(x)

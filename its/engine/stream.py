@@ -22,9 +22,11 @@ from its.engine.queue import Queue
 from its.engine.readback import Readback
 from its.engine.score import Decode, Scoring, Verify
 from its.engine.state import State, Task, Value, Walk
-from its.image import Image, Particle
-from its.order import Components, Rewarded
-from its.types import Level, Problem, Search
+from its.levels import Level
+from its.particles.image import Image, Particle
+from its.particles.order import Components, Rewarded
+from its.search.search import Search
+from its.types import Problem
 
 if TYPE_CHECKING:
     from its.engine.engine import Engine
@@ -54,12 +56,20 @@ class Stream:
         maker = Maker(engine.seed, model, self._pool, engine.noise)
         scoring = Scoring(engine, self._pool)
         self._network = Network(engine, self._pool, maker, self._arrive, scoring.known)
-        self._delivery = Delivery(self._pool, scoring.images, scoring.decode, self._readback, self._close,
-                                  self._over.append, engine.keep_pool)
+        self._delivery = Delivery(
+            self._pool, scoring.images, scoring.decode, self._readback, self._close, self._over.append, engine.keep_pool
+        )
         self._kinds: dict[str, Queue] = {**scoring.kinds, **self._network.kinds}
-        self._clerk = Clerk(engine.prices, engine.guidance, decodes=scoring.decode is not None,
-                            evaluate=self._network.evaluate, look=self._network.look, step=self._cached.append,
-                            fill=self._fill, score=scoring.score)
+        self._clerk = Clerk(
+            engine.prices,
+            engine.guidance,
+            decodes=scoring.decode is not None,
+            evaluate=self._network.evaluate,
+            look=self._network.look,
+            step=self._cached.append,
+            fill=self._fill,
+            score=scoring.score,
+        )
 
     @property
     def tasks_per_problem(self) -> int:
@@ -101,8 +111,9 @@ class Stream:
                     break
                 self._run(fullest)
         if self._alive:
-            raise RuntimeError(f"{self._alive} images of {type(self._search).__name__} wait for work that is not "
-                               "queued")
+            raise RuntimeError(
+                f"{self._alive} images of {type(self._search).__name__} wait for work that is not queued"
+            )
 
     def _run(self, queue: Queue) -> None:
         with torch.inference_mode(not isinstance(queue, Guide)):
@@ -115,8 +126,10 @@ class Stream:
             elif isinstance(queue, Decode):
                 queue.run()
         if self._alive == 1 and self._pool.held > self._engine.rows:
-            raise RuntimeError(f"{type(self._search).__name__} holds {self._pool.held} tensor rows for one image, and "
-                               f"the limit is {self._engine.rows}; raise `rows`, or keep fewer particles")
+            raise RuntimeError(
+                f"{type(self._search).__name__} holds {self._pool.held} tensor rows for one image, and "
+                f"the limit is {self._engine.rows}; raise `rows`, or keep fewer particles"
+            )
 
     def _plan(self, problems: Iterable[Problem]) -> Iterator[Task]:
         prices, seed = self._engine.prices, self._engine.seed
@@ -124,8 +137,9 @@ class Stream:
             runs = [self._caps] if self._search.anytime else [(cap,) for cap in self._caps]
             for index, caps in enumerate(runs):
                 search = self._search
-                image = Image(problem, seed, prices, Ledger(caps[-1]), anytime=search.anytime,
-                              shape=self._engine.model.shape)
+                image = Image(
+                    problem, seed, prices, Ledger(caps[-1]), anytime=search.anytime, shape=self._engine.model.shape
+                )
                 if not search.anytime and math.isfinite(caps[-1]):
                     search = search.plan(int(caps[-1]), image)
                 yield Task(0, image, search, search.run(image), caps, index)
@@ -211,8 +225,10 @@ class Stream:
         for (task, level), good in zip(evaluated, finite.tolist(), strict=True):
             if not good and not task.failure:
                 problem = task.image.problem
-                task.failure = (f"image {problem.index} (condition {problem.condition!r}): "
-                                f"{type(self._engine.model).__name__} returned NaN or Inf at {level}")
+                task.failure = (
+                    f"image {problem.index} (condition {problem.condition!r}): "
+                    f"{type(self._engine.model).__name__} returned NaN or Inf at {level}"
+                )
                 if not task.over:
                     self._close(task)
 

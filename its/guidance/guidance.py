@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol
 
-from its.sampler.sampler import Columns, Guess
+from its.levels import Columns, Guess
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from its.guidance.check import check
 from its.guidance.guidance import Guidance, Look, Needs
-from its.sampler.sampler import Guess
+from its.levels import Guess
 
 if TYPE_CHECKING:
     from its.guidance.sight import Sight

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from its.sampler.sampler import Columns, Guess
-from its.types import Grid, Level
+from its.levels import Columns, Grid, Guess, Level
 
 Trend = Literal["increase", "decrease", "constant"]
 TRENDS = ("increase", "decrease", "constant")
@@ -49,8 +48,15 @@ class Sight:
         grid: of a plain sampling.
     """
 
-    def __init__(self, x: Tensor, levels: Sequence[Level], guess: Guess, score: Score, normal: Callable[[int], Tensor],
-                 grid: Grid) -> None:
+    def __init__(
+        self,
+        x: Tensor,
+        levels: Sequence[Level],
+        guess: Guess,
+        score: Score,
+        normal: Callable[[int], Tensor],
+        grid: Grid,
+    ) -> None:
         self.x = x
         self.t = Columns.of(levels, x.ndim, x.device)
         self.guess = guess

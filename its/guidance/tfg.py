@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from its.guidance.check import check
 from its.guidance.guidance import Guidance, Look, Needs
-from its.sampler.sampler import Columns, Guess
+from its.levels import Columns, Guess
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,8 +43,11 @@ class TFG(Guidance):
 
     def __post_init__(self) -> None:
         check(self, rho=0.0, mu=0.0, sigma=0.0, samples=1, iterations=0, recurrence=1)
-        for name, choices in (("rho_trend", ("increase", "decrease", "constant")), ("mu_trend", ("increase", "decrease",
-                              "constant")), ("sigma_trend", ("decrease", "constant"))):
+        for name, choices in (
+            ("rho_trend", ("increase", "decrease", "constant")),
+            ("mu_trend", ("increase", "decrease", "constant")),
+            ("sigma_trend", ("decrease", "constant")),
+        ):
             if getattr(self, name) not in choices:
                 raise ValueError(f"guidance.{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}")
 

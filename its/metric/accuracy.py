@@ -23,9 +23,7 @@ class Accuracy:
     reads: ClassVar[str] = "classes"
     against: ClassVar[str] = "nothing"
 
-    def __call__(
-        self, sample: Features, reference: Features | Moments | None = None
-    ) -> dict[str, float]:
+    def __call__(self, sample: Features, reference: Features | Moments | None = None) -> dict[str, float]:
         """Measure `sample`; the reference has no part in it."""
         require_count("accuracy", len(sample), least=1)
         logits = sample.class_logits

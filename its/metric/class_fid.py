@@ -38,9 +38,11 @@ class ClassFid:
         for k in asked:
             counts = [int((side.labels == k).sum()) for side in (sample, reference)]
             if k < 0 or min(counts) < 2:
-                raise ValueError(f"FID of class {k} has {counts[0]} generated and {counts[1]} real images with that "
-                                 "label; it needs 2 of each: make more, take a reference with labels, or set "
-                                 "metric.class_fid.classes")
+                raise ValueError(
+                    f"FID of class {k} has {counts[0]} generated and {counts[1]} real images with that "
+                    "label; it needs 2 of each: make more, take a reference with labels, or set "
+                    "metric.class_fid.classes"
+                )
             own, real = (side.take(side.labels == k) for side in (sample, reference))
             found[f"fid_class_{k}"] = frechet_distance(own.moments, real.moments)
         return {"class_fid": float(np.mean(list(found.values()))), **found}

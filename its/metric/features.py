@@ -88,8 +88,12 @@ class Features:
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Features:
         """Pick images by index or mask."""
-        return Features(self.features[rows], self.logits[rows], self.labels[rows],
-                        *(None if array is None else array[rows] for array in (self.spatial, self.classes)))
+        return Features(
+            self.features[rows],
+            self.logits[rows],
+            self.labels[rows],
+            *(None if array is None else array[rows] for array in (self.spatial, self.classes)),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,9 +131,7 @@ class Moments:
     def of(cls, features: NDArray[np.floating]) -> Moments:
         """Measure `features` [image, feature]; a shard may hold one image, or none."""
         if features.ndim != 2:
-            raise ValueError(
-                f"features has shape {features.shape}, but must be [image, feature]; flatten images"
-            )
+            raise ValueError(f"features has shape {features.shape}, but must be [image, feature]; flatten images")
         require_finite("features", features)
         width = features.shape[1]
         blocks = (features[i : i + BLOCK_ROWS] for i in range(0, len(features), BLOCK_ROWS))

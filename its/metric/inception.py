@@ -52,19 +52,30 @@ class InceptionFeatures:
     fingerprint: str
     widths: Mapping[str, int] = WIDTHS
 
-    def __init__(self, weights: str | None = None, spatial: bool = False, classifier: Any = None, rows: int = 64,
-                 device: str = "cpu") -> None:
+    def __init__(
+        self,
+        weights: str | None = None,
+        spatial: bool = False,
+        classifier: Any = None,
+        rows: int = 64,
+        device: str = "cpu",
+    ) -> None:
         path = find_weights(weights)
         content = path.read_bytes()
         digest = sha256(content)
         if path.name in NAMES and digest.hexdigest() != SHA256:
-            raise ValueError(f"{path} is not the file that its name says (sha256 {digest.hexdigest()[:16]}…); get it "
-                             f"again from {URL}")
+            raise ValueError(
+                f"{path} is not the file that its name says (sha256 {digest.hexdigest()[:16]}…); get it "
+                f"again from {URL}"
+            )
         self.fingerprint = digest.hexdigest()
         parts = ["inception", self.fingerprint[:8]] + ["spatial"] * spatial
         self.name = "-".join(parts if classifier is None else [*parts, hash_of(classifier)[:8]])
-        self.offers = frozenset({"features", "logits"} | ({"spatial"} if spatial else set())
-                                | ({"classes"} if classifier is not None else set()))
+        self.offers = frozenset(
+            {"features", "logits"}
+            | ({"spatial"} if spatial else set())
+            | ({"classes"} if classifier is not None else set())
+        )
         self._rows, self._device = rows, torch.device(device)
         self._network = load_network(content, str(path)).to(self._device)
         self._classifier = classifier
@@ -111,16 +122,19 @@ def find_weights(weights: str | None) -> Path:
     if given:
         path = Path(given).expanduser()
         if not path.is_file():
-            raise ValueError(f"there are no Inception weights at {path.absolute()}; correct dataset.report.weights or "
-                             f"{VARIABLE}")
+            raise ValueError(
+                f"there are no Inception weights at {path.absolute()}; correct dataset.report.weights or {VARIABLE}"
+            )
         return path
     cache = hub_cache()
     for name in NAMES:
         if (cache / name).is_file():
             return cache / name
-    raise ValueError(f"there are no Inception weights in {cache}; where there is a network, run once: python "
-                     f"scripts/prefetch.py with the words of this run, or python -c \"import torch; "
-                     f"torch.hub.load_state_dict_from_url('{URL}')\", or set {VARIABLE} to its path")
+    raise ValueError(
+        f"there are no Inception weights in {cache}; where there is a network, run once: python "
+        f'scripts/prefetch.py with the words of this run, or python -c "import torch; '
+        f"torch.hub.load_state_dict_from_url('{URL}')\", or set {VARIABLE} to its path"
+    )
 
 
 def hub_cache() -> Path:
@@ -148,5 +162,6 @@ def load_network(content: bytes, source: str) -> Any:
     try:
         return FeatureExtractorInceptionV3("inception-v3-compat", list(LAYERS), feature_extractor_weights_path=own)
     except RuntimeError as error:
-        raise ValueError(f"{source} does not fit the Inception network: {' '.join(str(error).split())[:300]}; take "
-                         f"{URL}") from error
+        raise ValueError(
+            f"{source} does not fit the Inception network: {' '.join(str(error).split())[:300]}; take {URL}"
+        ) from error

@@ -35,15 +35,11 @@ class InceptionScore:
 
     def __post_init__(self) -> None:
         if self.splits < 2:
-            raise ValueError(
-                f"splits is {self.splits}, but must be >= 2; the published choice is 10"
-            )
+            raise ValueError(f"splits is {self.splits}, but must be >= 2; the published choice is 10")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}, but must be >= 0; torch-fidelity takes 2020")
 
-    def __call__(
-        self, sample: Features, reference: Features | Moments | None = None
-    ) -> dict[str, float]:
+    def __call__(self, sample: Features, reference: Features | Moments | None = None) -> dict[str, float]:
         """Measure `sample`; the reference has no part in it."""
         require_count("Inception score", len(sample), least=self.splits)
         from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, isc_features_to_metric
@@ -69,9 +65,7 @@ class OpenAIInceptionScore:
         if self.block < 1:
             raise ValueError(f"block is {self.block}, but must be >= 1; OpenAI's is 5000")
 
-    def __call__(
-        self, sample: Features, reference: Features | Moments | None = None
-    ) -> dict[str, float]:
+    def __call__(self, sample: Features, reference: Features | Moments | None = None) -> dict[str, float]:
         """Measure `sample`; the reference has no part in it."""
         require_count("Inception score", len(sample), least=1)
         from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metric

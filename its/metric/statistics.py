@@ -17,9 +17,9 @@ from typing import Literal
 import numpy as np
 
 from its.dataset.image_set import ImageSet
+from its.disk.npz import Archive, Stream, write_npz
 from its.metric.features import Features, Float64, Moments
 from its.metric.reference import Reference
-from its.npz import Archive, Stream, write_npz
 
 Format = Literal["its", "openai", "edm", "pytorch-fid"]
 
@@ -73,20 +73,33 @@ def write_statistics(path: Path, form: Format, reference: Reference, images: Ima
         ValueError: the format holds images, and there are none.
     """
     pairs = ((reference.moments, ("mu", "sigma")), (reference.spatial, ("mu_s", "sigma_s")))
-    moments, spatial = ({} if found is None else dict(zip(names, (found.mean, found.covariance), strict=True))
-                        for found, names in pairs)
+    moments, spatial = (
+        {} if found is None else dict(zip(names, (found.mean, found.covariance), strict=True)) for found, names in pairs
+    )
     if form in ("edm", "pytorch-fid"):
         write_npz(path, moments)
     elif form == "openai":
         if images is None:
-            raise ValueError("format openai holds the images beside their statistics, and there are statistics alone; "
-                             "choose another --format, or give the images")
+            raise ValueError(
+                "format openai holds the images beside their statistics, and there are statistics alone; "
+                "choose another --format, or give the images"
+            )
         write_npz(path, {**image_arrays(images), **moments, **spatial})
     else:
         count, features = reference.moments.count, reference.images
-        write_npz(path, {**moments, **spatial, **({} if count is None else {"count": np.asarray(count)}),
-                         **({} if features is None else {"extractor": np.asarray(extractor),
-                                                         "features": features.features, "labels": features.labels})})
+        write_npz(
+            path,
+            {
+                **moments,
+                **spatial,
+                **({} if count is None else {"count": np.asarray(count)}),
+                **(
+                    {}
+                    if features is None
+                    else {"extractor": np.asarray(extractor), "features": features.features, "labels": features.labels}
+                ),
+            },
+        )
 
 
 def image_arrays(images: ImageSet, most: int | None = None) -> dict[str, Stream | np.ndarray]:
@@ -118,8 +131,10 @@ def _moments(archive: Archive, mean: str, covariance: str) -> Moments | None:
 def _numbers(archive: Archive, name: str, axes: int) -> Float64:
     header = archive.headers[name]
     if header.dtype.kind != "f" or len(header.shape) != axes or max(header.shape) > MOST_WIDTH:
-        raise ValueError(f"{name} of {archive.path} is {header.dtype} of shape {header.shape}; it is of floats, with "
-                         f"{axes} axes of at most {MOST_WIDTH}")
+        raise ValueError(
+            f"{name} of {archive.path} is {header.dtype} of shape {header.shape}; it is of floats, with "
+            f"{axes} axes of at most {MOST_WIDTH}"
+        )
     return archive.array(name).astype(np.float64)
 
 

@@ -42,16 +42,20 @@ def read(weights: str) -> StateDict:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f"{path} is not a state dict that torch.load reads with weights_only=True, and pickled "
-                         f"objects are not opened; where you trust it, convert it once: {conversion(path)}") from error
+        raise ValueError(
+            f"{path} is not a state dict that torch.load reads with weights_only=True, and pickled "
+            f"objects are not opened; where you trust it, convert it once: {conversion(path)}"
+        ) from error
     return _unwrapped(found, path)
 
 
 def conversion(path: Path) -> str:
     """The line that turns torch's format into safetensors."""
-    return (f"python -c \"import torch; from safetensors.torch import save_file; "
-            f"save_file(torch.load('{path}', map_location='cpu', weights_only=False), "
-            f"'{path.with_suffix('.safetensors')}')\"")
+    return (
+        f'python -c "import torch; from safetensors.torch import save_file; '
+        f"save_file(torch.load('{path}', map_location='cpu', weights_only=False), "
+        f"'{path.with_suffix('.safetensors')}')\""
+    )
 
 
 def _unwrapped(found: Any, path: Path) -> StateDict:
@@ -76,8 +80,11 @@ def fit(network: nn.Module, state: StateDict, weights: str, fitting: str) -> nn.
     own = {name: value for name, value in own.items() if name in state or not name.endswith(COUNTER)}
     missing = [name for name in own if name not in state]
     unexpected = [name for name in state if name not in own]
-    misshaped = [f"{name} is {list(state[name].shape)} and should be {list(own[name].shape)}"
-                 for name in own if name in state and state[name].shape != own[name].shape]
+    misshaped = [
+        f"{name} is {list(state[name].shape)} and should be {list(own[name].shape)}"
+        for name in own
+        if name in state and state[name].shape != own[name].shape
+    ]
     refuse_misfit(weights, type(network).__name__, (missing, unexpected, misshaped), fitting)
     network.load_state_dict(state, strict=False)
     return network.requires_grad_(False).eval()
@@ -85,16 +92,21 @@ def fit(network: nn.Module, state: StateDict, weights: str, fitting: str) -> nn.
 
 def refuse_misfit(weights: str, network: str, keys: Sequence[Sequence[str]], fitting: str) -> None:
     """Raise a ValueError that names the first of the missing, unexpected and mis-shaped keys, if there are any."""
-    wrong = [f"{len(names)} {what} ({names[0]})"
-             for what, names in zip(("missing", "unexpected", "mis-shaped"), keys, strict=True) if names]
+    wrong = [
+        f"{len(names)} {what} ({names[0]})"
+        for what, names in zip(("missing", "unexpected", "mis-shaped"), keys, strict=True)
+        if names
+    ]
     if wrong:
         raise ValueError(f"{weights} does not fit {network}: {', '.join(wrong)}; {fitting}")
 
 
 def keys_of(found: Mapping[str, Any]) -> list[list[str]]:
     """What `refuse_misfit` asks for, from what `from_pretrained` of diffusers and transformers found out."""
-    misshaped = [f"{name} is {list(theirs)} and should be {list(own)}"
-                 for name, theirs, own in sorted(found["mismatched_keys"], key=str)]
+    misshaped = [
+        f"{name} is {list(theirs)} and should be {list(own)}"
+        for name, theirs, own in sorted(found["mismatched_keys"], key=str)
+    ]
     return [*(sorted(map(str, found[f"{what}_keys"])) for what in ("missing", "unexpected")), misshaped]
 
 

@@ -11,8 +11,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from its.model.schedule import Schedule
-from its.sampler.sampler import Columns, Guess
+from its.levels import Columns, Guess, Schedule
 from its.types import Condition
 
 Prediction = Literal["epsilon", "v_prediction", "sample", "flow"]

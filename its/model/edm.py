@@ -12,16 +12,25 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from its.levels import EDM, Columns, Guess
 from its.model.checkpoint import fit, random_state, read
-from its.model.schedule import EDM
 from its.model.song_unet import SongUNet
-from its.sampler.sampler import Columns, Guess
 from its.types import Condition
 from its.weights import locate
 
-DEFAULTS = {"embedding_type": "positional", "encoder_type": "standard", "decoder_type": "standard",
-            "channel_mult_noise": 1, "resample_filter": [1, 1], "attn_resolutions": [16], "num_blocks": 4,
-            "model_channels": 128, "channel_mult": [1, 2, 2, 2], "label_dim": 0, "sigma_data": 0.5}
+DEFAULTS = {
+    "embedding_type": "positional",
+    "encoder_type": "standard",
+    "decoder_type": "standard",
+    "channel_mult_noise": 1,
+    "resample_filter": [1, 1],
+    "attn_resolutions": [16],
+    "num_blocks": 4,
+    "model_channels": 128,
+    "channel_mult": [1, 2, 2, 2],
+    "label_dim": 0,
+    "sigma_data": 0.5,
+}
 """Of EDM's constructors, for what a configuration leaves out."""
 
 
@@ -37,8 +46,16 @@ class EDMDenoiser:
     decoder = None
     slots = 1
 
-    def __init__(self, network: SongUNet, schedule: EDM, shape: tuple[int, int, int], *, labels: int = 0,
-                 conditional: bool = True, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        network: SongUNet,
+        schedule: EDM,
+        shape: tuple[int, int, int],
+        *,
+        labels: int = 0,
+        conditional: bool = True,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.device = torch.device(device)
         self.network = network.to(self.device)
         self.schedule = schedule
@@ -62,8 +79,15 @@ class EDMDenoiser:
         return table.to(self.device, non_blocking=True)
 
 
-def load(weights: str, *, conditional: bool = True, sigma_min: float = 0.002, sigma_max: float = 80.0,
-         rho: float = 7.0, device: str = "cpu") -> EDMDenoiser:
+def load(
+    weights: str,
+    *,
+    conditional: bool = True,
+    sigma_min: float = 0.002,
+    sigma_max: float = 80.0,
+    rho: float = 7.0,
+    device: str = "cpu",
+) -> EDMDenoiser:
     """Load a network whose configuration is in its file's header.
 
     Raises:
@@ -73,8 +97,14 @@ def load(weights: str, *, conditional: bool = True, sigma_min: float = 0.002, si
     network = song_unet(config)
     fit(network, read(weights), weights, "its header and its tensors disagree: convert it again")
     size, colours = config["img_resolution"], config["img_channels"]
-    return EDMDenoiser(network, EDM(config["sigma_data"], sigma_min, sigma_max, rho), (colours, size, size),
-                       labels=config["label_dim"], conditional=conditional, device=device)
+    return EDMDenoiser(
+        network,
+        EDM(config["sigma_data"], sigma_min, sigma_max, rho),
+        (colours, size, size),
+        labels=config["label_dim"],
+        conditional=conditional,
+        device=device,
+    )
 
 
 def configuration(weights: str) -> dict[str, Any]:
@@ -84,30 +114,56 @@ def configuration(weights: str) -> dict[str, Any]:
         with safe_open(path, "pt") as file:
             header = (file.metadata() or {}).get("edm")
     except SafetensorError as error:
-        raise ValueError(f"{path} is not safetensors ({error}); convert EDM's pickle once: "
-                         f"python scripts/convert_edm.py {path} --sha256 <its hash>") from error
+        raise ValueError(
+            f"{path} is not safetensors ({error}); convert EDM's pickle once: "
+            f"python scripts/convert_edm.py {path} --sha256 <its hash>"
+        ) from error
     if header is None:
         raise ValueError(f"{path} has no EDM configuration in its header; write it with scripts/convert_edm.py")
     config = {**DEFAULTS, **json.loads(header)}
-    known = {"embedding_type": ("positional", "fourier"), "encoder_type": ("standard", "residual"),
-             "decoder_type": ("standard",), "model_type": ("SongUNet",)}
+    known = {
+        "embedding_type": ("positional", "fourier"),
+        "encoder_type": ("standard", "residual"),
+        "decoder_type": ("standard",),
+        "model_type": ("SongUNet",),
+    }
     for key, allowed in known.items():
         if config.get(key) not in allowed:
-            raise ValueError(f"{path} was made with {key}={config.get(key)!r}; here it is {' or '.join(allowed)} "
-                             "(EDM's CIFAR-10, FFHQ and AFHQ networks)")
+            raise ValueError(
+                f"{path} was made with {key}={config.get(key)!r}; here it is {' or '.join(allowed)} "
+                "(EDM's CIFAR-10, FFHQ and AFHQ networks)"
+            )
     return config
 
 
 def song_unet(config: dict[str, Any]) -> SongUNet:
     """The network of EDM's constructor arguments."""
-    return SongUNet(config["img_resolution"], config["img_channels"], config["label_dim"], config["model_channels"],
-                    config["channel_mult"], config["num_blocks"], config["attn_resolutions"],
-                    fourier=config["embedding_type"] == "fourier", noise_width=config["channel_mult_noise"],
-                    residual=config["encoder_type"] == "residual", kernel=config["resample_filter"])
+    return SongUNet(
+        config["img_resolution"],
+        config["img_channels"],
+        config["label_dim"],
+        config["model_channels"],
+        config["channel_mult"],
+        config["num_blocks"],
+        config["attn_resolutions"],
+        fourier=config["embedding_type"] == "fourier",
+        noise_width=config["channel_mult_noise"],
+        residual=config["encoder_type"] == "residual",
+        kernel=config["resample_filter"],
+    )
 
 
 def twin(weights: str, *, size: int, channels: int, blocks: int, labels: int = 0) -> None:
     """Write a random DDPM++ of these sizes to `weights`, as scripts/convert_edm.py does."""
-    config = {**DEFAULTS, "model_type": "SongUNet", "img_resolution": size, "img_channels": 3, "label_dim": labels,
-              "model_channels": channels, "num_blocks": blocks, "channel_mult": [1, 2], "attn_resolutions": [size // 2]}
+    config = {
+        **DEFAULTS,
+        "model_type": "SongUNet",
+        "img_resolution": size,
+        "img_channels": 3,
+        "label_dim": labels,
+        "model_channels": channels,
+        "num_blocks": blocks,
+        "channel_mult": [1, 2],
+        "attn_resolutions": [size // 2],
+    }
     save_file(random_state(song_unet(config)), Path(weights), {"edm": json.dumps(config)})

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from its.dataset.mixture import Mixture
-from its.model.schedule import Flow, Schedule, linear_vp
-from its.sampler.sampler import Columns, Guess
+from its.levels import Columns, Flow, Guess, Schedule, linear_vp
 from its.types import Condition
 
 
@@ -26,13 +25,22 @@ class MixtureDenoiser:
     dtype = torch.float64
     decoder = None
 
-    def __init__(self, data: Mixture, path: str = "vp", *, conditional: bool = False, guidance_scale: float = 1.0,
-                 device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        data: Mixture,
+        path: str = "vp",
+        *,
+        conditional: bool = False,
+        guidance_scale: float = 1.0,
+        device: torch.device | str = "cpu",
+    ) -> None:
         if path not in ("vp", "flow"):
             raise ValueError(f"model.path is {path!r}; it is vp or flow")
         if guidance_scale != 1.0 and not conditional:
-            raise ValueError(f"model.guidance_scale is {guidance_scale} on an unconditional model; "
-                             "set model.conditional=true or model.guidance_scale=1")
+            raise ValueError(
+                f"model.guidance_scale is {guidance_scale} on an unconditional model; "
+                "set model.conditional=true or model.guidance_scale=1"
+            )
         self.data = data
         self.shape = data.shape
         self.device = torch.device(device)

@@ -9,11 +9,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from its.levels import VP, Columns, Guess, cosine_vp, linear_vp
 from its.model.checkpoint import StateDict, fit, random_state, read
 from its.model.denoiser import guess_from
 from its.model.openai_unet import OpenAIUNet
-from its.model.schedule import VP, cosine_vp, linear_vp
-from its.sampler.sampler import Columns, Guess
 from its.types import Condition
 
 COLOURS = 3
@@ -36,8 +35,17 @@ class OpenAI:
     decoder = None
     slots = 1
 
-    def __init__(self, network: OpenAIUNet, schedule: VP, size: int, *, time_scale: float = 1.0,
-                 conditional: bool = False, clip: float | None = 1.0, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        network: OpenAIUNet,
+        schedule: VP,
+        size: int,
+        *,
+        time_scale: float = 1.0,
+        conditional: bool = False,
+        clip: float | None = 1.0,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.device = torch.device(device)
         self.network = network.to(self.device)
         self.schedule = schedule
@@ -56,10 +64,24 @@ class OpenAI:
         return Guess(clipped, guess.eps + (levels.alpha / levels.sigma).to(x) * (guess.x0 - clipped))
 
 
-def load(weights: str, *, size: int, channels: int, blocks: int, multipliers: Sequence[int], attention: Sequence[int],
-         heads: int, betas: Literal["cosine", "linear"], steps: int, learned_sigma: bool = True,
-         rescale_time: bool = True, scale_shift: bool = True, classes: int | None = None, clip: float | None = 1.0,
-         device: str = "cpu") -> OpenAI:
+def load(
+    weights: str,
+    *,
+    size: int,
+    channels: int,
+    blocks: int,
+    multipliers: Sequence[int],
+    attention: Sequence[int],
+    heads: int,
+    betas: Literal["cosine", "linear"],
+    steps: int,
+    learned_sigma: bool = True,
+    rescale_time: bool = True,
+    scale_shift: bool = True,
+    classes: int | None = None,
+    clip: float | None = 1.0,
+    device: str = "cpu",
+) -> OpenAI:
     """Load a `.pt` or safetensors state dict; see `OpenAIUNet` for the sizes.
 
     Args:
@@ -72,20 +94,55 @@ def load(weights: str, *, size: int, channels: int, blocks: int, multipliers: Se
     """
     if betas not in ("cosine", "linear"):
         raise ValueError(f"model.betas is {betas!r}; it is cosine or linear")
-    network = OpenAIUNet(size, channels, blocks, multipliers, attention, heads, COLOURS * (1 + learned_sigma),
-                         scale_shift=scale_shift, classes=classes)
+    network = OpenAIUNet(
+        size,
+        channels,
+        blocks,
+        multipliers,
+        attention,
+        heads,
+        COLOURS * (1 + learned_sigma),
+        scale_shift=scale_shift,
+        classes=classes,
+    )
     state = read(weights)
     fit(network, state, weights, fitting(state, size))
-    return OpenAI(network, cosine_vp(steps) if betas == "cosine" else linear_vp(steps), size,
-                  time_scale=1000 / steps if rescale_time else 1.0, conditional=classes is not None, clip=clip,
-                  device=device)
+    return OpenAI(
+        network,
+        cosine_vp(steps) if betas == "cosine" else linear_vp(steps),
+        size,
+        time_scale=1000 / steps if rescale_time else 1.0,
+        conditional=classes is not None,
+        clip=clip,
+        device=device,
+    )
 
 
-def twin(weights: str, *, size: int, channels: int, blocks: int, multipliers: Sequence[int], attention: Sequence[int],
-         heads: int, learned_sigma: bool = True, scale_shift: bool = True, classes: int | None = None) -> None:
+def twin(
+    weights: str,
+    *,
+    size: int,
+    channels: int,
+    blocks: int,
+    multipliers: Sequence[int],
+    attention: Sequence[int],
+    heads: int,
+    learned_sigma: bool = True,
+    scale_shift: bool = True,
+    classes: int | None = None,
+) -> None:
     """Write a random checkpoint of these sizes to `weights`, in OpenAI's format."""
-    network = OpenAIUNet(size, channels, blocks, multipliers, attention, heads, COLOURS * (1 + learned_sigma),
-                         scale_shift=scale_shift, classes=classes)
+    network = OpenAIUNet(
+        size,
+        channels,
+        blocks,
+        multipliers,
+        attention,
+        heads,
+        COLOURS * (1 + learned_sigma),
+        scale_shift=scale_shift,
+        classes=classes,
+    )
     torch.save(random_state(network), Path(weights))
 
 
@@ -95,8 +152,9 @@ def fitting(state: StateDict, size: int) -> str:
         sizes = sizes_of(state, size)
     except KeyError as error:
         return f"it has no {error.args[0]}, so it is not a checkpoint of improved-diffusion: choose another model"
-    told = " ".join(f"model.{name}={str(value).replace(' ', '').replace('None', 'null').lower()}"
-                    for name, value in sizes.items())
+    told = " ".join(
+        f"model.{name}={str(value).replace(' ', '').replace('None', 'null').lower()}" for name, value in sizes.items()
+    )
     return f"its names and shapes tell {told} (heads, betas and steps they do not)"
 
 
@@ -114,7 +172,12 @@ def sizes_of(state: StateDict, size: int) -> dict[str, Any]:
             attention.add(size >> (len(levels) - 1))
     first = state["input_blocks.1.0.emb_layers.1.weight"]
     labels = state.get("label_emb.weight")
-    return {"channels": channels, "blocks": len(levels[0]), "multipliers": [level[-1] for level in levels if level],
-            "attention": sorted(attention, reverse=True), "learned_sigma": len(state["out.2.weight"]) == 2 * COLOURS,
-            "scale_shift": len(first) == 2 * channels * levels[0][0],
-            "classes": None if labels is None else len(labels)}
+    return {
+        "channels": channels,
+        "blocks": len(levels[0]),
+        "multipliers": [level[-1] for level in levels if level],
+        "attention": sorted(attention, reverse=True),
+        "learned_sigma": len(state["out.2.weight"]) == 2 * COLOURS,
+        "scale_shift": len(first) == 2 * channels * levels[0][0],
+        "classes": None if labels is None else len(labels),
+    }

@@ -28,9 +28,20 @@ class OpenAIUNet(nn.Module):
         classes: of a class-conditional network; None is unconditional.
     """
 
-    def __init__(self, size: int, channels: int, blocks: int, multipliers: Sequence[int], attention: Iterable[int],
-                 heads: int, outputs: int, *, colours: int = 3, scale_shift: bool = True,
-                 classes: int | None = None) -> None:
+    def __init__(
+        self,
+        size: int,
+        channels: int,
+        blocks: int,
+        multipliers: Sequence[int],
+        attention: Iterable[int],
+        heads: int,
+        outputs: int,
+        *,
+        colours: int = 3,
+        scale_shift: bool = True,
+        classes: int | None = None,
+    ) -> None:
         super().__init__()
         width = 4 * channels
         attended = frozenset(attention)
@@ -54,8 +65,9 @@ class OpenAIUNet(nn.Module):
                 self.input_blocks.append(Stage(*block(now, multiplier * channels, size >> level)))
                 now = multiplier * channels
                 widths.append(now)
-        self.middle_block = Stage(Residual(now, now, width, scale_shift), Attention(now, heads),
-                                  Residual(now, now, width, scale_shift))
+        self.middle_block = Stage(
+            Residual(now, now, width, scale_shift), Attention(now, heads), Residual(now, now, width, scale_shift)
+        )
         self.output_blocks = nn.ModuleList()
         for level, multiplier in reversed(list(enumerate(multipliers))):
             for index in range(blocks + 1):
@@ -96,8 +108,9 @@ class Residual(nn.Module):
         self.scale_shift = scale_shift
         self.in_layers = nn.Sequential(nn.GroupNorm(GROUPS, into), nn.SiLU(), nn.Conv2d(into, out, 3, padding=1))
         self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(embedding, 2 * out if scale_shift else out))
-        self.out_layers = nn.Sequential(nn.GroupNorm(GROUPS, out), nn.SiLU(), nn.Identity(),
-                                        nn.Conv2d(out, out, 3, padding=1))
+        self.out_layers = nn.Sequential(
+            nn.GroupNorm(GROUPS, out), nn.SiLU(), nn.Identity(), nn.Conv2d(out, out, 3, padding=1)
+        )
         self.skip_connection = nn.Identity() if into == out else nn.Conv2d(into, out, 1)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
@@ -135,8 +148,9 @@ def halved(channels: int) -> nn.Module:
 
 def doubled(channels: int) -> nn.Module:
     """Twice the resolution: nearest neighbours, then a convolution."""
-    return nn.Sequential(OrderedDict(nearest=nn.Upsample(scale_factor=2),
-                                     conv=nn.Conv2d(channels, channels, 3, padding=1)))
+    return nn.Sequential(
+        OrderedDict(nearest=nn.Upsample(scale_factor=2), conv=nn.Conv2d(channels, channels, 3, padding=1))
+    )
 
 
 def sinusoids(time: Tensor, width: int) -> Tensor:

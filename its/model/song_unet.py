@@ -24,9 +24,21 @@ class SongUNet(nn.Module):
         kernel: one side of the filter that resamples.
     """
 
-    def __init__(self, size: int, colours: int, labels: int, channels: int, multipliers: Sequence[int], blocks: int,
-                 attention: Sequence[int], *, fourier: bool, noise_width: int, residual: bool,
-                 kernel: Sequence[float]) -> None:
+    def __init__(
+        self,
+        size: int,
+        colours: int,
+        labels: int,
+        channels: int,
+        multipliers: Sequence[int],
+        blocks: int,
+        attention: Sequence[int],
+        *,
+        fourier: bool,
+        noise_width: int,
+        residual: bool,
+        kernel: Sequence[float],
+    ) -> None:
         super().__init__()
         width, marks = 4 * channels, noise_width * channels
         self.map_noise = NoiseMark(marks, fourier)
@@ -81,8 +93,17 @@ class SongUNet(nn.Module):
 class Block(nn.Module):
     """Two convolutions, of which the first may resample, and attention by one head where asked for."""
 
-    def __init__(self, into: int, out: int, *, width: int, kernel: Sequence[float], up: bool = False,
-                 down: bool = False, attend: bool = False) -> None:
+    def __init__(
+        self,
+        into: int,
+        out: int,
+        *,
+        width: int,
+        kernel: Sequence[float],
+        up: bool = False,
+        down: bool = False,
+        attend: bool = False,
+    ) -> None:
         super().__init__()
         self.into, self.attend = into, attend
         resample = kernel if up or down else None
@@ -118,8 +139,13 @@ class Conv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if (taps := self.resample_filter) is not None:
             convolve, factor = (F.conv_transpose2d, 4) if self.up else (F.conv2d, 1)
-            x = convolve(x, factor * taps.repeat(x.shape[1], 1, 1, 1), stride=2, padding=(taps.shape[-1] - 1) // 2,
-                         groups=x.shape[1])
+            x = convolve(
+                x,
+                factor * taps.repeat(x.shape[1], 1, 1, 1),
+                stride=2,
+                padding=(taps.shape[-1] - 1) // 2,
+                groups=x.shape[1],
+            )
         return F.conv2d(x, self.weight, self.bias, padding=self.pad)
 
 

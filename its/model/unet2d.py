@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from its.levels import VP, Columns, Guess, Schedule
 from its.model.checkpoint import StateDict, conversion, keys_of, random_state, read, refuse_misfit
 from its.model.denoiser import Prediction, guess_from
-from its.model.schedule import VP, Schedule
-from its.sampler.sampler import Columns, Guess
 from its.types import Condition
 from its.weights import locate
 
@@ -36,14 +35,26 @@ class UNet2D:
     dtype = torch.float32
     decoder = None
 
-    def __init__(self, network: torch.nn.Module, schedule: Schedule, prediction: Prediction, shape: tuple[int, ...],
-                 *, null_class: int | None = None, conditional: bool = False, guidance_scale: float = 1.0,
-                 clip: float | None = 1.0, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        schedule: Schedule,
+        prediction: Prediction,
+        shape: tuple[int, ...],
+        *,
+        null_class: int | None = None,
+        conditional: bool = False,
+        guidance_scale: float = 1.0,
+        clip: float | None = 1.0,
+        device: torch.device | str = "cpu",
+    ) -> None:
         if conditional and null_class is None:
             raise ValueError("model.conditional is true, and this network takes no class labels; set it to false")
         if guidance_scale != 1.0 and not conditional:
-            raise ValueError(f"model.guidance_scale is {guidance_scale} on an unconditional model; "
-                             "set model.conditional=true or model.guidance_scale=1")
+            raise ValueError(
+                f"model.guidance_scale is {guidance_scale} on an unconditional model; "
+                "set model.conditional=true or model.guidance_scale=1"
+            )
         self.device = torch.device(device)
         self.network = network.to(self.device).eval().requires_grad_(False)
         self.schedule = schedule
@@ -88,17 +99,30 @@ def pretrained(folder: Path, weights: str) -> Any:
     if not safe and not file.is_file():
         raise ValueError(f"{folder} holds neither safetensors nor {file.name}; give a folder that diffusers saved")
     try:
-        network, found = UNet2DModel.from_pretrained(folder, use_safetensors=safe, low_cpu_mem_usage=False,
-                                                     ignore_mismatched_sizes=True, output_loading_info=True,
-                                                     local_files_only=True)
+        network, found = UNet2DModel.from_pretrained(
+            folder,
+            use_safetensors=safe,
+            low_cpu_mem_usage=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            local_files_only=True,
+        )
     except (UnpicklingError, OSError, RuntimeError) as error:
-        remedy = "fetch it again" if safe else (
-            f"if it holds more than tensors and you trust it, convert it once: {conversion(file)}")
+        remedy = (
+            "fetch it again"
+            if safe
+            else (f"if it holds more than tensors and you trust it, convert it once: {conversion(file)}")
+        )
         raise ValueError(f"{weights} is not read ({' '.join(str(error).split())[:300]}); {remedy}") from error
     if any(keys := keys_of(found)):
         state = read(str(next(folder.glob("*.safetensors")) if safe else file))
-        refuse_misfit(weights, "UNet2DModel", keys, f"its names and shapes tell {sizes_of(state)}: correct its "
-                                                    "config.json, or fetch the one that it was published with")
+        refuse_misfit(
+            weights,
+            "UNet2DModel",
+            keys,
+            f"its names and shapes tell {sizes_of(state)}: correct its "
+            "config.json, or fetch the one that it was published with",
+        )
     return network
 
 
@@ -106,11 +130,15 @@ def sizes_of(state: StateDict) -> dict[str, Any]:
     """Entries of config.json that a state dict's names and shapes tell."""
     first = [name.split(".") for name in state if name.startswith("down_blocks.") and name.endswith(".conv1.weight")]
     levels, blocks = (1 + max((int(parts[k]) for parts in first), default=-1) for k in (1, 3))
-    return {"block_out_channels": [len(state[f"down_blocks.{k}.resnets.0.conv1.weight"]) for k in range(levels)],
-            "layers_per_block": blocks,
-            **{key: state[name].shape[axis] for key, name, axis in (("in_channels", "conv_in.weight", 1),
-                                                                   ("out_channels", "conv_out.weight", 0))
-               if name in state}}
+    return {
+        "block_out_channels": [len(state[f"down_blocks.{k}.resnets.0.conv1.weight"]) for k in range(levels)],
+        "layers_per_block": blocks,
+        **{
+            key: state[name].shape[axis]
+            for key, name, axis in (("in_channels", "conv_in.weight", 1), ("out_channels", "conv_out.weight", 0))
+            if name in state
+        },
+    }
 
 
 def twin(weights: str, *, size: int, channels: Sequence[int]) -> None:
@@ -123,10 +151,18 @@ def twin(weights: str, *, size: int, channels: Sequence[int]) -> None:
     folder = Path(weights)
     attends = [index == 1 for index in range(len(channels))]
     network = UNet2DModel(
-        sample_size=size, block_out_channels=tuple(channels), layers_per_block=1, norm_num_groups=8,
+        sample_size=size,
+        block_out_channels=tuple(channels),
+        layers_per_block=1,
+        norm_num_groups=8,
         down_block_types=tuple("AttnDownBlock2D" if attend else "DownBlock2D" for attend in attends),
         up_block_types=tuple("AttnUpBlock2D" if attend else "UpBlock2D" for attend in reversed(attends)),
-        attention_head_dim=None, downsample_padding=0, flip_sin_to_cos=False, freq_shift=1, norm_eps=1e-6)
+        attention_head_dim=None,
+        downsample_padding=0,
+        flip_sin_to_cos=False,
+        freq_shift=1,
+        norm_eps=1e-6,
+    )
     network.save_config(folder)
     state = {old_name(name): value for name, value in random_state(network).items()}
     torch.save(state, folder / "diffusion_pytorch_model.bin")
@@ -140,8 +176,14 @@ def old_name(name: str) -> str:
     return name
 
 
-def load(weights: str, *, conditional: bool = False, guidance_scale: float = 1.0, null_class: int | None = None,
-         device: str = "cpu") -> UNet2D:
+def load(
+    weights: str,
+    *,
+    conditional: bool = False,
+    guidance_scale: float = 1.0,
+    null_class: int | None = None,
+    device: str = "cpu",
+) -> UNet2D:
     """Load a network and its scheduler's settings as diffusers saves them.
 
     Args:
@@ -163,9 +205,13 @@ def load(weights: str, *, conditional: bool = False, guidance_scale: float = 1.0
     classes = network.config.num_class_embeds
     size = network.config.sample_size
     return UNet2D(
-        network, VP(table, offset=config.steps_offset), config.prediction_type,
+        network,
+        VP(table, offset=config.steps_offset),
+        config.prediction_type,
         (network.config.in_channels, size, size),
         null_class=classes - 1 if null_class is None and classes else null_class,
-        conditional=conditional, guidance_scale=guidance_scale,
-        clip=config.clip_sample_range if config.clip_sample else None, device=device,
+        conditional=conditional,
+        guidance_scale=guidance_scale,
+        clip=config.clip_sample_range if config.clip_sample else None,
+        device=device,
     )

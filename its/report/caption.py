@@ -28,8 +28,14 @@ NOTES = {"paired": "bars: intervals of 95 % over problems", "front": "grey: what
 def caption(runs: Sequence[RunRecord], series: Sequence[Series], panels: Sequence[Panel]) -> str:
     """Lines for panels of one kind, of runs of one group."""
     first = runs[0]
-    what = " · ".join((first.label["dataset"], f"{first.label['model']}–{first.label['sampler']}",
-                       f"N = {first.images:,} images per point", f"select verifier: {main_verifier(runs)}"))
+    what = " · ".join(
+        (
+            first.label["dataset"],
+            f"{first.label['model']}–{first.label['sampler']}",
+            f"N = {first.images:,} images per point",
+            f"select verifier: {main_verifier(runs)}",
+        )
+    )
     notes = NOTES | {"curve": f"bands: {_bands(series)}"}
     kinds = dict.fromkeys(panel.kind for panel in panels)
     lines = [wrapped(what), wrapped(" · ".join((_seeds(series), *(notes[kind] for kind in kinds if kind in notes))))]
@@ -85,8 +91,9 @@ def _seeds(series: Sequence[Series]) -> str:
 
 
 def _bands(series: Sequence[Series]) -> str:
-    counts = {point.seeds >= MIN_SEEDS for one in series for column in ("fid", "reward_mean")
-              for point in one.points(column)}
+    counts = {
+        point.seeds >= MIN_SEEDS for one in series for column in ("fid", "reward_mean") for point in one.points(column)
+    }
     if counts == {True}:
         return "mean ± standard error over seeds"
     if True in counts:

@@ -20,8 +20,13 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8
 """Okabe and Ito's, without black and with a darker yellow."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-FIXED = {WITHOUT_SEARCH: ("#000000", "*"), BASELINE: ("#666666", "d"), "random": (PALETTE[0], "o"),
-         "zero_order": (PALETTE[1], "s"), "bfs_resample": (PALETTE[2], "^")}
+FIXED = {
+    WITHOUT_SEARCH: ("#000000", "*"),
+    BASELINE: ("#666666", "d"),
+    "random": (PALETTE[0], "o"),
+    "zero_order": (PALETTE[1], "s"),
+    "bfs_resample": (PALETTE[2], "^"),
+}
 """Colour and marker of methods that look the same in every figure."""
 
 DOTS: tuple[Any, ...] = ((0, (1, 1.2)), (0, (1, 3)), (0, (1, 1, 1, 4)))
@@ -43,8 +48,11 @@ def styles_of(series: Sequence[Series]) -> list[Style]:
 
     A guided series looks like its search without, with hollow markers on a line of dashes and dots.
     """
-    free = [pair for k in range(len(MARKERS) * len(PALETTE)) if (pair := (PALETTE[k % 7], MARKERS[k % 9]))
-            not in FIXED.values()]
+    free = [
+        pair
+        for k in range(len(MARKERS) * len(PALETTE))
+        if (pair := (PALETTE[k % 7], MARKERS[k % 9])) not in FIXED.values()
+    ]
     others = sorted({one.verifier for one in series if one.other_verifier})
     unknown = sorted({unguided(one.method) for one in series} - FIXED.keys())
     looks = FIXED | {method: free[k % len(free)] for k, method in enumerate(unknown)}
@@ -54,9 +62,17 @@ def styles_of(series: Sequence[Series]) -> list[Style]:
         guided = one.method != unguided(one.method)
         line: Any = DOTS[others.index(one.verifier) % len(DOTS)] if one.other_verifier else "-." if guided else "-"
         line = {BASELINE: "--", WITHOUT_SEARCH: "none"}.get(one.search, line)
-        styles.append({"color": colour, "marker": marker, "linestyle": line, "linewidth": 1.6,
-                       "markersize": 9 if marker == "*" else 5, "label": one.label,
-                       "markerfacecolor": "white" if one.other_verifier or guided else colour})
+        styles.append(
+            {
+                "color": colour,
+                "marker": marker,
+                "linestyle": line,
+                "linewidth": 1.6,
+                "markersize": 9 if marker == "*" else 5,
+                "label": one.label,
+                "markerfacecolor": "white" if one.other_verifier or guided else colour,
+            }
+        )
     return styles
 
 
@@ -69,8 +85,15 @@ def draw(axes: Axes, panel: Panel, styles: Sequence[Style]) -> None:
     """Fill the axes; what belongs to a series has the group id `series-<number>`."""
     if panel.kind == "front":
         steps = [mark for _, mark in panel.front]
-        axes.step([mark.x for mark in steps], [mark.y for mark in steps], where="post", color=FRONT, linewidth=4,
-                  zorder=1, solid_capstyle="butt")
+        axes.step(
+            [mark.x for mark in steps],
+            [mark.y for mark in steps],
+            where="post",
+            color=FRONT,
+            linewidth=4,
+            zorder=1,
+            solid_capstyle="butt",
+        )
     if panel.kind == "paired":
         axes.axhline(0, color=FIXED["random"][0], linewidth=1, zorder=2)
     for number, marks in zip(panel.series, panel.marks, strict=True):
@@ -103,16 +126,19 @@ def _aside(panel: Panel, position: int) -> float:
 
 def _line(axes: Axes, panel: Panel, marks: Sequence[Mark], style: Style, group: str, aside: float) -> None:
     x, y = np.array([mark.x * aside for mark in marks]), np.array([mark.y for mark in marks])
-    low, high = (np.array([math.nan if end is None else end for end in ends])
-                 for ends in ([mark.low for mark in marks], [mark.high for mark in marks]))
+    low, high = (
+        np.array([math.nan if end is None else end for end in ends])
+        for ends in ([mark.low for mark in marks], [mark.high for mark in marks])
+    )
     star = style["marker"] == "*"
     (line,) = axes.plot(x, y, zorder=4 if star else 3, **style)
     line.set_gid(group)
     if panel.kind not in ("curve", "paired"):
         return
     if len(marks) == 1 or star or panel.kind == "paired":
-        bars = axes.errorbar(x, y, yerr=[y - low, high - y], color=style["color"], fmt="none", capsize=2.5,
-                             elinewidth=1)
+        bars = axes.errorbar(
+            x, y, yerr=[y - low, high - y], color=style["color"], fmt="none", capsize=2.5, elinewidth=1
+        )
         for part in (*bars.lines[1], *bars.lines[2]):
             part.set_gid(group)
     else:

@@ -69,8 +69,10 @@ def comparison_plot(runs: Sequence[RunRecord], cost: str = "nfe") -> Figure:
     """
     groups = grouped(runs)
     if len(groups) != 1:
-        raise ValueError(f"{len(groups)} groups of runs ({'; '.join(group.title for group in groups)}) cannot share a "
-                         "figure; draw one for each group of its.report.runs.grouped")
+        raise ValueError(
+            f"{len(groups)} groups of runs ({'; '.join(group.title for group in groups)}) cannot share a "
+            "figure; draw one for each group of its.report.runs.grouped"
+        )
     series = series_of(runs)
     return group_figure(runs, series, cost_panels(runs, series, cost=cost))
 
@@ -87,8 +89,10 @@ def sample_grid(images: np.ndarray) -> bytes:
     from PIL import Image
 
     if images.ndim != 4 or images.dtype != np.uint8 or not 1 <= len(images) <= 100 or images.shape[3] not in (1, 3):
-        raise ValueError(f"images are {images.dtype} of shape {images.shape}; they must be uint8 [n, H, W, C] with "
-                         "n in [1, 100] and C 1 or 3")
+        raise ValueError(
+            f"images are {images.dtype} of shape {images.shape}; they must be uint8 [n, H, W, C] with "
+            "n in [1, 100] and C 1 or 3"
+        )
     n, height, width, channels = images.shape
     zoom = math.ceil(48 / min(height, width))
     columns, gap = min(10, n), 2
@@ -102,8 +106,13 @@ def sample_grid(images: np.ndarray) -> bytes:
     return content.getvalue()
 
 
-def panel_figure(runs: Sequence[RunRecord], series: Sequence[Series], panels: Sequence[Panel], columns: int = 2,
-                 row_height: float = 2.75) -> Figure:
+def panel_figure(
+    runs: Sequence[RunRecord],
+    series: Sequence[Series],
+    panels: Sequence[Panel],
+    columns: int = 2,
+    row_height: float = 2.75,
+) -> Figure:
     """Panels of one group in a grid, above their caption."""
     columns = max(1, min(columns, len(panels)))
     rows = max(1, math.ceil(len(panels) / columns))
@@ -127,8 +136,8 @@ def panel_svg(panel: Panel, styles: Sequence[Style]) -> str:
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": panel.name}):
         figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = content.getvalue()
-    text = re.sub(r'<g id="series-(\d+)">', r'<g data-series="\1">', text[text.index("<svg"):])
-    text = re.sub(r'<metadata>.*?</metadata>', "", text, flags=re.DOTALL)
+    text = re.sub(r'<g id="series-(\d+)">', r'<g data-series="\1">', text[text.index("<svg") :])
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     return re.sub(r'<g id="[a-zA-Z]+_\d+">', "<g>", text)
 
 
@@ -148,8 +157,14 @@ def _legend(figure: Figure, series: Sequence[Series]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], **style) for style in styles_of(series)]
-    figure.legend(handles=handles, loc="outside upper center", ncols=_legend_columns(series), fontsize=8.5,
-                  frameon=False, handlelength=3.4)
+    figure.legend(
+        handles=handles,
+        loc="outside upper center",
+        ncols=_legend_columns(series),
+        fontsize=8.5,
+        frameon=False,
+        handlelength=3.4,
+    )
 
 
 def _legend_columns(series: Sequence[Series]) -> int:

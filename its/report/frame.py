@@ -36,9 +36,13 @@ def frame_of(runs: Sequence[RunRecord]) -> DataFrame:
     """The same of runs that are loaded."""
     from pandas import DataFrame
 
-    records = [{key: run.label[key] for key in LABELS}
-               | {"seed": int(run.seed), "run": run.folder.as_posix(), "settings": " ".join(sorted(run.settings))} | row
-               for run in runs for row in run.rows]
+    records = [
+        {key: run.label[key] for key in LABELS}
+        | {"seed": int(run.seed), "run": run.folder.as_posix(), "settings": " ".join(sorted(run.settings))}
+        | row
+        for run in runs
+        for row in run.rows
+    ]
     numbers = column_order(runs)
     frame = DataFrame.from_records(records, columns=[*LABELS, "run", "settings", *numbers])
     return frame.astype({column: "float64" for column in numbers} | {"images": "int64"})

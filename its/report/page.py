@@ -28,22 +28,39 @@ def page(name: str, sections: Sequence[Section], failures: Sequence[FailedRun]) 
     """The whole page for an experiment's sections."""
     own = files("its.report")
     runs = {run.folder: run for section in sections for run in section.runs}
-    return "\n".join([
-        "<!doctype html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">', f"<title>{escape(name)}</title>",
-        f"<style>{(own / 'page.css').read_text(encoding='utf-8')}</style>", "</head>", "<body>",
-        f"<h1>{escape(name)}</h1>", f'<p class="note">{_summary(list(runs.values()), failures)}</p>',
-        _filters(sections),
-        *(_section(section) for section in sections), _failed(failures), _provenance(list(runs.values())),
-        f"<script>{(own / 'page.js').read_text(encoding='utf-8')}</script>", "</body>", "</html>", ""])
+    return "\n".join(
+        [
+            "<!doctype html>",
+            '<html lang="en">',
+            "<head>",
+            '<meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{escape(name)}</title>",
+            f"<style>{(own / 'page.css').read_text(encoding='utf-8')}</style>",
+            "</head>",
+            "<body>",
+            f"<h1>{escape(name)}</h1>",
+            f'<p class="note">{_summary(list(runs.values()), failures)}</p>',
+            _filters(sections),
+            *(_section(section) for section in sections),
+            _failed(failures),
+            _provenance(list(runs.values())),
+            f"<script>{(own / 'page.js').read_text(encoding='utf-8')}</script>",
+            "</body>",
+            "</html>",
+            "",
+        ]
+    )
 
 
 def _summary(runs: Sequence[RunRecord], failures: Sequence[FailedRun]) -> str:
     seeds = len({run.seed for run in runs})
     failed = f"; {len(failures)} failed" if failures else ""
-    return (f"{len(runs)} runs, {seeds} seed{'s' * (seeds > 1)}{failed}. Inference-time search at equal compute: costs "
-            "are means per image of what was really spent.")
+    return (
+        f"{len(runs)} runs, {seeds} seed{'s' * (seeds > 1)}{failed}. Inference-time search at equal compute: costs "
+        "are means per image of what was really spent."
+    )
 
 
 def _filters(sections: Sequence[Section]) -> str:
@@ -52,22 +69,31 @@ def _filters(sections: Sequence[Section]) -> str:
         return f'<label>{key} <select id="{key}"><option value="">all</option>{options}</select></label>'
 
     labels = dict.fromkeys(label for section in sections for label in section.labels)
-    boxes = "".join(f'<label><input type="checkbox" value="{escape(label)}" checked> {escape(label)}</label>'
-                    for label in labels)
-    return (f"<nav>{select('dataset', (section.group.dataset for section in sections))}"
-            f"{select('model', (f'{section.group.model}–{section.group.sampler}' for section in sections))}"
-            '<details><summary>methods</summary><div><button id="all" type="button">all</button> '
-            f'<button id="no" type="button">none</button><br>{boxes}</div></details></nav>')
+    boxes = "".join(
+        f'<label><input type="checkbox" value="{escape(label)}" checked> {escape(label)}</label>' for label in labels
+    )
+    return (
+        f"<nav>{select('dataset', (section.group.dataset for section in sections))}"
+        f"{select('model', (f'{section.group.model}–{section.group.sampler}' for section in sections))}"
+        '<details><summary>methods</summary><div><button id="all" type="button">all</button> '
+        f'<button id="no" type="button">none</button><br>{boxes}</div></details></nav>'
+    )
 
 
 def _section(section: Section) -> str:
     group, styles = section.group, styles_of(section.series)
     model = escape(f"{group.model}–{group.sampler}")
-    parts = [f'<section data-dataset="{escape(group.dataset)}" data-model="{model}">',
-             f"<h2>{escape(group.title)}</h2>", _legend(section, styles),
-             *(_plot(plot, section, styles) for plot in section.plots), _samples(section),
-             "<h3>All numbers</h3>", '<p class="note">± is the standard error over images.</p>',
-             _table(main_table(section.series), section.labels), "</section>"]
+    parts = [
+        f'<section data-dataset="{escape(group.dataset)}" data-model="{model}">',
+        f"<h2>{escape(group.title)}</h2>",
+        _legend(section, styles),
+        *(_plot(plot, section, styles) for plot in section.plots),
+        _samples(section),
+        "<h3>All numbers</h3>",
+        '<p class="note">± is the standard error over images.</p>',
+        _table(main_table(section.series), section.labels),
+        "</section>",
+    ]
     return "\n".join(parts)
 
 
@@ -75,14 +101,22 @@ def _plot(plot: Plot, section: Section, styles: Sequence[Style]) -> str:
     labels = section.labels
     figures = []
     for panel in plot.panels:
-        svg = re.sub(r'data-series="(\d+)"', lambda found: f'data-method="{escape(labels[int(found[1])])}"',
-                     panel_svg(panel, styles))
-        svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(panel.y_label)} against '
-                                   f'{escape(panel.x_label)}" ', 1)
-        figures.append(f"<figure>{svg}<details><summary>as a table</summary>{_table(panel.table(labels), labels)}"
-                       "</details></figure>")
-    return (f'<h3>{escape(plot.heading)}</h3><p class="note">{escape(plot.note)}</p>'
-            f'<div class="plots">{"".join(figures)}</div>')
+        svg = re.sub(
+            r'data-series="(\d+)"',
+            lambda found: f'data-method="{escape(labels[int(found[1])])}"',
+            panel_svg(panel, styles),
+        )
+        svg = svg.replace(
+            "<svg ", f'<svg role="img" aria-label="{escape(panel.y_label)} against {escape(panel.x_label)}" ', 1
+        )
+        figures.append(
+            f"<figure>{svg}<details><summary>as a table</summary>{_table(panel.table(labels), labels)}"
+            "</details></figure>"
+        )
+    return (
+        f'<h3>{escape(plot.heading)}</h3><p class="note">{escape(plot.note)}</p>'
+        f'<div class="plots">{"".join(figures)}</div>'
+    )
 
 
 def _legend(section: Section, styles: Sequence[Style]) -> str:
@@ -95,9 +129,11 @@ def _swatch(style: Style) -> str:
     dashes = {"-": "", "--": "6 3", "none": "0 99"}.get(line) if isinstance(line, str) else "2 2"
     label, colour = escape(style["label"]), style["color"]
     corners = " ".join(f"{18 + 1.3 * x:.1f},{7 + 1.3 * y:.1f}" for x, y in outline(style))
-    return (f'<li data-method="{label}"><svg viewBox="0 0 36 14"><path d="M2 7H34" stroke="{colour}" stroke-width="2" '
-            f'stroke-dasharray="{dashes}"/><polygon points="{corners}" stroke="{colour}" stroke-width="1.5" '
-            f'fill="{style["markerfacecolor"]}"/></svg>{label}</li>')
+    return (
+        f'<li data-method="{label}"><svg viewBox="0 0 36 14"><path d="M2 7H34" stroke="{colour}" stroke-width="2" '
+        f'stroke-dasharray="{dashes}"/><polygon points="{corners}" stroke="{colour}" stroke-width="1.5" '
+        f'fill="{style["markerfacecolor"]}"/></svg>{label}</li>'
+    )
 
 
 def _samples(section: Section) -> str:
@@ -108,20 +144,28 @@ def _samples(section: Section) -> str:
     header = ["method", *("no cap" if cap is None else f"NFE {cap:g}" for cap in caps)]
     rows = []
     for strip in section.strips:
-        cells = [f'<img alt="samples" src="data:image/png;base64,{base64.b64encode(strip_png(images)).decode()}">'
-                 if (images := strip.by_cap.get(cap)) is not None else "" for cap in caps]
+        cells = [
+            f'<img alt="samples" src="data:image/png;base64,{base64.b64encode(strip_png(images)).decode()}">'
+            if (images := strip.by_cap.get(cap)) is not None
+            else ""
+            for cap in caps
+        ]
         rows.append(_row([escape(labels[strip.series]), *cells], labels[strip.series]))
-    return (f'<h3>Samples</h3><p class="note">{escape(section.samples_note)}</p>'
-            f'<div class="scroll"><table class="samples"><thead>{_row(map(escape, header), tag="th")}</thead>'
-            f'<tbody>{"".join(rows)}</tbody></table></div>')
+    return (
+        f'<h3>Samples</h3><p class="note">{escape(section.samples_note)}</p>'
+        f'<div class="scroll"><table class="samples"><thead>{_row(map(escape, header), tag="th")}</thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
 
 
 def _table(table: Table, labels: Sequence[str]) -> str:
     """A table whose rows belong to the method in their first cell."""
     header, rows = table
     body = "".join(_row(map(escape, row), row[0] if row[0] in labels else None) for row in rows)
-    html = (f'<div class="scroll"><table><thead>{_row(map(escape, header), tag="th")}</thead>'
-            f"<tbody>{body}</tbody></table></div>")
+    html = (
+        f'<div class="scroll"><table><thead>{_row(map(escape, header), tag="th")}</thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
     return f"<details><summary>{len(rows)} rows</summary>{html}</details>" if len(rows) > OPEN_ROWS else html
 
 
@@ -131,18 +175,25 @@ def _row(cells: Iterable[str], method: str | None = None, tag: str = "td") -> st
 
 
 def _failed(failures: Sequence[FailedRun]) -> str:
-    items = "".join(f"<li><code>{escape(failed.folder.as_posix())}</code>: {escape(failed.reason)}</li>"
-                    for failed in failures)
+    items = "".join(
+        f"<li><code>{escape(failed.folder.as_posix())}</code>: {escape(failed.reason)}</li>" for failed in failures
+    )
     return f"<h2>Failed</h2><ul>{items}</ul>" if failures else ""
 
 
 def _provenance(runs: Sequence[RunRecord]) -> str:
     versions = sorted({version for run in runs for version in run.versions})
     devices = sorted({device for run in runs for device in run.devices})
-    made = "; ".join((f"made with {' and '.join(versions)}" if versions else "versions unknown",
-                      f"on {', '.join(devices)}" if devices else "device unknown"))
+    made = "; ".join(
+        (
+            f"made with {' and '.join(versions)}" if versions else "versions unknown",
+            f"on {', '.join(devices)}" if devices else "device unknown",
+        )
+    )
     lines = "\n".join(commands([run.command for run in runs], most=None))
     folders = "\n".join(sorted(run.folder.as_posix() for run in runs))
-    return (f"<h2>Provenance</h2><p>{escape(made)}. Every number is in <code>curves.csv</code> and "
-            f"<code>curves.parquet</code> beside this page.</p><h3>Commands</h3><pre>{escape(lines)}</pre>"
-            f"<details><summary>folders of the {len(runs)} runs</summary><pre>{escape(folders)}</pre></details>")
+    return (
+        f"<h2>Provenance</h2><p>{escape(made)}. Every number is in <code>curves.csv</code> and "
+        f"<code>curves.parquet</code> beside this page.</p><h3>Commands</h3><pre>{escape(lines)}</pre>"
+        f"<details><summary>folders of the {len(runs)} runs</summary><pre>{escape(folders)}</pre></details>"
+    )

@@ -18,7 +18,7 @@ from statistics import fmean
 
 import numpy as np
 
-from its.layout import PER_IMAGE
+from its.disk.run_folder import PER_IMAGE
 from its.report.runs import RunRecord
 from its.report.series import Series
 
@@ -61,8 +61,9 @@ def differences(folder: Path, series: Sequence[Series]) -> list[Difference]:
             continue
         for column in COMPARED:
             for cap in sorted({cap for run in one.runs for cap in run.caps if cap is not None}):
-                parts = [part for pair in _pairs(one, reference, cap)
-                         if (part := _paired(folder, pair, column, cap, read))]
+                parts = [
+                    part for pair in _pairs(one, reference, cap) if (part := _paired(folder, pair, column, cap, read))
+                ]
                 if parts:
                     found.append(_over_seeds(number, column, cap, parts))
     return found
@@ -70,13 +71,20 @@ def differences(folder: Path, series: Sequence[Series]) -> list[Difference]:
 
 def _pairs(one: Series, reference: Series, cap: float) -> Iterator[tuple[RunRecord, RunRecord]]:
     """One pair of runs for each seed that both have at this cap."""
-    ours, theirs = ({run.seed: run for run in reversed(side.runs) if any(row["nfe_cap"] == cap for row in run.rows)}
-                    for side in (one, reference))
+    ours, theirs = (
+        {run.seed: run for run in reversed(side.runs) if any(row["nfe_cap"] == cap for row in run.rows)}
+        for side in (one, reference)
+    )
     yield from ((ours[seed], theirs[seed]) for seed in ours if seed in theirs)
 
 
-def _paired(folder: Path, pair: tuple[RunRecord, RunRecord], column: str, cap: float,
-            read: Callable[[Path, int, str], np.ndarray | None]) -> tuple[float, float, int] | None:
+def _paired(
+    folder: Path,
+    pair: tuple[RunRecord, RunRecord],
+    column: str,
+    cap: float,
+    read: Callable[[Path, int, str], np.ndarray | None],
+) -> tuple[float, float, int] | None:
     """Difference, its standard error and the number of problems."""
     rows = [next(row for row in run.rows if row["nfe_cap"] == cap) for run in pair]
     found = [read(folder / run.folder, run.images, column) for run in pair]
@@ -94,8 +102,9 @@ def _over_seeds(number: int, column: str, cap: float, parts: Sequence[tuple[floa
     """Mean over seeds, whose images are independent."""
     value = fmean(part[0] for part in parts)
     error = QUANTILE * math.sqrt(sum(part[1] ** 2 for part in parts)) / len(parts)
-    return Difference(number, column, cap, value, value - error, value + error, sum(part[2] for part in parts),
-                      len(parts))
+    return Difference(
+        number, column, cap, value, value - error, value + error, sum(part[2] for part in parts), len(parts)
+    )
 
 
 def per_image(run: Path, images: int, column: str) -> np.ndarray | None:

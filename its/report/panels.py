@@ -64,13 +64,22 @@ class Panel:
             for mark in marks:
                 ends = ["" if end is None else significant(end) for end in (mark.low, mark.high)]
                 front = ["yes" if (number, mark) in self.front else "no"] if self.front else []
-                rows.append([labels[number], "none" if mark.cap is None else f"{mark.cap:g}", significant(mark.x),
-                             significant(mark.y), *ends, *front])
+                rows.append(
+                    [
+                        labels[number],
+                        "none" if mark.cap is None else f"{mark.cap:g}",
+                        significant(mark.x),
+                        significant(mark.y),
+                        *ends,
+                        *front,
+                    ]
+                )
         return header + (["on the front"] if self.front else []), rows
 
 
-def cost_panels(runs: Sequence[RunRecord], series: Sequence[Series], columns: Sequence[str] = COMPARED,
-                cost: str = "nfe") -> list[Panel]:
+def cost_panels(
+    runs: Sequence[RunRecord], series: Sequence[Series], columns: Sequence[str] = COMPARED, cost: str = "nfe"
+) -> list[Panel]:
     """A panel for each metric that the runs have, against what was spent.
 
     Rewards of different verifiers are on different scales: theirs shows the most common one only.
@@ -79,9 +88,18 @@ def cost_panels(runs: Sequence[RunRecord], series: Sequence[Series], columns: Se
     for column in columns:
         shown = _shown(series, column, cost)
         if shown:
-            panels.append(Panel(f"{column}_vs_{cost}", "curve", cost_label(cost, runs), metric_label(column, runs),
-                                tuple(shown), tuple(shown.values()), _ticks(runs, series) if cost == "nfe" else (),
-                                _only(runs, series) if column == "reward_mean" else ""))
+            panels.append(
+                Panel(
+                    f"{column}_vs_{cost}",
+                    "curve",
+                    cost_label(cost, runs),
+                    metric_label(column, runs),
+                    tuple(shown),
+                    tuple(shown.values()),
+                    _ticks(runs, series) if cost == "nfe" else (),
+                    _only(runs, series) if column == "reward_mean" else "",
+                )
+            )
     return panels
 
 
@@ -95,9 +113,17 @@ def paired_panels(folder: Path, runs: Sequence[RunRecord], series: Sequence[Seri
                 marks.setdefault(one.series, []).append(Mark(one.cap, one.value, one.low, one.high, one.cap))
         if marks:
             caps = tuple(sorted({mark.x for points in marks.values() for mark in points}))
-            panels.append(Panel(f"paired_{column}", "paired", "NFE cap per image",
-                                f"{_short(column, runs)} minus random's", tuple(marks),
-                                tuple(map(tuple, marks.values())), caps))
+            panels.append(
+                Panel(
+                    f"paired_{column}",
+                    "paired",
+                    "NFE cap per image",
+                    f"{_short(column, runs)} minus random's",
+                    tuple(marks),
+                    tuple(map(tuple, marks.values())),
+                    caps,
+                )
+            )
     return panels
 
 
@@ -110,12 +136,22 @@ def hacking_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[
             rewards = {point.cap: point.value for point in one.points("reward_mean")}
             points = [] if one.other_verifier else [point for point in one.points(column) if point.cap in rewards]
             if points:
-                lines[number] = tuple(Mark(rewards[point.cap], point.value, *_band(point.value, point.error), point.cap)
-                                      for point in points)
+                lines[number] = tuple(
+                    Mark(rewards[point.cap], point.value, *_band(point.value, point.error), point.cap)
+                    for point in points
+                )
         if lines:
-            panels.append(Panel(f"hacking_{column}", "path", f"select: {metric_label('reward_mean', runs)}",
-                                f"report: {_short(column, runs)}", tuple(lines), tuple(lines.values()),
-                                title=_only(runs, series)))
+            panels.append(
+                Panel(
+                    f"hacking_{column}",
+                    "path",
+                    f"select: {metric_label('reward_mean', runs)}",
+                    f"report: {_short(column, runs)}",
+                    tuple(lines),
+                    tuple(lines.values()),
+                    title=_only(runs, series),
+                )
+            )
     return panels
 
 
@@ -126,9 +162,18 @@ def front_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[Pa
         shown = _shown(series, "fid", cost)
         if shown:
             pairs = [(number, mark) for number, marks in shown.items() for mark in marks]
-            panels.append(Panel(f"pareto_{cost}", "front", cost_label(cost, runs), metric_label("fid", runs),
-                                tuple(shown), tuple(shown.values()), _ticks(runs, series) if cost == "nfe" else (),
-                                front=pareto_front(pairs)))
+            panels.append(
+                Panel(
+                    f"pareto_{cost}",
+                    "front",
+                    cost_label(cost, runs),
+                    metric_label("fid", runs),
+                    tuple(shown),
+                    tuple(shown.values()),
+                    _ticks(runs, series) if cost == "nfe" else (),
+                    front=pareto_front(pairs),
+                )
+            )
     return panels
 
 
@@ -152,8 +197,12 @@ def metric_label(column: str, runs: Sequence[RunRecord]) -> str:
     """Name of an axis, with the better direction."""
     verifier, dataset = main_verifier(runs), runs[0].label["dataset"]
     features, unit = FEATURES.get(dataset, "report-classifier features"), REWARD_UNITS.get(verifier, verifier)
-    return {"fid": f"FID ↓ ({features})", "accuracy": "accuracy ↑", "reward_mean": f"mean reward ↑ ({unit})",
-            "isc": "inception score ↑"}[column]
+    return {
+        "fid": f"FID ↓ ({features})",
+        "accuracy": "accuracy ↑",
+        "reward_mean": f"mean reward ↑ ({unit})",
+        "isc": "inception score ↑",
+    }[column]
 
 
 def _short(column: str, runs: Sequence[RunRecord]) -> str:
@@ -168,9 +217,15 @@ def _only(runs: Sequence[RunRecord], series: Sequence[Series]) -> str:
 
 def _shown(series: Sequence[Series], column: str, cost: str) -> dict[int, tuple[Mark, ...]]:
     """The marks of every series that has some."""
-    marks = {number: tuple(Mark(point.cost, point.value, *_band(point.value, point.error), point.cap)
-                           for point in one.points(column, cost) if point.cost > 0)
-             for number, one in enumerate(series) if not (column == "reward_mean" and one.other_verifier)}
+    marks = {
+        number: tuple(
+            Mark(point.cost, point.value, *_band(point.value, point.error), point.cap)
+            for point in one.points(column, cost)
+            if point.cost > 0
+        )
+        for number, one in enumerate(series)
+        if not (column == "reward_mean" and one.other_verifier)
+    }
     return {number: points for number, points in marks.items() if points}
 
 

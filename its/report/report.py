@@ -7,13 +7,13 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from its.disk.store import write_atomic
 from its.report.frame import column_order, frame_of
 from its.report.page import page
 from its.report.runs import LABELS, RunRecord, load_failures, load_runs
 from its.report.schedule import schedule_table
 from its.report.section import Section, sections_of
 from its.report.tables import table_latex, table_markdown, table_text
-from its.store import write_atomic
 
 PAGE = "index.html"
 FIGURE_KINDS = ("png", "pdf")
@@ -34,17 +34,23 @@ def make_report(folder: Path) -> None:
         return
     report = folder.absolute() / "report"
     sections = sections_of(folder, runs)
-    files = {"curves.csv": curves_csv(runs).encode(), "curves.parquet": _parquet(runs),
-             "table.md": table_markdown(runs, failures).encode(), "table.tex": table_latex(runs).encode(),
-             **_figures(sections)}
+    files = {
+        "curves.csv": curves_csv(runs).encode(),
+        "curves.parquet": _parquet(runs),
+        "table.md": table_markdown(runs, failures).encode(),
+        "table.tex": table_latex(runs).encode(),
+        **_figures(sections),
+    }
     for name, content in files.items():
         write_atomic(report / name, content)
     write_atomic(report / PAGE, page(runs[0].label["name"], sections, failures).encode())
     for stale in {path for kind in FIGURE_KINDS for path in report.glob(f"*.{kind}") if path.name not in files}:
         stale.unlink()
     print(table_text(runs, failures))
-    for path in (*(report / name for name in files if name.startswith("fid_vs_nfe") and name.endswith(".png")),
-                 report / PAGE):
+    for path in (
+        *(report / name for name in files if name.startswith("fid_vs_nfe") and name.endswith(".png")),
+        report / PAGE,
+    ):
         print(path)
 
 

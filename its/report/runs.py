@@ -17,13 +17,43 @@ Row = dict[str, Any]
 LABELS = ("name", "dataset", "model", "sampler", "search", "verifier", "budget", "metric", "seed")
 """Columns that name a run, in the order in which they are written."""
 
-COLUMNS = ("nfe_cap", "nfe", "nfe_backward", "verifier_calls", "decoder_calls", "flops", "seconds", "images",
-           "reward_mean", "reward_mean_se", "fid", "fid_se", "kid", "kid_se", "isc", "isc_se",
-           "precision", "precision_se", "recall", "accuracy", "accuracy_se")
+COLUMNS = (
+    "nfe_cap",
+    "nfe",
+    "nfe_backward",
+    "verifier_calls",
+    "decoder_calls",
+    "flops",
+    "seconds",
+    "images",
+    "reward_mean",
+    "reward_mean_se",
+    "fid",
+    "fid_se",
+    "kid",
+    "kid_se",
+    "isc",
+    "isc_se",
+    "precision",
+    "precision_se",
+    "recall",
+    "accuracy",
+    "accuracy_se",
+)
 """Columns of a curve in the order in which they are written; others follow as they come."""
 
-_PLACE_OR_TIME = ("images", "shard", "batch", "rows", "device", "workers", "out_dir", "plugins", "allow_edited",
-                  "search.keep_pool")
+_PLACE_OR_TIME = (
+    "images",
+    "shard",
+    "batch",
+    "rows",
+    "device",
+    "workers",
+    "out_dir",
+    "plugins",
+    "allow_edited",
+    "search.keep_pool",
+)
 """Overrides that cannot set two methods apart."""
 
 
@@ -66,8 +96,11 @@ class RunRecord:
         """Overrides that may change a method beyond its names, its seed and its caps."""
         named = {*LABELS, "guidance", *_PLACE_OR_TIME}
         overrides = [(word, word.lstrip("+~").partition("=")[0]) for word in overrides_of(self.command)]
-        return frozenset(word for word, key in overrides
-                         if key not in named and key.split(".")[0] not in ("budget", "metric", "hydra"))
+        return frozenset(
+            word
+            for word, key in overrides
+            if key not in named and key.split(".")[0] not in ("budget", "metric", "hydra")
+        )
 
 
 @dataclass(frozen=True)
@@ -138,11 +171,21 @@ def _record(path: Path, folder: Path) -> RunRecord:
     try:
         found = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
         label = {key: str(found[key]) for key in LABELS}
-        return RunRecord(path.relative_to(folder), label, found["command"], found["images"], tuple(found["curve"]),
-                         found.get("nan_rewards", 0), tuple(found["caps"]), *_provenance(path / "timing.jsonl"))
+        return RunRecord(
+            path.relative_to(folder),
+            label,
+            found["command"],
+            found["images"],
+            tuple(found["curve"]),
+            found.get("nan_rewards", 0),
+            tuple(found["caps"]),
+            *_provenance(path / "timing.jsonl"),
+        )
     except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path / 'metrics.json'} cannot be read ({type(error).__name__}: {error}); remove it and "
-                         "run its command again, which keeps the finished shards") from error
+        raise ValueError(
+            f"{path / 'metrics.json'} cannot be read ({type(error).__name__}: {error}); remove it and "
+            "run its command again, which keeps the finished shards"
+        ) from error
 
 
 def _provenance(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import yaml
 
-from its.finished import SUMMARY
+from its.disk.store import write_atomic
+from its.disk.summary import SUMMARY
 from its.report.draw import PALETTE
-from its.store import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,22 +82,31 @@ class Found:
         """What `schedule.json` holds."""
         winner, own = (np.array([one.score for one in sets]) for sets in (self.compared, self.baseline))
         return {
-            **self.label, "command": self.command, "parameters": asdict(self.search), "winner": list(self.winner),
-            "grids": len(self.searched), self.search.fitness: dict(zip(("mean", "se"), mean_se(winner), strict=True)),
+            **self.label,
+            "command": self.command,
+            "parameters": asdict(self.search),
+            "winner": list(self.winner),
+            "grids": len(self.searched),
+            self.search.fitness: dict(zip(("mean", "se"), mean_se(winner), strict=True)),
             "own": {"mean": mean_se(own)[0], "se": mean_se(own)[1]},
             "difference": {"mean": mean_se(own - winner)[0], "se": mean_se(own - winner)[1]},
-            "nfe": {"search": self.cost, "comparison": sum(one.nfe for one in (*self.compared, *self.baseline)),
-                    "sampling": self.sampling,
-                    "search_per_image": {str(n): self.cost / n for n in sorted({self.images, *TOLD})}},
+            "nfe": {
+                "search": self.cost,
+                "comparison": sum(one.nfe for one in (*self.compared, *self.baseline)),
+                "sampling": self.sampling,
+                "search_per_image": {str(n): self.cost / n for n in sorted({self.images, *TOLD})},
+            },
         }
 
     def yaml(self) -> str:
         """The sampler."""
         told = self.summary()
         mean, se = told[self.search.fitness].values()
-        lines = [f"# {len(self.winner)} times for {self.label['model']}, found by search=schedule: "
-                 f"{self.search.fitness} {mean:.4g} +- {se:.2g}, the sampler's own {told['own']['mean']:.4g}.",
-                 f"# {self.cost} NFE: {self.command}"]
+        lines = [
+            f"# {len(self.winner)} times for {self.label['model']}, found by search=schedule: "
+            f"{self.search.fitness} {mean:.4g} +- {se:.2g}, the sampler's own {told['own']['mean']:.4g}.",
+            f"# {self.cost} NFE: {self.command}",
+        ]
         node = {**self.sampler, "steps": len(self.winner), "spacing": list(self.winner)}
         return "\n".join([*lines, str(yaml.safe_dump(node, sort_keys=False))])
 
@@ -106,19 +115,36 @@ class Found:
         told, fitness = self.summary(), self.search.fitness
         gain, se = told["difference"].values()
         rows = [("found", told[fitness], self.winner), ("the sampler's own", told["own"], self.own)]
-        cost = [f"| {int(n):,} | {nfe:,.1f} | {nfe + self.sampling:,.1f} |"
-                for n, nfe in told["nfe"]["search_per_image"].items()]
-        return "\n".join([
-            f"{fitness} of {self.search.num_samples} images, mean of {self.search.fresh_seeds} fresh seeds, after "
-            f"{len(self.searched)} grids ({self.search.strategy}, {self.search.genotype}):", "",
-            "| grid | " + fitness + " | times |", "|---|---:|---|",
-            *(f"| {name} | {score['mean']:.4f} ± {score['se']:.4f} | {listed(times)} |" for name, score, times in rows),
-            "", f"Difference on the same noise: {gain:.4f} ± {se:.4f}"
-            + (f", {abs(gain) / se:.1f} standard errors." if se else "."), "",
-            f"The search cost {self.cost:,} NFE; an image costs {self.sampling} more:", "",
-            "| images | NFE of the search per image | with sampling |", "|---:|---:|---:|", *cost, "",
-            "Use it:", "",
-            f"    python run.py sampler={self.name} \"hydra.searchpath=['file://{folder / 'conf'}']\" ..."])
+        cost = [
+            f"| {int(n):,} | {nfe:,.1f} | {nfe + self.sampling:,.1f} |"
+            for n, nfe in told["nfe"]["search_per_image"].items()
+        ]
+        return "\n".join(
+            [
+                f"{fitness} of {self.search.num_samples} images, mean of {self.search.fresh_seeds} fresh seeds, after "
+                f"{len(self.searched)} grids ({self.search.strategy}, {self.search.genotype}):",
+                "",
+                "| grid | " + fitness + " | times |",
+                "|---|---:|---|",
+                *(
+                    f"| {name} | {score['mean']:.4f} ± {score['se']:.4f} | {listed(times)} |"
+                    for name, score, times in rows
+                ),
+                "",
+                f"Difference on the same noise: {gain:.4f} ± {se:.4f}"
+                + (f", {abs(gain) / se:.1f} standard errors." if se else "."),
+                "",
+                f"The search cost {self.cost:,} NFE; an image costs {self.sampling} more:",
+                "",
+                "| images | NFE of the search per image | with sampling |",
+                "|---:|---:|---:|",
+                *cost,
+                "",
+                "Use it:",
+                "",
+                f"    python run.py sampler={self.name} \"hydra.searchpath=['file://{folder / 'conf'}']\" ...",
+            ]
+        )
 
 
 def write_found(folder: Path, found: Found) -> None:
@@ -139,10 +165,12 @@ def schedule_table(folder: Path) -> str:
         told = json.loads(path.read_text(encoding="utf-8"))
         search, gain = told["parameters"], told["difference"]
         found = told[search["fitness"]]
-        lines.append(f"{search['strategy']:<10}{search['genotype']:<9}{search['fitness']:<5}{told['grids']:>5} grids  "
-                     f"{found['mean']:.4g} ± {found['se']:.2g}  own {told['own']['mean']:.4g}  gain {gain['mean']:.3g} "
-                     f"± {gain['se']:.2g}  {told['nfe']['search']:,} NFE  {listed(told['winner'])}  "
-                     f"{path.parent.relative_to(folder)}")
+        lines.append(
+            f"{search['strategy']:<10}{search['genotype']:<9}{search['fitness']:<5}{told['grids']:>5} grids  "
+            f"{found['mean']:.4g} ± {found['se']:.2g}  own {told['own']['mean']:.4g}  gain {gain['mean']:.3g} "
+            f"± {gain['se']:.2g}  {told['nfe']['search']:,} NFE  {listed(told['winner'])}  "
+            f"{path.parent.relative_to(folder)}"
+        )
     return "\n".join(lines)
 
 
@@ -151,8 +179,11 @@ def sets_csv(found: Found) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["stage", "draw", found.search.fitness, f"{found.search.fitness}_se", "nfe", "times"])
-    stages = {"search": found.searched, "finals": [one for final in found.finals.values() for one in final],
-              "comparison": [*found.compared, *found.baseline]}
+    stages = {
+        "search": found.searched,
+        "finals": [one for final in found.finals.values() for one in final],
+        "comparison": [*found.compared, *found.baseline],
+    }
     for stage, sets in stages.items():
         for one in sets:
             writer.writerow([stage, one.draw, one.score, one.se, one.nfe, listed(one.times)])

@@ -53,8 +53,11 @@ class Section:
 
     def files(self) -> dict[str, bytes]:
         """Its figures, by name and ending."""
-        made = {f"{plot.name}.{kind}": content for plot in self.plots
-                for kind, content in as_files(group_figure(self.runs, self.series, plot.panels)).items()}
+        made = {
+            f"{plot.name}.{kind}": content
+            for plot in self.plots
+            for kind, content in as_files(group_figure(self.runs, self.series, plot.panels)).items()
+        }
         if self.strips:
             figure = strips_figure(self.strips, self.labels, wrapped(f"{self.group.title}. {self.samples_note}"))
             made |= {f"samples.{kind}": content for kind, content in as_files(figure).items()}
@@ -69,22 +72,49 @@ def sections_of(folder: Path, runs: Sequence[RunRecord]) -> list[Section]:
 def _section(folder: Path, group: Group, runs: Sequence[RunRecord]) -> Section:
     series = series_of(runs)
     plots = [
-        Plot("fid_vs_nfe", "Against network evaluations", "Bands: ± one standard error, over seeds where there are "
-             f"three or more, else over images.{f' {FORWARDS}' if goes_back(runs) else ''}", cost_panels(runs, series)),
-        Plot("fid_vs_flops", "Against FLOPs", "Everything counts: network, backward passes (as two forwards), verifier "
-             "and decoder.", cost_panels(runs, series, cost="flops")),
-        Plot("fid_vs_seconds", "Against measured time", "Seconds that one device was busy with an image, as they were "
-             "measured; divided among a run's caps by NFE. What else the machine did is in them.",
-             cost_panels(runs, series, cost="seconds")),
-        Plot("paired", "Differences to random at equal budget", "Problem by problem with the same noise, against the "
-             "random search that selects by the same verifier. Bars: intervals of 95 %, over problems; of FID to "
-             "first order (infinitesimal jackknife). An interval that misses 0 is a difference that these images show.",
-             paired_panels(folder, runs, series)),
-        Plot("pareto", "Pareto front", "Grey: the runs that none beats in both cost and FID.",
-             front_panels(runs, series)),
-        Plot("hacking", "Is the verifier hacked?", "To the right the search finds what its verifier likes better. "
-             "Where a metric that the search never saw turns for the worse, the verifier is being hacked.",
-             hacking_panels(runs, series)),
+        Plot(
+            "fid_vs_nfe",
+            "Against network evaluations",
+            "Bands: ± one standard error, over seeds where there are "
+            f"three or more, else over images.{f' {FORWARDS}' if goes_back(runs) else ''}",
+            cost_panels(runs, series),
+        ),
+        Plot(
+            "fid_vs_flops",
+            "Against FLOPs",
+            "Everything counts: network, backward passes (as two forwards), verifier and decoder.",
+            cost_panels(runs, series, cost="flops"),
+        ),
+        Plot(
+            "fid_vs_seconds",
+            "Against measured time",
+            "Seconds that one device was busy with an image, as they were "
+            "measured; divided among a run's caps by NFE. What else the machine did is in them.",
+            cost_panels(runs, series, cost="seconds"),
+        ),
+        Plot(
+            "paired",
+            "Differences to random at equal budget",
+            "Problem by problem with the same noise, against the "
+            "random search that selects by the same verifier. Bars: intervals of 95 %, over problems; of FID to "
+            "first order (infinitesimal jackknife). An interval that misses 0 is a difference that these images show.",
+            paired_panels(folder, runs, series),
+        ),
+        Plot(
+            "pareto", "Pareto front", "Grey: the runs that none beats in both cost and FID.", front_panels(runs, series)
+        ),
+        Plot(
+            "hacking",
+            "Is the verifier hacked?",
+            "To the right the search finds what its verifier likes better. "
+            "Where a metric that the search never saw turns for the worse, the verifier is being hacked.",
+            hacking_panels(runs, series),
+        ),
     ]
-    return Section(group, tuple(runs), tuple(series), tuple(plot for plot in plots if plot.panels),
-                   tuple(strips_of(folder, series)))
+    return Section(
+        group,
+        tuple(runs),
+        tuple(series),
+        tuple(plot for plot in plots if plot.panels),
+        tuple(strips_of(folder, series)),
+    )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from its.dataset.image_set import NO_CLASS
-from its.layout import shard_name
+from its.disk.run_folder import shard_name
 from its.report.runs import RunRecord
 from its.report.series import Series
 
@@ -43,8 +43,11 @@ def strips_of(folder: Path, series: Sequence[Series]) -> list[Strip]:
     """A strip for each series that has the seed of most and its first shard on disk, at its own caps."""
     seed = seed_of(series)
     chosen = [(number, next((run for run in one.runs if run.seed == seed), None)) for number, one in enumerate(series)]
-    return [_read(path, number, run) for number, run in chosen
-            if run and (path := folder / run.folder / shard_name(range(1))).exists()]
+    return [
+        _read(path, number, run)
+        for number, run in chosen
+        if run and (path := folder / run.folder / shard_name(range(1))).exists()
+    ]
 
 
 def seed_of(series: Sequence[Series]) -> str:
@@ -62,8 +65,12 @@ def _read(path: Path, number: int, run: RunRecord) -> Strip:
         picked = file.get_tensor("pick")[: min(PROBLEMS, run.images)]
         pixels = file.get_slice("images")
         white = np.full((1, *pixels.get_shape()[1:]), 255, dtype=np.uint8)
-        by_cap = {cap: np.concatenate([pixels[int(row) : int(row) + 1] if row >= 0 else white
-                                       for row in picked[:, run.caps.index(cap)]]) for cap in caps}
+        by_cap = {
+            cap: np.concatenate(
+                [pixels[int(row) : int(row) + 1] if row >= 0 else white for row in picked[:, run.caps.index(cap)]]
+            )
+            for cap in caps
+        }
         classes = tuple(map(int, file.get_tensor("label")[: len(picked)]))
     return Strip(number, by_cap, classes if NO_CLASS not in classes else ())
 
@@ -99,18 +106,23 @@ def strips_figure(strips: Sequence[Strip], labels: Sequence[str], caption: str) 
     for k, row in enumerate(rows):
         for column, cap in enumerate(caps):
             if cap in row:
-                canvas[k * (height + 4) : k * (height + 4) + height,
-                       column * (width + 12) : column * (width + 12) + row[cap].shape[1]] = row[cap]
+                canvas[
+                    k * (height + 4) : k * (height + 4) + height,
+                    column * (width + 12) : column * (width + 12) + row[cap].shape[1],
+                ] = row[cap]
     wide = 7.8 - 0.068 * max(len(labels[strip.series]) for strip in strips)
     tall = wide * canvas.shape[0] / canvas.shape[1] + 0.5 + 0.14 * caption.count("\n")
     figure = Figure(figsize=(8.0, tall), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.imshow(canvas if channels == 3 else canvas[..., 0], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    axes.set_yticks([k * (height + 4) + height / 2 for k in range(len(rows))],
-                    [labels[strip.series] for strip in strips])
-    axes.set_xticks([column * (width + 12) + width / 2 for column in range(len(caps))],
-                    ["no cap" if cap is None else f"NFE {cap:g}" for cap in caps])
+    axes.set_yticks(
+        [k * (height + 4) + height / 2 for k in range(len(rows))], [labels[strip.series] for strip in strips]
+    )
+    axes.set_xticks(
+        [column * (width + 12) + width / 2 for column in range(len(caps))],
+        ["no cap" if cap is None else f"NFE {cap:g}" for cap in caps],
+    )
     axes.xaxis.tick_top()
     axes.tick_params(length=0, labelsize=8)
     axes.spines[:].set_visible(False)

@@ -39,8 +39,18 @@ def latex(table: Table) -> str:
     header, rows = table
     lines = [" & ".join(map(_latex_cell, line)) + r" \\" for line in (header, *rows)]
     columns = "l" + "r" * (len(header) - 1)
-    return "\n".join([rf"\begin{{tabular}}{{{columns}}}", r"\toprule", lines[0], r"\midrule", *lines[1:],
-                      r"\bottomrule", r"\end{tabular}", ""])
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            lines[0],
+            r"\midrule",
+            *lines[1:],
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )
 
 
 def _latex_cell(text: str) -> str:
@@ -55,14 +65,19 @@ def main_table(series: Sequence[Series]) -> Table:
     """Cells of all runs of a group; columns that no run has are left out."""
     labelled = [(one.label, run, row) for one in series for run, row in _rows(one)]
     rows = [row for _, _, row in labelled]
-    columns = {name: cell for name, (cell, keys) in _COLUMNS.items()
-               if any(row.get(keys) is not None for row in rows) or name == "NFE cap"}
+    columns = {
+        name: cell
+        for name, (cell, keys) in _COLUMNS.items()
+        if any(row.get(keys) is not None for row in rows) or name == "NFE cap"
+    }
     if not any(row.get("nfe_backward") for row in rows):
         columns.pop("NFE backward", None)
     seeds = len({run.seed for _, run, _ in labelled}) > 1
     header = ["method", *(["seed"] if seeds else []), *columns]
-    cells = [[label, *([run.seed] if seeds else []), *(cell(row) for cell in columns.values())]
-             for label, run, row in labelled]
+    cells = [
+        [label, *([run.seed] if seeds else []), *(cell(row) for cell in columns.values())]
+        for label, run, row in labelled
+    ]
     return header, cells
 
 
@@ -85,6 +100,7 @@ def _significant(key: str, scale: float = 1.0) -> Callable[[Row], str]:
 
 def _with_error(key: str) -> Callable[[Row], str]:
     """The value to two digits of its standard error, and that."""
+
     def cell(row: Row) -> str:
         value, error = row.get(key), row.get(f"{key}_se")
         if value is None:
@@ -93,6 +109,7 @@ def _with_error(key: str) -> Callable[[Row], str]:
             return f"{value:.3f}"
         digits = min(6, max(0, 1 - math.floor(math.log10(float(f"{error:.1e}"))))) if error > 0 else 3
         return f"{value:.{digits}f} ± {error:.{digits}f}"
+
     return cell
 
 
@@ -114,17 +131,32 @@ _COLUMNS: dict[str, tuple[Callable[[Row], str], str]] = {
 """Cell of a row and the key that it shows, by header."""
 
 
-_LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-          "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "↑": r"$\uparrow$",
-          "↓": r"$\downarrow$", "–": "--", "·": r"$\cdot$"}
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "–": "--",
+    "·": r"$\cdot$",
+}
 
 
 def markdown(table: Table) -> str:
     """One table in Markdown."""
     header, rows = table
     rule = [":---", *["---:"] * (len(header) - 1)]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |"
-                     for line in (header, rule, *rows))
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in (header, rule, *rows)
+    )
 
 
 def _text(table: Table) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from its.sampler.sampler import Columns, Guess, Sampler
+from its.levels import Columns, Guess
+from its.sampler.sampler import Sampler
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from its.sampler.sampler import Columns, Guess, Sampler
-from its.types import Level
+from its.levels import Columns, Guess, Level
+from its.sampler.sampler import Sampler
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -2,44 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
-from its.types import Grid, Level
+from its.levels import Columns, Grid, Guess, Level, Schedule
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
-
-    from its.model.schedule import Schedule
-
-
-class Columns(NamedTuple):
-    """Levels of a batch as float64 columns `[n, 1, ...]` that broadcast over rows."""
-
-    alpha: Tensor
-    sigma: Tensor
-    time: Tensor
-    scale: Tensor
-    norm: Tensor
-
-    @classmethod
-    def of(cls, levels: Sequence[Level], ndim: int, device: torch.device | str) -> Columns:
-        """Columns for rows of `ndim` dimensions, the batch dimension counted."""
-        import numpy as np
-        import torch
-
-        table = np.frombuffer(b"".join([level.packed for level in levels])).reshape(len(levels), 5).T.copy()
-        return cls(*torch.from_numpy(table).to(device, non_blocking=True).reshape(5, -1, *[1] * (ndim - 1)).unbind())
-
-
-class Guess(NamedTuple):
-    """What the network makes of a state: `x_t = alpha x0_hat + sigma eps_hat` before clipping."""
-
-    x0: Tensor
-    eps: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +34,10 @@ class Sampler:
     def grid(self, schedule: Schedule, steps: int | None = None) -> Grid:
         """Levels of a sampling in `steps` steps (default: the sampler's own number)."""
         if steps is not None and steps != self.steps and not isinstance(self.spacing, str):
-            raise ValueError(f"sampler.spacing lists {self.steps} times, and {steps} steps are asked for; "
-                             "name a spacing rule instead")
+            raise ValueError(
+                f"sampler.spacing lists {self.steps} times, and {steps} steps are asked for; "
+                "name a spacing rule instead"
+            )
         return schedule.grid(self.steps if steps is None else steps, self.spacing, whole=self.whole_times)
 
     def stages(self, t: Level, s: Level) -> int:
@@ -93,14 +65,3 @@ class Sampler:
     def correct(self, x: Tensor, first: Guess, second: Guess, t: Columns, s: Columns) -> Tensor:
         """Rows at s from the guesses at t and at the predicted row at s (two-stage samplers)."""
         raise TypeError(f"{type(self).__name__} steps in one stage")
-
-
-def ancestral_variance(t: Level, s: Level, eta: float) -> float:
-    """Variance of the noise a DDIM step adds: Song et al. 2020 (arXiv:2010.02502), Eq. 16."""
-    kept = (t.alpha / s.alpha) ** 2 * s.sigma**2
-    return eta**2 * (s.sigma / t.sigma) ** 2 * max(t.sigma**2 - kept, 0.0)
-
-
-def forward_std(s: Level, t: Level) -> float:
-    """Standard deviation of the forward kernel from s up to the noisier t."""
-    return math.sqrt(max(t.sigma**2 - (t.alpha / s.alpha) ** 2 * s.sigma**2, 0.0))

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from itertools import count, islice
 from typing import ClassVar, Self
 
-from its.image import Image
+from its.particles.image import Image
+from its.particles.verbs import advance, reward
 from its.search.check import STEPS, check
+from its.search.search import Coroutine, Search, Size
 from its.search.softmax_counts import increase, offspring
-from its.types import Coroutine, Search, Size, advance, reward
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ Exact rule of the authors' code (imagenet/).
 from dataclasses import dataclass
 from typing import ClassVar
 
-from its.image import Image
+from its.particles.image import Image
+from its.particles.verbs import advance, reward
 from its.search.check import STEPS, check
+from its.search.search import Coroutine, Search, Size
 from its.search.softmax_counts import increase, survivors
-from its.types import Coroutine, Search, Size, advance, reward
 
 
 @dataclass(frozen=True)

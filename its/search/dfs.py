@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from math import ceil, inf
 from typing import ClassVar, Self
 
-from its.image import Image, Particle
+from its.particles.image import Image, Particle
+from its.particles.verbs import advance, reward
 from its.search.check import STEPS, check
+from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
 from its.search.softmax_counts import increase
-from its.types import ROWS_PER_PARTICLE, Coroutine, Search, Size, advance, reward
 
 
 @dataclass(frozen=True)

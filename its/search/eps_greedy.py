@@ -5,12 +5,13 @@ from itertools import islice
 from math import ceil
 from typing import ClassVar, Self
 
-from its.image import Image
-from its.moves import Ball
+from its.particles.image import Image
+from its.particles.moves import Ball
+from its.particles.verbs import advance, reward
 from its.search.bands import generations
 from its.search.check import check
+from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
 from its.search.spread import branchings, prices, spread
-from its.types import ROWS_PER_PARTICLE, Coroutine, Search, Size, advance, reward
 
 
 @dataclass(frozen=True)

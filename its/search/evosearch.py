@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from math import inf, sqrt
 from typing import ClassVar, Self
 
-from its.image import Image
-from its.moves import Mix
-from its.sampler.sampler import ancestral_variance
+from its.levels import ancestral_variance
+from its.particles.image import Image
+from its.particles.moves import Mix
 from its.search.check import SHARE, SHARES, check
+from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
 from its.search.spread import spread
 from its.search.tournament import Pool, sampled, winners
-from its.types import ROWS_PER_PARTICLE, Coroutine, Search, Size
 
 
 @dataclass(frozen=True)

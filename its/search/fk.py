@@ -6,11 +6,12 @@ Deviation: log space; `max` starts from minus infinity; the image itself is scor
 from dataclasses import dataclass
 from typing import ClassVar
 
-from its.image import Image
+from its.particles.image import Image
+from its.particles.verbs import advance, reward
 from its.search.check import STEPS, check
 from its.search.potentials import POTENTIALS, Lineage
 from its.search.resampling import RESAMPLERS, effective, normalised
-from its.types import Coroutine, Search, Size, advance, reward
+from its.search.search import Coroutine, Search, Size
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,18 @@ class FK(Search):
     natural: ClassVar[dict[str, int]] = {"particles": 4}
 
     def __post_init__(self) -> None:
-        check(self, strength=0, potential=POTENTIALS, resampler=RESAMPLERS, start=STEPS, every=STEPS, end=STEPS,
-              ess=0, final=("best", "sample"), particles=1)
+        check(
+            self,
+            strength=0,
+            potential=POTENTIALS,
+            resampler=RESAMPLERS,
+            start=STEPS,
+            every=STEPS,
+            end=STEPS,
+            ess=0,
+            final=("best", "sample"),
+            particles=1,
+        )
 
     @property
     def needs_noise(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from its.host_random import HostRandom
+from its.particles.host_random import HostRandom
 
 Gene = tuple[int, ...]
 Places = tuple[int, ...]

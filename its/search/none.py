@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from its.image import Image
-from its.types import Coroutine, Search, advance, reward
+from its.particles.image import Image
+from its.particles.verbs import advance, reward
+from its.search.search import Coroutine, Search
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import ClassVar, Self
 
-from its.image import Image
+from its.particles.image import Image
+from its.particles.verbs import advance, reward
 from its.search.check import STEPS, check
+from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
 from its.search.spread import rounds_of_two, spread
-from its.types import ROWS_PER_PARTICLE, Coroutine, Search, Size, advance, reward
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,10 @@ class Paths(Search):
     def __post_init__(self) -> None:
         check(self, paths=1, noises=1, steps=STEPS)
         if not (0 < self.sigma <= 1 - self.forward and self.forward < self.backward):
-            raise ValueError(f"search.sigma is {self.sigma}, forward {self.forward}, backward {self.backward}; "
-                             "sigma is above 0, sigma + forward at most 1, and backward above forward")
+            raise ValueError(
+                f"search.sigma is {self.sigma}, forward {self.forward}, backward {self.backward}; "
+                "sigma is above 0, sigma + forward at most 1, and backward above forward"
+            )
 
     @property
     def peak_rows(self) -> int:

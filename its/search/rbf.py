@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import ClassVar, Self
 
-from its.image import Image
+from its.particles.image import Image
+from its.particles.verbs import advance, reward
 from its.search.check import check
-from its.types import ROWS_PER_PARTICLE, Coroutine, Search, Size, advance, reward
+from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import exp, floor
 
-from its.host_random import HostRandom
+from its.particles.host_random import HostRandom
 
 
 def normalised(logs: Sequence[float]) -> list[float]:
@@ -63,5 +63,7 @@ def ssp(weights: Sequence[float], random: HostRandom) -> list[int]:
 
 
 RESAMPLERS: dict[str, Callable[[Sequence[float], HostRandom], list[int]]] = {
-    "multinomial": multinomial, "systematic": systematic, "ssp": ssp,
+    "multinomial": multinomial,
+    "systematic": systematic,
+    "ssp": ssp,
 }

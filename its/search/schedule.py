@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
-from its.host_random import HostRandom
-from its.image import Image
+from its.particles.host_random import HostRandom
+from its.particles.image import Image
+from its.particles.verbs import advance
 from its.search.check import check
 from its.search.genotypes import Density, Gene, Genotype, Places, Steps
-from its.types import Coroutine, Search, advance
+from its.search.search import Coroutine, Search
 
 Populations = Generator[list[Gene], Sequence[float], None]
 
@@ -26,8 +27,17 @@ TRIES, RANDOM_TRIES = 10, 1000
 INTERVALS = 10
 """Between the knots of a density (O2TDM)."""
 
-COUNTS = ("time_step", "population_num", "select_num", "mutation_num", "crossover_num", "max_epochs", "num_samples",
-          "finalists", "fresh_seeds")
+COUNTS = (
+    "time_step",
+    "population_num",
+    "select_num",
+    "mutation_num",
+    "crossover_num",
+    "max_epochs",
+    "num_samples",
+    "finalists",
+    "fresh_seeds",
+)
 
 LOWER = {"fid": True, "sfid": True, "isc": False}
 """The fitnesses, and whether lower is better."""
@@ -72,15 +82,29 @@ class Schedule(Search):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
                 raise ValueError(f"search.{name} is {value!r}; it is a whole number")
-        check(self, time_step=1, population_num=1, select_num=1, mutation_num=0, crossover_num=0, max_epochs=1,
-              strategy=("evolution", "random"), genotype=("steps", "density"), fitness=tuple(LOWER), num_samples=2,
-              finalists=1, fresh_seeds=2)
+        check(
+            self,
+            time_step=1,
+            population_num=1,
+            select_num=1,
+            mutation_num=0,
+            crossover_num=0,
+            max_epochs=1,
+            strategy=("evolution", "random"),
+            genotype=("steps", "density"),
+            fitness=tuple(LOWER),
+            num_samples=2,
+            finalists=1,
+            fresh_seeds=2,
+        )
         if not 0 < self.m_prob <= 1:
             raise ValueError(f"search.m_prob is {self.m_prob}; it is a probability above 0")
         for name in ("select_num", "finalists"):
             if getattr(self, name) > self.population_num:
-                raise ValueError(f"search.{name} is {getattr(self, name)}, and a population has search.population_num="
-                                 f"{self.population_num} grids; lower the first or raise the second")
+                raise ValueError(
+                    f"search.{name} is {getattr(self, name)}, and a population has search.population_num="
+                    f"{self.population_num} grids; lower the first or raise the second"
+                )
 
     def check_alone(self, steps: int, guidance: str, keep_pool: bool) -> None:
         """Refuse what a search over sets cannot go with.
@@ -92,20 +116,28 @@ class Schedule(Search):
             ValueError: the message names the rule and the remedy.
         """
         if self.genotype == "steps" and self.time_step not in (None, steps):
-            raise ValueError(f"search.time_step is {self.time_step} and sampler.steps is {steps}, which are the same; "
-                             f"set sampler.steps={self.time_step}, or search.time_step=null")
+            raise ValueError(
+                f"search.time_step is {self.time_step} and sampler.steps is {steps}, which are the same; "
+                f"set sampler.steps={self.time_step}, or search.time_step=null"
+            )
         if guidance != "none":
-            raise ValueError(f"search=schedule judges plain samplings, and guidance={guidance} changes every step; "
-                             "set guidance=none, and use the sampler that it writes under any guidance")
+            raise ValueError(
+                f"search=schedule judges plain samplings, and guidance={guidance} changes every step; "
+                "set guidance=none, and use the sampler that it writes under any guidance"
+            )
         if keep_pool:
-            raise ValueError("search.keep_pool=true stores the candidates of each image, and search=schedule has grids "
-                             "for candidates, which it always stores; set search.keep_pool=false")
+            raise ValueError(
+                "search.keep_pool=true stores the candidates of each image, and search=schedule has grids "
+                "for candidates, which it always stores; set search.keep_pool=false"
+            )
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """Grids of every epoch; of either strategy."""
-        return (self.population_num, *[max(self.population_num, self.mutation_num + self.crossover_num)]
-                * (self.max_epochs - 1))
+        return (
+            self.population_num,
+            *[max(self.population_num, self.mutation_num + self.crossover_num)] * (self.max_epochs - 1),
+        )
 
     @property
     def evaluations(self) -> int:
@@ -125,8 +157,10 @@ class Schedule(Search):
         if self.genotype == "density":
             genotype = Density(steps, total, 1 + (self.time_step or INTERVALS))
         if genotype.size < sum(self.sizes):
-            raise ValueError(f"{sum(self.sizes)} grids are to be scored, and there are {genotype.size} of {steps} of "
-                             f"{total} times; lower search.population_num or search.max_epochs")
+            raise ValueError(
+                f"{sum(self.sizes)} grids are to be scored, and there are {genotype.size} of {steps} of "
+                f"{total} times; lower search.population_num or search.max_epochs"
+            )
         return genotype
 
     def populations(self, genotype: Genotype, random: HostRandom) -> Populations:
@@ -167,8 +201,9 @@ class Schedule(Search):
         half = new(1, lambda: seed) + new(self.population_num // 2, lambda: genotype.random(random))
         return half + new(self.population_num - len(half), lambda: genotype.mutant(seed, SEED_PROB, random))
 
-    def _bred(self, archive: dict[Gene, float], genotype: Genotype, random: HostRandom,
-              new: Callable[..., list[Gene]]) -> list[Gene]:
+    def _bred(
+        self, archive: dict[Gene, float], genotype: Genotype, random: HostRandom, new: Callable[..., list[Gene]]
+    ) -> list[Gene]:
         """Mutants and children of the best of all epochs."""
         top = sorted(archive, key=lambda gene: archive[gene])[: self.select_num]
 

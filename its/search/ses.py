@@ -8,12 +8,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from its.image import Image
-from its.moves import LowBand
-from its.order import Rewarded
+from its.particles.image import Image
+from its.particles.moves import LowBand
+from its.particles.order import Rewarded
+from its.particles.verbs import advance, reward
 from its.search.bands import generations, low_band
 from its.search.check import check
-from its.types import ROWS_PER_PARTICLE, Coroutine, Search, Size, advance, reward
+from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
 
 
 @dataclass(frozen=True)

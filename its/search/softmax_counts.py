@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 from math import exp
 
-from its.types import Grid
+from its.levels import Grid
 
 
 def increase(grid: Grid, i: int) -> float:

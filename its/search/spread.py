@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from its.image import Image
-from its.types import Level
+from its.levels import Level
+from its.particles.image import Image
 
 
 def branchings(image: Image, every: float) -> range:

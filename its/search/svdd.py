@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import ClassVar, Self
 
-from its.image import Image
+from its.particles.image import Image
+from its.particles.verbs import advance, reward
 from its.search.check import STEPS, check
+from its.search.search import Coroutine, Search, Size
 from its.search.spread import branchings, prices, spread
-from its.types import Coroutine, Search, Size, advance, reward
 
 
 @dataclass(frozen=True)

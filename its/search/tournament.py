@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from math import ceil
 
-from its.image import Image, Particle
-from its.order import Rewarded
-from its.types import Coroutine, advance, reward
+from its.particles.image import Image, Particle
+from its.particles.order import Rewarded
+from its.particles.verbs import advance, reward
+from its.search.search import Coroutine
 
 Pool = list[tuple[Rewarded, Particle]]
 

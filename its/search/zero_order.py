@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from itertools import count, islice
 from typing import ClassVar
 
-from its.image import Image
-from its.moves import Rotate
+from its.particles.image import Image
+from its.particles.moves import Rotate
+from its.particles.verbs import advance, reward
 from its.search.check import check
-from its.types import ROWS_PER_PARTICLE, Coroutine, Search, Size, advance, reward
+from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
 
 
 @dataclass(frozen=True)

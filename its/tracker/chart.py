@@ -25,10 +25,23 @@ def spec() -> dict[str, Any]:
 
 def rows(folder: Path) -> list[list[Any]]:
     """A row of `COLUMNS` for every run and cap below an experiment's folder."""
-    return [[group.title, one.method, one.verifier, one.search, run.seed, row["nfe_cap"], row["nfe"], row.get("fid"),
-             row.get("isc")]
-            for group, members in grouped(load_runs(folder)).items() for one in series_of(members) for run in one.runs
-            for row in run.rows]
+    return [
+        [
+            group.title,
+            one.method,
+            one.verifier,
+            one.search,
+            run.seed,
+            row["nfe_cap"],
+            row["nfe"],
+            row.get("fid"),
+            row.get("isc"),
+        ]
+        for group, members in grouped(load_runs(folder)).items()
+        for one in series_of(members)
+        for run in one.runs
+        for row in run.rows
+    ]
 
 
 def log_comparison(run: Any, folder: Path) -> None:
@@ -38,7 +51,8 @@ def log_comparison(run: Any, folder: Path) -> None:
     table = wandb.Table(columns=list(COLUMNS), data=rows(folder), allow_mixed_types=True)
     owner = os.environ.get("WANDB_ENTITY") or getattr(run, "entity", "")
     run.config.update({"chart": spec()}, allow_val_change=True)
-    chart = wandb.plot_table(f"{owner}/{CHART}" if owner else CHART, table, {name: name for name in COLUMNS},
-                             {"title": folder.name})
+    chart = wandb.plot_table(
+        f"{owner}/{CHART}" if owner else CHART, table, {name: name for name in COLUMNS}, {"title": folder.name}
+    )
     figures = {path.stem: wandb.Image(str(path)) for path in sorted((folder / "report").glob("*.png"))}
     run.log({"nfe_curves": chart, **figures}, step=int(time.time()))

@@ -74,11 +74,26 @@ class Follower:
 
         Path(message["dir"]).mkdir(parents=True, exist_ok=True)
         self._run = wandb.init(
-            project=self._settings["project"], mode=self._settings["mode"], dir=message["dir"], id=message["id"],
-            name=message["name"], group=message["group"], tags=message["tags"], config=message["config"], job_type=kind,
-            resume="allow", settings=wandb.Settings(
-                silent=True, console="off", x_disable_stats=True, disable_git=True, save_code=False,
-                disable_job_creation=True, init_timeout=self._settings["timeout"]))
+            project=self._settings["project"],
+            mode=self._settings["mode"],
+            dir=message["dir"],
+            id=message["id"],
+            name=message["name"],
+            group=message["group"],
+            tags=message["tags"],
+            config=message["config"],
+            job_type=kind,
+            resume="allow",
+            settings=wandb.Settings(
+                silent=True,
+                console="off",
+                x_disable_stats=True,
+                disable_git=True,
+                save_code=False,
+                disable_job_creation=True,
+                init_timeout=self._settings["timeout"],
+            ),
+        )
 
     def _shard(self, note: Mapping[str, Any]) -> None:
         if "images" not in note or not note.get("seconds"):
@@ -86,10 +101,16 @@ class Follower:
         self._images += note["images"]
         self._nfe += note.get("nfe", 0)
         self._seconds += note["seconds"]
-        self._run.log({"throughput/images": self._images, "throughput/nfe": self._nfe,
-                       "throughput/seconds": self._seconds,
-                       "throughput/images_per_second": note["images"] / note["seconds"],
-                       "throughput/nfe_per_second": note.get("nfe", 0) / note["seconds"]}, step=self._images)
+        self._run.log(
+            {
+                "throughput/images": self._images,
+                "throughput/nfe": self._nfe,
+                "throughput/seconds": self._seconds,
+                "throughput/images_per_second": note["images"] / note["seconds"],
+                "throughput/nfe_per_second": note.get("nfe", 0) / note["seconds"],
+            },
+            step=self._images,
+        )
 
     def _close(self, status: str) -> dict[str, str]:
         self.poll()
@@ -118,8 +139,9 @@ class Follower:
                 entry["samples"] = wandb.Image(str(grid), caption=f"NFE cap {cap}")
             self._run.log(entry, step=self._images + k)
         last = rows[-1]
-        self._run.summary.update({f"ledger/{column}": int(last["images"]) * float(last[column]) for column in SPENT
-                                  if column in last})
+        self._run.summary.update(
+            {f"ledger/{column}": int(last["images"]) * float(last[column]) for column in SPENT if column in last}
+        )
 
 
 def number(text: str) -> float | int:

@@ -53,11 +53,18 @@ class WandB:
         """Open the job's W&B run, or continue it."""
         label, hash8 = job.label, job.folder.name.rpartition("-")[2]
         name = job.experiment.name
-        _client(self).send({
-            "kind": "run", "id": _id(f"{name}-{hash8}"), "group": name, "folder": str(job.folder),
-            "dir": str(job.experiment), "config": job.config | {"choices": label},
-            "tags": [label["search"], label["verifier"], label["model"]],
-            "name": f"{label['search']} {label['verifier']} {label['budget']} {job.folder.name.partition('-')[0]}"})
+        _client(self).send(
+            {
+                "kind": "run",
+                "id": _id(f"{name}-{hash8}"),
+                "group": name,
+                "folder": str(job.folder),
+                "dir": str(job.experiment),
+                "config": job.config | {"choices": label},
+                "tags": [label["search"], label["verifier"], label["model"]],
+                "name": f"{label['search']} {label['verifier']} {label['budget']} {job.folder.name.partition('-')[0]}",
+            }
+        )
 
     def end(self, status: str) -> None:
         """Log the curve and finish the run."""
@@ -65,9 +72,18 @@ class WandB:
 
     def sweep(self, folder: Path) -> None:
         """Log the comparison of all runs."""
-        _client(self).send({"kind": "sweep", "id": _id(f"{folder.name}-sweep"), "group": folder.name,
-                            "folder": str(folder), "dir": str(folder), "name": f"{folder.name}: comparison",
-                            "config": {}, "tags": ["sweep"]})
+        _client(self).send(
+            {
+                "kind": "sweep",
+                "id": _id(f"{folder.name}-sweep"),
+                "group": folder.name,
+                "folder": str(folder),
+                "dir": str(folder),
+                "name": f"{folder.name}: comparison",
+                "config": {},
+                "tags": ["sweep"],
+            }
+        )
 
     def close(self) -> None:
         """Wait until W&B has everything, at most `timeout` seconds; say where it is, or warn in one line."""
@@ -127,9 +143,14 @@ class Client:
         paths = os.pathsep.join(filter(None, (root, self._environment.get("PYTHONPATH"))))
         settings = {**asdict(self._tracker), "mode": self._mode}
         child = subprocess.Popen(
-            [sys.executable, "-m", "its.tracker.child", json.dumps(settings)], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0, start_new_session=True,
-            env={"WANDB_DATA_DIR": f"{folder}/wandb/data", **self._environment, "PYTHONPATH": paths})
+            [sys.executable, "-m", "its.tracker.child", json.dumps(settings)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            start_new_session=True,
+            env={"WANDB_DATA_DIR": f"{folder}/wandb/data", **self._environment, "PYTHONPATH": paths},
+        )
         assert child.stdin is not None
         os.set_blocking(child.stdin.fileno(), False)
         return child

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Ensemble:
-    """The members' rewards side by side; `its.order` makes ranks of them. One call asks every member.
+    """The members' rewards side by side; `its.particles.order` makes ranks of them. One call asks every member.
 
     Args:
         members: by name, two or more, all absolute.
@@ -33,8 +33,10 @@ class Ensemble:
 def check_members(members: Mapping[str, Verifier]) -> None:
     """Refuse fewer than two members, and relative ones."""
     if len(members) < 2:
-        raise ValueError(f"verifier.members has {len(members)} of them; an ensemble has two or more: add "
-                         "+verifier@verifier.members.<name>=<verifier>")
+        raise ValueError(
+            f"verifier.members has {len(members)} of them; an ensemble has two or more: add "
+            "+verifier@verifier.members.<name>=<verifier>"
+        )
     relative = [name for name, member in members.items() if not member.absolute]
     if relative:
         raise ValueError(f"verifier.members.{relative[0]} is itself relative; give its members directly")
@@ -44,5 +46,6 @@ def stacked(verifiers: Sequence[Verifier], images: Tensor, conditions: Sequence[
     """Rewards by every verifier, float64 `[n, verifiers]`."""
     import torch
 
-    return torch.stack([verifier.reward(images, conditions).to(images.device, torch.float64)
-                        for verifier in verifiers], dim=1)
+    return torch.stack(
+        [verifier.reward(images, conditions).to(images.device, torch.float64) for verifier in verifiers], dim=1
+    )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from its.sampler.sampler import Columns
+from its.levels import Columns
 from its.types import Condition
 
 

@@ -30,9 +30,11 @@ class ZScore:
         for name in {**members, **statistics}:
             pair = statistics.get(name, ())
             if name not in members or len(pair) != 2 or not all(map(isfinite, pair)) or pair[1] <= 0:
-                raise ValueError(f"verifier.statistics.{name} is {list(pair)} and the members are "
-                                 f"{', '.join(members)}; give [mean, standard deviation above 0] of each, which "
-                                 "scripts/standardize.py measures")
+                raise ValueError(
+                    f"verifier.statistics.{name} is {list(pair)} and the members are "
+                    f"{', '.join(members)}; give [mean, standard deviation above 0] of each, which "
+                    "scripts/standardize.py measures"
+                )
         self._verifiers = [members[name] for name in sorted(members)]
         self._statistics = [tuple(statistics[name]) for name in sorted(members)]
 

@@ -27,8 +27,10 @@ def locate(weights: str) -> Path:
         return local
     if _hub_name(weights):
         return _snapshot(weights)
-    raise FileNotFoundError(f"weights {weights!r} are neither in the package nor at {Path(weights).absolute()}"
-                            f"{_own_folder()}; give the path of a file or folder that exists")
+    raise FileNotFoundError(
+        f"weights {weights!r} are neither in the package nor at {Path(weights).absolute()}"
+        f"{_own_folder()}; give the path of a file or folder that exists"
+    )
 
 
 def fingerprint(weights: str) -> str:
@@ -80,9 +82,11 @@ def _snapshot(weights: str) -> Path:
             if any(folder.rglob(pattern)):
                 return folder
     except (OSError, ValueError) as error:
-        raise FileNotFoundError(f"weights {weights!r} are neither in the package nor at {Path(weights).absolute()}"
-                                f"{_own_folder()}, and the hub does not give them ({_first_line(error)}); where there "
-                                "is no network, download them elsewhere and give their folder") from error
+        raise FileNotFoundError(
+            f"weights {weights!r} are neither in the package nor at {Path(weights).absolute()}"
+            f"{_own_folder()}, and the hub does not give them ({_first_line(error)}); where there "
+            "is no network, download them elsewhere and give their folder"
+        ) from error
     raise FileNotFoundError(f"the hub's {weights} holds neither safetensors nor .bin weights; choose another")
 
 

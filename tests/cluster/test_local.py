@@ -5,20 +5,42 @@ import subprocess
 import sys
 from pathlib import Path
 
-from its.build import Blueprint
+from its.run.build import Blueprint
 from tests.end_to_end.runs import CONF, composed, numbers, obstruct
 
-SMALL = ("images=20", "shard=10", "sampler.steps=3", "batch=16", "search=random", "budget.samplings=null",
-         "~metric.kid", "~metric.prc", "~metric.isc")
+SMALL = (
+    "images=20",
+    "shard=10",
+    "sampler.steps=3",
+    "batch=16",
+    "search=random",
+    "budget.samplings=null",
+    "~metric.kid",
+    "~metric.prc",
+    "~metric.isc",
+)
 
 
 def test_one_is_refused_one_fails_and_one_is_made(tmp_path: Path):
     six, nine = (Blueprint.of(*composed(tmp_path, *SMALL, f"budget.nfe=[{cap}]")).folder for cap in (6, 9))
     obstruct(nine)
-    command = [sys.executable, "run.py", "-m", "hydra/launcher=local", f"out_dir={tmp_path}", *SMALL,
-               "budget.nfe=[1],[6],[9]"]
-    done = subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "OMP_NUM_THREADS": "1"})
+    command = [
+        sys.executable,
+        "run.py",
+        "-m",
+        "hydra/launcher=local",
+        f"out_dir={tmp_path}",
+        *SMALL,
+        "budget.nfe=[1],[6],[9]",
+    ]
+    done = subprocess.run(
+        command,
+        cwd=CONF.parent,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
     said = done.stdout + done.stderr
     assert done.returncode == 1, said
     spent = sum(20 * float(row["nfe"]) for row in numbers(six))

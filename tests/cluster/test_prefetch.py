@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from its.cluster.source import ROOT
+from its.process.source_tree import ROOT
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = ROOT / "its" / "weights" / "digits" / "generator"
@@ -30,8 +30,10 @@ class Hub(BaseHTTPRequestHandler):
         if path.startswith("/api/models/someone/digits/revision/"):
             self.answer(json.dumps({"id": "someone/digits", "sha": COMMIT}).encode())
         elif path == f"/api/models/someone/digits/tree/{COMMIT}":
-            files = [{"type": "file", "path": entry.name, "size": entry.stat().st_size, "oid": "0"}
-                     for entry in REPOSITORY.iterdir()]
+            files = [
+                {"type": "file", "path": entry.name, "size": entry.stat().st_size, "oid": "0"}
+                for entry in REPOSITORY.iterdir()
+            ]
             self.answer(json.dumps(files).encode())
         elif file.parent == REPOSITORY and file.is_file():
             content = file.read_bytes()
@@ -63,8 +65,13 @@ def hub() -> Iterator[str]:
 
 def prefetch(*words: str, **environment: str) -> tuple[int, str]:
     usual = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "ITS_", "TORCH_"))}
-    done = subprocess.run([sys.executable, "scripts/prefetch.py", *words], cwd=ROOT, capture_output=True, text=True,
-                          env={**usual, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **environment})
+    done = subprocess.run(
+        [sys.executable, "scripts/prefetch.py", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**usual, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **environment},
+    )
     return done.returncode, done.stdout + done.stderr
 
 
@@ -90,9 +97,13 @@ def test_everything_that_real_images_need_is_named_and_nothing_else(tmp_path: Pa
     code, said = prefetch("--check", *words, *places, TORCH_HOME=str(tmp_path))
     assert code == 1
     missing = [line.split(":")[0].removeprefix("  missing  ") for line in said.splitlines() if "  missing  " in line]
-    assert missing == ["weights cifar10_uncond_50M_500K.pt", "weights resnet56-4bfd9763.th",
-                       "dataset cifar10, its reference", "dataset cifar10, its report",
-                       "dataset cifar10, its statistics"]
+    assert missing == [
+        "weights cifar10_uncond_50M_500K.pt",
+        "weights resnet56-4bfd9763.th",
+        "dataset cifar10, its reference",
+        "dataset cifar10, its report",
+        "dataset cifar10, its statistics",
+    ]
     assert f"{tmp_path}/cifar-10-batches-py/data_batch_1 is not there" in said
     assert f"no Inception weights in {tmp_path}/hub/checkpoints" in said
 

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from its.cluster.site import OWN, load_site, times
-from its.cluster.source import ROOT
 from its.cluster.submit import chunks, sbatch_options, setup_lines
+from its.process.source_tree import ROOT
 
 LAUNCHER = yaml.safe_load((ROOT / "conf" / "hydra" / "launcher" / "slurm.yaml").read_text())
 LAUNCHER.pop("_target_")
@@ -26,23 +26,46 @@ def test_the_configuration_replaces_the_site_file_and_tasks_multiply(tmp_path: P
     assert options["slurm_additional_parameters"] == {"requeue": True}
 
 
-@pytest.mark.parametrize(("one", "four"), [("gpu:1", "gpu:4"), ("gpu", "gpu:4"), ("gpu:a100:2", "gpu:a100:8"),
-                                           ("gpu:a100", "gpu:a100:4"), ("gpu:1,nvme:1", "gpu:4,nvme:4")])
+@pytest.mark.parametrize(
+    ("one", "four"),
+    [
+        ("gpu:1", "gpu:4"),
+        ("gpu", "gpu:4"),
+        ("gpu:a100:2", "gpu:a100:8"),
+        ("gpu:a100", "gpu:a100:4"),
+        ("gpu:1,nvme:1", "gpu:4,nvme:4"),
+    ],
+)
 def test_resources_of_four_tasks(one: str, four: str):
     assert times(one, 4) == four
 
 
-@pytest.mark.parametrize("given", [{"partition": "x\ntouch /tmp/canary"}, {"exclude": ["a"]}, {"timeout_min": 0},
-                                   {"tasks_per_node": 1.5}, {"runs_per_job": 0}, {"setup": ["rm"]}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"partition": "x\ntouch /tmp/canary"},
+        {"exclude": ["a"]},
+        {"timeout_min": 0},
+        {"tasks_per_node": 1.5},
+        {"runs_per_job": 0},
+        {"setup": ["rm"]},
+    ],
+)
 def test_bad_values_are_refused(given: dict):
     with pytest.raises(ValueError, match=r"one line of text|whole number|it may have"):
         sbatch_options({**LAUNCHER, **given}, {})
 
 
-@pytest.mark.parametrize(("text", "message"), [("partitoin: x", "it may have partition"), ("setup: rm", "a list of"),
-                                               ("qos: \"a\\nb\"", "one line of text"),
-                                               ("additional_parameters: {\"a\\nb\": 1}", "not the name of an sbatch"),
-                                               ("additional_parameters: {comment: \"x\\ny\"}", "one line of text")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("partitoin: x", "it may have partition"),
+        ("setup: rm", "a list of"),
+        ('qos: "a\\nb"', "one line of text"),
+        ('additional_parameters: {"a\\nb": 1}', "not the name of an sbatch"),
+        ('additional_parameters: {comment: "x\\ny"}', "one line of text"),
+    ],
+)
 def test_a_bad_site_file_is_named(tmp_path: Path, text: str, message: str):
     with pytest.raises(ValueError, match=message):
         load_site(site_file(tmp_path, text))

@@ -6,17 +6,27 @@ from pathlib import Path
 
 import pytest
 
-from its.cluster import slurm, sweep
-from its.cluster.slurm import Allocation, duration, own_id
+from its.cluster import sweep
 from its.cluster.sweep import SweepRun
 from its.cluster.wait import wait
+from its.process import slurm
+from its.process.slurm import Allocation, duration, own_id
 
 
 def a_run(folder: Path, job: str = "5_0", number: int = 0) -> SweepRun:
     submission = folder / ".slurm" / "s"
     (submission / "status").mkdir(parents=True, exist_ok=True)
-    return SweepRun(number, (f"seed={number}",), str(folder / f"run{number}"), 10, "abc", {"seed": number}, job,
-                    str(submission), "submitted")
+    return SweepRun(
+        number,
+        (f"seed={number}",),
+        str(folder / f"run{number}"),
+        10,
+        "abc",
+        {"seed": number},
+        job,
+        str(submission),
+        "submitted",
+    )
 
 
 def finish(run: SweepRun, images: int = 10) -> None:
@@ -27,6 +37,7 @@ def finish(run: SweepRun, images: int = 10) -> None:
 @pytest.fixture
 def watched(monkeypatch):
     """Wait for runs while squeue says, one answer after another, what `answers` holds; count the looks."""
+
     def watch(runs: list[SweepRun], answers: list) -> int:
         looks = iter(answers)
         seen = []
@@ -44,6 +55,7 @@ def watched(monkeypatch):
         monkeypatch.setattr(slurm, "ending", lambda job: "SLURM says CANCELLED")
         wait(runs, pause=lambda seconds: None)
         return len(seen)
+
     return watch
 
 
@@ -71,7 +83,8 @@ def test_a_silent_controller_ends_nothing(tmp_path, watched):
 def test_the_reason_is_the_one_that_the_process_told(tmp_path, watched):
     run = a_run(tmp_path)
     (Path(run.submission) / "status" / "0.1.json").write_text(
-        json.dumps({"status": "failed", "reason": "ValueError: no", "folder": None}))
+        json.dumps({"status": "failed", "reason": "ValueError: no", "folder": None})
+    )
     watched([run], [{}, {}])
     assert run.reason == "ValueError: no"
 
@@ -105,8 +118,11 @@ def test_the_same_command_attaches_to_living_jobs_only(tmp_path):
     again = [SweepRun(k, run.overrides, run.folder, run.images, run.asked) for k, run in enumerate(first)]
     more = SweepRun(0, ("seed=0",), first[0].folder, 20, "abc")
     sweep.attach([*again, more], tmp_path, {"5_0": "PENDING"})
-    assert [(run.state, run.job) for run in (*again, more)] == [("submitted", "5_0"), ("missing", None),
-                                                               ("missing", None)]
+    assert [(run.state, run.job) for run in (*again, more)] == [
+        ("submitted", "5_0"),
+        ("missing", None),
+        ("missing", None),
+    ]
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("00:00:07", 7), ("01:02:03", 3723), ("2-00:00:01", 172801)])

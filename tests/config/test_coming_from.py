@@ -9,8 +9,11 @@ from omegaconf import OmegaConf
 
 from tests.end_to_end.runs import CONF, make_experiment
 
-CELLS = [line.split(" | ", 1)[1] for line in (CONF.parent / "docs" / "coming-from.md").read_text().splitlines()
-         if line.startswith("|") and not line.startswith(("| there", "|---"))]
+CELLS = [
+    line.split(" | ", 1)[1]
+    for line in (CONF.parent / "docs" / "coming-from.md").read_text().splitlines()
+    if line.startswith("|") and not line.startswith(("| there", "|---"))
+]
 SPANS = [span for cell in CELLS for span in re.findall(r"`([^`]+)`", cell)]
 COMMANDS = sorted({span for span in SPANS if span.startswith("python run.py")})
 NUMBERS = {"images=N": "images=10000", "batch=B": "batch=64"}

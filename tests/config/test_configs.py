@@ -8,11 +8,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from its.identity import identity
-from its.instantiate import CHOICES, instantiate
-from its.plan import plan_job
-from its.references import check_metrics, open_source
-from its.smoke import settle
+from its.config.identity import identity
+from its.config.instantiate import CHOICES, instantiate
+from its.config.plan import plan_job
+from its.config.smoke import settle
+from its.metric.references import check_metrics, open_source
 from tests.end_to_end.runs import CONF, make_experiment
 from tests.end_to_end.runs import composed as job_of
 
@@ -48,9 +48,15 @@ def place(choice: str) -> list[str]:
     return OF_DATASET.get(choice, [])
 
 
-@pytest.mark.parametrize(("group", "choice"), [(g, c) for g in ("sampler", "guidance", "verifier", "budget", "metric",
-                                                                          "model")
-                                              for c in GROUPS[g] if c not in ("openai", "noisy_classifier")])
+@pytest.mark.parametrize(
+    ("group", "choice"),
+    [
+        (g, c)
+        for g in ("sampler", "guidance", "verifier", "budget", "metric", "model")
+        for c in GROUPS[g]
+        if c not in ("openai", "noisy_classifier")
+    ],
+)
 def test_every_other_choice_builds(tmp_path: Path, group: str, choice: str):
     run = make_experiment(tmp_path, *place(choice), f"{group}={choice}", *NEEDED.get(choice, []))
     assert choice in str(run.folder) or group == "metric" or choice == "none"
@@ -64,9 +70,15 @@ def test_every_dataset_of_real_images_builds(tmp_path: Path, inception_weights: 
     """With statistics for a reference, as the images are elsewhere; metric=openai is the one that needs all of them."""
     classes, size = IMAGES[dataset]
     np.savez(tmp_path / "stats.npz", mu=np.zeros(2048), sigma=np.eye(2048), mu_s=np.zeros(2023), sigma_s=np.eye(2023))
-    config = composed(f"dataset={dataset}", "dataset.reference=null", f"dataset.statistics={tmp_path / 'stats.npz'}",
-                      f"dataset.report.weights={inception_weights}", "dataset.report.spatial=true", "metric=openai",
-                      "~metric.prc")
+    config = composed(
+        f"dataset={dataset}",
+        "dataset.reference=null",
+        f"dataset.statistics={tmp_path / 'stats.npz'}",
+        f"dataset.report.weights={inception_weights}",
+        "dataset.report.spatial=true",
+        "metric=openai",
+        "~metric.prc",
+    )
     data, extractor = (instantiate(config["dataset"][key], CHOICES) for key in ("images", "report"))
     check_metrics(instantiate(config["metric"], CHOICES), open_source(extractor, None, config["dataset"]["statistics"]))
     assert data.shape == tuple(config["dataset"]["shape"]) == (3, size, size)
@@ -86,8 +98,16 @@ def test_a_tracker_changes_nothing_about_a_run(tmp_path: Path, tracker: str):
         assert getattr(told, what) == getattr(plain, what)
 
 
-NFE = {"digits_all": 1_870_000, "digits_demo": 235_000, "digits_hacking": 480_000, "null_mixture": 12_840_000,
-       "phase1_cifar10": 305_000_000, "schedule_digits": 800_000, "schedule_o2tdm": 260_000, "tfg_cifar10": 102_400}
+NFE = {
+    "digits_all": 1_870_000,
+    "digits_demo": 235_000,
+    "digits_hacking": 480_000,
+    "null_mixture": 12_840_000,
+    "phase1_cifar10": 305_000_000,
+    "schedule_digits": 800_000,
+    "schedule_o2tdm": 260_000,
+    "tfg_cifar10": 102_400,
+}
 """By hand: an anytime search costs its largest cap, a planned one the sum of its caps, `none` one sampling."""
 
 
@@ -97,8 +117,10 @@ def test_every_experiment_plans_all_its_jobs_and_builds_one(tmp_path: Path, name
         config = compose("config", [f"experiment={name}"], return_hydra_config=True)
     assert config.name == name, "an experiment's runs land in the folder of its own name"
     params = config.hydra.sweeper.params.items()
-    jobs = [(f"experiment={name}", *job)
-            for job in product(*([f"{key}={value}" for value in values.split(",")] for key, values in params))]
+    jobs = [
+        (f"experiment={name}", *job)
+        for job in product(*([f"{key}={value}" for value in values.split(",")] for key, values in params))
+    ]
     assert sum(plan_job(*job_of(tmp_path, *job)).nfe for job in jobs) == NFE[name]
     make_experiment(tmp_path, *jobs[0], "smoke=true")
 

@@ -9,18 +9,41 @@ import numpy as np
 import pytest
 import torch
 
-from its.guard import check_command_line
+from its.config.guard import check_command_line
 from tests.end_to_end.runs import CONF, make_experiment
 
 ROOT = CONF.parent
 CANARY = "its-canary"
 
-TARGETS = ["os.system", "subprocess.run", "builtins.eval", "builtins.exec", "pathlib.Path.write_text", "pty.spawn",
-           "asyncio.create_subprocess_shell", "pkgutil.resolve_name", "urllib.request.urlopen", "shutil.rmtree",
-           "hydra.utils.instantiate", "hydra._internal.utils._locate", "torch.load", "its.job.run_workers",
-           "its.store.write_atomic", "its.store.os.system", "importlib.import_module", "runpy.run_path",
-           "its.model.unet2d.torch.load", "its.verifier.classifier.torch.load", "functools.partial",
-           "itself.budget.Budget", "its", "", "its.budget.Budget.__init__", "its..budget.Budget", "posix.system"]
+TARGETS = [
+    "os.system",
+    "subprocess.run",
+    "builtins.eval",
+    "builtins.exec",
+    "pathlib.Path.write_text",
+    "pty.spawn",
+    "asyncio.create_subprocess_shell",
+    "pkgutil.resolve_name",
+    "urllib.request.urlopen",
+    "shutil.rmtree",
+    "hydra.utils.instantiate",
+    "hydra._internal.utils._locate",
+    "torch.load",
+    "its.run.job.run_workers",
+    "its.disk.store.write_atomic",
+    "its.disk.store.os.system",
+    "importlib.import_module",
+    "runpy.run_path",
+    "its.model.unet2d.torch.load",
+    "its.verifier.classifier.torch.load",
+    "functools.partial",
+    "itself.budget.Budget",
+    "its",
+    "",
+    "its.budget.Budget.__init__",
+    "its..budget.Budget",
+    "posix.system",
+]
 
 
 @pytest.mark.parametrize("group", ["verifier", "sampler"])
@@ -31,11 +54,17 @@ def test_a_target_from_elsewhere_is_refused(tmp_path: Path, group: str, target: 
     assert not list(tmp_path.iterdir())
 
 
-NESTED = ["+verifier.extra={_target_: os.system, command: touch /tmp/its-canary}",
-          "+verifier.extra=[{_target_: subprocess.run}]", "+search._partial_=true", "+search._args_=[[1]]",
-          "+metric.more={deep: {er: {_target_: os.system}}}", "+dataset.report.network._target_=os.system",
-          "verifier.network={_target_: builtins.eval}", "verifier._target_=${oc.env:HOME}",
-          "+verifier.x=${verifier._target_} verifier._target_=os.system"]
+NESTED = [
+    "+verifier.extra={_target_: os.system, command: touch /tmp/its-canary}",
+    "+verifier.extra=[{_target_: subprocess.run}]",
+    "+search._partial_=true",
+    "+search._args_=[[1]]",
+    "+metric.more={deep: {er: {_target_: os.system}}}",
+    "+dataset.report.network._target_=os.system",
+    "verifier.network={_target_: builtins.eval}",
+    "verifier._target_=${oc.env:HOME}",
+    "+verifier.x=${verifier._target_} verifier._target_=os.system",
+]
 
 
 @pytest.mark.parametrize("override", NESTED)
@@ -47,11 +76,17 @@ def test_nested_and_interpolated_targets_are_refused(tmp_path: Path, override: s
     assert not list(tmp_path.iterdir())
 
 
-HYDRA = ["+hydra.callbacks.mine._target_=os.system", "hydra.callbacks.closing._target_=os.system",
-         "hydra.launcher._target_=os.system", "hydra.sweeper._target_=subprocess.run",
-         "hydra.job_logging.handlers.console.class=os.system",
-         "+hydra.hydra_logging.handlers.x={class: subprocess.Popen}", "--config-dir=/tmp", "--config-name=mine",
-         "-cd=/tmp"]
+HYDRA = [
+    "+hydra.callbacks.mine._target_=os.system",
+    "hydra.callbacks.closing._target_=os.system",
+    "hydra.launcher._target_=os.system",
+    "hydra.sweeper._target_=subprocess.run",
+    "hydra.job_logging.handlers.console.class=os.system",
+    "+hydra.hydra_logging.handlers.x={class: subprocess.Popen}",
+    "--config-dir=/tmp",
+    "--config-name=mine",
+    "-cd=/tmp",
+]
 
 
 @pytest.mark.parametrize("override", HYDRA)
@@ -60,8 +95,16 @@ def test_hydra_makes_nothing_unknown(override: str):
         check_command_line([override], CONF)
 
 
-SECRETS = ["+wandb_api_key=x", "+tracker.api_key=x", "+hf_token=x", "+model.token=x", "+password=x", "+aws.secret=x",
-           "+API_KEY=x", "+AWS_SECRET_ACCESS_KEY=x"]
+SECRETS = [
+    "+wandb_api_key=x",
+    "+tracker.api_key=x",
+    "+hf_token=x",
+    "+model.token=x",
+    "+password=x",
+    "+aws.secret=x",
+    "+API_KEY=x",
+    "+AWS_SECRET_ACCESS_KEY=x",
+]
 
 
 @pytest.mark.parametrize("override", SECRETS)
@@ -78,8 +121,15 @@ def test_a_value_of_a_secret_variable_is_refused(tmp_path: Path, monkeypatch, wh
     check_command_line(["name=y"], CONF)
 
 
-@pytest.mark.parametrize("text", ["dataset: {note: a0123456789abc}", "dataset: {note: '${oc.env:SOME_API_KEY}'}",
-                                  "tracker: {note: [0123456789abc]}", "hydra: {job: {env_set: {X: 0123456789abc}}}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dataset: {note: a0123456789abc}",
+        "dataset: {note: '${oc.env:SOME_API_KEY}'}",
+        "tracker: {note: [0123456789abc]}",
+        "hydra: {job: {env_set: {X: 0123456789abc}}}",
+    ],
+)
 def test_a_value_of_a_secret_variable_in_a_yaml_is_refused_before_hydra_writes(tmp_path, monkeypatch, text):
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{text}\n")
@@ -95,8 +145,17 @@ def test_a_yaml_that_asks_for_a_secret_is_refused(tmp_path: Path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("harmless", [[], ["search=random,zero_order"], ["seed=range(3)"], ["experiment=digits_demo"],
-                                      ["+search.monkey=1"], ["search=no_such_thing"]])
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        [],
+        ["search=random,zero_order"],
+        ["seed=range(3)"],
+        ["experiment=digits_demo"],
+        ["+search.monkey=1"],
+        ["search=no_such_thing"],
+    ],
+)
 def test_honest_command_lines_pass(harmless: list[str]):
     check_command_line(harmless, CONF)
 
@@ -109,18 +168,28 @@ def test_a_name_stays_below_the_output_folder(tmp_path: Path, name: str):
 
 
 def run(tmp_path: Path, *overrides: str, **environment: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "run.py", f"out_dir={tmp_path / 'out'}", *overrides], cwd=ROOT, text=True,
-                          capture_output=True, env={**os.environ, **environment}, timeout=120)
+    return subprocess.run(
+        [sys.executable, "run.py", f"out_dir={tmp_path / 'out'}", *overrides],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        env={**os.environ, **environment},
+        timeout=120,
+    )
 
 
-@pytest.mark.parametrize("text", [
-    "# @package _global_\nhydra: {{callbacks: {{x: {{_target_: os.system, command: touch {canary}}}}}}}\n",
-    "# @package _global_\nplugins: [os]\nverifier: {{_target_: os.system, command: touch {canary}}}\n",
-    "# @package _global_\nverifier: !!python/object/apply:os.system [touch {canary}]\n",
-    "# @package _global_\nmy_token: abc\n",
-    "# @package _global_\ntracker: {{more: [{{wandb_api_key: abc}}]}}\n",
-    "# @package _global_\nhydra: {{job_logging: {{handlers: {{x: {{'()': os.system, command: touch {canary}}}}}}}}}\n",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# @package _global_\nhydra: {{callbacks: {{x: {{_target_: os.system, command: touch {canary}}}}}}}\n",
+        "# @package _global_\nplugins: [os]\nverifier: {{_target_: os.system, command: touch {canary}}}\n",
+        "# @package _global_\nverifier: !!python/object/apply:os.system [touch {canary}]\n",
+        "# @package _global_\nmy_token: abc\n",
+        "# @package _global_\ntracker: {{more: [{{wandb_api_key: abc}}]}}\n",
+        "# @package _global_\n"
+        "hydra: {{job_logging: {{handlers: {{x: {{'()': os.system, command: touch {canary}}}}}}}}}\n",
+    ],
+)
 def test_a_yaml_runs_nothing(tmp_path: Path, text: str):
     canary = tmp_path / CANARY
     (tmp_path / "mine" / "experiment").mkdir(parents=True)
@@ -159,8 +228,17 @@ def test_wrong_shapes_are_named(tmp_path: Path):
 
 def test_secrets_of_the_environment_are_nowhere_on_disk(tmp_path: Path):
     secret = "s3cr3t-c4n4ry"
-    done = run(tmp_path, "images=4", "shard=4", "sampler.steps=2", "~metric.kid", "~metric.prc", "~metric.isc",
-               WANDB_API_KEY=secret, HF_TOKEN=secret)
+    done = run(
+        tmp_path,
+        "images=4",
+        "shard=4",
+        "sampler.steps=2",
+        "~metric.kid",
+        "~metric.prc",
+        "~metric.isc",
+        WANDB_API_KEY=secret,
+        HF_TOKEN=secret,
+    )
     assert done.returncode == 0, done.stderr
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert len(files) > 5

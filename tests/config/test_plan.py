@@ -5,12 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from its.help import text
-from its.plan import RATES
+from its.config.help import text
+from its.config.plan import RATES
 from tests.end_to_end.runs import CONF, make_experiment
 
-LOADED = ("import runpy, sys; runpy.run_path('run.py', run_name='__main__'); "
-          "print([m for m in ('torch', 'wandb') if m in sys.modules])")
+LOADED = (
+    "import runpy, sys; runpy.run_path('run.py', run_name='__main__'); "
+    "print([m for m in ('torch', 'wandb') if m in sys.modules])"
+)
 SIZE = ("images=40", "shard=20", "sampler.steps=4", "budget.samplings=[1,2]")
 
 
@@ -34,8 +36,10 @@ def test_a_plan_says_what_is_missing_and_loads_nothing(tmp_path):
 
 
 def test_a_plan_of_a_sweep_uses_measured_rates(tmp_path):
-    rates = {f"{search} digits_unconditional cpu batch 128": {"nfe_per_second": 16.0, "fixed_seconds": 3.0}
-             for search in ("random", "more_steps")}
+    rates = {
+        f"{search} digits_unconditional cpu batch 128": {"nfe_per_second": 16.0, "fixed_seconds": 3.0}
+        for search in ("random", "more_steps")
+    }
     (tmp_path / RATES).write_text(json.dumps(rates))
     said = plan(tmp_path, "-m", "search=random,more_steps,none")
     assert "random (classifier, seed 0)" in said
@@ -55,9 +59,11 @@ def test_a_run_that_may_not_fit_on_the_disk_is_refused_before_it_starts(tmp_path
     run = make_experiment(tmp_path / "whole", *SIZE)
     run.run()
     made = sum(path.stat().st_size for path in (run.folder / "shards").iterdir())
-    full = ("import collections, runpy, shutil; usage = collections.namedtuple('usage', 'total used free'); "
-            f"shutil.disk_usage = lambda path: usage(9, 9, {made // 2}); "
-            "runpy.run_path('run.py', run_name='__main__')")
+    full = (
+        "import collections, runpy, shutil; usage = collections.namedtuple('usage', 'total used free'); "
+        f"shutil.disk_usage = lambda path: usage(9, 9, {made // 2}); "
+        "runpy.run_path('run.py', run_name='__main__')"
+    )
     command = [sys.executable, "-c", full, f"out_dir={tmp_path / 'full'}", *SIZE]
     done = subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from its.model.cifar_resnet import twin
-from its.smoke import settle
+from its.classifier.cifar_resnet import twin
+from its.config.smoke import settle
 from tests.end_to_end.runs import make_experiment, numbers
 
 CIFAR = ("dataset=cifar10", "model=openai_cifar10", "verifier=resnet18_cifar10", "smoke=true")
@@ -53,9 +53,16 @@ def test_one_network_does_not_select_and_report_unless_it_is_meant(tmp_path: Pat
     same = str(tmp_path / "a.th"), str(tmp_path / "b.th")
     twin(same[0], architecture="resnet20")
     shutil.copy(*same)
-    command = (*CIFAR, "verifier=resnet56_cifar10", "~verifier.network.smoke", f"verifier.network.weights={same[0]}",
-               "verifier.network.architecture=resnet20", "~dataset.report.smoke.make",
-               f"dataset.report.smoke.network.weights={same[1]}", "dataset.report.smoke.network.architecture=resnet20")
+    command = (
+        *CIFAR,
+        "verifier=resnet56_cifar10",
+        "~verifier.network.smoke",
+        f"verifier.network.weights={same[0]}",
+        "verifier.network.architecture=resnet20",
+        "~dataset.report.smoke.make",
+        f"dataset.report.smoke.network.weights={same[1]}",
+        "dataset.report.smoke.network.architecture=resnet20",
+    )
     with pytest.raises(ValueError, match=r"selects by .*a\.th, and the same network reports.*allow_same_scorer=true"):
         make_experiment(tmp_path, *command)
     assert make_experiment(tmp_path, *command, "allow_same_scorer=true").folder

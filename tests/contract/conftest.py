@@ -26,11 +26,11 @@ from its.search.none import NoSearch
 from its.search.paths import Paths
 from its.search.random import Random
 from its.search.rbf import RBF
+from its.search.search import Search
 from its.search.ses import SES
 from its.search.snes import SNES
 from its.search.svdd import SVDD
 from its.search.zero_order import ZeroOrder
-from its.types import Search
 
 SEARCHES: dict[str, Search] = {
     "none": NoSearch(),
@@ -98,10 +98,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if not {"search", "setting"} <= set(metafunc.fixturenames):
         return
     settings = SETTINGS if "every_setting" in metafunc.fixturenames else dict(list(SETTINGS.items())[:5])
-    pairs = [pytest.param(search, setting, id=f"{search_name}-{setting_name}")
-             for search_name, search in SEARCHES.items() for setting_name, setting in settings.items()
-             if (setting.sampler.stochastic or not search.needs_noise)
-             and (search.anytime or "anytime_only" not in metafunc.fixturenames)]
+    pairs = [
+        pytest.param(search, setting, id=f"{search_name}-{setting_name}")
+        for search_name, search in SEARCHES.items()
+        for setting_name, setting in settings.items()
+        if (setting.sampler.stochastic or not search.needs_noise)
+        and (search.anytime or "anytime_only" not in metafunc.fixturenames)
+    ]
     metafunc.parametrize(("search", "setting"), pairs)
 
 

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
-from its.image import Image
+from its.particles.image import Image
+from its.particles.verbs import advance, reward
 from its.sampler.ddim import DDIM
 from its.sampler.heun import Heun
 from its.search.random import Random
+from its.search.search import Coroutine, Search
 from its.search.zero_order import ZeroOrder
-from its.types import Coroutine, Search, advance, reward
 
 CAPS = (25, 57, 104, 200, 300)
 SAMPLERS = {"eta0": DDIM(steps=10), "eta1": DDIM(steps=10, eta=1.0), "heun": Heun(steps=6, spacing="linspace")}
@@ -70,7 +71,7 @@ def check(lab, engine: Callable, search: Search) -> None:
     together = lab.bits(engine(), search, CAPS, range(3))
     for k, cap in enumerate(CAPS):
         alone = lab.bits(engine(), search, (cap,), range(3))
-        assert {index: outcomes[k:k + 1] for index, outcomes in together.items()} == alone, f"cap {cap}"
+        assert {index: outcomes[k : k + 1] for index, outcomes in together.items()} == alone, f"cap {cap}"
 
 
 def test_searches(lab, search, setting, every_setting, anytime_only):

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from its.levels import ancestral_variance, forward_std
 from its.model.mixture import MixtureDenoiser
-from its.moves import Mix, Rotate
-from its.paths import Verb
+from its.particles.keys import Verb
+from its.particles.moves import Mix, Rotate
+from its.particles.verbs import advance, reward
 from its.sampler.ddim import DDIM
-from its.sampler.sampler import ancestral_variance, forward_std
-from its.types import advance, reward
 
 
 def distinct(rows: torch.Tensor) -> int:
@@ -38,10 +38,13 @@ def test_copies_separate_at_the_next_stochastic_step(lab, eta, expected, origin)
     def body(image):
         [start] = image.start()
         [middle] = yield advance([start], to=image.grid[4])
-        [particle] = {"start": lambda: [start], "middle": lambda: [middle],
-                      "renoised": lambda: image.renoise([middle], image.grid[2]),
-                      "jittered": lambda: image.jitter([middle], 0.1),
-                      "moved": lambda: image.move(start, Rotate(0.9))}[origin]()
+        [particle] = {
+            "start": lambda: [start],
+            "middle": lambda: [middle],
+            "renoised": lambda: image.renoise([middle], image.grid[2]),
+            "jittered": lambda: image.jitter([middle], 0.1),
+            "moved": lambda: image.move(start, Rotate(0.9)),
+        }[origin]()
         together = yield advance([particle] * 3, to=image.grid[6])
         again = []
         for _ in range(3):
@@ -88,8 +91,10 @@ def test_a_particle_and_its_child_are_renoised_differently(lab):
         [child] = yield advance([parent], to=low)
         up = image.renoise([parent, child], top)
         yield reward(up)
-        noises = [(row - top.alpha / below.level.alpha * lab.rows([below])[0]) / forward_std(below.level, top)
-                  for row, below in zip(lab.rows(up), [parent, child], strict=True)]
+        noises = [
+            (row - top.alpha / below.level.alpha * lab.rows([below])[0]) / forward_std(below.level, top)
+            for row, below in zip(lab.rows(up), [parent, child], strict=True)
+        ]
         assert (noises[0] - noises[1]).abs().max() > 0.1
         [image] = yield advance([child])
         return image
@@ -127,6 +132,7 @@ def test_neighbours_share_step_noise_and_rounds_have_their_own_directions(lab):
 
 def test_twins_of_neighbours_share_step_noise_and_are_renoised_differently(lab):
     """What a neighbour shares with its pivot's other neighbours is the noise of steps, further down too."""
+
     def body(image):
         near = image.move(*image.start(), Rotate(0.8), 2)
         _, one, _, other = yield advance([near[0]] * 2 + [near[1]] * 2, to=image.grid[3])
@@ -144,6 +150,7 @@ def test_twins_of_neighbours_share_step_noise_and_are_renoised_differently(lab):
 
 def test_a_start_at_any_top_counts_its_children_together(lab):
     """Also through the start that an advance to the level where it stands hands back."""
+
     def body(image):
         [start] = image.start()
         higher, lower = image.level(1.0), image.level(0.9)
@@ -163,8 +170,9 @@ def test_rotation_is_exact(lab):
         yield reward([start, *moved])
         x, y = lab.rows([start]), lab.rows(moved)
         torch.testing.assert_close(y.norm(dim=1), x.norm(dim=1).expand(50), rtol=1e-12, atol=0)
-        torch.testing.assert_close((y @ x.T).squeeze(1) / x.norm() ** 2, torch.full((50,), 0.3, dtype=x.dtype),
-                                   rtol=0, atol=1e-12)
+        torch.testing.assert_close(
+            (y @ x.T).squeeze(1) / x.norm() ** 2, torch.full((50,), 0.3, dtype=x.dtype), rtol=0, atol=1e-12
+        )
         assert distinct(y) == 50
         [done] = yield advance([start])
         return done
@@ -231,12 +239,15 @@ def test_jitter_adds_its_variance(lab):
     lab.play(body)
 
 
-@pytest.mark.parametrize(("verb", "message"), [
-    (lambda image, clean: image.jitter([clean], 0.1), "got a finished image"),
-    (lambda image, clean: image.renoise([clean], clean.level), "must be noisier"),
-    (lambda image, clean: image.renoise(image.renoise([clean], image.grid[2]), image.grid[3]), "must be noisier"),
-    (lambda image, clean: image.move(clean, Rotate(0.5)), "starting points only"),
-])
+@pytest.mark.parametrize(
+    ("verb", "message"),
+    [
+        (lambda image, clean: image.jitter([clean], 0.1), "got a finished image"),
+        (lambda image, clean: image.renoise([clean], clean.level), "must be noisier"),
+        (lambda image, clean: image.renoise(image.renoise([clean], image.grid[2]), image.grid[3]), "must be noisier"),
+        (lambda image, clean: image.move(clean, Rotate(0.5)), "starting points only"),
+    ],
+)
 def test_verbs_that_make_no_sense_are_refused(lab, verb, message):
     def body(image):
         [clean] = yield advance(image.start())

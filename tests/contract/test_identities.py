@@ -4,11 +4,11 @@ import math
 
 import pytest
 
+from its.particles.verbs import advance, reward
 from its.sampler.ddim import DDIM
 from its.search.bfs_resample import BFSResample
 from its.search.none import NoSearch
 from its.search.random import Random
-from its.types import advance, reward
 
 
 def images_and_rewards(bits) -> dict:

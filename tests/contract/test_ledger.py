@@ -7,9 +7,9 @@ import pytest
 
 from its.budget import COLUMNS, Ledger
 from its.engine.pool import Pool
+from its.particles.verbs import advance
 from its.sampler.ddim import DDIM
 from its.sampler.heun import Heun
-from its.types import advance
 from its.verifier.classifier import Classifier
 
 CAPS = (25, 57, 104)
@@ -81,8 +81,13 @@ def test_rows(lab, search, setting, every_setting, latent, monkeypatch):
         assert all(o.ledger["nfe"] <= cap for r in results.values() for o, cap in zip(r.outcomes, caps, strict=True))
         paid.update(paid_by(results))
         filled += engine.served["evaluate"][0] * setting.slots
-    assert paid == {"nfe": counters.rows, "nfe_backward": 0, "guide_calls": 0, "verifier_calls": counters.images,
-                    "decoder_calls": counters.decoded}
+    assert paid == {
+        "nfe": counters.rows,
+        "nfe_backward": 0,
+        "guide_calls": 0,
+        "verifier_calls": counters.images,
+        "decoder_calls": counters.decoded,
+    }
     assert counters.rows == filled == sum(charged) > 0
 
 

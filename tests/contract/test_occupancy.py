@@ -7,11 +7,13 @@ import pytest
 
 from its.budget import Ledger
 from its.engine.stream import Stream
-from its.image import Image
+from its.particles.image import Image
+from its.particles.verbs import advance, reward
 from its.sampler.ddim import DDIM
 from its.search.random import Random
+from its.search.search import ROWS_PER_PARTICLE
 from its.search.zero_order import ZeroOrder
-from its.types import ROWS_PER_PARTICLE, Problem, advance, reward
+from its.types import Problem
 
 BATCH = 8
 CAP = 57

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
+from its.levels import Guess
 from its.model.mixture import MixtureDenoiser
 from its.sampler.ddim import DDIM
-from its.sampler.sampler import Guess
 from its.search.more_steps import MoreSteps
 from its.verifier.classifier import Classifier
 

@@ -13,7 +13,7 @@ import torch
 from scipy.stats import rankdata
 
 from its.engine.front import Candidate, Front
-from its.order import Components
+from its.particles.order import Components
 from its.sampler.ddim import DDIM
 from its.search.random import Random
 from its.verifier.classifier import Classifier
@@ -27,8 +27,12 @@ RETURNING = ("none", "more_steps", "svdd", "svdd-every", "eps_greedy")
 """Searches that choose their image themselves."""
 
 RELATIVE = {name: search for name, search in SEARCHES.items() if not search.needs_absolute}
-PAIRS = [pytest.param(search, DDIM(steps=10, eta=eta), id=f"{name}-eta{eta:.0f}")
-         for name, search in RELATIVE.items() for eta in (0.0, 1.0) if eta or not search.needs_noise]
+PAIRS = [
+    pytest.param(search, DDIM(steps=10, eta=eta), id=f"{name}-eta{eta:.0f}")
+    for name, search in RELATIVE.items()
+    for eta in (0.0, 1.0)
+    if eta or not search.needs_noise
+]
 
 
 def ensemble(lab, **members) -> Ensemble:
@@ -45,9 +49,16 @@ def by_brute_force(candidates: list[tuple[Components, float]], cap: float) -> Co
 def test_the_front_holds_the_best_of_all_candidates_at_every_cap(lab, search, sampler, monkeypatch):
     seen: dict[int, list] = {}
     enter = Front.enter
-    monkeypatch.setattr(Front, "enter", lambda front, candidate, clock: (
-        seen.setdefault((candidate.value.task.image.problem.index, *front._caps), []).append((candidate.reward, clock)),
-        enter(front, candidate, clock)))
+    monkeypatch.setattr(
+        Front,
+        "enter",
+        lambda front, candidate, clock: (
+            seen.setdefault((candidate.value.task.image.problem.index, *front._caps), []).append(
+                (candidate.reward, clock)
+            ),
+            enter(front, candidate, clock),
+        ),
+    )
     results = lab.results(lab.engine(sampler, verifier=ensemble(lab), batch=8), search, CAPS, range(2))
     returning = search in [SEARCHES[name] for name in RETURNING]
     for index, result in results.items():
@@ -59,8 +70,9 @@ def test_the_front_holds_the_best_of_all_candidates_at_every_cap(lab, search, sa
                 assert outcome.reward == by_brute_force(candidates, cap)
 
 
-@pytest.mark.parametrize(("search", "sampler"), [
-    pair for pair in PAIRS if pair.values[0].anytime and not pair.values[1].eta])
+@pytest.mark.parametrize(
+    ("search", "sampler"), [pair for pair in PAIRS if pair.values[0].anytime and not pair.values[1].eta]
+)
 def test_one_run_serves_every_cap(lab, search, sampler):
     def bits(caps):
         results = lab.results(lab.engine(sampler, verifier=ensemble(lab), batch=8), search, caps, range(2))
@@ -68,7 +80,7 @@ def test_one_run_serves_every_cap(lab, search, sampler):
 
     together = bits(CAPS)
     for at, cap in enumerate(CAPS):
-        assert {k: outcomes[at:at + 1] for k, outcomes in together.items()} == bits((cap,)), f"cap {cap}"
+        assert {k: outcomes[at : at + 1] for k, outcomes in together.items()} == bits((cap,)), f"cap {cap}"
 
 
 A, B, C, D, E = (5.0, 1.0), (1.0, 5.0), (0.0, 3.0), (3.0, 0.0), (2.0, 0.5)
@@ -97,8 +109,10 @@ def test_a_winner_that_lost_the_lead_may_win_it_back(lab):
     [result] = lab.results(engine, Random(block=1), caps, [0]).values()
     assert [outcome.reward for outcome in result.outcomes] == LEADERS
     assert len({outcome.image.tobytes() for outcome in result.outcomes}) == 2
-    alone = [lab.results(lab.engine(DDIM(steps=10), verifier=Scripted(), batch=1), Random(block=1), (cap,), [0])
-             for cap in caps]
+    alone = [
+        lab.results(lab.engine(DDIM(steps=10), verifier=Scripted(), batch=1), Random(block=1), (cap,), [0])
+        for cap in caps
+    ]
     assert [result[0].outcomes[0].reward for result in alone] == LEADERS
 
 
@@ -119,10 +133,22 @@ def test_dominated_images_are_dropped_and_no_others(members):
                 best = by_brute_force(within, at + 1)
                 first = next(k for k, (reward, clock) in enumerate(candidates) if reward == best and clock <= at + 1)
                 assert (found.reward, found.value) == (best, first)
-        better = [sum(all(x >= y for x, y in zip(other, reward, strict=True)) and other != reward
-                      for other, clock in candidates if clock == 1) for reward, since in candidates if since == 1]
-        assert len(front) >= len({reward for (reward, _), worse in zip(
-            [c for c in candidates if c[1] == 1], better, strict=True) if not worse})
+        better = [
+            sum(
+                all(x >= y for x, y in zip(other, reward, strict=True)) and other != reward
+                for other, clock in candidates
+                if clock == 1
+            )
+            for reward, since in candidates
+            if since == 1
+        ]
+        assert len(front) >= len(
+            {
+                reward
+                for (reward, _), worse in zip([c for c in candidates if c[1] == 1], better, strict=True)
+                if not worse
+            }
+        )
 
 
 class Moody(Classifier):
@@ -135,6 +161,7 @@ class Moody(Classifier):
 
 def test_a_member_that_answers_nan_is_counted_and_has_no_say(lab):
     """Where it knows nothing all are equal to it, so the other member alone decides."""
+
     def run(verifier):
         return lab.results(lab.engine(DDIM(steps=10), verifier=verifier), Random(block=3), CAPS, range(4))
 
@@ -155,8 +182,18 @@ def test_columns_and_members_agree(lab):
         lab.results(lab.engine(DDIM(steps=10), verifier=broken), Random(), CAPS, range(2))
 
 
-SMALL = ("images=30", "shard=5", "sampler.steps=4", "budget.samplings=[1,2,4]", "batch=32", "search=zero_order",
-         "verifier=ensemble", "~metric.kid", "~metric.isc", "~metric.prc")
+SMALL = (
+    "images=30",
+    "shard=5",
+    "sampler.steps=4",
+    "budget.samplings=[1,2,4]",
+    "batch=32",
+    "search=zero_order",
+    "verifier=ensemble",
+    "~metric.kid",
+    "~metric.isc",
+    "~metric.prc",
+)
 
 
 def digests(folder) -> dict[str, str]:

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from its.engine import Engine
+from its.particles.verbs import advance, reward
 from its.sampler.ddim import DDIM
-from its.types import advance, reward
 
 SAMPLER = DDIM(steps=8, eta=1.0)
 
@@ -53,8 +53,7 @@ def test_own_on_a_guess_is_the_next_evaluation(lab):
         return particles[0]
 
     outcome = lab.play(body, SAMPLER).outcomes[0]
-    assert outcome.ledger == {"nfe": 16, "nfe_backward": 0, "verifier_calls": 16, "decoder_calls": 0,
-                              "guide_calls": 0}
+    assert outcome.ledger == {"nfe": 16, "nfe_backward": 0, "verifier_calls": 16, "decoder_calls": 0, "guide_calls": 0}
 
 
 def test_one_evaluation_serves_all_who_branch_from_it(lab):
@@ -156,10 +155,18 @@ def standstill(image):
     yield advance(image.start(), steps=0)
 
 
-@pytest.mark.parametrize(("body", "message"), [
-    (unfinished, "returned a particle at Level"), (unasked, "yields advance"), (unheard, "it is 'own' or 'before'"),
-    (headless, "no step has led to"), (upwards, "must be less noisy"), (standstill, "at least 1"),
-], ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (unfinished, "returned a particle at Level"),
+        (unasked, "yields advance"),
+        (unheard, "it is 'own' or 'before'"),
+        (headless, "no step has led to"),
+        (upwards, "must be less noisy"),
+        (standstill, "at least 1"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
 def test_requests_that_make_no_sense_are_refused(lab, body, message):
     with pytest.raises((RuntimeError, TypeError, ValueError), match=message):
         lab.play(body, SAMPLER)

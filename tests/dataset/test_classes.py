@@ -39,8 +39,11 @@ def test_what_is_no_schedule_is_refused(classes):
         Schedule(classes)
 
 
-@pytest.mark.parametrize("of", [lambda s: Classes((3, 4, 4), 10, s), lambda s: Digits(schedule=s),
-                                lambda s: Mixture(classes=10, schedule=s)], ids=["classes", "digits", "mixture"])
+@pytest.mark.parametrize(
+    "of",
+    [lambda s: Classes((3, 4, 4), 10, s), lambda s: Digits(schedule=s), lambda s: Mixture(classes=10, schedule=s)],
+    ids=["classes", "digits", "mixture"],
+)
 def test_every_dataset_takes_a_schedule(of):
     assert [of(Schedule([9, 2])).condition(index) for index in range(3)] == [9, 2, 9]
     with pytest.raises(ValueError, match="asks for class 10, and the dataset has 10"):

@@ -32,9 +32,7 @@ def test_values_are_the_source_scaled_to_a_full_byte():
 
 
 def test_halves_are_disjoint_and_complete():
-    (real, _), (first, _), (second, _) = (
-        Digits().images(split) for split in ("all", "verifier", "report")
-    )
+    (real, _), (first, _), (second, _) = (Digits().images(split) for split in ("all", "verifier", "report"))
     assert len(keys(real)) == 1797, "duplicate images would make 'disjoint' ambiguous"
     assert not keys(first) & keys(second)
     assert keys(first) + keys(second) == keys(real)

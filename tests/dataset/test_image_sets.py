@@ -82,8 +82,10 @@ def test_adm_halves_by_averaging_before_its_bicubic_step():
     assert np.abs(at_once - by_hand).max() > 5
 
 
-@pytest.mark.parametrize(("crop", "size", "message"), [
-    ("none", 8, "none has null"), ("adm", None, "have a size"), ("centre", 8, "choose one of none, adm, squash")])
+@pytest.mark.parametrize(
+    ("crop", "size", "message"),
+    [("none", 8, "none has null"), ("adm", None, "have a size"), ("centre", 8, "choose one of none, adm, squash")],
+)
 def test_crop_and_size_go_together(tmp_path: Path, crop, size, message):
     with pytest.raises(ValueError, match=message):
         Folder(str(tmp_path), crop, size)
@@ -115,12 +117,15 @@ def test_npz_images_without_labels(tmp_path: Path, pixels):
     assert gathered(Npz(str(tmp_path / "a.npz")))[1].tolist() == [-1] * 7
 
 
-@pytest.mark.parametrize(("arrays", "message"), [
-    ({"mu": np.zeros(3)}, "holds mu, and no images"),
-    ({"arr_0": np.zeros((2, 4, 4, 3))}, "is float64 of shape"),
-    ({"arr_0": np.zeros((2, 3, 4, 4), dtype=np.uint8)}, r"C 1 or 3"),
-    ({"arr_0": np.zeros((2, 4, 4, 3), dtype=np.uint8), "arr_1": np.zeros(3)}, "there are 2 images"),
-])
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"mu": np.zeros(3)}, "holds mu, and no images"),
+        ({"arr_0": np.zeros((2, 4, 4, 3))}, "is float64 of shape"),
+        ({"arr_0": np.zeros((2, 3, 4, 4), dtype=np.uint8)}, r"C 1 or 3"),
+        ({"arr_0": np.zeros((2, 4, 4, 3), dtype=np.uint8), "arr_1": np.zeros(3)}, "there are 2 images"),
+    ],
+)
 def test_npz_files_without_such_images_are_refused(tmp_path: Path, arrays, message):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(ValueError, match=message):
@@ -151,15 +156,16 @@ def test_cifar_is_torchvisions(tmp_path: Path, monkeypatch):
         lists[name] = [[name, hashlib.md5(content).hexdigest()]]
     content = pickle.dumps({"label_names": [str(k) for k in range(10)]})
     (folder / "meta").write_bytes(content)
-    monkeypatch.setattr(CIFAR10, "meta", {"filename": "meta", "key": "label_names",
-                                          "md5": hashlib.md5(content).hexdigest()})
+    monkeypatch.setattr(
+        CIFAR10, "meta", {"filename": "meta", "key": "label_names", "md5": hashlib.md5(content).hexdigest()}
+    )
     for name, value in lists.items():
         monkeypatch.setattr(CIFAR10, name, value)
     archive = Path(shutil.make_archive(str(tmp_path / "cifar-10-python"), "gztar", tmp_path, folder.name))
     monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
     shutil.rmtree(folder)
-    Cifar.fetch(10, str(tmp_path))      # torchvision finds the download there already, and unpacks it
-    (images, labels), = Cifar(10, str(tmp_path)).batches(9)
+    Cifar.fetch(10, str(tmp_path))  # torchvision finds the download there already, and unpacks it
+    ((images, labels),) = Cifar(10, str(tmp_path)).batches(9)
     np.testing.assert_array_equal(images, rows.reshape(2, 3, 32, 32).transpose(0, 2, 3, 1))
     assert labels.tolist() == [7, 1]
     (folder / "train_list").write_bytes(b"not the same")

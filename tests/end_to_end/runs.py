@@ -6,9 +6,9 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from its.build import Blueprint, build
-from its.experiment import Experiment
-from its.schedule import ScheduleRun
+from its.run.build import Blueprint, build
+from its.run.experiment import Experiment
+from its.run.schedule_search import ScheduleRun
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -40,8 +40,11 @@ def obstruct(folder: Path) -> None:
 def contents(folder: Path) -> dict[str, bytes]:
     """Bytes of every file that time does not decide, by path."""
     dated = {"timing.jsonl", "curve.csv", "curve.png", "metrics.json"}
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.name not in dated}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in dated
+    }
 
 
 def numbers(folder: Path) -> list[dict[str, str]]:

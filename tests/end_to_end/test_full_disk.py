@@ -7,8 +7,10 @@ from pathlib import Path
 from tests.end_to_end.runs import CONF, contents, make_experiment
 
 SIZE = ("images=40", "shard=20", "sampler.steps=4", "budget.samplings=[1,2]")
-LIMITED = ("import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, ({bytes}, {bytes})); "
-           "runpy.run_path('run.py', run_name='__main__')")
+LIMITED = (
+    "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, ({bytes}, {bytes})); "
+    "runpy.run_path('run.py', run_name='__main__')"
+)
 
 
 def run(out_dir: Path, *, largest: int) -> subprocess.CompletedProcess[str]:

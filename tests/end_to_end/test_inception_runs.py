@@ -30,14 +30,30 @@ def problem(tmp_path_factory: pytest.TempPathFactory, inception_weights: Path):
     np.savez(folder / "real.npz", arr_0=images[:6], arr_1=labels[:6])
     whole = InceptionFeatures.__call__
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(InceptionFeatures, "__call__", lambda self, pixels: {
-            name: array[:, :48] for name, array in whole(self, pixels).items()})
+        patch.setattr(
+            InceptionFeatures,
+            "__call__",
+            lambda self, pixels: {name: array[:, :48] for name, array in whole(self, pixels).items()},
+        )
         patch.setattr(InceptionFeatures, "widths", {"moments": 48, "spatial": 48})
         patch.setenv("ITS_CACHE", str(folder / "cache"))
         patch.setenv("ITS_INCEPTION", str(inception_weights))
-        yield folder, ("dataset=npz", "dataset.shape=[1,8,8]", f"dataset.reference.path={folder / 'real.npz'}",
-                       "+dataset.report.rows=5", "model=digits", "verifier=null_rewards", "search=none",
-                       f"images={SEVERAL}", f"shard={SEVERAL}", "sampler.steps=2", "budget.samplings=[1]")
+        yield (
+            folder,
+            (
+                "dataset=npz",
+                "dataset.shape=[1,8,8]",
+                f"dataset.reference.path={folder / 'real.npz'}",
+                "+dataset.report.rows=5",
+                "model=digits",
+                "verifier=null_rewards",
+                "search=none",
+                f"images={SEVERAL}",
+                f"shard={SEVERAL}",
+                "sampler.steps=2",
+                "budget.samplings=[1]",
+            ),
+        )
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +91,15 @@ def test_statistics_of_every_format_give_the_same_fid(finished, problem, tmp_pat
     (kept,) = (problem[0] / "cache").rglob("*.npz")
     before = kept.read_bytes()
     for form in ("its", "openai", "edm", "pytorch-fid"):
-        script(monkeypatch, prepare_reference, problem[0] / "real.npz", tmp_path / f"{form}.npz", "--spatial",
-               "--format", form)
+        script(
+            monkeypatch,
+            prepare_reference,
+            problem[0] / "real.npz",
+            tmp_path / f"{form}.npz",
+            "--spatial",
+            "--format",
+            form,
+        )
     assert kept.read_bytes() == before, "what has been measured is not measured again"
     script(monkeypatch, export_samples, run.folder, tmp_path / "sample.npz")
     capsys.readouterr()
@@ -97,8 +120,11 @@ def test_a_run_refuses_what_its_reference_cannot_serve(problem, tmp_path):
     _, overrides = problem
     statistics = tmp_path / "stats.npz"
     np.savez(statistics, mu=np.zeros(48), sigma=np.eye(48))
-    alone = (*(entry for entry in overrides if "reference" not in entry), "dataset.reference=null",
-             f"dataset.statistics={statistics}")
+    alone = (
+        *(entry for entry in overrides if "reference" not in entry),
+        "dataset.reference=null",
+        f"dataset.statistics={statistics}",
+    )
     assert make_experiment(tmp_path / "out", *alone, "metric=inception", "~metric.kid", "~metric.prc").reference
     with pytest.raises(ValueError, match=r"metric.kid needs the features of every image"):
         make_experiment(tmp_path / "out", *alone, "metric=inception")

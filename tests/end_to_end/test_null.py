@@ -8,14 +8,21 @@ ONLY_FID = ("~metric.kid", "~metric.isc", "~metric.prc")
 
 def fid(experiment, seeds: int, *overrides: str) -> np.ndarray:
     """FID at every cap, one row for each seed."""
-    return np.array([[row["fid"] for row in experiment("runs", f"seed={seed}", *ONLY_FID, *overrides).run()]
-                     for seed in range(seeds)])
+    return np.array(
+        [
+            [row["fid"] for row in experiment("runs", f"seed={seed}", *ONLY_FID, *overrides).run()]
+            for seed in range(seeds)
+        ]
+    )
 
 
-@pytest.mark.parametrize(("seeds", "images", "samplings"), [
-    (5, 200, "[1,4]"),
-    pytest.param(10, 1000, "[1,2,4,8]", marks=pytest.mark.long),
-])
+@pytest.mark.parametrize(
+    ("seeds", "images", "samplings"),
+    [
+        (5, 200, "[1,4]"),
+        pytest.param(10, 1000, "[1,2,4,8]", marks=pytest.mark.long),
+    ],
+)
 def test_random_rewards_do_not_move_fid(experiment, seeds, images, samplings):
     size = (f"images={images}", f"shard={images}", "sampler.steps=5", f"budget.samplings={samplings}")
     plain = fid(experiment, seeds, "search=none", *size)

@@ -10,8 +10,14 @@ import pytest
 
 from tests.end_to_end.runs import CONF
 
-CURVES = {"digits_all": (32, [8, 16]), "digits_demo": (5, [4, 8]), "digits_hacking": (3, [4, 8]),
-          "null_mixture": (15, [16, 80]), "phase1_cifar10": (10, [4, 8]), "tfg_cifar10": (1, [4])}
+CURVES = {
+    "digits_all": (32, [8, 16]),
+    "digits_demo": (5, [4, 8]),
+    "digits_hacking": (3, [4, 8]),
+    "null_mixture": (15, [16, 80]),
+    "phase1_cifar10": (10, [4, 8]),
+    "tfg_cifar10": (1, [4]),
+}
 """Runs, and the caps of each."""
 
 SETS = {"schedule_digits": 2, "schedule_o2tdm": 2}
@@ -21,8 +27,10 @@ MEASURED = {"null_mixture": {"fid", "fid_se"}}
 """Columns of presets that measure less than the others."""
 
 CHEAP = ("tfg_cifar10",)
-PRESETS = [name if name in CHEAP else pytest.param(name, marks=pytest.mark.long)
-           for name in sorted(path.stem for path in CONF.glob("experiment/*.yaml"))]
+PRESETS = [
+    name if name in CHEAP else pytest.param(name, marks=pytest.mark.long)
+    for name in sorted(path.stem for path in CONF.glob("experiment/*.yaml"))
+]
 
 
 @pytest.mark.parametrize("preset", PRESETS)

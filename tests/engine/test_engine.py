@@ -7,15 +7,17 @@ import pytest
 
 from its.engine import Engine
 from its.engine.evaluate import Evaluate
-from its.moves import Rotate
+from its.particles.moves import Rotate
+from its.particles.verbs import advance, reward
 from its.sampler.ddim import DDIM
 from its.search.none import NoSearch
 from its.search.random import Random
-from its.types import advance, reward
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"seed": -1}, "lies in"), ({"seed": 2**32}, "lies in"), ({"seed": 0, "batch": 1}, "set batch to at least 2")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"seed": -1}, "lies in"), ({"seed": 2**32}, "lies in"), ({"seed": 0, "batch": 1}, "set batch to at least 2")],
+)
 def test_what_makes_no_sense_is_refused(lab, options, message):
     with pytest.raises(ValueError, match=message):
         Engine(lab.denoiser(scale=2.0), DDIM(steps=5), {}, **options)

@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from its import pools
 from its.engine import Engine
 from its.engine.stream import Stream
-from its.image import Image
-from its.moves import Ball, LowBand, Mix, Rotate
-from its.origin import restore, to_text
+from its.particles.image import Image
+from its.particles.moves import Ball, LowBand, Mix, Rotate
+from its.particles.origin import restore, to_text
+from its.particles.verbs import advance, reward
 from its.pixels import to_uint8
+from its.run import pools
 from its.sampler.ddim import DDIM
 from its.search.bfs_resample import BFSResample
 from its.search.paths import Paths
 from its.search.random import Random
 from its.search.zero_order import ZeroOrder
-from its.types import advance, reward
 from its.verifier.classifier import Classifier
 
 SAMPLER = DDIM(steps=6, eta=1.0)
@@ -27,8 +27,14 @@ CAPS = (6, 14, 30)
 
 
 def engine(lab, *, keep_pool=True, **options) -> Engine:
-    return Engine(lab.denoiser(), SAMPLER, {"select": Classifier(lab.data.logits)}, seed=0, keep_pool=keep_pool,
-                  **{"batch": 32, **options})
+    return Engine(
+        lab.denoiser(),
+        SAMPLER,
+        {"select": Classifier(lab.data.logits)},
+        seed=0,
+        keep_pool=keep_pool,
+        **{"batch": 32, **options},
+    )
 
 
 def test_what_a_search_was_told_is_what_is_kept(lab):
@@ -56,8 +62,11 @@ def test_what_a_search_was_told_is_what_is_kept(lab):
     assert {candidate.cap for candidate in result.pool} == {0}
 
 
-@pytest.mark.parametrize("search", [Random(block=3), ZeroOrder(neighbors=3), BFSResample(), Paths(paths=2)],
-                         ids=lambda search: type(search).__name__)
+@pytest.mark.parametrize(
+    "search",
+    [Random(block=3), ZeroOrder(neighbors=3), BFSResample(), Paths(paths=2)],
+    ids=lambda search: type(search).__name__,
+)
 def test_keeping_the_pool_changes_nothing_and_the_best_of_it_is_the_result(lab, search):
     plain = lab.results(engine(lab, keep_pool=False), search, CAPS, range(4))
     kept = lab.results(engine(lab), search, CAPS, range(4))
@@ -85,8 +94,14 @@ def test_latents_are_kept_decoded(lab):
         def __call__(self, latents):
             return latents.repeat_interleave(2, -1).repeat_interleave(2, -2)
 
-    latent = Engine(lab.denoiser(), SAMPLER, {"select": Classifier(lambda x: lab.data.logits(x[..., ::2, ::2]))},
-                    seed=0, batch=32, keep_pool=True)
+    latent = Engine(
+        lab.denoiser(),
+        SAMPLER,
+        {"select": Classifier(lambda x: lab.data.logits(x[..., ::2, ::2]))},
+        seed=0,
+        batch=32,
+        keep_pool=True,
+    )
     latent.model.decoder = Double()
     [result] = lab.results(latent, Random(candidates=3), (math.inf,), [0]).values()
     pixels = [one.image for one in lab.results(engine(lab), Random(candidates=3), (math.inf,), [0])[0].pool]
@@ -99,8 +114,14 @@ def moved(image: Image):
     band = LowBand(np.arange(4.0).reshape(1, 2, 2) / 3 - 0.5, 1)
     turned = image.move(start, Rotate(0.9), 2)
     [mixed] = image.move(turned[1], Mix(0.3))
-    points = [start, *turned, mixed, *image.move(mixed, Ball(0.2)), *image.move(start, band),
-              *image.move(turned[0], Mix(0.5), fresh=True)]
+    points = [
+        start,
+        *turned,
+        mixed,
+        *image.move(mixed, Ball(0.2)),
+        *image.move(start, band),
+        *image.move(turned[0], Mix(0.5), fresh=True),
+    ]
     yield reward((yield advance(points)))
 
 
@@ -118,8 +139,10 @@ def test_a_recipe_gives_the_image_again(lab):
     assert len({one.image.tobytes() for one in result.pool}) == 7
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("null", "has no recipe; run its search again"), ('[{"path": "1"}, {"path": "2", "move": "Jump"}]', "'Jump'")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("null", "has no recipe; run its search again"), ('[{"path": "1"}, {"path": "2", "move": "Jump"}]', "'Jump'")],
+)
 def test_what_has_no_recipe_is_told(text, message):
     with pytest.raises(ValueError, match=message):
         restore(SimpleNamespace(grid=[None]), text, 0)

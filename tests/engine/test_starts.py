@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from its.image import Image
-from its.moves import LowBand, Rotate
+from its.particles.image import Image
+from its.particles.moves import LowBand, Rotate
+from its.particles.verbs import advance, reward
 from its.sampler.ddim import DDIM
 from its.search.random import Random
-from its.types import advance, reward
 
 ODE = DDIM(steps=5)
 

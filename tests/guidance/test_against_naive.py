@@ -8,6 +8,7 @@ import torch
 
 from its.dataset.mixture import Mixture
 from its.engine import Engine
+from its.engine.noise import normal
 from its.guidance.cg import CG
 from its.guidance.dps import DPS
 from its.guidance.freedom import FreeDoM
@@ -15,11 +16,11 @@ from its.guidance.lgd import LGD
 from its.guidance.mpgd import MPGD
 from its.guidance.tfg import TFG
 from its.guidance.ugd import UGD
+from its.levels import Columns
 from its.model.mixture import MixtureDenoiser
-from its.noise import normal
+from its.particles.verbs import advance
 from its.sampler.ddim import DDIM
-from its.sampler.sampler import Columns
-from its.types import Problem, advance
+from its.types import Problem
 from its.verifier.classifier import Classifier
 
 STEPS, COMPONENT = 6, 2
@@ -57,9 +58,17 @@ def run(guidance, eta, data, guide=None):
         return last
 
     verifier = Classifier(data.logits)
-    engine = Engine(MixtureDenoiser(data), DDIM(steps=STEPS, eta=eta), {"select": verifier, "guide": guide or verifier},
-                    seed=3, guidance=guidance, batch=4, noise=recording)
+    engine = Engine(
+        MixtureDenoiser(data),
+        DDIM(steps=STEPS, eta=eta),
+        {"select": verifier, "guide": guide or verifier},
+        seed=3,
+        guidance=guidance,
+        batch=4,
+        noise=recording,
+    )
     from tests.conftest import Script
+
     [result] = engine.run(Script(body), (math.inf,), [Problem(0, COMPONENT)])
     assert not result.failure, result.failure
     return found[0].clone(), [draw.clone() for draw in draws]
@@ -127,6 +136,7 @@ def tfg(g):
             y = y + g.mu * n.multiplier(g.mu_trend, t) * grad(n.smoothed(y, offsets), y)
         landed = n.ddim(x0, eps, t, s)
         return landed + delta_t / math.sqrt(ab / s.alpha**2) + s.alpha * (y - x0)
+
     return step
 
 
@@ -135,6 +145,7 @@ def dps(g):
         x0, eps = n.guess(x, t)
         value = n.f(x0)
         return n.ddim(x0, eps, t, s) + g.strength * grad(value, x) / value.abs()
+
     return step
 
 
@@ -144,6 +155,7 @@ def lgd(g):
         x0, eps = n.guess(x, t)
         total = torch.logsumexp(torch.stack([n.f(x0 + offset) for offset in offsets]), 0)
         return n.ddim(x0, eps, t, s) + g.strength / g.samples * grad(total, x)
+
     return step
 
 
@@ -152,6 +164,7 @@ def mpgd(g):
         x0, eps = n.guess(x, t)
         y = x0.detach().requires_grad_()
         return n.ddim(x0 + g.strength * grad(n.f(y), y), eps, t, s)
+
     return step
 
 
@@ -159,6 +172,7 @@ def freedom(g):
     def step(n, x, t, s):
         x0, eps = n.guess(x, t)
         return n.ddim(x0, eps, t, s) + g.strength * n.multiplier(g.trend, t) * grad(n.f(x0), x)
+
     return step
 
 
@@ -173,6 +187,7 @@ def ugd(g):
             y = y + g.strength * grad(n.f(y), y)
         e = e - math.sqrt(ab / (1 - ab)) * (y - x0)
         return n.ddim((x - math.sqrt(1 - ab) * e) / math.sqrt(ab), e, t, s)
+
     return step
 
 
@@ -183,12 +198,24 @@ def cg(g):
         log_p = Noisy(n.data).reward(x, [COMPONENT], Columns.of([t], 4, "cpu")).sum()
         e = eps - g.strength * math.sqrt(1 - ab) * grad(log_p, x)
         return n.ddim((x - math.sqrt(1 - ab) * e) / math.sqrt(ab), e, t, s)
+
     return step
 
 
 CASES = {
-    "tfg": (TFG(rho=0.01, mu=0.01, sigma=0.2, samples=3, iterations=3, recurrence=2, rho_trend="decrease",
-                mu_trend="constant"), tfg),
+    "tfg": (
+        TFG(
+            rho=0.01,
+            mu=0.01,
+            sigma=0.2,
+            samples=3,
+            iterations=3,
+            recurrence=2,
+            rho_trend="decrease",
+            mu_trend="constant",
+        ),
+        tfg,
+    ),
     "tfg-one": (TFG(rho=0.02, mu=0.01, sigma=0.0), tfg),
     "tfg-rho": (TFG(rho=0.02, mu=0.0, sigma=0.1, sigma_trend="constant"), tfg),
     "tfg-mu": (TFG(rho=0.0, mu=0.02, sigma=0.1, samples=2), tfg),

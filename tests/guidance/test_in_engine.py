@@ -30,20 +30,29 @@ ONLY_RECURRENT = TFG(rho=0.0, mu=0.0, recurrence=2)
 
 def engine(lab, guidance, *, sampler=SAMPLER, model=None, guide=None, **options):
     verifier = Classifier(lab.data.logits)
-    return Engine(model or lab.denoiser(), sampler, {"select": verifier, "guide": guide or verifier}, seed=0,
-                  guidance=guidance, **options)
+    return Engine(
+        model or lab.denoiser(),
+        sampler,
+        {"select": verifier, "guide": guide or verifier},
+        seed=0,
+        guidance=guidance,
+        **options,
+    )
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 def test_without_strength_it_is_the_plain_sampler_to_the_bit(lab, eta):
     sampler = DDIM(steps=8, eta=eta)
-    runs = [lab.bits(engine(lab, guidance, sampler=sampler), Random(block=3), (40,), range(4))
-            for guidance in (NoGuidance(), TFG(rho=0.0, mu=0.0))]
+    runs = [
+        lab.bits(engine(lab, guidance, sampler=sampler), Random(block=3), (40,), range(4))
+        for guidance in (NoGuidance(), TFG(rho=0.0, mu=0.0))
+    ]
     assert runs[0] == runs[1]
 
 
 def test_random_is_bfs_at_temperature_0(lab):
     """Zhang et al.'s "BFS" without resampling, under the same guidance."""
+
     def images(search):
         results = lab.results(engine(lab, THROUGH), search, (24,), range(4))
         return [result.outcomes[0].image.tobytes() for result in results.values()]
@@ -97,10 +106,14 @@ class CountedGuide(Classifier):
         return super().reward(images, conditions)
 
 
-@pytest.mark.parametrize("guidance", [THROUGH, AT_GUESS, RECURRENT, ONLY_RECURRENT, DPS(0.1),
-                                      TFG(rho=0.0, mu=0.01, iterations=3)], ids=str)
-@pytest.mark.parametrize("search", [NoSearch(), Random(block=2), SVDD(), BFSResample(temperature=0.05)],
-                         ids=lambda search: type(search).__name__)
+@pytest.mark.parametrize(
+    "guidance", [THROUGH, AT_GUESS, RECURRENT, ONLY_RECURRENT, DPS(0.1), TFG(rho=0.0, mu=0.01, iterations=3)], ids=str
+)
+@pytest.mark.parametrize(
+    "search",
+    [NoSearch(), Random(block=2), SVDD(), BFSResample(temperature=0.05)],
+    ids=lambda search: type(search).__name__,
+)
 def test_the_ledger_is_what_hooks_count(lab, search, guidance):
     model = Counted(lab.denoiser())
     guide = CountedGuide(lab.data.logits, model.counts)
@@ -114,8 +127,10 @@ def test_the_ledger_is_what_hooks_count(lab, search, guidance):
 
 
 def test_a_recurrence_costs_its_rounds_and_changes_the_image(lab):
-    once, twice = (lab.results(engine(lab, TFG(rho=0.0, mu=0.0, recurrence=rounds)), NoSearch(), (math.inf,), [0])[0]
-                   for rounds in (1, 2))
+    once, twice = (
+        lab.results(engine(lab, TFG(rho=0.0, mu=0.0, recurrence=rounds)), NoSearch(), (math.inf,), [0])[0]
+        for rounds in (1, 2)
+    )
     assert (once.outcomes[0].ledger["nfe"], twice.outcomes[0].ledger["nfe"]) == (8, 16)
     assert once.outcomes[0].image.tobytes() != twice.outcomes[0].image.tobytes()
 
@@ -153,11 +168,14 @@ def test_batches_with_gradients_are_full(lab, guidance):
         assert not capacity or filled / capacity > 0.95, kind
 
 
-@pytest.mark.parametrize(("guidance", "options", "message"), [
-    (THROUGH, {"sampler": Heun(steps=4, spacing="linspace")}, "takes two; set sampler=ddim"),
-    (ONLY_RECURRENT, {"sampler": Heun(steps=4, spacing="linspace")}, "takes two"),
-    (CG(), {}, "CG scores noisy rows, and the guide Classifier scores images"),
-])
+@pytest.mark.parametrize(
+    ("guidance", "options", "message"),
+    [
+        (THROUGH, {"sampler": Heun(steps=4, spacing="linspace")}, "takes two; set sampler=ddim"),
+        (ONLY_RECURRENT, {"sampler": Heun(steps=4, spacing="linspace")}, "takes two"),
+        (CG(), {}, "CG scores noisy rows, and the guide Classifier scores images"),
+    ],
+)
 def test_what_does_not_go_together_is_refused(lab, guidance, options, message):
     with pytest.raises(ValueError, match=message):
         engine(lab, guidance, **options)
@@ -168,12 +186,17 @@ def test_a_guidance_needs_a_guide(lab):
         Engine(lab.denoiser(), SAMPLER, {"select": Classifier(lab.data.logits)}, seed=0, guidance=DPS())
 
 
-@pytest.mark.parametrize(("values", "message"), [
-    ({"rho": -1.0}, "guidance.rho is -1.0; it is a number of at least 0"),
-    ({"samples": 0}, "guidance.samples is 0; it is a whole number of at least 1"),
-    ({"iterations": 1.5}, "guidance.iterations is 1.5; it is a whole number"),
-    ({"sigma": math.nan}, "guidance.sigma is nan"), ({"rho_trend": "up"}, "choose one of increase"),
-    ({"sigma_trend": "increase"}, "choose one of decrease, constant")])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"rho": -1.0}, "guidance.rho is -1.0; it is a number of at least 0"),
+        ({"samples": 0}, "guidance.samples is 0; it is a whole number of at least 1"),
+        ({"iterations": 1.5}, "guidance.iterations is 1.5; it is a whole number"),
+        ({"sigma": math.nan}, "guidance.sigma is nan"),
+        ({"rho_trend": "up"}, "choose one of increase"),
+        ({"sigma_trend": "increase"}, "choose one of decrease, constant"),
+    ],
+)
 def test_parameters_out_of_range(values, message):
     with pytest.raises(ValueError, match=message):
         TFG(**values)

@@ -25,9 +25,7 @@ def test_moments_are_numpys(count: int) -> None:
 def test_moments_survive_a_mean_far_larger_than_the_spread() -> None:
     """E[x²] - E[x]² loses 1e12 * 2e-16 of a unit variance here, which is 2e-4 in float64."""
     features = np.random.default_rng(0).standard_normal((1000, 3)) + 1e6
-    np.testing.assert_allclose(
-        Moments.of(features).covariance, np.cov(features - 1e6, rowvar=False), atol=1e-9
-    )
+    np.testing.assert_allclose(Moments.of(features).covariance, np.cov(features - 1e6, rowvar=False), atol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(5))

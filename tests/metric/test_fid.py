@@ -136,8 +136,7 @@ def test_standard_error_is_the_bootstraps(request, take: Take, features: str) ->
     rows = rng.choice(np.flatnonzero(everything.labels < 7), 400, replace=False)
     sample = take(everything, rows)
     resampled = [
-        frechet_distance(Moments.of(sample.features[rng.integers(0, 400, 400)]), everything.moments)
-        for _ in range(300)
+        frechet_distance(Moments.of(sample.features[rng.integers(0, 400, 400)]), everything.moments) for _ in range(300)
     ]
     error = Fid()(sample, everything)["fid_se"]
     assert error == pytest.approx(np.std(resampled, ddof=1), rel=0.15)
@@ -148,10 +147,7 @@ def test_standard_error_is_the_deviation_over_new_sets(synthetic) -> None:
     rng = np.random.default_rng(0)
     reference = Moments(10**6, np.zeros(8), np.eye(8))
     spread = np.linspace(0.6, 1.8, 8)
-    found = [
-        Fid()(synthetic(rng.standard_normal((200, 8)) * spread + 0.3), reference)
-        for _ in range(300)
-    ]
+    found = [Fid()(synthetic(rng.standard_normal((200, 8)) * spread + 0.3), reference) for _ in range(300)]
     deviation = np.std([f["fid"] for f in found], ddof=1)
     assert np.mean([f["fid_se"] for f in found]) == pytest.approx(deviation, rel=0.15)
 

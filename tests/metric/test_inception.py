@@ -55,18 +55,31 @@ def by_torch_fidelity(inception_weights: Path, sets: tuple[Loaded, Loaded], **me
     import torch_fidelity
 
     return torch_fidelity.calculate_metrics(
-        input1=Rows(sets[0].images), input2=Rows(sets[1].images), feature_extractor="inception-v3-compat",
-        feature_extractor_weights_path=str(inception_weights), cuda=False, cache=False, verbose=False,
-        save_cpu_ram=True, batch_size=N, **metrics)
+        input1=Rows(sets[0].images),
+        input2=Rows(sets[1].images),
+        feature_extractor="inception-v3-compat",
+        feature_extractor_weights_path=str(inception_weights),
+        cuda=False,
+        cache=False,
+        verbose=False,
+        save_cpu_ram=True,
+        batch_size=N,
+        **metrics,
+    )
 
 
 def test_metrics_equal_torch_fidelity(inception_weights, sets, measured):
-    theirs = by_torch_fidelity(inception_weights, sets, isc=True, kid=True, prc=True, isc_splits=3, kid_subsets=7,
-                               kid_subset_size=12)
+    theirs = by_torch_fidelity(
+        inception_weights, sets, isc=True, kid=True, prc=True, isc_splits=3, kid_subsets=7, kid_subset_size=12
+    )
     sample, reference = measured
     ours = {**InceptionScore(splits=3)(sample), **Kid(7, 12)(sample, reference), **PrecisionRecall()(sample, reference)}
-    names = {"isc": "inception_score_mean", "kid": "kernel_inception_distance_mean", "precision": "precision",
-             "recall": "recall"}
+    names = {
+        "isc": "inception_score_mean",
+        "kid": "kernel_inception_distance_mean",
+        "precision": "precision",
+        "recall": "recall",
+    }
     assert abs(theirs[names["kid"]]) > 1e-4, "random weights must tell the sets apart"
     assert theirs[names["isc"]] > 1.002, "and images"
     for name, name_there in names.items():
@@ -100,8 +113,11 @@ def test_a_reference_is_measured_in_one_pass(extractor, sets, measured, monkeypa
 
     def rows_of(images):
         chosen = [rows[image.tobytes()] for image in images]
-        return {"features": measured[1].features[chosen], "logits": measured[1].logits[chosen],
-                "spatial": measured[1].spatial[chosen]}
+        return {
+            "features": measured[1].features[chosen],
+            "logits": measured[1].logits[chosen],
+            "spatial": measured[1].spatial[chosen],
+        }
 
     found = measure_reference(sets[1], extractor)
     for own, whole in ((found.moments, measured[1].moments), (found.spatial, Moments.of(measured[1].spatial))):

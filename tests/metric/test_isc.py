@@ -67,9 +67,7 @@ def test_all_alike_is_one(synthetic, logits: list[float]) -> None:
 def test_standard_error_is_the_deviation_over_new_sets(synthetic) -> None:
     """300 fresh sets know their deviation to 4 %, and the error's mean square to 3 %."""
     rng = np.random.default_rng(0)
-    found = [
-        InceptionScore()(synthetic(logits=2 * rng.standard_normal((400, 10)))) for _ in range(300)
-    ]
+    found = [InceptionScore()(synthetic(logits=2 * rng.standard_normal((400, 10)))) for _ in range(300)]
     deviation = np.std([f["isc"] for f in found], ddof=1)
     error = np.mean([f["isc_se"] ** 2 for f in found]) ** 0.5
     assert error == pytest.approx(deviation, rel=0.2)

@@ -21,9 +21,7 @@ def mmd_by_loops(x: np.ndarray, y: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(("subsets", "size"), [(100, 50), (7, 300)])
-def test_agrees_with_torch_fidelity(
-    digits: Features, take, torch_fidelity_public, subsets: int, size: int
-) -> None:
+def test_agrees_with_torch_fidelity(digits: Features, take, torch_fidelity_public, subsets: int, size: int) -> None:
     """Its public path averages kernels of about 2 in float32, each off by up to 2e-7."""
     sample, reference = take(digits, slice(0, 300)), take(digits, slice(300, 900))
     choices = {"kid_subsets": subsets, "kid_subset_size": size, "rng_seed": 5}
@@ -54,10 +52,7 @@ def test_fewer_images_than_a_subset(digits: Features, take, torch_fidelity_publi
 def test_is_unbiased(synthetic) -> None:
     """Between sets of one distribution the mean is 0, within 4 of its standard errors."""
     rng = np.random.default_rng(0)
-    found = [
-        Kid()(*(synthetic(rng.standard_normal((25, 4))) for _ in range(2)))["kid"]
-        for _ in range(400)
-    ]
+    found = [Kid()(*(synthetic(rng.standard_normal((25, 4))) for _ in range(2)))["kid"] for _ in range(400)]
     assert abs(np.mean(found)) < 4 * np.std(found) / 20
     assert min(found) < 0
 
@@ -78,9 +73,7 @@ def test_standard_error_is_the_deviation_over_new_sets(synthetic, size: int) -> 
     """250 fresh sets know their deviation to 4.5 %; with all images in a subset and a quarter."""
     rng = np.random.default_rng(1)
     reference = synthetic(rng.standard_normal((100, 8)))
-    found = [
-        Kid(10, size)(synthetic(rng.standard_normal((100, 8)) + 0.4), reference) for _ in range(250)
-    ]
+    found = [Kid(10, size)(synthetic(rng.standard_normal((100, 8)) + 0.4), reference) for _ in range(250)]
     deviation = np.std([f["kid"] for f in found], ddof=1)
     assert np.mean([f["kid_se"] for f in found]) == pytest.approx(deviation, rel=0.18)
 

@@ -29,9 +29,7 @@ def share_covered(points: np.ndarray, centres: np.ndarray, k: int) -> float:
 
 
 @pytest.mark.parametrize("k", [1, 3, 10])
-def test_agrees_with_plain_distances_and_torch_fidelity(
-    digits: Features, take, torch_fidelity_public, k: int
-) -> None:
+def test_agrees_with_plain_distances_and_torch_fidelity(digits: Features, take, torch_fidelity_public, k: int) -> None:
     """Sets of different size and kind, so that no two of the roles can be swapped unseen."""
     sample = take(digits, np.flatnonzero(digits.labels < 4)[:150])
     reference = take(digits, slice(900, 1200))
@@ -85,10 +83,7 @@ def test_precision_error_is_the_deviation_over_new_sets(synthetic) -> None:
     """300 fresh sets know their deviation to 4 %."""
     rng = np.random.default_rng(0)
     reference = synthetic(rng.standard_normal((100, 6)))
-    found = [
-        PrecisionRecall()(synthetic(1.3 * rng.standard_normal((80, 6))), reference)
-        for _ in range(300)
-    ]
+    found = [PrecisionRecall()(synthetic(1.3 * rng.standard_normal((80, 6))), reference) for _ in range(300)]
     deviation = np.std([f["precision"] for f in found], ddof=1)
     assert np.mean([f["precision_se"] for f in found]) == pytest.approx(deviation, rel=0.15)
 

@@ -31,8 +31,9 @@ def test_without_spatial_features_there_is_none():
 
 def test_class_fid_is_the_fid_of_each_class_and_their_mean():
     sample, reference = side(0), side(1)
-    pairs = [[Features(of.features[k::3], of.logits[k::3], of.labels[k::3]) for of in (sample, reference)]
-             for k in range(3)]
+    pairs = [
+        [Features(of.features[k::3], of.logits[k::3], of.labels[k::3]) for of in (sample, reference)] for k in range(3)
+    ]
     by_hand = [Fid()(*pair)["fid"] for pair in pairs]
     found = ClassFid()(sample, reference)
     assert [found[f"fid_class_{k}"] for k in range(3)] == by_hand

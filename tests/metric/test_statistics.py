@@ -16,8 +16,9 @@ N, WIDTH = 40, 6
 @pytest.fixture
 def reference() -> Reference:
     rng = np.random.default_rng(0)
-    features = Features(rng.standard_normal((N, WIDTH)).astype(np.float32), np.zeros((N, 0), dtype=np.float32),
-                        np.arange(N) % 4)
+    features = Features(
+        rng.standard_normal((N, WIDTH)).astype(np.float32), np.zeros((N, 0), dtype=np.float32), np.arange(N) % 4
+    )
     return Reference(features.moments, Moments.of(rng.standard_normal((N, 9))), features)
 
 
@@ -79,16 +80,19 @@ def test_labels_that_are_not_known_are_not_written(images):
 good = {"mu": np.zeros(3), "sigma": np.eye(3)}
 
 
-@pytest.mark.parametrize(("arrays", "message"), [
-    ({"mu": good["mu"]}, "holds one of mu and sigma"),
-    ({**good, "mu": np.zeros(4)}, "take both from one file"),
-    ({**good, "sigma": np.triu(np.ones((3, 3)))}, "must be symmetric"),
-    ({**good, "sigma": -np.eye(3)}, "negative variances"),
-    ({**good, "mu": np.array([0, np.nan, 0])}, "NaN or Inf"),
-    ({**good, "mu": np.zeros(3, dtype=int)}, "it is of floats"),
-    ({**good, "mu": np.zeros((3, 1))}, "it is of floats, with 1 axes"),
-    ({**good, "features": np.zeros((2, 3))}, "features is float64"),
-])
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"mu": good["mu"]}, "holds one of mu and sigma"),
+        ({**good, "mu": np.zeros(4)}, "take both from one file"),
+        ({**good, "sigma": np.triu(np.ones((3, 3)))}, "must be symmetric"),
+        ({**good, "sigma": -np.eye(3)}, "negative variances"),
+        ({**good, "mu": np.array([0, np.nan, 0])}, "NaN or Inf"),
+        ({**good, "mu": np.zeros(3, dtype=int)}, "it is of floats"),
+        ({**good, "mu": np.zeros((3, 1))}, "it is of floats, with 1 axes"),
+        ({**good, "features": np.zeros((2, 3))}, "features is float64"),
+    ],
+)
 def test_what_is_no_statistics_is_refused(tmp_path: Path, arrays, message):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(ValueError, match=message):

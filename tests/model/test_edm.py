@@ -15,30 +15,70 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from its.levels import EDM, Columns
 from its.model.checkpoint import random_state
 from its.model.edm import DEFAULTS, EDMDenoiser, load, song_unet, twin
-from its.model.schedule import EDM
-from its.prices import Prices
+from its.particles.prices import Prices
 from its.sampler.heun import Heun
-from its.sampler.sampler import Columns
 from scripts.convert_edm import convert
 
-KINDS = {"ddpmpp": {"model_type": "SongUNet"},
-         "ncsnpp": {"model_type": "SongUNet", "embedding_type": "fourier", "encoder_type": "residual",
-                    "channel_mult_noise": 2, "resample_filter": [1, 3, 3, 1]}}
+KINDS = {
+    "ddpmpp": {"model_type": "SongUNet"},
+    "ncsnpp": {
+        "model_type": "SongUNet",
+        "embedding_type": "fourier",
+        "encoder_type": "residual",
+        "channel_mult_noise": 2,
+        "resample_filter": [1, 3, 3, 1],
+    },
+}
 GOLDEN = {
-    "ddpmpp": [-0.038929, -0.29181, 0.042428, -0.229662, 0.015915, 0.167977, 0.196261, 0.175574, 0.216802, 0.218871,
-               0.19174, 0.225109],
-    "ncsnpp": [-0.952882, -0.053538, -0.374911, 0.540588, -0.119529, -0.129773, 0.211037, 0.182828, 0.220391, 0.214691,
-               0.19573, 0.237108]}
+    "ddpmpp": [
+        -0.038929,
+        -0.29181,
+        0.042428,
+        -0.229662,
+        0.015915,
+        0.167977,
+        0.196261,
+        0.175574,
+        0.216802,
+        0.218871,
+        0.19174,
+        0.225109,
+    ],
+    "ncsnpp": [
+        -0.952882,
+        -0.053538,
+        -0.374911,
+        0.540588,
+        -0.119529,
+        -0.129773,
+        0.211037,
+        0.182828,
+        0.220391,
+        0.214691,
+        0.19573,
+        0.237108,
+    ],
+}
 SAMPLED = [-0.575305, 0.471264, -1.641286, 0.016319, 0.715753, -0.964614]
 """By EDM's own sampler, from 80 wave(1, 3, 16, 16) in five steps with the ncsnpp network and class 1."""
 KEYS = {"ddpmpp": "ba3ee664348926cf", "ncsnpp": "d5841c5e559aae27"}
 
 
 def small(kind: str) -> dict:
-    return {**DEFAULTS, **KINDS[kind], "num_blocks": 1, "attn_resolutions": [8], "model_channels": 16,
-            "channel_mult": [1, 2], "img_resolution": 16, "img_channels": 3, "label_dim": 4}
+    return {
+        **DEFAULTS,
+        **KINDS[kind],
+        "num_blocks": 1,
+        "attn_resolutions": [8],
+        "model_channels": 16,
+        "channel_mult": [1, 2],
+        "img_resolution": 16,
+        "img_channels": 3,
+        "label_dim": 4,
+    }
 
 
 def wave(*shape: int) -> torch.Tensor:
@@ -76,8 +116,14 @@ def test_a_row_does_not_depend_on_its_companions(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_names_and_shapes_are_those_of_the_published_configuration(kind):
-    config = {**DEFAULTS, **KINDS[kind], "channel_mult": [2, 2, 2], "img_resolution": 32, "img_channels": 3,
-              "label_dim": 10}
+    config = {
+        **DEFAULTS,
+        **KINDS[kind],
+        "channel_mult": [2, 2, 2],
+        "img_resolution": 32,
+        "img_channels": 3,
+        "label_dim": 10,
+    }
     with torch.device("meta"):
         state = song_unet(config).state_dict()
     told = "\n".join(f"{name} {list(value.shape)}" for name, value in sorted(state.items()))
@@ -87,7 +133,7 @@ def test_names_and_shapes_are_those_of_the_published_configuration(kind):
 def test_levels_are_those_of_the_paper():
     grid = EDM().grid(18, "karras")
     k = np.arange(18)
-    expected = (80 ** (1 / 7) + k / 17 * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7     # Eq. 5
+    expected = (80 ** (1 / 7) + k / 17 * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7  # Eq. 5
     np.testing.assert_allclose([level.sigma for level in grid], [*expected, 0.0], rtol=1e-12)
     assert [level.alpha for level in grid] == [1.0] * 19
     np.testing.assert_allclose([level.scale for level in grid[:-1]], 1 / np.sqrt(expected**2 + 0.25), rtol=1e-12)
@@ -108,8 +154,11 @@ def test_heun_is_the_original_sampler():
             before, after = (Columns.of([level], 4, "cpu") for level in (t, s))
             first = model(x, before, [1])
             predicted = sampler.step(x, first, before, after, None)
-            x = (predicted if sampler.stages(t, s) == 1
-                 else sampler.correct(x, first, model(predicted, after, [1]), before, after))
+            x = (
+                predicted
+                if sampler.stages(t, s) == 1
+                else sampler.correct(x, first, model(predicted, after, [1]), before, after)
+            )
     torch.testing.assert_close(x[:, ::2, 7, ::6].flatten(), torch.tensor(SAMPLED), rtol=1e-4, atol=1e-4)
 
 
@@ -117,10 +166,17 @@ def test_eighteen_steps_cost_35():
     assert Prices(EDM(), Heun(steps=18, spacing="karras"), 1).sampling == 35
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda: EDM().grid(5, "trailing"), "'trailing', and this model is sampled by sigma; set sampler.spacing=karras"),
-    (lambda: EDM().grid(2, [90.0, 1.0]), "between 0.002 and 80.0"),
-    (lambda: EDM(sigma_min=3.0, sigma_max=2.0), "sigma_min below sigma_max")])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: EDM().grid(5, "trailing"),
+            "'trailing', and this model is sampled by sigma; set sampler.spacing=karras",
+        ),
+        (lambda: EDM().grid(2, [90.0, 1.0]), "between 0.002 and 80.0"),
+        (lambda: EDM(sigma_min=3.0, sigma_max=2.0), "sigma_min below sigma_max"),
+    ],
+)
 def test_errors_name_value_and_rule(call, message):
     with pytest.raises(ValueError, match=message):
         call()
@@ -173,16 +229,37 @@ def test_the_converter_keeps_tensors_and_runs_nothing(tmp_path, persistence):
     state = random_state(network)
 
     def packed(prefix: str = "") -> Persistent:
-        own = {name[len(prefix):]: torch.nn.Parameter(value) for name, value in state.items()
-               if name.startswith(prefix) and "." not in name[len(prefix):]}
-        children = dict.fromkeys(name[len(prefix):].split(".")[0] for name in state
-                                 if name.startswith(prefix) and "." in name[len(prefix):])
+        own = {
+            name[len(prefix) :]: torch.nn.Parameter(value)
+            for name, value in state.items()
+            if name.startswith(prefix) and "." not in name[len(prefix) :]
+        }
+        children = dict.fromkeys(
+            name[len(prefix) :].split(".")[0]
+            for name in state
+            if name.startswith(prefix) and "." in name[len(prefix) :]
+        )
         modules = {name: packed(f"{prefix}{name}.") for name in children}
-        return Persistent(persistence, {"_parameters": own, "_buffers": {}, "_modules": modules,
-                                        "_non_persistent_buffers_set": set(), "skip_scale": np.float64(0.5)})
+        return Persistent(
+            persistence,
+            {
+                "_parameters": own,
+                "_buffers": {},
+                "_modules": modules,
+                "_non_persistent_buffers_set": set(),
+                "skip_scale": np.float64(0.5),
+            },
+        )
 
-    whole = Persistent(persistence, {"_modules": {"model": packed()}, "_parameters": {}, "sigma_data": 0.5,
-                                     "_init_kwargs": {key: config[key] for key in config if key != "sigma_data"}})
+    whole = Persistent(
+        persistence,
+        {
+            "_modules": {"model": packed()},
+            "_parameters": {},
+            "sigma_data": 0.5,
+            "_init_kwargs": {key: config[key] for key in config if key != "sigma_data"},
+        },
+    )
     source, target = tmp_path / "x.pkl", tmp_path / "x.safetensors"
     source.write_bytes(pickle.dumps({"ema": whole}))
     with pytest.raises(ValueError, match=r"has sha256 .*, not 00"):

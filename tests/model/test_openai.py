@@ -9,17 +9,53 @@ from hashlib import sha256
 import pytest
 import torch
 
+from its.levels import Columns, cosine_vp
 from its.model.checkpoint import random_state, read
 from its.model.openai import fitting, load, sizes_of, twin
 from its.model.openai_unet import OpenAIUNet
-from its.model.schedule import cosine_vp
-from its.sampler.sampler import Columns
 
 GOLDEN = {
-    True: [0.117798, -0.633981, 0.085771, 0.369518, 0.384313, -0.358591, 0.243301, 0.542809, 0.323527, -0.097047,
-           0.579044, 0.660168, 0.730857, -0.779494, 0.019905, -0.058574, -0.662159, 0.467002],
-    False: [-0.0539, -0.381426, -0.091059, 0.008173, 0.224563, -0.101904, 0.199292, -0.558449, 0.016982, -0.444717,
-            -0.496733, -0.105234, -0.001111, 0.106422, 0.101601, 0.378043, -0.972282, 0.08238]}
+    True: [
+        0.117798,
+        -0.633981,
+        0.085771,
+        0.369518,
+        0.384313,
+        -0.358591,
+        0.243301,
+        0.542809,
+        0.323527,
+        -0.097047,
+        0.579044,
+        0.660168,
+        0.730857,
+        -0.779494,
+        0.019905,
+        -0.058574,
+        -0.662159,
+        0.467002,
+    ],
+    False: [
+        -0.0539,
+        -0.381426,
+        -0.091059,
+        0.008173,
+        0.224563,
+        -0.101904,
+        0.199292,
+        -0.558449,
+        0.016982,
+        -0.444717,
+        -0.496733,
+        -0.105234,
+        -0.001111,
+        0.106422,
+        0.101601,
+        0.378043,
+        -0.972282,
+        0.08238,
+    ],
+}
 SIZES = {"size": 32, "channels": 32, "blocks": 1, "multipliers": [1, 2, 1], "attention": [16], "heads": 4}
 
 
@@ -37,17 +73,28 @@ def test_the_network_is_the_original(scale_shift):
     torch.testing.assert_close(made[:, ::2, 7, ::13].flatten(), torch.tensor(GOLDEN[scale_shift]), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("size", "channels", "multipliers", "classes", "mark"), [
-    (32, 128, (1, 2, 2, 2), None, "80b29d6f201a8c8e"), (64, 128, (1, 2, 3, 4), None, "0463057b42c021ed"),
-    (64, 192, (1, 2, 3, 4), 1000, "5282b4d8ae2109d4")])
+@pytest.mark.parametrize(
+    ("size", "channels", "multipliers", "classes", "mark"),
+    [
+        (32, 128, (1, 2, 2, 2), None, "80b29d6f201a8c8e"),
+        (64, 128, (1, 2, 3, 4), None, "0463057b42c021ed"),
+        (64, 192, (1, 2, 3, 4), 1000, "5282b4d8ae2109d4"),
+    ],
+)
 def test_names_and_shapes_are_the_published_ones(size, channels, multipliers, classes, mark):
     with torch.device("meta"):
         state = OpenAIUNet(size, channels, 3, multipliers, (16, 8), 4, 6, classes=classes).state_dict()
     told = "\n".join(f"{name} {list(value.shape)}" for name, value in sorted(state.items()))
     assert sha256(told.encode()).hexdigest()[:16] == mark
-    assert sizes_of(state, size) == {"channels": channels, "blocks": 3, "multipliers": list(multipliers),
-                                     "attention": [16, 8], "learned_sigma": True, "scale_shift": True,
-                                     "classes": classes}
+    assert sizes_of(state, size) == {
+        "channels": channels,
+        "blocks": 3,
+        "multipliers": list(multipliers),
+        "attention": [16, 8],
+        "learned_sigma": True,
+        "scale_shift": True,
+        "classes": classes,
+    }
 
 
 def columns(schedule, *times):

@@ -6,16 +6,29 @@ import pytest
 import torch
 from diffusers import UNet2DModel
 
+from its.levels import Columns
 from its.model.unet2d import load, old_name, twin
-from its.sampler.sampler import Columns
 from its.weights import fingerprint, locate
 
 PUBLISHED = {  # config.json of google/ddpm-cifar10-32
-    "act_fn": "silu", "attention_head_dim": None, "block_out_channels": [128, 256, 256, 256],
-    "center_input_sample": False, "down_block_types": ["DownBlock2D", "AttnDownBlock2D", "DownBlock2D", "DownBlock2D"],
-    "downsample_padding": 0, "flip_sin_to_cos": False, "freq_shift": 1, "in_channels": 3, "layers_per_block": 2,
-    "mid_block_scale_factor": 1, "norm_eps": 1e-06, "norm_num_groups": 32, "out_channels": 3, "sample_size": 32,
-    "time_embedding_type": "positional", "up_block_types": ["UpBlock2D", "UpBlock2D", "AttnUpBlock2D", "UpBlock2D"]}
+    "act_fn": "silu",
+    "attention_head_dim": None,
+    "block_out_channels": [128, 256, 256, 256],
+    "center_input_sample": False,
+    "down_block_types": ["DownBlock2D", "AttnDownBlock2D", "DownBlock2D", "DownBlock2D"],
+    "downsample_padding": 0,
+    "flip_sin_to_cos": False,
+    "freq_shift": 1,
+    "in_channels": 3,
+    "layers_per_block": 2,
+    "mid_block_scale_factor": 1,
+    "norm_eps": 1e-06,
+    "norm_num_groups": 32,
+    "out_channels": 3,
+    "sample_size": 32,
+    "time_embedding_type": "positional",
+    "up_block_types": ["UpBlock2D", "UpBlock2D", "AttnUpBlock2D", "UpBlock2D"],
+}
 
 
 def columns(model, *times):
@@ -25,7 +38,7 @@ def columns(model, *times):
 def test_the_published_configuration_is_ddpm_s_network():
     with torch.device("meta"):
         network = UNet2DModel.from_config(PUBLISHED)
-    assert sum(p.numel() for p in network.parameters()) == 35_746_307     # 35.7 M: Ho et al. 2020, App. B
+    assert sum(p.numel() for p in network.parameters()) == 35_746_307  # 35.7 M: Ho et al. 2020, App. B
     assert network.mid_block.attentions[0].heads == 1
 
 
@@ -38,8 +51,9 @@ def test_a_pipeline_in_torch_s_format_with_old_names_loads(tmp_path):
     model = load(str(folder))
     own = model.network.state_dict()
     assert {old_name(name) for name in own} == set(saved)
-    assert all(torch.equal(value.reshape(saved[old_name(name)].shape), saved[old_name(name)])
-               for name, value in own.items())
+    assert all(
+        torch.equal(value.reshape(saved[old_name(name)].shape), saved[old_name(name)]) for name, value in own.items()
+    )
     assert model.shape == (3, 16, 16)
     assert model.clip == 1.0
     with torch.inference_mode():
@@ -58,9 +72,12 @@ def test_a_missing_tensor_is_not_made_up(tmp_path):
         load(str(folder))
     config = json.loads((folder / "config.json").read_text()) | {"block_out_channels": [16, 16]}
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match=r"1 missing .*mis-shaped \(down_blocks\.1\..* is \[.*\] and should be \[.*"
-                                         r"tell \{'block_out_channels': \[16, 32\], 'layers_per_block': 1, "
-                                         r"'in_channels': 3, 'out_channels': 3\}: correct its config\.json"):
+    with pytest.raises(
+        ValueError,
+        match=r"1 missing .*mis-shaped \(down_blocks\.1\..* is \[.*\] and should be \[.*"
+        r"tell \{'block_out_channels': \[16, 32\], 'layers_per_block': 1, "
+        r"'in_channels': 3, 'out_channels': 3\}: correct its config\.json",
+    ):
         load(str(folder))
 
 

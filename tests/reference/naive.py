@@ -23,8 +23,9 @@ class Naive:
         rewards: all that have been asked for.
     """
 
-    def __init__(self, means: np.ndarray, std: float, draws: Mapping[str, np.ndarray], condition: int, steps: int,
-                 eta: float) -> None:
+    def __init__(
+        self, means: np.ndarray, std: float, draws: Mapping[str, np.ndarray], condition: int, steps: int, eta: float
+    ) -> None:
         self.means, self.std, self.condition, self.eta = means, std, condition, eta
         abar = np.cumprod(1 - np.linspace(1e-4, 2e-2, 1000))
         self.ratios = np.sqrt((1 - abar) / abar)

@@ -103,8 +103,16 @@ def ssp(weights: np.ndarray, one: Naive) -> list[int]:
 RESAMPLERS = {"multinomial": multinomial, "systematic": systematic, "ssp": ssp}
 
 
-def fk(one: Naive, particles: int, strength: float, potential: str, resampler: str, checks: list[int], ess: float,
-       final: str) -> tuple[np.ndarray, int]:
+def fk(
+    one: Naive,
+    particles: int,
+    strength: float,
+    potential: str,
+    resampler: str,
+    checks: list[int],
+    ess: float,
+    final: str,
+) -> tuple[np.ndarray, int]:
     """Singhal et al. (2501.06848), Algorithm 1, with weights carried from one resampling to the next.
 
     A particle keeps its score, by which the next potential is told, and the product of its potentials, which the last

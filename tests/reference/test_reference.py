@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from its.engine.tape import Tape
+from its.particles.verbs import Reward
 from its.sampler.ddim import DDIM
 from its.search.beam import Beam
 from its.search.bfs_prune import BFSPrune
@@ -19,8 +21,6 @@ from its.search.paths import Paths
 from its.search.rbf import RBF
 from its.search.svdd import SVDD
 from its.search.zero_order import ZeroOrder
-from its.tape import Tape
-from its.types import Reward
 from tests.reference import particles, walks
 from tests.reference.naive import Naive
 from tests.search.trace import traced
@@ -50,15 +50,28 @@ def agree(lab, search, reference, eta: float = 1.0, **options) -> None:
 
 @pytest.mark.parametrize("temperature", [0.005, 0.01, 0.02, 0.05, 5.0])
 def test_bfs_resample(lab, temperature):
-    agree(lab, BFSResample(temperature, start=2, step_size=2, particles=6), particles.bfs_resample,
-          n=6, temperature=temperature, checks=[2, 4, 6])
+    agree(
+        lab,
+        BFSResample(temperature, start=2, step_size=2, particles=6),
+        particles.bfs_resample,
+        n=6,
+        temperature=temperature,
+        checks=[2, 4, 6],
+    )
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 @pytest.mark.parametrize("temperature", [0.02, 0.1, 5.0])
 def test_bfs_prune(lab, temperature, eta):
-    agree(lab, BFSPrune(temperature, start=2, step_size=2, particles=6, populations=1), particles.bfs_prune, eta,
-          n=6, temperature=temperature, checks=[2, 4, 6])
+    agree(
+        lab,
+        BFSPrune(temperature, start=2, step_size=2, particles=6, populations=1),
+        particles.bfs_prune,
+        eta,
+        n=6,
+        temperature=temperature,
+        checks=[2, 4, 6],
+    )
 
 
 @pytest.mark.parametrize("every", [1, 3])
@@ -71,28 +84,56 @@ def test_beam(lab, every):
     agree(lab, Beam(3, every, children=2), particles.beam, beams=3, children=2, every=every)
 
 
-@pytest.mark.parametrize(("resampler", "ess", "final"), [("multinomial", 0.5, "best"), ("systematic", 1.0, "sample"),
-                                                         ("ssp", 0.5, "sample")])
+@pytest.mark.parametrize(
+    ("resampler", "ess", "final"), [("multinomial", 0.5, "best"), ("systematic", 1.0, "sample"), ("ssp", 0.5, "sample")]
+)
 @pytest.mark.parametrize("potential", ["diff", "max", "add", "rt"])
 def test_fk(lab, potential, resampler, ess, final):
     strength = 0.05
-    agree(lab, FK(strength, potential, resampler, start=1, every=2, end=6, ess=ess, final=final, particles=6),
-          particles.fk, particles=6, strength=strength, potential=potential, resampler=resampler, checks=[1, 3, 5],
-          ess=ess, final=final)
+    agree(
+        lab,
+        FK(strength, potential, resampler, start=1, every=2, end=6, ess=ess, final=final, particles=6),
+        particles.fk,
+        particles=6,
+        strength=strength,
+        potential=potential,
+        resampler=resampler,
+        checks=[1, 3, 5],
+        ess=ess,
+        final=final,
+    )
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 @pytest.mark.parametrize(("depth", "start", "step"), [(3, 3, 2), (6, 4, 1), (9, 2, 3)])
 def test_dfs(lab, depth, start, step, eta):
-    agree(lab, DFS(0.7, depth, start, step, backtracks=6), walks.dfs, eta, threshold=0.7, depth=depth,
-          checks=range(start, STEPS, step), backtracks=6)
+    agree(
+        lab,
+        DFS(0.7, depth, start, step, backtracks=6),
+        walks.dfs,
+        eta,
+        threshold=0.7,
+        depth=depth,
+        checks=range(start, STEPS, step),
+        backtracks=6,
+    )
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 @pytest.mark.parametrize(("n", "m"), [(1, 3), (3, 2)])
 def test_paths(lab, n, m, eta):
-    agree(lab, Paths(paths=n, steps=3, noises=m), walks.paths, eta, n=n, m=m, steps=3, sigma=0.11, forward=0.78,
-          backward=0.81)
+    agree(
+        lab,
+        Paths(paths=n, steps=3, noises=m),
+        walks.paths,
+        eta,
+        n=n,
+        m=m,
+        steps=3,
+        sigma=0.11,
+        forward=0.78,
+        backward=0.81,
+    )
 
 
 @pytest.mark.parametrize("nfe", [20, 60])
@@ -103,18 +144,42 @@ def test_rbf(lab, nfe):
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 @pytest.mark.parametrize("stops", [[0, 3, 5, 6], [2], [0]])
 def test_evosearch(lab, stops, eta):
-    agree(lab, EvoSearch([stop / STEPS for stop in stops], population=5, offspring=3), walks.evosearch, eta,
-          population=5, offspring=3, stops=stops, mutation=0.2, subset=0.9)
+    agree(
+        lab,
+        EvoSearch([stop / STEPS for stop in stops], population=5, offspring=3),
+        walks.evosearch,
+        eta,
+        population=5,
+        offspring=3,
+        stops=stops,
+        mutation=0.2,
+        subset=0.9,
+    )
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.4, 1.0])
 def test_eps_greedy(lab, epsilon):
-    agree(lab, EpsGreedy(epsilon=epsilon, candidates=3, rounds=2), walks.eps_greedy, radius=0.15, epsilon=epsilon,
-          candidates=3, rounds=2)
+    agree(
+        lab,
+        EpsGreedy(epsilon=epsilon, candidates=3, rounds=2),
+        walks.eps_greedy,
+        radius=0.15,
+        epsilon=epsilon,
+        candidates=3,
+        rounds=2,
+    )
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 @pytest.mark.parametrize("pivot", ["paper", "keep", "peer"])
 def test_zero_order(lab, pivot, eta):
-    agree(lab, ZeroOrder(0.8, neighbors=3, rounds=5, pivot=pivot), walks.zero_order, eta, cosine=0.8, neighbors=3,
-          rounds=5, pivot=pivot)
+    agree(
+        lab,
+        ZeroOrder(0.8, neighbors=3, rounds=5, pivot=pivot),
+        walks.zero_order,
+        eta,
+        cosine=0.8,
+        neighbors=3,
+        rounds=5,
+        pivot=pivot,
+    )

@@ -16,6 +16,7 @@ def zero_order(one: Naive, cosine: float, neighbors: int, rounds: int, pivot: st
 
     A neighbour has its pivot's step noise.
     """
+
     def restart() -> tuple[np.ndarray, list[np.ndarray]]:
         noises = [one.draw(f"step {time:g}") for time in one.times[:-2]] if one.eta else [np.zeros(16)] * one.steps
         return one.draw("start"), [*noises, np.zeros(16)]
@@ -75,8 +76,9 @@ def dfs(one: Naive, threshold: float, depth: int, checks: range, backtracks: int
     return one.best([x]), len(evaluated)
 
 
-def paths(one: Naive, n: int, m: int, steps: int, sigma: float, forward: float, backward: float
-          ) -> tuple[np.ndarray, int]:
+def paths(
+    one: Naive, n: int, m: int, steps: int, sigma: float, forward: float, backward: float
+) -> tuple[np.ndarray, int]:
     """Ma et al. (2501.09732), appendix A.3; spans are shares of the noisiest time."""
     top = one.times[0]
 
@@ -121,8 +123,9 @@ def rbf(one: Naive, nfe: int, pool: int) -> tuple[np.ndarray, int]:
     return one.best([one.down(x, one.steps - 1, one.steps)]), spent
 
 
-def evosearch(one: Naive, population: int, offspring: int, stops: list[int], mutation: float, subset: float
-              ) -> tuple[np.ndarray, int]:
+def evosearch(
+    one: Naive, population: int, offspring: int, stops: list[int], mutation: float, subset: float
+) -> tuple[np.ndarray, int]:
     """He et al. (2505.17618): a state's fitness is the reward of the image it led to; tournaments on subsets."""
     archive: list[tuple[int, float, np.ndarray]] = []
     images, nfe = [], 0
@@ -165,7 +168,7 @@ def eps_greedy(one: Naive, radius: float, epsilon: float, candidates: int, round
         best = one.value(one.step(x, t, s, pivot), s)
         for k in range(rounds):
             first = (i * rounds + k) * candidates
-            far = int(np.sum(coins[first:first + candidates] < epsilon))
+            far = int(np.sum(coins[first : first + candidates] < epsilon))
             tried = [one.draw("noise") for _ in range(far)]
             for _ in range(candidates - far):
                 z = one.draw("move")

@@ -23,15 +23,31 @@ def fabricated_rows(search: str, verifier: str, seed: int, images: int, caps=(5,
         nfe = float(caps[0] or 60) if search == "none" else (cap or 60) * (0.93 if search == "bfs_resample" else 1.0)
         gain = LIFT.get(search, 0.6) * math.log2(nfe / 5) * (0.05 if verifier == "null" else 1)
         accuracy = min(0.98, 0.45 + 0.15 * gain + random.normal(0, 0.01))
-        rows.append({
-            "nfe_cap": cap, "nfe": nfe, "nfe_backward": 0.0, "verifier_calls": nfe / 5, "decoder_calls": nfe / 5,
-            "flops": nfe * 1.83e6 / 3, "seconds": nfe * 1.7e-4, "images": images,
-            "reward_mean": -3 + 0.8 * gain + random.normal(0, 0.05), "reward_mean_se": 2 / math.sqrt(images),
-            "fid": 30 - 5 * gain + random.normal(0, 0.5), "fid_se": 25 / math.sqrt(images),
-            "kid": 0.1 / 3, "kid_se": 1e-17, "isc": 5 + gain + random.normal(0, 0.1), "isc_se": 0.1,
-            "precision": 0.7, "precision_se": 0.01, "recall": 2 / 3,
-            "accuracy": accuracy, "accuracy_se": math.sqrt(accuracy * (1 - accuracy) / images),
-        })
+        rows.append(
+            {
+                "nfe_cap": cap,
+                "nfe": nfe,
+                "nfe_backward": 0.0,
+                "verifier_calls": nfe / 5,
+                "decoder_calls": nfe / 5,
+                "flops": nfe * 1.83e6 / 3,
+                "seconds": nfe * 1.7e-4,
+                "images": images,
+                "reward_mean": -3 + 0.8 * gain + random.normal(0, 0.05),
+                "reward_mean_se": 2 / math.sqrt(images),
+                "fid": 30 - 5 * gain + random.normal(0, 0.5),
+                "fid_se": 25 / math.sqrt(images),
+                "kid": 0.1 / 3,
+                "kid_se": 1e-17,
+                "isc": 5 + gain + random.normal(0, 0.1),
+                "isc_se": 0.1,
+                "precision": 0.7,
+                "precision_se": 0.01,
+                "recall": 2 / 3,
+                "accuracy": accuracy,
+                "accuracy_se": math.sqrt(accuracy * (1 - accuracy) / images),
+            }
+        )
         if search == "none":
             rows[-1] |= {key: rows[0][key] for key in rows[0] if key not in ("nfe_cap", "seconds")}
     return rows
@@ -47,16 +63,37 @@ def writer(parent: Path) -> Write:
     """What writes one run's folder under `parent / "demo"`; any label, or `rows`, may be given."""
 
     def write(search="random", verifier="classifier", seed=0, images=1000, rows=None, extra="", **labels) -> Path:
-        label = {"name": "demo", "dataset": "digits", "model": "digits_unconditional", "sampler": "ddim",
-                 "search": search, "verifier": verifier, "budget": "samplings", "metric": "standard",
-                 "seed": str(seed)} | labels
+        label = {
+            "name": "demo",
+            "dataset": "digits",
+            "model": "digits_unconditional",
+            "sampler": "ddim",
+            "search": search,
+            "verifier": verifier,
+            "budget": "samplings",
+            "metric": "standard",
+            "seed": str(seed),
+        } | labels
         rows = fabricated_rows(search, verifier, seed, images) if rows is None else rows
         words = [f"search={search}", f"verifier={verifier}", f"images={images}", f"seed={seed}", *extra.split()]
-        summary = label | {"command": "python run.py experiment=demo " + " ".join(words), "images": images,
-                           "caps": [row["nfe_cap"] for row in rows], "nan_rewards": 0, "curve": rows}
+        summary = label | {
+            "command": "python run.py experiment=demo " + " ".join(words),
+            "images": images,
+            "caps": [row["nfe_cap"] for row in rows],
+            "nan_rewards": 0,
+            "curve": rows,
+        }
         mark = f"{crc32(f'{extra} {images}'.encode()):08x}"
-        folder = (parent / "demo" / label["dataset"] / f"{label['model']}-{label['sampler']}" / search / verifier
-                  / label["budget"] / f"seed={seed}-{mark}")
+        folder = (
+            parent
+            / "demo"
+            / label["dataset"]
+            / f"{label['model']}-{label['sampler']}"
+            / search
+            / verifier
+            / label["budget"]
+            / f"seed={seed}-{mark}"
+        )
         folder.mkdir(parents=True)
         (folder / "metrics.json").write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         return folder
@@ -74,8 +111,9 @@ def write_shard(folder: Path, pick: np.ndarray, seed: int = 0) -> np.ndarray:
     """Write a run's first shard, of random digits as `pick` orders them; return all its images."""
     images = np.random.default_rng(seed).integers(0, 256, (pick.max() + 1, 8, 8, 1), dtype=np.uint8)
     (folder / "shards").mkdir()
-    (folder / "shards" / "00000000.safetensors").write_bytes(save(
-        {"images": images, "pick": pick, "label": np.arange(len(pick)) % 10, "reward": np.zeros(pick.shape)}))
+    (folder / "shards" / "00000000.safetensors").write_bytes(
+        save({"images": images, "pick": pick, "label": np.arange(len(pick)) % 10, "reward": np.zeros(pick.shape)})
+    )
     return images
 
 

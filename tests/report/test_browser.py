@@ -29,12 +29,19 @@ def write_images(folder, seed):
     (folder / "shards").mkdir()
     rows = 250
     for first in range(0, IMAGES, rows):
-        (folder / "shards" / f"{first:08d}.safetensors").write_bytes(save({
-            "images": random.integers(0, 256, (PROBLEMS * CAPS, 32, 32, 3), dtype=np.uint8),
-            "pick": np.arange(rows * CAPS).reshape(rows, CAPS), "label": np.arange(first, first + rows) % 10,
-            "reward": random.normal(size=(rows, CAPS))}))
-    (folder / "per_image.safetensors").write_bytes(save(
-        {name: random.normal(size=(IMAGES, CAPS)).astype(np.float32) for name in ("fid", "accuracy")}))
+        (folder / "shards" / f"{first:08d}.safetensors").write_bytes(
+            save(
+                {
+                    "images": random.integers(0, 256, (PROBLEMS * CAPS, 32, 32, 3), dtype=np.uint8),
+                    "pick": np.arange(rows * CAPS).reshape(rows, CAPS),
+                    "label": np.arange(first, first + rows) % 10,
+                    "reward": random.normal(size=(rows, CAPS)),
+                }
+            )
+        )
+    (folder / "per_image.safetensors").write_bytes(
+        save({name: random.normal(size=(IMAGES, CAPS)).astype(np.float32) for name in ("fid", "accuracy")})
+    )
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +63,20 @@ def asked(page, question, width=1200):
     if CHROMIUM is None:
         pytest.skip("there is no Chromium")
     frame = page.with_name(f"frame-{width}.html")
-    frame.write_text(f"""<!doctype html><meta charset="utf-8"><title></title><script>
+    frame.write_text(
+        f"""<!doctype html><meta charset="utf-8"><title></title><script>
         const ask = (document) => {question};
         addEventListener("load", () => {{ document.title = JSON.stringify(ask(frames[0].document)); }});
-        </script><iframe width="{width}" height="900" srcdoc="{escape(page.read_text(encoding='utf-8'))}"></iframe>""",
-                     encoding="utf-8")
-    done = subprocess.run([CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", f"file://{frame}"],
-                          capture_output=True, text=True, check=True, timeout=60)
+        </script><iframe width="{width}" height="900" srcdoc="{escape(page.read_text(encoding="utf-8"))}"></iframe>""",
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", f"file://{frame}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
     return json.loads(re.search("<title>(.*?)</title>", done.stdout)[1])
 
 

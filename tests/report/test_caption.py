@@ -7,8 +7,9 @@ from its.report.series import series_of
 
 
 def test_a_whole_grid_is_one_sweep():
-    grid = [f"python run.py experiment=e search={search} seed={seed}" for search in ("none", "random")
-            for seed in (0, 1)]
+    grid = [
+        f"python run.py experiment=e search={search} seed={seed}" for search in ("none", "random") for seed in (0, 1)
+    ]
     assert commands(grid) == ["python run.py -m experiment=e search=none,random seed=0,1"]
 
 
@@ -40,7 +41,8 @@ def test_caption_says_n_seeds_verifier_dataset_model_and_command(write_run, tmp_
     text = caption(runs, series, cost_panels(runs, series))
     assert text.splitlines()[:2] == [
         "digits · digits_unconditional–ddim · N = 1,000 images per point · select verifier: classifier",
-        "seeds 0, 1 (fewer for some methods) · bands: ± standard error over images"]
+        "seeds 0, 1 (fewer for some methods) · bands: ± standard error over images",
+    ]
     assert "python run.py -m experiment=demo search=random verifier=classifier images=1000 seed=0,1" in text
     assert max(map(len, text.splitlines())) <= WIDTH
 
@@ -51,9 +53,15 @@ def test_a_caption_speaks_of_what_is_drawn(write_run, rows_of, tmp_path):
         write_run(seed=seed, rows=rows)
     runs = load_runs(tmp_path / "demo")
     series = series_of(runs)
-    said = [caption(runs, series, panels) for panels in (
-        cost_panels(runs, series), cost_panels(runs, series, cost="flops"), front_panels(runs, series),
-        hacking_panels(runs, series))]
+    said = [
+        caption(runs, series, panels)
+        for panels in (
+            cost_panels(runs, series),
+            cost_panels(runs, series, cost="flops"),
+            front_panels(runs, series),
+            hacking_panels(runs, series),
+        )
+    ]
     assert ["bands: mean ± standard error over seeds" in text for text in said] == [True, True, False, False]
     assert ["backward passes" in text for text in said] == [True, False, True, False]
     assert ["none beats" in text for text in said] == [False, False, True, False]

@@ -59,7 +59,11 @@ def test_a_guided_line_is_that_of_its_search_with_dashes_dots_and_hollow_markers
 def test_every_panel_has_a_log_axis_with_the_caps_as_plain_numbers(runs):
     figure = comparison_plot(runs)
     assert [re.match("[A-Za-z ]+", axes.get_ylabel())[0].strip() for axes in figure.axes] == [
-        "FID", "accuracy", "mean reward", "inception score"]
+        "FID",
+        "accuracy",
+        "mean reward",
+        "inception score",
+    ]
     for axes in figure.axes:
         assert axes.get_xscale() == "log"
         assert [label.get_text() for label in axes.get_xticklabels()] == ["5", "10", "20", "40"]
@@ -94,9 +98,16 @@ def test_rewards_of_another_verifier_stay_off_the_panel(runs):
     assert axes.get_title() == "only runs that select by classifier"
 
 
-@pytest.mark.parametrize(("low", "high", "places"), [
-    (2.6e8, 5.5e9, [3e8, 1e9, 3e9]), (0.0091, 0.14, [0.01, 0.03, 0.1]), (1.0, 1e4, [1, 10, 100, 1000, 10000]),
-    (13.0, 45.0, [15, 20, 25, 30, 40]), (2.1, 3.02, [2.5, 3.0])])
+@pytest.mark.parametrize(
+    ("low", "high", "places"),
+    [
+        (2.6e8, 5.5e9, [3e8, 1e9, 3e9]),
+        (0.0091, 0.14, [0.01, 0.03, 0.1]),
+        (1.0, 1e4, [1, 10, 100, 1000, 10000]),
+        (13.0, 45.0, [15, 20, 25, 30, 40]),
+        (2.1, 3.02, [2.5, 3.0]),
+    ],
+)
 def test_costs_stand_at_round_numbers(low, high, places):
     assert _round(low, high) == places
 
@@ -174,8 +185,15 @@ def test_large_images_are_not_enlarged():
     assert decoded(sample_grid(np.zeros((1, 64, 64, 3), dtype=np.uint8))).size == (64, 64)
 
 
-@pytest.mark.parametrize("images", [np.zeros((101, 4, 4, 1), np.uint8), np.zeros((1, 4, 4, 2), np.uint8),
-                                    np.zeros((1, 4, 4, 1)), np.zeros((0, 4, 4, 1), np.uint8)])
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((101, 4, 4, 1), np.uint8),
+        np.zeros((1, 4, 4, 2), np.uint8),
+        np.zeros((1, 4, 4, 1)),
+        np.zeros((0, 4, 4, 1), np.uint8),
+    ],
+)
 def test_what_is_no_grid_of_images_is_refused(images):
     with pytest.raises(ValueError, match="they must be uint8"):
         sample_grid(images)

@@ -17,6 +17,7 @@ N = 600
 @pytest.fixture
 def make_run(write_run, rows_of):
     """Write a run whose images, not only its curve, are on disk: rewards and what each adds to FID at four caps."""
+
     def make(search, rewards, fids=None, said=None, seed=0):
         rows = rows_of(search, "classifier", seed, N)
         for cap, row in enumerate(rows):
@@ -29,6 +30,7 @@ def make_run(write_run, rows_of):
             (folder / "shards" / f"{first:08d}.safetensors").write_bytes(save(part))
         if said is not None:
             (folder / "per_image.safetensors").write_bytes(save({"fid": said.astype(np.float32)}))
+
     return make
 
 
@@ -72,10 +74,13 @@ def test_fid_interval_is_that_of_a_bootstrap_over_problems(make_run, tmp_path):
     random = np.random.default_rng(0)
     shared = random.normal(size=(N, 3))
     logits, labels = np.zeros((N, 2), np.float32), np.zeros(N, np.int64)
-    sets = [Features((shared + random.normal(size=(N, 3)) * 0.6 + shift).astype(np.float32), logits, labels)
-            for shift in (0.8, 0.6)]
-    target = Features(random.normal(size=(4000, 3)).astype(np.float32), np.zeros((4000, 2), np.float32),
-                      np.zeros(4000, np.int64)).moments
+    sets = [
+        Features((shared + random.normal(size=(N, 3)) * 0.6 + shift).astype(np.float32), logits, labels)
+        for shift in (0.8, 0.6)
+    ]
+    target = Features(
+        random.normal(size=(4000, 3)).astype(np.float32), np.zeros((4000, 2), np.float32), np.zeros(4000, np.int64)
+    ).moments
     for search, one in zip(("zero_order", "random"), sets, strict=True):
         said = np.repeat(influence(one.features, one.moments, target)[:, None], 4, axis=1)
         make_run(search, np.zeros((N, 4)), [Fid()(one, target)["fid"]] * 4, said)

@@ -12,11 +12,14 @@ from its.report.series import series_of
 def test_the_front_is_what_none_beats():
     random = np.random.default_rng(0)
     for _ in range(50):
-        marks = [(k, Mark(float(x), float(y), None, None, None)) for k, (x, y) in
-                 enumerate(random.integers(0, 6, (12, 2)))]
-        beaten = {(one[1].x, one[1].y) for one, other in itertools.permutations(marks, 2)
-                  if other[1].x <= one[1].x and other[1].y <= one[1].y and
-                  (other[1].x, other[1].y) != (one[1].x, one[1].y)}
+        marks = [
+            (k, Mark(float(x), float(y), None, None, None)) for k, (x, y) in enumerate(random.integers(0, 6, (12, 2)))
+        ]
+        beaten = {
+            (one[1].x, one[1].y)
+            for one, other in itertools.permutations(marks, 2)
+            if other[1].x <= one[1].x and other[1].y <= one[1].y and (other[1].x, other[1].y) != (one[1].x, one[1].y)
+        }
         front = [(mark.x, mark.y) for _, mark in pareto_front(marks)]
         assert front == sorted({(mark.x, mark.y) for _, mark in marks} - beaten)
 
@@ -41,8 +44,9 @@ def test_every_mark_is_a_row_of_the_panels_table(write_run, tmp_path):
         marks = [mark for marks in panel.marks for mark in marks]
         assert len(rows) == len(marks)
         assert all(len(row) == len(header) for row in rows)
-        np.testing.assert_allclose([[float(row[2]), float(row[3])] for row in rows],
-                                   [[mark.x, mark.y] for mark in marks], rtol=1e-3)
+        np.testing.assert_allclose(
+            [[float(row[2]), float(row[3])] for row in rows], [[mark.x, mark.y] for mark in marks], rtol=1e-3
+        )
 
 
 def test_hacking_compares_rewards_of_one_verifier(write_run, tmp_path):

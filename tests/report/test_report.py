@@ -56,8 +56,19 @@ def test_the_same_runs_give_the_same_bytes(made):
 def test_curves_csv_has_every_number_to_the_last_digit(made):
     with (made[0] / "report" / "curves.csv").open(encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
-    assert list(table[0])[:11] == ["name", "dataset", "model", "sampler", "search", "verifier", "budget", "metric",
-                                   "seed", "run", "nfe_cap"]
+    assert list(table[0])[:11] == [
+        "name",
+        "dataset",
+        "model",
+        "sampler",
+        "search",
+        "verifier",
+        "budget",
+        "metric",
+        "seed",
+        "run",
+        "nfe_cap",
+    ]
     expected = [(run, row) for run in load_runs(made[0]) for row in run.rows]
     assert len(table) == len(expected) == 5
     for line, (run, row) in zip(table, expected, strict=True):
@@ -70,8 +81,11 @@ def test_curves_csv_has_every_number_to_the_last_digit(made):
 def test_groups_get_a_figure_each_and_stale_figures_go(write_run, tmp_path, capsys):
     for images in (1000, 200):
         rows = fabricated_rows("random", "classifier", 0, images)
-        write_run("random", images=images, rows=[{key: row[key] for key in ("nfe_cap", "nfe", "images", "fid")}
-                                                 for row in rows])
+        write_run(
+            "random",
+            images=images,
+            rows=[{key: row[key] for key in ("nfe_cap", "nfe", "images", "fid")} for row in rows],
+        )
         make_report(tmp_path / "demo")
     names = [f"{name}_digits_digits_unconditional-ddim_{n}" for name in ("fid_vs_nfe", "pareto") for n in (200, 1000)]
     figures = {f"{name}.{kind}" for name in names for kind in ("png", "pdf")}

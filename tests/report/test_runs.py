@@ -9,7 +9,8 @@ def test_finished_runs_are_read_in_the_order_of_their_folders(write_run, tmp_pat
     for search in ("random", "none"):
         write_run(search)
     (tmp_path / "demo/digits/digits_unconditional-ddim/random/classifier/nfe_100/seed=0-11111111/shards").mkdir(
-        parents=True)
+        parents=True
+    )
     runs = load_runs(tmp_path / "demo")
     assert [run.search for run in runs] == ["none", "random"]
     assert runs[1].images == 1000
@@ -49,7 +50,9 @@ def test_rows_of_one_run_with_unequal_numbers_of_images_are_groups_apart(write_r
     write_run(rows=rows)
     groups = grouped(load_runs(tmp_path / "demo"))
     assert {group.images: [row["nfe_cap"] for row in runs[0].rows] for group, runs in groups.items()} == {
-        998: [20], 1000: [5, 10, 40]}
+        998: [20],
+        1000: [5, 10, 40],
+    }
 
 
 def test_settings_are_the_overrides_that_change_a_method(write_run, tmp_path):

@@ -29,7 +29,7 @@ def test_error_of_two_seeds_is_that_over_their_images(write_run, tmp_path):
         write_run(seed=seed)
     runs = load_runs(tmp_path / "demo")
     errors = [run.rows[1]["fid_se"] for run in runs]
-    assert series_of(runs)[0].points("fid")[1].error == pytest.approx((errors[0]**2 + errors[1]**2) ** 0.5 / 2)
+    assert series_of(runs)[0].points("fid")[1].error == pytest.approx((errors[0] ** 2 + errors[1] ** 2) ** 0.5 / 2)
 
 
 def test_error_is_the_columns_own_with_one_seed(write_run, tmp_path):
@@ -73,7 +73,13 @@ def test_another_verifier_and_a_setting_that_differs_are_in_the_label(write_run,
     write_run("zero_order", extra="search.cosine=0.8")
     write_run("zero_order+tfg", extra="guidance=tfg")
     assert labels(load_runs(tmp_path / "demo")) == [
-        "none", "random", "random (null)", "zero_order", "zero_order cosine=0.8", "zero_order+tfg"]
+        "none",
+        "random",
+        "random (null)",
+        "zero_order",
+        "zero_order cosine=0.8",
+        "zero_order+tfg",
+    ]
 
 
 def test_runs_that_disagree_are_never_averaged(write_run, rows_of, tmp_path):

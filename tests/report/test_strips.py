@@ -39,8 +39,10 @@ def test_an_image_that_failed_is_white_and_shifts_no_other(write_run, tmp_path):
 
 def test_all_strips_are_of_one_seed(write_run, tmp_path):
     pick = np.arange(16).reshape(4, 4)
-    shards = {(search, seed): write_shard(write_run(search, seed=seed, images=4), pick, seed)
-              for search, seed in (("beam", 0), ("beam", 1), ("random", 1), ("ses", 10))}
+    shards = {
+        (search, seed): write_shard(write_run(search, seed=seed, images=4), pick, seed)
+        for search, seed in (("beam", 0), ("beam", 1), ("random", 1), ("ses", 10))
+    }
     beam, random = strips(tmp_path / "demo")
     np.testing.assert_array_equal(beam.by_cap[5], shards["beam", 1][::4])
     np.testing.assert_array_equal(random.by_cap[5], shards["random", 1][::4])

@@ -12,15 +12,34 @@ def cells(markdown, method):
 
 def test_one_row_per_run_and_cap_with_sensible_digits(write_run, rows_of, tmp_path):
     rows = rows_of("random", "classifier", 0, 1000)
-    rows[0] |= {"fid": 12.3456, "fid_se": 0.0567, "flops": 12.345e9, "seconds": 0.0123456, "accuracy": 1.0,
-                "accuracy_se": 0.0, "reward_mean_se": float("inf"), "reward_mean": -1.23456}
+    rows[0] |= {
+        "fid": 12.3456,
+        "fid_se": 0.0567,
+        "flops": 12.345e9,
+        "seconds": 0.0123456,
+        "accuracy": 1.0,
+        "accuracy_se": 0.0,
+        "reward_mean_se": float("inf"),
+        "reward_mean": -1.23456,
+    }
     write_run(rows=rows)
     found = cells(table_markdown(load_runs(tmp_path / "demo")), "random")
     assert [row["NFE cap"] for row in found] == ["5", "10", "20", "40"]
     assert found[0] == {
-        "method": "random", "NFE cap": "5", "NFE": "5.0", "verifier calls": "1.0", "GFLOPs": "12.3",
-        "s/image": "0.0123", "N": "1000", "reward ↑": "-1.235", "FID ↓": "12.346 ± 0.057",
-        "IS ↑": f"{rows[0]['isc']:.2f}", "precision ↑": "0.700", "recall ↑": "0.667", "accuracy ↑": "1.000 ± 0.000"}
+        "method": "random",
+        "NFE cap": "5",
+        "NFE": "5.0",
+        "verifier calls": "1.0",
+        "GFLOPs": "12.3",
+        "s/image": "0.0123",
+        "N": "1000",
+        "reward ↑": "-1.235",
+        "FID ↓": "12.346 ± 0.057",
+        "IS ↑": f"{rows[0]['isc']:.2f}",
+        "precision ↑": "0.700",
+        "recall ↑": "0.667",
+        "accuracy ↑": "1.000 ± 0.000",
+    }
 
 
 def test_backward_and_seed_columns_appear_when_there_is_something_in_them(write_run, rows_of, tmp_path):

@@ -19,16 +19,16 @@ from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler, HeunDiscre
 from torch import Tensor
 
 from its.engine import Engine
-from its.model.schedule import Flow
+from its.engine.noise import normal
+from its.levels import Columns, Flow, Grid, Guess, Level
 from its.model.unet2d import UNet2D, load
-from its.noise import normal
-from its.paths import Verb, fold
+from its.particles.keys import Verb, fold
 from its.sampler.ddim import DDIM
 from its.sampler.euler import Euler
 from its.sampler.heun import Heun
-from its.sampler.sampler import Columns, Guess, Sampler
+from its.sampler.sampler import Sampler
 from its.search.none import NoSearch
-from its.types import Grid, Level, Problem
+from its.types import Problem
 from its.verifier.null_rewards import NullRewards
 
 WEIGHTS = Path(__file__).parents[2] / "its/weights/digits/generator"
@@ -62,8 +62,15 @@ def loaded() -> UNet2D:
 @pytest.fixture
 def model(loaded) -> Callable[..., UNet2D]:
     def make(prediction="v_prediction", *, clip=None, schedule=None, kind=Double) -> UNet2D:
-        return kind(loaded.network.double(), schedule or loaded.schedule, prediction, loaded.shape,
-                    null_class=loaded.null_class, conditional=True, clip=clip)
+        return kind(
+            loaded.network.double(),
+            schedule or loaded.schedule,
+            prediction,
+            loaded.shape,
+            null_class=loaded.null_class,
+            conditional=True,
+            clip=clip,
+        )
 
     return make
 
@@ -84,6 +91,7 @@ def step_noise(t: Level) -> Tensor:
 
 def ours(sampler: Sampler, model: UNet2D, x: Tensor, follow: list[Tensor] | None = None) -> list[Tensor]:
     """States after each step, from the sampler alone; each from our own state before it, or from that in `follow`."""
+
     def columns(level):
         return Columns.of([level] * len(x), x.ndim, "cpu")
 
@@ -140,8 +148,10 @@ def test_ddim(model, settings, prediction, steps, spacing, eta, clip):
     check_ddim(model(prediction, clip=clip), settings, DDIM(steps=steps, spacing=spacing, eta=eta))
 
 
-@pytest.mark.parametrize(("prediction", "spacing", "eta"), [
-    ("v_prediction", "trailing", 1.0), ("sample", "leading", 0.0), ("epsilon", "linspace", 1.0)])
+@pytest.mark.parametrize(
+    ("prediction", "spacing", "eta"),
+    [("v_prediction", "trailing", 1.0), ("sample", "leading", 0.0), ("epsilon", "linspace", 1.0)],
+)
 def test_ddim_in_250_steps(model, settings, prediction, spacing, eta):
     sampler = DDIM(steps=250, spacing=spacing, eta=eta)
     check_ddim(model(prediction, clip=1.0), settings, sampler, follow=prediction == "sample")
@@ -149,8 +159,12 @@ def test_ddim_in_250_steps(model, settings, prediction, spacing, eta):
 
 def check_ddim(model: UNet2D, settings: dict, sampler: DDIM, *, follow: bool = False) -> None:
     own = sampler.spacing in ("quadratic", "inclusive")
-    scheduler = DDIMScheduler(**settings, prediction_type=model.prediction, clip_sample=model.clip is not None,
-                              timestep_spacing="leading" if own else sampler.spacing)
+    scheduler = DDIMScheduler(
+        **settings,
+        prediction_type=model.prediction,
+        clip_sample=model.clip is not None,
+        timestep_spacing="leading" if own else sampler.spacing,
+    )
     scheduler.alphas_cumprod = scheduler.alphas_cumprod.double()
     scheduler.final_alpha_cumprod = scheduler.final_alpha_cumprod.double()
     scheduler.set_timesteps(sampler.steps)
@@ -172,8 +186,9 @@ def test_heun(model, settings, prediction, steps, clip):
     scheduler.set_timesteps(steps)
     grid = sampler.grid(own.schedule)
     np.testing.assert_allclose([t.time for t in grid[:-1]], scheduler.timesteps[::2], rtol=1e-6)
-    scheduler.sigmas = torch.tensor([grid[0].sigma / grid[0].alpha]
-                                    + [t.sigma / t.alpha for t in grid[1:-1] for _ in range(2)] + [0.0]).double()
+    scheduler.sigmas = torch.tensor(
+        [grid[0].sigma / grid[0].alpha] + [t.sigma / t.alpha for t in grid[1:-1] for _ in range(2)] + [0.0]
+    ).double()
     x, path = noise(1) / grid[0].alpha, []
     for k, time in enumerate(scheduler.timesteps):
         scaled = scheduler.scale_model_input(x, time)
@@ -183,8 +198,10 @@ def test_heun(model, settings, prediction, steps, clip):
     agree(ours(sampler, own, noise(1)), path)
 
 
-@pytest.mark.parametrize(("steps", "spacing", "shift"), [(10, "linspace", 1.0), (50, "linspace", 1.0),
-                                                         (10, "trailing", 3.0), (250, "trailing", 1.0)])
+@pytest.mark.parametrize(
+    ("steps", "spacing", "shift"),
+    [(10, "linspace", 1.0), (50, "linspace", 1.0), (10, "trailing", 3.0), (250, "trailing", 1.0)],
+)
 def test_flow_euler(model, steps, spacing, shift):
     own = model("flow", schedule=Flow(shift=shift, time_scale=1000.0))
     sampler = Euler(steps=steps, spacing=spacing)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from diffusers import DDIMScheduler, HeunDiscreteScheduler
 
+from its.levels import SPACINGS, VP, Flow, spaced
 from its.model.mixture import linear_vp
-from its.model.schedule import SPACINGS, VP, Flow, spaced
-from its.prices import Prices
+from its.particles.prices import Prices
 from its.sampler.ddim import DDIM
 from its.sampler.heun import Heun
 
@@ -34,7 +34,8 @@ def test_heun_keeps_fractional_times(steps):
 def test_quadratic_times_of_ddim():
     """Song et al.'s rule for CIFAR-10, with colliding times moved apart."""
     assert spaced("quadratic", 10, 1000, whole=True).tolist() == [
-        int(t) for t in (np.linspace(0, np.sqrt(800), 10) ** 2)[::-1]]
+        int(t) for t in (np.linspace(0, np.sqrt(800), 10) ** 2)[::-1]
+    ]
     times = spaced("quadratic", 300, 1000, whole=True)
     assert (np.diff(times) < 0).all()
     assert times[-1] == 0
@@ -86,22 +87,27 @@ def test_listed_times():
         DDIM(steps=3, spacing=[900, 500, 20]).grid(linear_vp(), 2)
 
 
-@pytest.mark.parametrize(("make", "message"), [
-    (lambda: DDIM(steps=0), "at least 1"),
-    (lambda: DDIM(steps=2, eta=1.5), "between 0"),
-    (lambda: DDIM(steps=2, spacing="cosine").grid(linear_vp()), "choose one of"),
-    (lambda: DDIM(steps=1001).grid(linear_vp()), "between 1 and 1000"),
-    (lambda: DDIM(steps=2).grid(linear_vp(), 0), "between 1 and 1000"),
-    (lambda: DDIM(steps=2, spacing=[3, 3]).grid(linear_vp()), "descending times"),
-    (lambda: DDIM(steps=2, spacing=[1000, 3]).grid(linear_vp()), "descending times"),
-])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: DDIM(steps=0), "at least 1"),
+        (lambda: DDIM(steps=2, eta=1.5), "between 0"),
+        (lambda: DDIM(steps=2, spacing="cosine").grid(linear_vp()), "choose one of"),
+        (lambda: DDIM(steps=1001).grid(linear_vp()), "between 1 and 1000"),
+        (lambda: DDIM(steps=2).grid(linear_vp(), 0), "between 1 and 1000"),
+        (lambda: DDIM(steps=2, spacing=[3, 3]).grid(linear_vp()), "descending times"),
+        (lambda: DDIM(steps=2, spacing=[1000, 3]).grid(linear_vp()), "descending times"),
+    ],
+)
 def test_what_makes_no_sense_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
 
 
-@pytest.mark.parametrize(("sampler", "slots", "whole", "rest"), [
-    (DDIM(steps=10), 1, 10, 6), (DDIM(steps=10), 2, 20, 12), (Heun(steps=10), 1, 19, 11), (Heun(steps=10), 2, 38, 22)])
+@pytest.mark.parametrize(
+    ("sampler", "slots", "whole", "rest"),
+    [(DDIM(steps=10), 1, 10, 6), (DDIM(steps=10), 2, 20, 12), (Heun(steps=10), 1, 19, 11), (Heun(steps=10), 2, 38, 22)],
+)
 def test_prices(sampler, slots, whole, rest):
     prices = Prices(linear_vp(), sampler, slots)
     grid = prices.grid

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from its.noise import normal
-from its.paths import Verb, fold
-from its.sampler.sampler import Columns
+from its.engine.noise import normal
+from its.levels import Columns
+from its.particles.keys import Verb, fold
 from its.verifier.classifier import Classifier
 
 CONDITION = 2
@@ -31,7 +31,7 @@ class Naive:
 
     def step(self, x: torch.Tensor, path: int, k: int) -> tuple[torch.Tensor, torch.Tensor]:
         """The row after step k, and the guess before it."""
-        t, s = (Columns.of([level], 4, "cpu") for level in self.grid[k:k + 2])
+        t, s = (Columns.of([level], 4, "cpu") for level in self.grid[k : k + 2])
         guess = self.model(x, t, [CONDITION])
         z = self.draw(fold(path, Verb.STEP, self.grid[k].key, 0)) if self.sampler.stochastic else None
         return self.sampler.step(x, guess, t, s, z), guess.x0
@@ -53,6 +53,7 @@ def naive(lab):
 @pytest.fixture
 def rewards(lab):
     """Rewards at every cap of problem 2, from the engine."""
+
     def run(sampler, search, caps):
         outcomes = lab.results(lab.engine(sampler), search, caps, [CONDITION])[CONDITION].outcomes
         return [outcome.reward for outcome in outcomes]

@@ -2,11 +2,11 @@ import math
 
 import pytest
 
+from its.particles.verbs import Advance, Reward
 from its.sampler.ddim import DDIM
 from its.search.beam import Beam
 from its.search.random import Random
 from its.search.svdd import SVDD
-from its.types import Advance, Reward
 from tests.search.trace import outcome_of, traced
 
 SAMPLER = DDIM(steps=10, eta=1.0)
@@ -14,8 +14,10 @@ SAMPLER = DDIM(steps=10, eta=1.0)
 
 def same(lab, one, other, caps) -> bool:
     def run(search):
-        return {k: [(image, reward, ledger["nfe"]) for image, reward, ledger in v]
-                for k, v in lab.bits(lab.engine(SAMPLER), search, caps, range(4)).items()}
+        return {
+            k: [(image, reward, ledger["nfe"]) for image, reward, ledger in v]
+            for k, v in lab.bits(lab.engine(SAMPLER), search, caps, range(4)).items()
+        }
 
     return run(one) == run(other)
 

@@ -48,9 +48,14 @@ def test_what_pruning_saves_buys_further_populations(lab):
     assert all(result.outcomes[0].ledger["nfe"] == 22 + 13 + 10 for result in nfe.values())
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"temperature": -1.0}, "at least 0"), ({"start": 0}, r"search\.start is 0"),
-    ({"step_size": -2}, r"search\.step_size is -2")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": -1.0}, "at least 0"),
+        ({"start": 0}, r"search\.start is 0"),
+        ({"step_size": -2}, r"search\.step_size is -2"),
+    ],
+)
 def test_what_makes_no_sense_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         BFSPrune(**options)

@@ -2,19 +2,23 @@ import math
 
 import pytest
 
-from its.paths import Verb, fold
+from its.particles.keys import Verb, fold
 from its.sampler.ddim import DDIM
 from its.search.bfs_resample import BFSResample
 from its.search.softmax_counts import increase, survivors
 
 
-@pytest.mark.parametrize(("weights", "expected"), [
-    ((0.625, 0.125, 0.125, 0.125), [0, 0]),
-    ((0.25, 0.25, 0.25, 0.25), [0, 1, 2, 3]),
-    ((0.1, 0.1, 0.7, 0.1), [2, 2, 2]),
-    ((0.4, 0.4, 0.1, 0.1), [0, 0, 1, 1]),
-    ((1.0,), [0]),
-], ids=str)
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [
+        ((0.625, 0.125, 0.125, 0.125), [0, 0]),
+        ((0.25, 0.25, 0.25, 0.25), [0, 1, 2, 3]),
+        ((0.1, 0.1, 0.7, 0.1), [2, 2, 2]),
+        ((0.4, 0.4, 0.1, 0.1), [0, 0, 1, 1]),
+        ((1.0,), [0]),
+    ],
+    ids=str,
+)
 def test_survivors(weights, expected):
     """round(N p) copies in index order, halves to even, cut to N."""
     assert survivors([math.log(w) for w in weights], 1.0) == expected
@@ -88,9 +92,14 @@ def test_a_cap_buys_whole_samplings_and_copies_are_free_until_they_separate(lab)
     assert outcomes[2].ledger["nfe"] < 70
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"temperature": -1.0}, "at least 0"), ({"start": 0}, r"search\.start is 0"),
-    ({"step_size": -2}, r"search\.step_size is -2")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": -1.0}, "at least 0"),
+        ({"start": 0}, r"search\.start is 0"),
+        ({"step_size": -2}, r"search\.step_size is -2"),
+    ],
+)
 def test_what_makes_no_sense_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         BFSResample(**options)

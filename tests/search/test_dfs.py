@@ -1,9 +1,9 @@
 import pytest
 
+from its.particles.verbs import Advance, Reward
 from its.sampler.ddim import DDIM
 from its.search.dfs import DFS
 from its.search.none import NoSearch
-from its.types import Advance, Reward
 from tests.search.trace import Always, Scripted, outcome_of, traced
 
 SAMPLER = DDIM(steps=10, eta=1.0)

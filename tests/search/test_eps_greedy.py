@@ -3,11 +3,11 @@ import math
 import pytest
 import torch
 
-from its.moves import Ball
+from its.levels import ancestral_variance
+from its.particles.moves import Ball
+from its.particles.verbs import advance, reward
 from its.sampler.ddim import DDIM
-from its.sampler.sampler import ancestral_variance
 from its.search.eps_greedy import EpsGreedy
-from its.types import advance, reward
 from tests.search.trace import Always, outcome_of
 
 SAMPLER = DDIM(steps=10, eta=1.0)
@@ -23,6 +23,7 @@ def drawn(lab, parent, child) -> torch.Tensor:
 
 def test_a_given_noise_is_what_the_first_step_draws(lab):
     """It replaces that draw alone: later steps have their own, and particles without one are left as they are."""
+
     def body(image):
         [parent] = yield advance(image.start(), to=image.grid[3])
         noises = image.noise(2)
@@ -44,6 +45,7 @@ def test_a_given_noise_is_what_the_first_step_draws(lab):
 
 def test_given_noise_own_draws_and_clean_ends_share_a_batch(lab):
     """Images that draw their own, are given noise and end at the same time each get what they get alone."""
+
     def body(image):
         [parent] = yield advance(image.start(), to=image.grid[-2])
         yield reward([parent])
@@ -98,8 +100,14 @@ def test_hopeless_rewards_are_borne(lab):
     assert outcome_of(lab, EpsGreedy(), SAMPLER, Always(-math.inf), cap=40).reward == -math.inf
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"radius": 0.0}, "radius is 0"), ({"candidates": 0}, r"search\.candidates is 0"), ({"epsilon": -1}, "at least 0")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"radius": 0.0}, "radius is 0"),
+        ({"candidates": 0}, r"search\.candidates is 0"),
+        ({"epsilon": -1}, "at least 0"),
+    ],
+)
 def test_what_makes_no_sense_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         EpsGreedy(**options)

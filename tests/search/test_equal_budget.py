@@ -39,12 +39,30 @@ def plain(lab) -> dict:
     return {sampler: rewards(lab, MoreSteps(), sampler) for sampler in (ANCESTRAL, DETERMINISTIC)}
 
 
-@pytest.mark.parametrize(("search", "sampler"), [
-    *((search, ANCESTRAL) for search in (BFSResample(), BFSPrune(), DFS(), SVDD(), Beam(), FK(),
-                                         FK(strength=1.0, potential="diff", resampler="ssp"), RBF(), EpsGreedy())),
-    *((search, DETERMINISTIC) for search in (Random(), ZeroOrder(), BFSPrune(), DFS(), SES(), SNES(), Paths(),
-                                             EvoSearch())),
-], ids=lambda value: type(value).__name__ if not isinstance(value, DDIM) else f"eta{value.eta:.0f}")
+@pytest.mark.parametrize(
+    ("search", "sampler"),
+    [
+        *(
+            (search, ANCESTRAL)
+            for search in (
+                BFSResample(),
+                BFSPrune(),
+                DFS(),
+                SVDD(),
+                Beam(),
+                FK(),
+                FK(strength=1.0, potential="diff", resampler="ssp"),
+                RBF(),
+                EpsGreedy(),
+            )
+        ),
+        *(
+            (search, DETERMINISTIC)
+            for search in (Random(), ZeroOrder(), BFSPrune(), DFS(), SES(), SNES(), Paths(), EvoSearch())
+        ),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, DDIM) else f"eta{value.eta:.0f}",
+)
 def test_more_reward_than_more_steps(lab, plain, search, sampler):
     gain = rewards(lab, search, sampler) - plain[sampler]
     assert gain.mean() > 3 * gain.std() / math.sqrt(PROBLEMS)

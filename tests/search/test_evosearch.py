@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from its.image import Image
+from its.levels import ancestral_variance
+from its.particles.image import Image
+from its.particles.verbs import Advance, Reward, advance, reward
 from its.sampler.ddim import DDIM
-from its.sampler.sampler import ancestral_variance
 from its.search.evosearch import EvoSearch
 from its.search.none import NoSearch
 from its.search.tournament import winners
-from its.types import Advance, Reward, advance, reward
 from tests.search.trace import Always, outcome_of, traced
 
 NATURAL = EvoSearch(population=42, offspring=21)
@@ -28,8 +28,9 @@ def test_mutations(lab, monkeypatch):
     seen: list = []
     jitter, move = Image.jitter, Image.move
     monkeypatch.setattr(Image, "jitter", lambda image, ps, std: seen.append((len(ps), std)) or jitter(image, ps, std))
-    monkeypatch.setattr(Image, "move", lambda image, p, m, fresh: seen.append((m.share, fresh)) or
-                        move(image, p, m, fresh=fresh))
+    monkeypatch.setattr(
+        Image, "move", lambda image, p, m, fresh: seen.append((m.share, fresh)) or move(image, p, m, fresh=fresh)
+    )
     sampler = DDIM(steps=10, eta=1.0)
     outcome_of(lab, EvoSearch(population=3, offspring=2), sampler)
     grid = sampler.grid(lab.denoiser().schedule)

@@ -32,8 +32,10 @@ def test_at_lambda_0_it_is_best_of_n(lab, potential, resampler):
     assert run(FK(strength=0.0, potential=potential, resampler=resampler, ess=1.0)) == run(Random())
 
 
-@pytest.mark.parametrize(("potential", "weights"), [
-    ("diff", [-4.0, 2.0, 4.0]), ("rt", [-4.0, -2.0, 2.0]), ("max", [-4.0, -2.0, 2.0]), ("add", [-4.0, -6.0, -4.0])])
+@pytest.mark.parametrize(
+    ("potential", "weights"),
+    [("diff", [-4.0, 2.0, 4.0]), ("rt", [-4.0, -2.0, 2.0]), ("max", [-4.0, -2.0, 2.0]), ("add", [-4.0, -6.0, -4.0])],
+)
 def test_weight_of_each_step(potential, weights):
     """Rewards -2, -1, 1 at lambda 2, resampled after each."""
     line, seen = Lineage(), []
@@ -66,8 +68,17 @@ def test_hopeless_lineages_are_never_nan(potential):
 
 
 def tilted(lab, particles: int, problems: int, **options) -> np.ndarray:
-    search = FK(strength=1.0, potential="diff", resampler="systematic", start=1, every=1, end=5, final="sample",
-                particles=particles, **options)
+    search = FK(
+        strength=1.0,
+        potential="diff",
+        resampler="systematic",
+        start=1,
+        every=1,
+        end=5,
+        final="sample",
+        particles=particles,
+        **options,
+    )
     engine = lab.engine(SAMPLER, None, Linear(), batch=256, rows=65536)
     results = lab.results(engine, search, (math.inf,), range(problems))
     return np.array([result.outcomes[0].reward for result in results.values()])
@@ -115,8 +126,17 @@ def test_its_bias_shrinks_and_at_256_particles_is_within_three_standard_errors(l
     tilted /= tilted.sum()
     expected, errors = tilted @ np.arange(4), []
     for particles, count in problems.items():
-        search = FK(strength=1.0, potential="diff", resampler="systematic", start=1, every=1, end=9, ess=1.0,
-                    final="sample", particles=particles)
+        search = FK(
+            strength=1.0,
+            potential="diff",
+            resampler="systematic",
+            start=1,
+            every=1,
+            end=9,
+            ess=1.0,
+            final="sample",
+            particles=particles,
+        )
         found = rewards_of(lab, sampler, search, range(count))
         errors.append(expected - found.mean())
     assert errors[0] > errors[1] > errors[2]
@@ -125,9 +145,16 @@ def test_its_bias_shrinks_and_at_256_particles_is_within_three_standard_errors(l
     assert np.all(np.abs(shares - tilted) < 3 * np.sqrt(tilted * (1 - tilted) / len(found)))
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"potential": "sum"}, "choose one of diff, max, add, rt"), ({"resampler": "x"}, "choose one of multinomial"),
-    ({"final": "x"}, "choose one of best, sample"), ({"strength": -1.0}, "at least 0"), ({"every": 0}, "is 0; it is")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"potential": "sum"}, "choose one of diff, max, add, rt"),
+        ({"resampler": "x"}, "choose one of multinomial"),
+        ({"final": "x"}, "choose one of best, sample"),
+        ({"strength": -1.0}, "at least 0"),
+        ({"every": 0}, "is 0; it is"),
+    ],
+)
 def test_what_makes_no_sense_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         FK(**options)

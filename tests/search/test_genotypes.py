@@ -5,12 +5,20 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from its.host_random import HostRandom
-from its.model.schedule import spaced
+from its.levels import spaced
+from its.particles.host_random import HostRandom
 from its.search.genotypes import HIGHEST, LOWEST, Density, Steps
 
-GENOTYPES = [Steps(5, 1000), Steps(1, 3), Steps(9, 10), Steps(4, 4), Density(5, 1000), Density(40, 50), Density(4, 4),
-             Density(10, 4000, 3)]
+GENOTYPES = [
+    Steps(5, 1000),
+    Steps(1, 3),
+    Steps(9, 10),
+    Steps(4, 4),
+    Density(5, 1000),
+    Density(40, 50),
+    Density(4, 4),
+    Density(10, 4000, 3),
+]
 
 
 @pytest.mark.parametrize("genotype", GENOTYPES, ids=str)

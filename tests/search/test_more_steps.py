@@ -15,12 +15,15 @@ def test_it_is_the_same_sampler_with_more_steps(naive, rewards, eta):
     assert rewards(DDIM(steps=5, eta=eta), MoreSteps(), (5, 13, 40)) == [alone(5), alone(13), alone(40)]
 
 
-@pytest.mark.parametrize(("sampler", "scale", "caps", "spent"), [
-    (DDIM(steps=10), 1.0, (10, 11, 57), [10, 11, 57]),
-    (DDIM(steps=10), 2.0, (20, 21, 57), [20, 20, 56]),
-    (Heun(steps=6), 1.0, (11, 12, 13, 57), [11, 11, 13, 57]),
-    (Heun(steps=6), 2.0, (22, 25, 26, 57), [22, 22, 26, 54]),
-])
+@pytest.mark.parametrize(
+    ("sampler", "scale", "caps", "spent"),
+    [
+        (DDIM(steps=10), 1.0, (10, 11, 57), [10, 11, 57]),
+        (DDIM(steps=10), 2.0, (20, 21, 57), [20, 20, 56]),
+        (Heun(steps=6), 1.0, (11, 12, 13, 57), [11, 11, 13, 57]),
+        (Heun(steps=6), 2.0, (22, 25, 26, 57), [22, 22, 26, 54]),
+    ],
+)
 def test_it_takes_the_most_steps_that_a_cap_pays_for(lab, sampler, scale, caps, spent):
     engine = lab.engine(sampler, lab.denoiser(scale=scale))
     outcomes = lab.results(engine, MoreSteps(), caps, [0])[0].outcomes

@@ -16,4 +16,5 @@ def test_one_plain_sampling_at_every_cap(naive, rewards, eta):
 def test_it_costs_one_sampling_however_high_the_cap(lab):
     outcomes = lab.results(lab.engine(DDIM(steps=10)), NoSearch(), (10, 50), [0])[0].outcomes
     assert [dict(outcome.ledger) for outcome in outcomes] == [
-        {"nfe": 10, "nfe_backward": 0, "verifier_calls": 1, "decoder_calls": 0, "guide_calls": 0}] * 2
+        {"nfe": 10, "nfe_backward": 0, "verifier_calls": 1, "decoder_calls": 0, "guide_calls": 0}
+    ] * 2

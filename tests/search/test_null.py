@@ -36,9 +36,15 @@ UNBIASED = {
     "bfs_prune": (BFSPrune(temperature=10.0), ANCESTRAL),
     "svdd": (SVDD(), ANCESTRAL),
     "beam": (Beam(), ANCESTRAL),
-    **{f"fk-{potential}-{final}": (FK(potential=potential, final=final, resampler=resampler), ANCESTRAL)
-       for potential, resampler, final in (("max", "multinomial", "best"), ("diff", "systematic", "sample"),
-                                           ("add", "ssp", "sample"), ("rt", "ssp", "best"))},
+    **{
+        f"fk-{potential}-{final}": (FK(potential=potential, final=final, resampler=resampler), ANCESTRAL)
+        for potential, resampler, final in (
+            ("max", "multinomial", "best"),
+            ("diff", "systematic", "sample"),
+            ("add", "ssp", "sample"),
+            ("rt", "ssp", "best"),
+        )
+    },
     "rbf": (RBF(), ANCESTRAL),
     "eps_greedy": (EpsGreedy(), ANCESTRAL),
 }

@@ -3,11 +3,11 @@ import math
 import pytest
 
 from its.model.mixture import MixtureDenoiser
+from its.particles.verbs import Advance, Reward
 from its.sampler.ddim import DDIM
 from its.sampler.euler import Euler
 from its.search.paths import Paths
 from its.search.random import Random
-from its.types import Advance, Reward
 from tests.search.trace import outcome_of, traced
 
 SAMPLER = Euler(steps=10)
@@ -48,8 +48,9 @@ def test_too_little_for_a_round_is_best_of_n(lab, cap):
     assert (few.reward, few.image.tobytes()) == (plain.reward, plain.image.tobytes())
 
 
-@pytest.mark.parametrize(("cap", "sizes"), [(16, [1]), (20, [1, 3, 1]), (32, [1, 2, 2, 3, 1]), (40, [2, 6, 2]),
-                                            (80, [2, 4, 5, 5, 5, 2])])
+@pytest.mark.parametrize(
+    ("cap", "sizes"), [(16, [1]), (20, [1, 3, 1]), (32, [1, 2, 2, 3, 1]), (40, [2, 6, 2]), (80, [2, 4, 5, 5, 5, 2])]
+)
 def test_fewer_rounds_before_fewer_than_two_noises(lab, cap, sizes):
     log: list = []
 
@@ -65,9 +66,16 @@ def test_most_of_a_cap_is_spent(lab):
         assert 0.6 * cap <= outcome_of(lab, Paths(), DDIM(steps=10), cap=cap).ledger["nfe"] <= cap
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"forward": 0.9}, r"sigma \+ forward at most 1"), ({"backward": 0.7}, "backward above forward"),
-    ({"sigma": 0.0}, "sigma is above 0"), ({"steps": 0}, r"search\.steps is 0"), ({"paths": 0}, r"search\.paths is 0")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"forward": 0.9}, r"sigma \+ forward at most 1"),
+        ({"backward": 0.7}, "backward above forward"),
+        ({"sigma": 0.0}, "sigma is above 0"),
+        ({"steps": 0}, r"search\.steps is 0"),
+        ({"paths": 0}, r"search\.paths is 0"),
+    ],
+)
 def test_what_makes_no_sense_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         Paths(**options)

@@ -2,10 +2,10 @@ import math
 
 import pytest
 
+from its.particles.verbs import Advance
 from its.sampler.ddim import DDIM
 from its.search.none import NoSearch
 from its.search.rbf import RBF
-from its.types import Advance
 from tests.search.trace import Always, Scripted, outcome_of, traced
 
 SAMPLER = DDIM(steps=5, eta=1.0)

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from its.host_random import HostRandom
+from its.particles.host_random import HostRandom
 from its.search.resampling import RESAMPLERS, effective, normalised
 
 WEIGHTS = [0.05, 0.3, 0.0, 0.4, 0.15, 0.1]
@@ -48,9 +48,17 @@ def test_equal_weights_keep_all(name, n):
     assert all(RESAMPLERS[name](normalised([0.0] * n), HostRandom(0, run)) == list(range(n)) for run in range(50))
 
 
-@pytest.mark.parametrize(("logs", "expected"), [
-    ([0.0, math.log(3.0)], [0.25, 0.75]), ([-math.inf] * 2, [0.5, 0.5]), ([-math.inf, -1e300], [0.0, 1.0]),
-    ([1e300, 1e300, 0.0], [0.5, 0.5, 0.0]), ([math.inf, 5.0], [1.0, 0.0])], ids=str)
+@pytest.mark.parametrize(
+    ("logs", "expected"),
+    [
+        ([0.0, math.log(3.0)], [0.25, 0.75]),
+        ([-math.inf] * 2, [0.5, 0.5]),
+        ([-math.inf, -1e300], [0.0, 1.0]),
+        ([1e300, 1e300, 0.0], [0.5, 0.5, 0.0]),
+        ([math.inf, 5.0], [1.0, 0.0]),
+    ],
+    ids=str,
+)
 def test_weights_from_logarithms(logs, expected):
     assert normalised(logs) == pytest.approx(expected)
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from its.host_random import HostRandom
+from its.particles.host_random import HostRandom
 from its.search.genotypes import Density, Steps
 from its.search.schedule import Schedule
 
@@ -30,8 +30,9 @@ def played(search: Schedule, genotype, fitness=far, seed: int = 0) -> list[list]
             return seen
 
 
-@pytest.mark.parametrize("genotype", [Steps(4, 100, OWN), Steps(4, 100), Density(4, 100)],
-                         ids=["steps", "free", "density"])
+@pytest.mark.parametrize(
+    "genotype", [Steps(4, 100, OWN), Steps(4, 100), Density(4, 100)], ids=["steps", "free", "density"]
+)
 @pytest.mark.parametrize("strategy", ["evolution", "random"])
 def test_no_grid_is_scored_twice_and_both_strategies_score_as_many(genotype, strategy):
     seen = played(Schedule(strategy=strategy, **SMALL), genotype)
@@ -65,8 +66,9 @@ def test_the_first_population_is_the_seed_half_random_ones_and_its_mutants():
 
 def test_children_come_from_the_best_of_all_epochs():
     """With one parent, and one time of it exchanged at most, every further population is its neighbourhood."""
-    search = Schedule(population_num=6, select_num=1, mutation_num=6, crossover_num=0, m_prob=0.02, max_epochs=5,
-                      finalists=1)
+    search = Schedule(
+        population_num=6, select_num=1, mutation_num=6, crossover_num=0, m_prob=0.02, max_epochs=5, finalists=1
+    )
     seen = played(search, Steps(4, 100, OWN))
     best = OWN
     for earlier, later in pairwise(seen):
@@ -81,22 +83,25 @@ def test_the_same_seed_is_the_same_search():
     assert played(search, Steps(4, 100, OWN)) != played(search, Steps(4, 100, OWN), seed=1)
 
 
-@pytest.mark.parametrize(("values", "message"), [
-    ({"select_num": 60}, "search.select_num is 60, and a population has search.population_num=50"),
-    ({"finalists": 51}, "search.finalists is 51"),
-    ({"time_step": 0}, "search.time_step is 0; it is at least 1"),
-    ({"time_step": 2.5}, "search.time_step is 2.5; it is a whole number"),
-    ({"max_epochs": 0}, "search.max_epochs is 0; it is at least 1"),
-    ({"mutation_num": -1}, "search.mutation_num is -1; it is at least 0"),
-    ({"num_samples": True}, "search.num_samples is True; it is a whole number"),
-    ({"num_samples": 1}, "search.num_samples is 1; it is at least 2"),
-    ({"fresh_seeds": 1}, "search.fresh_seeds is 1; it is at least 2"),
-    ({"m_prob": 0.0}, "search.m_prob is 0.0; it is a probability above 0"),
-    ({"m_prob": 1.5}, "search.m_prob is 1.5; it is a probability"),
-    ({"fitness": "kid"}, "search.fitness is 'kid'; choose one of fid, sfid, isc"),
-    ({"strategy": "grid"}, "choose one of evolution, random"),
-    ({"genotype": "spline"}, "choose one of steps, density"),
-])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"select_num": 60}, "search.select_num is 60, and a population has search.population_num=50"),
+        ({"finalists": 51}, "search.finalists is 51"),
+        ({"time_step": 0}, "search.time_step is 0; it is at least 1"),
+        ({"time_step": 2.5}, "search.time_step is 2.5; it is a whole number"),
+        ({"max_epochs": 0}, "search.max_epochs is 0; it is at least 1"),
+        ({"mutation_num": -1}, "search.mutation_num is -1; it is at least 0"),
+        ({"num_samples": True}, "search.num_samples is True; it is a whole number"),
+        ({"num_samples": 1}, "search.num_samples is 1; it is at least 2"),
+        ({"fresh_seeds": 1}, "search.fresh_seeds is 1; it is at least 2"),
+        ({"m_prob": 0.0}, "search.m_prob is 0.0; it is a probability above 0"),
+        ({"m_prob": 1.5}, "search.m_prob is 1.5; it is a probability"),
+        ({"fitness": "kid"}, "search.fitness is 'kid'; choose one of fid, sfid, isc"),
+        ({"strategy": "grid"}, "choose one of evolution, random"),
+        ({"genotype": "spline"}, "choose one of steps, density"),
+    ],
+)
 def test_what_makes_no_sense_is_refused(values, message):
     with pytest.raises(ValueError, match=message):
         Schedule(**values)

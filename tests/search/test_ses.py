@@ -5,9 +5,9 @@ import pytest
 import pywt
 import torch
 
-from its.host_random import HostRandom
-from its.image import Image
-from its.moves import LowBand
+from its.particles.host_random import HostRandom
+from its.particles.image import Image
+from its.particles.moves import LowBand
 from its.sampler.ddim import DDIM
 from its.search.bands import generations, low_band
 from its.search.ses import SES
@@ -47,8 +47,10 @@ def test_a_band_that_does_not_fit_is_refused():
         LowBand(np.zeros((1, 2, 2)), 2)(torch.zeros(1, 1, 8, 6), None)
 
 
-@pytest.mark.parametrize(("shape", "level"), [((4, 64, 64), 4), ((3, 32, 32), 3), ((1, 8, 8), 1), ((1, 4, 4), 0),
-                                              ((3, 36, 24), 2), ((3, 7, 7), 0)])
+@pytest.mark.parametrize(
+    ("shape", "level"),
+    [((4, 64, 64), 4), ((3, 32, 32), 3), ((1, 8, 8), 1), ((1, 4, 4), 0), ((3, 36, 24), 2), ((3, 7, 7), 0)],
+)
 def test_the_level_leaves_a_band_of_four(shape, level):
     assert low_band(shape, 4) == (level, (shape[0], shape[1] >> level, shape[2] >> level))
 
@@ -70,7 +72,7 @@ def test_against_the_cross_entropy_method(lab, naive, bands):
     random, mean, variance = HostRandom(0, 2), 0.0, 1.0
     for done in (0, 10, 20):
         draws = random.normal((10, 1, 4, 4))
-        np.testing.assert_allclose(bands[done:done + 10], mean + np.sqrt(variance) * draws, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(bands[done : done + 10], mean + np.sqrt(variance) * draws, rtol=0, atol=1e-12)
         best = sorted(range(done + 10), key=lambda k: -rewards[k])[:5]
         elites = np.stack([bands[k] for k in best])
         mean, variance = elites.mean(0), elites.var(0, ddof=1) + 1e-7
@@ -78,6 +80,7 @@ def test_against_the_cross_entropy_method(lab, naive, bands):
 
 def test_energy_drifts_under_random_rewards_unless_it_is_held(lab, bands):
     """The drift of the original: from 1 to 1.37 in the fifth generation."""
+
     def energies(renormalise: bool) -> np.ndarray:
         bands.clear()
         for problem in range(60):

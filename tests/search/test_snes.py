@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from its.host_random import HostRandom
-from its.image import Image
+from its.particles.host_random import HostRandom
+from its.particles.image import Image
 from its.sampler.ddim import DDIM
 from its.search.bands import utilities
 from its.search.snes import SNES

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from its.paths import Verb, fold
+from its.particles.keys import Verb, fold
 from its.sampler.ddim import DDIM
 from its.search.none import NoSearch
 from its.search.svdd import SVDD

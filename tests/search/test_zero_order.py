@@ -1,7 +1,7 @@
 import pytest
 
-from its.moves import Rotate
-from its.paths import Verb, fold
+from its.particles.keys import Verb, fold
+from its.particles.moves import Rotate
 from its.sampler.ddim import DDIM
 from its.search.zero_order import ZeroOrder
 
@@ -57,8 +57,10 @@ def test_a_number_of_rounds_ends_it(lab, mode):
     assert samplings == 7 if mode != "peer" else 7 <= samplings <= 9
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"cosine": 1.0}, "strictly between"), ({"neighbors": 0}, "at least 1"), ({"pivot": "best"}, "choose one of")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"cosine": 1.0}, "strictly between"), ({"neighbors": 0}, "at least 1"), ({"pivot": "best"}, "choose one of")],
+)
 def test_what_makes_no_sense_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         ZeroOrder(**options)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from its.image import Image
-from its.types import Advance, Coroutine, Reward, Search
+from its.particles.image import Image
+from its.particles.verbs import Advance, Reward
+from its.search.search import Coroutine, Search
 
 
 def traced(search: Search, log: list[tuple[Advance | Reward, list]]) -> Callable[[Image], Coroutine]:
     """The body of a script that runs `search` and writes down its requests and the replies."""
+
     def run(image: Image) -> Coroutine:
         coroutine, reply = search.run(image), None
         while True:

@@ -21,19 +21,36 @@ class Cluster:
     folder: Path
     launchers: list[subprocess.Popen] = field(default_factory=list)
 
-    def sweep(self, out_dir: Path, *overrides: str, launcher: str = "slurm", root: Path = ROOT,
-              **environment: str) -> subprocess.Popen:
+    def sweep(
+        self, out_dir: Path, *overrides: str, launcher: str = "slurm", root: Path = ROOT, **environment: str
+    ) -> subprocess.Popen:
         """`python run.py hydra/launcher=...` in the clone `root`, its output in `<out_dir>/launcher.log`.
 
         It waits for a controller that is away, so that it must not outlive these tests.
         """
         out_dir.mkdir(parents=True, exist_ok=True)
-        command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "run.py", "-m", f"hydra/launcher={launcher}",
-                   f"out_dir={out_dir}", *SMALL, "hydra.launcher.cpus_per_task=1", *overrides]
+        command = [
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            sys.executable,
+            "run.py",
+            "-m",
+            f"hydra/launcher={launcher}",
+            f"out_dir={out_dir}",
+            *SMALL,
+            "hydra.launcher.cpus_per_task=1",
+            *overrides,
+        ]
         usual = {key: value for key, value in os.environ.items() if not key.startswith("ITS_")}
         with (out_dir / "launcher.log").open("ab") as output:
-            launcher = subprocess.Popen(command, cwd=root, stdout=output, stderr=subprocess.STDOUT,
-                                        env={**usual, "OMP_NUM_THREADS": "1", **environment})
+            launcher = subprocess.Popen(
+                command,
+                cwd=root,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**usual, "OMP_NUM_THREADS": "1", **environment},
+            )
         self.launchers.append(launcher)
         return launcher
 

@@ -12,8 +12,10 @@ SWEEP = ("budget.nfe=[3],[6],[9]", "budget.samplings=null", *LONG)
 
 
 def test_one_fails_one_is_cancelled_one_is_requeued(tmp_path, cluster, eventually, shards):
-    folder = {cap: make_experiment(tmp_path / "swept", *SMALL, f"budget.nfe=[{cap}]", "budget.samplings=null",
-                                   *LONG).folder for cap in ("3", "6", "9")}
+    folder = {
+        cap: make_experiment(tmp_path / "swept", *SMALL, f"budget.nfe=[{cap}]", "budget.samplings=null", *LONG).folder
+        for cap in ("3", "6", "9")
+    }
     obstruct(folder["3"])
     launcher = cluster.sweep(tmp_path / "swept", *SWEEP)
     signals = {"6": ["scancel"], "9": ["scancel", "--signal=USR1"]}

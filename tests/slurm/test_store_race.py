@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from its import experiment
 from its.budget import COLUMNS
+from its.disk.store import Store
 from its.engine import Outcome, Result
-from its.experiment import Experiment
-from its.store import Store
-from its.workers import Worker
+from its.process.workers import Worker
+from its.run import experiment
+from its.run.experiment import Experiment
 from tests.end_to_end.runs import contents, make_experiment
 
 PROCESSES, SHARDS = 200, 2000

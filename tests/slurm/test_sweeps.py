@@ -83,10 +83,19 @@ def test_preempted_five_times(tmp_path, cluster, whole, eventually, shards):
 
 def test_out_of_time_and_requeued(tmp_path, cluster, eventually, shards):
     """SLURM says it up to a minute early; a limit of two minutes leaves time for a shard on a slow machine."""
-    launcher = cluster.sweep(tmp_path, "images=100000", "search=random", "budget.samplings=[1,2]",
-                             "hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=10")
-    eventually(lambda: [path for path in tmp_path.rglob("*_log.out") if "SIGUSR2: leaving" in path.read_text()],
-               "the time limit", 300)
+    launcher = cluster.sweep(
+        tmp_path,
+        "images=100000",
+        "search=random",
+        "budget.samplings=[1,2]",
+        "hydra.launcher.timeout_min=2",
+        "hydra.launcher.signal_delay_s=10",
+    )
+    eventually(
+        lambda: [path for path in tmp_path.rglob("*_log.out") if "SIGUSR2: leaving" in path.read_text()],
+        "the time limit",
+        300,
+    )
     folder = make_experiment(tmp_path, *SMALL, "images=100000", "search=random", "budget.samplings=[1,2]").folder
     job = cluster.job_of(folder)
     eventually(lambda: cluster.state(job) == "PENDING", "requeued")
@@ -119,23 +128,32 @@ def task_of(job: str, rank: int) -> int:
             command = (path.parent / "cmdline").read_bytes()
         except OSError:
             continue
-        if f"SLURM_JOB_ID={job}".encode() in environment and f"SLURM_PROCID={rank}".encode() in environment \
-                and b"submitit" in command:
+        if (
+            f"SLURM_JOB_ID={job}".encode() in environment
+            and f"SLURM_PROCID={rank}".encode() in environment
+            and b"submitit" in command
+        ):
             return int(path.parent.name)
     raise AssertionError(f"no task {rank} of {job}")
 
 
 def test_nine_jobs_are_two_arrays_in_the_queue_and_all_cancelled(tmp_path, cluster, eventually, shards):
     """The cluster's MaxArraySize is 8."""
-    launcher = cluster.sweep(tmp_path, "images=100000", "search=random", "seed=range(9)",
-                             "hydra.launcher.array_parallelism=1")
+    launcher = cluster.sweep(
+        tmp_path, "images=100000", "search=random", "seed=range(9)", "hydra.launcher.array_parallelism=1"
+    )
     eventually(lambda: shards(tmp_path), "a shard")
     jobs = re.search(r"jobs (.*)", cluster.said(tmp_path))[1].split()
     first, second = jobs[0].split("_")[0], jobs[-1]
     assert jobs == [*(f"{first}_{task}" for task in range(8)), second]
     assert second.isdigit(), "an array of one is no array"
-    status = subprocess.run([sys.executable, "scripts/status.py", str(tmp_path / "default")], cwd=ROOT, check=True,
-                            capture_output=True, text=True).stdout
+    status = subprocess.run(
+        [sys.executable, "scripts/status.py", str(tmp_path / "default")],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     assert re.search(rf"RUNNING +job {first}_0; \d+ shards are there", status)
     assert len(re.findall(r"PENDING \(JobArrayTaskLimit\) job", status)) == 7
     cancelled = time.monotonic()
@@ -147,8 +165,10 @@ def test_nine_jobs_are_two_arrays_in_the_queue_and_all_cancelled(tmp_path, clust
 
 def test_a_site_file_says_where_and_how_and_not_what(tmp_path, cluster):
     site = tmp_path / "site.yaml"
-    site.write_text("partition: high\ngres: gpu:1\nmem_gb: 1\nsetup: [echo setup on $SLURM_JOB_PARTITION]\n"
-                    "container: env CONTAINED=yes\nadditional_parameters: {comment: from the site}\n")
+    site.write_text(
+        "partition: high\ngres: gpu:1\nmem_gb: 1\nsetup: [echo setup on $SLURM_JOB_PARTITION]\n"
+        "container: env CONTAINED=yes\nadditional_parameters: {comment: from the site}\n"
+    )
     launcher = cluster.sweep(tmp_path, "images=10", "hydra.launcher.tasks_per_node=2", ITS_SITE=str(site))
     assert launcher.wait(timeout=1200) == 0, cluster.said(tmp_path)
     log = next(tmp_path.rglob("*_0_log.out")).read_text()
@@ -166,11 +186,13 @@ def test_a_source_that_was_edited_stops_the_job_unless_allowed(tmp_path, cluster
     for part in ("its", "conf", "hydra_plugins", "slurm"):
         shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "run.py", root)
-    blocker = cluster.ask("sbatch", "--parsable", "--partition=high", "--ntasks=8", "--output=/dev/null",
-                          "--wrap=sleep 900").strip()
+    blocker = cluster.ask(
+        "sbatch", "--parsable", "--partition=high", "--ntasks=8", "--output=/dev/null", "--wrap=sleep 900"
+    ).strip()
     eventually(lambda: cluster.state(blocker) == "RUNNING", "the node is taken", 60)
-    launchers = [cluster.sweep(tmp_path / name, "images=10", f"allow_edited={name}", root=root)
-                 for name in ("false", "true")]
+    launchers = [
+        cluster.sweep(tmp_path / name, "images=10", f"allow_edited={name}", root=root) for name in ("false", "true")
+    ]
     for name in ("false", "true"):
         eventually(lambda name=name: "jobs " in cluster.said(tmp_path / name), "submitted", 120)
     (root / "conf" / "config.yaml").open("a").write("# edited\n")
@@ -204,9 +226,19 @@ def test_several_runs_in_a_job(tmp_path, cluster):
 
 def test_an_array_over_a_file_without_submitit(tmp_path, cluster, eventually):
     (tmp_path / "runs.txt").write_text("search=none seed=1\nsearch=random 'budget.samplings=[1,2]'\n")
-    options = ["--parsable", "--partition=debug", "--account=", "--cpus-per-task=1", "--array=0-1", "--time=20",
-               f"--output={tmp_path}/%A_%a.out", f"--error={tmp_path}/%A_%a.out", f"--chdir={ROOT}",
-               f"--export=ALL,PYTHON={sys.executable}", str(ROOT / "slurm" / "sweep.sbatch")]
+    options = [
+        "--parsable",
+        "--partition=debug",
+        "--account=",
+        "--cpus-per-task=1",
+        "--array=0-1",
+        "--time=20",
+        f"--output={tmp_path}/%A_%a.out",
+        f"--error={tmp_path}/%A_%a.out",
+        f"--chdir={ROOT}",
+        f"--export=ALL,PYTHON={sys.executable}",
+        str(ROOT / "slurm" / "sweep.sbatch"),
+    ]
     job = cluster.ask("sbatch", *options, str(tmp_path / "runs.txt"), f"out_dir={tmp_path}", *SMALL, "images=10")
     eventually(lambda: not cluster.state(job.strip()), "the jobs are over", 600)
     searches = sorted(json.loads(path.read_text())["search"] for path in tmp_path.rglob("metrics.json"))
@@ -215,11 +247,22 @@ def test_an_array_over_a_file_without_submitit(tmp_path, cluster, eventually):
 
 def run_script(cluster, folder: Path) -> str:
     """Submit the run to slurm/run.sbatch, on two tasks; return the job."""
-    options = ["--partition=debug", "--account=", "--ntasks-per-node=2", "--gres=gpu:2", "--cpus-per-task=1",
-               f"--output={folder}/%j.out", f"--error={folder}/%j.out", "--time=20", "--chdir", str(ROOT),
-               f"--export=ALL,PYTHON={sys.executable}"]
-    return cluster.ask("sbatch", "--parsable", *options, str(ROOT / "slurm" / "run.sbatch"), f"out_dir={folder}",
-                       *SMALL, *ONE).strip()
+    options = [
+        "--partition=debug",
+        "--account=",
+        "--ntasks-per-node=2",
+        "--gres=gpu:2",
+        "--cpus-per-task=1",
+        f"--output={folder}/%j.out",
+        f"--error={folder}/%j.out",
+        "--time=20",
+        "--chdir",
+        str(ROOT),
+        f"--export=ALL,PYTHON={sys.executable}",
+    ]
+    return cluster.ask(
+        "sbatch", "--parsable", *options, str(ROOT / "slurm" / "run.sbatch"), f"out_dir={folder}", *SMALL, *ONE
+    ).strip()
 
 
 def test_a_batch_script_without_submitit(tmp_path, cluster, whole, eventually):

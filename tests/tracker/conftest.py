@@ -8,8 +8,10 @@ import pytest
 
 from its.tracker.job import Job
 
-ROWS = [{"nfe_cap": "5", "nfe": "5.0", "flops": "100.0", "images": "40", "fid": repr(1 / 3), "reward_mean_se": "inf"},
-        {"nfe_cap": "10", "nfe": "9.7", "flops": "200", "images": "40", "fid": repr(0.1 + 0.2), "reward_mean_se": "1"}]
+ROWS = [
+    {"nfe_cap": "5", "nfe": "5.0", "flops": "100.0", "images": "40", "fid": repr(1 / 3), "reward_mean_se": "inf"},
+    {"nfe_cap": "10", "nfe": "9.7", "flops": "200", "images": "40", "fid": repr(0.1 + 0.2), "reward_mean_se": "1"},
+]
 
 
 @pytest.fixture
@@ -22,14 +24,22 @@ def job(tmp_path) -> Job:
     (folder / "timing.jsonl").write_text("".join(json.dumps(note) + "\n" for note in notes))
     lines = [",".join(ROWS[0]), *(",".join(row.values()) for row in ROWS)]
     (folder / "curve.csv").write_text("\n".join(lines) + "\n")
-    label = {"dataset": "digits", "model": "m", "sampler": "ddim", "search": "random", "verifier": "classifier",
-             "budget": "samplings", "metric": "standard"}
+    label = {
+        "dataset": "digits",
+        "model": "m",
+        "sampler": "ddim",
+        "search": "random",
+        "verifier": "classifier",
+        "budget": "samplings",
+        "metric": "standard",
+    }
     return Job(folder, experiment, label, {"seed": 0})
 
 
 @pytest.fixture
 def impostor(tmp_path, monkeypatch):
     """Put a module of the given code where `import wandb` of the child finds it."""
+
     def put(code: str) -> None:
         folder = tmp_path / "impostor"
         folder.mkdir()
@@ -38,6 +48,7 @@ def impostor(tmp_path, monkeypatch):
         for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_DIR"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
+
     return put
 
 

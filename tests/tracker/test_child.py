@@ -30,6 +30,7 @@ class Run:
 @pytest.fixture
 def follow(monkeypatch, tmp_path):
     """Follow a job with a new process's memory; return the note-taking run."""
+
     def start(job):
         sync = tmp_path / "wandb" / "run"
         sync.mkdir(parents=True, exist_ok=True)
@@ -39,6 +40,7 @@ def follow(monkeypatch, tmp_path):
         monkeypatch.setattr(follower, "_open", lambda message, kind: setattr(follower, "_run", run))
         follower.handle({"kind": "run", "folder": str(job.folder)})
         return follower, run
+
     return start
 
 
@@ -66,8 +68,13 @@ def test_throughput_is_logged_while_shards_arrive(job, follow):
     (job.folder / "timing.jsonl").write_text("".join(lines))
     follower.poll()
     assert [step for step, _ in run.rows] == [20, 40]
-    assert run.rows[1][1] == {"throughput/images": 40, "throughput/nfe": 1600, "throughput/seconds": 1.0,
-                              "throughput/images_per_second": 40.0, "throughput/nfe_per_second": 1600.0}
+    assert run.rows[1][1] == {
+        "throughput/images": 40,
+        "throughput/nfe": 1600,
+        "throughput/seconds": 1.0,
+        "throughput/images_per_second": 40.0,
+        "throughput/nfe_per_second": 1600.0,
+    }
 
 
 def test_a_requeued_job_logs_the_same_rows_at_the_same_steps(job, follow):

@@ -10,8 +10,15 @@ import pytest
 
 from its.tracker.chart import spec
 
-PROJECT = {"id": "1", "internalId": "UHJvOjE=", "name": "its", "entityName": "me", "createdAt": "2026-01-01T00:00:00Z",
-           "isBenchmark": False, "user": None}
+PROJECT = {
+    "id": "1",
+    "internalId": "UHJvOjE=",
+    "name": "its",
+    "entityName": "me",
+    "createdAt": "2026-01-01T00:00:00Z",
+    "isBenchmark": False,
+    "user": None,
+}
 ANSWERS = {
     "viewer": {"id": "1", "username": "me", "entity": "me", "email": "", "flags": "{}", "teams": {"edges": []}},
     "createCustomChart": {"chart": {"id": "1"}},
@@ -52,8 +59,12 @@ def asked(monkeypatch, tmp_path):
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        for name, value in {"BASE_URL": f"http://127.0.0.1:{server.server_port}", "API_KEY": "k" * 40,
-                            "CONFIG_DIR": str(tmp_path), "CACHE_DIR": str(tmp_path)}.items():
+        for name, value in {
+            "BASE_URL": f"http://127.0.0.1:{server.server_port}",
+            "API_KEY": "k" * 40,
+            "CONFIG_DIR": str(tmp_path),
+            "CACHE_DIR": str(tmp_path),
+        }.items():
             monkeypatch.setenv(f"WANDB_{name}", value)
         yield variables
         server.shutdown()

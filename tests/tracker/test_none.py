@@ -17,8 +17,15 @@ class Recorder(NoTracker):
         self.heard.append(status)
 
 
-@pytest.mark.parametrize(("error", "status"), [(None, "finished"), (ValueError("no"), "failed"),
-                                              (KeyboardInterrupt(), "interrupted"), (SystemExit(3), "interrupted")])
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (None, "finished"),
+        (ValueError("no"), "failed"),
+        (KeyboardInterrupt(), "interrupted"),
+        (SystemExit(3), "interrupted"),
+    ],
+)
 def test_a_tracker_hears_how_a_job_ended_and_the_error_goes_on(job, error, status):
     tracker = Recorder()
     if error is None:

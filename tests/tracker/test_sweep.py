@@ -23,12 +23,22 @@ CLOCKS = ("_timestamp", "_runtime")
 
 def job(folder: Path, *overrides: str, before: tuple[str, ...] = (), **environment: str) -> subprocess.Popen[str]:
     """Start a job, or a sweep, below `folder / "out"`, with W&B's own files below `folder`."""
-    own = {"WANDB_CACHE_DIR": str(folder / "cache"), "WANDB_CONFIG_DIR": str(folder / "config"),
-           "NETRC": str(folder / "netrc"), "OMP_NUM_THREADS": "1"}
+    own = {
+        "WANDB_CACHE_DIR": str(folder / "cache"),
+        "WANDB_CONFIG_DIR": str(folder / "config"),
+        "NETRC": str(folder / "netrc"),
+        "OMP_NUM_THREADS": "1",
+    }
     clean = {key: value for key, value in os.environ.items() if not key.startswith("WANDB_")}
     command = [*before, sys.executable, "run.py", f"out_dir={folder / 'out'}", *SMALL, *overrides]
-    return subprocess.Popen(command, cwd=CONF.parent, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            env={**clean, **own, **environment})
+    return subprocess.Popen(
+        command,
+        cwd=CONF.parent,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**clean, **own, **environment},
+    )
 
 
 def sweep(folder: Path, *overrides: str, before: tuple[str, ...] = (), **environment: str) -> tuple[int, str]:
@@ -50,8 +60,12 @@ def same_results(one: Path, other: Path) -> bool:
 def records(core: Path, run: Path) -> list[dict]:
     """The records of a W&B file as wandb's own reader prints them."""
     (file,) = run.glob("run-*.wandb")
-    done = subprocess.run([core, "leet", "inspect", "--no-observability", "--json", "--run-file", file, run.parent],
-                          capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [core, "leet", "inspect", "--no-observability", "--json", "--run-file", file, run.parent],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -104,11 +118,13 @@ def test_offline_files_hold_every_row_every_grid_and_the_chart_and_no_secret(pla
 @pytest.fixture
 def harmless(plain, tmp_path):
     """See that a sweep with a blocked W&B is the plain one, with one line more."""
+
     def check(*overrides: str, before: tuple[str, ...] = (), **environment: str) -> None:
         code, printed = sweep(tmp_path, "tracker=wandb", *overrides, before=before, **environment)
         assert code == 0, printed
         assert printed.count(WARNING) == 1
         assert same_results(plain, tmp_path)
+
     return check
 
 
@@ -135,8 +151,9 @@ def test_no_network_at_all(harmless):
 def test_a_full_disk_for_its_files(harmless, tmp_path):
     (tmp_path / "tiny").mkdir()
     mount = f'mount -t tmpfs -o size=64k none {tmp_path / "tiny"} && exec "$@"'
-    harmless(before=("unshare", "-rm", "bash", "-c", mount, "bash"), WANDB_DIR=str(tmp_path / "tiny"),
-             WANDB_MODE="offline")
+    harmless(
+        before=("unshare", "-rm", "bash", "-c", mount, "bash"), WANDB_DIR=str(tmp_path / "tiny"), WANDB_MODE="offline"
+    )
 
 
 @pytest.mark.long
@@ -169,9 +186,15 @@ def test_a_requeued_job_continues_its_run(tmp_path, wandb_core):
     for path in (begun, continued):
         found = records(wandb_core, path)
         assert {record["run"]["run_id"] for record in found if record["type"] == "run"} == {
-            f"default-{run.name.rpartition('-')[2]}"}
-        rows.append([{key: value for key, value in record["history"]["item"].items() if key not in CLOCKS}
-                     for record in found if record["type"] == "history"])
+            f"default-{run.name.rpartition('-')[2]}"
+        }
+        rows.append(
+            [
+                {key: value for key, value in record["history"]["item"].items() if key not in CLOCKS}
+                for record in found
+                if record["type"] == "history"
+            ]
+        )
     assert 2 <= len(rows[0]) < 20
     assert rows[1][: len(rows[0])] == rows[0]
     assert [item.get("throughput/images") for item in rows[1]] == [*range(20, 401, 20), None, None]

@@ -12,10 +12,16 @@ HANGS = "import time\nclass Settings:\n    def __init__(self, **k): pass\ndef in
 FAILS = "class Settings:\n    def __init__(self, **k): pass\ndef init(**k): raise RuntimeError('server\\nsays no')\n"
 
 
-@pytest.mark.parametrize(("code", "reason"), [
-    ("raise ImportError('No module named wandb')", "No module named wandb"), (FAILS, "server says no"),
-    (HANGS, "no end after 1 s"), ("import os; os._exit(9)", "exit code 9"),
-], ids=["absent", "fails", "hangs", "dies"])
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("raise ImportError('No module named wandb')", "No module named wandb"),
+        (FAILS, "server says no"),
+        (HANGS, "no end after 1 s"),
+        ("import os; os._exit(9)", "exit code 9"),
+    ],
+    ids=["absent", "fails", "hangs", "dies"],
+)
 def test_whatever_wandb_does_is_one_warning(job, impostor, monkeypatch, caplog, code, reason):
     impostor(code)
     tracker = WandB(timeout=1.0 if code == HANGS else 100.0)
@@ -62,15 +68,18 @@ def test_more_messages_than_a_pipe_holds_do_not_wait(job, impostor, monkeypatch,
     assert "no end after 0.5 s" in caplog.text
 
 
-@pytest.mark.parametrize(("environment", "netrc", "mode"), [
-    ({}, None, "offline"),
-    ({"WANDB_API_KEY": "k"}, None, "online"),
-    ({"WANDB_API_KEY": "k", "WANDB_MODE": "offline"}, None, "offline"),
-    ({}, "machine api.wandb.ai login user password k", "online"),
-    ({}, "machine example.org login user password k", "offline"),
-    ({"WANDB_BASE_URL": "https://example.org"}, "machine example.org login user password k", "online"),
-    ({}, "this is no netrc", "offline"),
-])
+@pytest.mark.parametrize(
+    ("environment", "netrc", "mode"),
+    [
+        ({}, None, "offline"),
+        ({"WANDB_API_KEY": "k"}, None, "online"),
+        ({"WANDB_API_KEY": "k", "WANDB_MODE": "offline"}, None, "offline"),
+        ({}, "machine api.wandb.ai login user password k", "online"),
+        ({}, "machine example.org login user password k", "offline"),
+        ({"WANDB_BASE_URL": "https://example.org"}, "machine example.org login user password k", "online"),
+        ({}, "this is no netrc", "offline"),
+    ],
+)
 def test_online_needs_a_key(tmp_path, environment, netrc, mode):
     path = tmp_path / "netrc"
     if netrc is not None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from its.model import cifar_resnet, hub_classifier
+from its.classifier import cifar_resnet, hub_classifier
 from its.verifier.classifier import Classifier
 
 NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -14,8 +14,13 @@ def network(request, tmp_path):
     if request.param == "resnet":
         cifar_resnet.twin(str(tmp_path / "x.th"), architecture="resnet20")
         return cifar_resnet.load(str(tmp_path / "x.th"), "resnet20", classes=NAMES)
-    hub_classifier.twin(str(tmp_path / "vit"), architecture="vit_tiny_patch16_224", classes=NAMES, size=48,
-                        model_args={"img_size": 48, "embed_dim": 32, "depth": 2, "num_heads": 2})
+    hub_classifier.twin(
+        str(tmp_path / "vit"),
+        architecture="vit_tiny_patch16_224",
+        classes=NAMES,
+        size=48,
+        model_args={"img_size": 48, "embed_dim": 32, "depth": 2, "num_heads": 2},
+    )
     return hub_classifier.load(str(tmp_path / "vit"), classes=NAMES)
 
 

@@ -37,8 +37,13 @@ def test_members_are_absolute():
 
 
 def test_members_are_chosen_on_the_command_line(tmp_path):
-    run = make_experiment(tmp_path, "verifier=ensemble", "verifier@verifier.members.b=classifier",
-                          "+verifier@verifier.members.c=null_rewards", "verifier.members.c.salt=5")
+    run = make_experiment(
+        tmp_path,
+        "verifier=ensemble",
+        "verifier@verifier.members.b=classifier",
+        "+verifier@verifier.members.c=null_rewards",
+        "verifier.members.c.salt=5",
+    )
     ensemble = run.engine.verifiers["select"]
     assert ensemble.members == ("a", "b", "c")
     assert [type(member) for member in ensemble._verifiers] == [Classifier, Classifier, NullRewards]
@@ -53,16 +58,22 @@ def test_a_search_that_needs_absolute_rewards_refuses_it(tmp_path, search):
 
 
 def test_looking_at_a_verifier_class_loads_no_torch():
-    command = [sys.executable, "-c", LOADED.replace("runpy.run_path('run.py', run_name='__main__'); ",
-                                                    "import its.verifier.ensemble, its.verifier.classifier; "
-                                                    "import its.verifier.null_rewards, its.verifier.zscore; "
-                                                    "from its.build import Blueprint; ")]
+    command = [
+        sys.executable,
+        "-c",
+        LOADED.replace(
+            "runpy.run_path('run.py', run_name='__main__'); ",
+            "import its.verifier.ensemble, its.verifier.classifier; "
+            "import its.verifier.null_rewards, its.verifier.zscore; "
+            "from its.run.build import Blueprint; ",
+        ),
+    ]
     done = subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=600)
     assert done.stdout.strip() == "[]", done.stderr
 
 
 def test_a_search_that_does_not_say_is_taken_to_need_them(lab):
-    from its.build import check_rewards
+    from its.run.build import check_rewards
 
     with pytest.raises(ValueError, match="object needs rewards that mean the same"):
         check_rewards(object(), Ensemble, "ensemble")

@@ -22,24 +22,42 @@ def test_the_mean_of_standardised_rewards(lab):
     np.testing.assert_allclose(found, ((a - 0.5) / 0.25 + (b + 30.0) / 12.0) / 2, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("statistics", "named"), [
-    (None, "a"), ({"a": [0.0, 1.0]}, "b"), ({"a": [0.0, 1.0], "b": [0.0, 0.0]}, "b"),
-    ({"a": [0.0], "b": [0.0, 1.0]}, "a"), ({"a": [0.0, 1.0], "b": [float("nan"), 1.0]}, "b"),
-    ({"a": [0.0, 1.0], "b": [0.0, 1.0], "c": [0.0, 1.0]}, "c"),
-])
+@pytest.mark.parametrize(
+    ("statistics", "named"),
+    [
+        (None, "a"),
+        ({"a": [0.0, 1.0]}, "b"),
+        ({"a": [0.0, 1.0], "b": [0.0, 0.0]}, "b"),
+        ({"a": [0.0], "b": [0.0, 1.0]}, "a"),
+        ({"a": [0.0, 1.0], "b": [float("nan"), 1.0]}, "b"),
+        ({"a": [0.0, 1.0], "b": [0.0, 1.0], "c": [0.0, 1.0]}, "c"),
+    ],
+)
 def test_statistics_are_complete(statistics, named):
     with pytest.raises(ValueError, match=rf"verifier\.statistics\.{named} is .* give \[mean, standard deviation"):
         ZScore({"a": NullRewards(), "b": NullRewards(1)}, statistics)
 
 
 def test_measured_by_its_script_and_used_by_a_search_that_needs_absolute_rewards(tmp_path):
-    small = ("images=40", "shard=25", "sampler.steps=3", "~metric.kid", "~metric.prc", "~metric.isc",
-             "budget.samplings=[1]")
+    small = (
+        "images=40",
+        "shard=25",
+        "sampler.steps=3",
+        "~metric.kid",
+        "~metric.prc",
+        "~metric.isc",
+        "budget.samplings=[1]",
+    )
     plain = make_experiment(tmp_path, "search=none", "verifier=ensemble", *small)
     [row] = plain.run()
     assert "reward_mean" not in row
-    done = subprocess.run([sys.executable, "scripts/standardize.py", str(plain.folder)], cwd=CONF.parent,
-                          capture_output=True, text=True, timeout=600)
+    done = subprocess.run(
+        [sys.executable, "scripts/standardize.py", str(plain.folder)],
+        cwd=CONF.parent,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stderr
     choice, statistics = done.stdout.strip().replace('"', "").split(" ")
     scored = make_experiment(tmp_path, "search=none", choice, statistics, *small)

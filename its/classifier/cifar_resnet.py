@@ -1,0 +1,144 @@
+"""Residual networks for 32x32 images: He et al. 2015 (arXiv:1512.03385, sec. 4.2), and ResNet-18 as TFG uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from its.classifier.classifier import ImageClassifier, class_order
+from its.model.checkpoint import StateDict, fit, random_state, read
+
+ARCHITECTURES = {"resnet20": 3, "resnet32": 5, "resnet44": 7, "resnet56": 9, "resnet110": 18, "resnet18": 2}
+"""Blocks of a stage."""
+
+
+class CifarResNet(nn.Module):
+    """Three stages of 16, 32 and 64 channels (He et al.), or four from 64 on (`resnet18`).
+
+    He et al.'s narrower shortcuts have no parameters (option A): every second pixel, and zero channels around it.
+    """
+
+    def __init__(self, architecture: str, classes: int = 10) -> None:
+        super().__init__()
+        wide = architecture == "resnet18"
+        widths = (64, 128, 256, 512) if wide else (16, 32, 64)
+        self.conv1 = nn.Conv2d(3, widths[0], 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(widths[0])
+        into = widths[0]
+        for index, width in enumerate(widths):
+            strides = [1 if index == 0 else 2] + [1] * (ARCHITECTURES[architecture] - 1)
+            blocks = []
+            for stride in strides:
+                blocks.append(Block(into, width, stride, projects=wide))
+                into = width
+            setattr(self, f"layer{index + 1}", nn.Sequential(*blocks))
+        self.stages = len(widths)
+        self.last = "fc" if wide else "linear"
+        setattr(self, self.last, nn.Linear(into, classes))
+
+    def features(self, x: Tensor) -> Tensor:
+        """Penultimate features `[n, 64 or 512]` of normalised images."""
+        x = F.relu(self.bn1(self.conv1(x)))
+        for index in range(self.stages):
+            x = getattr(self, f"layer{index + 1}")(x)
+        return x.mean(dim=(2, 3))
+
+    def head(self, features: Tensor) -> Tensor:
+        """Logits of features."""
+        return getattr(self, self.last)(features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x))
+
+
+class Block(nn.Module):
+    """Two convolutions and a shortcut."""
+
+    def __init__(self, into: int, out: int, stride: int, *, projects: bool) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(into, out, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out)
+        self.conv2 = nn.Conv2d(out, out, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out)
+        self.stride, self.added = stride, out - into
+        changes = stride != 1 or into != out
+        self.shortcut = (
+            nn.Sequential(nn.Conv2d(into, out, 1, stride=stride, bias=False), nn.BatchNorm2d(out))
+            if projects and changes
+            else nn.Sequential()
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        if len(self.shortcut) or not self.added:
+            return F.relu(hidden + self.shortcut(x))
+        kept = x[:, :, :: self.stride, :: self.stride]
+        return F.relu(hidden + F.pad(kept, (0, 0, 0, 0, self.added // 2, self.added - self.added // 2)))
+
+
+class CifarClassifier(ImageClassifier):
+    """A CifarResNet with its normalisation; its features also serve distances."""
+
+    network: CifarResNet
+
+    def features(self, images: Tensor) -> Tensor:
+        """Penultimate features of images in [-1, 1]."""
+        return self.network.features(self.prepared(images))
+
+    def head(self, features: Tensor) -> Tensor:
+        """Logits of features, in the dataset's order."""
+        logits = self.network.head(features)
+        return logits if self.order is None else logits[:, self.order]
+
+
+def load(
+    weights: str,
+    architecture: str,
+    *,
+    mean: Sequence[float] = (0.485, 0.456, 0.406),
+    std: Sequence[float] = (0.229, 0.224, 0.225),
+    classes: Sequence[str] | None = None,
+    labels: Sequence[str] | None = None,
+    device: str = "cpu",
+) -> CifarClassifier:
+    """Load a state dict, `.th`, `.pt` or safetensors.
+
+    Args:
+        architecture: one of ARCHITECTURES.
+        mean: of the pixels that it was trained on, and their std.
+        classes: the dataset's class names. labels: the checkpoint's, in its order; None is the dataset's order.
+
+    Raises:
+        ValueError: unknown architecture, other names or shapes, or other classes.
+    """
+    if architecture not in ARCHITECTURES:
+        raise ValueError(f"architecture is {architecture!r}; choose one of {', '.join(ARCHITECTURES)}")
+    state = read(weights)
+    count = len(classes) if classes is not None else 10
+    network = CifarResNet(architecture, count)
+    fit(
+        network,
+        state,
+        weights,
+        f"its names tell architecture={architecture_of(state) or 'none'} of "
+        f"{', '.join(ARCHITECTURES)}; the dataset has {count} classes",
+    )
+    order = class_order(labels, classes, weights) if labels is not None and classes is not None else None
+    return CifarClassifier(network, mean, std, order=order).to(device)
+
+
+def architecture_of(state: StateDict) -> str | None:
+    """The one of ARCHITECTURES whose names a state dict has; None if it has others."""
+    blocks = len({name.split(".")[1] for name in state if name.startswith("layer1.")})
+    wide = any(name.startswith("layer4.") for name in state)
+    return next((name for name, n in ARCHITECTURES.items() if (n, name == "resnet18") == (blocks, wide)), None)
+
+
+def twin(weights: str, *, architecture: str, classes: int = 10) -> None:
+    """Write a random checkpoint to `weights`, as the published ones are saved."""
+    state = random_state(CifarResNet(architecture, classes))
+    torch.save({"state_dict": {f"module.{name}": value for name, value in state.items()}}, Path(weights))

@@ -1,0 +1,167 @@
+"""A run's folder: files that are whole or absent, and a manifest that says what they should be.
+
+A file is written under a unique temporary name, synced and renamed. Its line in the manifest is
+written before the rename, so a file without one, or with another sha256, is damaged. No locks: what
+a file holds depends on its name alone, so double work is harmless.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write `content` so that `path` is only ever absent or whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class DamagedFile(Exception):
+    """A file that is not what the manifest says."""
+
+
+class Store:
+    """One run's folder.
+
+    Args:
+        folder: made on the first write.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._digests: dict[str, set[str]] = {}
+        self._manifest = _Lines(folder / "manifest.jsonl")
+        self._timing = _Lines(folder / "timing.jsonl")
+
+    def write(self, name: str, arrays: Arrays) -> None:
+        """Write arrays as safetensors under a name relative to the folder, and enter it in the manifest."""
+        from safetensors.numpy import save
+
+        content = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
+        self._append("manifest.jsonl", {"file": name, "sha256": sha256(content).hexdigest(), "bytes": len(content)})
+        write_atomic(self.folder / name, content)
+
+    def read(self, name: str) -> dict[str, np.ndarray] | None:
+        """The arrays of a file; None if it is absent.
+
+        Raises:
+            DamagedFile: its bytes are not what the manifest says.
+        """
+        from safetensors.numpy import load
+
+        content = self._checked(name)
+        return None if content is None else load(content)
+
+    def note(self, entry: Mapping[str, Any]) -> None:
+        """Append a line to `timing.jsonl`: seconds, host, device, versions."""
+        self._append("timing.jsonl", entry)
+
+    def notes(self) -> list[dict[str, Any]]:
+        """The lines of `timing.jsonl`."""
+        self._timing.read()
+        return self._timing.entries
+
+    def settle(self) -> None:
+        """Rewrite the manifest with one line for each file, in order; drop leftovers of dead processes."""
+        self._manifest.read(anew=True)
+        entries = {entry["file"]: entry for entry in self._manifest.entries}
+        kept = [entries[name] for name in sorted(entries) if (self.folder / name).exists()]
+        write_atomic(self.folder / "manifest.jsonl", "".join(_line(entry) for entry in kept).encode())
+        for leftover in self.folder.rglob(".*.tmp"):
+            host, pid = leftover.name.rsplit(".", 4)[-4:-2]
+            if host == socket.gethostname() and not Path(f"/proc/{pid}").exists():
+                leftover.unlink(missing_ok=True)
+
+    def _checked(self, name: str) -> bytes | None:
+        try:
+            with open(f"{self.folder}/{name}", "rb") as file:  # a third faster than by way of a Path
+                content = file.read()
+        except FileNotFoundError:
+            return None
+        digest = sha256(content).hexdigest()
+        for anew in (False, True):
+            if digest not in self._digests.get(name, ()):
+                for entry in self._manifest.read(anew):
+                    self._digests.setdefault(entry["file"], set()).add(entry["sha256"])
+        if digest not in self._digests.get(name, ()):
+            raise DamagedFile(f"{self.folder / name} is not what manifest.jsonl says it should be")
+        return content
+
+    def _append(self, name: str, entry: Mapping[str, Any]) -> None:
+        """One line in one write: whole, also with other processes appending."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(descriptor, _line(entry).encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class _Lines:
+    """The entries of a .jsonl file that grows; what has been read is not read again.
+
+    Args:
+        path: of the file, which need not be there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.entries: list[dict[str, Any]] = []
+        self._position = 0
+
+    def read(self, anew: bool = False) -> list[dict[str, Any]]:
+        """Entries that are new since the last call; a line cut short by a kill is passed over.
+
+        Args:
+            anew: from the beginning: another process may have put another file in its place.
+        """
+        if anew:
+            self.entries, self._position = [], 0
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._position)
+                content = file.read()
+        except FileNotFoundError:
+            return []
+        whole = content.rfind(b"\n") + 1
+        self._position += whole
+        new = []
+        for line in content[:whole].splitlines():
+            try:
+                new.append(json.loads(line))
+            except ValueError:
+                continue
+        self.entries += new
+        return new
+
+
+def _line(entry: Mapping[str, Any]) -> str:
+    return json.dumps(entry, sort_keys=True) + "\n"

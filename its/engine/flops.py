@@ -1,0 +1,57 @@
+"""Floating-point operations of one call of each kind, by torch's own counter (products and convolutions)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from its.engine import Engine
+from its.levels import Columns
+
+BACKWARD_FORWARDS = 2
+"""A backward pass counts as two forwards."""
+
+
+def count_flops(engine: Engine, condition: object) -> dict[str, int]:
+    """By ledger column, the FLOPs of one call.
+
+    Args:
+        condition: of any problem.
+    """
+    model = engine.model
+    x = torch.zeros((1, *model.shape), dtype=model.dtype, device=model.device)
+    levels = Columns.of(engine.prices.grid[:1], x.ndim, model.device)
+    conditions: list = [condition]
+    forward = _flops(lambda: model(x, levels, conditions)) // model.slots
+    images = x
+    decoder = 0
+    if model.decoder is not None:
+        decode = model.decoder
+        decoder = _flops(lambda: decode(x))
+        images = decode(x)
+    verifier = _flops(lambda: engine.verifiers["select"].reward(images, conditions))
+    guide = _guide_flops(engine, x, levels, conditions)
+    return {
+        "nfe": forward,
+        "nfe_backward": BACKWARD_FORWARDS * forward,
+        "verifier_calls": verifier,
+        "decoder_calls": decoder,
+        "guide_calls": (1 + BACKWARD_FORWARDS) * guide,
+    }
+
+
+def _guide_flops(engine: Engine, x: torch.Tensor, levels: Columns, conditions: list) -> int:
+    """Of one forward of the guide; 0 without guidance."""
+    guide: Any = engine.verifiers.get("guide")
+    if guide is None:
+        return 0
+    noisy = (levels,) if engine.guidance.noise_aware else ()
+    return _flops(lambda: guide.reward(x, conditions, *noisy))
+
+
+def _flops(call: object) -> int:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        call()  # type: ignore[operator]
+    return int(counter.get_total_flops())

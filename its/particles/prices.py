@@ -1,0 +1,67 @@
+"""Routes between levels and what they cost."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import pairwise
+
+from its.levels import Grid, Level, Schedule
+from its.sampler.sampler import Sampler
+
+Route = tuple[Level, ...]
+
+
+class Prices:
+    """What advancing costs under one model and sampler, in NFE.
+
+    Args:
+        slots: network rows of one evaluation (2 with classifier-free guidance).
+        rounds: how often each step is taken (recurrence).
+    """
+
+    def __init__(self, schedule: Schedule, sampler: Sampler, slots: int, rounds: int = 1) -> None:
+        self._schedule = schedule
+        self._sampler = sampler
+        self.evaluation = slots
+        self.rounds = rounds
+        self.stochastic = sampler.stochastic
+        self.most_steps = schedule.most_steps
+        self.route = lru_cache(maxsize=4096)(self._route)
+        self.grid: Grid = sampler.grid(schedule)
+        self.sampling = self.cost(self.grid[0], self.grid[-1])
+
+    def _route(self, start: Level, to: Level | None, steps: int | None, whole: bool) -> tuple[Route, int]:
+        """Levels from `start` down to `to`, and the NFE of walking them.
+
+        Args:
+            steps: None takes the grid's levels strictly between; a number, that many steps.
+            whole: start at the top of a grid of `steps` (starting points are noise at any top).
+        """
+        if steps is not None and steps < 1:
+            raise ValueError(f"advance in {steps} steps; it takes at least 1")
+        end = to or self.grid[-1]
+        if steps is not None and whole and end.clean:
+            levels = self._sampler.grid(self._schedule, steps)
+        elif steps is not None:
+            levels = self._between(start, end, steps)
+        else:
+            levels = (start, *(v for v in self.grid if start.time > v.time > end.time), end)
+        if end == start:
+            levels = (start,)
+        elif end.time > start.time:
+            raise ValueError(f"advance from {start} to {end}: the level to reach must be less noisy")
+        return levels, self.evaluation * self.rounds * sum(self._sampler.stages(t, s) for t, s in pairwise(levels))
+
+    def level(self, time: float) -> Level:
+        """The level at a native time, on the grid or off it."""
+        return self._schedule.level(time)
+
+    def cost(self, start: Level, to: Level | None = None, steps: int | None = None) -> int:
+        """NFE of advancing one particle whose guess is not known yet."""
+        return self.route(start, to, steps, start == self.grid[0])[1]
+
+    def _between(self, start: Level, end: Level, steps: int) -> Route:
+        """`steps` equal steps in native time; the last falls on `end`."""
+        low = 0.0 if end.clean else end.time
+        inner = [start.time + (low - start.time) * k / steps for k in range(1, steps)]
+        return (start, *(self._schedule.level(time) for time in inner), end)

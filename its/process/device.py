@@ -1,0 +1,51 @@
+"""What a shard was made on. Another type of GPU rounds otherwise, so that one run stays on one type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from its.disk.run_folder import shard_name
+
+if TYPE_CHECKING:
+    import torch
+
+
+def device_type(device: torch.device) -> str:
+    """The GPU's name as its driver gives it, or `cpu`."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def check_one_type(folder: Path, notes: Iterable[Mapping[str, Any]], *here: str) -> None:
+    """Refuse a run whose shards come from several types of device.
+
+    Args:
+        notes: lines of the run's `timing.jsonl`; of a shard that is there the latest counts.
+        here: the type of this worker's device, before it makes a shard.
+
+    Raises:
+        ValueError: there are several; they are named, with the shards of each.
+    """
+    made = {note["first"]: note["type"] for note in notes if "first" in note and "type" in note}
+    if len({*made.values(), *here}) <= 1:
+        return
+    types: dict[str, list[int]] = {name: [] for name in here}
+    for first, name in sorted(made.items()):
+        if (folder / shard_name(range(first, first + 1))).exists():
+            types.setdefault(name, []).append(first)
+    if len(types) > 1:
+        shards = "; ".join(f"{name}: {_listed(firsts)}" for name, firsts in sorted(types.items()))
+        raise ValueError(
+            f"this run is on {len(types)} types of device, and their images differ in the last bits: "
+            f"{shards}. Go on with one of them (hydra.launcher.gres), and delete the others' shards"
+        )
+
+
+def _listed(firsts: list[int]) -> str:
+    if not firsts:
+        return "this worker"
+    shown = ", ".join(f"shards/{first:08d}" for first in firsts[:3])
+    return shown if len(firsts) <= 3 else f"{shown} and {len(firsts) - 3} more"

@@ -1,0 +1,261 @@
+"""`search=schedule`: grids of times are scored as sets of images, and the best becomes a sampler's YAML.
+
+A coroutine makes one image and this search judges sets, so it is not one. Every grid is a run of plain samplings by
+the engine, of the same problems under the same noise. A set's score is a file of its own, whole or absent: what was
+scored before a kill is read.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from its.config.instantiate import instantiate
+from its.dataset.image_set import NO_CLASS
+from its.disk.store import Arrays, DamagedFile, Store
+from its.engine import Engine
+from its.metric.extractor import Extractor
+from its.metric.features import Features
+from its.metric.fid import Fid
+from its.metric.isc import OpenAIInceptionScore
+from its.metric.metric import Metric
+from its.metric.references import Source, lacking
+from its.metric.sfid import SFid
+from its.model.denoiser import Denoiser
+from its.particles.host_random import HostRandom
+from its.particles.keys import fold
+from its.process.device import device_type
+from its.process.leave import begins
+from its.process.progress import Progress
+from its.process.workers import Worker
+from its.report.schedule import Found, Scored, write_found
+from its.run.build import Blueprint, check_shapes
+from its.run.experiment import claim
+from its.run.measurement import Measurement
+from its.sampler.sampler import Sampler
+from its.search.schedule import LOWER, Schedule
+from its.types import Condition, Problem
+
+log = logging.getLogger(__name__)
+
+METRICS: dict[str, Metric] = {"fid": Fid(), "sfid": SFid(), "isc": OpenAIInceptionScore()}
+
+Times = tuple[float, ...]
+"""A listed spacing."""
+
+
+@dataclass
+class ScheduleRun:
+    """A search for the times of one sampler on one model.
+
+    Attributes:
+        folder: of this run.
+        config: what decides the scores: the folder's `config.yaml`.
+        label: the YAML chosen in each group.
+        node: the sampler's YAML.
+        images: that the search's cost is divided among.
+        engine: from a sampler and the seed of its noise.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    label: dict[str, str]
+    node: dict[str, Any]
+    images: int
+    search: Schedule
+    sampler: Sampler
+    model: Denoiser
+    engine: Callable[[Sampler, int], Engine]
+    condition: Callable[[int], Condition]
+    extractor: Extractor
+    reference: Source
+    seed: int
+    command: str
+    worker: Worker = field(default_factory=Worker)
+    _store: Store = field(init=False)
+    _own: Times = field(init=False)
+    _progress: Progress | None = field(init=False, default=None)
+    _spent: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self._store = Store(self.folder)
+        schedule = self.model.schedule
+        every = schedule.grid(schedule.most_steps, schedule.listable, whole=True)[:-1]
+        times = np.array([level.time for level in every])
+        own = tuple(int(np.abs(times - level.time).argmin()) for level in self.sampler.grid(schedule)[:-1])
+        self._own = tuple(schedule.listable[place] for place in own)
+        self._genotype = self.search.settle(
+            self.sampler.steps, schedule.most_steps, own if len(set(own)) == len(own) else None
+        )
+        self._metric = METRICS[self.search.fitness]
+        reason = lacking(self._metric, self.reference)
+        if reason:
+            raise ValueError(f"search.fitness={self.search.fitness} {reason}, or choose another search.fitness")
+
+    @classmethod
+    def of(cls, blueprint: Blueprint, overrides: Sequence[str]) -> ScheduleRun:
+        """Load what a blueprint names.
+
+        Args:
+            overrides: the command line's, for the record.
+
+        Raises:
+            ValueError: a value breaks a rule; the message says which and what to do.
+        """
+        plain, packages = blueprint.plain, blueprint.packages
+        by = Measurement.of({**plain, "metric": {}}, packages)
+        model = instantiate(plain["model"], packages)
+        check_shapes(plain["dataset"]["name"], by.data, model)
+
+        def engine(sampler: Sampler, seed: int) -> Engine:
+            return Engine(model, sampler, {}, seed=seed, batch=plain["batch"], rows=plain["rows"])
+
+        return cls(
+            folder=blueprint.folder,
+            config={**blueprint.decisive, "reference": by.reference.fingerprint},
+            label={**blueprint.label, "name": plain["name"], "seed": str(plain["seed"])},
+            node=plain["sampler"],
+            images=plain["images"],
+            search=cast(Schedule, blueprint.search),
+            sampler=blueprint.sampler,
+            model=model,
+            engine=engine,
+            condition=by.data.condition,
+            extractor=by.extractor,
+            reference=by.reference,
+            seed=plain["seed"],
+            command=" ".join(["python run.py", *map(shlex.quote, overrides)]),
+            worker=Worker.here(),
+        )
+
+    def claim(self) -> None:
+        """See `Experiment.claim`."""
+        claim(self.folder, self.config)
+
+    def run(self) -> Found:
+        """Search, judge the finalists again, compare the winner with the sampler's own grid; write what was found."""
+        self.claim()
+        begins(self.folder)
+        searched = self._search()
+        best = sorted(searched, key=lambda one: self._sign * one.score)[: self.search.finalists]
+        fresh = self.search.fresh_seeds
+        finals = {times: self._scores([times], range(1, 1 + fresh)) for one in best if (times := one.times)}
+        winner = min(finals, key=lambda times: self._sign * float(np.mean([one.score for one in finals[times]])))
+        test = range(1 + fresh, 1 + 2 * fresh)
+        compared, baseline = (self._scores([times], test) for times in (winner, None))
+        if self._progress is not None:
+            self._progress.close()
+        self._store.settle()
+        found = Found(
+            self.label,
+            self.command,
+            self.images,
+            self.search,
+            self.node,
+            self._own,
+            winner,
+            searched,
+            finals,
+            compared,
+            baseline,
+            self.engine(self.sampler, 0).prices.sampling,
+        )
+        write_found(self.folder, found)
+        (self.folder / "failed.json").unlink(missing_ok=True)
+        log.info("%s", found.markdown(self.folder))
+        return found
+
+    @property
+    def _sign(self) -> float:
+        return 1.0 if LOWER[self.search.fitness] else -1.0
+
+    def _times(self, gene: tuple[int, ...]) -> Times:
+        return tuple(self.model.schedule.listable[place] for place in self._genotype.grid(gene))
+
+    def _search(self) -> list[Scored]:
+        """Every grid of the search, in order."""
+        populations = self.search.populations(self._genotype, HostRandom(self.seed, 0))
+        population, searched = next(populations), list[Scored]()
+        with suppress(StopIteration):
+            while True:
+                scored = self._scores([self._times(gene) for gene in population], [0])
+                searched += scored
+                population = populations.send([self._sign * one.score for one in scored])
+        return searched
+
+    def _scores(self, grids: Sequence[Times | None], draws: Sequence[int]) -> list[Scored]:
+        """Scores of grids (None is the sampler's own) at each draw; workers share what is missing."""
+        sets = [(times, draw) for times in grids for draw in draws]
+        made = {each: self._scored(*each) for each in self.worker.order(sets)}
+        return [made[each] for each in sets]
+
+    def _scored(self, times: Times | None, draw: int) -> Scored:
+        name = f"sets/{draw:04d}/{sha256(json.dumps(times).encode()).hexdigest()[:16]}.safetensors"
+        try:
+            arrays: Arrays | None = self._store.read(name)
+        except DamagedFile as damage:
+            log.warning("%s; it is made again", damage)
+            arrays = None
+        if arrays is None:
+            arrays = self._make(times, draw)
+            self._store.write(name, arrays)
+        return Scored(times, draw, *(arrays[name].item() for name in ("score", "se", "nfe")))
+
+    def _make(self, times: Times | None, draw: int) -> Arrays:
+        """Score one set: the same problems under the same noise, whatever the grid; the draw is the noise's seed."""
+        sampler = self.sampler if times is None else replace(self.sampler, spacing=times)
+        engine = self.engine(sampler, fold(self.seed, draw + 1) & 0xFFFFFFFF)
+        problems = [Problem(index, self.condition(index)) for index in range(self.search.num_samples)]
+        progress = self._begun()
+        started, results = time.perf_counter(), {}
+        for result in engine.run(self.search, (math.inf,), problems):
+            if result.failure:
+                raise ValueError(f"a grid cannot be scored, for an image of it failed: {result.failure}; times {times}")
+            results[result.problem.index] = result.outcomes[0]
+            progress.update(self._spent + engine.rows_evaluated)
+        outcomes = [results[problem.index] for problem in problems]
+        nfe = sum(outcome.ledger["nfe"] for outcome in outcomes)
+        self._spent += nfe
+        arrays = self.extractor(np.stack([outcome.image for outcome in outcomes]))
+        labels = np.array([one.condition if isinstance(one.condition, int) else NO_CLASS for one in problems])
+        value = self._metric(Features(**arrays, labels=labels), self._against)
+        self._store.note(
+            {
+                "images": len(problems),
+                "nfe": nfe,
+                "seconds": round(time.perf_counter() - started, 3),
+                "device": str(self.model.device),
+                "type": device_type(self.model.device),
+            }
+        )
+        fitness = self.search.fitness
+        return {
+            "score": np.array(value[fitness]),
+            "se": np.array(value.get(f"{fitness}_se", math.nan)),
+            "nfe": np.array(nfe),
+            "times": np.array(times or (), dtype=np.float64),
+        }
+
+    @cached_property
+    def _against(self) -> Any:
+        """What the metric compares images with."""
+        return self.reference.load().part(self._metric.against)
+
+    def _begun(self) -> Progress:
+        """The bar, over all sets that are not there yet when the first is made."""
+        if self._progress is None:
+            there = sum(1 for _ in (self.folder / "sets").rglob("*.safetensors"))
+            self._progress = Progress(max(1, self.search.evaluations - there) * self.search.num_samples)
+        return self._progress

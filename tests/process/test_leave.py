@@ -1,0 +1,113 @@
+"""A process leaves within seconds of a signal, also from the midst of a long call; its children go with it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from its.process.leave import SIGNALS
+from its.process.source_tree import ROOT
+
+BUSY = """
+import hashlib, sys
+from its.process import leave
+leave.leave_on_signals()
+print("ready", flush=True)
+hashlib.pbkdf2_hmac("sha256", b"x", b"x", 2_000_000_000) if sys.argv[1] == "library" else exec("while True: pass")
+"""
+
+PARENT = """
+import subprocess, sys
+from its.process import leave
+leave.leave_on_signals()
+child = subprocess.Popen([sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(60)"])
+leave.children.append(child)
+print(child.pid, flush=True)
+child.wait()
+"""
+
+FORK = """
+import os, signal, time
+from its.process import leave
+leave.leave_on_signals()
+child = os.fork()
+if child == 0:
+    time.sleep(60)
+    os._exit(0)
+time.sleep(0.2)
+os.kill(child, signal.SIGTERM)
+print(os.WTERMSIG(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+def start(script: str, *arguments: str, **environment: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "busy"), [(signal.SIGTERM, "library"), (signal.SIGUSR1, "python"), (signal.SIGUSR2, "library")]
+)
+def test_it_leaves_with_the_signals_code(number: signal.Signals, busy: str):
+    process = start(BUSY, busy)
+    assert process.stdout.readline() == "ready\n"
+    sent = time.monotonic()
+    process.send_signal(number)
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 128 + number
+    assert time.monotonic() - sent < 5
+    assert f"{number.name}: leaving" in said
+
+
+def test_children_leave_too():
+    process = start(PARENT)
+    lines = {process.stdout.readline().strip(), process.stdout.readline().strip()}
+    child = int((lines - {"ready"}).pop())
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=300)
+    for _ in range(100):
+        if not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text().split()[2]:
+            return
+        time.sleep(0.1)
+    pytest.fail("the child lives on")
+
+
+def test_a_fork_dies_of_the_signal_itself():
+    process = start(FORK)
+    assert process.communicate(timeout=300)[0].strip() == str(int(signal.SIGTERM))
+
+
+def test_a_time_limit_without_one_shard_is_not_tried_again(tmp_path: Path):
+    """The controller is a script that says the job has run 55 of its 60 minutes."""
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text("#!/bin/sh\necho JobState=RUNNING RunTime=00:55:00 TimeLimit=01:00:00 PreemptTime=None\n")
+    scontrol.chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "SLURM_JOB_ID": "7",
+        "ITS_STATUS": str(tmp_path / "0.0.json"),
+    }
+    shard = tmp_path / "shards" / "0.safetensors"
+    begun = BUSY.replace("print(", f"leave.begins(__import__('pathlib').Path({str(tmp_path)!r})); print(")
+    for finished, code in ((False, 1), (True, 128 + signal.SIGUSR2)):
+        process = start(begun, "library", **environment)
+        assert process.stdout.readline() == "ready\n"
+        if finished:
+            shard.parent.mkdir()
+            shard.touch()
+        process.send_signal(signal.SIGUSR2)
+        _, said = process.communicate(timeout=300)
+        assert process.returncode == code, said
+        assert ("the time limit of 01:00:00 is over before one shard" in said) == (not finished)
+    assert "lower shard" in (tmp_path / "0.0.json").read_text()
+    assert SIGNALS == (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)

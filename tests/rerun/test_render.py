@@ -1,0 +1,180 @@
+"""Winners sampled again from their starting points, by the same sampler to the bit, or by another."""
+
+import subprocess
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+from its.levels import Columns
+from its.rerun.finished_run import Source
+from its.rerun.render import Rendering, build_rendering
+from its.run.experiment import Experiment
+from its.sampler.heun import Heun
+from tests.end_to_end.runs import CONF, contents, make_experiment
+
+SMALL = (
+    "images=12",
+    "shard=8",
+    "budget.samplings=[1,3,8]",
+    "sampler.eta=0",
+    "sampler.steps=4",
+    "~metric.kid",
+    "~metric.prc",
+    "~metric.isc",
+)
+NO_METRICS = ("~metric.kid", "~metric.prc", "~metric.isc", "~metric.fid")
+MIXTURE = ("dataset=mixture", "model=mixture")
+
+
+def render(run: Experiment, *overrides: str) -> Rendering:
+    source = Source.of(run.folder)
+    with initialize_config_dir(str(CONF), version_base=None):
+        config = compose("config", source.overrides(overrides), return_hydra_config=True)
+    rendering = build_rendering(source, config, dict(config.hydra.runtime.choices), overrides)
+    rendering.run()
+    return rendering
+
+
+def shards(run: Experiment) -> list[dict[str, np.ndarray]]:
+    names = sorted(path.name for path in (run.folder / "shards").iterdir())
+    return [run._store.read(f"shards/{name}") for name in names]
+
+
+@pytest.fixture(scope="module")
+def zero_order(tmp_path_factory) -> Experiment:
+    """On the mixture, whose arithmetic is exact."""
+    run = make_experiment(tmp_path_factory.mktemp("run"), "search=zero_order", *MIXTURE, *SMALL, "~metric.fid")
+    run.run()
+    return run
+
+
+@pytest.mark.parametrize("search", ["random", "zero_order", "ses"])
+def test_the_same_sampler_makes_the_same_images(tmp_path, search):
+    """On digits, in float32. Keys are enough for points of the problem's sequence; moved ones are stored."""
+    run = make_experiment(tmp_path, f"search={search}", *SMALL)
+    run.run()
+    before = contents(run.folder)
+    rendering = render(run, "~metric.kid", "~metric.prc", "~metric.isc")
+    for ours, theirs in zip(shards(rendering), shards(run), strict=True):
+        assert np.array_equal(ours["images"][ours["pick"]], theirs["images"][theirs["pick"]])
+        assert np.array_equal(ours["reward"], theirs["reward"])
+        assert (theirs["start"] >= 0).all() == (len(theirs["noise"]) == 0) == (search == "random")
+    after = contents(run.folder)
+    assert {name: after[name] for name in before} == before, "the run's own files stay as they are"
+
+
+@pytest.fixture(scope="module")
+def rendering(zero_order) -> Rendering:
+    return render(zero_order, "sampler=heun", "sampler.steps=7", *NO_METRICS)
+
+
+def test_another_sampler_starts_from_the_same_noise(zero_order, rendering):
+    """Against a loop over one row at a time."""
+    heun, model = Heun(steps=7), zero_order.engine.model
+    grid = heun.grid(model.schedule)
+    checked = 0
+    for ours, theirs in zip(shards(rendering), shards(zero_order), strict=True):
+        for row, cap in zip(*np.nonzero(theirs["start"] <= -2), strict=True):
+            x = torch.from_numpy(theirs["noise"][-2 - theirs["start"][row, cap]])[None]
+            for high, low in pairwise(grid):
+                t, s = (Columns.of([level], 4, "cpu") for level in (high, low))
+                first = model(x, t, [0])
+                y = heun.step(x, first, t, s, None)
+                x = y if low.clean else heun.correct(x, first, model(y, s, [0]), t, s)
+            expected = (127.5 * (x[0] + 1)).round().clamp(0, 255).byte().movedim(0, -1).numpy()
+            assert np.array_equal(ours["images"][ours["pick"][row, cap]], expected)
+            checked += 1
+    assert checked > 12
+
+
+def test_more_steps_from_a_point_of_the_sequence_are_a_plain_run(tmp_path):
+    """The first starting point in ten steps is what search=none makes in ten steps."""
+    run = make_experiment(tmp_path, "search=none", *SMALL)
+    run.run()
+    plain = make_experiment(tmp_path, "search=none", *SMALL, "sampler.steps=10")
+    plain.run()
+    rendering = render(run, "sampler.steps=10")
+    for ours, theirs in zip(shards(rendering), shards(plain), strict=True):
+        assert np.array_equal(ours["images"][ours["pick"]], theirs["images"][theirs["pick"]])
+
+
+def test_the_last_sampling_has_a_column_of_its_own(zero_order, rendering):
+    rows, searched = rendering.run(), zero_order.run()
+    assert [row["nfe"] for row in rows] == [row["nfe"] for row in searched] == [4, 12, 32]
+    assert [row["nfe_final"] for row in rows] == [13, 13, 13]
+    assert [row["verifier_calls"] for row in rows] == [row["verifier_calls"] + 1 for row in searched]
+    assert all(after["seconds"] > before["seconds"] for after, before in zip(rows, searched, strict=True))
+
+
+def test_the_same_command_is_resume(zero_order, rendering):
+    whole = contents(rendering.folder)
+    (rendering.folder / "shards" / "00000008.safetensors").unlink()
+    (rendering.folder / "metrics.json").unlink()
+    assert render(zero_order, "sampler=heun", "sampler.steps=7", *NO_METRICS).folder == rendering.folder
+    assert contents(rendering.folder) == whole
+    before = {path: path.stat().st_mtime_ns for path in rendering.folder.rglob("*")}
+    render(zero_order, "sampler=heun", "sampler.steps=7", *NO_METRICS)
+    assert {path: path.stat().st_mtime_ns for path in rendering.folder.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    "options", [["search=random", "sampler.eta=1"], ["search=dfs", "search.threshold=-100", "search.depth=0.25"]]
+)
+def test_images_that_are_not_their_starting_points_are_refused(tmp_path, options):
+    run = make_experiment(tmp_path, *MIXTURE, *SMALL, "images=4", "~metric.fid", *options)
+    run.run()
+    before = contents(tmp_path)
+    with pytest.raises(ValueError, match=r"image \d+ at cap \d+ of search=\w+ did not come straight from a starting"):
+        render(run)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("sampler.eta=0.5", "draws noise of its own"),
+        ("seed=1", "seed=1 would change more than how the winners"),
+        ("search=ses", "search=ses would change more"),
+        ("images=3", "images=3 would change more"),
+    ],
+)
+def test_only_the_sampler_may_be_another_and_draws_no_noise(zero_order, override, message):
+    before = contents(zero_order.folder)
+    with pytest.raises(ValueError, match=message):
+        render(zero_order, override)
+    assert contents(zero_order.folder) == before
+
+
+def test_an_unfinished_run_and_other_weights_are_refused(tmp_path):
+    run = make_experiment(tmp_path, "search=none", *MIXTURE, *SMALL, "images=4", "~metric.fid")
+    with pytest.raises(ValueError, match=r"has no config\.yaml, so it is no finished run"):
+        render(run)
+    run.run()
+    config = run.folder / "config.yaml"
+    config.write_text(config.read_text().replace("weights: {}", "weights: {digits/generator: '0'}"))
+    with pytest.raises(ValueError, match="weights of the run cannot be had here"):
+        render(run)
+
+
+def test_on_the_command_line(zero_order):
+    command = [
+        sys.executable,
+        "scripts/render.py",
+        str(zero_order.folder),
+        "sampler=euler",
+        "sampler.steps=8",
+        "~metric.kid",
+        "~metric.prc",
+        "~metric.isc",
+    ]
+    done = subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    *_, folder, header, first, _, last = done.stdout.splitlines()
+    assert folder.startswith(str(zero_order.folder / "renders" / "euler-"))
+    assert header.split() == ["nfe_cap", "nfe", "nfe_final", "reward_mean", "fid", "accuracy"]
+    assert first.split()[:3] == ["4", "4", "8"]
+    assert last.split()[:3] == ["32", "32", "8"]

@@ -1,0 +1,361 @@
+"""A stored pool under another verifier is what a run with that verifier gives, and it lacks nothing."""
+
+import importlib.util
+import json
+import math
+import shutil
+import subprocess
+import sys
+from copy import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from PIL import Image
+from safetensors.numpy import load_file
+
+import its.disk.store
+from its.config.plan import plan_job
+from its.rerun import pairs, rescore
+from tests.end_to_end.runs import CONF, contents, make_experiment, numbers
+
+DIGITS = (
+    "images=26",
+    "shard=10",
+    "sampler.steps=4",
+    "budget.samplings=[1,2,4]",
+    "batch=16",
+    "~metric.kid",
+    "~metric.prc",
+    "~metric.isc",
+)
+MIXTURE = (*DIGITS, "dataset=mixture", "model=mixture")
+POOL = "search.keep_pool=true"
+OTHER = ("verifier=null_rewards", "verifier.salt=3")
+RANKED = ("verifier=ensemble", "verifier.members.b.salt=3")
+
+
+@pytest.fixture(autouse=True)
+def without_figures(monkeypatch):
+    """Drawing would take more time than all the rest; `test_the_command_line` draws."""
+    monkeypatch.setattr("its.report.figures.curve_figure", lambda *given: b"")
+    monkeypatch.setattr("its.rerun.rescore.comparison_figure", lambda runs: {"png": b""})
+
+
+def script():
+    """`scripts/rescore.py` as a module."""
+    spec = importlib.util.spec_from_file_location("rescore_script", CONF.parent / "scripts" / "rescore.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def rescored(target, folder, *given):
+    """Rescore a run's folder to `target`; the other experiment, and its rows."""
+    source = rescore.Finished.read(folder)
+    run = script().experiment(source, list(given))
+    return run, rescore.rescore(run, source, target, "a command")
+
+
+def shard_files(folder):
+    return {path.name: path.read_bytes() for path in sorted((folder / "shards").iterdir())}
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A finished run of zero-order search with its pool."""
+    run = make_experiment(tmp_path_factory.mktemp("kept"), *MIXTURE, "search=zero_order", POOL)
+    run.run()
+    return run
+
+
+def elsewhere(run, folder, *, keep_pool=True):
+    """The same experiment in another folder, as a new process would begin it."""
+    engine = copy(run.engine)
+    engine.keep_pool, engine.served = keep_pool, {}
+    return replace(run, folder=folder, engine=engine)
+
+
+def test_the_flag_decides_no_folder(tmp_path, kept):
+    plain = make_experiment(tmp_path, *MIXTURE, "search=zero_order")
+    assert (plain.folder.name, plain.config) == (kept.folder.name, kept.config)
+    assert (plain.engine.keep_pool, kept.engine.keep_pool) == (False, True)
+
+
+def test_a_pool_is_beside_images_that_stay_the_same_and_may_be_asked_for_later(tmp_path, kept):
+    elsewhere(kept, tmp_path, keep_pool=False).run()
+    plain = contents(tmp_path)
+    whole = contents(kept.folder)
+    assert numbers(tmp_path) == numbers(kept.folder)
+    assert {name: whole[name] for name in plain if name != "manifest.jsonl"} == {
+        name: data for name, data in plain.items() if name != "manifest.jsonl"
+    }
+    assert sorted(whole.keys() - plain) == sorted(
+        f"pool/{part}{k:08d}.safetensors" for part in ("", "pixels/") for k in (0, 10, 20)
+    )
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/**/*.safetensors")}
+    elsewhere(kept, tmp_path).run()
+    assert contents(tmp_path) == whole
+    assert {path: path.stat().st_mtime_ns for path in before} == before, "what was there is left alone"
+    again = elsewhere(kept, tmp_path)
+    again.run()
+    assert again.engine.served == {}
+
+
+@pytest.mark.parametrize("kind", ["missing", "damaged"])
+def test_a_pool_that_is_not_whole_is_made_again(tmp_path, kept, kind):
+    shutil.copytree(kept.folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "metrics.json").unlink()
+    for name in ("pool/00000010.safetensors", "pool/pixels/00000000.safetensors"):
+        path = tmp_path / name
+        if kind == "missing":
+            path.unlink()
+        else:
+            path.write_bytes(path.read_bytes()[:-1])
+    elsewhere(kept, tmp_path).run()
+    assert contents(tmp_path) == contents(kept.folder)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it."""
+
+
+def test_killed_at_a_write_and_resumed(tmp_path, kept, monkeypatch):
+    """The n-th life dies at its n-th write, once the manifest has its line, until one lives to the end."""
+    write_atomic = its.disk.store.write_atomic
+    for life in range(100):
+        left = [life]
+
+        def write(path, content, left=left):
+            if not left[0]:
+                raise Killed
+            left[0] -= 1
+            write_atomic(path, content)
+
+        monkeypatch.setattr(its.disk.store, "write_atomic", write)
+        try:
+            elsewhere(kept, tmp_path).run()
+        except Killed:
+            continue
+        break
+    assert life > 3
+    assert contents(tmp_path) == contents(kept.folder)
+    assert numbers(tmp_path) == numbers(kept.folder)
+
+
+@pytest.mark.parametrize(
+    ("problem", "search", "other"),
+    [
+        (MIXTURE, "none", OTHER),
+        (MIXTURE, "more_steps", OTHER),
+        (MIXTURE, "random", OTHER),
+        (MIXTURE, "random", RANKED),
+        (DIGITS, "random", ("verifier=classifier",)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[-1],
+)
+def test_rescoring_is_a_run_with_the_other_verifier(experiment, tmp_path, problem, search, other):
+    """Images, rewards and ledgers of every shard at every cap, to the bit, and every number of the curve."""
+    first = "verifier=null_rewards" if other[0] == "verifier=classifier" else "verifier=classifier"
+    run = experiment("kept", *problem, f"search={search}", POOL, first)
+    run.run()
+    separate = experiment("separate", *problem, f"search={search}", *other)
+    separate.run()
+    assert shard_files(separate.folder) != shard_files(run.folder)
+    before = {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
+    target = tmp_path / "target"
+    scoring, rows = rescored(target, run.folder, *other)
+    assert shard_files(target) == shard_files(separate.folder)
+    assert numbers(target) == numbers(separate.folder)
+    assert "seconds" not in rows[0]
+    assert scoring.engine.served == {}, "not one evaluation"
+    assert rescore.is_exact(scoring.search)
+    assert {path: path.read_bytes() for path in before} == before, "the run itself is left as it was"
+
+
+@pytest.mark.parametrize("search", ["ses", "beam", "paths"])
+def test_by_its_own_verifier_a_pool_gives_the_run_again(experiment, tmp_path, search):
+    """Nothing is missing from the pool, at any cap."""
+    run = experiment("own", *MIXTURE, f"search={search}", "sampler.eta=1", POOL)
+    run.run()
+    target = tmp_path / "target"
+    rescored(target, run.folder)
+    assert shard_files(target) == shard_files(run.folder)
+    assert numbers(target) == numbers(run.folder)
+
+
+def test_a_search_that_follows_rewards_is_the_best_of_its_own_pool(tmp_path, kept):
+    target = tmp_path
+    scoring, _ = rescored(target, kept.folder, *OTHER)
+    assert not rescore.is_exact(scoring.search)
+    assert "zero_order chose its way by classifier" in json.loads((target / "rescored.json").read_text())["meaning"]
+    verifier = scoring.engine.verifiers["select"]
+    for first in (0, 10, 20):
+        pool, shard = (
+            load_file(folder / f"{first:08d}.safetensors") for folder in (kept.folder / "pool", target / "shards")
+        )
+        images = torch.from_numpy(pool["images"])
+        rewards = verifier.reward(images, [0] * len(images)).tolist()
+        for k in range(len(pool["index"])):
+            own = range(pool["offset"][k], pool["offset"][k + 1])
+            for cap, nfe in enumerate(scoring.caps):
+                best = max((i for i in own if pool["clock"][i] <= nfe), key=lambda i: rewards[i])
+                pixels = np.clip(np.round(127.5 * (pool["images"][best] + 1)), 0, 255).astype(np.uint8)
+                assert shard["reward"][k, cap] == rewards[best]
+                assert np.array_equal(shard["images"][shard["pick"][k, cap]], np.moveaxis(pixels, 0, -1))
+
+
+class TwoMembers:
+    """A relative verifier: brightness, and how close the mean is to zero."""
+
+    absolute = False
+    members = ("bright", "centred")
+
+    def reward(self, images, conditions):
+        mean = images.double().mean((1, 2, 3))
+        return torch.stack([mean, -mean.abs()], dim=1)
+
+
+def test_a_relative_verifier_chooses_by_mean_rank(kept, tmp_path):
+    source = rescore.Finished.read(kept.folder)
+    run = script().experiment(source, [])
+    verifier = TwoMembers()
+    run.engine.verifiers = {"select": verifier}
+    rescore.rescore(run, source, tmp_path, "a command")
+    pool = load_file(kept.folder / "pool/00000000.safetensors")
+    shard = load_file(tmp_path / "shards/00000000.safetensors")
+    for k in range(10):
+        for cap, nfe in enumerate(run.caps):
+            own = [i for i in range(pool["offset"][k], pool["offset"][k + 1]) if pool["clock"][i] <= nfe]
+            means = [float(pool["images"][i].mean()) for i in own]
+            ranks = [(sum(m > mine for m in means) + sum(abs(m) < abs(mine) for m in means)) / 2 + 1 for mine in means]
+            best = own[ranks.index(min(ranks))]
+            pixels = np.clip(np.round(127.5 * (pool["images"][best] + 1)), 0, 255).astype(np.uint8)
+            assert np.array_equal(shard["images"][shard["pick"][k, cap]], np.moveaxis(pixels, 0, -1))
+            [members] = verifier.reward(torch.from_numpy(pool["images"][best : best + 1]), [0])
+            assert shard["reward"][k, cap].tolist() == members.tolist()
+
+
+def differing(folder):
+    """Images that have candidates of more than one reward."""
+    for path in (folder / "pool").glob("*.safetensors"):
+        pool = load_file(path)
+        for k, index in enumerate(pool["index"].tolist()):
+            if len(set(pool["reward"][pool["offset"][k] : pool["offset"][k + 1]].tolist())) > 1:
+                yield index
+
+
+def test_pairs_are_the_best_and_the_worst_of_every_pool(kept, tmp_path):
+    source = rescore.Finished.read(kept.folder)
+    run = script().experiment(source, [])
+    counts = pairs.export_pairs(run, tmp_path / "pairs")
+    lines = [json.loads(line) for line in (tmp_path / "pairs/pairs.jsonl").read_text().splitlines()]
+    assert counts == (len(lines), 26 - len(lines))
+    assert [line["index"] for line in lines] == sorted(differing(kept.folder))
+    assert len(lines) > 10
+    for line in lines:
+        first = line["index"] // 10 * 10
+        pool = load_file(kept.folder / f"pool/{first:08d}.safetensors")
+        own = slice(*pool["offset"][line["index"] - first : line["index"] - first + 2])
+        assert line["condition"] == run.condition(line["index"])
+        rewards = pool["reward"][own]
+        assert (line["best"]["reward"], line["worst"]["reward"]) == (rewards.max(), rewards.min())
+        for side, at in (("best", rewards.argmax()), ("worst", rewards.argmin())):
+            pixels = np.clip(np.round(127.5 * (pool["images"][own][at, 0] + 1)), 0, 255)
+            assert np.array_equal(np.asarray(Image.open(tmp_path / "pairs" / line[side]["file"])), pixels)
+            assert int(line[side]["key"]["id"], 16) == pool["id"][own][at]
+            assert line[side]["key"]["origin"][0]["path"] == f"{pool['id'][own][0]:016x}", "all moved from the pivot"
+    with pytest.raises(ValueError, match="is there and not empty"):
+        pairs.check_empty(tmp_path / "pairs")
+
+
+def test_an_image_whose_candidates_are_all_alike_has_no_pair(kept, tmp_path):
+    source = rescore.Finished.read(kept.folder)
+    run = script().experiment(source, [])
+
+    class Broken:
+        absolute = True
+
+        def reward(self, images, conditions):
+            return images.new_full((len(images),), math.nan)
+
+    run.engine.verifiers = {"select": Broken()}
+    assert pairs.export_pairs(run, tmp_path) == (0, 26)
+
+
+def test_the_command_line(kept, tmp_path):
+    folder = shutil.copytree(kept.folder, tmp_path / "run")
+    command = [sys.executable, "scripts/rescore.py", str(folder), "--pairs", str(tmp_path / "pairs"), *OTHER]
+    done = subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [made] = (folder / "rescored").iterdir()
+    assert made.name.startswith("null_rewards-")
+    assert {"curve.csv", "curve.png", "rescored.json", "shards"} <= {path.name for path in made.iterdir()}
+    assert "and not what a run that selects by null_rewards gives" in done.stdout
+    assert f"26 pairs in {tmp_path / 'pairs'}; 0 images" in done.stdout, "random rewards all differ"
+
+
+REFUSED = {
+    "another search": (["search=random"], "search=random would make another run"),
+    "another seed": (["seed=1"], "rescoring takes verifier, metric"),
+    "code": (["verifier._target_=os.system"], "must be defined in its"),
+    "secret": (["+verifier.api_key=x"], "looks like a secret"),
+}
+
+
+@pytest.mark.parametrize(("given", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_is_not_the_same_run_is_refused(kept, given, message):
+    before = sorted(kept.folder.rglob("*"))
+    with pytest.raises(ValueError, match=message):
+        script().experiment(rescore.Finished.read(kept.folder), given)
+    assert sorted(kept.folder.rglob("*")) == before
+
+
+def test_a_run_of_other_defaults_is_refused(kept):
+    source = rescore.Finished.read(kept.folder)
+    with pytest.raises(ValueError, match=r"^seed of this run's command are no longer what"):
+        script().experiment(replace(source, config={**source.config, "seed": 1}), [])
+
+
+def test_a_plugin_in_a_folder_is_not_loaded(kept):
+    """Whose code runs is said on the command line, and not by a file that came from somewhere."""
+    source = rescore.Finished.read(kept.folder)
+    trap = replace(source, summary={**source.summary, "command": "python run.py plugins=[os] verifier._target_=os.x"})
+    with pytest.raises(ValueError, match="must be defined in its"):
+        script().experiment(trap, [])
+
+
+def test_folders_without_a_pool_are_told_what_to_do(kept, tmp_path):
+    with pytest.raises(ValueError, match="not the folder of a finished run"):
+        rescore.Finished.read(tmp_path)
+    shutil.copytree(kept.folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "pool/00000010.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"has no pool/00000010.safetensors; .*python run.py .* search.keep_pool=true"):
+        rescore.Finished.read(tmp_path)
+
+
+def planned(out_dir, *overrides):
+    with initialize_config_dir(str(CONF), version_base=None):
+        config = compose("config", [f"out_dir={out_dir}", *overrides], return_hydra_config=True)
+    choices = dict(config.hydra.runtime.choices)
+    return plan_job(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), choices, overrides)
+
+
+def test_a_plan_counts_pools(kept, tmp_path):
+    out_dir = shutil.copytree(kept.folder.parents[6], tmp_path / "copy")
+    [folder] = (path.parent for path in out_dir.rglob("config.yaml"))
+    command = (*MIXTURE, "search=zero_order")
+    assert (planned(out_dir, *command, POOL).missing, planned(out_dir, *command, POOL).folder) == (0, folder)
+    written = sum(path.stat().st_size for path in (folder / "pool").rglob("*.safetensors"))
+    shutil.rmtree(folder / "pool")
+    assert (planned(out_dir, *command).missing, planned(out_dir, *command, POOL).missing) == (0, 3)
+    pool, shards = (planned(tmp_path / "new", *command, *flag).disk_bytes for flag in ((POOL,), ()))
+    assert 0.4 * written < pool - shards < written, "float64 pixels and headers are not in the estimate"
+
+
+def test_true_or_false(tmp_path):
+    with pytest.raises(ValueError, match=r"search\.keep_pool is 3; it is true or false"):
+        make_experiment(tmp_path, "search.keep_pool=3")

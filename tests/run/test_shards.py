@@ -1,0 +1,44 @@
+"""A failed image is a gap, and metrics are not computed over it: one error names the images."""
+
+import numpy as np
+import pytest
+
+from its.budget import COLUMNS
+from its.engine import Outcome, Result
+from its.run.shards import MOST_NAMED, collect, pack, refuse_gaps
+from its.types import Problem
+
+
+def shard(indices: range, failed: range | set[int]):
+    ledger = dict.fromkeys(COLUMNS, 1)
+    outcome = Outcome(np.zeros((2, 2, 1), dtype=np.uint8), 1.0, ledger)
+    return indices, pack(
+        [
+            Result(Problem(k, 0), (), f"image {k}: x0_hat is NaN") if k in failed else Result(Problem(k, 0), (outcome,))
+            for k in indices
+        ]
+    )
+
+
+def test_whole_shards_pass():
+    shards = [shard(range(3), set()), shard(range(3, 5), set())]
+    refuse_gaps(shards)
+    assert collect(shards, 0).images.shape == (5, 2, 2, 1)
+
+
+def test_failed_images_of_all_shards_are_named():
+    shards = [shard(range(3), {1}), shard(range(3, 6), set()), shard(range(6, 9), {8})]
+    with pytest.raises(ValueError, match=r"these images failed: 1, 8\nimage 1: x0_hat is NaN\nimage 8: x0_hat is NaN$"):
+        refuse_gaps(shards)
+
+
+def test_a_shard_of_which_nothing_is_left_is_named_too():
+    with pytest.raises(ValueError, match=r"these images failed: 3, 4, 5\n"):
+        refuse_gaps([shard(range(3), set()), shard(range(3, 6), range(3, 6))])
+    with pytest.raises(ValueError, match=rf" and {200 - MOST_NAMED} more\n"):
+        refuse_gaps([shard(range(200), range(200))])
+
+
+def test_images_beyond_those_asked_for_may_have_failed():
+    _, arrays = shard(range(4), {3})
+    refuse_gaps([(range(3), arrays)])
