@@ -19,11 +19,13 @@ from its.engine import Engine, Result
 from its.engine.noise import Noise, normal
 from its.model.mixture import MixtureDenoiser
 from its.particles.image import Image, Particle
+from its.run.experiment import Experiment
 from its.sampler.ddim import DDIM
 from its.sampler.sampler import Sampler
 from its.search.search import Coroutine, Search
 from its.types import Problem
 from its.verifier.classifier import Classifier
+from tests.build import make_experiment
 
 
 @dataclass(frozen=True)
@@ -163,3 +165,9 @@ def cifar() -> dict[str, np.ndarray]:
         pytest.skip(f"the CIFAR-10 subset is not at {path}")
     with np.load(path, allow_pickle=False) as file:
         return {"train": file["train_x"], "test": file["test_x"]}
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Callable[..., Experiment]:
+    """Build an experiment below `tmp_path`."""
+    return lambda folder, *overrides: make_experiment(tmp_path / folder, *overrides)

@@ -10,65 +10,29 @@ import yaml
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "its").rglob("*.py"))  # the first is the package itself, which shows what lies above
 
-LAYERS = (
-    ("types", "paths", "order"),
-    (
-        "host_random",
-        "noise",
-        "budget",
-        "moves",
-        "pixels",
-        "weights",
-        "store",
-        "layout",
-        "workers",
-        "progress",
-        "help",
-        "npz",
-        "cluster.slurm",
-        "cluster.status",
-        "cluster.leave",
-        "cluster.source",
-        "cluster.site",
-        "device",
-        "finished",
-    ),
-    ("model.schedule", "sampler", "guidance", "dataset", "model", "prices", "recipes", "image", "origin", "verifier"),
-    ("search", "tape"),
-    ("engine", "metric"),
-    (
-        "instantiate",
-        "smoke",
-        "identity",
-        "flops",
-        "report",
-        "tracker",
-        "curve",
-        "shards",
-        "references",
-        "images",
-        "measurement",
-        "pools",
-        "experiment",
-        "schedule",
-        "build",
-        "plan",
-        "source",
-        "render",
-        "rescore",
-        "pairs",
-        "job",
-        "cluster",
-    ),
+FLOORS = (
+    ("budget", "disk", "levels", "parameters", "pixels", "types", "weights"),
+    ("guidance", "process", "sampler", "verifier"),
+    ("particles",),
+    ("dataset", "search"),
+    ("metric", "model", "report"),
+    ("classifier", "engine", "tracker"),
+    ("config",),
+    ("run",),
+    ("cluster",),
+    ("rerun",),
 )
-"""From the bottom up: a module imports from its own layer and those before it."""
+"""Rooms of `its`, from the ground up: a module imports from its own floor and those below (shared/specs/house.md)."""
+
+GROUND = {"__init__.py", "budget.py", "levels.py", "parameters.py", "pixels.py", "types.py"}
+"""The only modules outside a room."""
 
 NEVER = {
-    "search": {"torch", "hydra", "wandb", "its.engine", "its.model", "its.disk.store"},
+    "search": {"torch", "hydra", "wandb", "its.engine", "its.model", "its.disk"},
     "verifier": {"its.metric", "its.search", "its.engine"},
     "metric": {"its.search", "its.engine", "its.verifier"},
     "model": {"its.search", "its.engine", "its.verifier", "its.metric"},
-    "engine": {"its.disk.store", "its.run.experiment", "its.metric", "hydra", "wandb"},
+    "engine": {"its.disk", "its.run", "its.metric", "hydra", "wandb"},
 }
 
 
@@ -76,50 +40,68 @@ def name_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def imports(path: Path) -> set[str]:
-    """Modules imported anywhere in a file but below `if TYPE_CHECKING`."""
+def imports(path: Path, *, typing: bool = True) -> set[str]:
+    """Modules imported anywhere in a file; without `typing`, not those below `if TYPE_CHECKING`."""
     found: set[str] = set()
     pending: list[ast.AST] = [ast.parse(path.read_text())]
     while pending:
         node = pending.pop()
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        guarded = isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        if guarded and not typing:
             continue
         if isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         pending.extend(ast.iter_child_nodes(node))
     return found
 
 
-def layer(module: str) -> int:
-    inner = module.removeprefix("its").removeprefix(".")
-    ranks = [rank for rank, names in enumerate(LAYERS) for name in names if f"{inner}.".startswith(f"{name}.")]
-    return ranks[0] if ranks else 0
+def floor(module: str) -> int:
+    """The floor of a module's room; the package itself, which shows what lies above, is on none."""
+    room = (*module.split("."), "")[1]
+    return next((number for number, rooms in enumerate(FLOORS) if room in rooms), 0)
+
+
+def test_the_ground_floor_holds_what_all_rooms_share():
+    assert {path.name for path in (ROOT / "its").glob("*.py")} <= GROUND
 
 
 @pytest.mark.parametrize("path", MODULES[1:], ids=name_of)
 def test_imports_point_down(path: Path):
-    upward = {module for module in imports(path) if module.startswith("its.") and layer(module) > layer(name_of(path))}
+    upward = {module for module in imports(path) if module.startswith("its.") and floor(module) > floor(name_of(path))}
     assert not upward
+
+
+def test_no_imports_go_in_circles():
+    names = {name_of(path): path for path in MODULES[1:] if path.name != "__init__.py"}
+    arrows = {name: imports(path) & names.keys() - {name} for name, path in names.items()}
+    reached = {name: set(onward) for name, onward in arrows.items()}
+    for middle in names:
+        for name in names:
+            if middle in reached[name]:
+                reached[name] |= reached[middle]
+    assert not [name for name in names if name in reached[name]]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_parts_do_not_meet(path: Path):
     part = (*name_of(path).split("."), "")[1]
     forbidden = NEVER.get(part, set())
-    met = {module for module in imports(path) for name in forbidden if f"{module}.".startswith(f"{name}.")}
+    met = {
+        module for module in imports(path, typing=False) for name in forbidden if f"{module}.".startswith(f"{name}.")
+    }
     assert not met
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_files_and_functions_are_short(path: Path):
     text = path.read_text()
-    assert len(text.splitlines()) <= 250
+    assert len(text.splitlines()) <= 300
     long = {
         node.name: node.end_lineno - node.lineno + 1
         for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.FunctionDef) and node.end_lineno and node.end_lineno - node.lineno + 1 > 40
+        if isinstance(node, ast.FunctionDef) and node.end_lineno and node.end_lineno - node.lineno + 1 > 50
     }
     assert not long
 

@@ -21,7 +21,7 @@ from its.particles.keys import fold
 from its.process.workers import Worker
 from its.report.report import make_report
 from scripts.status import status
-from tests.end_to_end.runs import CONF, composed, contents, make_experiment, make_schedule
+from tests.build import CONF, composed, contents, make_experiment, make_schedule
 
 MIXTURE = ("search=schedule", "dataset=mixture", "model=mixture", "sampler.steps=3", "batch=8")
 SIZES = (

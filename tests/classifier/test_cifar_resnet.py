@@ -13,7 +13,7 @@ from its.config.instantiate import CHOICES, instantiate
 from its.config.smoke import settle
 from its.metric.extractor import hash_of
 from its.pixels import from_uint8
-from tests.end_to_end.runs import composed
+from tests.build import composed
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 SUBSET = DATA / "cifar10" / "cifar10-lossless-subset.npz"

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from its.run.build import Blueprint
-from tests.end_to_end.runs import CONF, composed, numbers, obstruct
+from tests.build import CONF, composed, numbers, obstruct
 
 SMALL = (
     "images=20",

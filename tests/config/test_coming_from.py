@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from tests.end_to_end.runs import CONF, make_experiment
+from tests.build import CONF, make_experiment
 
 CELLS = [
     line.split(" | ", 1)[1]

@@ -13,8 +13,8 @@ from its.config.instantiate import CHOICES, instantiate
 from its.config.plan import plan_job
 from its.config.smoke import settle
 from its.metric.references import check_metrics, open_source
-from tests.end_to_end.runs import CONF, make_experiment
-from tests.end_to_end.runs import composed as job_of
+from tests.build import CONF, make_experiment
+from tests.build import composed as job_of
 
 GROUPS = {path.name: sorted(file.stem for file in path.glob("*.yaml")) for path in CONF.iterdir() if path.is_dir()}
 NEEDED = {"cg": ["verifier@guide=noisy_classifier"], "zscore": ["verifier.statistics={a:[-3,2],b:[0.5,0.29]}"]}

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from its.config.guard import check_command_line
-from tests.end_to_end.runs import CONF, make_experiment
+from tests.build import CONF, make_experiment
 
 ROOT = CONF.parent
 CANARY = "its-canary"

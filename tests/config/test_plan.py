@@ -7,7 +7,7 @@ from pathlib import Path
 
 from its.config.help import text
 from its.config.plan import RATES
-from tests.end_to_end.runs import CONF, make_experiment
+from tests.build import CONF, make_experiment
 
 LOADED = (
     "import runpy, sys; runpy.run_path('run.py', run_name='__main__'); "

@@ -8,7 +8,7 @@ import pytest
 
 from its.classifier.cifar_resnet import twin
 from its.config.smoke import settle
-from tests.end_to_end.runs import make_experiment, numbers
+from tests.build import make_experiment, numbers
 
 CIFAR = ("dataset=cifar10", "model=openai_cifar10", "verifier=resnet18_cifar10", "smoke=true")
 

@@ -19,8 +19,8 @@ from its.search.random import Random
 from its.verifier.classifier import Classifier
 from its.verifier.ensemble import Ensemble
 from its.verifier.null_rewards import NullRewards
+from tests.build import contents, make_experiment
 from tests.contract.conftest import SEARCHES
-from tests.end_to_end.runs import contents, make_experiment
 
 CAPS = (25, 57, 104)
 RETURNING = ("none", "more_steps", "svdd", "svdd-every", "eps_greedy")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from tests.end_to_end.runs import make_experiment
+from tests.build import make_experiment
 
 KILLS = 20
 

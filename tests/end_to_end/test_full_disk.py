@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.end_to_end.runs import CONF, contents, make_experiment
+from tests.build import CONF, contents, make_experiment
 
 SIZE = ("images=40", "shard=20", "sampler.steps=4", "budget.samplings=[1,2]")
 LIMITED = (

@@ -12,7 +12,7 @@ from PIL import Image
 from its.dataset.digits import Digits
 from its.metric.inception import InceptionFeatures
 from scripts import evaluate, export_samples, prepare_reference
-from tests.end_to_end.runs import make_experiment
+from tests.build import make_experiment
 
 pytestmark = pytest.mark.long
 

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from its.weights import locate
-from tests.end_to_end.runs import contents, make_experiment, numbers
+from tests.build import contents, make_experiment, numbers
 
 SMALL = ("images=120", "shard=20", "sampler.steps=4", "budget.samplings=[1,2,4]", "batch=32", "metric.kid.subsets=4")
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from its.process.workers import Worker
-from tests.end_to_end.runs import CONF, contents, make_experiment, numbers
+from tests.build import CONF, contents, make_experiment, numbers
 
 SMALL = ("images=96", "shard=12", "sampler.steps=4", "budget.samplings=[1,2]", "batch=16", "~metric.kid", "~metric.prc")
 

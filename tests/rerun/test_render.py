@@ -14,7 +14,7 @@ from its.rerun.finished_run import Source
 from its.rerun.render import Rendering, build_rendering
 from its.run.experiment import Experiment
 from its.sampler.heun import Heun
-from tests.end_to_end.runs import CONF, contents, make_experiment
+from tests.build import CONF, contents, make_experiment
 
 SMALL = (
     "images=12",

@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 import its.disk.store
 from its.config.plan import plan_job
 from its.rerun import pairs, rescore
-from tests.end_to_end.runs import CONF, contents, make_experiment, numbers
+from tests.build import CONF, contents, make_experiment, numbers
 
 DIGITS = (
     "images=26",

@@ -3,7 +3,7 @@
 import pytest
 
 from its.config.instantiate import CHOICES, instantiate
-from tests.end_to_end.runs import make_experiment
+from tests.build import make_experiment
 
 BAD = {
     "images": (["images=0"], "images is 0; it is a whole number of at least 1"),

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 from its.metric.accuracy import Accuracy
 from its.metric.features import Features
 from its.run.measure import _per_image
-from tests.end_to_end.runs import make_experiment
+from tests.build import make_experiment
 
 
 def test_accuracy_of_each_image_is_the_held_out_classifiers():

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.end_to_end.runs import CONF
+from tests.build import CONF
 
 ROOT = CONF.parent
 SMALL = ("shard=5", "sampler.steps=3", "batch=16", "~metric.kid", "~metric.prc", "~metric.isc")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.runs import CONF
+from tests.build import CONF
 from tests.slurm.cluster import Cluster
 
 ROOT = CONF.parent

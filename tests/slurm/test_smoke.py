@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.end_to_end.runs import contents, make_experiment, numbers, obstruct
+from tests.build import contents, make_experiment, numbers, obstruct
 from tests.slurm.cluster import SMALL
 
 pytestmark = pytest.mark.slurm

@@ -18,7 +18,7 @@ from its.engine import Outcome, Result
 from its.process.workers import Worker
 from its.run import experiment
 from its.run.experiment import Experiment
-from tests.end_to_end.runs import contents, make_experiment
+from tests.build import contents, make_experiment
 
 PROCESSES, SHARDS = 200, 2000
 LEDGER = dict.fromkeys(COLUMNS, 1)

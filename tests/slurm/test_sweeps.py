@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.runs import contents, make_experiment, numbers, obstruct
+from tests.build import contents, make_experiment, numbers, obstruct
 from tests.slurm.cluster import ROOT, SMALL
 
 pytestmark = pytest.mark.slurm

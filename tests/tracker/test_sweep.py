@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from its.tracker.chart import spec
-from tests.end_to_end.runs import CONF, contents, make_experiment, numbers
+from tests.build import CONF, contents, make_experiment, numbers
 
 SMALL = ("images=40", "shard=20", "sampler.steps=4", "budget.samplings=[1,2]", "batch=32", "~metric.kid", "~metric.prc")
 SECRETS = {"HF_TOKEN": "its-canary-one", "MY_PASSWORD": "its-canary-two", "WANDB_API_KEY": "c" * 32 + "anary333"}

@@ -9,8 +9,8 @@ import torch
 from its.verifier.classifier import Classifier
 from its.verifier.ensemble import Ensemble
 from its.verifier.null_rewards import NullRewards
+from tests.build import CONF, make_experiment
 from tests.config.test_plan import LOADED
-from tests.end_to_end.runs import CONF, make_experiment
 
 IMAGES = torch.linspace(-1, 1, 5 * 16).reshape(5, 1, 4, 4)
 

@@ -10,7 +10,7 @@ import torch
 from its.verifier.classifier import Classifier
 from its.verifier.null_rewards import NullRewards
 from its.verifier.zscore import ZScore
-from tests.end_to_end.runs import CONF, make_experiment
+from tests.build import CONF, make_experiment
 
 IMAGES = torch.linspace(-1, 1, 5 * 16).reshape(5, 1, 4, 4)
 

@@ -10,7 +10,7 @@ from its.run.build import Blueprint, build
 from its.run.experiment import Experiment
 from its.run.schedule_search import ScheduleRun
 
-CONF = Path(__file__).parents[2] / "conf"
+CONF = Path(__file__).parents[1] / "conf"
 
 
 def make_experiment(out_dir: Path, *overrides: str) -> Experiment:
