@@ -1,13 +1,28 @@
-"""its: inference-time search for diffusion models, counted to the network evaluation."""
+"""its: inference-time search for diffusion models, counted to the network evaluation.
+
+Authors of a search, a verifier or a model import from here alone: rooms may move, these names stay. Each is loaded when
+it is first used, so that importing `its` loads nothing.
+"""
 
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from its.engine.engine import Engine
+    from its.levels import EDM, VP, Flow, Guess, Level
+    from its.model.denoiser import Decoder, Denoiser, guess_from
+    from its.parameters import Rule
+    from its.particles.moves import Ball, LowBand, Mix, Rotate
+    from its.particles.verbs import advance, reward
+    from its.search.search import Coroutine, Search, sized
+    from its.types import Problem
+    from its.verifier.verifier import Verifier
 
 # Threads that wait for each other must not spin: on a core that another process uses as well, spinning made the digits
 # network 50 times slower. OpenMP reads this when torch is first imported.
@@ -15,9 +30,32 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 
+_ROOMS = {
+    "its.engine.engine": ("Engine",),
+    "its.levels": ("EDM", "Flow", "Guess", "Level", "VP"),
+    "its.model.denoiser": ("Decoder", "Denoiser", "guess_from"),
+    "its.parameters": ("Rule",),
+    "its.particles.moves": ("Ball", "LowBand", "Mix", "Rotate"),
+    "its.particles.verbs": ("advance", "reward"),
+    "its.search.search": ("Coroutine", "Search", "sized"),
+    "its.types": ("Problem",),
+    "its.verifier.verifier": ("Verifier",),
+}
+"""Where each public name is defined."""
+
+_MODULES = {name: module for module, names in _ROOMS.items() for name in names}
+
+__all__ = ["__version__", "load_sweep", *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'its' has no attribute {name!r}; it has {', '.join(sorted(__all__))}")
+    return getattr(import_module(_MODULES[name]), name)
+
 
 def load_sweep(path: str | Path) -> DataFrame:
-    """Every row of every curve below a folder, as one tidy pandas frame: see `its.report.frame.load_sweep`."""
+    """Load every row of every curve below a folder as one tidy pandas frame; see `its.report.frame.load_sweep`."""
     from its.report.frame import load_sweep
 
     return load_sweep(path)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 import pytest
@@ -29,20 +29,15 @@ from tests.build import make_experiment
 
 
 @dataclass(frozen=True)
-class Script:
+class Script(Search):
     """A search whose coroutine is a function written inside a test."""
 
     body: Callable[[Image], Coroutine]
     anytime: bool = False
     peak_rows: int = 64
-    natural: ClassVar[dict[str, int]] = {}
-    needs_noise: ClassVar[bool] = False
-    needs_absolute: ClassVar[bool] = False
+    needs_absolute = False
 
-    def minimum(self, sampling: int) -> int:
-        return sampling
-
-    def plan(self, nfe: int, image: Image) -> Self:
+    def sized_for(self, nfe: int, image: Image) -> Self:
         return self
 
     def run(self, image: Image) -> Coroutine:

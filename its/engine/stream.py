@@ -141,7 +141,7 @@ class Stream:
                     problem, seed, prices, Ledger(caps[-1]), anytime=search.anytime, shape=self._engine.model.shape
                 )
                 if not search.anytime and math.isfinite(caps[-1]):
-                    search = search.plan(int(caps[-1]), image)
+                    search = search.sized_for(int(caps[-1]), image)
                 yield Task(0, image, search, search.run(image), caps, index)
 
     def _admit(self) -> bool:

@@ -176,8 +176,8 @@ class _Taped:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.search, name)
 
-    def plan(self, nfe: int, image: Image) -> Self:
-        return replace(self, search=self.search.plan(nfe, image))
+    def sized_for(self, nfe: int, image: Image) -> Self:
+        return replace(self, search=self.search.sized_for(nfe, image))
 
     def run(self, image: Image) -> Coroutine:
         problem = image.problem.index

@@ -55,7 +55,7 @@ class Rerun:
     def minimum(self, sampling: int) -> int:
         return sampling
 
-    def plan(self, nfe: int, image: Image) -> Rerun:
+    def sized_for(self, nfe: int, image: Image) -> Rerun:
         return self
 
     def run(self, image: Image) -> Coroutine:

@@ -238,7 +238,7 @@ def sized(search: Search, budget: Budget, prices: Prices) -> tuple[Search, tuple
         )
     if not search.anytime:
         for cap in caps:
-            search.plan(int(cap), Image(Problem(0), 0, prices, Ledger(cap), anytime=False, shape=()))
+            search.sized_for(int(cap), Image(Problem(0), 0, prices, Ledger(cap), anytime=False, shape=()))
     return search, caps
 
 

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import ClassVar, Self
+from typing import Self
 
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
-from its.search.check import STEPS, check
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
-from its.search.spread import branchings, prices, spread
+from its.search.parts.rules import STEPS
+from its.search.parts.spread import branchings, prices, spread
+from its.search.search import Coroutine, Search, Size, sized
 
 
 @dataclass(frozen=True)
@@ -21,19 +21,14 @@ class Beam(Search):
 
     beams: int = 2  # A; fewer where the cap pays for fewer samplings
     every: float = 1  # branch at every so many steps (>= 1), or after every such share of the sampling (< 1)
-    children: Size = None  # K of each beam; null under a cap, which is spread over the branching steps
+    children: Size = sized(natural=4)  # K of each beam; null under a cap, which is spread over the branching steps
     needs_absolute = False
-    natural: ClassVar[dict[str, int]] = {"children": 4}
     needs_noise = True
 
     def __post_init__(self) -> None:
-        check(self, beams=1, every=STEPS, children=1)
+        self.check(beams=1, every=STEPS, children=1)
 
-    @property
-    def peak_rows(self) -> int:
-        return ROWS_PER_PARTICLE * self.beams * (1 + self.children)
-
-    def plan(self, nfe: int, image: Image) -> Self:
+    def sized_for(self, nfe: int, image: Image) -> Self:
         beams = int(min(self.beams, nfe // image.cost()))
         costs = prices(image, branchings(image, self.every))
         children = 1 + ceil((nfe - beams * image.cost()) / (beams * sum(costs))) if costs else 1

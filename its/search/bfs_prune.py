@@ -7,13 +7,13 @@ Deviation: under a cap, what pruning saves pays for a further population; the or
 
 from dataclasses import dataclass, replace
 from itertools import count, islice
-from typing import ClassVar, Self
+from typing import Self
 
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
-from its.search.check import STEPS, check
-from its.search.search import Coroutine, Search, Size
-from its.search.softmax_counts import increase, offspring
+from its.search.parts.rules import STEPS
+from its.search.parts.softmax_counts import increase, offspring
+from its.search.search import Coroutine, Search, Size, sized
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,13 @@ class BFSPrune(Search):
     temperature: float = 1.0  # inverse temperature of the softmax over rewards; 0 keeps all
     start: float = 0.25  # first step after which to prune: its number (>= 1), or a share of the sampling (< 1)
     step_size: float = 0.25  # steps between prunings, likewise
-    particles: Size = None  # N; null under a cap
-    populations: Size = None  # how often, each with what the ones before left; null under a cap
-    natural: ClassVar[dict[str, int]] = {"particles": 8, "populations": 1}
+    particles: Size = sized(natural=8)  # N; null under a cap
+    populations: Size = sized(natural=1)  # how often, each with what the ones before left; null under a cap
 
     def __post_init__(self) -> None:
-        check(self, temperature=0, start=STEPS, step_size=STEPS, particles=1, populations=1)
+        self.check(temperature=0, start=STEPS, step_size=STEPS, particles=1, populations=1)
 
-    def plan(self, nfe: int, image: Image) -> Self:
+    def sized_for(self, nfe: int, image: Image) -> Self:
         return replace(self, particles=nfe // image.cost())
 
     def run(self, image: Image) -> Coroutine:

@@ -4,13 +4,12 @@ Exact rule of the authors' code (imagenet/).
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
-from its.search.check import STEPS, check
-from its.search.search import Coroutine, Search, Size
-from its.search.softmax_counts import increase, survivors
+from its.search.parts.rules import STEPS
+from its.search.parts.softmax_counts import increase, survivors
+from its.search.search import Coroutine, Search, Size, sized
 
 
 @dataclass(frozen=True)
@@ -23,11 +22,10 @@ class BFSResample(Search):
     temperature: float = 1.0  # inverse temperature of the softmax over rewards; 0 is best-of-N
     start: float = 0.25  # first step after which to resample: its number (>= 1), or a share of the sampling (< 1)
     step_size: float = 0.25  # steps between resamplings, likewise
-    particles: Size = None  # N; null under a cap
-    natural: ClassVar[dict[str, int]] = {"particles": 12}
+    particles: Size = sized(natural=12)  # N; null under a cap
 
     def __post_init__(self) -> None:
-        check(self, temperature=0, start=STEPS, step_size=STEPS, particles=1)
+        self.check(temperature=0, start=STEPS, step_size=STEPS, particles=1)
 
     @property
     def needs_noise(self) -> bool:

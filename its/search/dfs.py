@@ -1,14 +1,14 @@
 """DFS: depth-first search with backtracking (Zhang et al. 2025, arXiv:2505.23614), as in its code for mazes."""
 
 from dataclasses import dataclass
-from math import ceil, inf
-from typing import ClassVar, Self
+from math import inf
+from typing import Self
 
 from its.particles.image import Image, Particle
 from its.particles.verbs import advance, reward
-from its.search.check import STEPS, check
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
-from its.search.softmax_counts import increase
+from its.search.parts.rules import STEPS
+from its.search.parts.softmax_counts import increase
+from its.search.search import Coroutine, Search, Size, sized
 
 
 @dataclass(frozen=True)
@@ -23,18 +23,12 @@ class DFS(Search):
     depth: float = 0.75  # steps back (below 1: a share of the sampling); beyond the top, a new start
     start: float = 0.75  # first step, or share, after which the loss is checked
     step_size: float = 0.0625  # steps, or share, between checks
-    backtracks: Size = None  # how often; null under a cap
-    natural: ClassVar[dict[str, int]] = {"backtracks": 20}
+    backtracks: Size = sized(natural=20)  # how often; null under a cap
 
     def __post_init__(self) -> None:
-        check(self, depth=STEPS, start=STEPS, step_size=STEPS, backtracks=0)
+        self.check(depth=STEPS, start=STEPS, step_size=STEPS, backtracks=0)
 
-    @property
-    def peak_rows(self) -> int:
-        start, step_size = (value if value < 1 else 1 / 16 for value in (self.start, self.step_size))
-        return ROWS_PER_PARTICLE + 4 * ceil((1 - start) / step_size)
-
-    def plan(self, nfe: int, image: Image) -> Self:
+    def sized_for(self, nfe: int, image: Image) -> Self:
         return self
 
     def run(self, image: Image) -> Coroutine:

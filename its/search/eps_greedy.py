@@ -3,15 +3,14 @@
 from dataclasses import dataclass, replace
 from itertools import islice
 from math import ceil
-from typing import ClassVar, Self
+from typing import Self
 
 from its.particles.image import Image
 from its.particles.moves import Ball
 from its.particles.verbs import advance, reward
-from its.search.bands import generations
-from its.search.check import check
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
-from its.search.spread import branchings, prices, spread
+from its.search.parts.bands import generations
+from its.search.parts.spread import branchings, prices, spread
+from its.search.search import Coroutine, Search, Size, sized
 
 
 @dataclass(frozen=True)
@@ -25,20 +24,15 @@ class EpsGreedy(Search):
     radius: float = 0.15  # lambda; local candidates lie within lambda sqrt(d) of the pivot
     epsilon: float = 0.4  # probability that a candidate is fresh noise
     candidates: int = 4  # N of each round
-    rounds: Size = None  # K at every step; null under a cap, which is spread over the steps
+    rounds: Size = sized(natural=20)  # K at every step; null under a cap, which is spread over the steps
     needs_absolute = False
-    natural: ClassVar[dict[str, int]] = {"rounds": 20}
     needs_noise = True
 
     def __post_init__(self) -> None:
         Ball(self.radius)
-        check(self, epsilon=0, candidates=1, rounds=0)
+        self.check(epsilon=0, candidates=1, rounds=0)
 
-    @property
-    def peak_rows(self) -> int:
-        return ROWS_PER_PARTICLE * (2 + self.candidates)
-
-    def plan(self, nfe: int, image: Image) -> Self:
+    def sized_for(self, nfe: int, image: Image) -> Self:
         return replace(self, rounds=ceil((nfe - image.cost()) / self.candidates))
 
     def run(self, image: Image) -> Coroutine:

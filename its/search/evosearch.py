@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf, sqrt
-from typing import ClassVar, Self
+from typing import Self
 
 from its.levels import ancestral_variance
 from its.particles.image import Image
 from its.particles.moves import Mix
-from its.search.check import SHARE, SHARES, check
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
-from its.search.spread import spread
-from its.search.tournament import Pool, sampled, winners
+from its.search.parts.rules import SHARE, SHARES
+from its.search.parts.spread import spread
+from its.search.parts.tournament import Pool, sampled, winners
+from its.search.search import Coroutine, Search, Size, sized
 
 
 @dataclass(frozen=True)
@@ -24,20 +24,15 @@ class EvoSearch(Search):
     schedule: Sequence[float] = (0.0, 0.4, 0.6, 0.8)  # where to breed, in shares of the sampling; 0 is the start
     mutation: float = 0.2  # share of fresh noise in a mutated starting point
     subset: float = 0.9  # share of the pool that meets in one tournament
-    population: Size = None  # starting points; null under a cap
-    offspring: Size = None  # mutants of each generation; null under a cap, which buys both two to one
+    population: Size = sized(natural=42)  # starting points; null under a cap
+    offspring: Size = sized(natural=21)  # mutants of each generation; null under a cap, which buys both two to one
     needs_absolute = False
-    natural: ClassVar[dict[str, int]] = {"population": 42, "offspring": 21}
 
     def __post_init__(self) -> None:
         Mix(self.mutation)
-        check(self, schedule=SHARES, subset=SHARE, population=1, offspring=0)
+        self.check(schedule=SHARES, subset=SHARE, population=1, offspring=0)
 
-    @property
-    def peak_rows(self) -> int:
-        return (ROWS_PER_PARTICLE + 3 * len(self.schedule)) * (self.population + self.offspring)
-
-    def plan(self, nfe: int, image: Image) -> Self:
+    def sized_for(self, nfe: int, image: Image) -> Self:
         prices = [image.cost(image.grid[stop]) for stop in self._stops(image)]
         population = max(1, int(nfe / (image.cost() + sum(prices) / 2)))
         return replace(self, population=population, offspring=max(spread(nfe - population * image.cost(), prices, inf)))

@@ -4,14 +4,13 @@ Deviation: log space; `max` starts from minus infinity; the image itself is scor
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
-from its.search.check import STEPS, check
-from its.search.potentials import POTENTIALS, Lineage
-from its.search.resampling import RESAMPLERS, effective, normalised
-from its.search.search import Coroutine, Search, Size
+from its.search.parts.potentials import POTENTIALS, Lineage
+from its.search.parts.resampling import RESAMPLERS, effective, normalised
+from its.search.parts.rules import STEPS
+from its.search.search import Coroutine, Search, Size, sized
 
 
 @dataclass(frozen=True)
@@ -26,12 +25,10 @@ class FK(Search):
     end: float = 0.8  # the last, likewise
     ess: float = 0.5  # resample where the effective sample size is below this share of K; 1 is always
     final: str = "best"  # image; or sample one by weight
-    particles: Size = None  # K; null under a cap
-    natural: ClassVar[dict[str, int]] = {"particles": 4}
+    particles: Size = sized(natural=4)  # K; null under a cap
 
     def __post_init__(self) -> None:
-        check(
-            self,
+        self.check(
             strength=0,
             potential=POTENTIALS,
             resampler=RESAMPLERS,

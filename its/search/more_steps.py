@@ -1,27 +1,24 @@
 """The baseline of every curve: the whole budget in denoising steps."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Self
 
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
-from its.search.check import check
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
+from its.search.search import Coroutine, Search, Size, sized
 
 
 @dataclass(frozen=True)
 class MoreSteps(Search):
     """One sampling in as many steps, spaced by the sampler's rule, as the cap pays for."""
 
-    steps: Size = None
+    steps: Size = sized(natural=250)
     needs_absolute = False
-    natural: ClassVar[dict[str, int]] = {"steps": 250}
-    peak_rows = ROWS_PER_PARTICLE
 
     def __post_init__(self) -> None:
-        check(self, steps=1)
+        self.check(steps=1)
 
-    def plan(self, nfe: int, image: Image) -> Self:
+    def sized_for(self, nfe: int, image: Image) -> Self:
         low, high = 1, min(nfe, image.most_steps)
         while low < high:
             middle = (low + high + 1) // 2

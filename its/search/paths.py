@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import ClassVar, Self
+from typing import Self
 
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
-from its.search.check import STEPS, check
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
-from its.search.spread import rounds_of_two, spread
+from its.search.parts.rules import STEPS
+from its.search.parts.spread import rounds_of_two, spread
+from its.search.search import Coroutine, Search, Size, sized
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,11 @@ class Paths(Search):
     forward: float = 0.78  # delta_f, how far up each round goes
     backward: float = 0.81  # delta_b, how far down; above forward
     steps: float = 0.25  # L of each way down, in steps (>= 1) or as a share of the sampling (< 1)
-    noises: Size = None  # M for each path and round; null under a cap: there may be fewer rounds, but M is at least 2
+    noises: Size = sized(natural=4)  # M of each path and round; null under a cap: fewer rounds then, M at least 2
     needs_absolute = False
-    natural: ClassVar[dict[str, int]] = {"noises": 4}
 
     def __post_init__(self) -> None:
-        check(self, paths=1, noises=1, steps=STEPS)
+        self.check(paths=1, noises=1, steps=STEPS)
         if not (0 < self.sigma <= 1 - self.forward and self.forward < self.backward):
             raise ValueError(
                 f"search.sigma is {self.sigma}, forward {self.forward}, backward {self.backward}; "
@@ -36,14 +35,10 @@ class Paths(Search):
             )
 
     @property
-    def peak_rows(self) -> int:
-        return ROWS_PER_PARTICLE * self.paths * (1 + self.noises)
-
-    @property
     def _rounds(self) -> int:
         return ceil(self.sigma / (self.backward - self.forward))
 
-    def plan(self, nfe: int, image: Image) -> Self:
+    def sized_for(self, nfe: int, image: Image) -> Self:
         round_of_one = self._rounds * self.paths * (1 + image.in_steps(self.steps)) * image.cost(image.grid[-2])
         return replace(self, noises=max(4, ceil(nfe / round_of_one)))
 

@@ -5,12 +5,11 @@ Rule of the authors' code (KAIST Flow-Inference-Time-Scaling) for one image at a
 
 from dataclasses import dataclass, replace
 from math import inf
-from typing import ClassVar, Self
+from typing import Self
 
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
-from its.search.check import check
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
+from its.search.search import Coroutine, Search, Size, sized
 
 
 @dataclass(frozen=True)
@@ -22,18 +21,13 @@ class RBF(Search):
     """
 
     pool: float = 0.05  # share of the budget for starting points, one evaluation each
-    nfe: Size = None  # the budget; null under a cap
-    natural: ClassVar[dict[str, int]] = {"nfe": 500}
+    nfe: Size = sized(natural=500)  # the budget; null under a cap
     needs_noise = True
 
     def __post_init__(self) -> None:
-        check(self, pool=0, nfe=1)
+        self.check(pool=0, nfe=1)
 
-    @property
-    def peak_rows(self) -> int:
-        return 2 * ROWS_PER_PARTICLE + 4 * round(self.pool * self.nfe)
-
-    def plan(self, nfe: int, image: Image) -> Self:
+    def sized_for(self, nfe: int, image: Image) -> Self:
         return replace(self, nfe=nfe)
 
     def run(self, image: Image) -> Coroutine:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from its.particles.host_random import HostRandom
 from its.particles.image import Image
 from its.particles.verbs import advance
-from its.search.check import check
-from its.search.genotypes import Density, Gene, Genotype, Places, Steps
+from its.search.parts.genotypes import Density, Gene, Genotype, Places, Steps
 from its.search.search import Coroutine, Search
 
 Populations = Generator[list[Gene], Sequence[float], None]
@@ -26,18 +25,6 @@ TRIES, RANDOM_TRIES = 10, 1000
 
 INTERVALS = 10
 """Between the knots of a density (O2TDM)."""
-
-COUNTS = (
-    "time_step",
-    "population_num",
-    "select_num",
-    "mutation_num",
-    "crossover_num",
-    "max_epochs",
-    "num_samples",
-    "finalists",
-    "fresh_seeds",
-)
 
 LOWER = {"fid": True, "sfid": True, "isc": False}
 """The fitnesses, and whether lower is better."""
@@ -55,7 +42,7 @@ class Schedule(Search):
         max_epochs: populations that are scored.
         use_ddim_init_x: whether the first population holds the sampler's own grid, and mutants of it.
         strategy: `evolution`, or `random`: as many random grids.
-        genotype: `steps` or `density`; see `its.search.genotypes`.
+        genotype: `steps` or `density`; see `its.search.parts.genotypes`.
         num_samples: images that a grid is judged by, from the same noise for every grid.
         finalists: best grids that are judged again, on fresh seeds.
         fresh_seeds: for that, and as many more to compare the winner with the sampler's own grid.
@@ -78,12 +65,7 @@ class Schedule(Search):
     needs_absolute = False
 
     def __post_init__(self) -> None:
-        for name in COUNTS:
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-                raise ValueError(f"search.{name} is {value!r}; it is a whole number")
-        check(
-            self,
+        self.check(
             time_step=1,
             population_num=1,
             select_num=1,

@@ -1,62 +1,91 @@
-"""The contract of a search: a frozen dataclass whose `run` is a coroutine over one image."""
+"""The contract of a search: a frozen dataclass of hyper-parameters whose `run` is a coroutine over one image."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import replace
-from typing import Any, ClassVar, Protocol, Self, cast
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterable
+from dataclasses import field, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
+from its import parameters
 from its.particles.image import Image
 from its.particles.verbs import Advance, Reward
+
+Coroutine = Generator[Advance | Reward, Any, Any]
+"""What `Search.run` returns: it yields requests, and its value is a particle, or None for the best one rewarded."""
+
+if TYPE_CHECKING:
+    Size = Any  # a number wherever a method computes with it
+else:
+    Size = int | None
+"""The annotation of a field made by `sized`: a whole number, or None until a cap, or `budget=natural`, decides it."""
 
 ROWS_PER_PARTICLE = 11
 """Tensor rows that a particle may hold: its state, x0_hat, eps_hat and the guess before it, and those of its next step
 of two stages."""
 
-Coroutine = Generator[Advance | Reward, Any, Any]
-"""What `Search.run` returns; its value is a particle, or None."""
+
+def sized(natural: int) -> Any:
+    """Declare a field of a search as its size: None under a cap, which decides it, else `natural`.
+
+    Args:
+        natural: the method's own size, which `budget=natural` runs it at.
+    """
+    return field(default=None, metadata={"natural": natural})
 
 
-Size = Any
-"""A whole number, or None until a cap, or `budget=natural`, decides it."""
-
-
-class Search(Protocol):
+class Search(ABC):
     """A search method: a frozen dataclass of hyper-parameters whose `run` makes one image.
 
-    Whoever inherits from it states only what differs from below.
+    A subclass states only what differs from below. Fields are checked against their annotations; `check` adds rules.
 
     Attributes:
         anytime: True if stopping it early leaves a valid result, so that one run serves all caps;
             False if it plans for one cap.
-        needs_absolute: whether it needs rewards that mean the same in any company; if not, it compares them through
-            `image.order` alone. One that does not say is taken to need them.
-        natural: the sizes it runs at under `budget=natural`; under a cap they must stay null.
+        needs_absolute: True if it compares rewards as numbers; False if it does so through `image.order` and
+            `image.best` alone, which also serve verifiers whose rewards only rank candidates.
+        needs_noise: True if copies of a particle must separate at the next step (eta > 0).
     """
 
     anytime: ClassVar[bool] = False
     needs_absolute: ClassVar[bool] = True
-    natural: ClassVar[dict[str, int]] = {}
+
+    def __post_init__(self) -> None:
+        self.check()
 
     @property
     def needs_noise(self) -> bool:
-        """Whether copies of a particle must separate at the next step (eta > 0)."""
         return False
 
     @property
+    def natural(self) -> dict[str, int]:
+        """Return the sizes it runs at under `budget=natural`, by field; under a cap these fields stay None."""
+        return {size.name: size.metadata["natural"] for size in fields(cast(Any, self)) if "natural" in size.metadata}
+
+    @property
     def peak_rows(self) -> int:
-        """Tensor rows that one image may hold at once: by default those of as many particles as its size says."""
-        return ROWS_PER_PARTICLE * max((getattr(self, size) or 1 for size in self.natural), default=1)
+        """Return the tensor rows that one image may hold at once."""
+        return ROWS_PER_PARTICLE * 64
+
+    def check(self, **rules: parameters.Rule | float | Iterable[Any]) -> None:
+        """Check its parameters: types by annotation, and by name a `Rule`, a least value or the values to choose from.
+
+        Raises:
+            ValueError: a value breaks a rule.
+        """
+        parameters.check(self, "search", **rules)
 
     def minimum(self, sampling: int) -> int:
-        """The least cap, in NFE, at which it makes an image; `sampling` is the NFE of a plain one."""
+        """Return the least cap, in NFE, at which it makes an image; `sampling` is the NFE of a plain one."""
         return sampling
 
-    def plan(self, nfe: int, image: Image) -> Self:
-        """The search sized for a cap of `nfe`, from the prices of `image`: by default its one size is the number of
-        samplings that the cap pays for. Only planned searches are asked."""
+    def sized_for(self, nfe: int, image: Image) -> Self:
+        """Return the search sized for a cap of `nfe`, from the prices of `image`.
+
+        By default each of its sizes is the number of samplings that the cap pays for. Only planned searches are asked.
+        """
         return replace(cast(Any, self), **dict.fromkeys(self.natural, nfe // image.cost()))
 
+    @abstractmethod
     def run(self, image: Image) -> Coroutine:
         """Make one image; return its particle, or None for the best one rewarded."""
-        ...

@@ -4,7 +4,6 @@ Parameters and update of the authors' code (DiffSynth-Studio, diffsynth/utils/se
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -12,9 +11,8 @@ from its.particles.image import Image
 from its.particles.moves import LowBand
 from its.particles.order import Rewarded
 from its.particles.verbs import advance, reward
-from its.search.bands import generations, low_band
-from its.search.check import check
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
+from its.search.parts.bands import generations, low_band
+from its.search.search import Coroutine, Search, Size, sized
 
 
 @dataclass(frozen=True)
@@ -29,17 +27,12 @@ class SES(Search):
     elites: int = 5  # of all generations together
     level: int = 4  # of the transform, at most (deviation: it divides the sides, and the band stays 4 wide)
     renormalise: bool = False  # scale each band to the norm that noise has
-    candidates: Size = None  # N; null under a cap
+    candidates: Size = sized(natural=30)  # N; null under a cap
     anytime = True
     needs_absolute = False
-    natural: ClassVar[dict[str, int]] = {"candidates": 30}
 
     def __post_init__(self) -> None:
-        check(self, population=1, elites=1, level=0, candidates=1)
-
-    @property
-    def peak_rows(self) -> int:
-        return ROWS_PER_PARTICLE * (1 + self.population)
+        self.check(population=1, elites=1, level=0, candidates=1)
 
     def run(self, image: Image) -> Coroutine:
         [base] = image.start()

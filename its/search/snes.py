@@ -5,16 +5,14 @@ Exact rule of Wierstra et al., Algorithm 6 and section 3.1: rank utilities, natu
 
 from dataclasses import dataclass
 from math import log
-from typing import ClassVar
 
 import numpy as np
 
 from its.particles.image import Image
 from its.particles.moves import LowBand
 from its.particles.verbs import advance, reward
-from its.search.bands import generations, low_band, utilities
-from its.search.check import check
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
+from its.search.parts.bands import generations, low_band, utilities
+from its.search.search import Coroutine, Search, Size, sized
 
 
 @dataclass(frozen=True)
@@ -28,17 +26,12 @@ class SNES(Search):
     mean_rate: float = 1.0  # of the mean's steps
     deviation_rate: float | None = None  # of the deviations' steps; null is (3 + ln d) / (5 sqrt d)
     level: int = 0  # of the Haar low band that is searched; 0 is all of x_T
-    candidates: Size = None  # N; null under a cap
+    candidates: Size = sized(natural=100)  # N; null under a cap
     anytime = True
     needs_absolute = False
-    natural: ClassVar[dict[str, int]] = {"candidates": 100}
 
     def __post_init__(self) -> None:
-        check(self, population=2, mean_rate=0, deviation_rate=0, level=0, candidates=1)
-
-    @property
-    def peak_rows(self) -> int:
-        return ROWS_PER_PARTICLE * (1 + (self.population or 16))
+        self.check(population=2, mean_rate=0, deviation_rate=0, level=0, candidates=1)
 
     def run(self, image: Image) -> Coroutine:
         [base] = image.start()

@@ -5,13 +5,13 @@ Rule of the authors' code (SVDD-PM): the value of a state is the reward of its x
 
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import ClassVar, Self
+from typing import Self
 
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
-from its.search.check import STEPS, check
-from its.search.search import Coroutine, Search, Size
-from its.search.spread import branchings, prices, spread
+from its.search.parts.rules import STEPS
+from its.search.parts.spread import branchings, prices, spread
+from its.search.search import Coroutine, Search, Size, sized
 
 
 @dataclass(frozen=True)
@@ -23,18 +23,17 @@ class SVDD(Search):
     """
 
     every: float = 1  # branch at every so many steps (>= 1), or after every such share of the sampling (< 1)
-    children: Size = None  # M; null under a cap, which is spread over the branching steps
+    children: Size = sized(natural=20)  # M; null under a cap, which is spread over the branching steps
     needs_absolute = False
-    natural: ClassVar[dict[str, int]] = {"children": 20}
 
     def __post_init__(self) -> None:
-        check(self, every=STEPS, children=1)
+        self.check(every=STEPS, children=1)
 
     @property
     def needs_noise(self) -> bool:
         return self.children != 1
 
-    def plan(self, nfe: int, image: Image) -> Self:
+    def sized_for(self, nfe: int, image: Image) -> Self:
         costs = prices(image, branchings(image, self.every))
         return replace(self, children=1 + ceil((nfe - image.cost()) / sum(costs)) if costs else 1)
 

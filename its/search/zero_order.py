@@ -5,13 +5,11 @@ Deviation: a pivot is sampled once; the reference code samples it again in every
 
 from dataclasses import dataclass
 from itertools import count, islice
-from typing import ClassVar
 
 from its.particles.image import Image
 from its.particles.moves import Rotate
 from its.particles.verbs import advance, reward
-from its.search.check import check
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
+from its.search.search import Coroutine, Search, Size, sized
 
 
 @dataclass(frozen=True)
@@ -23,19 +21,14 @@ class ZeroOrder(Search):
 
     cosine: float = 0.95  # between the pivot and its neighbours, which have its norm
     neighbors: int = 4  # N, of each round
-    rounds: Size = None  # null under a cap
+    rounds: Size = sized(natural=4)  # null under a cap
     pivot: str = "keep"  # move if a neighbour is better; paper: always; peer (tt-scale-flux): else start afresh
     anytime = True
     needs_absolute = False
-    natural: ClassVar[dict[str, int]] = {"rounds": 4}
 
     def __post_init__(self) -> None:
         Rotate(self.cosine)
-        check(self, neighbors=1, rounds=1, pivot=("paper", "keep", "peer"))
-
-    @property
-    def peak_rows(self) -> int:
-        return ROWS_PER_PARTICLE * (1 + self.neighbors)
+        self.check(neighbors=1, rounds=1, pivot=("paper", "keep", "peer"))
 
     def run(self, image: Image) -> Coroutine:
         pivot = None

@@ -83,7 +83,9 @@ def planned(search, engine, cap):
     """The search as it runs at a cap, which is what declares its rows."""
     if search.anytime:
         return search
-    return search.plan(cap, Image(Problem(0), 0, engine.prices, Ledger(cap), anytime=False, shape=engine.model.shape))
+    return search.sized_for(
+        cap, Image(Problem(0), 0, engine.prices, Ledger(cap), anytime=False, shape=engine.model.shape)
+    )
 
 
 def test_little_memory_changes_nothing(lab, search, setting, every_setting):

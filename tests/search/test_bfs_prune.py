@@ -4,8 +4,8 @@ import pytest
 
 from its.sampler.ddim import DDIM
 from its.search.bfs_prune import BFSPrune
+from its.search.parts.softmax_counts import increase
 from its.search.random import Random
-from its.search.softmax_counts import increase
 from its.verifier.null_rewards import NullRewards
 
 

@@ -5,7 +5,7 @@ import pytest
 from its.particles.keys import Verb, fold
 from its.sampler.ddim import DDIM
 from its.search.bfs_resample import BFSResample
-from its.search.softmax_counts import increase, survivors
+from its.search.parts.softmax_counts import increase, survivors
 
 
 @pytest.mark.parametrize(

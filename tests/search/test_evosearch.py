@@ -10,7 +10,7 @@ from its.particles.verbs import Advance, Reward, advance, reward
 from its.sampler.ddim import DDIM
 from its.search.evosearch import EvoSearch
 from its.search.none import NoSearch
-from its.search.tournament import winners
+from its.search.parts.tournament import winners
 from tests.search.trace import Always, outcome_of, traced
 
 NATURAL = EvoSearch(population=42, offspring=21)

@@ -6,7 +6,7 @@ import pytest
 from its.sampler.ddim import DDIM
 from its.search.fk import FK
 from its.search.none import NoSearch
-from its.search.potentials import Lineage
+from its.search.parts.potentials import Lineage
 from its.search.random import Random
 
 SAMPLER = DDIM(steps=6, eta=1.0)

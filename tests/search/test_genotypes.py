@@ -7,7 +7,7 @@ import pytest
 
 from its.levels import spaced
 from its.particles.host_random import HostRandom
-from its.search.genotypes import HIGHEST, LOWEST, Density, Steps
+from its.search.parts.genotypes import HIGHEST, LOWEST, Density, Steps
 
 GENOTYPES = [
     Steps(5, 1000),

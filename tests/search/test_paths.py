@@ -55,7 +55,7 @@ def test_fewer_rounds_before_fewer_than_two_noises(lab, cap, sizes):
     log: list = []
 
     def watched(image):
-        return (yield from traced(Paths().plan(cap, image), log)(image))
+        return (yield from traced(Paths().sized_for(cap, image), log)(image))
 
     lab.results(lab.engine(DDIM(steps=10)), lab.script(watched), (cap,), [0])
     assert [len(request.particles) for request, _ in log if isinstance(request, Advance)] == sizes

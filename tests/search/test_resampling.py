@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from its.particles.host_random import HostRandom
-from its.search.resampling import RESAMPLERS, effective, normalised
+from its.search.parts.resampling import RESAMPLERS, effective, normalised
 
 WEIGHTS = [0.05, 0.3, 0.0, 0.4, 0.15, 0.1]
 RUNS = 4000

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from its.particles.host_random import HostRandom
-from its.search.genotypes import Density, Steps
+from its.search.parts.genotypes import Density, Steps
 from its.search.schedule import Schedule
 
 SMALL = {"population_num": 12, "select_num": 4, "mutation_num": 6, "crossover_num": 4, "max_epochs": 6}

@@ -9,7 +9,7 @@ from its.particles.host_random import HostRandom
 from its.particles.image import Image
 from its.particles.moves import LowBand
 from its.sampler.ddim import DDIM
-from its.search.bands import generations, low_band
+from its.search.parts.bands import generations, low_band
 from its.search.ses import SES
 from its.verifier.null_rewards import NullRewards
 from tests.search.trace import outcome_of

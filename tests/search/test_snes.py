@@ -6,7 +6,7 @@ import pytest
 from its.particles.host_random import HostRandom
 from its.particles.image import Image
 from its.sampler.ddim import DDIM
-from its.search.bands import utilities
+from its.search.parts.bands import utilities
 from its.search.snes import SNES
 from tests.search.trace import Always, outcome_of, traced
 

@@ -1,0 +1,87 @@
+"""Checks of parameters: types from the annotations, ranges from rules; the one place where values are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from math import isnan
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A condition on a value, and the words in which an error states it."""
+
+    states: str
+    holds: Callable[[Any], bool]
+
+
+def check(owner: Any, group: str, **rules: Rule | float | Iterable[Any]) -> None:
+    """Check every field of a dataclass instance against its annotation, and the named fields against their rules.
+
+    Args:
+        owner: the instance.
+        group: the part of a configuration that it comes from: `search`, `sampler`, ...
+        rules: for each field a `Rule`, the least value, or the values to choose from. None, where the annotation
+            admits it, breaks no rule.
+
+    Raises:
+        ValueError: names the first parameter that breaks a rule, its value and the rule.
+    """
+    hints = get_type_hints(type(owner))
+    for field in fields(owner):
+        value = getattr(owner, field.name)
+        if not fits(value, hints[field.name]):
+            raise ValueError(f"{group}.{field.name} is {value!r}; it is {described(hints[field.name])}")
+    for name, rule in rules.items():
+        value, rule = getattr(owner, name), _rule(rule)
+        if value is not None and not rule.holds(value):
+            raise ValueError(f"{group}.{name} is {value!r}; {rule.states}")
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Return whether a value is of an annotated type; true and false are no numbers, and NaN is none either."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and not isnan(value)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if origin in (Union, UnionType):
+        return any(fits(value, argument) for argument in arguments)
+    if origin is Literal:
+        return value in arguments
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return isinstance(value, Mapping) and all(fits(entry, arguments[1]) for entry in value.values())
+    if isinstance(origin, type) and issubclass(origin, Sequence):
+        return isinstance(value, list | tuple) and all(fits(entry, arguments[0]) for entry in value)
+    return isinstance(value, hint) if isinstance(hint, type) else True
+
+
+def described(hint: Any) -> str:
+    """Describe an annotated type as an error states it."""
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint in words:
+        return words[hint]
+    if origin in (Union, UnionType):
+        return " or ".join(described(argument) for argument in arguments)
+    if origin is Literal:
+        return f"one of {', '.join(map(str, arguments))}"
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return f"a mapping to {described(arguments[1])}"
+    if isinstance(origin, type) and issubclass(origin, Sequence):
+        return f"a list, each entry {described(arguments[0])}"
+    return getattr(hint, "__name__", str(hint))
+
+
+def _rule(rule: Rule | float | Iterable[Any]) -> Rule:
+    """Make a `Rule` of a least value or of the values to choose from."""
+    if isinstance(rule, Rule):
+        return rule
+    if isinstance(rule, int | float):
+        return Rule(f"it is at least {rule}", lambda value: value >= rule)
+    choices = tuple(rule)
+    return Rule(f"choose one of {', '.join(map(str, choices))}", lambda value: value in choices)

@@ -1,0 +1,47 @@
+"""The names that authors import from `its`: each is there, is loaded lazily, and is the one that type checkers see."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import its
+
+TREE = ast.parse(Path(its.__file__).read_text(encoding="utf-8"))
+
+
+def checked() -> dict[str, str]:
+    """The modules that type checkers are told of, by public name."""
+    [block] = [node for node in TREE.body if isinstance(node, ast.If)]
+    return {
+        alias.name: str(node.module)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("its.")
+        for alias in node.names
+    }
+
+
+def test_face_is_the_same_for_type_checkers():
+    assert checked() == its._MODULES
+
+
+@pytest.mark.parametrize("name", its.__all__)
+def test_face_has_every_name(name: str):
+    assert getattr(its, name) is not None
+
+
+def test_face_names_what_there_is():
+    with pytest.raises(AttributeError, match="no attribute 'serch'; it has .*Search"):
+        its.serch  # noqa: B018
+
+
+def test_face_loads_nothing_at_import():
+    code = "import sys, its; print(sorted({name.split('.')[0] for name in sys.modules} & {'torch', 'numpy', 'hydra'}))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
+
+
+def test_search_needs_no_torch():
+    code = "import sys; from its import Search, Rotate, advance, reward, sized; print('torch' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
