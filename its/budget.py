@@ -45,7 +45,7 @@ class Budget:
         return self.nfe is None and self.samplings is None
 
     def caps(self, sampling: int) -> tuple[float, ...]:
-        """The caps in NFE, given the NFE of one plain sampling; infinity for natural."""
+        """Return the caps in NFE, given the NFE of one plain sampling; infinity for `budget=natural`."""
         if self.samplings is not None:
             return tuple(sampling * n for n in self.samplings)
         return tuple(self.nfe) if self.nfe is not None else (math.inf,)
@@ -53,7 +53,7 @@ class Budget:
 
 @dataclass
 class Ledger:
-    """What one image has been charged, in the order in which its search asked.
+    """The charges of one image, in the order in which its search asked.
 
     The order is the image's own clock: an item is paid to its end before the next, whatever the
     engine runs first. So a cap is a point on that clock, and every smaller cap can be read off.
@@ -85,6 +85,7 @@ class Ledger:
             ValueError: under `prefix`, something free is listed before something that costs. Whether a
                 closed image would still be granted it cannot be told from a run with a higher cap.
         """
+        # Free requests pass, and order matters where a prefix is granted.
         if not any(costs):
             return [self.gate] * len(costs)
         if prefix and not costs[0]:
@@ -94,6 +95,7 @@ class Ledger:
             )
         if self.closed or (not prefix and sum(costs) > self.left):
             raise OutOfBudget
+        # Grant the longest affordable prefix; a planned search's is all of it.
         clocks = []
         spent = self.spent
         for cost in costs:
@@ -104,6 +106,7 @@ class Ledger:
             clocks.append(spent)
         if not clocks:
             raise OutOfBudget
+        # Enter what was granted.
         self._paid += clocks
         self.gate, self.spent = clocks[0], clocks[-1]
         return clocks
@@ -113,7 +116,7 @@ class Ledger:
         self._calls.append((clock, column, times))
 
     def at(self, cap: float) -> dict[str, int]:
-        """The ledger's columns as a run with this cap would have them."""
+        """Return the ledger's columns as a run with this cap would have them."""
         totals = dict.fromkeys(COLUMNS, 0)
         totals["nfe"] = max(clock for clock in self._paid if clock <= cap)
         for clock, column, times in self._calls:

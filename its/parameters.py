@@ -29,11 +29,13 @@ def check(owner: Any, group: str, **rules: Rule | float | Iterable[Any]) -> None
     Raises:
         ValueError: names the first parameter that breaks a rule, its value and the rule.
     """
+    # Types, from the annotations.
     hints = get_type_hints(type(owner))
     for field in fields(owner):
         value = getattr(owner, field.name)
         if not fits(value, hints[field.name]):
             raise ValueError(f"{group}.{field.name} is {value!r}; it is {described(hints[field.name])}")
+    # Ranges and choices, from the rules.
     for name, rule in rules.items():
         value, rule = getattr(owner, name), _rule(rule)
         if value is not None and not rule.holds(value):

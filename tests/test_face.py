@@ -33,7 +33,7 @@ def test_face_has_every_name(name: str):
 
 
 def test_face_names_what_there_is():
-    with pytest.raises(AttributeError, match="no attribute 'serch'; it has .*Search"):
+    with pytest.raises(AttributeError, match=r"no attribute 'serch'; it has .*Search"):
         its.serch  # noqa: B018
 
 

@@ -47,6 +47,7 @@ def advance(
 
     An anytime search near its cap gets a shorter list: the longest prefix that it can pay.
     """
+    # One level, and one noise where any is given, for each particle.
     particles = list(particles)
     levels = [to] * len(particles) if to is None or isinstance(to, Level) else list(to)
     if len(levels) != len(particles):

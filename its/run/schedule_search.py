@@ -96,7 +96,7 @@ class ScheduleRun:
         times = np.array([level.time for level in every])
         own = tuple(int(np.abs(times - level.time).argmin()) for level in self.sampler.grid(schedule)[:-1])
         self._own = tuple(schedule.listable[place] for place in own)
-        self._genotype = self.search.settle(
+        self._genotype = self.search.genotype_for(
             self.sampler.steps, schedule.most_steps, own if len(set(own)) == len(own) else None
         )
         self._metric = METRICS[self.search.fitness]

@@ -32,15 +32,17 @@ class DFS(Search):
         return self
 
     def run(self, image: Image) -> Coroutine:
+        # Parameters in steps of the grid.
         start, step, depth = (image.in_steps(value) for value in (self.start, self.step_size, self.depth))
         tries = inf if self.backtracks is None else self.backtracks
         best: dict[int, tuple[float, Particle]] = {}
+        # Check the loss on the way down; where it is too high, go back up, or on from the best of that level.
         [particle] = image.start()
         i = start
         while i < image.steps:
             [particle] = yield advance([particle], to=image.grid[i + 1])
             [rewarded] = yield reward([particle], of="before")
-            best[i] = max(best.get(i, (rewarded, particle)), (rewarded, particle), key=lambda found: found[0])
+            best[i] = max(best.get(i, (rewarded, particle)), (rewarded, particle), key=lambda pair: pair[0])
             if -rewarded > self.threshold / increase(image.grid, i):
                 back = max(0, i - depth)
                 if tries and image.left >= image.cost(image.grid[back]):

@@ -15,7 +15,7 @@ from its.search.search import Coroutine, Search, Size, sized
 
 @dataclass(frozen=True)
 class EpsGreedy(Search):
-    """At every step but the last search for the noise that it draws: near the best so far, or with luck far from it.
+    """Search at every step but the last for its noise: near the best so far, or with probability epsilon anywhere.
 
     NFE = one sampling + the candidates of all steps.
     Deviation: a local candidate keeps its pivot's norm; the pivot is scored, and gives way only to a better candidate.
@@ -36,19 +36,21 @@ class EpsGreedy(Search):
         return replace(self, rounds=ceil((nfe - image.cost()) / self.candidates))
 
     def run(self, image: Image) -> Coroutine:
+        # Spread the cap over the steps, and toss all coins.
         [particle], near = image.start(), Ball(self.radius)
         steps = branchings(image, 1)
         tries = spread(image.left - image.cost(), prices(image, steps), self.rounds * self.candidates)
         coins = iter((image.random.uniform(sum(tries)) < self.epsilon).tolist())
-        for i, left in zip(steps, tries, strict=True):
+        for i, candidates in zip(steps, tries, strict=True):
+            # The pivot is judged with its first candidates.
             [pivot] = noises = image.noise()
-            found: list = []
-            for size in list(generations(self.candidates, left)) or [0]:
+            best: list = []
+            for size in list(generations(self.candidates, candidates)) or [0]:
                 far = sum(islice(coins, size))
                 noises = noises + image.noise(far) + image.move(pivot, near, size - far)
                 children = yield advance([particle] * len(noises), to=image.grid[i + 1], noise=noises)
-                found += zip((yield reward(children)), noises, children, strict=True)
-                [(_, pivot, taken)] = found = image.best(found, [rewarded for rewarded, _, _ in found], 1)
+                best += zip((yield reward(children)), noises, children, strict=True)
+                [(_, pivot, child)] = best = image.best(best, [rewarded for rewarded, _, _ in best], 1)
                 noises = []
-            particle = taken
+            particle = child
         yield reward((yield advance([particle])))

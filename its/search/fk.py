@@ -45,6 +45,7 @@ class FK(Search):
         return self.strength > 0
 
     def run(self, image: Image) -> Coroutine:
+        # Denoise and weigh; resample where the weights have become uneven.
         particles = image.start(self.particles)
         lineages = [Lineage()] * len(particles)
         last = min(image.in_steps(self.end) + 1, image.steps - 1)
@@ -57,6 +58,7 @@ class FK(Search):
                 chosen = RESAMPLERS[self.resampler](weights, image.random)
                 particles = [particles[k] for k in chosen]
                 lineages = [lineages[k].settled() for k in chosen]
+        # The result: the best image, or one drawn by the exact weight.
         particles = yield advance(particles)
         rewards = yield reward(particles)
         if self.final == "best":

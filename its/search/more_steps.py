@@ -10,7 +10,7 @@ from its.search.search import Coroutine, Search, Size, sized
 
 @dataclass(frozen=True)
 class MoreSteps(Search):
-    """One sampling in as many steps, spaced by the sampler's rule, as the cap pays for."""
+    """Sample once, in as many steps, spaced by the sampler's rule, as the cap pays for."""
 
     steps: Size = sized(natural=250)
     needs_absolute = False

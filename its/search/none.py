@@ -9,7 +9,7 @@ from its.search.search import Coroutine, Search
 
 @dataclass(frozen=True)
 class NoSearch(Search):
-    """The reference point of every curve. It is scored, so that its mean reward is on record."""
+    """Sample once, as the reference point of every curve; the image is scored, so that its reward is on record."""
 
     anytime = True
     needs_absolute = False

@@ -14,7 +14,7 @@ from its.search.search import Coroutine, Search, Size, sized
 
 @dataclass(frozen=True)
 class RBF(Search):
-    """Try children one by one; the first that beats all before it is taken, and what it saved rolls over.
+    """Try children one by one; go on from the first that beats all before, and roll the tries it saved over.
 
     A pool of starting points first; then every step has the same quota of tries. The last step, whose guess is the
     image, tries until all is spent.
@@ -31,24 +31,26 @@ class RBF(Search):
         return replace(self, nfe=nfe)
 
     def run(self, image: Image) -> Coroutine:
+        # A pool of starting points; the best one goes on.
         guess = image.cost(image.grid[-2])
         rest = image.cost() - guess
         tried = image.start(int(max(1, min(self.pool * self.nfe, self.nfe - rest) / guess)))
         rewards = yield reward(tried)
         best = max(rewards)
         particle = tried[rewards.index(best)]
-        left = self.nfe - len(tried) * guess
-        quota = int(left // rest) if rest else 0
+        # Every step has a quota of tries; saved ones roll over.
+        budget = self.nfe - len(tried) * guess
+        quota = int(budget // rest) if rest else 0
         saved = 0
         for i in range(image.steps - 1):
             price, last = image.cost(image.grid[i], image.grid[i + 1]), i == image.steps - 2
-            saved = int(left // price) if last else saved + quota
-            taken, top = particle, -inf
+            saved = int(budget // price) if last else saved + quota
+            child, top = particle, -inf
             while saved and (last or top <= best):
                 tried = yield advance([particle], to=image.grid[i + 1])
                 [rewarded] = yield reward(tried)
-                saved, left = saved - 1, left - price
-                if rewarded > top or taken is particle:
-                    taken, top = tried[0], rewarded
-            particle, best = taken, max(best, top)
+                saved, budget = saved - 1, budget - price
+                if rewarded > top or child is particle:
+                    child, top = tried[0], rewarded
+            particle, best = child, max(best, top)
         yield reward((yield advance([particle])))

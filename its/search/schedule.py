@@ -89,7 +89,7 @@ class Schedule(Search):
                 )
 
     def check_alone(self, steps: int, guidance: str, keep_pool: bool) -> None:
-        """Refuse what a search over sets cannot go with.
+        """Refuse a guidance, or stored candidates, beside a search over sets of images.
 
         Args:
             steps: the sampler's. guidance: the YAML chosen.
@@ -97,11 +97,13 @@ class Schedule(Search):
         Raises:
             ValueError: the message names the rule and the remedy.
         """
+        # A set of times has as many as the sampler has steps.
         if self.genotype == "steps" and self.time_step not in (None, steps):
             raise ValueError(
                 f"search.time_step is {self.time_step} and sampler.steps is {steps}, which are the same; "
                 f"set sampler.steps={self.time_step}, or search.time_step=null"
             )
+        # Nothing but plain samplings is judged.
         if guidance != "none":
             raise ValueError(
                 f"search=schedule judges plain samplings, and guidance={guidance} changes every step; "
@@ -115,7 +117,7 @@ class Schedule(Search):
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Grids of every epoch; of either strategy."""
+        """Return the number of grids of every epoch, whatever the strategy."""
         return (
             self.population_num,
             *[max(self.population_num, self.mutation_num + self.crossover_num)] * (self.max_epochs - 1),
@@ -123,11 +125,11 @@ class Schedule(Search):
 
     @property
     def evaluations(self) -> int:
-        """Sets of images that are made at most: those of the search, the finalists' and those of the comparison."""
+        """Return the most sets of images to make: those of the search, of the finalists and of the comparison."""
         return sum(self.sizes) + (self.finalists + 2) * self.fresh_seeds
 
-    def settle(self, steps: int, total: int, own: Places | None) -> Genotype:
-        """The genotype for a sampler of `steps` steps on a model of `total` times.
+    def genotype_for(self, steps: int, total: int, own: Places | None) -> Genotype:
+        """Return the genotype for a sampler of `steps` steps on a model of `total` times.
 
         Args:
             own: the sampler's own grid, as near as a list of times comes to it.
@@ -135,6 +137,7 @@ class Schedule(Search):
         Raises:
             ValueError: there are not so many grids.
         """
+        # Sets of times, or a density over them.
         genotype: Genotype = Steps(steps, total, own)
         if self.genotype == "density":
             genotype = Density(steps, total, 1 + (self.time_step or INTERVALS))
@@ -150,23 +153,25 @@ class Schedule(Search):
 
         The last one is scored and not bred from, so that every grid that was paid for is ranked.
         """
+        # Grids are bred until enough of them are new.
         visited: set[Places] = set()
 
         def new(count: int, make: Callable[[], Gene], tries: int = TRIES) -> list[Gene]:
-            """Up to `count` genes of grids that nobody has had."""
-            found: list[Gene] = []
+            """Return up to `count` genes of grids that no gene before had."""
+            genes: list[Gene] = []
             for _ in range(tries * count):
-                if len(found) == count:
+                if len(genes) == count:
                     break
                 gene = make()
                 if genotype.grid(gene) not in visited:
                     visited.add(genotype.grid(gene))
-                    found.append(gene)
-            return found
+                    genes.append(gene)
+            return genes
 
         def filled(genes: list[Gene], size: int) -> list[Gene]:
             return genes + new(size - len(genes), lambda: genotype.random(random), RANDOM_TRIES)
 
+        # Each population is bred from the best of all that were scored.
         archive: dict[Gene, float] = {}
         for size in self.sizes:
             genes: list[Gene] = []
@@ -176,7 +181,7 @@ class Schedule(Search):
             archive.update(zip(population, (yield population), strict=True))
 
     def _first(self, genotype: Genotype, random: HostRandom, new: Callable[..., list[Gene]]) -> list[Gene]:
-        """The seed, random ones up to half a population, and mutants of the seed."""
+        """Return the seed, random genes up to half a population, and mutants of the seed."""
         seed = genotype.seed if self.use_ddim_init_x else None
         if seed is None:
             return []
@@ -186,7 +191,7 @@ class Schedule(Search):
     def _bred(
         self, archive: dict[Gene, float], genotype: Genotype, random: HostRandom, new: Callable[..., list[Gene]]
     ) -> list[Gene]:
-        """Mutants and children of the best of all epochs."""
+        """Return mutants and children of the best genes of all epochs."""
         top = sorted(archive, key=lambda gene: archive[gene])[: self.select_num]
 
         def parent() -> Gene:
@@ -196,6 +201,6 @@ class Schedule(Search):
         return mutants + new(self.crossover_num, lambda: genotype.child(parent(), parent(), random))
 
     def run(self, image: Image) -> Coroutine:
-        """One image of a set: a plain sampling, by the sampler that has the grid."""
+        """Make one image of a set: a plain sampling by the sampler that has the grid."""
         [particle] = yield advance(image.start())
         return particle

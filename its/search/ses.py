@@ -35,6 +35,7 @@ class SES(Search):
         self.check(population=1, elites=1, level=0, candidates=1)
 
     def run(self, image: Image) -> Coroutine:
+        # A Gaussian over the low band, at the law of noise itself.
         [base] = image.start()
         level, shape = low_band(image.shape, self.level)
         mean, variance = np.zeros(shape), np.ones(shape)
@@ -43,8 +44,10 @@ class SES(Search):
             bands = mean + np.sqrt(variance) * image.random.normal((size, *shape))
             if self.renormalise:
                 bands *= np.sqrt(mean.size) / np.sqrt((bands**2).sum(axis=(1, 2, 3), keepdims=True))
+            # Sample and score a generation.
             starts = [image.move(base, LowBand(band, level))[0] for band in bands]
             rewards = yield reward((yield advance(starts)))
+            # Fit mean and variance to the elites of all generations.
             archive += zip(rewards, bands, strict=False)
             archive = image.best(archive, [rewarded for rewarded, _ in archive], self.elites)
             elites = np.stack([band for _, band in archive])

@@ -38,8 +38,8 @@ class ZeroOrder(Search):
                 [best] = yield reward((yield advance([pivot])))
             neighbors = image.move(pivot, Rotate(self.cosine), self.neighbors)
             rewards = yield reward((yield advance(neighbors)))
-            held, *scores = image.order([best, *rewards])
-            if max(scores) > held or self.pivot == "paper":
+            current, *scores = image.order([best, *rewards])
+            if max(scores) > current or self.pivot == "paper":
                 k = scores.index(max(scores))
                 pivot, best = neighbors[k], rewards[k]
             elif self.pivot == "peer":

@@ -109,4 +109,4 @@ def test_what_makes_no_sense_is_refused(values, message):
 
 def test_more_grids_than_there_are_is_refused():
     with pytest.raises(ValueError, match="500 grids are to be scored, and there are 45 of 2 of 10 times"):
-        Schedule().settle(2, 10, None)
+        Schedule().genotype_for(2, 10, None)

@@ -1,4 +1,4 @@
-"""What a schedule search breeds: sets of times, or a density over them. Neither knows what a time is.
+"""Genotypes of a schedule search: sets of times, or a density over times, as places in a model's list of times.
 
 A grid is a tuple of places in a model's list of times, ascending from 0, the noisiest: sorted and distinct, so that no
 two orders of one set are two candidates and no candidate has fewer steps than it should.
@@ -26,7 +26,7 @@ FIRST = 5
 
 
 class Genotype(Protocol):
-    """How grids are coded.
+    """A code of grids, with random genes, mutants and children.
 
     Attributes:
         seed: the gene of a uniform grid; None if there is none.
@@ -40,13 +40,13 @@ class Genotype(Protocol):
     def size(self) -> int: ...
 
     def grid(self, gene: Gene) -> Places:
-        """The grid that a gene stands for."""
+        """Return the grid that a gene codes."""
         ...
 
     def random(self, random: HostRandom) -> Gene: ...
 
     def mutant(self, gene: Gene, prob: float, random: HostRandom) -> Gene:
-        """A copy of which each entry is drawn anew with probability `prob`."""
+        """Return a copy in which each entry is redrawn with probability `prob`."""
         ...
 
     def child(self, one: Gene, other: Gene, random: HostRandom) -> Gene: ...
@@ -76,20 +76,20 @@ class Steps:
         return _sorted(random.permutation(self.total)[: self.steps])
 
     def mutant(self, gene: Gene, prob: float, random: HostRandom) -> Gene:
-        """New times are such that the parent does not have, each once."""
+        """Replace each time with probability `prob` by one that the parent does not have, without repeats."""
         free = sorted({*range(self.total)} - {*gene})
         lost = [place for place, hit in zip(gene, random.uniform(self.steps) < prob, strict=True) if hit][: len(free)]
-        drawn = random.permutation(len(free))[: len(lost)]
-        return _sorted([*({*gene} - {*lost}), *(free[k] for k in drawn)])
+        fresh = random.permutation(len(free))[: len(lost)]
+        return _sorted([*({*gene} - {*lost}), *(free[k] for k in fresh)])
 
     def child(self, one: Gene, other: Gene, random: HostRandom) -> Gene:
-        """What both parents have, and as many of what one has as are missing.
+        """Return the times that both parents have, filled up with times that one of them has.
 
         Deviation: AutoDiffusion crosses by position, which repeats times and so shortens the schedule.
         """
         both, either = {*one} & {*other}, sorted({*one} ^ {*other})
-        drawn = random.permutation(len(either))[: self.steps - len(both)]
-        return _sorted([*both, *(either[k] for k in drawn)])
+        extra = random.permutation(len(either))[: self.steps - len(both)]
+        return _sorted([*both, *(either[k] for k in extra)])
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ class Density:
     def grid(self, gene: Gene) -> Places:
         weight = np.interp(np.linspace(0, 1, self.total), np.linspace(0, 1, self.knots), gene)
         share = np.cumsum(weight) / weight.sum()
-        wanted = np.arange(1, self.steps + 1) / self.steps
-        times = np.minimum(np.searchsorted(share, wanted - 1e-9), self.total - 1)
+        quantiles = np.arange(1, self.steps + 1) / self.steps
+        times = np.minimum(np.searchsorted(share, quantiles - 1e-9), self.total - 1)
         k = np.arange(self.steps)
         apart = np.minimum.accumulate((times - k)[::-1])[::-1] + k
         return _sorted(self.total - 1 - np.maximum(apart, k))
@@ -129,11 +129,11 @@ class Density:
 
     def mutant(self, gene: Gene, prob: float, random: HostRandom) -> Gene:
         lost = random.uniform(self.knots) < prob
-        drawn = random.choice(HIGHEST - LOWEST + 1, self.knots)
-        return tuple(LOWEST + new if gone else old for old, gone, new in zip(gene, lost, drawn, strict=True))
+        weights = random.choice(HIGHEST - LOWEST + 1, self.knots)
+        return tuple(LOWEST + new if gone else old for old, gone, new in zip(gene, lost, weights, strict=True))
 
     def child(self, one: Gene, other: Gene, random: HostRandom) -> Gene:
-        """Every knot is one parent's or the other's."""
+        """Take every knot from one parent or the other, by a coin."""
         coins = random.choice(2, self.knots)
         return tuple(b if coin else a for a, b, coin in zip(one, other, coins, strict=True))
 

@@ -1,4 +1,4 @@
-"""Potentials of FK steering: how rewards along its way weigh a particle (Singhal et al. 2025, arXiv:2501.06848)."""
+"""Potentials of FK steering: weights of particles from their rewards on the way (Singhal et al. 2025, 2501.06848)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ POTENTIALS = ("diff", "max", "add", "rt")
 
 @dataclass(frozen=True)
 class Lineage:
-    """A particle's past.
+    """The rewards of a particle and of its ancestors, summed up as a weight.
 
     Attributes:
         highest, total: maximum and sum of its rewards.
@@ -25,16 +25,16 @@ class Lineage:
 
     @property
     def weight(self) -> float:
-        """Logarithm of its weight; minus infinity is none."""
+        """Return the logarithm of the weight; minus infinity is weight zero."""
         return self.target - self.paid
 
     def grown(self, potential: str, strength: float, reward: float) -> Self:
-        """After one more reward. `diff` telescopes: its product is the latest reward's, whatever came before."""
+        """Return the lineage after one more reward; `diff` telescopes, so that only the latest reward counts."""
         highest, total = max(self.highest, reward), self.total + reward
         score = {"diff": reward, "rt": reward, "max": highest, "add": total}[potential]
         log = strength * score if strength else 0.0
         return replace(self, highest=highest, total=total, target=log + (0.0 if potential == "diff" else self.target))
 
     def settled(self) -> Self:
-        """After resampling, when weights are equal; one of weight zero among nothing else begins anew."""
+        """Return the lineage after resampling, with weight 1; where all had weight zero, its history starts over."""
         return type(self)() if self.target == -inf else replace(self, paid=self.target)

@@ -1,4 +1,4 @@
-"""How particles are drawn by weight. No tensors: weights are floats, the answer is a list of indices."""
+"""Resampling schemes: indices of particles, each repeated in proportion to its weight on average."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from its.particles.host_random import HostRandom
 
 
 def normalised(logs: Sequence[float]) -> list[float]:
-    """Weights that sum to 1 from their logarithms; where all are minus infinity, equal ones."""
+    """Return weights that sum to 1 from their logarithms; equal ones where all logarithms are minus infinity."""
     top = max(logs)
     weights = [1.0 if log == top else exp(log - top) for log in logs]
     return [weight / sum(weights) for weight in weights]
 
 
 def effective(weights: Sequence[float]) -> float:
-    """Effective sample size: from 1 to their number."""
+    """Return the effective sample size, between 1 and the number of weights."""
     return sum(weights) ** 2 / sum(weight**2 for weight in weights)
 
 
 def multinomial(weights: Sequence[float], random: HostRandom) -> list[int]:
-    """Independent draws."""
+    """Draw indices independently."""
     return sorted(random.choice(len(weights), len(weights), weights))
 
 
 def systematic(weights: Sequence[float], random: HostRandom) -> list[int]:
-    """One uniform number, and from it equal strides along the cumulative weights."""
+    """Draw indices at equal strides along the cumulative weights, from one uniform offset."""
     [offset] = random.uniform(1)
     chosen, reached, k = [], weights[0], 0
     for j in range(len(weights)):
@@ -38,13 +38,15 @@ def systematic(weights: Sequence[float], random: HostRandom) -> list[int]:
 
 
 def ssp(weights: Sequence[float], random: HostRandom) -> list[int]:
-    """Srinivasan sampling process (Gerber, Chopin and Whiteley 2019, arXiv:1708.02230): floor or ceiling of N w.
+    """Draw floor or ceiling of N w copies of each (SSP; Gerber, Chopin and Whiteley 2019, arXiv:1708.02230).
 
     Two particles at a time trade their fractions until one of them is whole; on average nothing changes.
     """
+    # Whole copies first, and the fractions that remain.
     n = len(weights)
     counts = [floor(n * weight) for weight in weights]
     parts = [n * weight - count for weight, count in zip(weights, counts, strict=True)]
+    # One particle stays open and trades fractions with each of the others.
     open_ = 0
     for k, coin in enumerate(random.uniform(n - 1), start=1):
         a, b = parts[open_], parts[k]
@@ -58,6 +60,7 @@ def ssp(weights: Sequence[float], random: HostRandom) -> list[int]:
         full = parts[gainer] >= 1 - 1e-12
         counts[gainer] += full
         open_ = loser if full else gainer
+    # Rounding may leave the last one open.
     counts[open_] += n - sum(counts)
     return [k for k, count in enumerate(counts) for _ in range(count)]
 

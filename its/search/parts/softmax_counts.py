@@ -1,7 +1,4 @@
-"""Breadth-first search's rule of selection: rounded softmax counts (Zhang et al. 2025, arXiv:2505.23614).
-
-There is no randomness in it.
-"""
+"""Selection by rounded softmax counts, without randomness: the rule of BFS (Zhang et al. 2025, arXiv:2505.23614)."""
 
 from __future__ import annotations
 
@@ -12,19 +9,19 @@ from its.levels import Grid
 
 
 def increase(grid: Grid, i: int) -> float:
-    """The `increase` schedule at step i: alpha-bar ratio of the step, normalised to mean 1."""
+    """Return the `increase` schedule at step i: the step's ratio of alpha-bar, normalised to mean 1."""
     ratios = [(t.alpha / s.alpha) ** 2 for t, s in pairwise(grid)]
     return ratios[i] * len(ratios) / sum(ratios)
 
 
 def offspring(rewards: list[float], temperature: float) -> list[int]:
-    """Copies of each particle: round(N softmax), ties to even; at least one particle has some."""
+    """Count the copies of each particle: round(N softmax), ties to even; at least one particle has some."""
     top = max(rewards)
     weights = [1.0 if r == top else exp(temperature * (r - top)) for r in rewards]
     return [round(len(rewards) * w / sum(weights)) for w in weights]
 
 
 def survivors(rewards: list[float], temperature: float) -> list[int]:
-    """Indices after resampling: each repeated as often as it has offspring, the first N of them."""
+    """List the first N indices, each repeated as often as it has offspring."""
     counts = offspring(rewards, temperature)
     return [k for k, copies in enumerate(counts) for _ in range(copies)][: len(rewards)]

@@ -1,4 +1,4 @@
-"""How a planned search spends its cap: evenly over the steps at which it branches, or over its rounds."""
+"""Spending of a planned search's cap, evenly over the steps at which it branches or over its rounds."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from its.particles.image import Image
 
 
 def branchings(image: Image, every: float) -> range:
-    """Steps whose children separate: every so many, but for the last, which draws no noise."""
+    """Return the steps to branch at, `every` so many; never the last, which draws no noise."""
     return range(0, image.steps - 1, image.in_steps(every))
 
 
 def prices(image: Image, steps: Sequence[int]) -> list[int]:
-    """NFE of each of these steps."""
+    """Return the NFE of each of these steps."""
     return [image.cost(image.grid[i], image.grid[i + 1]) for i in steps]
 
 
 def spread(budget: float, prices: Sequence[float], most: float) -> list[int]:
-    """How many to buy at each price, at most `most`, so that the budget lasts; what is left over moves on."""
+    """Return how many to buy at each price, at most `most`, so that the budget lasts; remainders move on."""
     bought = []
     for turn, price in enumerate(prices):
         bought.append(int(min(most, budget / sum(prices[turn:]))))
@@ -28,7 +28,7 @@ def spread(budget: float, prices: Sequence[float], most: float) -> list[int]:
 
 
 def rounds_of_two(image: Image, low: Level, price: float, paths: int, most: int) -> tuple[int, int]:
-    """How many paths, and at most `most` rounds of two noises or more for each, `image.left` pays for.
+    """Return the number of paths, and of rounds of at least two noises for each, that `image.left` pays for.
 
     A noise costs `price`; a path besides, the way down to `low` and on. With no round there are plain samplings.
     """

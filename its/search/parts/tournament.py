@@ -1,4 +1,4 @@
-"""States that particles pass on the way to an image, pooled by step with its reward, and tournaments among them.
+"""Tournaments among the states that particles pass on the way to an image, pooled by step with its reward.
 
 Deviation from EvoSearch: elites stay in the pool with the reward they have, and states are kept before the step that
 they are mutated at.
@@ -17,7 +17,7 @@ Pool = list[tuple[Rewarded, Particle]]
 
 
 def sampled(image: Image, particles: list[Particle], pools: dict[int, Pool]) -> Coroutine:
-    """Denoise and score; enter the states at the steps of `pools` with the reward of where each ends."""
+    """Denoise and score particles; pool the states that they pass at the steps of `pools`, with the final reward."""
     passed = {}
     for stop in pools:
         particles = passed[stop] = yield advance(particles, to=image.grid[stop])
@@ -27,10 +27,10 @@ def sampled(image: Image, particles: list[Particle], pools: dict[int, Pool]) -> 
 
 
 def winners(pool: Pool, subset: float, n: int, image: Image) -> list[Particle]:
-    """The best of each of `n` random subsets of the pool, every one the given share of it (above 0 to 1)."""
-    found = []
+    """Return the best of each of `n` random subsets, which hold the share `subset` (above 0 to 1) of the pool."""
+    best = []
     for _ in range(n):
         entrants = [pool[k] for k in image.random.permutation(len(pool))[: ceil(subset * len(pool))]]
         [(_, particle)] = image.best(entrants, [rewarded for rewarded, _ in entrants], 1)
-        found.append(particle)
-    return found
+        best.append(particle)
+    return best
