@@ -58,7 +58,11 @@ def fits(value: Any, hint: Any) -> bool:
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return isinstance(value, Mapping) and all(fits(entry, arguments[1]) for entry in value.values())
     if isinstance(origin, type) and issubclass(origin, Sequence):
-        return isinstance(value, list | tuple) and all(fits(entry, arguments[0]) for entry in value)
+        return (
+            isinstance(value, Sequence)
+            and not isinstance(value, str)
+            and all(fits(entry, arguments[0]) for entry in value)
+        )
     return isinstance(value, hint) if isinstance(hint, type) else True
 
 

@@ -63,7 +63,7 @@ def run(case: Case) -> tuple[str, np.ndarray, list]:
     """
     from its.budget import COLUMNS
     from its.types import Problem
-    from tests.end_to_end.runs import make_experiment
+    from tests.build import make_experiment
 
     made = make_experiment(Path("/out"), *case)
     problems = [Problem(index, made.condition(index)) for index in range(IMAGES)]
