@@ -1,4 +1,4 @@
-"""A particle's origin as text, and the particle again from it: docs/candidates.md says which images that gives back."""
+"""A particle's origin as text, and the particle again from it: `docs/pools.md` says which images that gives back."""
 
 from __future__ import annotations
 
