@@ -252,22 +252,3 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path):
     assert done.returncode == 1
     assert "out" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
-
-
-def test_a_method_outside_the_clone_runs(tmp_path: Path):
-    readme = (ROOT / "README.md").read_text()
-    code = readme.split("```python\n")[1].split("```")[0]
-    choice = readme.split("```yaml\n")[1].split("```")[0]
-    (tmp_path / "my_methods").mkdir()
-    (tmp_path / "my_methods" / "__init__.py").touch()
-    (tmp_path / "my_methods" / "greedy.py").write_text(code)
-    (tmp_path / "my_conf" / "search").mkdir(parents=True)
-    (tmp_path / "my_conf" / "search" / "greedy.yaml").write_text(choice)
-    small = ("images=20", "shard=20", "sampler.steps=8", "budget.samplings=[2,4]", "metric.kid.subsets=2")
-    mine = (f"hydra.searchpath=[file://{tmp_path / 'my_conf'}]", "search=greedy")
-    done = run(tmp_path, *small, *mine, "plugins=[my_methods]", PYTHONPATH=str(tmp_path))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "greedy" in done.stdout
-    refused = run(tmp_path, *small, *mine, PYTHONPATH=str(tmp_path))
-    assert refused.returncode == 1
-    assert "list your own package in plugins" in refused.stdout + refused.stderr
