@@ -16,7 +16,7 @@ FLOORS = (
     ("particles",),
     ("dataset", "search"),
     ("metric", "model", "report"),
-    ("classifier", "engine", "tracker"),
+    ("classifier", "engine", "tracker", "twins"),
     ("config",),
     ("run",),
     ("cluster",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -82,11 +82,3 @@ class Npz:
 def has_images(archive: Archive) -> bool:
     """Whether a `.npz` holds images, and not statistics alone."""
     return any(name in archive.headers for name in IMAGES)
-
-
-def twin(path: str, *, shape: Sequence[int], classes: int, count: int) -> None:
-    """Write `count` random images of event shape (C, H, W), and their class ids, to the `.npz` at `path`."""
-    random = np.random.Generator(np.random.Philox(key=0))
-    channels, height, width = shape
-    images = random.integers(0, 256, (count, height, width, channels), dtype=np.uint8)
-    np.savez(path, arr_0=images, arr_1=np.arange(count) % max(1, classes))
