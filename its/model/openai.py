@@ -3,69 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
-from its.levels import VP, Columns, Guess, cosine_vp, linear_vp
-from its.model.checkpoint import StateDict, fit, random_state, read
-from its.model.denoiser import guess_from
+from its.model.checkpoint import StateDict, fit, read
+from its.model.denoiser import NetworkDenoiser
 from its.model.openai_unet import OpenAIUNet
-from its.types import Condition
+from its.sampler.noise_paths import cosine_vp, linear_vp
+from its.weights import Device, Weights
 
 COLOURS = 3
 
 
-class OpenAI:
-    """An OpenAIUNet that predicts noise, as a `Denoiser`.
+@dataclass(frozen=True)
+class ImprovedDiffusion:
+    """An OpenAIUNet that predicts noise as a `Network`; its learned variance is not used.
 
-    x0_hat is clipped, and eps_hat is what is left of x_t: the original's posterior mean and DDIM step both start from
-    the clipped guess.
-
-    Args:
-        network: its outputs after the first three channels, a learned variance, are not used.
+    Attributes:
         time_scale: training steps to the network's time input.
-        conditional: whether it is told the class.
-        clip: x0_hat is clamped to [-clip, clip]; None leaves it.
     """
 
-    dtype = torch.float32
-    decoder = None
-    slots = 1
+    unet: OpenAIUNet
+    time_scale: float = 1.0
 
-    def __init__(
-        self,
-        network: OpenAIUNet,
-        schedule: VP,
-        size: int,
-        *,
-        time_scale: float = 1.0,
-        conditional: bool = False,
-        clip: float | None = 1.0,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        self.device = torch.device(device)
-        self.network = network.to(self.device)
-        self.schedule = schedule
-        self.shape = (COLOURS, size, size)
-        self.time_scale = time_scale
-        self.conditional = conditional
-        self.clip = clip
-
-    def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
-        labels = torch.tensor(conditions, dtype=torch.int64).to(x.device) if self.conditional else None
-        output = self.network(x, (self.time_scale * levels.time).flatten(), labels)[:, :COLOURS]
-        guess = guess_from("epsilon", output, x, levels)
-        if self.clip is None:
-            return guess
-        clipped = guess.x0.clamp(-self.clip, self.clip)
-        return Guess(clipped, guess.eps + (levels.alpha / levels.sigma).to(x) * (guess.x0 - clipped))
+    def __call__(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
+        return self.unet(x, self.time_scale * time, label)[:, :COLOURS]
 
 
 def load(
-    weights: str,
+    weights: Weights,
     *,
     size: int,
     channels: int,
@@ -80,9 +48,11 @@ def load(
     scale_shift: bool = True,
     classes: int | None = None,
     clip: float | None = 1.0,
-    device: str = "cpu",
-) -> OpenAI:
+    device: Device = "cpu",
+) -> NetworkDenoiser:
     """Load a `.pt` or safetensors state dict; see `OpenAIUNet` for the sizes.
+
+    eps_hat is derived anew from the clipped x0_hat: the original's posterior mean and DDIM step both start from it.
 
     Args:
         betas: of the path that it was trained on, in `steps` steps.
@@ -107,43 +77,16 @@ def load(
     )
     state = read(weights)
     fit(network, state, weights, fitting(state, size))
-    return OpenAI(
-        network,
+    return NetworkDenoiser(
+        ImprovedDiffusion(network.to(device), 1000 / steps if rescale_time else 1.0),
         cosine_vp(steps) if betas == "cosine" else linear_vp(steps),
-        size,
-        time_scale=1000 / steps if rescale_time else 1.0,
+        "epsilon",
+        (COLOURS, size, size),
         conditional=classes is not None,
         clip=clip,
+        rederive_eps=True,
         device=device,
     )
-
-
-def twin(
-    weights: str,
-    *,
-    size: int,
-    channels: int,
-    blocks: int,
-    multipliers: Sequence[int],
-    attention: Sequence[int],
-    heads: int,
-    learned_sigma: bool = True,
-    scale_shift: bool = True,
-    classes: int | None = None,
-) -> None:
-    """Write a random checkpoint of these sizes to `weights`, in OpenAI's format."""
-    network = OpenAIUNet(
-        size,
-        channels,
-        blocks,
-        multipliers,
-        attention,
-        heads,
-        COLOURS * (1 + learned_sigma),
-        scale_shift=scale_shift,
-        classes=classes,
-    )
-    torch.save(random_state(network), Path(weights))
 
 
 def fitting(state: StateDict, size: int) -> str:

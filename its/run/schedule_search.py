@@ -91,7 +91,7 @@ class ScheduleRun:
 
     def __post_init__(self) -> None:
         self._store = Store(self.folder)
-        schedule = self.model.schedule
+        schedule = self.model.path
         every = schedule.grid(schedule.most_steps, schedule.listable, whole=True)[:-1]
         times = np.array([level.time for level in every])
         own = tuple(int(np.abs(times - level.time).argmin()) for level in self.sampler.grid(schedule)[:-1])
@@ -182,7 +182,7 @@ class ScheduleRun:
         return 1.0 if LOWER[self.search.fitness] else -1.0
 
     def _times(self, gene: tuple[int, ...]) -> Times:
-        return tuple(self.model.schedule.listable[place] for place in self._genotype.grid(gene))
+        return tuple(self.model.path.listable[place] for place in self._genotype.grid(gene))
 
     def _search(self) -> list[Scored]:
         """Every grid of the search, in order."""

@@ -16,7 +16,6 @@ import pytest
 from its.cluster.sweep import SweepRun
 from its.config.identity import identity
 from its.config.plan import plan_job
-from its.levels import EDM, Flow, cosine_vp, linear_vp
 from its.particles.keys import fold
 from its.process.workers import Worker
 from its.report.report import make_report
@@ -226,23 +225,6 @@ def test_the_winner_is_a_sampler_that_measures_what_it_scored(tmp_path, override
     assert row["fid"] == pytest.approx(first.score, rel=1e-12)
     assert row["nfe"] * 24 == first.nfe
     assert used.engine.sampler.spacing == found.winner
-
-
-@pytest.mark.parametrize(
-    "schedule",
-    [linear_vp(), cosine_vp(), Flow(), Flow(shift=3.0, time_scale=1000.0), EDM()],
-    ids=["vp", "cosine", "flow", "shifted", "edm"],
-)
-def test_whatever_is_listable_may_be_listed(schedule):
-    times = schedule.listable
-    assert len(times) == schedule.most_steps
-    grid = schedule.grid(len(times), times, whole=True)
-    ratio = [level.sigma / max(level.alpha, 1e-300) for level in grid]
-    assert all(a > b for a, b in pairwise(ratio))
-    chosen = times[3::100]
-    assert [level.sigma for level in schedule.grid(len(chosen), chosen, whole=True)[:-1]] == [
-        level.sigma for level in grid[3:-1:100]
-    ]
 
 
 BAD = {
