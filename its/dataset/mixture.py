@@ -56,7 +56,7 @@ class Mixture:
         return mean, spread.T @ spread / self.classes + self.std**2 * np.eye(self.means.shape[1])
 
     def logits(self, images: Tensor) -> Tensor:
-        """Compute the exact log-likelihood of each component up to a constant: `[n, classes]` of images `[n, C, H, W]`."""
+        """Compute exact log-likelihoods, up to a constant: `[n, classes]` of images `[n, C, H, W]`."""
         means = torch.as_tensor(self.means, device=images.device)
         distance = (images.double().flatten(1)[:, None, :] - means).square().sum(-1)
         return -distance / (2.0 * self.std**2)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ Prediction = Literal["epsilon", "v_prediction", "sample", "flow"]
 class Network(Protocol):
     """A network as an adapter gives it."""
 
-    def __call__(self, x: Tensor, time: Tensor, label: Tensor | None, /) -> Tensor:
+    def __call__(self, x: Tensor, time: Tensor, label: Tensor | None, /) -> Any:
         """Evaluate rows.
 
         Args:
@@ -32,7 +32,7 @@ class Network(Protocol):
             label: class ids `[n]`, int64; None if the network takes none.
 
         Returns:
-            The prediction `[n, *shape]`.
+            The prediction `[n, *shape]`; the exact mixture's is a `Guess`.
         """
         ...
 
@@ -149,10 +149,14 @@ class ClassifierFree:
     scale: float
     null_class: int
 
-    def __call__(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
+    def __call__(self, x: Tensor, time: Tensor, label: Tensor | None) -> Any:
         assert label is not None, "guidance needs labels"
         labels = torch.cat([label, torch.full_like(label, self.null_class)])
-        cond, uncond = self.network(torch.cat([x, x]), torch.cat([time, time]), labels).chunk(2)
+        output = self.network(torch.cat([x, x]), torch.cat([time, time]), labels)
+        return Guess(*map(self._mixed, output)) if isinstance(output, Guess) else self._mixed(output)
+
+    def _mixed(self, output: Tensor) -> Tensor:
+        cond, uncond = output.chunk(2)
         return uncond + self.scale * (cond - uncond)
 
 

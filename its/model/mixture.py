@@ -57,18 +57,14 @@ class MixtureDenoiser:
     def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
         label = torch.tensor(conditions, dtype=torch.int64, device=self.device) if self.conditional else None
         coefficients = torch.stack([levels.alpha.flatten(), levels.sigma.flatten()], dim=1)
-        network = guided(self.network, self.guidance_scale, NO_COMPONENT)
-        return Guess(*network(x, coefficients, label).unbind(1))
+        return guided(self.network, self.guidance_scale, NO_COMPONENT)(x, coefficients, label)
 
-    def network(self, x: Tensor, coefficients: Tensor, label: Tensor | None) -> Tensor:
+    def network(self, x: Tensor, coefficients: Tensor, label: Tensor | None) -> Guess:
         """Evaluate rows `x [n, *shape]`.
 
         Args:
             coefficients: alpha and sigma of each row `[n, 2]`, in place of a `Network`'s times.
             label: components `[n]`; -1 asks for none.
-
-        Returns:
-            x0_hat and eps_hat side by side, `[n, 2, *shape]`.
         """
         # Weigh the components by their posterior probability, or take the one that is asked for.
         alpha, sigma = (column[:, None, None] for column in coefficients.unbind(1))
@@ -83,4 +79,4 @@ class MixtureDenoiser:
         x0 = self._means + (alpha * self.data.std**2 / variance) * offset
         eps = (sigma / variance) * offset
         weight = weight.unsqueeze(2)
-        return torch.stack([(weight * mean).sum(1).reshape(x.shape) for mean in (x0, eps)], dim=1)
+        return Guess((weight * x0).sum(1).reshape(x.shape), (weight * eps).sum(1).reshape(x.shape))
