@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from its.guidance.check import check
-from its.guidance.guidance import Guidance, GuidanceOutput, Trend
+from its.guidance.guidance import Guidance, GuidanceOutput
+from its.guidance.trend import Trend
 from its.levels import Guess
 
 if TYPE_CHECKING:

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 Needs = Literal["nothing", "guess", "network"]
 """The gradients that a guidance takes: none, of the guide at the guess alone, or through the network too."""
 
-Trend = Literal["increase", "decrease", "constant"]
-"""The course of a strength over a sampling; see `its.guidance.guidance_input.trend_weights`."""
-
 
 class GuidanceOutput(NamedTuple):
     """The guess that the step starts from, and a term added after it.

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from its.guidance.check import check
-from its.guidance.guidance import Guidance, GuidanceOutput, Needs, Trend
+from its.guidance.guidance import Guidance, GuidanceOutput, Needs
+from its.guidance.trend import Trend
 from its.levels import Columns, Guess
 
 if TYPE_CHECKING:

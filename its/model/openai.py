@@ -55,28 +55,22 @@ def load(
     eps_hat is derived anew from the clipped x0_hat: the original's posterior mean and DDIM step both start from it.
 
     Args:
-        betas: of the path that it was trained on, in `steps` steps.
+        betas: rule of the noise path that it was trained on, in `steps` steps.
         learned_sigma: whether it has six outputs, the last three a variance.
         rescale_time: whether times are scaled to a thousand steps before they enter the network.
+        classes: number of classes of a class-conditional network.
 
     Raises:
         ValueError: the checkpoint does not fit; the message names keys, and sizes that would.
     """
     if betas not in ("cosine", "linear"):
         raise ValueError(f"model.betas is {betas!r}; it is cosine or linear")
+    outputs = COLOURS * (1 + learned_sigma)
     network = OpenAIUNet(
-        size,
-        channels,
-        blocks,
-        multipliers,
-        attention,
-        heads,
-        COLOURS * (1 + learned_sigma),
-        scale_shift=scale_shift,
-        classes=classes,
+        size, channels, blocks, multipliers, attention, heads, outputs, scale_shift=scale_shift, classes=classes
     )
     state = read(weights)
-    fit(network, state, weights, fitting(state, size))
+    fit(network, state, weights, advice(state, size))
     return NetworkDenoiser(
         ImprovedDiffusion(network.to(device), 1000 / steps if rescale_time else 1.0),
         cosine_vp(steps) if betas == "cosine" else linear_vp(steps),
@@ -89,20 +83,25 @@ def load(
     )
 
 
-def fitting(state: StateDict, size: int) -> str:
-    """What to do with a checkpoint that does not fit: the configuration that its names and shapes tell."""
+def advice(state: StateDict, size: int) -> str:
+    """Say what to do with a checkpoint that does not fit: name the configuration that its names and shapes tell."""
     try:
         sizes = sizes_of(state, size)
     except KeyError as error:
         return f"it has no {error.args[0]}, so it is not a checkpoint of improved-diffusion: choose another model"
-    told = " ".join(
+    words = " ".join(
         f"model.{name}={str(value).replace(' ', '').replace('None', 'null').lower()}" for name, value in sizes.items()
     )
-    return f"its names and shapes tell {told} (heads, betas and steps they do not)"
+    return f"its names and shapes tell {words} (heads, betas and steps they do not)"
 
 
 def sizes_of(state: StateDict, size: int) -> dict[str, Any]:
-    """The sizes that a state dict's names and shapes tell, for images of `size` pixels."""
+    """Read the sizes of a network off its state dict's names and shapes, for images of `size` pixels.
+
+    Raises:
+        KeyError: a tensor that every checkpoint has is missing.
+    """
+    # Count the blocks of each level, and find those with attention.
     channels = len(state["input_blocks.0.0.weight"])
     levels: list[list[int]] = [[]]
     attention: set[int] = set()
@@ -113,6 +112,7 @@ def sizes_of(state: StateDict, size: int) -> dict[str, Any]:
         levels[-1].append(len(state[f"input_blocks.{index}.0.out_layers.3.weight"]) // channels)
         if f"input_blocks.{index}.1.qkv.weight" in state:
             attention.add(size >> (len(levels) - 1))
+
     first = state["input_blocks.1.0.emb_layers.1.weight"]
     labels = state.get("label_emb.weight")
     return {

@@ -31,7 +31,7 @@ from its.metric.features import Features
 from its.metric.fid import Fid
 from its.metric.isc import OpenAIInceptionScore
 from its.metric.metric import Metric
-from its.metric.references import Source, lacking
+from its.metric.reference_source import ReferenceSource, refusal
 from its.metric.sfid import SFid
 from its.model.denoiser import Denoiser
 from its.particles.host_random import HostRandom
@@ -80,7 +80,7 @@ class ScheduleRun:
     engine: Callable[[Sampler, int], Engine]
     condition: Callable[[int], Condition]
     extractor: Extractor
-    reference: Source
+    reference: ReferenceSource
     seed: int
     command: str
     worker: Worker = field(default_factory=Worker)
@@ -100,7 +100,7 @@ class ScheduleRun:
             self.sampler.steps, schedule.most_steps, own if len(set(own)) == len(own) else None
         )
         self._metric = METRICS[self.search.fitness]
-        reason = lacking(self._metric, self.reference)
+        reason = refusal(self._metric, self.reference)
         if reason:
             raise ValueError(f"search.fitness={self.search.fitness} {reason}, or choose another search.fitness")
 

@@ -27,15 +27,8 @@ def write(
     classes: int | None = None,
 ) -> None:
     """Write a random checkpoint of these sizes to `weights`, in OpenAI's format."""
+    outputs = COLOURS * (1 + learned_sigma)
     network = OpenAIUNet(
-        size,
-        channels,
-        blocks,
-        multipliers,
-        attention,
-        heads,
-        COLOURS * (1 + learned_sigma),
-        scale_shift=scale_shift,
-        classes=classes,
+        size, channels, blocks, multipliers, attention, heads, outputs, scale_shift=scale_shift, classes=classes
     )
     torch.save(random_state(network), Path(weights))

@@ -11,7 +11,7 @@ import torch
 
 from its.levels import Columns
 from its.model.checkpoint import read
-from its.model.openai import fitting, load, sizes_of
+from its.model.openai import advice, load, sizes_of
 from its.model.openai_unet import OpenAIUNet
 from its.sampler.noise_paths import cosine_vp
 from its.twins.openai import write
@@ -148,8 +148,8 @@ def test_what_does_not_fit_is_told_with_the_sizes_that_would(tmp_path):
         load(weights, **SIZES | {"blocks": 2, "channels": 64}, betas="cosine", steps=4000)
     with pytest.raises(ValueError, match=r"out\.2\.weight is \[6, 32, 3, 3\] and should be \[3, 32, 3, 3\]"):
         load(weights, **SIZES, learned_sigma=False, betas="linear", steps=1000)
-    assert "model.multipliers=[1,2,1] model.attention=[16] model.learned_sigma=true" in fitting(read(weights), 32)
-    assert "not a checkpoint of improved-diffusion" in fitting({"conv1.weight": torch.zeros(1)}, 32)
+    assert "model.multipliers=[1,2,1] model.attention=[16] model.learned_sigma=true" in advice(read(weights), 32)
+    assert "not a checkpoint of improved-diffusion" in advice({"conv1.weight": torch.zeros(1)}, 32)
     with pytest.raises(ValueError, match=r"model\.betas is 'sigmoid'; it is cosine or linear"):
         load(weights, **SIZES, betas="sigmoid", steps=4000)
 
