@@ -24,10 +24,10 @@ from its.metric.isc import InceptionScore, OpenAIInceptionScore
 from its.metric.kid import Kid
 from its.metric.metric import Metric
 from its.metric.prc import PrecisionRecall
-from its.metric.reference import measure_sample
-from its.metric.references import lacking, open_reference
+from its.metric.reference import extract_features
+from its.metric.reference_source import refusal
 from its.metric.sfid import SFid
-from its.rerun.image_sets import open_images
+from its.rerun.image_sets import open_images, open_reference
 
 METRICS: dict[str, Metric] = {
     "fid": Fid(),
@@ -53,13 +53,13 @@ def evaluate(reference: str, sample: str, wanted: list[str] | None, given: argpa
     images = open_images(sample, root=given.root, cap=given.cap)
     extractor = InceptionFeatures(given.weights, spatial="sfid" in (wanted or ()), device=given.device)
     source = open_reference(extractor, reference, crop=given.crop, size=given.size, root=given.root)
-    reasons = {name: lacking(METRICS[name], source) for name in wanted or USUAL}
+    reasons = {name: refusal(METRICS[name], source) for name in wanted or USUAL}
     for name, reason in reasons.items():
         if reason and wanted:
             raise ValueError(f"{name} {reason}")
         if reason:
             logging.info("not measured: %s %s", name, reason)
-    real, made = source.load(), measure_sample(images, extractor)
+    real, made = source.load(), extract_features(images, extractor)
     logging.info("%d images of %s", len(images), images.source)
     metrics = [METRICS[name] for name, reason in reasons.items() if not reason]
     return {column: value for metric in metrics for column, value in metric(made, real.part(metric.against)).items()}

@@ -20,7 +20,7 @@ from PIL import Image
 from its.dataset.image_set import ImageSet
 from its.disk.npz import write_npz
 from its.disk.store import write_atomic
-from its.metric.statistics import image_arrays
+from its.metric.statistics_file import image_arrays
 from its.report.figures import sample_grid
 from its.rerun.image_sets import open_images
 

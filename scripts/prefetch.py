@@ -84,7 +84,7 @@ def _made(node: dict[str, Any], packages: Sequence[str], *, fetch: bool) -> obje
 
 
 def _statistics(path: str) -> object:
-    from its.metric.statistics import read_statistics
+    from its.metric.statistics_file import read_statistics
 
     return read_statistics(Path(path).expanduser())
 

@@ -20,8 +20,8 @@ from typing import get_args
 
 from its.dataset.folder import Crop
 from its.metric.inception import InceptionFeatures
-from its.metric.references import open_reference
-from its.metric.statistics import Format, write_statistics
+from its.metric.statistics_file import Format, write_statistics
+from its.rerun.image_sets import open_reference
 
 
 def main() -> None:

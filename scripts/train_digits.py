@@ -4,8 +4,8 @@
     python scripts/train_digits.py --out /tmp/digits    elsewhere
 
 One seed decides everything; another CPU type, thread count or torch version rounds differently, so
-weights are bit-identical on one machine only. README.md in the output folder is written from what
-was measured at the end of the same run.
+weights are bit-identical on one machine only. The figures of README.md in the output folder are measured
+at the end of the same run. scripts/train_digits_noisy.py uses the training loop of this page.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import hashlib
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TypeVar
@@ -33,6 +33,7 @@ from its.dataset.digits import Digits, Split
 Classifier = TypeVar("Classifier", VerifierNet, ReportNet)
 
 NULL_CLASS = 10
+LEARNING_RATE = 2e-3
 STEPS = (5, 10, 50)
 ETAS = (0.0, 0.5, 1.0)
 DEFAULT_OUT = Path(__file__).resolve().parents[1] / "its" / "weights" / "digits"
@@ -55,15 +56,38 @@ def batches(size: int, batch: int, steps: int) -> Iterator[Tensor]:
         queue = queue[batch:]
 
 
-def descent(
-    network: nn.Module, lr: float, decay: float, steps: int
-) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.OneCycleLR]:
-    """Return AdamW and its schedule: warm-up over a twentieth of the steps, then cosine to 0."""
-    optimizer = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, lr, total_steps=steps, pct_start=0.05, cycle_momentum=False
+def fit(
+    network: nn.Module,
+    loss_of: Callable[[Tensor], Tensor],
+    *,
+    size: int,
+    batch: int,
+    steps: int,
+    decay: float,
+    max_norm: float | None = None,
+) -> Iterator[tuple[int, float]]:
+    """Train a network by AdamW, and yield each step's number and loss after it.
+
+    The learning rate warms up to 2e-3 over a twentieth of the steps, then falls to 0 by a cosine.
+
+    Args:
+        loss_of: loss of the images with these indices.
+        size: number of images.
+        max_norm: bound on the norm of the gradient.
+    """
+    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=decay)
+    rate = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.05, cycle_momentum=False
     )
-    return optimizer, schedule
+    for step, rows in enumerate(batches(size, batch, steps)):
+        loss = loss_of(rows)
+        optimizer.zero_grad()
+        loss.backward()
+        if max_norm is not None:
+            nn.utils.clip_grad_norm_(network.parameters(), max_norm)
+        optimizer.step()
+        rate.step()
+        yield step, loss.item()
 
 
 def new_generator() -> UNet2DModel:
@@ -101,25 +125,22 @@ def train_generator(seed: int, steps: int, batch: int = 128) -> UNet2DModel:
     x_0, class_ids = tensors("all")
     network, scheduler = new_generator().train(), new_scheduler()
     average = copy.deepcopy(network)
-    optimizer, schedule = descent(network, lr=2e-3, decay=1e-2, steps=steps)
-    for step, rows in enumerate(batches(len(x_0), batch, steps)):
+
+    def loss_of(rows: Tensor) -> Tensor:
         eps = torch.randn(batch, 1, 8, 8)
         t = torch.randint(0, 1000, (batch,))
         condition = class_ids[rows].masked_fill(torch.rand(batch) < 0.2, NULL_CLASS)
         x_t = scheduler.add_noise(x_0[rows], eps, t)
         velocity = network(x_t, t, class_labels=condition).sample
-        loss = functional.mse_loss(velocity, scheduler.get_velocity(x_0[rows], eps, t))
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
+        return functional.mse_loss(velocity, scheduler.get_velocity(x_0[rows], eps, t))
+
+    for step, loss in fit(network, loss_of, size=len(x_0), batch=batch, steps=steps, decay=1e-2, max_norm=1.0):
         with torch.no_grad():
             weight = max(0.002, 1 / (step + 1))
             for mean, now in zip(average.parameters(), network.parameters(), strict=True):
                 mean.lerp_(now, weight)
         if (step + 1) % 500 == 0:
-            print(f"generator step {step + 1} of {steps}, loss {loss.item():.4f}", flush=True)
+            print(f"generator step {step + 1} of {steps}, loss {loss:.4f}", flush=True)
     return average.eval()
 
 
@@ -136,21 +157,25 @@ def train_classifier(architecture: type[Classifier], split: Split, seed: int, st
     torch.manual_seed(seed)
     network = architecture().train()
     x_0, class_ids = tensors(split)
-    optimizer, schedule = descent(network, lr=2e-3, decay=5e-2, steps=steps)
-    for rows in batches(len(x_0), 64, steps):
-        logits = network(augmented(x_0[rows]))
-        loss = functional.cross_entropy(logits, class_ids[rows], label_smoothing=0.05)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
+
+    def loss_of(rows: Tensor) -> Tensor:
+        return functional.cross_entropy(network(augmented(x_0[rows])), class_ids[rows], label_smoothing=0.05)
+
+    for _ in fit(network, loss_of, size=len(x_0), batch=64, steps=steps, decay=5e-2):
+        pass
     return network.eval()
 
 
 @torch.inference_mode()
-def accuracy(network: nn.Module, x_0: Tensor, class_ids: Tensor) -> float:
+def accuracy(network: nn.Module, class_ids: Tensor, *inputs: Tensor) -> float:
     """Return the share of images whose most probable class is `class_ids`."""
-    return (network(x_0).argmax(1) == class_ids).double().mean().item()
+    return (network(*inputs).argmax(1) == class_ids).double().mean().item()
+
+
+def accuracy_on(split: Split, network: nn.Module) -> float:
+    """Return the accuracy of a classifier on a split of the real images."""
+    x_0, class_ids = tensors(split)
+    return accuracy(network, class_ids, x_0)
 
 
 @torch.inference_mode()
@@ -161,10 +186,10 @@ def draw(generator: UNet2DModel, condition: Tensor, steps: int, eta: float, seed
     scheduler.alphas_cumprod = scheduler.alphas_cumprod.double()
     scheduler.set_timesteps(steps)
     finished = []
-    for some in condition.split(batch):
-        x_t = torch.randn(len(some), 1, 8, 8, generator=random)
+    for labels in condition.split(batch):
+        x_t = torch.randn(len(labels), 1, 8, 8, generator=random)
         for t in scheduler.timesteps:
-            velocity = generator(x_t, t, class_labels=some).sample
+            velocity = generator(x_t, t, class_labels=labels).sample
             x_t = scheduler.step(velocity, t, x_t, eta=eta, generator=random).prev_sample
         finished.append(x_t.clamp(-1, 1))
     return torch.cat(finished)
@@ -182,12 +207,12 @@ def frechet(a: Tensor, b: Tensor) -> float:
 def sample_rows(generator: UNet2DModel, report: ReportNet, seed: int, count: int) -> list[str]:
     """Measure `count` samples at every (condition, eta, steps); return Markdown table rows."""
     real = report.features(tensors("all")[0])
-    wanted = torch.arange(count) % 10
+    classes = torch.arange(count) % 10
     rows = []
     for name, eta, steps in product(("class", "null"), ETAS, STEPS):
-        condition = wanted if name == "class" else torch.full_like(wanted, NULL_CLASS)
+        condition = classes if name == "class" else torch.full_like(classes, NULL_CLASS)
         x_0 = draw(generator, condition, steps, eta, seed)
-        share, distance = accuracy(report, x_0, wanted), frechet(report.features(x_0), real)
+        share, distance = accuracy(report, classes, x_0), frechet(report.features(x_0), real)
         rows.append(f"| {name} | {eta} | {steps} | {share:.4f} | {distance:.4f} |")
     return rows
 
@@ -259,9 +284,8 @@ def save(out: Path, generator: UNet2DModel, verifier: VerifierNet, report: Repor
     save_file(report.state_dict(), out / "report.safetensors")
 
 
-def hashes(out: Path) -> str:
-    """Return indented `sha256sum` lines of every file under `out` but README.md."""
-    files = sorted(p for p in out.rglob("*") if p.is_file() and p.name != "README.md")
+def hashes(files: Sequence[Path], out: Path) -> str:
+    """Return indented `sha256sum` lines of files under `out`."""
     return "\n".join(
         f"    {hashlib.sha256(p.read_bytes()).hexdigest()}  {p.relative_to(out).as_posix()}" for p in files
     )
@@ -292,14 +316,14 @@ def main() -> None:
         machine=machine(),
         seconds=seconds,
         bytes=sum(p.stat().st_size for p in args.out.rglob("*.safetensors")),
-        verifier=accuracy(verifier, *tensors("report")),
-        report=accuracy(report, *tensors("verifier")),
+        verifier=accuracy_on("report", verifier),
+        report=accuracy_on("verifier", report),
         parameters=sum(p.numel() for p in generator.parameters()),
         speed=rows_per_second(generator),
         count=args.count,
         halves=frechet(*halves),
         samples="\n".join(sample_rows(generator, report, args.seed, args.count)),
-        hashes=hashes(args.out),
+        hashes=hashes(sorted(p for p in args.out.rglob("*") if p.is_file() and p.name != "README.md"), args.out),
     )
     (args.out / "README.md").write_text(text)
     print(text)

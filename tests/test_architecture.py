@@ -15,7 +15,7 @@ FLOORS = (
     ("particles",),
     ("dataset", "search"),
     ("metric", "model", "report"),
-    ("classifier", "engine", "tracker"),
+    ("classifier", "engine", "tracker", "twins"),
     ("config",),
     ("run",),
     ("cluster",),

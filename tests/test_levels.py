@@ -1,359 +1,40 @@
-"""A schedule search from its command to the sampler that it writes."""
+"""Levels, columns of them, and the variances of a step."""
 
-import csv
-import json
-import shutil
-import subprocess
-import sys
-from collections import defaultdict
-from dataclasses import replace
+import math
 from itertools import pairwise
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-from its.cluster.sweep import SweepRun
-from its.config.identity import identity
-from its.config.plan import plan_job
-from its.levels import EDM, Flow, cosine_vp, linear_vp
-from its.particles.keys import fold
-from its.process.workers import Worker
-from its.report.report import make_report
-from scripts.status import status
-from tests.build import CONF, composed, contents, make_experiment, make_schedule
+from its.levels import Columns, ancestral_variance, forward_std, forward_variance
+from its.sampler.noise_paths import EDM, Flow, linear_vp
 
-MIXTURE = ("search=schedule", "dataset=mixture", "model=mixture", "sampler.steps=3", "batch=8")
-SIZES = (
-    "search.population_num=4",
-    "search.select_num=2",
-    "search.mutation_num=2",
-    "search.crossover_num=1",
-    "search.max_epochs=3",
-    "search.num_samples=24",
-    "search.finalists=2",
-    "search.fresh_seeds=2",
-)
-SMALL = (*MIXTURE, *SIZES, "sampler.eta=0")
-SETS = 4 + 4 + 4 + 2 * 2 + 2 * 2
-DIGITS = ("search=schedule", "model=digits", "sampler.steps=3", "sampler.eta=0", *SIZES)
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """One search, run without interruption."""
-    run = make_schedule(tmp_path_factory.mktemp("whole"), *SMALL)
-    return run, run.run()
-
-
-def kept(folder: Path) -> dict[str, bytes]:
-    """Bytes of what does not name the folder or its time."""
-    return {name: content for name, content in contents(folder).items() if name != "schedule.md"}
-
-
-class Watched:
-    """Engines of a run, whose draws and sets are counted; the set after `most` is interrupted in its midst."""
-
-    def __init__(self, run, most: int = 10**9) -> None:
-        self.sets, self.most = 0, most
-        self.draws: dict[tuple, list[set]] = defaultdict(list)
-        self.engine = run.engine
-        run.engine = self.make
-
-    def make(self, sampler, seed):
-        engine = self.engine(sampler, seed)
-        noise, drawn = engine.noise, set()
-
-        def watched(seed, problems, paths, shape, device):
-            if not drawn:
-                self.sets += 1
-                self.draws[seed].append(drawn)
-            drawn.update((problem, int(path)) for problem, path in zip(problems, paths, strict=True))
-            if self.sets > self.most and len(drawn) > 8:
-                raise KeyboardInterrupt
-            return noise(seed, problems, paths, shape, device)
-
-        engine.noise = watched
-        return engine
-
-
-def test_every_grid_meets_the_same_noise_and_every_draw_another(tmp_path):
-    run = make_schedule(tmp_path, *SMALL)
-    watched = Watched(run)
-    run.run()
-    sizes = [len(sets) for sets in watched.draws.values()]
-    assert sizes == [12, 2, 2, 2, 2], "the search's draw, then each finalist's and the comparison's"
-    for sets in watched.draws.values():
-        assert all(drawn == sets[0] for drawn in sets)
-        assert {problem for problem, _ in sets[0]} == set(range(24))
-    assert 0 not in watched.draws, "the run's own seed stays for its images"
-
-
-def test_the_samplers_own_grid_scores_the_same_as_a_list(tmp_path):
-    run = make_schedule(tmp_path, *SMALL)
-    listed, own = run._scores([(999.0, 666.0, 332.0), None], [0])
-    assert run._own == (999.0, 666.0, 332.0)
-    assert (listed.score, listed.nfe) == (own.score, own.nfe)
-
-
-@pytest.mark.parametrize("most", [0, 3, 9, 13, SETS - 1])
-def test_killed_and_resumed_it_finds_the_same_and_makes_no_set_twice(tmp_path, whole, most):
-    killed = make_schedule(tmp_path, *SMALL)
-    first = Watched(killed, most)
-    with pytest.raises(KeyboardInterrupt):
-        killed.run()
-    resumed = make_schedule(tmp_path, *SMALL)
-    second = Watched(resumed)
-    resumed.run()
-    assert (first.sets, second.sets) == (most + 1, SETS - most)
-    assert kept(resumed.folder) == kept(whole[0].folder)
-
-
-def test_a_second_run_makes_nothing(tmp_path, whole):
-    shutil.copytree(whole[0].folder, tmp_path / "copy")
-    again = make_schedule(tmp_path, *SMALL)
-    shutil.copytree(whole[0].folder, again.folder)
-    watched = Watched(again)
-    again.run()
-    assert watched.sets == 0
-    assert kept(again.folder) == kept(whole[0].folder)
-
-
-@pytest.mark.parametrize("kind", ["truncated", "changed"])
-def test_a_damaged_score_is_named_and_made_again(tmp_path, whole, caplog, kind):
-    run = make_schedule(tmp_path, *SMALL)
-    shutil.copytree(whole[0].folder, run.folder)
-    path = sorted(run.folder.glob("sets/0000/*.safetensors"))[5]
-    content = path.read_bytes()
-    path.write_bytes(content[:-8] if kind == "truncated" else content[:-8] + np.float64(0.0).tobytes())
-    watched = Watched(run)
-    run.run()
-    assert watched.sets == 1
-    assert path.name in caplog.text
-    assert kept(run.folder) == kept(whole[0].folder)
-
-
-def test_workers_share_the_sets_and_find_the_same(tmp_path, whole):
-    """The second begins when the first has stopped on the way; what either has made, the other reads."""
-    first, second = (make_schedule(tmp_path, *SMALL) for _ in range(2))
-    first.worker, second.worker = Worker(0, 2), Worker(1, 2)
-    stopped, rest = Watched(first, 5), Watched(second)
-    with pytest.raises(KeyboardInterrupt):
-        first.run()
-    second.run()
-    assert stopped.sets + rest.sets == SETS + 1
-    assert kept(second.folder) == kept(whole[0].folder)
-
-
-@pytest.mark.parametrize(("guided", "slots"), [((), 1), (("model.conditional=true", "model.guidance_scale=2"), 2)])
-def test_the_cost_is_the_rows_that_the_network_saw(tmp_path, guided, slots):
-    """With batches of one image there is no padding, so that a hook on the network counts what was spent."""
-    run = make_schedule(tmp_path, *SMALL, *guided, f"batch={slots}", "search.num_samples=6")
-    rows, network = [], run.model.network
-
-    def counted(x, *rest):
-        rows.append(len(x))
-        return network(x, *rest)
-
-    run.model.network = counted
-    nfe = run.run().summary()["nfe"]
-    per_set = 6 * 3 * slots
-    assert nfe["search"] + nfe["comparison"] == sum(rows) == SETS * per_set
-    assert nfe["comparison"] == 2 * 2 * per_set
-    assert nfe["sampling"] == 3 * slots
-    assert nfe["search_per_image"]["200"] == nfe["search"] / 200
-    assert [*nfe["search_per_image"]] == ["200", "1000", "10000", "50000"]
-
-
-def test_what_is_written_is_what_was_scored(whole):
-    run, found = whole
-    with (run.folder / "sets.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [row["stage"] for row in rows] == ["search"] * 12 + ["finals"] * 4 + ["comparison"] * 4
-    assert len(list(run.folder.glob("sets/*/*.safetensors"))) == len(rows)
-    searched = {row["times"]: float(row["fid"]) for row in rows[:12]}
-    finals = defaultdict(list)
-    for row in rows[12:16]:
-        finals[row["times"]].append(float(row["fid"]))
-    assert {*finals} == {*sorted(searched, key=searched.get)[:2]}
-    told = json.loads((run.folder / "schedule.json").read_text())
-    assert told["winner"] == json.loads(min(finals, key=lambda times: np.mean(finals[times])))
-    compared, own = ([float(row["fid"]) for row in part] for part in (rows[16:18], rows[18:]))
-    assert told["difference"]["mean"] == pytest.approx(np.mean(own) - np.mean(compared))
-    assert told["difference"]["se"] == pytest.approx(abs(np.diff(np.subtract(own, compared))[0]) / 2)
-    assert (run.folder / "schedule.png").read_bytes().startswith(b"\x89PNG")
-    assert all(a > b for a, b in pairwise(found.winner))
-
-
-def test_inception_score_is_maximised(tmp_path):
-    run = make_schedule(tmp_path, *SMALL, "search.fitness=isc")
-    found = run.run()
-    best = sorted(found.searched, key=lambda one: one.score)[-2:]
-    means = {times: np.mean([one.score for one in sets]) for times, sets in found.finals.items()}
-    assert {*means} == {one.times for one in best}
-    assert means[found.winner] == max(means.values())
-
-
-PROBLEMS = {
-    "vp": ("sampler.eta=0",),
-    "ancestral": ("sampler.eta=1",),
-    "flow": ("model.path=flow", "sampler=euler"),
-    "heun": ("sampler=heun",),
-    "density": ("sampler.eta=0", "search.genotype=density"),
+GRIDS = {
+    "vp": linear_vp().grid(10, "trailing", whole=True),
+    "flow": Flow().grid(10, "trailing"),
+    "edm": EDM().grid(10, "karras"),
 }
 
 
-@pytest.mark.parametrize("overrides", PROBLEMS.values(), ids=PROBLEMS)
-def test_the_winner_is_a_sampler_that_measures_what_it_scored(tmp_path, overrides):
-    """A plain run with the written YAML, on the noise of the first seed of the comparison, has the same FID."""
-    run = make_schedule(tmp_path, *MIXTURE, *SIZES, *overrides)
-    found = run.run()
-    first = found.compared[0]
-    plain = [word for word in (*MIXTURE, *overrides) if not word.startswith(("search", "sampler"))]
-    used = make_experiment(
-        tmp_path,
-        *plain,
-        "search=none",
-        "sampler=schedule_3",
-        "budget.samplings=[1]",
-        "images=24",
-        f"hydra.searchpath=['file://{run.folder / 'conf'}']",
-        "metric=per_class",
-        "~metric.class_fid",
-        f"seed={fold(0, first.draw + 1) & 0xFFFFFFFF}",
-    )
-    [row] = used.run()
-    assert row["fid"] == pytest.approx(first.score, rel=1e-12)
-    assert row["nfe"] * 24 == first.nfe
-    assert used.engine.sampler.spacing == found.winner
+@pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
+def test_forward_variance_takes_a_row_from_s_to_t(grid):
+    """A row at s whose signal is scaled to t has the noise of t only with the kernel's variance added."""
+    for t, s in pairwise(grid):
+        added = forward_variance(s, t)
+        assert math.hypot(t.alpha / s.alpha * s.sigma, math.sqrt(added)) == pytest.approx(t.sigma, rel=1e-12)
+        assert forward_std(s, t) == math.sqrt(added)
 
 
-@pytest.mark.parametrize(
-    "schedule",
-    [linear_vp(), cosine_vp(), Flow(), Flow(shift=3.0, time_scale=1000.0), EDM()],
-    ids=["vp", "cosine", "flow", "shifted", "edm"],
-)
-def test_whatever_is_listable_may_be_listed(schedule):
-    times = schedule.listable
-    assert len(times) == schedule.most_steps
-    grid = schedule.grid(len(times), times, whole=True)
-    ratio = [level.sigma / max(level.alpha, 1e-300) for level in grid]
-    assert all(a > b for a, b in pairwise(ratio))
-    chosen = times[3::100]
-    assert [level.sigma for level in schedule.grid(len(chosen), chosen, whole=True)[:-1]] == [
-        level.sigma for level in grid[3:-1:100]
-    ]
+@pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
+def test_variances_of_columns_are_those_of_levels(grid):
+    t, s = (Columns.of(levels, 2, "cpu") for levels in (grid[:-1], grid[1:]))
+    forward = [forward_variance(b, a) for a, b in pairwise(grid)]
+    ancestral = [ancestral_variance(a, b, 0.7) for a, b in pairwise(grid)]
+    assert forward_variance(s, t).flatten().tolist() == pytest.approx(forward, rel=1e-12)
+    assert ancestral_variance(t, s, 0.7).flatten().tolist() == pytest.approx(ancestral, rel=1e-12)
 
 
-BAD = {
-    "population": (["search.population_num=1"], "search.select_num is 2, and a population has"),
-    "time_step": (["search.time_step=0"], "search.time_step is 0; it is at least 1"),
-    "two numbers of steps": (["search.time_step=7"], "search.time_step is 7 and sampler.steps is 3, .*sampler.steps=7"),
-    "too many steps": (["sampler.steps=1001"], "steps is 1001; it lies between 1 and 1000"),
-    "fitness": (["search.fitness=beauty"], "search.fitness is 'beauty'; choose one of fid, sfid, isc"),
-    "no spatial features": (["search.fitness=sfid"], "search.fitness=sfid reads spatial .*dataset.report.spatial=true"),
-    "guidance": (["guidance=tfg"], "search=schedule judges plain samplings, and guidance=tfg"),
-    "pool": (["search.keep_pool=true"], "search.keep_pool=true stores the candidates of each image"),
-    "grids": (["sampler.steps=1", "search.population_num=1001"], "are to be scored, and there are 1000 of 1 of 1000"),
-}
-
-
-@pytest.mark.parametrize(("overrides", "message"), BAD.values(), ids=BAD)
-def test_what_makes_no_sense_is_refused_before_anything_is_written(tmp_path, overrides, message):
-    with pytest.raises(ValueError, match=message):
-        make_schedule(tmp_path, *DIGITS, *overrides)
-    assert not list(tmp_path.iterdir())
-
-
-def test_what_measures_names_the_folder_and_what_is_not_used_does_not(tmp_path):
-    def folder(*overrides: str) -> Path:
-        return make_schedule(tmp_path, *DIGITS, *overrides).folder
-
-    assert folder() == folder("verifier=null_rewards", "budget=nfe_100", "images=7", "batch=32")
-    assert (
-        len(
-            {
-                folder(),
-                folder("search.num_samples=25"),
-                folder("search.strategy=random"),
-                folder("seed=1"),
-                folder(
-                    "dataset.report.network.weights=digits/verifier.safetensors",
-                    "dataset.report.network.cls_name=VerifierNet",
-                    "allow_same_scorer=true",
-                ),
-            }
-        )
-        == 5
-    )
-    config, choices, _ = composed(tmp_path, "search=random")
-    assert "verifier" in identity({**config, "guidance": {"_target_": "its.guidance.none.NoGuidance"}}), choices
-
-
-def test_a_dataset_without_a_classifier_needs_no_verifier(tmp_path):
-    """On tiny random twins of CIFAR-10's network, images and Inception."""
-    run = make_schedule(tmp_path, "search=schedule", "dataset=cifar10", "model=ddpm_cifar10", "smoke=true")
-    found = run.run()
-    assert len(found.searched) == 8
-    assert min(one.score for one in found.searched) > 0
-
-
-def test_another_reference_is_refused(tmp_path, whole):
-    run = make_schedule(tmp_path, *SMALL)
-    run.claim()
-    run.config["reference"] = "other"
-    with pytest.raises(ValueError, match="says something else than this command about reference"):
-        run.run()
-
-
-def test_a_plan_counts_the_sets_and_their_cost(tmp_path, whole):
-    run, found = whole
-    fresh = plan_job(*composed(tmp_path, *SMALL))
-    nfe = found.summary()["nfe"]
-    assert (fresh.missing, fresh.images, fresh.nfe) == (SETS, SETS * 24, nfe["search"] + nfe["comparison"])
-    assert f"{SETS} sets missing" in fresh.line()
-    shutil.copytree(run.folder, fresh.folder)
-    assert plan_job(*composed(tmp_path, *SMALL)).missing == 0
-    (fresh.folder / "schedule.json").unlink()
-    next(fresh.folder.glob("sets/0000/*.safetensors")).unlink()
-    part = plan_job(*composed(tmp_path, *SMALL))
-    assert (part.missing, part.nfe, part.present) == (1, 24 * 3, (SETS - 1) * 24)
-
-
-def test_a_cluster_and_the_status_see_that_it_is_finished(tmp_path, whole):
-    folder = tmp_path / "copy"
-    shutil.copytree(whole[0].folder, folder)
-    job = SweepRun(0, (), folder=str(folder), images=200)
-    assert job.finished()
-    assert status(folder) == f"finished  {SETS} sets"
-    (folder / "schedule.json").unlink()
-    assert not job.finished()
-    assert f"{SETS} sets are there; the same command goes on" in status(folder)
-
-
-@pytest.mark.parametrize("name", ["schedule_digits", "schedule_o2tdm"])
-def test_the_experiments_run_as_smokes(tmp_path, name):
-    run = make_schedule(tmp_path, f"experiment={name}", "smoke=true")
-    found = run.run()
-    assert run.folder.is_relative_to(tmp_path / "smoke" / name)
-    assert (len(found.winner), found.searched[0].nfe) == (4, 48)
-
-
-def test_the_command_tells_what_it_found_and_the_report_lists_it(tmp_path, capsys):
-    command = [sys.executable, "run.py", f"out_dir={tmp_path}", *DIGITS]
-    done = subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "| found | " in done.stdout
-    assert "The search cost 1,152 NFE; an image costs 3 more" in done.stdout
-    assert "no finished runs" not in done.stdout
-    make_report(tmp_path / "default")
-    assert "evolution steps    fid     12 grids" in capsys.readouterr().out
-
-
-@pytest.mark.long
-def test_five_searched_steps_beat_five_even_ones_on_digits(tmp_path):
-    """docs/schedule.md, by its command: by more than three standard errors of the paired difference on fresh seeds."""
-    run = make_schedule(tmp_path, "experiment=schedule_digits", "search.strategy=evolution")
-    told = run.run().summary()
-    assert told["difference"]["mean"] > 3 * told["difference"]["se"] > 0
-    assert replace(run.search, strategy="random").evaluations == run.search.evaluations == 160
+def test_ancestral_variance_of_vp_is_the_ddpm_posterior():
+    """Ho et al. 2020 (arXiv:2006.11239), Eq. 7: beta (1 - abar_s) / (1 - abar_t)."""
+    for t, s in list(pairwise(GRIDS["vp"]))[:-1]:
+        beta = 1 - t.alpha**2 / s.alpha**2
+        assert ancestral_variance(t, s, 1.0) == pytest.approx(beta * (1 - s.alpha**2) / (1 - t.alpha**2), rel=1e-9)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from its.classifier.classifier import ImageClassifier, class_order
-from its.model.checkpoint import StateDict, fit, random_state, read
+from its.model.checkpoint import StateDict, fit, read
+from its.weights import Device, Weights
 
 ARCHITECTURES = {"resnet20": 3, "resnet32": 5, "resnet44": 7, "resnet56": 9, "resnet110": 18, "resnet18": 2}
 """Blocks of a stage."""
@@ -96,14 +95,14 @@ class CifarClassifier(ImageClassifier):
 
 
 def load(
-    weights: str,
+    weights: Weights,
     architecture: str,
     *,
     mean: Sequence[float] = (0.485, 0.456, 0.406),
     std: Sequence[float] = (0.229, 0.224, 0.225),
     classes: Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
-    device: str = "cpu",
+    device: Device = "cpu",
 ) -> CifarClassifier:
     """Load a state dict, `.th`, `.pt` or safetensors.
 
@@ -136,9 +135,3 @@ def architecture_of(state: StateDict) -> str | None:
     blocks = len({name.split(".")[1] for name in state if name.startswith("layer1.")})
     wide = any(name.startswith("layer4.") for name in state)
     return next((name for name, n in ARCHITECTURES.items() if (n, name == "resnet18") == (blocks, wide)), None)
-
-
-def twin(weights: str, *, architecture: str, classes: int = 10) -> None:
-    """Write a random checkpoint to `weights`, as the published ones are saved."""
-    state = random_state(CifarResNet(architecture, classes))
-    torch.save({"state_dict": {f"module.{name}": value for name, value in state.items()}}, Path(weights))

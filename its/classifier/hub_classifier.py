@@ -10,15 +10,19 @@ from typing import Any
 from torch import nn
 
 from its.classifier.classifier import ImageClassifier, Interpolation, class_order
-from its.model.checkpoint import fit, keys_of, random_state, read, refuse_misfit
-from its.weights import locate
+from its.model.checkpoint import fit, keys_of, read, refuse_misfit
+from its.weights import Device, Weights, locate
 
 RESAMPLE: dict[int, Interpolation] = {2: "bilinear", 3: "bicubic"}
 """Pillow's numbers, in transformers' configurations."""
 
 
 def load(
-    weights: str, *, classes: Sequence[str] | None = None, labels: Sequence[str] | None = None, device: str = "cpu"
+    weights: Weights,
+    *,
+    classes: Sequence[str] | None = None,
+    labels: Sequence[str] | None = None,
+    device: Device = "cpu",
 ) -> ImageClassifier:
     """Load a classifier; `config.json` says whose it is.
 
@@ -108,28 +112,3 @@ def _timm(folder: Path, config: dict[str, Any], weights: str) -> tuple[nn.Module
         "interpolation": told.get("interpolation", "bilinear"),
     }
     return network, options, config.get("label_names") or told.get("label_names") or []
-
-
-def twin(weights: str, *, architecture: str, classes: Sequence[str], size: int, model_args: dict[str, Any]) -> None:
-    """Write a random classifier of timm's `architecture` to the folder `weights`, as timm publishes them."""
-    import timm
-    from safetensors.torch import save_file
-
-    folder = Path(weights)
-    folder.mkdir(parents=True)
-    network = timm.create_model(architecture, pretrained=False, num_classes=len(classes), **model_args)
-    save_file(random_state(network), folder / "model.safetensors")
-    config = {
-        "architecture": architecture,
-        "num_classes": len(classes),
-        "model_args": dict(model_args),
-        "label_names": list(classes),
-        "pretrained_cfg": {
-            "input_size": [3, size, size],
-            "mean": [0.5] * 3,
-            "std": [0.5] * 3,
-            "crop_pct": 1.0,
-            "interpolation": "bicubic",
-        },
-    }
-    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")

@@ -15,9 +15,9 @@ from omegaconf import DictConfig
 from its.config.identity import ABSENT
 from its.disk.run_folder import pool_name, ranges, shard_name
 from its.disk.summary import SUMMARY
-from its.levels import VP
 from its.particles.prices import Prices
 from its.run.build import Blueprint, sized
+from its.sampler.noise_paths import VP
 from its.search.schedule import Schedule
 
 LEDGER_BYTES = 64

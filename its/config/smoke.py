@@ -1,7 +1,7 @@
 """`smoke=true`: the same experiment on tiny random twins of its networks and data, in less than a minute.
 
 Wherever a node of the configuration has an entry `smoke`, its values replace the node's; `{twin}` in them is a folder
-in which the entry's `make`, a function beside the loader, first writes a random checkpoint in the original's format. So
+in which the entry's `make`, a function of its.twins, first writes a random checkpoint in the original's format. So
 the twin comes in through the code that loads the real thing. An entry with a `_target_` replaces its node altogether.
 """
 
@@ -26,6 +26,9 @@ IMAGES, STEPS, BATCH, CAPS = 12, 4, 12, 2
 """At most, in a smoke run."""
 
 HERE = "{twin}"
+
+TWINS = "its.twins"
+"""Where the makers of twins live; only a `make` may name one."""
 
 
 def out_dir(config: Any) -> Path:
@@ -72,6 +75,7 @@ def _made(make: dict[str, Any], node: dict[str, Any], twins: Path, packages: Seq
 
     `make` is called with its own values, and with the node's for whatever else it declares.
     """
+    packages = (*packages, TWINS)
     check_targets(make, packages)
     module, _, name = make["_target_"].rpartition(".")
     declared = inspect.signature(getattr(import_module(module), name)).parameters

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009) through torchvision, which opens files of known MD5 only."""
+"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009) through torchvision, which opens only files of the right MD5."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cifar:
-    """Real images of 32x32x3, in torchvision's order.
+    """The real images, 32x32x3, in torchvision's order.
 
     Attributes:
         classes: 10 or 100.
-        root: the folder that torchvision keeps its datasets in.
+        root: torchvision's folder of datasets.
         split: `train` has 50,000 images, `test` 10,000.
 
     Raises:
-        ValueError: the files are not there; the message says how to get them.
+        ValueError: the files are missing; the message says how to get them.
     """
 
     classes: int
@@ -47,7 +47,7 @@ class Cifar:
 
     @classmethod
     def fetch(cls, classes: int, root: str, split: str = "train") -> None:
-        """Download what is missing; for scripts/prefetch.py. Both splits come in one file."""
+        """Download missing files, for scripts/prefetch.py; one file holds both splits."""
         _kind(classes)(str(Path(root).expanduser()), train=split == "train", download=True)
 
     @property
@@ -60,8 +60,8 @@ class Cifar:
 
     @property
     def _files(self) -> list[tuple[Path, str]]:
-        listed = self._kind.train_list if self.split == "train" else self._kind.test_list
-        return [(Path(self.root).expanduser() / self._kind.base_folder / name, md5) for name, md5 in listed]
+        entries = self._kind.train_list if self.split == "train" else self._kind.test_list
+        return [(Path(self.root).expanduser() / self._kind.base_folder / name, md5) for name, md5 in entries]
 
     def __len__(self) -> int:
         return 50_000 if self.split == "train" else 10_000
@@ -76,7 +76,7 @@ class Cifar:
         return Loaded(self.source, data.data, np.asarray(data.targets, dtype=np.int64)).batches(rows)
 
     def fingerprint(self) -> str:
-        """Of the MD5 sums that torchvision holds the files to."""
+        """Hash the MD5 sums that torchvision checks the files against."""
         return sha256(" ".join([self.source, *(md5 for _, md5 in self._files)]).encode()).hexdigest()
 
 

@@ -6,20 +6,25 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from its.dataset.classes import Schedule
+from its.dataset.classes import ClassOrder
 
 Split = Literal["all", "verifier", "report"]
 
 
 @dataclass(frozen=True)
 class Digits:
-    """The digits problem: class-conditional images, and two disjoint halves for two classifiers."""
+    """The digits dataset: class-conditional images, and two disjoint halves for two classifiers.
+
+    Attributes:
+        num_classes: always 10.
+        class_order: the class that each problem asks for.
+    """
 
     num_classes: int = 10
-    schedule: Schedule = field(default_factory=Schedule)
+    class_order: ClassOrder = field(default_factory=ClassOrder)
 
     def __post_init__(self) -> None:
-        self.schedule.check(10)
+        self.class_order.check(10)
         if self.num_classes != 10:
             raise ValueError(
                 f"num_classes is {self.num_classes}, but digits has exactly 10 classes; leave num_classes out"
@@ -27,7 +32,7 @@ class Digits:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Shape of one image inside the package: (channel, height, width)."""
+        """The event shape (C, H, W) of an image."""
         return (1, 8, 8)
 
     def images(self, split: Split = "all") -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -48,20 +53,20 @@ class Digits:
         class_ids = np.asarray(target, dtype=np.int64)
         if split == "all":
             return images, class_ids
-        chosen = _half(class_ids, first=split == "verifier")
-        return images[chosen], class_ids[chosen]
+        rows = _half(class_ids, first=split == "verifier")
+        return images[rows], class_ids[rows]
 
     def reference(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Return every real image and class id: what generated images are compared with."""
+        """Return every real image and class id, to compare generated images with."""
         return self.images("all")
 
     def condition(self, index: int) -> int:
         """Return the class id in [0, 9] of problem `index`; by default any ten in a row hold all ten."""
-        return self.schedule.condition(index, self.num_classes)
+        return self.class_order.condition(index, self.num_classes)
 
 
 def _half(class_ids: NDArray[np.int64], first: bool) -> NDArray[np.intp]:
-    """Return sorted indices of every second image of a fixed shuffle that was grouped by class."""
+    """Return the sorted indices of every second image of a fixed shuffle, grouped by class."""
     shuffled = np.random.RandomState(0).permutation(len(class_ids))
     by_class = shuffled[np.argsort(class_ids[shuffled], kind="stable")]
     return np.sort(by_class[0 if first else 1 :: 2])

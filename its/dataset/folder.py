@@ -1,6 +1,6 @@
-"""Images in a folder, and the two ways in which papers make them square.
+"""Images in a folder, and the two ways in which papers make images square.
 
-Classes are read from names `00012_label7.png`, else from subfolders in alphabetical order.
+Classes come from names like `00012_label7.png`, else from subfolders in alphabetical order.
 """
 
 from __future__ import annotations
@@ -30,16 +30,17 @@ _LABEL = re.compile(r"_label(\d+)$")
 
 @dataclass(frozen=True)
 class Folder:
-    """Every image at or below a path, in the order of their names, as RGB.
+    """All images at or below a path, in the order of their names, as RGB.
 
     Attributes:
+        path: the folder.
         crop: `none` takes images as they are, all of one size; `adm` is Dhariwal and Nichol's centre crop (2021,
             arXiv:2105.05233); `squash` scales both sides to `size`, whatever the proportions, as Zhang et al.'s
             statistics do (2025, arXiv:2505.23614).
-        size: height and width of what `adm` and `squash` give.
+        size: height and width after `adm` or `squash`.
 
     Raises:
-        ValueError: there is no image, or crop and size do not go together.
+        ValueError: there is no image, or `crop` and `size` contradict each other.
     """
 
     path: str
@@ -68,22 +69,19 @@ class Folder:
 
     @cached_property
     def files(self) -> list[Path]:
-        found = (path for path in self._root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-        return sorted(found, key=lambda path: path.relative_to(self._root).as_posix())
+        paths = (path for path in self._root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+        return sorted(paths, key=lambda path: path.relative_to(self._root).as_posix())
 
     @cached_property
     def labels(self) -> np.ndarray:
-        """Class ids, int64 `[n]`; -1 where neither name nor subfolder says one."""
+        """The class ids, int64 `[n]`; -1 where neither name nor subfolder says one."""
         folders = sorted({path.relative_to(self._root).parts[0] for path in self.files if path.parent != self._root})
         number = {name: k for k, name in enumerate(folders)}
-        named = [_LABEL.search(path.stem) for path in self.files]
-        return np.array(
-            [
-                int(found[1]) if found else number.get(path.relative_to(self._root).parts[0], NO_CLASS)
-                for path, found in zip(self.files, named, strict=True)
-            ],
-            dtype=np.int64,
-        )
+        labels = []
+        for path in self.files:
+            suffix = _LABEL.search(path.stem)
+            labels.append(int(suffix[1]) if suffix else number.get(path.relative_to(self._root).parts[0], NO_CLASS))
+        return np.array(labels, dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -122,7 +120,10 @@ class Folder:
 
 
 def squared(image: Image, crop: Crop, size: int | None) -> Image:
-    """An image as `size` x `size`; see `Folder`."""
+    """Make an image `size` x `size`; see `Folder` for the two ways.
+
+    `adm` halves the image by box filter while both sides stay at least twice `size`, then scales and crops.
+    """
     from PIL.Image import Resampling
 
     if size is None:

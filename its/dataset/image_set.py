@@ -1,4 +1,4 @@
-"""A set of images that can be gone through in batches, whatever it is kept in."""
+"""The contract of sets of images: they are read in batches, whatever file or folder they lie in."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Protocol
 import numpy as np
 
 NO_CLASS = -1
-"""Label of an image whose class is not known."""
+"""Label of an image of unknown class."""
 
 Batch = tuple[np.ndarray, np.ndarray]
 """uint8 images `[n, H, W, C]` and their class ids, int64 `[n]`."""
 
 
 class ImageSet(Protocol):
-    """Images of one size.
+    """A set of images of one size, with class ids.
 
     Attributes:
-        source: what messages call it.
+        source: name in messages.
     """
 
     @property
@@ -29,7 +29,7 @@ class ImageSet(Protocol):
     def __len__(self) -> int: ...
 
     def batches(self, rows: int) -> Iterator[Batch]:
-        """Go through all images, at most `rows` at a time, always in the same order.
+        """Yield all images, at most `rows` at a time, always in the same order.
 
         Raises:
             ValueError: an image cannot be read, or has another size than the others.
@@ -37,13 +37,13 @@ class ImageSet(Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """Hash of the images and their labels, or of the files that they are read from."""
+        """Hash the images and their labels, or the files that hold them."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """Images in memory: uint8 `[n, H, W, C]` and class ids int64 `[n]`."""
+    """An image set in memory: uint8 `[n, H, W, C]` and class ids int64 `[n]`."""
 
     source: str
     images: np.ndarray

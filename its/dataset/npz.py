@@ -1,8 +1,8 @@
-"""Images in a `.npz`: OpenAI's batches (`arr_0`, `arr_1`) and those named `arr`, `label_arr`."""
+"""Images in a `.npz`: OpenAI's arrays (`arr_0`, `arr_1`), and `arr` with `label_arr`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -20,10 +20,10 @@ LABELS = ("arr_1", "label_arr")
 
 @dataclass(frozen=True)
 class Npz:
-    """uint8 images `[n, H, W, C]` of a `.npz`, and their class ids `[n]` if they are there; read as a stream.
+    """An image set in a `.npz`: uint8 `[n, H, W, C]`, and class ids `[n]` if there are any; it is read as a stream.
 
     Raises:
-        ValueError: the file is damaged, hostile, or holds no such images.
+        ValueError: the file is damaged or hostile, or holds no such images.
     """
 
     path: str
@@ -80,13 +80,5 @@ class Npz:
 
 
 def has_images(archive: Archive) -> bool:
-    """Whether a `.npz` holds images, and not statistics alone."""
+    """Return whether a `.npz` holds images, and not statistics alone."""
     return any(name in archive.headers for name in IMAGES)
-
-
-def twin(path: str, *, shape: Sequence[int], classes: int, count: int) -> None:
-    """Write `count` random images of event shape (C, H, W), and their class ids, to the `.npz` at `path`."""
-    random = np.random.Generator(np.random.Philox(key=0))
-    channels, height, width = shape
-    images = random.integers(0, 256, (count, height, width, channels), dtype=np.uint8)
-    np.savez(path, arr_0=images, arr_1=np.arange(count) % max(1, classes))

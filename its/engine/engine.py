@@ -174,7 +174,7 @@ class Engine:
         self.rows = rows or 96 * batch
         self.noise = noise
         self.keep_pool = keep_pool
-        self.prices = Prices(model.schedule, sampler, model.slots, guidance.rounds)
+        self.prices = Prices(model.path, sampler, model.slots, guidance.rounds)
         self.served: dict[str, tuple[int, int]] = {}
 
     @property

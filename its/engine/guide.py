@@ -12,8 +12,8 @@ from its.engine.pool import Pool
 from its.engine.queue import Queue, pad
 from its.engine.state import State, Task, Value, Walk
 from its.engine.steps import SLOTS, Rows, Steps
-from its.guidance.guidance import Guidance, Look
-from its.guidance.sight import Sight
+from its.guidance.guidance import Guidance, GuidanceOutput
+from its.guidance.guidance_input import GuidanceInput
 from its.levels import Columns, Grid, Guess, Level
 from its.model.denoiser import Denoiser
 from its.verifier.verifier import Verifier
@@ -73,13 +73,13 @@ class Guide(Queue[State | Walk]):
         with torch.inference_mode():
             x, x0 = x[:n].detach(), plain.x0[:n].detach()
             guess = Guess(look.guess.x0[:n], look.guess.eps[:n])
-            push = torch.zeros_like(x) if look.push is None else look.push[:n]
+            push = torch.zeros_like(x) if look.shift is None else look.shift[:n]
             self._keep(items, Guess(x0, plain.eps[:n].detach()), guess, push)
             levels = [level for _, level in served]
             self._steps.waiting(items, Rows(x, Columns.of(levels, x.ndim, x.device), guess, x0, push))
             return served, torch.isfinite(sum(part.flatten(1).sum(1) for part in (x0, *guess, push)))  # type: ignore
 
-    def _look(self, items: Sequence[State | Walk]) -> tuple[Tensor, Guess, Look]:
+    def _look(self, items: Sequence[State | Walk]) -> tuple[Tensor, Guess, GuidanceOutput]:
         """Rows `x`, their plain guess, and what the guidance makes of them."""
         through = self._guidance.needs == "network"
         conditions = [item.task.image.problem.condition for item in items]
@@ -100,11 +100,11 @@ class Guide(Queue[State | Walk]):
                     return self._guide.reward(images, conditions, t)  # type: ignore[call-arg]
                 return self._guide.reward(images, conditions)
 
-            sight = Sight(x, levels, guess, score, lambda k: self._draw(items, k), self._grid)
-            return x, guess, self._guidance.look(sight)
+            inputs = GuidanceInput(x, levels, guess, score, lambda k: self._draw(items, k), self._grid)
+            return x, guess, self._guidance.guide(inputs)
 
     def _draw(self, items: Sequence[State | Walk], k: int) -> Tensor:
-        return self._maker.step_noise(items, SLOTS + k, SLOTS + self._guidance.draws)
+        return self._maker.step_noise(items, SLOTS + k, SLOTS + self._guidance.num_draws)
 
     def _keep(self, items: Sequence[State | Walk], plain: Guess, guess: Guess, push: Tensor) -> None:
         held = [row for row, item in enumerate(items) if isinstance(item, State)]

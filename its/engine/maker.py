@@ -60,7 +60,7 @@ class Maker:
     def given(self, states: Sequence[State]) -> Tensor:
         """Standard normal rows of states that a search made with `image.noise`."""
         self.make(states)
-        return self._pool.take([state.x for state in states]) / self._model.schedule.prior_std
+        return self._pool.take([state.x for state in states]) / self._model.path.prior_std
 
     @staticmethod
     def parent(state: State) -> State:
@@ -83,7 +83,7 @@ class Maker:
             return self._pool.take([self.parent(state).x for state in group])
         if kind is Given:
             return torch.from_numpy(np.stack([recipe.x for recipe in recipes])).to(self._model.device)
-        prior = self._model.schedule.prior_std
+        prior = self._model.path.prior_std
         if kind is Start:
             return prior * z
         parents = [self.parent(state) for state in group]

@@ -110,7 +110,7 @@ class Steps:
         z = self._noise(walks, rows.x) if self._sampler.stochastic else None
         landed = self._sampler.step(rows.x, rows.guess, rows.t, s, z)
         if rows.push is not None:
-            landed = (landed + rows.push * self._guidance.push_scale(rows.t, s)).to(landed)
+            landed = (landed + rows.push * self._guidance.shift_scale(rows.t, s)).to(landed)
         rounds = self._guidance.rounds
         done = [k for k, walk in enumerate(walks) if walk.round + 1 == rounds]
         again = [k for k, walk in enumerate(walks) if walk.round + 1 < rounds]
@@ -198,4 +198,4 @@ class Steps:
         return z
 
     def _draw(self, walks: Sequence[Walk], slot: int) -> Tensor:
-        return self._maker.step_noise(walks, slot, SLOTS + self._guidance.draws)
+        return self._maker.step_noise(walks, slot, SLOTS + self._guidance.num_draws)

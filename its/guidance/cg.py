@@ -6,15 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from its.guidance.check import check
-from its.guidance.guidance import Guidance, Look, Needs
+from its.guidance.guidance import Guidance, GuidanceOutput, Needs
 
 if TYPE_CHECKING:
-    from its.guidance.sight import Sight
+    from its.guidance.guidance_input import GuidanceInput
 
 
 @dataclass(frozen=True)
 class CG(Guidance):
-    """Tilt eps_hat by `strength` sqrt(1 - abar) times the gradient of log p(y | x_t, t) at x_t."""
+    """A tilt of eps_hat by `strength` sqrt(1 - abar) times the gradient of log p(y | x_t, t) at x_t.
+
+    Attributes:
+        strength: >= 0; 1 samples the posterior.
+    """
 
     strength: float = 1.0
     noise_aware: ClassVar[bool] = True
@@ -26,6 +30,8 @@ class CG(Guidance):
     def needs(self) -> Needs:
         return "guess"
 
-    def look(self, sight: Sight) -> Look:
-        slope = sight.slope(sight.x)
-        return Look(sight.tilted(sight.guess.eps - self.strength * (1.0 - sight.abar).sqrt() * slope))
+    def guide(self, inputs: GuidanceInput) -> GuidanceOutput:
+        """Tilt eps_hat by Alg. 2."""
+        gradient = inputs.gradient(inputs.x)
+        eps = inputs.guess.eps - self.strength * (1.0 - inputs.abar).sqrt() * gradient
+        return GuidanceOutput(inputs.guess_of(eps))

@@ -6,18 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from its.guidance.check import check
-from its.guidance.guidance import Guidance, Look
+from its.guidance.guidance import Guidance, GuidanceOutput
 from its.levels import Guess
 
 if TYPE_CHECKING:
-    from its.guidance.sight import Sight
+    from its.guidance.guidance_input import GuidanceInput
 
 
 @dataclass(frozen=True)
 class DPS(Guidance):
-    """After the step, add `strength` times the gradient of f(x0_hat) through the network, divided by |f|.
+    """A shift after the step: `strength` times the gradient of f(x0_hat) through the network, divided by |f|.
 
-    x0_hat is not clipped. A score of exactly 0, which cannot rise, pushes nowhere; Ye et al.'s code divides by it.
+    x0_hat is not clipped. A score of exactly 0, which cannot rise, shifts nothing; Ye et al.'s code divides by it.
+
+    Attributes:
+        strength: >= 0.
     """
 
     strength: float = 1.0
@@ -25,9 +28,10 @@ class DPS(Guidance):
     def __post_init__(self) -> None:
         check(self, strength=0.0)
 
-    def look(self, sight: Sight) -> Look:
-        x0 = sight.unclipped
-        score = sight.score(x0)
+    def guide(self, inputs: GuidanceInput) -> GuidanceOutput:
+        """Shift the row along the normalised gradient of its score."""
+        x0 = inputs.unclipped
+        score = inputs.score(x0)
         size = score.detach().abs()
-        slope = sight.pulled_back(score, (size > 0) / size.where(size > 0, size.new_ones(())))
-        return Look(Guess(x0.detach(), sight.guess.eps.detach()), self.strength * slope)
+        gradient = inputs.gradient_at_x(score, (size > 0) / size.where(size > 0, size.new_ones(())))
+        return GuidanceOutput(Guess(x0.detach(), inputs.guess.eps.detach()), self.strength * gradient)

@@ -6,20 +6,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from its.guidance.check import check
-from its.guidance.guidance import Guidance, Look
+from its.guidance.guidance import Guidance, GuidanceOutput
+from its.guidance.trend import Trend
 from its.levels import Guess
 
 if TYPE_CHECKING:
-    from its.guidance.sight import Sight, Trend
+    from its.guidance.guidance_input import GuidanceInput
 
 
 @dataclass(frozen=True)
 class FreeDoM(Guidance):
-    """After the step, add the gradient of f(x0_hat) through the network, `strength` times its schedule; and recur.
+    """A shift after the step, which is taken several times: `strength` times the gradient of f(x0_hat) at x_t.
 
     Attributes:
-        trend: of the strength over a sampling, with mean 1.
-        recurrence: times that each step is taken.
+        strength: >= 0.
+        recurrence: number of times that each step is taken.
+        trend: course of the strength over a sampling, of mean 1.
     """
 
     strength: float = 1.0
@@ -33,8 +35,9 @@ class FreeDoM(Guidance):
     def rounds(self) -> int:
         return self.recurrence
 
-    def look(self, sight: Sight) -> Look:
-        x0 = sight.unclipped
-        score = sight.score(x0)
-        slope = sight.pulled_back(score, score.new_ones(()).expand_as(score))
-        return Look(Guess(x0.detach(), sight.guess.eps.detach()), self.strength * sight.share(self.trend) * slope)
+    def guide(self, inputs: GuidanceInput) -> GuidanceOutput:
+        """Shift the row along the gradient of its score."""
+        x0 = inputs.unclipped
+        score = inputs.score(x0)
+        shift = self.strength * inputs.trend_weight(self.trend) * inputs.gradient_at_x(score)
+        return GuidanceOutput(Guess(x0.detach(), inputs.guess.eps.detach()), shift)

@@ -7,18 +7,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from its.guidance.check import check
-from its.guidance.guidance import Guidance, Look
+from its.guidance.guidance import Guidance, GuidanceOutput
 from its.levels import Guess
 
 if TYPE_CHECKING:
-    from its.guidance.sight import Sight
+    from its.guidance.guidance_input import GuidanceInput
 
 
 @dataclass(frozen=True)
 class LGD(Guidance):
-    """DPS with the score smoothed by `samples` draws of deviation sqrt(1 - abar) around x0_hat.
+    """A shift by a smoothed score: that of `samples` draws of standard deviation sqrt(1 - abar) around x0_hat.
 
-    The gradient of the log-mean-exp is divided by `samples` once more, as in Ye et al.'s code: more draws push less.
+    The gradient of the log-mean-exp is divided by `samples` once more, as in Ye et al.'s code: more draws shift less.
+
+    Attributes:
+        strength: >= 0.
+        samples: Monte-Carlo draws.
     """
 
     strength: float = 1.0
@@ -28,16 +32,17 @@ class LGD(Guidance):
         check(self, strength=0.0, samples=1)
 
     @property
-    def draws(self) -> int:
+    def num_draws(self) -> int:
         return self.samples
 
     @property
     def calls(self) -> int:
         return self.samples
 
-    def look(self, sight: Sight) -> Look:
-        x0 = sight.unclipped
-        offsets = sight.offsets(self.samples, (1.0 - sight.abar).sqrt())
-        total = sight.smoothed(x0, offsets) + math.log(self.samples)
-        push = self.strength / self.samples * sight.pulled_back(total, total.new_ones(()).expand_as(total))
-        return Look(Guess(x0.detach(), sight.guess.eps.detach()), push)
+    def guide(self, inputs: GuidanceInput) -> GuidanceOutput:
+        """Shift the row along the gradient of its smoothed score."""
+        x0 = inputs.unclipped
+        offsets = inputs.offsets(self.samples, (1.0 - inputs.abar).sqrt())
+        total = inputs.smoothed_score(x0, offsets) + math.log(self.samples)
+        shift = self.strength / self.samples * inputs.gradient_at_x(total)
+        return GuidanceOutput(Guess(x0.detach(), inputs.guess.eps.detach()), shift)

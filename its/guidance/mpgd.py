@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from its.guidance.check import check
-from its.guidance.guidance import Guidance, Look, Needs
+from its.guidance.guidance import Guidance, GuidanceOutput, Needs
 from its.levels import Guess
 
 if TYPE_CHECKING:
-    from its.guidance.sight import Sight
+    from its.guidance.guidance_input import GuidanceInput
 
 
 @dataclass(frozen=True)
 class MPGD(Guidance):
-    """Move x0_hat up the guide's score; no gradient passes the network."""
+    """A move of x0_hat up the guide's score; no gradient passes the network.
+
+    Attributes:
+        strength: step of the move, >= 0.
+    """
 
     strength: float = 1.0
 
@@ -26,6 +30,7 @@ class MPGD(Guidance):
     def needs(self) -> Needs:
         return "guess"
 
-    def look(self, sight: Sight) -> Look:
-        x0 = sight.guess.x0
-        return Look(Guess(x0 + self.strength * sight.slope(x0), sight.guess.eps))
+    def guide(self, inputs: GuidanceInput) -> GuidanceOutput:
+        """Move x0_hat along the gradient of its score."""
+        x0 = inputs.guess.x0
+        return GuidanceOutput(Guess(x0 + self.strength * inputs.gradient(x0), inputs.guess.eps))

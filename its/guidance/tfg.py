@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from its.guidance.check import check
-from its.guidance.guidance import Guidance, Look, Needs
+from its.guidance.guidance import Guidance, GuidanceOutput, Needs
+from its.guidance.trend import Trend
 from its.levels import Columns, Guess
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from its.guidance.sight import Sight, Trend
+    from its.guidance.guidance_input import GuidanceInput
 
 
 @dataclass(frozen=True)
 class TFG(Guidance):
-    """Ascend the guide's score in x0_hat and, through the network, in x_t.
+    """An ascent of the guide's score in x0_hat and, through the network, in x_t.
 
     With rho = mu = 0 it is the plain sampler, taken `recurrence` times.
 
     Attributes:
         rho: strength of the gradient through the network, Delta_t.
         mu: step of each of `iterations` ascents of x0_hat, Delta_0.
-        sigma: deviation of the Monte-Carlo draws that smooth the score; 0 takes the score itself.
-        samples: of those draws.
-        recurrence: times that each step is taken.
-        rho_trend, mu_trend: schedules, each of mean 1 over a sampling.
+        sigma: standard deviation of the Monte-Carlo draws that smooth the score; 0 takes the score itself.
+        samples: number of those draws.
+        recurrence: number of times that each step is taken.
+        rho_trend, mu_trend: courses of rho and mu over a sampling, each of mean 1.
         sigma_trend: `decrease` multiplies sigma by sqrt(1 - abar); `constant` leaves it.
     """
 
@@ -44,8 +45,8 @@ class TFG(Guidance):
     def __post_init__(self) -> None:
         check(self, rho=0.0, mu=0.0, sigma=0.0, samples=1, iterations=0, recurrence=1)
         for name, choices in (
-            ("rho_trend", ("increase", "decrease", "constant")),
-            ("mu_trend", ("increase", "decrease", "constant")),
+            ("rho_trend", get_args(Trend)),
+            ("mu_trend", get_args(Trend)),
             ("sigma_trend", ("decrease", "constant")),
         ):
             if getattr(self, name) not in choices:
@@ -53,7 +54,7 @@ class TFG(Guidance):
 
     @property
     def ascents(self) -> int:
-        """Ascents of x0_hat that change it."""
+        """The number of ascents that change x0_hat."""
         return self.iterations if self.mu else 0
 
     @property
@@ -65,26 +66,33 @@ class TFG(Guidance):
         return self.recurrence
 
     @property
-    def draws(self) -> int:
+    def num_draws(self) -> int:
         return self.samples if self.sigma else 0
 
     @property
     def calls(self) -> int:
-        return max(1, self.ascents) * max(1, self.draws)
+        return max(1, self.ascents) * max(1, self.num_draws)
 
-    def look(self, sight: Sight) -> Look:
-        """Alg. 1 of the paper. The slope at x0_hat serves both the pull-back and the first ascent."""
-        std = self.sigma * ((1.0 - sight.abar).sqrt() if self.sigma_trend == "decrease" else sight.abar**0)
-        offsets = sight.offsets(self.draws, std)
-        x0 = sight.guess.x0
+    def guide(self, inputs: GuidanceInput) -> GuidanceOutput:
+        """Guide rows by Alg. 1; the gradient at x0_hat serves both Delta_t and the first ascent."""
+        # Draw the offsets that smooth the score.
+        std = self.sigma * ((1.0 - inputs.abar).sqrt() if self.sigma_trend == "decrease" else inputs.abar**0)
+        offsets = inputs.offsets(self.num_draws, std)
+
+        # Carry the gradient at x0_hat back to x_t: Delta_t.
+        x0 = inputs.guess.x0
         y = x0.detach()
-        slope = sight.slope(y, offsets)
-        push = self.rho * sight.share(self.rho_trend) * sight.pulled_back(x0, slope) if self.rho else None
-        for ascent in range(self.ascents):
-            slope = sight.slope(y, offsets) if ascent else slope
-            y = y + self.mu * sight.share(self.mu_trend) * slope
-        return Look(Guess(y, sight.guess.eps.detach()), push)
+        gradient = inputs.gradient(y, offsets)
+        shift = (
+            self.rho * inputs.trend_weight(self.rho_trend) * inputs.gradient_at_x(x0, gradient) if self.rho else None
+        )
 
-    def push_scale(self, t: Columns, s: Columns) -> Tensor | float:
-        """1 / sqrt(abar_t / abar_s) on VP paths."""
+        # Ascend in x0_hat: Delta_0.
+        for ascent in range(self.ascents):
+            gradient = inputs.gradient(y, offsets) if ascent else gradient
+            y = y + self.mu * inputs.trend_weight(self.mu_trend) * gradient
+        return GuidanceOutput(Guess(y, inputs.guess.eps.detach()), shift)
+
+    def shift_scale(self, t: Columns, s: Columns) -> Tensor | float:
+        """Return 1 / sqrt(abar_t / abar_s) on VP paths."""
         return s.norm / t.norm

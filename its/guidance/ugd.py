@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from its.guidance.check import check
-from its.guidance.guidance import Guidance, Look
+from its.guidance.guidance import Guidance, GuidanceOutput
 
 if TYPE_CHECKING:
-    from its.guidance.sight import Sight
+    from its.guidance.guidance_input import GuidanceInput
 
 
 @dataclass(frozen=True)
 class UGD(Guidance):
-    """Forward guidance tilts eps_hat by the gradient through the network, backward guidance by ascents of x0_hat.
+    """A tilt of eps_hat by the gradient through the network (forward guidance) and by ascents of x0_hat (backward).
 
     Attributes:
-        strength: of both.
+        strength: of both, >= 0.
         iterations: 1 is forward guidance alone, the default of Ye et al.'s code; each more is one ascent.
-        recurrence: times that each step is taken.
+        recurrence: number of times that each step is taken.
     """
 
     strength: float = 1.0
@@ -37,11 +37,14 @@ class UGD(Guidance):
     def calls(self) -> int:
         return self.iterations
 
-    def look(self, sight: Sight) -> Look:
-        score = sight.score(sight.unclipped)
-        slope = sight.pulled_back(score, score.new_ones(()).expand_as(score))
-        eps = sight.guess.eps.detach() - self.strength * (1.0 - sight.abar).sqrt() * slope
-        y = x0 = sight.guess.x0.detach()
+    def guide(self, inputs: GuidanceInput) -> GuidanceOutput:
+        """Tilt eps_hat forward, then backward."""
+        # Forward guidance: tilt eps_hat by the gradient at x_t.
+        gradient = inputs.gradient_at_x(inputs.score(inputs.unclipped))
+        eps = inputs.guess.eps.detach() - self.strength * (1.0 - inputs.abar).sqrt() * gradient
+
+        # Backward guidance: ascend in x0_hat, and let eps_hat follow.
+        y = x0 = inputs.guess.x0.detach()
         for _ in range(self.iterations - 1):
-            y = y + self.strength * sight.slope(y)
-        return Look(sight.tilted(eps - (sight.abar / (1.0 - sight.abar)).sqrt() * (y - x0)))
+            y = y + self.strength * inputs.gradient(y)
+        return GuidanceOutput(inputs.guess_of(eps - (inputs.abar / (1.0 - inputs.abar)).sqrt() * (y - x0)))

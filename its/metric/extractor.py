@@ -1,4 +1,4 @@
-"""From uint8 images to features and logits: what every metric is computed from."""
+"""Extractors: networks that turn uint8 images into the features and logits that metrics read."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from its.pixels import from_uint8
 
 
 class Extractor(Protocol):
-    """A held-out network that measures; it never verifies.
+    """A held-out network that measures images and never selects them.
 
     Attributes:
-        name: of the folder that its features are stored in; other weights have another.
-        offers: which of the arrays that metrics read it makes; see `its.metric.metric.Metric`.
-        widths: how many numbers an image's features (`moments`) and spatial ones (`spatial`) are, as far as known.
-        fingerprint: hash of the network that the features come from; None if it has none, and is quick to ask again.
+        name: name of the folder of its features; it changes with the weights.
+        offers: the arrays that it makes, of those that metrics read; see `its.metric.metric.Metric`.
+        widths: the width of an image's features (`moments`) and spatial features (`spatial`), as far as known.
+        fingerprint: hash of the network; None where extracting is too quick to be worth a cache.
     """
 
     name: str
@@ -33,16 +33,20 @@ class Extractor(Protocol):
     def fingerprint(self) -> str | None: ...
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """`features` float32 `[n, d]` and `logits` `[n, k]` of uint8 images `[n, H, W, C]`, and perhaps `spatial` and
-        `classes`."""
+        """Extract the arrays of uint8 images `[n, H, W, C]`, all float32.
+
+        Returns:
+            `features` `[n, d]`, `logits` `[n, k]`, and `spatial` `[n, s]` and `classes` `[n, c]` where it offers them.
+        """
         ...
 
 
 class NetworkFeatures:
-    """Penultimate features and logits of a classifier with `features` and `head`.
+    """An extractor of penultimate features and logits, by a classifier with `features` and `head`.
 
     Args:
-        name: what the folder of its features begins with; a hash of the network follows.
+        network: images in [-1, 1] `[n, C, H, W]` to features, and features to logits.
+        name: first part of the name of the features' folder; a hash of the network follows.
         rows: images of one batch; every batch has this shape, so that features do not depend on grouping.
     """
 
@@ -59,14 +63,14 @@ class NetworkFeatures:
         features, logits = [], []
         for padded, count in padded_batches(images, self._rows):
             with torch.inference_mode():
-                found: Tensor = self._network.features(from_uint8(torch.from_numpy(padded)))
-                features.append(found[:count].numpy())
-                logits.append(self._network.head(found)[:count].numpy())
+                batch: Tensor = self._network.features(from_uint8(torch.from_numpy(padded)))
+                features.append(batch[:count].numpy())
+                logits.append(self._network.head(batch)[:count].numpy())
         return {"features": np.concatenate(features), "logits": np.concatenate(logits)}
 
 
 class MixtureFeatures:
-    """The pixels themselves, and the exact log-likelihood of every component."""
+    """An extractor for the mixture: the pixels themselves, and the exact log-likelihood of every component."""
 
     name = "pixels"
     offers = frozenset({"features", "logits", "classes"})
@@ -82,7 +86,7 @@ class MixtureFeatures:
 
 
 def hash_of(network: Any) -> str:
-    """Of a network's type, settings and weights."""
+    """Hash a network's type, settings and weights."""
     digest = sha256(f"{type(network).__qualname__} {network.extra_repr()}".encode())
     for name, value in sorted(network.state_dict().items()):
         digest.update(name.encode())
@@ -91,7 +95,7 @@ def hash_of(network: Any) -> str:
 
 
 def padded_batches(images: np.ndarray, rows: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Batches of exactly `rows` images, the last filled up with copies, and how many of each count."""
+    """Yield batches of exactly `rows` images, the last filled up with copies, and the number of real ones in each."""
     for first in range(0, len(images), rows):
         part = images[first : first + rows]
         yield np.concatenate([part, np.repeat(part[-1:], rows - len(part), axis=0)]), len(part)

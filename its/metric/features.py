@@ -1,4 +1,4 @@
-"""What a metric is computed from: features of a set of images, and their first two moments.
+"""Features of a set of images, and their first two moments: the input of every metric.
 
 Moments merge by the pairwise update of Chan, Golub and LeVeque 1983 (The American Statistician 37,
 242-247), so shards stream in any order and the raw features of a reference need not be kept.
@@ -17,15 +17,15 @@ Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
 BLOCK_ROWS = 4096
-"""Rows turned to float64 at once: 64 MiB of Inception features and not 0.8 GB for 50 000 images."""
+"""Rows converted to float64 at once: 64 MiB of Inception features and not 0.8 GB for 50 000 images."""
 
 ROUNDING = 1e-6
-"""How negative an eigenvalue may be, over the largest, to count as float32 rounding."""
+"""Most negative eigenvalue, relative to the largest, that counts as float32 rounding."""
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What one extractor saw in a set of images, row i belonging to image i."""
+    """The arrays that one extractor makes of a set of images, row i of image i."""
 
     features: Float32  # [image, feature]
     logits: Float32  # [image, class] of the held-out report classifier, or of Inception
@@ -62,12 +62,12 @@ class Features:
 
     @cached_property
     def moments(self) -> Moments:
-        """Moments of the features, made once: a reference serves every cap of a curve."""
+        """The moments of the features, computed once: a reference serves every cap of a curve."""
         return Moments.of(self.features)
 
     @cached_property
     def spatial_moments(self) -> Moments:
-        """Moments of the spatial features.
+        """The moments of the spatial features.
 
         Raises:
             ValueError: there are none.
@@ -76,14 +76,14 @@ class Features:
 
     @property
     def with_spatial(self) -> Float32:
-        """The spatial features, which must be there."""
+        """The spatial features; ValueError if there are none."""
         if self.spatial is None:
             raise ValueError("these images have no spatial features; take an extractor with spatial=true")
         return self.spatial
 
     @property
     def class_logits(self) -> Float32:
-        """Logits of the classes that were asked for: the held-out classifier's."""
+        """The logits over the dataset's own classes: the held-out classifier's, where there is one."""
         return self.logits if self.classes is None else self.classes
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Features:
@@ -98,7 +98,7 @@ class Features:
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Number, mean and covariance of feature vectors, in float64.
+    """The number, mean and covariance of feature vectors, in float64.
 
     The covariance divides by count - 1, as torch-fidelity's does; at counts 0 and 1 it is zero.
     """
@@ -129,7 +129,7 @@ class Moments:
 
     @classmethod
     def of(cls, features: NDArray[np.floating]) -> Moments:
-        """Measure `features` [image, feature]; a shard may hold one image, or none."""
+        """Compute the moments of `features` [image, feature]; a shard may hold one image, or none."""
         if features.ndim != 2:
             raise ValueError(f"features has shape {features.shape}, but must be [image, feature]; flatten images")
         require_finite("features", features)
@@ -142,7 +142,7 @@ class Moments:
         """Return the moments of both sets together."""
         require_same_width(self, other)
         if self.count is None or other.count is None:
-            raise ValueError("statistics that do not say of how many images they are cannot be merged; make them again")
+            raise ValueError("statistics without a count of images cannot be merged; make them again")
         count = self.count + other.count
         if self.count == 0 or other.count == 0:
             return other if self.count == 0 else self
@@ -157,11 +157,11 @@ class Moments:
 
     @cached_property
     def factor(self) -> Float64:
-        """F [feature, rank] with covariance = F Fᵀ, of the eigenvalues that can be told from zero.
+        """The factor F [feature, rank] with covariance = F Fᵀ, of all eigenvalues that differ from zero.
 
-        Rounding leaves eigenvalues of up to feature * 2e-16 * the largest where the truth is 0, and
-        the most negative one shows how far it reached: what is smaller than either is dropped,
-        because its root, 1e-8 of the largest's, would count.
+        Rounding leaves eigenvalues of up to feature * 2e-16 * the largest where the exact one is 0, and
+        the most negative one shows its size: eigenvalues below either are dropped, because their
+        roots, 1e-8 of the largest's, would count.
 
         Raises:
             ValueError: an eigenvalue is more negative than rounding explains.
@@ -173,8 +173,8 @@ class Moments:
                 f"covariance has eigenvalues from {lowest:.3g} to {highest:.3g}, but must be "
                 "positive semi-definite; recompute these statistics with Moments.of"
             )
-        kept = values > max(values.size * np.finfo(np.float64).eps * highest, -lowest)
-        factor: Float64 = vectors[:, kept] * np.sqrt(values[kept])
+        significant = values > max(values.size * np.finfo(np.float64).eps * highest, -lowest)
+        factor: Float64 = vectors[:, significant] * np.sqrt(values[significant])
         return factor
 
 
@@ -196,7 +196,7 @@ def require_count(metric: str, images: int, least: int) -> None:
 
 
 def require_same_width(a: Moments | Features, b: Moments | Features) -> None:
-    """Raise a ValueError if the two sets were seen by extractors of different width."""
+    """Raise a ValueError if the features of the two sets differ in width."""
     widths = [x.mean.size if isinstance(x, Moments) else x.features.shape[1] for x in (a, b)]
     if widths[0] != widths[1]:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What a metric is."""
+"""The contract of metrics."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Protocol
 
 
 class Metric(Protocol):
-    """A frozen dataclass of its settings, called with the features of generated images and a part of the reference.
+    """A frozen dataclass of settings that compares features of generated images with a part of the reference.
 
     Attributes:
         reads: the array of the extractor that it needs: `features`, `logits`, `spatial`, or `classes` (logits over the
@@ -18,4 +18,6 @@ class Metric(Protocol):
     reads: ClassVar[str]
     against: ClassVar[str]
 
-    def __call__(self, sample: Any, reference: Any) -> dict[str, float]: ...
+    def __call__(self, sample: Any, reference: Any) -> dict[str, float]:
+        """Compute the metric's columns: its numbers by name."""
+        ...

@@ -1,4 +1,4 @@
-"""What generated images are compared with, as much of it as its source has."""
+"""A reference: the statistics and features of real images that generated ones are compared with."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ ROWS = 1024
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """Statistics of real images, and their features one by one if they are known.
+    """Moments of real images, and their features one by one where known.
 
     Attributes:
-        moments: of the features. spatial: of sFID's.
-        images: features and labels; their logits are not kept.
+        moments: of the features.
+        spatial: of sFID's features.
+        images: features and labels; their logits are left out.
     """
 
     moments: Moments
@@ -29,12 +30,12 @@ class Reference:
     images: Features | None = None
 
     def part(self, name: str) -> Any:
-        """What a metric is compared `against`; see `its.metric.metric.Metric`."""
+        """Return the part that a metric is compared `against`; see `its.metric.metric.Metric`."""
         return None if name == "nothing" else getattr(self, name)
 
 
-def measure_reference(images: ImageSet, extractor: Extractor) -> Reference:
-    """Measure real images in one pass: features are kept, spatial ones only as moments."""
+def extract_reference(images: ImageSet, extractor: Extractor) -> Reference:
+    """Extract the features of real images in one pass; of the spatial ones only moments are returned."""
     features, labels, pending = [], [], []
     spatial: Moments | None = None
     for batch, ids in images.batches(ROWS):
@@ -42,6 +43,7 @@ def measure_reference(images: ImageSet, extractor: Extractor) -> Reference:
         require_finite(f"features of {images.source}", arrays["features"])
         features.append(arrays["features"])
         labels.append(ids)
+        # Add spatial features to their moments once a block is full.
         if "spatial" in arrays:
             pending.append(arrays["spatial"])
             if sum(map(len, pending)) >= BLOCK_ROWS:
@@ -49,21 +51,22 @@ def measure_reference(images: ImageSet, extractor: Extractor) -> Reference:
     if pending:
         spatial = _added(spatial, pending)
     every = np.concatenate(features)
-    kept = Features(every, np.zeros((len(every), 0), dtype=np.float32), np.concatenate(labels))
-    return Reference(kept.moments, spatial, kept)
+    no_logits = np.zeros((len(every), 0), dtype=np.float32)
+    whole = Features(every, no_logits, np.concatenate(labels))
+    return Reference(whole.moments, spatial, whole)
 
 
-def measure_sample(images: ImageSet, extractor: Extractor) -> Features:
-    """All arrays of all images, which metrics of a sample read."""
-    found: list[dict[str, np.ndarray]] = []
+def extract_features(images: ImageSet, extractor: Extractor) -> Features:
+    """Extract every array of every image of a generated set."""
+    batches: list[dict[str, np.ndarray]] = []
     labels = []
     for batch, ids in images.batches(ROWS):
-        found.append(extractor(batch))
+        batches.append(extractor(batch))
         labels.append(ids)
-    arrays = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+    arrays = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
     return Features(**arrays, labels=np.concatenate(labels))
 
 
 def _added(moments: Moments | None, blocks: list[np.ndarray]) -> Moments:
-    found = Moments.of(np.concatenate(blocks))
-    return found if moments is None else moments.merge(found)
+    block = Moments.of(np.concatenate(blocks))
+    return block if moments is None else moments.merge(block)

@@ -108,20 +108,3 @@ def keys_of(found: Mapping[str, Any]) -> list[list[str]]:
         for name, theirs, own in sorted(found["mismatched_keys"], key=str)
     ]
     return [*(sorted(map(str, found[f"{what}_keys"])) for what in ("missing", "unexpected")), misshaped]
-
-
-def random_state(network: nn.Module, seed: int = 0) -> StateDict:
-    """Every tensor of `network` drawn at random, zero-initialised ones too: what a twin for smoke tests is made of."""
-    generator = torch.Generator().manual_seed(seed)
-    state = {}
-    for name, value in network.state_dict().items():
-        if not value.is_floating_point():
-            state[name] = value.clone()
-        elif value.ndim > 1:
-            state[name] = torch.randn(value.shape, generator=generator) / value[0].numel() ** 0.5
-        elif name.endswith("running_var"):
-            state[name] = 1 + torch.rand(value.shape, generator=generator)
-        else:
-            shift = 1.0 if name.endswith("weight") else 0.0
-            state[name] = shift + 0.1 * torch.randn(value.shape, generator=generator)
-    return state

@@ -1,60 +1,198 @@
-"""The one contract for networks: `(x_t, level, condition) -> x0_hat, eps_hat`.
+"""The contract of models, `(x_t, level, condition) -> x0_hat, eps_hat`, and how a network is made into one.
 
-An adapter hides what the network predicts, its clock and its guidance; nothing else knows.
+An adapter is a `Network`, a prediction type and a noise path; `NetworkDenoiser` does the rest: labels, classifier-free
+guidance, x0_hat and eps_hat, clipping.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
-from its.levels import Columns, Guess, Schedule
+from its.levels import Columns, Guess
+from its.sampler.noise_paths import NoisePath
 from its.types import Condition
 
 Prediction = Literal["epsilon", "v_prediction", "sample", "flow"]
 
 
+class Network(Protocol):
+    """A network as an adapter gives it."""
+
+    def __call__(self, x: Tensor, time: Tensor, label: Tensor | None, /) -> Any:
+        """Evaluate rows.
+
+        Args:
+            x: rows `[n, *shape]`, scaled by their levels' `scale`.
+            time: native times `[n]`, float64.
+            label: class ids `[n]`, int64; None if the network takes none.
+
+        Returns:
+            The prediction `[n, *shape]`; the exact mixture's is a `Guess`.
+        """
+        ...
+
+
 class Decoder(Protocol):
-    """Latents to images."""
+    """A map from latents to images.
+
+    Attributes:
+        shape: event shape (C, H, W) of an image.
+    """
 
     shape: tuple[int, ...]
-    """Event shape (C, H, W) of an image."""
 
     def __call__(self, latents: Tensor) -> Tensor:
-        """Images in [-1, 1], float32 `[n, C, H, W]`."""
+        """Decode latents into images in [-1, 1], float32 `[n, C, H, W]`."""
         ...
 
 
 class Denoiser(Protocol):
-    """A model as the engine sees it."""
+    """A model as the engine uses it.
+
+    Attributes:
+        shape: event shape of the state.
+        dtype: of the state: float32, also when the network runs in bf16.
+        path: noise path that it was trained on.
+        slots: network rows of one evaluation: 2 with classifier-free guidance.
+        decoder: None for pixel models.
+    """
 
     shape: tuple[int, ...]
-    """Event shape of the state."""
-
     dtype: torch.dtype
-    """Of the state: float32, also when the network runs in bf16."""
-
     device: torch.device
-    schedule: Schedule
+    path: NoisePath
     slots: int
-    """Network rows that one evaluation takes: 2 with classifier-free guidance."""
-
     decoder: Decoder | None
-    """None for pixel models."""
 
     def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
         """Evaluate rows `x [n, *shape]`; x0_hat comes clipped where the model says so."""
         ...
 
 
-def guess_from(prediction: Prediction, output: Tensor, x: Tensor, levels: Columns) -> Guess:
-    """x0_hat and eps_hat from what a network predicts.
+class NetworkDenoiser:
+    """A network, its prediction type and its noise path as a `Denoiser`.
 
-    `epsilon` and `sample` hold on any path; `v_prediction` (Salimans and Ho 2022, arXiv:2202.00512:
-    v = alpha eps - sigma x_0) on VP; `flow` (v = eps - x_0) on linear flow.
+    Args:
+        network: already on `device`, in eval mode and without gradients of its weights.
+        path: the noise path that it was trained on.
+        prediction: the type of its output; see `guess_from`.
+        shape: event shape (C, H, W).
+        conditional: whether it is given the conditions; otherwise every row has label `null_class`.
+        null_class: label that stands for no condition; None if there is none.
+        guidance_scale: of classifier-free guidance, see `ClassifierFree`; 1 is off, anything else takes two slots.
+        clip: x0_hat is clamped to [-clip, clip]; None leaves it.
+        rederive_eps: whether eps_hat is derived anew from the clipped x0_hat.
+
+    Raises:
+        ValueError: `guidance_scale` is not 1 and the network is not conditional or has no `null_class`.
+    """
+
+    dtype = torch.float32
+    decoder = None
+
+    def __init__(
+        self,
+        network: Network,
+        path: NoisePath,
+        prediction: Prediction,
+        shape: tuple[int, ...],
+        *,
+        conditional: bool = False,
+        null_class: int | None = None,
+        guidance_scale: float = 1.0,
+        clip: float | None = 1.0,
+        rederive_eps: bool = False,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.network = network
+        self.path = path
+        self.prediction: Prediction = prediction
+        self.shape = shape
+        self.conditional = conditional
+        self.null_class = null_class
+        self.guidance_scale = guidance_scale
+        self.clip = clip
+        self.rederive_eps = rederive_eps
+        self.device = torch.device(device)
+        self.slots = slots_of(guidance_scale, null_class, conditional=conditional)
+
+    def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
+        network = guided(self.network, self.guidance_scale, self.null_class)
+        output = network(levels.scale.to(x) * x, levels.time.flatten(), self._labels(conditions))
+        guess = guess_from(self.prediction, output, x, levels)
+        return guess if self.clip is None else clipped(guess, levels, self.clip, rederive_eps=self.rederive_eps)
+
+    def _labels(self, conditions: Sequence[Condition]) -> Tensor | None:
+        if not self.conditional and self.null_class is None:
+            return None
+        classes = conditions if self.conditional else [self.null_class] * len(conditions)
+        return torch.tensor(classes, dtype=torch.int64).to(self.device, non_blocking=True)
+
+
+@dataclass(frozen=True)
+class ClassifierFree:
+    """A network under classifier-free guidance: `uncond + scale (cond - uncond)`, both halves of one batch.
+
+    Ho and Salimans 2022 (arXiv:2207.12598), Eq. 6 with `scale = 1 + w`.
+
+    Attributes:
+        scale: 0 is unconditional, 1 conditional.
+        null_class: label that stands for no condition.
+    """
+
+    network: Network
+    scale: float
+    null_class: int
+
+    def __call__(self, x: Tensor, time: Tensor, label: Tensor | None) -> Any:
+        assert label is not None, "guidance needs labels"
+        labels = torch.cat([label, torch.full_like(label, self.null_class)])
+        output = self.network(torch.cat([x, x]), torch.cat([time, time]), labels)
+        return Guess(*map(self._mixed, output)) if isinstance(output, Guess) else self._mixed(output)
+
+    def _mixed(self, output: Tensor) -> Tensor:
+        cond, uncond = output.chunk(2)
+        return uncond + self.scale * (cond - uncond)
+
+
+def guided(network: Network, scale: float, null_class: int | None) -> Network:
+    """Return the network under classifier-free guidance, or as it is where `scale` is 1."""
+    if scale == 1.0:
+        return network
+    assert null_class is not None, "slots_of refuses it"
+    return ClassifierFree(network, scale, null_class)
+
+
+def slots_of(guidance_scale: float, null_class: int | None, *, conditional: bool) -> int:
+    """Return how many network rows an evaluation takes: 2 with classifier-free guidance, else 1.
+
+    Raises:
+        ValueError: a model is to be guided that is unconditional, or has no label that stands for no condition.
+    """
+    if guidance_scale != 1.0 and not conditional:
+        raise ValueError(
+            f"model.guidance_scale is {guidance_scale} on an unconditional model; "
+            "set model.conditional=true or model.guidance_scale=1"
+        )
+    if guidance_scale != 1.0 and null_class is None:
+        raise ValueError(
+            f"model.guidance_scale is {guidance_scale}, and this network has no label for no condition; "
+            "set model.guidance_scale=1"
+        )
+    return 1 if guidance_scale == 1.0 else 2
+
+
+def guess_from(prediction: Prediction, output: Tensor, x: Tensor, levels: Columns) -> Guess:
+    """Derive x0_hat and eps_hat from what a network predicts at rows `x`.
+
+    Args:
+        prediction: `epsilon` and `sample` hold on any path; `v_prediction` (Salimans and Ho 2022, arXiv:2202.00512:
+            v = alpha eps - sigma x_0) on VP; `flow` (v = eps - x_0) on linear flow.
     """
     alpha, sigma = levels.alpha.to(x), levels.sigma.to(x)
     if prediction == "epsilon":
@@ -66,3 +204,16 @@ def guess_from(prediction: Prediction, output: Tensor, x: Tensor, levels: Column
     if prediction == "flow":
         return Guess(x - sigma * output, x + alpha * output)
     raise ValueError(f"prediction is {prediction!r}; it is epsilon, v_prediction, sample or flow")
+
+
+def clipped(guess: Guess, levels: Columns, limit: float, *, rederive_eps: bool) -> Guess:
+    """Clamp x0_hat to [-limit, limit].
+
+    Args:
+        rederive_eps: give eps_hat what x0_hat loses, so that `x_t = alpha x0_hat + sigma eps_hat` still holds
+            (diffusers' `use_clipped_model_output`); otherwise eps_hat stays the network's.
+    """
+    x0 = guess.x0.clamp(-limit, limit)
+    if not rederive_eps:
+        return Guess(x0, guess.eps)
+    return Guess(x0, guess.eps + (levels.alpha / levels.sigma).to(x0) * (guess.x0 - x0))

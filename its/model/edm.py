@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from its.levels import EDM, Columns, Guess
-from its.model.checkpoint import fit, random_state, read
+from its.levels import Columns, Guess
+from its.model.checkpoint import fit, read
 from its.model.song_unet import SongUNet
+from its.sampler.noise_paths import EDM
 from its.types import Condition
-from its.weights import locate
+from its.weights import Device, Weights, locate
 
 DEFAULTS = {
     "embedding_type": "positional",
@@ -37,9 +36,16 @@ DEFAULTS = {
 class EDMDenoiser:
     """A preconditioned SongUNet as a `Denoiser`: x0_hat is the paper's D(x; sigma), Eq. 7, and is not clipped.
 
+    It is a class of its own, and not a `NetworkDenoiser`: x0_hat and eps_hat are two combinations of x and the output
+    with coefficients of sigma (deriving one from the other is ill-conditioned at either end), the network's time
+    input is log(sigma) / 4, and its labels are one-hot.
+
     Args:
-        labels: classes that the network is told; 0 is unconditional.
-        conditional: whether it is told the class; without it a network with labels is given none.
+        network: already on `device`.
+        path: the noise path; its `sigma_data` preconditions the network.
+        shape: event shape (C, H, W).
+        labels: number of classes that the network is given; 0 is unconditional.
+        conditional: whether it is given the class; without it a network with labels gets a row of zeros.
     """
 
     dtype = torch.float32
@@ -49,7 +55,7 @@ class EDMDenoiser:
     def __init__(
         self,
         network: SongUNet,
-        schedule: EDM,
+        path: EDM,
         shape: tuple[int, int, int],
         *,
         labels: int = 0,
@@ -57,14 +63,14 @@ class EDMDenoiser:
         device: torch.device | str = "cpu",
     ) -> None:
         self.device = torch.device(device)
-        self.network = network.to(self.device)
-        self.schedule = schedule
+        self.network = network
+        self.path = path
         self.shape = shape
         self.labels = labels
         self.conditional = conditional
 
     def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
-        sigma, data = levels.sigma, self.schedule.sigma_data
+        sigma, data = levels.sigma, self.path.sigma_data
         total = sigma**2 + data**2
         output = self.network(levels.scale.to(x) * x, (sigma.log() / 4).flatten().to(x), self._one_hot(conditions))
         x0 = (data**2 / total).to(x) * x + (sigma * data / total.sqrt()).to(x) * output
@@ -80,13 +86,13 @@ class EDMDenoiser:
 
 
 def load(
-    weights: str,
+    weights: Weights,
     *,
     conditional: bool = True,
     sigma_min: float = 0.002,
     sigma_max: float = 80.0,
     rho: float = 7.0,
-    device: str = "cpu",
+    device: Device = "cpu",
 ) -> EDMDenoiser:
     """Load a network whose configuration is in its file's header.
 
@@ -98,7 +104,7 @@ def load(
     fit(network, read(weights), weights, "its header and its tensors disagree: convert it again")
     size, colours = config["img_resolution"], config["img_channels"]
     return EDMDenoiser(
-        network,
+        network.to(device),
         EDM(config["sigma_data"], sigma_min, sigma_max, rho),
         (colours, size, size),
         labels=config["label_dim"],
@@ -151,19 +157,3 @@ def song_unet(config: dict[str, Any]) -> SongUNet:
         residual=config["encoder_type"] == "residual",
         kernel=config["resample_filter"],
     )
-
-
-def twin(weights: str, *, size: int, channels: int, blocks: int, labels: int = 0) -> None:
-    """Write a random DDPM++ of these sizes to `weights`, as scripts/convert_edm.py does."""
-    config = {
-        **DEFAULTS,
-        "model_type": "SongUNet",
-        "img_resolution": size,
-        "img_channels": 3,
-        "label_dim": labels,
-        "model_channels": channels,
-        "num_blocks": blocks,
-        "channel_mult": [1, 2],
-        "attn_resolutions": [size // 2],
-    }
-    save_file(random_state(song_unet(config)), Path(weights), {"edm": json.dumps(config)})

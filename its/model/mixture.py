@@ -1,4 +1,4 @@
-"""The exact denoiser of the Gaussian mixture: what a perfectly trained network would compute."""
+"""The exact denoiser of the Gaussian mixture, which a perfectly trained network would equal."""
 
 from __future__ import annotations
 
@@ -8,18 +8,27 @@ import torch
 from torch import Tensor
 
 from its.dataset.mixture import Mixture
-from its.levels import Columns, Flow, Guess, Schedule, linear_vp
+from its.levels import Columns, Guess
+from its.model.denoiser import guided, slots_of
+from its.sampler.noise_paths import Flow, NoisePath, linear_vp
 from its.types import Condition
+from its.weights import Device, GuidanceScale
+
+NO_COMPONENT = -1
+"""Label that asks for no component."""
 
 
 class MixtureDenoiser:
-    """Posterior mean of x_0 and eps given x_t, in float64.
+    """The posterior means of x_0 and eps given x_t as a `Denoiser`, in float64.
+
+    It is a class of its own, and not a `NetworkDenoiser`: the means depend on alpha and sigma, not on native time, and
+    both are computed, since deriving one from the other is ill-conditioned at either end.
 
     Args:
         data: the mixture.
-        path: `vp` (the linear schedule of Ho et al. 2020, 1,000 steps) or `flow`.
-        conditional: whether it is told the component.
-        guidance_scale: classifier-free guidance between the two; 1 is off.
+        path: `vp` (the linear path of Ho et al. 2020, 1,000 steps) or `flow`.
+        conditional: whether it is given the component.
+        guidance_scale: of classifier-free guidance between the two; 1 is off.
     """
 
     dtype = torch.float64
@@ -31,45 +40,42 @@ class MixtureDenoiser:
         path: str = "vp",
         *,
         conditional: bool = False,
-        guidance_scale: float = 1.0,
-        device: torch.device | str = "cpu",
+        guidance_scale: GuidanceScale = 1.0,
+        device: Device = "cpu",
     ) -> None:
         if path not in ("vp", "flow"):
             raise ValueError(f"model.path is {path!r}; it is vp or flow")
-        if guidance_scale != 1.0 and not conditional:
-            raise ValueError(
-                f"model.guidance_scale is {guidance_scale} on an unconditional model; "
-                "set model.conditional=true or model.guidance_scale=1"
-            )
         self.data = data
         self.shape = data.shape
         self.device = torch.device(device)
-        self.schedule: Schedule = linear_vp() if path == "vp" else Flow()
+        self.path: NoisePath = linear_vp() if path == "vp" else Flow()
         self.conditional = conditional
+        self.slots = slots_of(guidance_scale, NO_COMPONENT, conditional=conditional)
         self.guidance_scale = guidance_scale
-        self.slots = 1 if guidance_scale == 1.0 else 2
         self._means = torch.as_tensor(data.means, device=self.device)
 
     def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
-        if not self.conditional:
-            return self.network(x, levels, None)
-        labels = torch.tensor(conditions, dtype=torch.int64, device=self.device)
-        if self.slots == 1:
-            return self.network(x, levels, labels)
-        both = Columns(*(torch.cat([column, column]) for column in levels))
-        guess = self.network(torch.cat([x, x]), both, torch.cat([labels, labels.new_full(labels.shape, -1)]))
-        pairs = [part.chunk(2) for part in guess]
-        return Guess(*(untold + self.guidance_scale * (told - untold) for told, untold in pairs))
+        label = torch.tensor(conditions, dtype=torch.int64, device=self.device) if self.conditional else None
+        coefficients = torch.stack([levels.alpha.flatten(), levels.sigma.flatten()], dim=1)
+        return guided(self.network, self.guidance_scale, NO_COMPONENT)(x, coefficients, label)
 
-    def network(self, x: Tensor, levels: Columns, labels: Tensor | None) -> Guess:
-        """One evaluation a row; a label of -1 asks for no component."""
-        alpha, sigma = (column.flatten(1).unsqueeze(2) for column in (levels.alpha, levels.sigma))
+    def network(self, x: Tensor, coefficients: Tensor, label: Tensor | None) -> Guess:
+        """Evaluate rows `x [n, *shape]`.
+
+        Args:
+            coefficients: alpha and sigma of each row `[n, 2]`, in place of a `Network`'s times.
+            label: components `[n]`; -1 asks for none.
+        """
+        # Weigh the components by their posterior probability, or take the one that is asked for.
+        alpha, sigma = (column[:, None, None] for column in coefficients.unbind(1))
         variance = (alpha * self.data.std) ** 2 + sigma**2
         offset = x.flatten(1).unsqueeze(1) - alpha * self._means
         weight = torch.softmax(-offset.square().sum(-1) / (2.0 * variance.squeeze(2)), dim=1)
-        if labels is not None:
-            wanted = torch.arange(len(self._means), device=self.device) == labels[:, None]
-            weight = torch.where(labels[:, None] < 0, weight, wanted.to(weight))
+        if label is not None:
+            chosen = torch.arange(len(self._means), device=self.device) == label[:, None]
+            weight = torch.where(label[:, None] < 0, weight, chosen.to(weight))
+
+        # Average the components' own posterior means.
         x0 = self._means + (alpha * self.data.std**2 / variance) * offset
         eps = (sigma / variance) * offset
         weight = weight.unsqueeze(2)

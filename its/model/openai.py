@@ -3,69 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
-from its.levels import VP, Columns, Guess, cosine_vp, linear_vp
-from its.model.checkpoint import StateDict, fit, random_state, read
-from its.model.denoiser import guess_from
+from its.model.checkpoint import StateDict, fit, read
+from its.model.denoiser import NetworkDenoiser
 from its.model.openai_unet import OpenAIUNet
-from its.types import Condition
+from its.sampler.noise_paths import cosine_vp, linear_vp
+from its.weights import Device, Weights
 
 COLOURS = 3
 
 
-class OpenAI:
-    """An OpenAIUNet that predicts noise, as a `Denoiser`.
+@dataclass(frozen=True)
+class ImprovedDiffusion:
+    """An OpenAIUNet that predicts noise as a `Network`; its learned variance is not used.
 
-    x0_hat is clipped, and eps_hat is what is left of x_t: the original's posterior mean and DDIM step both start from
-    the clipped guess.
-
-    Args:
-        network: its outputs after the first three channels, a learned variance, are not used.
+    Attributes:
         time_scale: training steps to the network's time input.
-        conditional: whether it is told the class.
-        clip: x0_hat is clamped to [-clip, clip]; None leaves it.
     """
 
-    dtype = torch.float32
-    decoder = None
-    slots = 1
+    unet: OpenAIUNet
+    time_scale: float = 1.0
 
-    def __init__(
-        self,
-        network: OpenAIUNet,
-        schedule: VP,
-        size: int,
-        *,
-        time_scale: float = 1.0,
-        conditional: bool = False,
-        clip: float | None = 1.0,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        self.device = torch.device(device)
-        self.network = network.to(self.device)
-        self.schedule = schedule
-        self.shape = (COLOURS, size, size)
-        self.time_scale = time_scale
-        self.conditional = conditional
-        self.clip = clip
-
-    def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
-        labels = torch.tensor(conditions, dtype=torch.int64).to(x.device) if self.conditional else None
-        output = self.network(x, (self.time_scale * levels.time).flatten(), labels)[:, :COLOURS]
-        guess = guess_from("epsilon", output, x, levels)
-        if self.clip is None:
-            return guess
-        clipped = guess.x0.clamp(-self.clip, self.clip)
-        return Guess(clipped, guess.eps + (levels.alpha / levels.sigma).to(x) * (guess.x0 - clipped))
+    def __call__(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
+        return self.unet(x, self.time_scale * time, label)[:, :COLOURS]
 
 
 def load(
-    weights: str,
+    weights: Weights,
     *,
     size: int,
     channels: int,
@@ -80,86 +48,60 @@ def load(
     scale_shift: bool = True,
     classes: int | None = None,
     clip: float | None = 1.0,
-    device: str = "cpu",
-) -> OpenAI:
+    device: Device = "cpu",
+) -> NetworkDenoiser:
     """Load a `.pt` or safetensors state dict; see `OpenAIUNet` for the sizes.
 
+    eps_hat is derived anew from the clipped x0_hat: the original's posterior mean and DDIM step both start from it.
+
     Args:
-        betas: of the path that it was trained on, in `steps` steps.
+        betas: rule of the noise path that it was trained on, in `steps` steps.
         learned_sigma: whether it has six outputs, the last three a variance.
         rescale_time: whether times are scaled to a thousand steps before they enter the network.
+        classes: number of classes of a class-conditional network.
 
     Raises:
         ValueError: the checkpoint does not fit; the message names keys, and sizes that would.
     """
     if betas not in ("cosine", "linear"):
         raise ValueError(f"model.betas is {betas!r}; it is cosine or linear")
+    outputs = COLOURS * (1 + learned_sigma)
     network = OpenAIUNet(
-        size,
-        channels,
-        blocks,
-        multipliers,
-        attention,
-        heads,
-        COLOURS * (1 + learned_sigma),
-        scale_shift=scale_shift,
-        classes=classes,
+        size, channels, blocks, multipliers, attention, heads, outputs, scale_shift=scale_shift, classes=classes
     )
     state = read(weights)
-    fit(network, state, weights, fitting(state, size))
-    return OpenAI(
-        network,
+    fit(network, state, weights, advice(state, size))
+    return NetworkDenoiser(
+        ImprovedDiffusion(network.to(device), 1000 / steps if rescale_time else 1.0),
         cosine_vp(steps) if betas == "cosine" else linear_vp(steps),
-        size,
-        time_scale=1000 / steps if rescale_time else 1.0,
+        "epsilon",
+        (COLOURS, size, size),
         conditional=classes is not None,
         clip=clip,
+        rederive_eps=True,
         device=device,
     )
 
 
-def twin(
-    weights: str,
-    *,
-    size: int,
-    channels: int,
-    blocks: int,
-    multipliers: Sequence[int],
-    attention: Sequence[int],
-    heads: int,
-    learned_sigma: bool = True,
-    scale_shift: bool = True,
-    classes: int | None = None,
-) -> None:
-    """Write a random checkpoint of these sizes to `weights`, in OpenAI's format."""
-    network = OpenAIUNet(
-        size,
-        channels,
-        blocks,
-        multipliers,
-        attention,
-        heads,
-        COLOURS * (1 + learned_sigma),
-        scale_shift=scale_shift,
-        classes=classes,
-    )
-    torch.save(random_state(network), Path(weights))
-
-
-def fitting(state: StateDict, size: int) -> str:
-    """What to do with a checkpoint that does not fit: the configuration that its names and shapes tell."""
+def advice(state: StateDict, size: int) -> str:
+    """Say what to do with a checkpoint that does not fit: name the configuration that its names and shapes tell."""
     try:
         sizes = sizes_of(state, size)
     except KeyError as error:
         return f"it has no {error.args[0]}, so it is not a checkpoint of improved-diffusion: choose another model"
-    told = " ".join(
+    words = " ".join(
         f"model.{name}={str(value).replace(' ', '').replace('None', 'null').lower()}" for name, value in sizes.items()
     )
-    return f"its names and shapes tell {told} (heads, betas and steps they do not)"
+    return f"its names and shapes tell {words} (heads, betas and steps they do not)"
 
 
 def sizes_of(state: StateDict, size: int) -> dict[str, Any]:
-    """The sizes that a state dict's names and shapes tell, for images of `size` pixels."""
+    """Read the sizes of a network off its state dict's names and shapes, for images of `size` pixels.
+
+    Raises:
+        KeyError: a tensor that every checkpoint has is missing.
+    """
+    # Count the blocks of each level, and find those with attention.
     channels = len(state["input_blocks.0.0.weight"])
     levels: list[list[int]] = [[]]
     attention: set[int] = set()
@@ -170,6 +112,7 @@ def sizes_of(state: StateDict, size: int) -> dict[str, Any]:
         levels[-1].append(len(state[f"input_blocks.{index}.0.out_layers.3.weight"]) // channels)
         if f"input_blocks.{index}.1.qkv.weight" in state:
             attention.add(size >> (len(levels) - 1))
+
     first = state["input_blocks.1.0.emb_layers.1.weight"]
     labels = state.get("label_emb.weight")
     return {

@@ -2,92 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
-from its.levels import VP, Columns, Guess, Schedule
-from its.model.checkpoint import StateDict, conversion, keys_of, random_state, read, refuse_misfit
-from its.model.denoiser import Prediction, guess_from
-from its.types import Condition
-from its.weights import locate
+from its.model.checkpoint import StateDict, conversion, keys_of, read, refuse_misfit
+from its.model.denoiser import NetworkDenoiser
+from its.sampler.noise_paths import VP
+from its.weights import Device, GuidanceScale, Weights, locate
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DModel
 
 
+@dataclass(frozen=True)
 class UNet2D:
-    """A UNet2DModel as a `Denoiser`.
+    """A UNet2DModel as a `Network`."""
 
-    Args:
-        network: diffusers' UNet2DModel, or any callable of (sample, timestep, class_labels).
-        schedule: the path it was trained on.
-        prediction: what its output is.
-        shape: event shape (C, H, W).
-        null_class: label that stands for no condition; None if the network takes no labels.
-        conditional: whether it is told the class at all.
-        guidance_scale: classifier-free guidance (Ho and Salimans 2022, arXiv:2207.12598):
-            `out_null + scale (out_class - out_null)`; 1 is off, anything else takes two slots.
-        clip: x0_hat is clamped to [-clip, clip]; None leaves it.
-    """
+    unet: UNet2DModel
 
-    dtype = torch.float32
-    decoder = None
-
-    def __init__(
-        self,
-        network: torch.nn.Module,
-        schedule: Schedule,
-        prediction: Prediction,
-        shape: tuple[int, ...],
-        *,
-        null_class: int | None = None,
-        conditional: bool = False,
-        guidance_scale: float = 1.0,
-        clip: float | None = 1.0,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        if conditional and null_class is None:
-            raise ValueError("model.conditional is true, and this network takes no class labels; set it to false")
-        if guidance_scale != 1.0 and not conditional:
-            raise ValueError(
-                f"model.guidance_scale is {guidance_scale} on an unconditional model; "
-                "set model.conditional=true or model.guidance_scale=1"
-            )
-        self.device = torch.device(device)
-        self.network = network.to(self.device).eval().requires_grad_(False)
-        self.schedule = schedule
-        self.prediction: Prediction = prediction
-        self.shape = shape
-        self.null_class = null_class
-        self.conditional = conditional
-        self.guidance_scale = guidance_scale
-        self.clip = clip
-        self.slots = 1 if guidance_scale == 1.0 else 2
-
-    def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
-        output = self._guided(levels.scale.to(x) * x, levels.time.flatten(), self._labels(conditions))
-        guess = guess_from(self.prediction, output, x, levels)
-        if self.clip is None:
-            return guess
-        return Guess(guess.x0.clamp(-self.clip, self.clip), guess.eps)
-
-    def _labels(self, conditions: Sequence[Condition]) -> Tensor | None:
-        if self.null_class is None:
-            return None
-        classes = conditions if self.conditional else [self.null_class] * len(conditions)
-        return torch.tensor(classes, dtype=torch.int64).to(self.device, non_blocking=True)
-
-    def _guided(self, x: Tensor, time: Tensor, labels: Tensor | None) -> Tensor:
-        """The network's output; with guidance, both halves of one batch."""
-        if self.slots == 1:
-            return self.network(x, time, class_labels=labels).sample
-        assert labels is not None
-        null = torch.full_like(labels, self.null_class or 0)
-        both = self.network(torch.cat([x, x]), torch.cat([time, time]), class_labels=torch.cat([labels, null])).sample
-        told, untold = both.chunk(2)
-        return untold + self.guidance_scale * (told - untold)
+    def __call__(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
+        return self.unet(x, time, class_labels=label).sample
 
 
 def pretrained(folder: Path, weights: str) -> Any:
@@ -141,76 +79,49 @@ def sizes_of(state: StateDict) -> dict[str, Any]:
     }
 
 
-def twin(weights: str, *, size: int, channels: Sequence[int]) -> None:
-    """Write a random pipeline to the folder `weights`, as google/ddpm-cifar10-32 was published.
-
-    Flat, in torch's format, attention under the names of diffusers before 0.16, at `channels` by resolution.
-    """
-    from diffusers import DDPMScheduler, UNet2DModel
-
-    folder = Path(weights)
-    attends = [index == 1 for index in range(len(channels))]
-    network = UNet2DModel(
-        sample_size=size,
-        block_out_channels=tuple(channels),
-        layers_per_block=1,
-        norm_num_groups=8,
-        down_block_types=tuple("AttnDownBlock2D" if attend else "DownBlock2D" for attend in attends),
-        up_block_types=tuple("AttnUpBlock2D" if attend else "UpBlock2D" for attend in reversed(attends)),
-        attention_head_dim=None,
-        downsample_padding=0,
-        flip_sin_to_cos=False,
-        freq_shift=1,
-        norm_eps=1e-6,
-    )
-    network.save_config(folder)
-    state = {old_name(name): value for name, value in random_state(network).items()}
-    torch.save(state, folder / "diffusion_pytorch_model.bin")
-    DDPMScheduler(variance_type="fixed_large").save_pretrained(folder)
-
-
-def old_name(name: str) -> str:
-    """An attention's tensor as diffusers named it before 0.16."""
-    for new, old in (("to_q", "query"), ("to_k", "key"), ("to_v", "value"), ("to_out.0", "proj_attn")):
-        name = name.replace(f".{new}.", f".{old}.")
-    return name
-
-
 def load(
-    weights: str,
+    weights: Weights,
     *,
     conditional: bool = False,
-    guidance_scale: float = 1.0,
+    guidance_scale: GuidanceScale = 1.0,
     null_class: int | None = None,
-    device: str = "cpu",
-) -> UNet2D:
+    device: Device = "cpu",
+) -> NetworkDenoiser:
     """Load a network and its scheduler's settings as diffusers saves them.
 
     Args:
         weights: a folder, or a name on the hub, with `config.json`, weights and `scheduler_config.json`, flat or as a
             pipeline's `unet` and `scheduler`. Safetensors, or torch's format, which is read with `weights_only`.
+        conditional: whether the network is given the class.
         null_class: label of no condition; default: the last class embedding, if there are any.
 
     Raises:
-        ValueError: the weights do not fit, or hold more than tensors.
+        ValueError: the weights do not fit, hold more than tensors, or are of a network without the classes asked for.
     """
     from diffusers import DDIMScheduler
 
-    path = locate(weights)
-    flat = (path / "scheduler_config.json").exists()
-    network = pretrained(path if flat else path / "unet", weights)
-    scheduler = DDIMScheduler.from_pretrained(path, subfolder=None if flat else "scheduler")
+    # Read the network and its scheduler.
+    folder = locate(weights)
+    flat = (folder / "scheduler_config.json").exists()
+    network = pretrained(folder if flat else folder / "unet", weights)
+    scheduler = DDIMScheduler.from_pretrained(folder, subfolder=None if flat else "scheduler")
     config = scheduler.config
-    table = tuple(float(a) for a in scheduler.alphas_cumprod.double())
+
+    # Find the label of no condition.
     classes = network.config.num_class_embeds
+    null_class = classes - 1 if null_class is None and classes else null_class
+    if conditional and null_class is None:
+        raise ValueError("model.conditional is true, and this network takes no class labels; set it to false")
+
     size = network.config.sample_size
-    return UNet2D(
-        network,
-        VP(table, offset=config.steps_offset),
+    alphas_cumprod = tuple(float(value) for value in scheduler.alphas_cumprod.double())
+    return NetworkDenoiser(
+        UNet2D(network.to(device).eval().requires_grad_(False)),
+        VP(alphas_cumprod, offset=config.steps_offset),
         config.prediction_type,
         (network.config.in_channels, size, size),
-        null_class=classes - 1 if null_class is None and classes else null_class,
         conditional=conditional,
+        null_class=null_class,
         guidance_scale=guidance_scale,
         clip=config.clip_sample_range if config.clip_sample else None,
         device=device,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from itertools import pairwise
 
-from its.levels import Grid, Level, Schedule
+from its.levels import Grid, Level
+from its.sampler.noise_paths import NoisePath
 from its.sampler.sampler import Sampler
 
 Route = tuple[Level, ...]
@@ -19,15 +20,15 @@ class Prices:
         rounds: how often each step is taken (recurrence).
     """
 
-    def __init__(self, schedule: Schedule, sampler: Sampler, slots: int, rounds: int = 1) -> None:
-        self._schedule = schedule
+    def __init__(self, path: NoisePath, sampler: Sampler, slots: int, rounds: int = 1) -> None:
+        self._path = path
         self._sampler = sampler
         self.evaluation = slots
         self.rounds = rounds
         self.stochastic = sampler.stochastic
-        self.most_steps = schedule.most_steps
+        self.most_steps = path.most_steps
         self.route = lru_cache(maxsize=4096)(self._route)
-        self.grid: Grid = sampler.grid(schedule)
+        self.grid: Grid = sampler.grid(path)
         self.sampling = self.cost(self.grid[0], self.grid[-1])
 
     def _route(self, start: Level, to: Level | None, steps: int | None, whole: bool) -> tuple[Route, int]:
@@ -41,7 +42,7 @@ class Prices:
             raise ValueError(f"advance in {steps} steps; it takes at least 1")
         end = to or self.grid[-1]
         if steps is not None and whole and end.clean:
-            levels = self._sampler.grid(self._schedule, steps)
+            levels = self._sampler.grid(self._path, steps)
         elif steps is not None:
             levels = self._between(start, end, steps)
         else:
@@ -54,7 +55,7 @@ class Prices:
 
     def level(self, time: float) -> Level:
         """The level at a native time, on the grid or off it."""
-        return self._schedule.level(time)
+        return self._path.level(time)
 
     def cost(self, start: Level, to: Level | None = None, steps: int | None = None) -> int:
         """NFE of advancing one particle whose guess is not known yet."""
@@ -64,4 +65,4 @@ class Prices:
         """`steps` equal steps in native time; the last falls on `end`."""
         low = 0.0 if end.clean else end.time
         inner = [start.time + (low - start.time) * k / steps for k in range(1, steps)]
-        return (start, *(self._schedule.level(time) for time in inner), end)
+        return (start, *(self._path.level(time) for time in inner), end)

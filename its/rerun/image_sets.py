@@ -13,6 +13,8 @@ from its.dataset.folder import Crop, Folder
 from its.dataset.image_set import Batch, ImageSet
 from its.dataset.npz import Npz
 from its.disk.store import Arrays, DamagedFile, Store
+from its.metric.extractor import Extractor
+from its.metric.reference_source import ReferenceSource
 from its.run import shards
 
 TORCHVISION = {f"cifar{classes}-{split}": (classes, split) for classes in (10, 100) for split in ("train", "test")}
@@ -104,3 +106,16 @@ def open_images(
     if path.exists():
         return Npz(source)
     raise ValueError(f"{source!r} is neither {', '.join(TORCHVISION)} nor a folder of images, a .npz or a run's folder")
+
+
+def open_reference(
+    extractor: Extractor, reference: str, *, crop: Crop = "none", size: int | None = None, root: str = "data"
+) -> ReferenceSource:
+    """Open a reference: a `.npz` of statistics, of images or of both, or whatever `open_images` opens.
+
+    Raises:
+        ValueError: it cannot be read, or is not of this extractor.
+    """
+    if Path(reference).expanduser().is_file():
+        return ReferenceSource.open(extractor, None, reference)
+    return ReferenceSource(extractor, open_images(reference, crop=crop, size=size, root=root))

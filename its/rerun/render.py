@@ -105,7 +105,7 @@ class Renderer(Engine):
             return noise[-2 - code]
         model = self.model
         z = normal(self.seed, [index], [fold(0, Verb.START, code)], model.shape, model.device)
-        return (model.schedule.prior_std * z.to(model.dtype))[0].cpu().numpy()
+        return (model.path.prior_std * z.to(model.dtype))[0].cpu().numpy()
 
 
 def _together(problem: Problem, codes: Sequence[int], results: Mapping[int, Result]) -> Result:

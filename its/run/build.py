@@ -100,11 +100,11 @@ class Blueprint:
                 f"plugins is {plain['plugins']} in a YAML; whose code runs is said on the command line: plugins=[...]"
             )
         keep_pool = plain["search"].pop("keep_pool")
-        for group in (*GROUPS, "guide"):
-            check_targets(plain[group], packages)
         check_keys(plain)
         check_values(plain)
         plain = settle(plain, packages)
+        for group in (*GROUPS, "guide"):
+            check_targets(plain[group], packages)
         check_scorers(plain)
         decisive = identity(plain, planning=planning)
         sampler, guidance, search, budget = (

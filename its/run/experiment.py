@@ -21,7 +21,7 @@ from its.disk.summary import read_curve
 from its.engine import Engine, Result
 from its.metric.extractor import Extractor
 from its.metric.metric import Metric
-from its.metric.references import Source
+from its.metric.reference_source import ReferenceSource
 from its.process.device import check_one_type, device_type
 from its.process.leave import begins
 from its.process.progress import Progress
@@ -63,7 +63,7 @@ class Experiment:
     engine: Engine
     search: Search
     condition: Callable[[int], Condition]
-    reference: Source
+    reference: ReferenceSource
     extractor: Extractor
     metrics: Sequence[Metric]
     flops: Callable[[], dict[str, int]]

@@ -10,7 +10,7 @@ from its.config.identity import hash8, without_place
 from its.config.instantiate import instantiate
 from its.dataset.image_set import Loaded
 from its.metric.extractor import Extractor
-from its.metric.references import Source, check_metrics, open_source
+from its.metric.reference_source import ReferenceSource, check_metrics
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Measurement:
 
     data: Any
     extractor: Extractor
-    reference: Source
+    reference: ReferenceSource
     metrics: list[Any]
     fingerprint: str
 
@@ -38,7 +38,7 @@ class Measurement:
         dataset = plain["dataset"]
         data, extractor, real = (instantiate(dataset.get(key), packages) for key in ("images", "report", "reference"))
         metrics = instantiate(plain["metric"], packages)
-        reference = open_source(extractor, real or real_images(data), dataset.get("statistics"))
+        reference = ReferenceSource.open(extractor, real or real_images(data), dataset.get("statistics"))
         check_metrics(metrics, reference)
         fingerprint = hash8(
             {

@@ -31,7 +31,7 @@ from its.metric.features import Features
 from its.metric.fid import Fid
 from its.metric.isc import OpenAIInceptionScore
 from its.metric.metric import Metric
-from its.metric.references import Source, lacking
+from its.metric.reference_source import ReferenceSource, refusal
 from its.metric.sfid import SFid
 from its.model.denoiser import Denoiser
 from its.particles.host_random import HostRandom
@@ -80,7 +80,7 @@ class ScheduleRun:
     engine: Callable[[Sampler, int], Engine]
     condition: Callable[[int], Condition]
     extractor: Extractor
-    reference: Source
+    reference: ReferenceSource
     seed: int
     command: str
     worker: Worker = field(default_factory=Worker)
@@ -91,7 +91,7 @@ class ScheduleRun:
 
     def __post_init__(self) -> None:
         self._store = Store(self.folder)
-        schedule = self.model.schedule
+        schedule = self.model.path
         every = schedule.grid(schedule.most_steps, schedule.listable, whole=True)[:-1]
         times = np.array([level.time for level in every])
         own = tuple(int(np.abs(times - level.time).argmin()) for level in self.sampler.grid(schedule)[:-1])
@@ -100,7 +100,7 @@ class ScheduleRun:
             self.sampler.steps, schedule.most_steps, own if len(set(own)) == len(own) else None
         )
         self._metric = METRICS[self.search.fitness]
-        reason = lacking(self._metric, self.reference)
+        reason = refusal(self._metric, self.reference)
         if reason:
             raise ValueError(f"search.fitness={self.search.fitness} {reason}, or choose another search.fitness")
 
@@ -182,7 +182,7 @@ class ScheduleRun:
         return 1.0 if LOWER[self.search.fitness] else -1.0
 
     def _times(self, gene: tuple[int, ...]) -> Times:
-        return tuple(self.model.schedule.listable[place] for place in self._genotype.grid(gene))
+        return tuple(self.model.path.listable[place] for place in self._genotype.grid(gene))
 
     def _search(self) -> list[Scored]:
         """Every grid of the search, in order."""

@@ -1,11 +1,11 @@
-"""DDIM (Song et al. 2020, arXiv:2010.02502), from deterministic to ancestral."""
+"""The DDIM sampler (Song et al. 2020, arXiv:2010.02502), from deterministic to ancestral."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from its.levels import Columns, Guess
+from its.levels import Columns, Guess, ancestral_variance
 from its.sampler.sampler import Sampler
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class DDIM(Sampler):
-    """`x_s = alpha_s x0_hat + sqrt(sigma_s^2 - v) eps_hat + sqrt(v) z`, Eq. 12 for any path.
+    """A step by Eq. 12 on any path: `x_s = alpha_s x0_hat + sqrt(sigma_s^2 - v) eps_hat + sqrt(v) z`.
 
     Attributes:
         eta: 0 is the ODE, 1 is ancestral sampling (DDPM).
@@ -32,8 +32,7 @@ class DDIM(Sampler):
         return self.eta > 0.0
 
     def step(self, x: Tensor, guess: Guess, t: Columns, s: Columns, z: Tensor | None) -> Tensor:
-        """One step; the variance is Eq. 16."""
-        kept = (t.alpha / s.alpha) ** 2 * s.sigma**2
-        v = self.eta**2 * (s.sigma / t.sigma) ** 2 * (t.sigma**2 - kept).clamp(min=0.0)
+        """Take rows `x [n, *shape]` from t to s; see `Sampler.step`."""
+        v = ancestral_variance(t, s, self.eta)
         x_s = s.alpha.to(x) * guess.x0 + (s.sigma**2 - v).clamp(min=0.0).sqrt().to(x) * guess.eps
         return x_s if z is None else x_s + v.sqrt().to(x) * z

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Euler(Sampler):
-    """One straight step along the slope at t.
+    """A straight step along the slope at t.
 
-    With the slope held, x0_hat and eps_hat are held, on every path that is linear in them: a flow
+    A constant slope means constant x0_hat and eps_hat on every path that is linear in them, so that a flow
     model's `x + (s - t)(eps_hat - x0_hat)` and a VP model's DDIM step are the same line of code.
     """
 

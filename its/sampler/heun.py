@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Heun(Sampler):
-    """Two evaluations a step, one for the last step into clean.
+    """A step of two evaluations; the last one, into clean, has one.
 
     The slopes at both ends are averaged where the path is straight: `x / alpha` against
     `sigma / alpha` for VP and EDM models (as diffusers' HeunDiscreteScheduler), `x` against time
@@ -34,7 +34,7 @@ class Heun(Sampler):
         return s.alpha.to(x) * guess.x0 + s.sigma.to(x) * guess.eps
 
     def correct(self, x: Tensor, first: Guess, second: Guess, t: Columns, s: Columns) -> Tensor:
-        """The trapezoid rule for `y = x / norm`, whose slope is (x0_hat, eps_hat)."""
+        """Average the slopes at t and s: the trapezoid rule for `y = x / norm`, whose slope is (x0_hat, eps_hat)."""
         x0, eps = 0.5 * (first.x0 + second.x0), 0.5 * (first.eps + second.eps)
         along_x0 = (s.alpha / s.norm - t.alpha / t.norm).to(x)
         along_eps = (s.sigma / s.norm - t.sigma / t.norm).to(x)

@@ -1,12 +1,13 @@
-"""What a sampler is: a step from level t to level s on rows that each have their own two levels."""
+"""The contract of samplers: a step from level t to level s, on rows that each have their own two levels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from its.levels import Columns, Grid, Guess, Level, Schedule
+from its.levels import Columns, Grid, Guess, Level
+from its.sampler.noise_paths import NoisePath
+from its.sampler.spacing import Spacing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampler:
-    """Steps, their spacing, and the rule of one step.
+    """A number of steps, their spacing, and the rule of one step; subclasses give the rule.
 
     Attributes:
         steps: steps of one plain sampling, >= 1.
@@ -22,7 +23,7 @@ class Sampler:
     """
 
     steps: int
-    spacing: str | Sequence[float] = "trailing"
+    spacing: Spacing = "trailing"
     whole_times: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -31,37 +32,48 @@ class Sampler:
         if not isinstance(self.spacing, str):
             object.__setattr__(self, "spacing", tuple(float(t) for t in self.spacing))
 
-    def grid(self, schedule: Schedule, steps: int | None = None) -> Grid:
-        """Levels of a sampling in `steps` steps (default: the sampler's own number)."""
+    def grid(self, path: NoisePath, steps: int | None = None) -> Grid:
+        """Lay out the levels of a sampling along a noise path.
+
+        Args:
+            steps: default is the sampler's own number.
+
+        Raises:
+            ValueError: the spacing is not one of the path's, or lists another number of times.
+        """
         if steps is not None and steps != self.steps and not isinstance(self.spacing, str):
             raise ValueError(
                 f"sampler.spacing lists {self.steps} times, and {steps} steps are asked for; "
                 "name a spacing rule instead"
             )
-        return schedule.grid(self.steps if steps is None else steps, self.spacing, whole=self.whole_times)
+        return path.grid(self.steps if steps is None else steps, self.spacing, whole=self.whole_times)
 
     def stages(self, t: Level, s: Level) -> int:
-        """Network evaluations of the step from t to s."""
+        """Count the network evaluations of the step from t to s."""
         return 1
 
     @property
     def second_order(self) -> bool:
-        """Whether a step may take two stages."""
+        """Return whether a step may take two stages."""
         return False
 
     @property
     def stochastic(self) -> bool:
-        """Whether steps draw noise, so that copies of a particle separate."""
+        """Return whether steps draw noise, so that copies of a particle separate."""
         return False
 
     def noisy(self, t: Level, s: Level) -> bool:
-        """Whether this very step draws noise: one that ends clean does not."""
+        """Return whether the step from t to s draws noise: one that ends clean does not."""
         return self.stochastic and not s.clean
 
     def step(self, x: Tensor, guess: Guess, t: Columns, s: Columns, z: Tensor | None) -> Tensor:
-        """Rows at s from rows `x [n, ...]` at t. The first of two stages predicts; `correct` ends."""
+        """Take rows `x [n, *shape]` from t to s. Of two stages this is the first, which predicts.
+
+        Args:
+            z: standard normal rows, which a deterministic sampler is not given.
+        """
         raise TypeError(f"{type(self).__name__} has no step")
 
     def correct(self, x: Tensor, first: Guess, second: Guess, t: Columns, s: Columns) -> Tensor:
-        """Rows at s from the guesses at t and at the predicted row at s (two-stage samplers)."""
+        """Take rows from t to s by the guesses at t and at the predicted rows at s: the second stage."""
         raise TypeError(f"{type(self).__name__} steps in one stage")

@@ -12,7 +12,7 @@ from its.config.identity import identity
 from its.config.instantiate import CHOICES, instantiate
 from its.config.plan import plan_job
 from its.config.smoke import settle
-from its.metric.references import check_metrics, open_source
+from its.metric.reference_source import ReferenceSource, check_metrics
 from tests.build import CONF, make_experiment
 from tests.build import composed as job_of
 
@@ -80,7 +80,8 @@ def test_every_dataset_of_real_images_builds(tmp_path: Path, inception_weights: 
         "~metric.prc",
     )
     data, extractor = (instantiate(config["dataset"][key], CHOICES) for key in ("images", "report"))
-    check_metrics(instantiate(config["metric"], CHOICES), open_source(extractor, None, config["dataset"]["statistics"]))
+    reference = ReferenceSource.open(extractor, None, config["dataset"]["statistics"])
+    check_metrics(instantiate(config["metric"], CHOICES), reference)
     assert data.shape == tuple(config["dataset"]["shape"]) == (3, size, size)
     assert data.condition(classes + 1) == (1 if classes else None)
     assert "reference" not in identity(config)["dataset"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from its.classifier.cifar_resnet import twin
 from its.config.smoke import settle
+from its.twins.cifar_resnet import write
 from tests.build import make_experiment, numbers
 
 CIFAR = ("dataset=cifar10", "model=openai_cifar10", "verifier=resnet18_cifar10", "smoke=true")
@@ -19,7 +19,7 @@ def test_a_smoke_run_ends_with_a_finite_curve(tmp_path: Path):
     assert (guidance.rho, guidance.mu, guidance.sigma, run.engine.gradient_batch) == (1.0, 0.25, 0.001, 12)
     assert run.caps == (4.0, 8.0), "the first two"
     assert run.folder.is_relative_to(tmp_path / "smoke" / "phase1_cifar10")
-    assert run.engine.model.schedule.most_steps == 1000, "the schedule is the preset's"
+    assert run.engine.model.path.most_steps == 1000, "the schedule is the preset's"
     run.run()
     rows = numbers(run.folder)
     assert [float(row["nfe"]) for row in rows] == [4.0, 8.0]
@@ -51,7 +51,7 @@ def test_a_twin_is_made_by_a_function_of_its_only(tmp_path: Path):
 
 def test_one_network_does_not_select_and_report_unless_it_is_meant(tmp_path: Path):
     same = str(tmp_path / "a.th"), str(tmp_path / "b.th")
-    twin(same[0], architecture="resnet20")
+    write(same[0], architecture="resnet20")
     shutil.copy(*same)
     command = (
         *CIFAR,

@@ -39,9 +39,9 @@ class Counters:
 
         monkeypatch.setattr(Pool, "take", counted)
 
-    def network(self, x, levels, labels):
+    def network(self, x, coefficients, label):
         self.rows += self.taken * self.model.slots
-        return self._network(x, levels, labels)
+        return self._network(x, coefficients, label)
 
     def reward(self, images, conditions):
         self.images += self.taken

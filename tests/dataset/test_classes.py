@@ -5,18 +5,18 @@ from itertools import pairwise
 
 import pytest
 
-from its.dataset.classes import Classes, Schedule
+from its.dataset.classes import Classes, ClassOrder
 from its.dataset.digits import Digits
 from its.dataset.mixture import Mixture
 
 
 @pytest.mark.parametrize("start", [0, 7, 49_990])
 def test_balanced_takes_every_class_in_turn(start):
-    assert sorted(Schedule().condition(index, 10) for index in range(start, start + 10)) == list(range(10))
+    assert sorted(ClassOrder().condition(index, 10) for index in range(start, start + 10)) == list(range(10))
 
 
 def test_uniform_is_keyed_by_seed_and_problem():
-    one, other = Schedule("uniform", seed=1), Schedule("uniform", seed=2)
+    one, other = ClassOrder("uniform", seed=1), ClassOrder("uniform", seed=2)
     forward = [one.condition(index, 10) for index in range(3000)]
     assert [one.condition(index, 10) for index in reversed(range(3000))] == forward[::-1]
     assert sum(one.condition(k, 10) == other.condition(k, 10) for k in range(3000)) == pytest.approx(300, abs=60)
@@ -29,25 +29,29 @@ def test_uniform_is_keyed_by_seed_and_problem():
 
 
 def test_one_class_and_a_list():
-    assert [Schedule(3).condition(index, 10) for index in range(3)] == [3, 3, 3]
-    assert [Schedule([5, 1]).condition(index, 10) for index in range(4)] == [5, 1, 5, 1]
+    assert [ClassOrder(3).condition(index, 10) for index in range(3)] == [3, 3, 3]
+    assert [ClassOrder([5, 1]).condition(index, 10) for index in range(4)] == [5, 1, 5, 1]
 
 
 @pytest.mark.parametrize("classes", ["random", -1, [], [1, -2], [1.5], True, ["a"]])
 def test_what_is_no_schedule_is_refused(classes):
     with pytest.raises(ValueError, match="it is balanced, uniform, one class"):
-        Schedule(classes)
+        ClassOrder(classes)
 
 
 @pytest.mark.parametrize(
     "of",
-    [lambda s: Classes((3, 4, 4), 10, s), lambda s: Digits(schedule=s), lambda s: Mixture(classes=10, schedule=s)],
+    [
+        lambda s: Classes((3, 4, 4), 10, s),
+        lambda s: Digits(class_order=s),
+        lambda s: Mixture(classes=10, class_order=s),
+    ],
     ids=["classes", "digits", "mixture"],
 )
 def test_every_dataset_takes_a_schedule(of):
-    assert [of(Schedule([9, 2])).condition(index) for index in range(3)] == [9, 2, 9]
+    assert [of(ClassOrder([9, 2])).condition(index) for index in range(3)] == [9, 2, 9]
     with pytest.raises(ValueError, match="asks for class 10, and the dataset has 10"):
-        of(Schedule([2, 10]))
+        of(ClassOrder([2, 10]))
 
 
 def test_without_classes_nothing_is_asked_for():

@@ -41,12 +41,12 @@ def test_a_recorded_run_is_played_back_to_the_bit_under_another_seed(lab, tmp_pa
 def test_draws_are_named_in_the_order_in_which_they_are_asked_for(lab):
     tape = Tape()
     taped(lab, tape, Random(candidates=2), math.inf)
-    times = [f"step {level.time:g}" for level in SAMPLER.grid(lab.denoiser().schedule)[:5]]
+    times = [f"step {level.time:g}" for level in SAMPLER.grid(lab.denoiser().path)[:5]]
     assert list(tape.draws[2]) == [f"{place:06d} {what}" for place, what in enumerate(["start", *times] * 2)]
     path = fold(0, Verb.START, 1)
     for name, at in (
         ("000006 start", path),
-        ("000007 step 999", fold(path, Verb.STEP, SAMPLER.grid(lab.denoiser().schedule)[0].key, 0)),
+        ("000007 step 999", fold(path, Verb.STEP, SAMPLER.grid(lab.denoiser().path)[0].key, 0)),
     ):
         assert torch.equal(tape.draws[2][name], normal(0, [2], [at], (1, 4, 4))[0])
 

@@ -15,7 +15,7 @@ from its.metric.inception import NAMES, InceptionFeatures, find_weights, load_ne
 from its.metric.isc import InceptionScore
 from its.metric.kid import Kid
 from its.metric.prc import PrecisionRecall
-from its.metric.reference import measure_reference, measure_sample
+from its.metric.reference import extract_features, extract_reference
 
 pytestmark = pytest.mark.long
 
@@ -35,7 +35,7 @@ def sets(cifar) -> tuple[Loaded, Loaded]:
 
 @pytest.fixture(scope="module")
 def measured(extractor, sets) -> tuple[Features, Features]:
-    return measure_sample(sets[0], extractor), measure_sample(sets[1], extractor)
+    return extract_features(sets[0], extractor), extract_features(sets[1], extractor)
 
 
 class Rows(torch.utils.data.Dataset):
@@ -119,7 +119,7 @@ def test_a_reference_is_measured_in_one_pass(extractor, sets, measured, monkeypa
             "spatial": measured[1].spatial[chosen],
         }
 
-    found = measure_reference(sets[1], extractor)
+    found = extract_reference(sets[1], extractor)
     for own, whole in ((found.moments, measured[1].moments), (found.spatial, Moments.of(measured[1].spatial))):
         assert own.count == N
         np.testing.assert_allclose(own.mean, whole.mean, rtol=1e-12)

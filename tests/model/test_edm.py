@@ -15,11 +15,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from its.levels import EDM, Columns
-from its.model.checkpoint import random_state
-from its.model.edm import DEFAULTS, EDMDenoiser, load, song_unet, twin
+from its.levels import Columns
+from its.model.edm import DEFAULTS, EDMDenoiser, load, song_unet
 from its.particles.prices import Prices
 from its.sampler.heun import Heun
+from its.sampler.noise_paths import EDM
+from its.twins.edm import write
+from its.twins.random_state import random_state
 from scripts.convert_edm import convert
 
 KINDS = {
@@ -90,7 +92,7 @@ def test_the_denoiser_is_the_original(kind):
     network = song_unet(small(kind))
     network.load_state_dict(random_state(network))
     model = EDMDenoiser(network.eval(), EDM(), (3, 16, 16), labels=4)
-    grid = model.schedule.grid(18, "karras")
+    grid = model.path.grid(18, "karras")
     levels = Columns.of([grid[4], grid[15]], 4, "cpu")
     x = levels.sigma.float() * wave(2, 3, 16, 16) + torch.tensor([0.0, 0.2])[:, None, None, None]
     with torch.inference_mode():
@@ -104,7 +106,7 @@ def test_a_row_does_not_depend_on_its_companions(kind):
     network = song_unet(small(kind))
     network.load_state_dict(random_state(network))
     model = EDMDenoiser(network.eval(), EDM(), (3, 16, 16), labels=4)
-    grid = model.schedule.grid(18, "karras")
+    grid = model.path.grid(18, "karras")
     x, other = torch.randn(4, 3, 16, 16), torch.randn(4, 3, 16, 16)
     other[2] = x[0]
     with torch.inference_mode():
@@ -147,8 +149,8 @@ def test_heun_is_the_original_sampler():
     network = song_unet(small("ncsnpp"))
     network.load_state_dict(random_state(network))
     model, sampler = EDMDenoiser(network.eval(), EDM(), (3, 16, 16), labels=4), Heun(steps=5, spacing="karras")
-    grid = sampler.grid(model.schedule)
-    x = model.schedule.prior_std * wave(1, 3, 16, 16)
+    grid = sampler.grid(model.path)
+    x = model.path.prior_std * wave(1, 3, 16, 16)
     with torch.inference_mode():
         for t, s in pairwise(grid):
             before, after = (Columns.of([level], 4, "cpu") for level in (t, s))
@@ -184,7 +186,7 @@ def test_errors_name_value_and_rule(call, message):
 
 def test_a_converted_file_loads_with_its_own_sizes(tmp_path):
     weights = str(tmp_path / "x.safetensors")
-    twin(weights, size=16, channels=16, blocks=1, labels=3)
+    write(weights, size=16, channels=16, blocks=1, labels=3)
     model = load(weights)
     assert model.shape == (3, 16, 16)
     assert model.labels == 3

@@ -9,10 +9,13 @@ from hashlib import sha256
 import pytest
 import torch
 
-from its.levels import Columns, cosine_vp
-from its.model.checkpoint import random_state, read
-from its.model.openai import fitting, load, sizes_of, twin
+from its.levels import Columns
+from its.model.checkpoint import read
+from its.model.openai import advice, load, sizes_of
 from its.model.openai_unet import OpenAIUNet
+from its.sampler.noise_paths import cosine_vp
+from its.twins.openai import write
+from its.twins.random_state import random_state
 
 GOLDEN = {
     True: [
@@ -103,14 +106,15 @@ def columns(schedule, *times):
 
 def test_a_checkpoint_loads_and_is_asked_on_a_clock_of_a_thousand(tmp_path, monkeypatch):
     weights = str(tmp_path / "x.pt")
-    twin(weights, **SIZES)
+    write(weights, **SIZES)
     model = load(weights, **SIZES, betas="cosine", steps=4000)
     assert model.shape == (3, 32, 32)
-    assert model.schedule == cosine_vp(4000)
+    assert model.path == cosine_vp(4000)
     asked = []
-    original = model.network.forward
-    monkeypatch.setattr(model.network, "forward", lambda x, time, told: asked.append(time) or original(x, time, told))
-    levels = columns(model.schedule, 3999, 1000, 0)
+    unet = model.network.unet
+    original = unet.forward
+    monkeypatch.setattr(unet, "forward", lambda x, time, label: asked.append(time) or original(x, time, label))
+    levels = columns(model.path, 3999, 1000, 0)
     x = 3 * wave(3, 3, 32, 32)
     with torch.inference_mode():
         guess = model(x, levels, [None] * 3)
@@ -126,26 +130,26 @@ def test_a_checkpoint_loads_and_is_asked_on_a_clock_of_a_thousand(tmp_path, monk
 
 def test_a_row_does_not_depend_on_its_companions(tmp_path):
     weights = str(tmp_path / "x.pt")
-    twin(weights, **SIZES)
+    write(weights, **SIZES)
     model = load(weights, **SIZES, betas="linear", steps=1000)
     x, other = torch.randn(4, 3, 32, 32), torch.randn(4, 3, 32, 32)
     other[2] = x[0]
     with torch.inference_mode():
-        one = model(x, columns(model.schedule, 900, 500, 100, 3), [None] * 4)
-        two = model(other, columns(model.schedule, 1, 70, 900, 999), [None] * 4)
+        one = model(x, columns(model.path, 900, 500, 100, 3), [None] * 4)
+        two = model(other, columns(model.path, 1, 70, 900, 999), [None] * 4)
     assert torch.equal(one.x0[0], two.x0[2])
     assert torch.equal(one.eps[0], two.eps[2])
 
 
 def test_what_does_not_fit_is_told_with_the_sizes_that_would(tmp_path):
     weights = str(tmp_path / "x.pt")
-    twin(weights, **SIZES)
+    write(weights, **SIZES)
     with pytest.raises(ValueError, match=r"missing \(input_blocks.*unexpected.*mis-shaped.*model\.blocks=1"):
         load(weights, **SIZES | {"blocks": 2, "channels": 64}, betas="cosine", steps=4000)
     with pytest.raises(ValueError, match=r"out\.2\.weight is \[6, 32, 3, 3\] and should be \[3, 32, 3, 3\]"):
         load(weights, **SIZES, learned_sigma=False, betas="linear", steps=1000)
-    assert "model.multipliers=[1,2,1] model.attention=[16] model.learned_sigma=true" in fitting(read(weights), 32)
-    assert "not a checkpoint of improved-diffusion" in fitting({"conv1.weight": torch.zeros(1)}, 32)
+    assert "model.multipliers=[1,2,1] model.attention=[16] model.learned_sigma=true" in advice(read(weights), 32)
+    assert "not a checkpoint of improved-diffusion" in advice({"conv1.weight": torch.zeros(1)}, 32)
     with pytest.raises(ValueError, match=r"model\.betas is 'sigmoid'; it is cosine or linear"):
         load(weights, **SIZES, betas="sigmoid", steps=4000)
 

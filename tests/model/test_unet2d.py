@@ -7,7 +7,8 @@ import torch
 from diffusers import UNet2DModel
 
 from its.levels import Columns
-from its.model.unet2d import load, old_name, twin
+from its.model.unet2d import load
+from its.twins.unet2d import old_name, write
 from its.weights import fingerprint, locate
 
 PUBLISHED = {  # config.json of google/ddpm-cifar10-32
@@ -32,7 +33,7 @@ PUBLISHED = {  # config.json of google/ddpm-cifar10-32
 
 
 def columns(model, *times):
-    return Columns.of([model.schedule.level(time) for time in times], 4, "cpu")
+    return Columns.of([model.path.level(time) for time in times], 4, "cpu")
 
 
 def test_the_published_configuration_is_ddpm_s_network():
@@ -44,12 +45,12 @@ def test_the_published_configuration_is_ddpm_s_network():
 
 def test_a_pipeline_in_torch_s_format_with_old_names_loads(tmp_path):
     folder = tmp_path / "pipeline"
-    twin(str(folder), size=16, channels=[16, 32])
+    write(str(folder), size=16, channels=[16, 32])
     saved = torch.load(folder / "diffusion_pytorch_model.bin", weights_only=True)
     assert any(".query.weight" in name for name in saved)
     assert not any(".to_q." in name for name in saved)
     model = load(str(folder))
-    own = model.network.state_dict()
+    own = model.network.unet.state_dict()
     assert {old_name(name) for name in own} == set(saved)
     assert all(
         torch.equal(value.reshape(saved[old_name(name)].shape), saved[old_name(name)]) for name, value in own.items()
@@ -63,7 +64,7 @@ def test_a_pipeline_in_torch_s_format_with_old_names_loads(tmp_path):
 
 def test_a_missing_tensor_is_not_made_up(tmp_path):
     folder = tmp_path / "pipeline"
-    twin(str(folder), size=16, channels=[16, 32])
+    write(str(folder), size=16, channels=[16, 32])
     file = folder / "diffusion_pytorch_model.bin"
     state = torch.load(file, weights_only=True)
     del state["conv_in.bias"]
@@ -89,7 +90,7 @@ class Payload:
 def test_a_pickled_network_is_not_opened(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "pipeline"
-    twin(str(folder), size=16, channels=[16, 32])
+    write(str(folder), size=16, channels=[16, 32])
     torch.save({"conv_in.bias": Payload()}, folder / "diffusion_pytorch_model.bin")
     with pytest.raises(ValueError, match="convert it once: python -c"):
         load(str(folder))

@@ -75,7 +75,7 @@ def rendering(zero_order) -> Rendering:
 def test_another_sampler_starts_from_the_same_noise(zero_order, rendering):
     """Against a loop over one row at a time."""
     heun, model = Heun(steps=7), zero_order.engine.model
-    grid = heun.grid(model.schedule)
+    grid = heun.grid(model.path)
     checked = 0
     for ours, theirs in zip(shards(rendering), shards(zero_order), strict=True):
         for row, cap in zip(*np.nonzero(theirs["start"] <= -2), strict=True):

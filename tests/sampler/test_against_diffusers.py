@@ -20,12 +20,14 @@ from torch import Tensor
 
 from its.engine import Engine
 from its.engine.noise import normal
-from its.levels import Columns, Flow, Grid, Guess, Level
-from its.model.unet2d import UNet2D, load
+from its.levels import Columns, Grid, Level
+from its.model.denoiser import NetworkDenoiser
+from its.model.unet2d import load
 from its.particles.keys import Verb, fold
 from its.sampler.ddim import DDIM
 from its.sampler.euler import Euler
 from its.sampler.heun import Heun
+from its.sampler.noise_paths import Flow
 from its.sampler.sampler import Sampler
 from its.search.none import NoSearch
 from its.types import Problem
@@ -40,36 +42,30 @@ SPACINGS = ["leading", "trailing", "linspace", "quadratic", "inclusive"]
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-class Double(UNet2D):
+class Double(NetworkDenoiser):
     """The adapter with a float64 network and state."""
 
     dtype = torch.float64
 
 
-class Straight(Double):
-    """eps_hat follows the clipped x0_hat, as in diffusers' Heun; ours keeps the network's."""
-
-    def __call__(self, x, levels, conditions) -> Guess:
-        x0 = super().__call__(x, levels, conditions).x0
-        return Guess(x0, (x - levels.alpha.to(x) * x0) / levels.sigma.to(x))
-
-
 @pytest.fixture(scope="module")
-def loaded() -> UNet2D:
+def loaded() -> NetworkDenoiser:
     return load(str(WEIGHTS), conditional=True)
 
 
 @pytest.fixture
-def model(loaded) -> Callable[..., UNet2D]:
-    def make(prediction="v_prediction", *, clip=None, schedule=None, kind=Double) -> UNet2D:
-        return kind(
-            loaded.network.double(),
-            schedule or loaded.schedule,
+def model(loaded) -> Callable[..., NetworkDenoiser]:
+    def make(prediction="v_prediction", *, clip=None, noise_path=None, rederive_eps=False) -> NetworkDenoiser:
+        loaded.network.unet.double()
+        return Double(
+            loaded.network,
+            noise_path or loaded.path,
             prediction,
             loaded.shape,
             null_class=loaded.null_class,
             conditional=True,
             clip=clip,
+            rederive_eps=rederive_eps,
         )
 
     return make
@@ -89,7 +85,7 @@ def step_noise(t: Level) -> Tensor:
     return noise(fold(0, Verb.STEP, t.key))
 
 
-def ours(sampler: Sampler, model: UNet2D, x: Tensor, follow: list[Tensor] | None = None) -> list[Tensor]:
+def ours(sampler: Sampler, model: NetworkDenoiser, x: Tensor, follow: list[Tensor] | None = None) -> list[Tensor]:
     """States after each step, from the sampler alone; each from our own state before it, or from that in `follow`."""
 
     def columns(level):
@@ -98,7 +94,7 @@ def ours(sampler: Sampler, model: UNet2D, x: Tensor, follow: list[Tensor] | None
     def guess(x, level):
         return model(x, columns(level), LABELS)
 
-    grid, path = sampler.grid(model.schedule), []
+    grid, path = sampler.grid(model.path), []
     for t, s in pairwise(grid):
         first = guess(x, t)
         y = sampler.step(x, first, columns(t), columns(s), step_noise(t) if sampler.stochastic else None)
@@ -109,8 +105,8 @@ def ours(sampler: Sampler, model: UNet2D, x: Tensor, follow: list[Tensor] | None
     return path
 
 
-def ask(model: UNet2D, x: Tensor, time: Tensor) -> Tensor:
-    return model.network(x, time.double().expand(len(x)), class_labels=torch.tensor(LABELS)).sample
+def ask(model: NetworkDenoiser, x: Tensor, time: Tensor) -> Tensor:
+    return model.network(x, time.double().expand(len(x)), torch.tensor(LABELS))
 
 
 def agree(ours: list[Tensor], theirs: list[Tensor]) -> None:
@@ -129,7 +125,7 @@ class NextTime:
         return self.gap
 
 
-def their_ddim(scheduler: DDIMScheduler, model: UNet2D, grid: Grid, x: Tensor, eta: float) -> list[Tensor]:
+def their_ddim(scheduler: DDIMScheduler, model: NetworkDenoiser, grid: Grid, x: Tensor, eta: float) -> list[Tensor]:
     path = []
     times = [int(t) for t in scheduler.timesteps]
     for time, after, level in zip(times, [*times[1:], -1], grid, strict=False):
@@ -157,7 +153,7 @@ def test_ddim_in_250_steps(model, settings, prediction, spacing, eta):
     check_ddim(model(prediction, clip=1.0), settings, sampler, follow=prediction == "sample")
 
 
-def check_ddim(model: UNet2D, settings: dict, sampler: DDIM, *, follow: bool = False) -> None:
+def check_ddim(model: NetworkDenoiser, settings: dict, sampler: DDIM, *, follow: bool = False) -> None:
     own = sampler.spacing in ("quadratic", "inclusive")
     scheduler = DDIMScheduler(
         **settings,
@@ -168,7 +164,7 @@ def check_ddim(model: UNet2D, settings: dict, sampler: DDIM, *, follow: bool = F
     scheduler.alphas_cumprod = scheduler.alphas_cumprod.double()
     scheduler.final_alpha_cumprod = scheduler.final_alpha_cumprod.double()
     scheduler.set_timesteps(sampler.steps)
-    grid = sampler.grid(model.schedule)
+    grid = sampler.grid(model.path)
     if own:
         scheduler.timesteps = torch.tensor([int(t.time) for t in grid[:-1]])
     assert [t.time for t in grid[:-1]] == scheduler.timesteps.tolist()
@@ -180,11 +176,11 @@ def check_ddim(model: UNet2D, settings: dict, sampler: DDIM, *, follow: bool = F
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 @pytest.mark.parametrize("steps", [10, 50])
 def test_heun(model, settings, prediction, steps, clip):
-    own = model(prediction, clip=clip, kind=Straight if clip else Double)
+    own = model(prediction, clip=clip, rederive_eps=True)
     sampler = Heun(steps=steps, spacing="linspace")
     scheduler = HeunDiscreteScheduler(**settings, prediction_type=prediction, clip_sample=clip is not None)
     scheduler.set_timesteps(steps)
-    grid = sampler.grid(own.schedule)
+    grid = sampler.grid(own.path)
     np.testing.assert_allclose([t.time for t in grid[:-1]], scheduler.timesteps[::2], rtol=1e-6)
     scheduler.sigmas = torch.tensor(
         [grid[0].sigma / grid[0].alpha] + [t.sigma / t.alpha for t in grid[1:-1] for _ in range(2)] + [0.0]
@@ -203,7 +199,7 @@ def test_heun(model, settings, prediction, steps, clip):
     [(10, "linspace", 1.0), (50, "linspace", 1.0), (10, "trailing", 3.0), (250, "trailing", 1.0)],
 )
 def test_flow_euler(model, steps, spacing, shift):
-    own = model("flow", schedule=Flow(shift=shift, time_scale=1000.0))
+    own = model("flow", noise_path=Flow(shift=shift, time_scale=1000.0))
     sampler = Euler(steps=steps, spacing=spacing)
     scheduler = FlowMatchEulerDiscreteScheduler(shift=shift)
     if spacing == "linspace":
@@ -212,7 +208,7 @@ def test_flow_euler(model, steps, spacing, shift):
         scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / steps, steps))
     scheduler.sigmas = scheduler.sigmas.double()
     x, path = noise(1), []
-    for time, level in zip(scheduler.timesteps, sampler.grid(own.schedule), strict=False):
+    for time, level in zip(scheduler.timesteps, sampler.grid(own.path), strict=False):
         assert abs(float(time) - level.time) < 1e-3
         x = scheduler.step(ask(own, x, torch.tensor(level.time)), time, x).prev_sample
         path.append(x)
@@ -238,9 +234,9 @@ def test_through_the_engine(loaded, settings, eta):
     scheduler.set_timesteps(50)
     start = fold(0, Verb.START, 0)
     x = normal(5, [0, 1], [start, start], (1, 8, 8))
-    for time, t in zip(scheduler.timesteps, sampler.grid(own.schedule), strict=False):
+    for time, t in zip(scheduler.timesteps, sampler.grid(own.path), strict=False):
         path = fold(start, Verb.STEP, t.key, 0)
         z = normal(5, [0, 1], [path, path], (1, 8, 8)) if eta else None
-        output = own.network(x, time, class_labels=torch.tensor(LABELS)).sample
+        output = own.network(x, time, torch.tensor(LABELS))
         x = scheduler.step(output, time, x, eta=eta, variance_noise=z).prev_sample
     assert float((verifier.seen - x).abs().max()) < 1e-4

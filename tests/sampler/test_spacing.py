@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from diffusers import DDIMScheduler, HeunDiscreteScheduler
 
-from its.levels import SPACINGS, VP, Flow, spaced
 from its.model.mixture import linear_vp
 from its.particles.prices import Prices
 from its.sampler.ddim import DDIM
 from its.sampler.heun import Heun
+from its.sampler.noise_paths import VP, Flow
+from its.sampler.spacing import SPACINGS, spaced
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

@@ -18,7 +18,7 @@ class Naive:
 
     def __init__(self, lab, sampler) -> None:
         self.model, self.sampler = lab.denoiser(), sampler
-        self.grid = sampler.grid(self.model.schedule)
+        self.grid = sampler.grid(self.model.path)
         self.verifier = Classifier(lab.data.logits)
         self.classes = lab.data.classes
 

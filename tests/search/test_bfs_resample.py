@@ -38,7 +38,7 @@ def test_the_worst_scores_die():
 
 
 def test_the_temperature_rises_where_the_signal_does(lab):
-    grid = DDIM(steps=10).grid(lab.denoiser().schedule)
+    grid = DDIM(steps=10).grid(lab.denoiser().path)
     ratios = [increase(grid, i) for i in range(10)]
     assert sum(ratios) == pytest.approx(10)
     assert ratios == sorted(ratios)

@@ -13,7 +13,7 @@ def rises(lab, search, verifier) -> tuple[list[int], int]:
     """Steps at which each advance began and ended, and the NFE."""
     log: list = []
     outcome = outcome_of(lab, lab.script(traced(search, log)), SAMPLER, verifier)
-    grid = SAMPLER.grid(lab.denoiser().schedule)
+    grid = SAMPLER.grid(lab.denoiser().path)
     ends = [(r.particles[0].level, r.to[0] or grid[-1]) for r, _ in log if isinstance(r, Advance)]
     moves = [(grid.index(high), grid.index(low)) for high, low in ends]
     return moves, outcome.ledger["nfe"]

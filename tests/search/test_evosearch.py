@@ -33,7 +33,7 @@ def test_mutations(lab, monkeypatch):
     )
     sampler = DDIM(steps=10, eta=1.0)
     outcome_of(lab, EvoSearch(population=3, offspring=2), sampler)
-    grid = sampler.grid(lab.denoiser().schedule)
+    grid = sampler.grid(lab.denoiser().path)
     stds = [math.sqrt(ancestral_variance(grid[stop], grid[stop + 1], 1.0)) for stop in (4, 6, 8)]
     assert seen == [(0.2, True)] * 2 + [(2, std) for std in stds]
 

@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from its.levels import spaced
 from its.particles.host_random import HostRandom
+from its.sampler.spacing import spaced
 from its.search.parts.genotypes import HIGHEST, LOWEST, Density, Steps
 
 GENOTYPES = [

@@ -15,7 +15,7 @@ def tries(lab, search, verifier) -> tuple[list[int], int]:
     """Children tried at each step, and the NFE."""
     log: list = []
     outcome = outcome_of(lab, lab.script(traced(search, log)), SAMPLER, verifier)
-    grid = SAMPLER.grid(lab.denoiser().schedule)
+    grid = SAMPLER.grid(lab.denoiser().path)
     steps = [grid.index(request.to[0]) for request, _ in log if isinstance(request, Advance) and request.to[0]]
     return [steps.count(level) for level in range(1, 5)], outcome.ledger["nfe"]
 

@@ -8,7 +8,7 @@ import pytest
 from its.dataset.image_set import Loaded
 from its.metric.features import Features, Moments
 from its.metric.reference import Reference
-from its.metric.statistics import image_arrays, read_statistics, write_statistics
+from its.metric.statistics_file import image_arrays, read_statistics, write_statistics
 
 N, WIDTH = 40, 6
 
@@ -65,7 +65,7 @@ def test_covariance_is_numpys(tmp_path: Path, reference, images):
 
 @pytest.mark.parametrize("most", [None, 7, 100])
 def test_image_arrays_may_be_cut(images, most, monkeypatch):
-    monkeypatch.setattr("its.metric.statistics.ROWS", 3)
+    monkeypatch.setattr("its.metric.statistics_file.ROWS", 3)
     arrays = image_arrays(images, most)
     n = min(N, most or N)
     assert arrays["arr_0"].shape == (n, 4, 4, 3)

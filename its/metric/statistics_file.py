@@ -1,4 +1,4 @@
-"""Files of reference statistics: what others publish, and ours, which hold features too.
+"""Files of reference statistics: those that others publish, and ours, which hold features too.
 
 | format | arrays |
 |---|---|
@@ -30,12 +30,15 @@ ROWS = 1024
 
 
 @dataclass(frozen=True)
-class Statistics:
-    """What a file holds beside images.
+class StatisticsFile:
+    """The contents of a file of statistics, but for its images.
 
     Attributes:
-        extractor: fingerprint of that which made it; None where the file does not say.
-        sha256: of the file.
+        moments: of the features.
+        spatial: of sFID's features.
+        images: features and labels image by image.
+        extractor: fingerprint of the extractor that made them; None where the file does not say.
+        sha256: hash of the file.
     """
 
     path: Path
@@ -46,8 +49,8 @@ class Statistics:
     sha256: str
 
 
-def read_statistics(path: Path) -> Statistics:
-    """Read and check the statistics of a file; its images, if it has any, are not read but for their checksum.
+def read_statistics(path: Path) -> StatisticsFile:
+    """Read and check the statistics of a file; of images in it only the checksum is read.
 
     Raises:
         ValueError: the file is damaged or hostile, or an array is not what its name says.
@@ -60,22 +63,20 @@ def read_statistics(path: Path) -> Statistics:
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
-    return Statistics(path, moments, spatial, _features(archive), extractor, digest.hexdigest())
+    return StatisticsFile(path, moments, spatial, _features(archive), extractor, digest.hexdigest())
 
 
 def write_statistics(path: Path, form: Format, reference: Reference, images: ImageSet | None, extractor: str) -> None:
     """Write `reference` in one of the formats.
 
     Args:
-        images: that its features, if it has any, were measured on. extractor: by which; see `Statistics`.
+        images: the images that the reference is of.
+        extractor: fingerprint of the extractor that made the features.
 
     Raises:
         ValueError: the format holds images, and there are none.
     """
-    pairs = ((reference.moments, ("mu", "sigma")), (reference.spatial, ("mu_s", "sigma_s")))
-    moments, spatial = (
-        {} if found is None else dict(zip(names, (found.mean, found.covariance), strict=True)) for found, names in pairs
-    )
+    moments, spatial = _arrays_of(reference.moments, "mu", "sigma"), _arrays_of(reference.spatial, "mu_s", "sigma_s")
     if form in ("edm", "pytorch-fid"):
         write_npz(path, moments)
     elif form == "openai":
@@ -86,31 +87,28 @@ def write_statistics(path: Path, form: Format, reference: Reference, images: Ima
             )
         write_npz(path, {**image_arrays(images), **moments, **spatial})
     else:
-        count, features = reference.moments.count, reference.images
-        write_npz(
-            path,
-            {
-                **moments,
-                **spatial,
-                **({} if count is None else {"count": np.asarray(count)}),
-                **(
-                    {}
-                    if features is None
-                    else {"extractor": np.asarray(extractor), "features": features.features, "labels": features.labels}
-                ),
-            },
-        )
+        arrays: dict[str, Stream | np.ndarray] = {**moments, **spatial}
+        if reference.moments.count is not None:
+            arrays["count"] = np.asarray(reference.moments.count)
+        if reference.images is not None:
+            arrays["extractor"] = np.asarray(extractor)
+            arrays["features"], arrays["labels"] = reference.images.features, reference.images.labels
+        write_npz(path, arrays)
 
 
 def image_arrays(images: ImageSet, most: int | None = None) -> dict[str, Stream | np.ndarray]:
-    """The first `most` images as OpenAI's `arr_0`, and their class ids as `arr_1` where all are known."""
+    """Make OpenAI's arrays of the first `most` images: `arr_0`, and class ids as `arr_1` if all are known."""
     n = len(images) if most is None else min(most, len(images))
     first, _ = next(images.batches(1))
-    labels: list[np.ndarray] = [ids[: max(0, n - k * ROWS)] for k, (_, ids) in enumerate(images.batches(ROWS))]
-    known = np.concatenate(labels)
+    parts: list[np.ndarray] = [ids[: max(0, n - k * ROWS)] for k, (_, ids) in enumerate(images.batches(ROWS))]
+    labels = np.concatenate(parts)
     blocks = (block[: max(0, n - k * ROWS)] for k, (block, _) in enumerate(images.batches(ROWS)))
     arrays: dict[str, Stream | np.ndarray] = {"arr_0": Stream((n, *first.shape[1:]), np.uint8, blocks)}
-    return arrays if (known < 0).any() else {**arrays, "arr_1": known}
+    return arrays if (labels < 0).any() else {**arrays, "arr_1": labels}
+
+
+def _arrays_of(moments: Moments | None, mean: str, covariance: str) -> dict[str, np.ndarray]:
+    return {} if moments is None else {mean: moments.mean, covariance: moments.covariance}
 
 
 def _moments(archive: Archive, mean: str, covariance: str) -> Moments | None:

@@ -10,9 +10,10 @@ from its.dataset.image_set import Loaded
 from its.metric.accuracy import Accuracy
 from its.metric.fid import Fid
 from its.metric.kid import Kid
-from its.metric.references import Source, check_metrics, open_reference, open_source
+from its.metric.reference_source import ReferenceSource, check_metrics
 from its.metric.sfid import SFid
-from its.metric.statistics import read_statistics, write_statistics
+from its.metric.statistics_file import read_statistics, write_statistics
+from its.rerun.image_sets import open_reference
 
 
 class Mean:
@@ -47,25 +48,25 @@ def images() -> Loaded:
 
 def test_images_are_measured_once_for_their_content(images, cache):
     extractor = Mean()
-    first = Source(extractor, images)
+    first = ReferenceSource(extractor, images)
     first.prepare()
     assert extractor.asked == 1
     found = first.load()
-    again = Source(extractor, Loaded("elsewhere", images.images.copy(), images.labels)).load()
+    again = ReferenceSource(extractor, Loaded("elsewhere", images.images.copy(), images.labels)).load()
     assert extractor.asked == 1
     np.testing.assert_array_equal(found.moments.covariance, again.moments.covariance)
     np.testing.assert_array_equal(again.images.labels, images.labels)
-    Source(extractor, Loaded("noise", images.images + 1, images.labels)).load()
-    Source(Mean("spatial"), images).load()
+    ReferenceSource(extractor, Loaded("noise", images.images + 1, images.labels)).load()
+    ReferenceSource(Mean("spatial"), images).load()
     assert extractor.asked == 2
     assert len(list(cache.rglob("*.npz"))) == 3
 
 
 def test_what_is_damaged_in_the_cache_is_made_again(images, cache, caplog):
-    whole = Source(Mean(), images).load()
+    whole = ReferenceSource(Mean(), images).load()
     (kept,) = cache.rglob("*.npz")
     kept.write_bytes(kept.read_bytes()[:-40])
-    again = Source(Mean(), images).load()
+    again = ReferenceSource(Mean(), images).load()
     assert "made again" in caplog.text
     np.testing.assert_array_equal(again.moments.mean, whole.moments.mean)
 
@@ -73,7 +74,7 @@ def test_what_is_damaged_in_the_cache_is_made_again(images, cache, caplog):
 def test_an_extractor_without_a_fingerprint_keeps_nothing(images, cache):
     extractor = Mean()
     extractor.fingerprint = None
-    source = Source(extractor, images)
+    source = ReferenceSource(extractor, images)
     source.prepare()
     assert extractor.asked == 0
     source.load()
@@ -83,15 +84,15 @@ def test_an_extractor_without_a_fingerprint_keeps_nothing(images, cache):
 def test_given_statistics_stand_and_images_serve_the_rest(tmp_path: Path, images):
     extractor = Mean()
     np.savez(tmp_path / "given.npz", arr_0=images.images, mu=np.ones(5), sigma=np.eye(5))
-    source = open_source(extractor, None, str(tmp_path / "given.npz"))
+    source = ReferenceSource.open(extractor, None, str(tmp_path / "given.npz"))
     assert source.offers == {"nothing", "moments", "images"}
     found = source.load()
     np.testing.assert_array_equal(found.moments.mean, np.ones(5))
     np.testing.assert_array_equal(found.images.features, Mean()(images.images)["features"])
     np.savez(tmp_path / "alone.npz", mu=np.ones(5), sigma=np.eye(5))
-    both = open_source(extractor, images, str(tmp_path / "alone.npz"))
+    both = ReferenceSource.open(extractor, images, str(tmp_path / "alone.npz"))
     assert both.offers == {"nothing", "moments", "images"}
-    assert both.fingerprint != Source(extractor, images).fingerprint
+    assert both.fingerprint != ReferenceSource(extractor, images).fingerprint
 
 
 def test_given_statistics_are_kept_in_another_format(tmp_path: Path, images):
@@ -114,7 +115,7 @@ def test_given_statistics_are_kept_in_another_format(tmp_path: Path, images):
 
 def test_statistics_alone_refuse_what_needs_images(tmp_path: Path):
     np.savez(tmp_path / "alone.npz", mu=np.ones(5), sigma=np.eye(5))
-    source = open_source(Mean("spatial"), None, str(tmp_path / "alone.npz"))
+    source = ReferenceSource.open(Mean("spatial"), None, str(tmp_path / "alone.npz"))
     check_metrics({"fid": Fid()}, source)
     with pytest.raises(
         ValueError,
@@ -127,7 +128,7 @@ def test_statistics_alone_refuse_what_needs_images(tmp_path: Path):
 
 
 def test_metrics_that_the_extractor_cannot_serve_are_refused(images):
-    source = Source(Mean(), images)
+    source = ReferenceSource(Mean(), images)
     with pytest.raises(ValueError, match=r"reads spatial.*dataset.report.spatial=true, or leave it out: ~metric.sfid"):
         check_metrics({"sfid": SFid()}, source)
     with pytest.raises(ValueError, match=r"reads classes.*held-out dataset.report.classifier"):
@@ -136,10 +137,10 @@ def test_metrics_that_the_extractor_cannot_serve_are_refused(images):
 
 def test_a_reference_of_other_weights_or_of_nothing_is_refused(tmp_path: Path, images):
     with pytest.raises(ValueError, match="neither images nor statistics"):
-        Source(Mean())
+        ReferenceSource(Mean())
     np.savez(tmp_path / "narrow.npz", mu=np.ones(4), sigma=np.eye(4))
     with pytest.raises(ValueError, match=r"moments of .*narrow.npz are of 4 features, and mean-1 makes 5"):
-        open_source(Mean(), None, str(tmp_path / "narrow.npz"))
-    write_statistics(tmp_path / "other.npz", "its", Source(Mean(), images).load(), images, "another network")
+        ReferenceSource.open(Mean(), None, str(tmp_path / "narrow.npz"))
+    write_statistics(tmp_path / "other.npz", "its", ReferenceSource(Mean(), images).load(), images, "another network")
     with pytest.raises(ValueError, match=r"made with weights of sha256 another network.*prepare_reference.py"):
-        open_source(Mean(), None, str(tmp_path / "other.npz"))
+        ReferenceSource.open(Mean(), None, str(tmp_path / "other.npz"))

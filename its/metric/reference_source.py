@@ -1,0 +1,188 @@
+"""The source of a reference: real images, whose features are extracted once and cached, or a file of statistics."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+
+from its.dataset.image_set import ImageSet
+from its.dataset.npz import Npz, has_images
+from its.disk.npz import Archive
+from its.metric.extractor import Extractor
+from its.metric.metric import Metric
+from its.metric.reference import Reference, extract_reference
+from its.metric.statistics_file import StatisticsFile, read_statistics, write_statistics
+
+log = logging.getLogger(__name__)
+
+CACHE = "ITS_CACHE"
+"""Environment variable with the folder of cached references; default: `~/.cache/its`."""
+
+
+@dataclass(frozen=True)
+class ReferenceSource:
+    """Real images, a file of statistics, or both.
+
+    Of both, the file's statistics are the reference, and the images serve metrics that need features one by one.
+
+    Raises:
+        ValueError: there is neither, or the statistics are another network's.
+    """
+
+    extractor: Extractor
+    images: ImageSet | None = None
+    statistics: StatisticsFile | None = None
+
+    def __post_init__(self) -> None:
+        statistics = self.statistics
+        if self.images is None and (statistics is None or statistics.moments is None):
+            raise ValueError(
+                f"{statistics.path if statistics else 'the reference'} has neither images nor statistics (mu, "
+                "sigma); give real images, or statistics of them"
+            )
+        if statistics is not None:
+            _check_extractor(statistics, self.extractor)
+
+    @classmethod
+    def open(cls, extractor: Extractor, images: ImageSet | None, statistics: str | None) -> ReferenceSource:
+        """Open a source of real images, of a file of statistics, or of a file with both.
+
+        Args:
+            images: real images; images in the file replace them.
+            statistics: path of a `.npz`.
+
+        Raises:
+            ValueError: the file is damaged, hostile or not of this extractor.
+        """
+        if statistics is None:
+            return cls(extractor, images)
+        path = Path(statistics).expanduser()
+        file = read_statistics(path)
+        return cls(extractor, Npz(statistics) if has_images(Archive(path)) else images, file)
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """The parts that metrics may be compared against."""
+        parts = {"nothing"}
+        if self.images is not None:
+            parts |= {"moments", "images"} | ({"spatial"} & self.extractor.offers)
+        if self.statistics is not None:
+            parts |= {name for name in ("moments", "spatial", "images") if getattr(self.statistics, name) is not None}
+        return frozenset(parts)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The hash of everything that decides the reference."""
+        file = self.statistics.sha256 if self.statistics is not None else ""
+        return sha256(f"{self._content} {file} {self.extractor.fingerprint}".encode()).hexdigest()
+
+    @cached_property
+    def _content(self) -> str:
+        return self.images.fingerprint() if self.images is not None else ""
+
+    def prepare(self) -> None:
+        """Fill the cache, unless it is filled or the extractor has no fingerprint to file features under."""
+        if self.images is not None and self.extractor.fingerprint is not None and not self._cache_file.exists():
+            self.load()
+
+    def load(self) -> Reference:
+        """Return the reference, from the file, the cache or the images."""
+        statistics = self.statistics
+        own = self._of_images() if self.images is not None else None
+        if statistics is None or statistics.moments is None:
+            assert own is not None, "a source has images or statistics"
+            return own
+        images = statistics.images or (own.images if own else None)
+        spatial = statistics.spatial or (own.spatial if own else None)
+        return Reference(statistics.moments, spatial, images)
+
+    @property
+    def _cache_file(self) -> Path:
+        kind = f"{self.extractor.fingerprint} {'spatial' in self.extractor.offers}"
+        key = sha256(f"{self._content} {kind}".encode()).hexdigest()
+        return cache_folder() / "references" / f"{key[:32]}.npz"
+
+    def _of_images(self) -> Reference:
+        """Return the reference of the images, from the cache or extracted now and cached."""
+        assert self.images is not None
+        if self.extractor.fingerprint is None:
+            return extract_reference(self.images, self.extractor)
+        file = self._cache_file
+        if file.exists():
+            try:
+                return _complete(read_statistics(file))
+            except ValueError as damage:
+                log.warning("%s; it is made again", damage)
+        log.info("extracting features of %d images of %s once, into %s", len(self.images), self.images.source, file)
+        reference = extract_reference(self.images, self.extractor)
+        write_statistics(file, "its", reference, self.images, self.extractor.fingerprint)
+        return reference
+
+
+def cache_folder() -> Path:
+    """Return the folder of cached references."""
+    return Path(os.environ.get(CACHE) or "~/.cache/its").expanduser()
+
+
+def check_metrics(metrics: Mapping[str, Metric], source: ReferenceSource) -> None:
+    """Refuse metrics, by their keys in the configuration, that the extractor or the reference cannot serve.
+
+    Raises:
+        ValueError: the first such metric; the message says what to do.
+    """
+    for key, metric in metrics.items():
+        reason = refusal(metric, source)
+        if reason:
+            raise ValueError(f"metric.{key} {reason}, or leave it out: ~metric.{key}")
+
+
+def refusal(metric: Metric, source: ReferenceSource) -> str | None:
+    """Say why a metric cannot be computed, and the remedy; None if it can."""
+    # Look for the array that it reads among those of the extractor.
+    if metric.reads not in source.extractor.offers:
+        remedies = {"spatial": "dataset.report.spatial=true", "classes": "a held-out dataset.report.classifier"}
+        remedy = remedies.get(metric.reads, "another dataset.report")
+        return (
+            f"reads {metric.reads} of images, and {source.extractor.name} makes "
+            f"{', '.join(sorted(source.extractor.offers))}; set {remedy}"
+        )
+
+    # Look for the part that it is compared against among those of the reference.
+    if metric.against not in source.offers:
+        name = source.statistics.path if source.statistics else "the reference"
+        part = "the features of every image" if metric.against == "images" else f"{metric.against} statistics"
+        spatial = " --spatial" if metric.against == "spatial" else ""
+        return (
+            f"needs {part} of the reference, and {name} has {', '.join(sorted(source.offers - {'nothing'}))} only; "
+            f"measure against the images, or a file that scripts/prepare_reference.py{spatial} makes of them"
+        )
+    return None
+
+
+def _complete(file: StatisticsFile) -> Reference:
+    """Return what a file of the cache holds, which must be a whole reference."""
+    if file.moments is None or file.images is None:
+        raise ValueError(f"{file.path} is not what was put there")
+    return Reference(file.moments, file.spatial, file.images)
+
+
+def _check_extractor(statistics: StatisticsFile, extractor: Extractor) -> None:
+    """Refuse statistics of another network, as far as the file tells."""
+    if statistics.extractor not in (None, extractor.fingerprint):
+        raise ValueError(
+            f"{statistics.path} was made with weights of sha256 {statistics.extractor[:16]}…, and images are "
+            f"measured by {extractor.name}; make it again with the same weights: python "
+            "scripts/prepare_reference.py"
+        )
+    for part, width in extractor.widths.items():
+        moments = getattr(statistics, part)
+        if moments is not None and moments.mean.size != width:
+            raise ValueError(
+                f"{part} of {statistics.path} are of {moments.mean.size} features, and {extractor.name} makes "
+                f"{width}; take statistics of the same network and layer"
+            )

@@ -1,0 +1,58 @@
+"""Spacing rules: where the steps of a sampling lie among the training steps of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+Spacing = str | Sequence[float]
+"""A rule by name, or a list of times."""
+
+SPACINGS = ("leading", "trailing", "linspace", "quadratic", "inclusive")
+
+
+def spaced(spacing: str, steps: int, total: int, *, whole: bool) -> np.ndarray:
+    """Place `steps` steps among `total` training steps: descending float64 times in [0, total - 1].
+
+    The rules of diffusers' schedulers (leading, trailing, linspace), of DDIM's CIFAR-10 results
+    (quadratic, Song et al. 2020, arXiv:2010.02502, App. D.2: up to 0.8 total) and of
+    improved-diffusion and ADM (inclusive: both ends included, rounded to whole times).
+
+    Args:
+        whole: round the times of the other rules too, trailing counted from 1 and linspace from 0 as diffusers does.
+
+    Raises:
+        ValueError: no such rule, or more steps than `total`.
+    """
+    if spacing not in SPACINGS:
+        raise ValueError(f"spacing is {spacing!r}; choose one of {', '.join(SPACINGS)}, or give a list of times")
+    if not 1 <= steps <= total:
+        raise ValueError(f"steps is {steps}; it lies between 1 and {total}, the training steps of this model")
+    k = np.arange(steps)
+    rounded = np.round if whole else np.asarray
+    times = {
+        "leading": lambda: k * (total // steps),
+        "trailing": lambda: rounded(np.arange(total, 0, -total / steps)[:steps][::-1]) - 1,
+        "linspace": lambda: rounded(np.linspace(0, total - 1, steps)),
+        "quadratic": lambda: np.floor(np.linspace(0, np.sqrt(0.8 * total), steps) ** 2),
+        "inclusive": lambda: np.round(np.linspace(0, total - 1, steps)),
+    }[spacing]()
+    # Move quadratic times that share a whole number up to the next free one, so that no step is empty.
+    distinct = np.maximum.accumulate(times - k) + k if spacing == "quadratic" else times
+    return np.asarray(distinct, dtype=np.float64)[::-1]
+
+
+def checked_times(times: Sequence[float], steps: int, low: float, high: float) -> np.ndarray:
+    """Return a listed spacing as a float64 array.
+
+    Raises:
+        ValueError: it does not list `steps` descending times in [low, high].
+    """
+    values = np.asarray(times, dtype=np.float64)
+    if len(values) != steps or np.any(np.diff(values) >= 0) or values.max() > high or values.min() < low:
+        raise ValueError(
+            f"sampler.spacing is {list(times)}; it lists sampler.steps={steps} descending times "
+            f"between {low} and {high}"
+        )
+    return values

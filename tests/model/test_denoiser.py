@@ -1,0 +1,82 @@
+"""A network as a denoiser: predictions, classifier-free guidance, clipping."""
+
+import pytest
+import torch
+
+from its.levels import Columns, Guess
+from its.model.denoiser import ClassifierFree, NetworkDenoiser, clipped, guess_from
+from its.sampler.noise_paths import Flow, linear_vp
+
+NULL = 7
+
+
+def levels(path, *times):
+    return Columns.of([path.level(time) for time in times], 2, "cpu")
+
+
+def network(x, time, label):
+    """Return a prediction that tells its arguments apart, row by row."""
+    return x * label[:, None] + time[:, None].to(x)
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "sample", "v_prediction", "flow"])
+def test_guess_from_the_true_prediction_is_the_truth(prediction):
+    path = Flow() if prediction == "flow" else linear_vp()
+    t = levels(path, *((0.9, 0.2) if prediction == "flow" else (900, 10)))
+    x0, eps = torch.randn(2, 2, 5, dtype=torch.float64)
+    truth = {"epsilon": eps, "sample": x0, "v_prediction": t.alpha * eps - t.sigma * x0, "flow": eps - x0}
+    guess = guess_from(prediction, truth[prediction], t.alpha * x0 + t.sigma * eps, t)
+    torch.testing.assert_close(guess.x0, x0)
+    torch.testing.assert_close(guess.eps, eps)
+
+
+def test_guess_from_an_unknown_prediction_is_refused():
+    with pytest.raises(ValueError, match="prediction is 'score'; it is epsilon, v_prediction, sample or flow"):
+        guess_from("score", torch.zeros(1, 1), torch.zeros(1, 1), levels(linear_vp(), 3))
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 2.5])
+def test_classifier_free_mixes_two_evaluations(scale):
+    x, time, label = torch.randn(3, 5), torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0, 4, 2])
+    cond, uncond = network(x, time, label), network(x, time, torch.full_like(label, NULL))
+    expected = (1 - scale) * uncond + scale * cond
+    torch.testing.assert_close(ClassifierFree(network, scale, NULL)(x, time, label), expected)
+
+
+def test_clipped_keeps_eps_or_derives_it_anew():
+    t = levels(linear_vp(), 900, 10)
+    guess = Guess(3 * torch.randn(2, 50), torch.randn(2, 50))
+    x = t.alpha.float() * guess.x0 + t.sigma.float() * guess.eps
+    plain, consistent = (clipped(guess, t, 1.0, rederive_eps=rederive) for rederive in (False, True))
+    assert torch.equal(plain.x0, guess.x0.clamp(-1, 1))
+    assert torch.equal(plain.eps, guess.eps)
+    assert torch.equal(consistent.x0, plain.x0)
+    torch.testing.assert_close(t.alpha.float() * consistent.x0 + t.sigma.float() * consistent.eps, x)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "label"),
+    [({"conditional": True}, 3), ({"null_class": NULL}, NULL), ({"conditional": True, "null_class": NULL}, 3)],
+)
+def test_network_denoiser_gives_labels(arguments, label):
+    path, x = linear_vp(), torch.randn(2, 5)
+    t = levels(path, 900, 10)
+    guess = NetworkDenoiser(network, path, "epsilon", (5,), clip=None, **arguments)(x, t, [3, 3])
+    assert torch.equal(guess.eps, network(x, torch.tensor([900.0, 10.0]), torch.tensor([label, label])))
+
+
+def test_network_denoiser_without_labels_gives_none():
+    path, x = linear_vp(), torch.randn(2, 5)
+    model = NetworkDenoiser(lambda x, time, label: x if label is None else 0 * x, path, "epsilon", (5,), clip=None)
+    assert torch.equal(model(x, levels(path, 900, 10), [None, None]).eps, x)
+
+
+def test_network_denoiser_refuses_guidance_without_two_labels():
+    arguments = (network, linear_vp(), "epsilon", (5,))
+    with pytest.raises(ValueError, match=r"model\.guidance_scale is 2.0 on an unconditional model"):
+        NetworkDenoiser(*arguments, null_class=NULL, guidance_scale=2.0)
+    with pytest.raises(
+        ValueError, match=r"model\.guidance_scale is 2.0, and this network has no label for no condition"
+    ):
+        NetworkDenoiser(*arguments, conditional=True, guidance_scale=2.0)
+    assert NetworkDenoiser(*arguments, conditional=True, null_class=NULL, guidance_scale=2.0).slots == 2
