@@ -1,4 +1,4 @@
-"""The pool of a shard: every candidate of a range of problems, as arrays, and the best of them at a cap."""
+"""The candidates of a shard: every image that a search had rewarded, as arrays, and the best of them at a cap."""
 
 from __future__ import annotations
 
@@ -12,52 +12,58 @@ from its.engine import Result
 from its.particles.order import Components, Rewarded, order
 from its.particles.origin import to_text
 from its.pixels import to_uint8
+from its.run.codes import encode_lines
+
+ANY_CAP = -1
+"""In place of a cap's position: one run served all caps."""
 
 
 def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
-    """Arrays of a pool from its shard's results, in the order of their indices.
+    """Return the candidates of a shard's results as arrays, in the order of their problems.
 
     Returns:
         index int64 `[n]`; offset int64 `[n + 1]`: candidates `offset[i]` to `offset[i + 1]` are of problem
         `index[i]`, in the order in which its search rewarded them; cap int64 `[m]`, position of the cap
         whose own run made it, -1 where one run served all caps; clock int64 `[m]`, NFE from which on it counts;
-        step, id uint64 `[m]`, its paths; reward float64 `[m]`, or `[m, members]` of a relative verifier; images
+        step, id uint64 `[m]`, its keys; reward float64 `[m]`, or `[m, members]` of a relative verifier; images
         `[m, C, H, W]`, unrounded; origin, uint8 `[bytes]`, a line of JSON for each.
     """
     results = sorted(results, key=lambda result: result.problem.index)
-    pool = [candidate for result in results for candidate in result.pool]
-    origins = "\n".join(to_text(candidate.key[2]) for candidate in pool)
+    candidates = [candidate for result in results for candidate in result.pool]
+    images = [candidate.image for candidate in candidates]
     return {
         "index": np.array([result.problem.index for result in results], dtype=np.int64),
         "offset": np.cumsum([0, *(len(result.pool) for result in results)], dtype=np.int64),
-        "cap": np.array([candidate.cap for candidate in pool], dtype=np.int64),
-        "clock": np.array([candidate.clock for candidate in pool], dtype=np.int64),
-        "step": np.array([candidate.key[0] for candidate in pool], dtype=np.uint64),
-        "id": np.array([candidate.key[1] for candidate in pool], dtype=np.uint64),
-        "reward": np.array([candidate.reward for candidate in pool], dtype=np.float64),
-        "images": np.stack([candidate.image for candidate in pool]) if pool else np.zeros((0, 1, 1, 1), np.float32),
-        "origin": np.frombuffer(origins.encode(), dtype=np.uint8),
+        "cap": np.array([candidate.cap for candidate in candidates], dtype=np.int64),
+        "clock": np.array([candidate.clock for candidate in candidates], dtype=np.int64),
+        "step": np.array([candidate.key[0] for candidate in candidates], dtype=np.uint64),
+        "id": np.array([candidate.key[1] for candidate in candidates], dtype=np.uint64),
+        "reward": np.array([candidate.reward for candidate in candidates], dtype=np.float64),
+        "images": np.stack(images) if images else np.zeros((0, 1, 1, 1), np.float32),
+        "origin": encode_lines(to_text(candidate.key[2]) for candidate in candidates),
     }
 
 
-def pixels(pool: Arrays) -> np.ndarray:
-    """The candidates' images as a run delivers them, uint8 `[m, H, W, C]`."""
+def pixels(candidates: Arrays) -> np.ndarray:
+    """Return the candidates' images as a run delivers them, uint8 `[m, H, W, C]`."""
     import torch
 
-    return to_uint8(torch.from_numpy(pool["images"])).contiguous().numpy()
+    return to_uint8(torch.from_numpy(candidates["images"])).contiguous().numpy()
 
 
-def counting(pool: Arrays, problem: int, cap: int, nfe: float) -> np.ndarray:
-    """Rows of the candidates of the pool's `problem`-th problem that count at the `cap`-th cap of `nfe` NFE."""
-    rows = np.arange(pool["offset"][problem], pool["offset"][problem + 1])
-    return rows[np.isin(pool["cap"][rows], (-1, cap)) & (pool["clock"][rows] <= nfe)]
+def counting(candidates: Arrays, problem: int, cap: int, nfe: float) -> np.ndarray:
+    """Return the rows of the candidates of the `problem`-th problem that count at the `cap`-th cap, of `nfe` NFE."""
+    rows = np.arange(candidates["offset"][problem], candidates["offset"][problem + 1])
+    return rows[np.isin(candidates["cap"][rows], (ANY_CAP, cap)) & (candidates["clock"][rows] <= nfe)]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The best and the worst of several candidates, as rows of their pool, and what they are worth.
+    """The best and the worst of several candidates.
 
-    `reward` is minus the mean rank among them if the verifier is relative. `worst_reward` likewise.
+    Attributes:
+        best, worst: rows of the candidates' arrays.
+        reward, worst_reward: of the two; minus the mean rank among the candidates if the verifier is relative.
     """
 
     best: int
@@ -67,7 +73,7 @@ class Choice:
 
 
 def reward_of(rewards: np.ndarray, row: int) -> Rewarded:
-    """A candidate's reward from `[m]`, or its components from `[m, members]`."""
+    """Return a candidate's reward from `[m]`, or its components from `[m, members]`."""
     return Components(rewards[row].tolist()) if rewards.ndim == 2 else float(rewards[row])
 
 

@@ -8,7 +8,7 @@ from safetensors.numpy import load_file
 
 from its.metric.accuracy import Accuracy
 from its.metric.features import Features
-from its.run.measure import _per_image
+from its.run.measure import per_image_effects
 from tests.build import make_experiment
 
 
@@ -18,7 +18,7 @@ def test_accuracy_of_each_image_is_the_held_out_classifiers():
     labels = np.array([2, 0, 1, 0])
     classes = np.eye(3, dtype=np.float32)[np.where(right, labels, (labels + 1) % 3)]
     sample = Features(np.eye(4, dtype=np.float32), np.zeros((4, 1008), dtype=np.float32), labels, classes=classes)
-    said = _per_image(sample, sample.moments, Accuracy()(sample))
+    said = per_image_effects(sample, sample.moments, Accuracy()(sample))
     np.testing.assert_array_equal(said["accuracy"], right)
 
 
