@@ -1,4 +1,4 @@
-"""Differences to `random` at equal budget, image by image.
+"""Paired differences: each method minus `random` at equal budget, image by image.
 
 Two methods with one seed meet the same problems with the same noise, so that what an image adds to a metric may be
 subtracted problem by problem; what both share then cancels in the error. For means (reward, accuracy) this is the
@@ -15,17 +15,20 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from statistics import fmean
+from typing import NamedTuple
 
 import numpy as np
 
-from its.disk.run_folder import PER_IMAGE
+from its.disk.run_folder import RunFolder
 from its.report.runs import RunRecord
 from its.report.series import Series
 
 COMPARED = ("fid", "accuracy", "reward_mean")
-REFERENCE = "random"
+BASELINE = "random"
 QUANTILE = 1.959964
 """Of the normal distribution, for a two-sided interval of 95 %."""
+
+ReadEffects = Callable[[Path, int, str], np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class Difference:
     """A method minus `random` at one cap.
 
     Attributes:
-        series: which of the group's series. low, high: the interval of 95 %.
+        series: number of the method's series in its group.
+        low, high: the interval of 95 %.
         pairs: problems that both made, over all seeds.
     """
 
@@ -47,77 +51,82 @@ class Difference:
     seeds: int
 
 
+class SeedDifference(NamedTuple):
+    """The difference of two runs of one seed, its standard error, and the number of problems."""
+
+    value: float
+    error: float
+    problems: int
+
+
 def differences(folder: Path, series: Sequence[Series]) -> list[Difference]:
     """Compare every series with the first `random` that selects by the same verifier, at every cap that both have.
 
     A cap is left out where a run's per-image numbers are not on disk any more.
     """
     read = cache(per_image)
-    references = {one.verifier: one for one in reversed(series) if one.search == REFERENCE}
-    found = []
-    for number, one in enumerate(series):
-        reference = references.get(one.verifier)
-        if reference is None or reference is one:
+    baselines = {line.verifier: line for line in reversed(series) if line.search == BASELINE}
+    results = []
+    for number, line in enumerate(series):
+        baseline = baselines.get(line.verifier)
+        if baseline is None or baseline is line:
             continue
+        caps = sorted({cap for run in line.runs for cap in run.caps if cap is not None})
         for column in COMPARED:
-            for cap in sorted({cap for run in one.runs for cap in run.caps if cap is not None}):
-                parts = [
-                    part for pair in _pairs(one, reference, cap) if (part := _paired(folder, pair, column, cap, read))
-                ]
-                if parts:
-                    found.append(_over_seeds(number, column, cap, parts))
-    return found
+            for cap in caps:
+                pairs = _pairs(line, baseline, cap)
+                seeds = [seed for pair in pairs if (seed := _paired(folder, pair, column, cap, read))]
+                if seeds:
+                    results.append(_over_seeds(number, column, cap, seeds))
+    return results
 
 
-def _pairs(one: Series, reference: Series, cap: float) -> Iterator[tuple[RunRecord, RunRecord]]:
-    """One pair of runs for each seed that both have at this cap."""
+def _pairs(line: Series, baseline: Series, cap: float) -> Iterator[tuple[RunRecord, RunRecord]]:
+    """Yield one pair of runs for each seed that both have at this cap."""
     ours, theirs = (
         {run.seed: run for run in reversed(side.runs) if any(row["nfe_cap"] == cap for row in run.rows)}
-        for side in (one, reference)
+        for side in (line, baseline)
     )
     yield from ((ours[seed], theirs[seed]) for seed in ours if seed in theirs)
 
 
 def _paired(
-    folder: Path,
-    pair: tuple[RunRecord, RunRecord],
-    column: str,
-    cap: float,
-    read: Callable[[Path, int, str], np.ndarray | None],
-) -> tuple[float, float, int] | None:
-    """Difference, its standard error and the number of problems."""
+    folder: Path, pair: tuple[RunRecord, RunRecord], column: str, cap: float, read: ReadEffects
+) -> SeedDifference | None:
+    """Subtract the second run from the first, problem by problem; None if a number of either is not known."""
     rows = [next(row for row in run.rows if row["nfe_cap"] == cap) for run in pair]
-    found = [read(folder / run.folder, run.images, column) for run in pair]
-    said = [numbers for numbers in found if numbers is not None]
-    if any(row.get(column) is None for row in rows) or len(said) < len(pair):
+    effects = [read(folder / run.folder, run.images, column) for run in pair]
+    present = [numbers for numbers in effects if numbers is not None]
+    if any(row.get(column) is None for row in rows) or len(present) < len(pair):
         return None
-    ours, theirs = (numbers[:, run.caps.index(cap)] for numbers, run in zip(said, pair, strict=True))
+    ours, theirs = (numbers[:, run.caps.index(cap)] for numbers, run in zip(present, pair, strict=True))
     n = len(ours)
     if n < 2 or len(theirs) != n:
         return None
-    return rows[0][column] - rows[1][column], float(np.std(ours - theirs, ddof=1)) / math.sqrt(n), n
+    error = float(np.std(ours - theirs, ddof=1)) / math.sqrt(n)
+    return SeedDifference(rows[0][column] - rows[1][column], error, n)
 
 
-def _over_seeds(number: int, column: str, cap: float, parts: Sequence[tuple[float, float, int]]) -> Difference:
-    """Mean over seeds, whose images are independent."""
-    value = fmean(part[0] for part in parts)
-    error = QUANTILE * math.sqrt(sum(part[1] ** 2 for part in parts)) / len(parts)
-    return Difference(
-        number, column, cap, value, value - error, value + error, sum(part[2] for part in parts), len(parts)
-    )
+def _over_seeds(number: int, column: str, cap: float, seeds: Sequence[SeedDifference]) -> Difference:
+    """Average over seeds, whose images are independent."""
+    value = fmean(seed.value for seed in seeds)
+    error = QUANTILE * math.sqrt(sum(seed.error**2 for seed in seeds)) / len(seeds)
+    problems = sum(seed.problems for seed in seeds)
+    return Difference(number, column, cap, value, value - error, value + error, problems, len(seeds))
 
 
 def per_image(run: Path, images: int, column: str) -> np.ndarray | None:
-    """What each of the first `images` problems adds to a metric at each cap, float64 `[images, caps]`; None if unknown.
+    """Return what each of the first `images` problems adds to a metric at each cap, float64 `[images, caps]`.
 
-    Rewards are read from the shards; their pixels are not.
+    Rewards are read from the shards; their pixels are not. None if a file is not there or does not say.
     """
     from safetensors import safe_open
 
-    name = {"reward_mean": "reward"}.get(column, column)
-    files = sorted((run / "shards").glob("*.safetensors")) if column == "reward_mean" else [run / PER_IMAGE]
+    files = RunFolder(run)
+    paths = [run / name for name in files.shard_names] if column == "reward_mean" else [files.per_image]
+    name = "reward" if column == "reward_mean" else column
     parts = []
-    for path in files:
+    for path in paths:
         if not path.exists():
             return None
         with safe_open(path, framework="numpy") as file:

@@ -18,7 +18,7 @@ def contents(folder):
 
 
 FIGURES = ("fid_vs_nfe", "fid_vs_flops", "fid_vs_seconds", "pareto", "hacking")
-TABLES = {"curves.csv", "curves.parquet", "table.md", "table.tex", "index.html"}
+TABLES = {"curves.csv", "curves.parquet", "table.md", "table.tex", "index.html", "inputs.json"}
 
 
 @pytest.fixture(scope="module")
