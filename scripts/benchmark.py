@@ -201,8 +201,7 @@ def fixed_seconds(overrides: list[str], images: int) -> float:
         run, _, _ = experiment([*overrides, "search=none", f"images={images}", f"out_dir={folder}"])
         run.run()
         whole = time.perf_counter() - started
-        timing = (run.folder / "timing.jsonl").read_text(encoding="utf-8").splitlines()
-        return whole - sum(json.loads(line)["seconds"] for line in timing)
+        return whole - sum(note["seconds"] for note in Store(run.folder).notes())
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from its.disk.run_folder import shard_name
+from its.disk.run_folder import RunFolder
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +19,7 @@ def device_type(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def check_one_type(folder: Path, notes: Iterable[Mapping[str, Any]], *here: str) -> None:
+def require_one_device_type(folder: Path, notes: Iterable[Mapping[str, Any]], *here: str) -> None:
     """Refuse a run whose shards come from several types of device.
 
     Args:
@@ -34,7 +34,7 @@ def check_one_type(folder: Path, notes: Iterable[Mapping[str, Any]], *here: str)
         return
     types: dict[str, list[int]] = {name: [] for name in here}
     for first, name in sorted(made.items()):
-        if (folder / shard_name(range(first, first + 1))).exists():
+        if RunFolder(folder).shard(first).exists():
             types.setdefault(name, []).append(first)
     if len(types) > 1:
         shards = "; ".join(f"{name}: {_listed(firsts)}" for name, firsts in sorted(types.items()))
