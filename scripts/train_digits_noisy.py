@@ -6,7 +6,6 @@ It sees the verifier's half of the images on the generator's noise schedule. `no
 from what was measured on the other half.
 """
 
-import argparse
 import hashlib
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from torch.nn import functional
 from train_digits import DEFAULT_OUT, batches, descent, new_scheduler, tensors
 
 from its.classifier.digits import NoisyNet
+from its.process.command import Parser, command
 
 TIMES = (999, 749, 499, 249, 0)
 
@@ -53,8 +53,9 @@ def accuracy(network: NoisyNet, time: int) -> float:
     return (network(alpha * x_0 + sigma * noise, alpha, sigma).argmax(1) == class_ids).float().mean().item()
 
 
+@command
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT)

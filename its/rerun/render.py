@@ -114,7 +114,7 @@ class Renderer(Engine):
                 yield _together(problem, places, results)
 
     def _row(self, index: int, start: int | np.ndarray) -> np.ndarray:
-        """Return the noise `[*shape]` of a starting point: as stored if it was moved, else drawn as the search drew it."""
+        """Return the noise `[*shape]` of a starting point: as stored if it was moved, else as its search drew it."""
         if isinstance(start, np.ndarray):
             return start
         model = self.model

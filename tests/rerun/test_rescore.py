@@ -19,6 +19,7 @@ from safetensors.numpy import load_file
 
 import its.disk.store
 from its.config.plan import plan_job
+from its.model.mixture import MixtureDenoiser
 from its.rerun import preference_pairs, rescore
 from its.rerun.finished_run import FinishedRun
 from tests.build import CONF, contents, make_experiment, numbers
@@ -210,6 +211,24 @@ def test_a_search_that_follows_rewards_is_the_best_of_its_own_pool(tmp_path, kep
                 pixels = np.clip(np.round(127.5 * (pool["images"][best] + 1)), 0, 255).astype(np.uint8)
                 assert shard["reward"][k, cap] == rewards[best]
                 assert np.array_equal(shard["images"][shard["pick"][k, cap]], np.moveaxis(pixels, 0, -1))
+
+
+def test_rescore_loads_no_generator_but_for_a_run_of_before_flops_were_stored(kept, tmp_path, monkeypatch):
+    folder = shutil.copytree(kept.folder, tmp_path / "run")
+    rescored(tmp_path / "before", folder, *OTHER)
+    loads = []
+    whole = MixtureDenoiser.__init__
+    monkeypatch.setattr(
+        MixtureDenoiser, "__init__", lambda self, *given, **named: loads.append(1) or whole(self, *given, **named)
+    )
+    rescored(tmp_path / "stored", folder, *OTHER)
+    assert not loads
+    summary = json.loads((folder / "metrics.json").read_text())
+    del summary["flops"]
+    (folder / "metrics.json").write_text(json.dumps(summary))
+    rescored(tmp_path / "counted", folder, *OTHER)
+    assert loads
+    assert numbers(tmp_path / "stored") == numbers(tmp_path / "counted") == numbers(tmp_path / "before")
 
 
 class TwoMembers:
