@@ -20,7 +20,8 @@ from its.config.identity import hash8
 from its.process.command import Parser, command
 from its.rerun.finished_run import FinishedRun
 from its.rerun.preference_pairs import export_pairs, require_new_folder
-from its.rerun.rescore import Rescoring, command_of, rescore, words
+from its.rerun.rescore import command_of, rescore
+from its.rerun.rescoring import Rescoring, words
 from its.run.build import Blueprint
 
 CONF = Path(__file__).resolve().parents[1] / "conf"

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from its.disk.store import write_atomic
-from its.rerun.rescore import Rescoring, ScoredShard
+from its.rerun.rescoring import Rescoring, ScoredShard
 from its.run import candidates
 from its.run.codes import decode_lines
 

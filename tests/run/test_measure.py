@@ -49,19 +49,15 @@ def test_measure_needs_arrays_alone():
             return {"count": float(len(sample.features))}
 
     shards = [shard(range(3), [2, 5]), shard(range(3, 5), [2, 5])]
-    features = [
-        {"features": np.eye(len(indices), 4, dtype=np.float32), "logits": np.zeros((len(indices), 2))}
-        for indices, _ in shards
-    ]
+    rows = [np.eye(len(indices), 4, dtype=np.float32) for indices, _ in shards]
+    features = [{"features": part, "logits": part} for part in rows]
     reference = Reference(Moments.of(np.eye(6, 4, dtype=np.float32)))
     flops = {column: 10**k for k, column in enumerate(COLUMNS)}
     curve = measure((7, math.inf), shards, features, [Count()], reference, flops=flops)
     assert [row["nfe_cap"] for row in curve.rows] == [7, None]
     assert [row["flops"] for row in curve.rows] == [2 * 11111, 5 * 11111]
     assert [row["images"] for row in curve.rows] == [5, 5]
-    assert [row["reward_mean"] for row in curve.rows] == pytest.approx(
-        [(0 + 2 + 4 + 0 + 2) / 5, (1 + 3 + 5 + 1 + 3) / 5]
-    )
+    assert [row["reward_mean"] for row in curve.rows] == pytest.approx([8 / 5, 13 / 5])
     assert "seconds" not in curve.rows[0]
     assert calls == [5]
 
