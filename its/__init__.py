@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from its.engine.engine import Engine
-    from its.levels import EDM, VP, Flow, Guess, Level
+    from its.levels import Guess, Level
     from its.model.denoiser import Decoder, Denoiser, guess_from
     from its.parameters import Rule
     from its.particles.moves import Ball, LowBand, Mix, Rotate
     from its.particles.verbs import advance, reward
+    from its.sampler.noise_paths import EDM, VP, Flow
     from its.search.search import Coroutine, Search, sized
     from its.types import Problem
     from its.verifier.verifier import Verifier
@@ -32,11 +33,12 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "its.engine.engine": ("Engine",),
-    "its.levels": ("EDM", "Flow", "Guess", "Level", "VP"),
+    "its.levels": ("Guess", "Level"),
     "its.model.denoiser": ("Decoder", "Denoiser", "guess_from"),
     "its.parameters": ("Rule",),
     "its.particles.moves": ("Ball", "LowBand", "Mix", "Rotate"),
     "its.particles.verbs": ("advance", "reward"),
+    "its.sampler.noise_paths": ("EDM", "Flow", "VP"),
     "its.search.search": ("Coroutine", "Search", "sized"),
     "its.types": ("Problem",),
     "its.verifier.verifier": ("Verifier",),

@@ -11,7 +11,6 @@ only once, is left out.
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import time
@@ -31,6 +30,7 @@ from its.disk.store import Store, write_atomic
 from its.engine import Result
 from its.levels import Columns
 from its.model.denoiser import Denoiser
+from its.process.command import Parser, command
 from its.run import shards
 from its.run.build import build
 from its.run.experiment import Experiment
@@ -142,7 +142,7 @@ def measure(run: Experiment, images: int) -> dict[str, float]:
     with timed(run, clock), TemporaryDirectory() as folder:
         last, total = drained(run, images, clock, Store(Path(folder)))
     if not last["served"]:
-        raise SystemExit(
+        raise ValueError(
             f"--images is {images}, and all were begun before one was finished; ask for several batches "
             f"of {run.engine.batch}"
         )
@@ -201,12 +201,12 @@ def fixed_seconds(overrides: list[str], images: int) -> float:
         run, _, _ = experiment([*overrides, "search=none", f"images={images}", f"out_dir={folder}"])
         run.run()
         whole = time.perf_counter() - started
-        timing = (run.folder / "timing.jsonl").read_text(encoding="utf-8").splitlines()
-        return whole - sum(json.loads(line)["seconds"] for line in timing)
+        return whole - sum(note["seconds"] for note in Store(run.folder).notes())
 
 
+@command
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--images", type=int, default=1000)
     searches = sorted(file.stem for file in (ROOT / "conf" / "search").glob("*.yaml"))
     parser.add_argument("--searches", default=",".join(searches), help="comma-separated")

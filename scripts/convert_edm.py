@@ -10,7 +10,6 @@ https://nvlabs-fi-cdn.nvidia.com/edm/pretrained/ once, take its hash with `sha25
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import pickle
@@ -23,6 +22,8 @@ from typing import Any, ClassVar
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+
+from its.process.command import Parser, command
 
 CONFIG = (
     "img_resolution",
@@ -117,19 +118,17 @@ def convert(source: Path, expected: str, target: Path) -> dict[str, Any]:
     return config
 
 
+@command
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("source", type=Path)
     parser.add_argument("--sha256", required=True, help="of the published file")
     parser.add_argument("--target", type=Path, help="default: beside the source, .safetensors")
     given = parser.parse_args()
     target = given.target or given.source.with_suffix(".safetensors")
     if target.exists():
-        raise SystemExit(f"error: {target} is there already; name another --target")
-    try:
-        config = convert(given.source, given.sha256, target)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
+        raise ValueError(f"{target} is there already; name another --target")
+    config = convert(given.source, given.sha256, target)
     print(f"{target}: {config}")
 
 

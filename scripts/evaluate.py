@@ -27,6 +27,7 @@ from its.metric.prc import PrecisionRecall
 from its.metric.reference import extract_features
 from its.metric.reference_source import refusal
 from its.metric.sfid import SFid
+from its.process.command import Parser, command
 from its.rerun.image_sets import open_images, open_reference
 
 METRICS: dict[str, Metric] = {
@@ -41,8 +42,8 @@ METRICS: dict[str, Metric] = {
 USUAL = ("fid", "isc", "kid", "prc")
 
 
-def evaluate(reference: str, sample: str, wanted: list[str] | None, given: argparse.Namespace) -> dict[str, float]:
-    """The metrics' numbers by column; see the page above.
+def evaluate(reference: str, sample: str, wanted: list[str] | None, options: argparse.Namespace) -> dict[str, float]:
+    """Return the metrics' numbers by column; see the page above.
 
     Raises:
         ValueError: a wanted metric is unknown or cannot be served, or something cannot be read.
@@ -50,23 +51,26 @@ def evaluate(reference: str, sample: str, wanted: list[str] | None, given: argpa
     unknown = [name for name in wanted or () if name not in METRICS]
     if unknown:
         raise ValueError(f"metric {unknown[0]!r} is not among {', '.join(METRICS)}")
-    images = open_images(sample, root=given.root, cap=given.cap)
-    extractor = InceptionFeatures(given.weights, spatial="sfid" in (wanted or ()), device=given.device)
-    source = open_reference(extractor, reference, crop=given.crop, size=given.size, root=given.root)
+    images = open_images(sample, root=options.root, cap=options.cap)
+    extractor = InceptionFeatures(options.weights, spatial="sfid" in (wanted or ()), device=options.device)
+    source = open_reference(extractor, reference, crop=options.crop, size=options.size, root=options.root)
     reasons = {name: refusal(METRICS[name], source) for name in wanted or USUAL}
     for name, reason in reasons.items():
         if reason and wanted:
             raise ValueError(f"{name} {reason}")
         if reason:
             logging.info("not measured: %s %s", name, reason)
-    real, made = source.load(), extract_features(images, extractor)
+    real, features = source.load(), extract_features(images, extractor)
     logging.info("%d images of %s", len(images), images.source)
     metrics = [METRICS[name] for name, reason in reasons.items() if not reason]
-    return {column: value for metric in metrics for column, value in metric(made, real.part(metric.against)).items()}
+    return {
+        column: value for metric in metrics for column, value in metric(features, real.part(metric.against)).items()
+    }
 
 
+@command
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("reference")
     parser.add_argument("sample")
     parser.add_argument("--metrics", type=lambda text: text.split(","), help=f"among {', '.join(METRICS)}")
@@ -77,13 +81,11 @@ def main() -> None:
     parser.add_argument("--weights", help="Inception's file; default: $ITS_INCEPTION, else torch's hub cache")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    given = parser.parse_args()
+    options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        found = evaluate(given.reference, given.sample, given.metrics, given)
-    except ValueError as error:
-        raise SystemExit(f"evaluate: {error}") from error
-    print(json.dumps(found) if given.json else "\n".join(f"{name:<14}{value:.7g}" for name, value in found.items()))
+    numbers = evaluate(options.reference, options.sample, options.metrics, options)
+    lines = [f"{column:<14}{value:.7g}" for column, value in numbers.items()]
+    print(json.dumps(numbers) if options.json else "\n".join(lines))
 
 
 if __name__ == "__main__":

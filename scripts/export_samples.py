@@ -1,4 +1,4 @@
-"""Images of a run (or of a `.npz` or folder) as PNG files, as OpenAI's `.npz`, or as one grid.
+"""Export images of a run (or of a `.npz` or folder) as PNG files, as OpenAI's `.npz`, or as one grid.
 
     python scripts/export_samples.py outputs/.../seed=0-1a2b3c4d samples/ --limit 100
     python scripts/export_samples.py outputs/.../seed=0-1a2b3c4d samples.npz
@@ -10,7 +10,6 @@ Else it is a new folder of `00012_label7.png`, or `00012.png` where the class is
 
 from __future__ import annotations
 
-import argparse
 from itertools import chain, islice
 from pathlib import Path
 
@@ -21,29 +20,28 @@ from its.dataset.image_set import ImageSet
 from its.disk.npz import write_npz
 from its.disk.store import write_atomic
 from its.metric.statistics_file import image_arrays
+from its.process.command import Parser, command
 from its.report.figures import sample_grid
 from its.rerun.image_sets import open_images
 
 GRID = 100
 
 
+@command
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("images", help="a run's folder, a .npz or a folder of images")
     parser.add_argument("out", type=Path)
     parser.add_argument("--limit", type=int, help="the first so many")
     parser.add_argument("--cap", type=int, default=-1, help="position among a run's caps; default: the last")
-    given = parser.parse_args()
-    try:
-        if given.out.exists():
-            raise ValueError(f"{given.out} is there already; name a new file or folder")
-        if given.limit is not None and given.limit < 1:
-            raise ValueError(f"limit is {given.limit}; it is 1 or more")
-        images = open_images(given.images, cap=given.cap)
-        made = export(images, given.out, given.limit)
-    except ValueError as error:
-        raise SystemExit(f"export_samples: {error}") from error
-    print(f"{given.out.absolute()}: {made} of {len(images)} images")
+    options = parser.parse_args()
+    if options.out.exists():
+        raise ValueError(f"{options.out} is there already; name a new file or folder")
+    if options.limit is not None and options.limit < 1:
+        raise ValueError(f"limit is {options.limit}; it is 1 or more")
+    images = open_images(options.images, cap=options.cap)
+    count = export(images, options.out, options.limit)
+    print(f"{options.out.absolute()}: {count} of {len(images)} images")
 
 
 def export(images: ImageSet, out: Path, limit: int | None) -> int:

@@ -23,11 +23,10 @@ from typing import Any, NoReturn
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
 
 from its.config.identity import weights_of
 from its.config.instantiate import defined, instantiate
+from its.process.command import command
 from its.run.build import Blueprint
 from its.weights import locate
 
@@ -101,20 +100,18 @@ def cut_off() -> None:
         setattr(owner, name, refuse)
 
 
-def main(words: Sequence[str]) -> int:
+@command
+def main() -> None:
+    words = sys.argv[1:]
     if {"-h", "--help"} & set(words):
         print(__doc__)
-        return 0
+        return
     check = "--check" in words
     if check:
         cut_off()
     for name, usual in CACHES.items():
         print(f"{name} is {os.environ.get(name) or f'not set: {usual}'}")
-    try:
-        plans = jobs([word for word in words if word != "--check"])
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    plans = jobs([word for word in words if word != "--check"])
     missing = 0
     for name, get in needs(plans, fetch=not check):
         try:
@@ -124,8 +121,8 @@ def main(words: Sequence[str]) -> int:
             missing += 1
             print(f"  missing  {name}: {' '.join(str(error).split())}")
     print(f"{len(plans)} jobs, {missing} things missing" + ("" if missing else ": they can run without a network"))
-    return 1 if missing else 0
+    sys.exit(1 if missing else 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

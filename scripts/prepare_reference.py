@@ -13,7 +13,6 @@ $ITS_CACHE) by the content of the images, so that a second time costs nothing.
 
 from __future__ import annotations
 
-import argparse
 import logging
 from pathlib import Path
 from typing import get_args
@@ -21,11 +20,13 @@ from typing import get_args
 from its.dataset.folder import Crop
 from its.metric.inception import InceptionFeatures
 from its.metric.statistics_file import Format, write_statistics
+from its.process.command import Parser, command
 from its.rerun.image_sets import open_reference
 
 
+@command
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("images")
     parser.add_argument("out", type=Path, help="a .npz; it must not exist")
     parser.add_argument("--format", choices=get_args(Format), default="its")
@@ -35,18 +36,15 @@ def main() -> None:
     parser.add_argument("--root", default="data", help="torchvision's folder")
     parser.add_argument("--weights", help="Inception's file; default: $ITS_INCEPTION, else torch's hub cache")
     parser.add_argument("--device", default="cpu")
-    given = parser.parse_args()
+    options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        if given.out.exists() or given.out.suffix != ".npz":
-            raise ValueError(f"out is {given.out}; it is a new file that ends in .npz")
-        extractor = InceptionFeatures(given.weights, spatial=given.spatial, device=given.device)
-        source = open_reference(extractor, given.images, crop=given.crop, size=given.size, root=given.root)
-        write_statistics(given.out, given.format, source.load(), source.images, extractor.fingerprint)
-    except ValueError as error:
-        raise SystemExit(f"prepare_reference: {error}") from error
-    told = "statistics" if source.images is None else f"{len(source.images)} images"
-    print(f"{given.out.absolute()}: {told} of {given.images}, format {given.format}")
+    if options.out.exists() or options.out.suffix != ".npz":
+        raise ValueError(f"out is {options.out}; it is a new file that ends in .npz")
+    extractor = InceptionFeatures(options.weights, spatial=options.spatial, device=options.device)
+    source = open_reference(extractor, options.images, crop=options.crop, size=options.size, root=options.root)
+    write_statistics(options.out, options.format, source.load(), source.images, extractor.fingerprint)
+    kind = "statistics" if source.images is None else f"{len(source.images)} images"
+    print(f"{options.out.absolute()}: {kind} of {options.images}, format {options.format}")
 
 
 if __name__ == "__main__":

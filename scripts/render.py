@@ -10,7 +10,6 @@ a search over starting points (none, random, zero_order, ses, snes) under a dete
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 from pathlib import Path
@@ -18,28 +17,27 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 
 from its.config.guard import check_command_line
+from its.process.command import Parser, command
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
 
+@command
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     options = parser.parse_args()
     logging.basicConfig(format="%(message)s", level=logging.INFO)
-    try:
-        check_command_line(options.overrides, CONF)
-        from its.rerun.finished_run import Source
-        from its.rerun.render import build_rendering
+    check_command_line(options.overrides, CONF)
+    from its.rerun.finished_run import FinishedRun
+    from its.rerun.render import build_rendering, words
 
-        source = Source.of(options.folder.absolute())
-        with initialize_config_dir(str(CONF), version_base=None):
-            config = compose("config", source.overrides(options.overrides), return_hydra_config=True)
-        rendering = build_rendering(source, config, dict(config.hydra.runtime.choices), sys.argv[1:])
-        rows = rendering.run()
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from None
+    run = FinishedRun.of(options.folder.absolute())
+    with initialize_config_dir(str(CONF), version_base=None):
+        config = compose("config", words(run, options.overrides), return_hydra_config=True)
+    rendering = build_rendering(run, config, dict(config.hydra.runtime.choices), sys.argv[1:])
+    rows = rendering.run()
     print(rendering.folder)
     columns = [*filter(rows[0].__contains__, ("nfe_cap", "nfe", "nfe_final", "reward_mean", "fid", "accuracy"))]
     for line in [columns, *([f"{row[key]:.4g}" for key in columns] for row in rows)]:

@@ -1,22 +1,23 @@
-"""Write the report of an experiment again, from what its runs left on disk.
+"""Make the report of an experiment from what its runs left on disk; what has not changed since is not drawn again.
 
 python scripts/report.py <out_dir>/<experiment>
 """
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+from its.process.command import Parser, command
 from its.report.report import make_report
 
 
+@command
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     if not folder.is_dir():
-        raise SystemExit(f"{folder.absolute()} is not a folder; give <out_dir>/<experiment>")
+        raise ValueError(f"{folder.absolute()} is not a folder; give <out_dir>/<experiment>")
     make_report(folder)
 
 

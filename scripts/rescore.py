@@ -1,4 +1,4 @@
-"""What a run's pool comes to under another verifier, without a single new NFE; and its best and worst as pairs.
+"""Rescore a run's stored candidates by another verifier, without a single new NFE; export best and worst as pairs.
 
     python scripts/rescore.py <run folder> [verifier=null_rewards verifier.salt=3 ...] [--pairs <out_dir>]
 
@@ -10,62 +10,59 @@ the metric and the device may differ from the run's.
 
 from __future__ import annotations
 
-import argparse
-import sys
-from dataclasses import replace
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from its.config.guard import check_command_line
 from its.config.identity import hash8
-from its.disk.store import DamagedFile
-from its.rerun.pairs import check_empty, export_pairs
-from its.rerun.rescore import Finished, command_of, meaning, rescore
-from its.run.build import build
-from its.run.experiment import Experiment
+from its.process.command import Parser, command
+from its.rerun.finished_run import FinishedRun
+from its.rerun.preference_pairs import export_pairs, require_new_folder
+from its.rerun.rescore import command_of, rescore
+from its.rerun.rescoring import Rescoring, words
+from its.run.build import Blueprint
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
 
-def experiment(source: Finished, given: list[str]) -> Experiment:
-    """The source's experiment with what is given instead of its verifier."""
-    words = source.words(given)
-    check_command_line(words, CONF)
+def rescoring_of(run: FinishedRun, given: list[str]) -> Rescoring:
+    """Return the run's rescoring with what is given instead of its verifier."""
+    overrides = words(run, given)
+    check_command_line(overrides, CONF)
     with initialize_config_dir(str(CONF), version_base=None):
-        config = compose("config", words, return_hydra_config=True)
+        config = compose("config", overrides, return_hydra_config=True)
     choices = dict(config.hydra.runtime.choices)
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    run = build(own, choices, words)
-    source.check(run.config)
-    return replace(run, folder=source.folder)
+    return Rescoring.of(run, Blueprint.of(own, choices, overrides))
 
 
+@command
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("folder", type=Path, help="of the run")
     parser.add_argument("overrides", nargs="*", help="the other verifier, as run.py takes it")
     parser.add_argument("--pairs", type=Path, metavar="out_dir", help="also export best/worst pairs to a new folder")
     options = parser.parse_intermixed_args()
-    try:
-        source = Finished.read(options.folder.absolute())
-        if options.pairs is not None:
-            check_empty(options.pairs)
-        run = experiment(source, options.overrides)
-        decisive = {"verifier": run.config["verifier"], "weights": run.config["weights"]}
-        target = source.folder / "rescored" / f"{run.label['verifier']}-{hash8(decisive)}"
-        rows = rescore(run, source, target, command_of(options.folder, options.overrides))
-        for row in rows:
-            print("  ".join(f"{name} {value:.5g}" for name, value in row.items() if isinstance(value, int | float)))
-        print(f"{meaning(run, source)}\n{target}")
-        if options.pairs is not None:
-            pairs, without = export_pairs(run, options.pairs.absolute())
-            print(f"{pairs} pairs in {options.pairs}; {without} images have no two candidates that differ in reward")
-    except (ValueError, OSError, DamagedFile, HydraException, OmegaConfBaseException) as error:
-        sys.exit(f"error: {error}")
+    run = FinishedRun.of(options.folder.absolute())
+    run.require_candidates()
+    if options.pairs is not None:
+        require_new_folder(options.pairs)
+
+    # Rescore.
+    rescoring = rescoring_of(run, options.overrides)
+    decisive = {key: rescoring.blueprint.decisive[key] for key in ("verifier", "weights")}
+    target = run.files.rescored / f"{rescoring.label['verifier']}-{hash8(decisive)}"
+    rows = rescore(rescoring, target, command_of(options.folder, options.overrides))
+    for row in rows:
+        print("  ".join(f"{name} {value:.5g}" for name, value in row.items() if isinstance(value, int | float)))
+    print(f"{rescoring.meaning}\n{target}")
+
+    # Export pairs.
+    if options.pairs is not None:
+        pairs, without = export_pairs(rescoring, options.pairs.absolute())
+        print(f"{pairs} pairs in {options.pairs}; {without} images have no two candidates that differ in reward")
 
 
 if __name__ == "__main__":

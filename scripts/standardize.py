@@ -8,24 +8,23 @@ It prints the override to run with. Rewards are those at the run's first cap.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
-import yaml
 
-from its.disk.store import Store
+from its.disk.run_folder import RunFolder
+from its.process.command import Parser, command
 
 
 def statistics(folder: Path) -> dict[str, list[float]]:
-    """By member, mean and standard deviation (n - 1), to six digits.
+    """Return by member the mean and the standard deviation (n - 1), to six digits.
 
     Raises:
         ValueError: the run has no rewards by member, or some that are not finite.
     """
-    verifier = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["verifier"]
-    store = Store(folder)
-    shards = [store.read(f"shards/{path.name}") for path in sorted((folder / "shards").glob("*.safetensors"))]
+    run = RunFolder(folder)
+    verifier = run.read_config()["verifier"]
+    shards = [run.store.read(name) for name in run.shard_names]
     rewards = [arrays["reward"][:, 0] for arrays in shards if arrays is not None and arrays["reward"].shape[1]]
     if not rewards or rewards[0].ndim != 2:
         raise ValueError(f"{folder} has no rewards by member; make a run with search=none verifier=ensemble")
@@ -41,14 +40,12 @@ def statistics(folder: Path) -> dict[str, list[float]]:
     }
 
 
+@command
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("folder", type=Path)
-    try:
-        found = statistics(parser.parse_args().folder)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from None
-    entries = ",".join(f"{name}:[{mean},{std}]" for name, (mean, std) in found.items())
+    members = statistics(parser.parse_args().folder)
+    entries = ",".join(f"{name}:[{mean},{std}]" for name, (mean, std) in members.items())
     print(f'verifier=zscore "verifier.statistics={{{entries}}}"')
 
 

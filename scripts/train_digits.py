@@ -8,7 +8,6 @@ weights are bit-identical on one machine only. The figures of README.md in the o
 at the end of the same run. scripts/train_digits_noisy.py uses the training loop of this page.
 """
 
-import argparse
 import copy
 import hashlib
 import os
@@ -29,6 +28,7 @@ from torch.nn import functional
 
 from its.classifier.digits import ReportNet, VerifierNet
 from its.dataset.digits import Digits, Split
+from its.process.command import Parser, command
 
 Classifier = TypeVar("Classifier", VerifierNet, ReportNet)
 
@@ -291,9 +291,10 @@ def hashes(files: Sequence[Path], out: Path) -> str:
     )
 
 
+@command
 def main() -> None:
     """Train, save, measure, and write README.md."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(__doc__)
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=4000, help="optimizer steps of the generator")

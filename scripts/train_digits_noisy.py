@@ -6,7 +6,6 @@ It is trained on the verifier's half of the images, on the generator's noise pat
 weights are measured on the other half.
 """
 
-import argparse
 from pathlib import Path
 
 import torch
@@ -16,6 +15,7 @@ from torch.nn import functional
 from train_digits import DEFAULT_OUT, accuracy, fit, hashes, new_scheduler, tensors
 
 from its.classifier.digits import NoisyNet
+from its.process.command import Parser, command
 
 TIMES = (999, 749, 499, 249, 0)
 
@@ -50,9 +50,10 @@ def accuracy_at(time: int, network: NoisyNet) -> float:
     return accuracy(network, class_ids, alpha * x_0 + sigma * noise, alpha, sigma)
 
 
+@command
 def main() -> None:
     """Train, save, measure, and write noisy.md."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT)

@@ -5,9 +5,9 @@ python scripts/wandb_dashboard.py <entity>/<project> [--sweep <experiment>]
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
+from its.process.command import Parser, command
 from its.report.runs import COLUMNS
 from its.tracker.chart import CHART, spec
 from its.tracker.chart import COLUMNS as FIELDS
@@ -18,14 +18,14 @@ THROUGHPUT = ("throughput/images_per_second", "throughput/nfe_per_second")
 
 
 def curve(column: str, x: str = "nfe") -> Any:
-    """A line for each run; a log axis of NFE."""
+    """Return a panel with a line for each run and a log axis of NFE."""
     import wandb_workspaces.reports.v2 as wr
 
     return wr.LinePlot(title=f"{column} against {x}", x=x, y=[column], log_x=x == "nfe", smoothing_factor=0)
 
 
 def comparison(entity: str, title: str) -> Any:
-    """The sweep's custom chart."""
+    """Return the sweep's custom chart."""
     import wandb_workspaces.reports.v2 as wr
 
     return wr.CustomChart(
@@ -37,7 +37,7 @@ def comparison(entity: str, title: str) -> Any:
 
 
 def workspace(entity: str, project: str) -> Any:
-    """Sections for the comparison, curves, samples, costs and throughput."""
+    """Return sections for the comparison, curves, samples, costs and throughput."""
     import wandb_workspaces.reports.v2 as wr
     import wandb_workspaces.workspaces as ws
 
@@ -56,7 +56,7 @@ def workspace(entity: str, project: str) -> Any:
 
 
 def report(entity: str, project: str, sweep: str | None) -> Any:
-    """A page of the comparison, its curves and its samples; of one sweep, or of all."""
+    """Return a page of the comparison, its curves and its samples; of one sweep, or of all."""
     import wandb_workspaces.reports.v2 as wr
 
     title = sweep or project
@@ -81,19 +81,20 @@ def report(entity: str, project: str, sweep: str | None) -> Any:
     )
 
 
+@command
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("project", help="<entity>/<project>")
     parser.add_argument("--sweep", help="experiment whose runs the report is about; without it all of them")
     options = parser.parse_args()
     entity, _, project = options.project.partition("/")
     if not entity or not project:
-        raise SystemExit(f"{options.project!r} is not <entity>/<project>")
+        raise ValueError(f"{options.project!r} is not <entity>/<project>")
     try:
         import wandb
         import wandb_workspaces  # noqa: F401
     except ImportError as error:
-        raise SystemExit(f"{error}; pip install 'its[wandb]'") from error
+        raise ValueError(f"{error}; pip install 'its[wandb]'") from error
     api = wandb.Api()
     try:
         print(api.create_custom_chart(entity, CHART, "Search at equal compute", "vega2", "private", spec()))

@@ -132,5 +132,5 @@ class LocalLauncher(ItsLauncher):
             )
             leave.children.append(process)
             code = process.wait()
-        run.settle(f"the process ended with exit code {code}; its log is {logs}")
+        run.conclude(f"the process ended with exit code {code}; its log is {logs}")
         log.info("%s %s", run.state, " ".join(run.overrides))

@@ -53,11 +53,11 @@ def load_site(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
         raise ValueError(f"{path} has {', '.join(unknown)}; it may have {', '.join((*SBATCH, *OWN))}")
     if not isinstance(site.get("setup") or [], list):
         raise ValueError(f"setup in {path} is {site['setup']!r}; it is a list of shell lines")
-    check_values({key: site[key] for key in (*SBATCH, OWN[0]) if site.get(key) is not None}, str(path))
+    refuse_shell({key: site[key] for key in (*SBATCH, OWN[0]) if site.get(key) is not None}, str(path))
     return {key: value for key, value in site.items() if value is not None}
 
 
-def check_values(entries: Mapping[str, Any], where: str) -> None:
+def refuse_shell(entries: Mapping[str, Any], where: str) -> None:
     """Refuse what would end a line of a batch script's header and begin one of shell.
 
     Raises:
@@ -67,7 +67,7 @@ def check_values(entries: Mapping[str, Any], where: str) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_-]*", str(key)):
             raise ValueError(f"{key!r} in {where} is not the name of an sbatch option")
         if isinstance(value, Mapping):
-            check_values(value, f"{where}, {key}")
+            refuse_shell(value, f"{where}, {key}")
         elif not isinstance(value, str | int | float) or re.search(r"[\x00-\x1f\x7f]", str(value)):
             raise ValueError(f"{key} is {value!r} in {where}; it is a number or one line of text")
 

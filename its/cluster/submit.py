@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from its.cluster.site import SBATCH, check_values, load_site, times
+from its.cluster.site import SBATCH, load_site, refuse_shell, times
+from its.cluster.slurm_job import SlurmJob
 from its.cluster.sweep import SweepRun, new_submission, write_jobs
-from its.cluster.task import Task
 from its.process.slurm import max_array_size
-from its.process.source_tree import ROOT, source
+from its.process.source_tree import ROOT, source_tree
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -37,16 +37,16 @@ def submit(runs: Sequence[SweepRun], experiment: Path, parameters: dict[str, Any
     site = load_site()
     options = sbatch_options(parameters, site)
     submission = new_submission(experiment)
-    here = source()
+    here = source_tree()
     jobs = list(chunks(list(runs), parameters["runs_per_job"]))
     log.info("%d jobs, source %s, logs in %s", len(jobs), here, submission)
     for array in chunks(jobs, max_array_size()):
-        tasks = [
-            Task(str(ROOT), tuple((run.number, run.overrides) for run in job), str(submission / "status"), here)
+        calls = [
+            SlurmJob(str(ROOT), tuple((run.number, run.overrides) for run in job), str(submission / "status"), here)
             for job in array
         ]
         try:
-            ids = _sbatch(tasks, submission, options, site)
+            ids = _sbatch(calls, submission, options, site)
         except Exception as error:
             reason = f"sbatch refused the job: {' '.join(str(error).split())}"
             for run in itertools.chain(*array):
@@ -71,7 +71,7 @@ def sbatch_options(parameters: dict[str, Any], site: dict[str, Any]) -> dict[str
             "slurm/site.yaml others"
         )
     given = {key: parameters[key] for key in SBATCH if parameters.get(key) is not None}
-    check_values(given, "hydra.launcher")
+    refuse_shell(given, "hydra.launcher")
     chosen = {**{key: site[key] for key in SBATCH if key in site}, **given}
     tasks = parameters["tasks_per_node"]
     for key in (*LAYOUT[1:], "timeout_min"):
@@ -117,8 +117,8 @@ def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
         yield list(items[first : first + size])
 
 
-def _sbatch(tasks: Sequence[Task], submission: Path, options: dict[str, Any], site: dict[str, Any]) -> list[str]:
-    """Submit one array; return the job of every task."""
+def _sbatch(jobs: Sequence[SlurmJob], submission: Path, options: dict[str, Any], site: dict[str, Any]) -> list[str]:
+    """Submit one array; return the number of each of its jobs."""
     import submitit
 
     python = " ".join([*site.get("container", "").split(), site.get("python", shlex.quote(sys.executable))])
@@ -131,7 +131,7 @@ def _sbatch(tasks: Sequence[Task], submission: Path, options: dict[str, Any], si
     for attempt in range(TRIES):
         try:
             with executor.batch():
-                submitted = [executor.submit(task) for task in tasks]
+                submitted = [executor.submit(job) for job in jobs]
             return [job.job_id for job in submitted]
         except (submitit.core.utils.FailedJobError, subprocess.CalledProcessError) as error:
             if attempt == TRIES - 1 or not _passing(str(error)):

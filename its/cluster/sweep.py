@@ -1,4 +1,4 @@
-"""The runs of a sweep that were handed to a launcher: what is left to do, who works on it, and what became of it."""
+"""The runs of a sweep that a launcher was handed: what is left to do, who works on it, and what became of it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ import yaml
 from omegaconf import DictConfig
 
 from its.config.plan import plan_of
+from its.disk.run_folder import RunFolder
 from its.disk.store import write_atomic
-from its.disk.summary import SUMMARY, read_curve
 from its.process.status import read_statuses
 from its.run.build import Blueprint
 
 RECORDS = ".slurm"
 """Folder of an experiment that holds a folder for each submission: batch scripts, logs, `jobs.json`, statuses."""
+
+JOB_KEYS = {"metrics_config_hash": "asked", "candidates": "pool"}
+"""Attributes that `jobs.json` writes under other keys, as it always has."""
 
 
 @dataclass
@@ -29,11 +32,13 @@ class SweepRun:
     """One run of a sweep.
 
     Attributes:
-        number: in the sweep. overrides: that make it.
+        number: in the sweep.
+        overrides: that make it.
         folder: of the run; None if its configuration is refused, for `reason`.
-        images, asked, pool: what it is finished with.
-        config: the run's `config.yaml`.
-        job: that works on it. submission: the folder of that job's files.
+        images, metrics_config_hash, candidates: what it is finished with; see `RunFolder.read_curve`.
+        config: the configuration that belongs into its folder.
+        job: that works on it.
+        submission: the folder of that job's files.
         state: missing, finished, submitted or failed.
         nfe: that it is to spend yet, at most.
     """
@@ -42,114 +47,121 @@ class SweepRun:
     overrides: tuple[str, ...]
     folder: str | None = None
     images: int = 0
-    asked: str = ""
+    metrics_config_hash: str = ""
     config: dict[str, Any] = field(default_factory=dict)
     job: str | None = None
     submission: str | None = None
     state: str = "missing"
     reason: str = ""
-    pool: bool = False
+    candidates: bool = False
     nfe: float = 0.0
 
     @classmethod
     def of(cls, number: int, overrides: Sequence[str], searchpath: Sequence[str], config: DictConfig) -> SweepRun:
-        """From a composed job configuration; what is wrong with it is its reason to fail."""
+        """Return the run of a composed job configuration; what is wrong with that is its reason to fail."""
         run = cls(number, (*overrides, *searchpath))
         try:
             blueprint = Blueprint.composed(config)
             run.nfe = plan_of(blueprint).nfe
         except (ValueError, OSError) as error:
             return run.fail(str(error))
-        run.folder, run.images, run.asked = str(blueprint.folder), blueprint.plain["images"], blueprint.asked
-        run.pool = blueprint.keep_pool
+        run.folder, run.images = str(blueprint.folder), blueprint.plain["images"]
+        run.metrics_config_hash, run.candidates = blueprint.asked, blueprint.keep_pool
         run.config = {**blueprint.decisive, "shard": blueprint.plain["shard"]}
         return run
 
     @property
-    def key(self) -> tuple[str | None, int, str, bool]:
-        """What it makes: two runs of one key are the same work."""
-        return (self.folder, self.images, self.asked, self.pool)
+    def work(self) -> tuple[str | None, int, str, bool]:
+        """What it makes: two runs of equal work need one job."""
+        return (self.folder, self.images, self.metrics_config_hash, self.candidates)
+
+    @property
+    def files(self) -> RunFolder:
+        """Its folder."""
+        return RunFolder(Path(str(self.folder)))
 
     def finished(self) -> bool:
-        """Whether its curve, or what a schedule search found, is on disk."""
+        """Return whether its curve, or the outcome of its schedule search, is on disk."""
         if self.folder is None:
             return False
-        if (Path(self.folder) / SUMMARY).exists():
-            return True
-        return read_curve(Path(self.folder), images=self.images, asked=self.asked, pool=self.pool) is not None
+        curve = self.files.read_curve(
+            images=self.images, candidates=self.candidates, metrics_config_hash=self.metrics_config_hash
+        )
+        return curve is not None or self.files.schedule.exists()
 
     def fail(self, reason: str) -> SweepRun:
-        """Failed, for a reason."""
+        """Mark the run as failed, and return it."""
         self.state, self.reason = "failed", reason
         return self
 
-    def settle(self, ending: str) -> None:
-        """Its job is over: finished, or failed for the reason that its processes told, else for `ending`."""
-        folder = Path(str(self.submission)) / "status"
-        _ask_anew(Path(str(self.folder)), folder)
+    def conclude(self, ending: str) -> None:
+        """Decide, now that its job is over: finished, or failed for the reason that its processes gave or `ending`."""
+        statuses = Path(str(self.submission)) / "status"
+        _forget_listing(self.files.path, statuses)
         if self.finished():
             self.state = "finished"
             return
-        told = [status for status in read_statuses(folder, self.number) if status["status"] == "failed"]
-        self.fail(told[0]["reason"] if told else ending)
-        if not any(status["folder"] for status in told):
-            self._record()
+        failures = [status for status in read_statuses(statuses, self.number) if status["status"] == "failed"]
+        self.fail(failures[0]["reason"] if failures else ending)
+        if not any(status["folder"] for status in failures):
+            self._record_failure()
 
-    def _record(self) -> None:
-        """Leave the reason in its folder, where the process could not; unless that belongs to something else."""
-        folder = Path(str(self.folder))
-        path = folder / "config.yaml"
-        own = yaml.safe_load(yaml.safe_dump(self.config))
-        if not path.exists() or yaml.safe_load(path.read_text(encoding="utf-8")) == own:
-            entry = {"reason": self.reason, "traceback": ""}
-            write_atomic(folder / "failed.json", (json.dumps(entry, indent=1) + "\n").encode())
+    def _record_failure(self) -> None:
+        """Write the reason, which the process could not, to the run's folder unless that is another configuration's."""
+        config = yaml.safe_load(yaml.safe_dump(self.config))
+        if not self.files.config.exists() or self.files.read_config() == config:
+            self.files.write_failure(self.reason, traceback="")
 
 
 def nfe(runs: Iterable[SweepRun]) -> float:
-    """What these runs are to spend, at most; work that several of them share counts once."""
-    return sum({run.key: run.nfe for run in runs}.values())
+    """Return the NFE that runs are to spend, at most; work that several of them share counts once."""
+    return sum({run.work: run.nfe for run in runs}.values())
 
 
-def _ask_anew(*folders: Path) -> None:
-    """Let a network file system's client forget what it remembers of folders, up to a minute old: submitit's way."""
+def _forget_listing(*folders: Path) -> None:
+    """Make a network file system's client list folders anew, as submitit does; it may be a minute behind."""
     for folder in folders:
         with suppress(OSError):
             folder.chmod(folder.stat().st_mode)
 
 
 def new_submission(experiment: Path) -> Path:
-    """A new folder for what is submitted now."""
+    """Make a new folder for the jobs that are submitted now, and return it."""
     folder = experiment / RECORDS / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     (folder / "status").mkdir(parents=True)
     return folder
 
 
 def write_jobs(submission: Path, runs: Iterable[SweepRun]) -> None:
-    """Remember which job makes which run."""
-    entries = [asdict(run) for run in runs if run.job is not None]
+    """Write which job makes which run."""
+    entries = [
+        {JOB_KEYS.get(name, name): value for name, value in asdict(run).items()} for run in runs if run.job is not None
+    ]
     write_atomic(submission / "jobs.json", (json.dumps(entries, indent=1) + "\n").encode())
 
 
 def read_jobs(experiment: Path) -> list[SweepRun]:
-    """Every run that was ever submitted below an experiment, the latest submission last."""
-    paths = sorted((experiment / RECORDS).glob("*/jobs.json"))
-    return [
-        SweepRun(**{**entry, "overrides": tuple(entry["overrides"])})
-        for path in paths
-        for entry in json.loads(path.read_text(encoding="utf-8"))
-    ]
+    """Return every run that was ever submitted below an experiment, the latest submission last."""
+    names = {key: name for name, key in JOB_KEYS.items()}
+    runs = []
+    for path in sorted((experiment / RECORDS).glob("*/jobs.json")):
+        for entry in json.loads(path.read_text(encoding="utf-8")):
+            values = {names.get(key, key): value for key, value in entry.items()}
+            runs.append(SweepRun(**{**values, "overrides": tuple(values["overrides"])}))
+    return runs
 
 
 def attach(runs: Sequence[SweepRun], experiment: Path, queue: Mapping[str, str]) -> None:
-    """Give every run that a living job is to make already that job."""
-    working = {run.key: run for run in read_jobs(experiment) if run.job in queue}
+    """Give every missing run the living job that is to make it already."""
+    alive = {run.work: run for run in read_jobs(experiment) if run.job in queue}
     for run in runs:
-        if run.state == "missing" and (found := working.get(run.key)) is not None:
-            run.number, run.job, run.submission, run.state = found.number, found.job, found.submission, "submitted"
+        if run.state == "missing" and (earlier := alive.get(run.work)) is not None:
+            run.number, run.job, run.submission = earlier.number, earlier.job, earlier.submission
+            run.state = "submitted"
 
 
 def table(runs: Sequence[SweepRun]) -> str:
-    """What became of every run, one line each."""
+    """Return what became of every run, one line each."""
     lines = []
     for run in runs:
         job = run.job or "-"

@@ -34,7 +34,7 @@ def wait(runs: Sequence[SweepRun], pause: Callable[[float], None] = time.sleep) 
             if run.finished():
                 run.state = "finished"
             elif absent[str(run.job)] >= 2:
-                run.settle(
+                run.conclude(
                     f"job {run.job} is gone from the queue without finishing it ({slurm.ending(str(run.job))}); "
                     f"its log is {run.submission}/{run.job}_0_log.out; the same command goes on"
                 )

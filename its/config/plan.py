@@ -13,8 +13,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from its.config.identity import ABSENT
-from its.disk.run_folder import pool_name, ranges, shard_name
-from its.disk.summary import SUMMARY
+from its.disk.run_folder import RunFolder, candidates_name, shard_name, shard_ranges
 from its.particles.prices import Prices
 from its.run.build import Blueprint, sized
 from its.sampler.noise_paths import VP
@@ -24,7 +23,7 @@ LEDGER_BYTES = 64
 """Of one image at one cap: reward, pick, start and counts, at most; see `its.run.shards`."""
 
 CANDIDATE_BYTES = 80
-"""Of one candidate in a pool: paths, clock, reward and a short recipe; see `its.run.pools`."""
+"""Of one candidate in a pool: paths, clock, reward and a short recipe; see `its.run.candidates`."""
 
 SET_BYTES = 600
 """Of one scored set of a schedule search, with its line in the manifest."""
@@ -103,9 +102,11 @@ def plan_of(blueprint: Blueprint) -> Plan:
         return _plan_sets(blueprint, blueprint.search)
     plain, label = blueprint.plain, blueprint.label
     search, caps = sized(blueprint.search, blueprint.budget, _prices(blueprint))
-    shards = ranges(plain["images"], plain["shard"])
-    names = (shard_name, pool_name) if blueprint.keep_pool else (shard_name,)
-    missing = [indices for indices in shards if not all((blueprint.folder / name(indices)).exists() for name in names)]
+    shards = shard_ranges(plain["images"], plain["shard"])
+    names = (shard_name, candidates_name) if blueprint.keep_pool else (shard_name,)
+    missing = [
+        indices for indices in shards if not all((blueprint.folder / name(indices.start)).exists() for name in names)
+    ]
     count = sum(len(indices) for indices in missing)
     plain_sampling = label["search"].split("+")[0] == "none"
     per_image = _prices(blueprint).sampling if plain_sampling else caps[-1] if search.anytime else sum(caps)
@@ -126,8 +127,8 @@ def plan_of(blueprint: Blueprint) -> Plan:
 def _plan_sets(blueprint: Blueprint, search: Schedule) -> Plan:
     """A schedule search's: sets of images in place of shards, at the rate of plain samplings."""
     plain, label, images = blueprint.plain, blueprint.label, search.num_samples
-    present = sum(1 for _ in (blueprint.folder / "sets").rglob("*.safetensors"))
-    missing = 0 if (blueprint.folder / SUMMARY).exists() else max(0, search.evaluations - present)
+    present = len(RunFolder(blueprint.folder).set_names)
+    missing = 0 if RunFolder(blueprint.folder).schedule.exists() else max(0, search.evaluations - present)
     nfe = missing * images * _prices(blueprint).sampling
     return Plan(
         blueprint.folder,

@@ -1,31 +1,246 @@
-"""Names of a run's files, and which problems each holds."""
+"""A run's folder: the name of each of its files, which problems each holds, and what the small ones say.
+
+No other module spells these names out, but for the two files that `its.disk.store` appends lines to.
+"""
 
 from __future__ import annotations
 
-PER_IMAGE = "per_image.safetensors"
-"""What the metrics say of each image, `[n, caps]` for each metric: what paired differences are computed from."""
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from its.disk.store import MANIFEST, TIMING, Store, write_atomic
+
+CONFIG, SUMMARY, FAILURE, SCHEDULE = "config.yaml", "metrics.json", "failed.json", "schedule.json"
+
+State = Literal["absent", "begun", "failed", "finished"]
 
 
-def ranges(images: int, shard: int) -> list[range]:
-    """Problem indices of each shard; the last may be shorter."""
+def shard_ranges(images: int, shard: int) -> list[range]:
+    """Return the problem indices of each shard of `shard` images; the last may be shorter."""
     return [range(first, min(first + shard, images)) for first in range(0, images, shard)]
 
 
-def shard_name(indices: range) -> str:
-    """File of a shard, by its first index."""
-    return f"shards/{indices.start:08d}.safetensors"
+def shard_name(first: int) -> str:
+    """Return the name, relative to the run's folder, of the shard whose first problem is `first`."""
+    return f"shards/{first:08d}.safetensors"
 
 
-def pool_name(indices: range) -> str:
-    """File of a shard's pool: every candidate, with `search.keep_pool`."""
-    return f"pool/{indices.start:08d}.safetensors"
+def features_name(extractor: str, first: int) -> str:
+    """Return the name of the features of a shard's images."""
+    return f"features/{extractor}/{first:08d}.safetensors"
 
 
-def pool_features_name(extractor: str, indices: range) -> str:
-    """File of the features of a shard's pool."""
-    return f"pool/{extractor}/{indices.start:08d}.safetensors"
+def candidates_name(first: int) -> str:
+    """Return the name of the file with every candidate of a shard's problems."""
+    return f"pool/{first:08d}.safetensors"
 
 
-def features_name(extractor: str, indices: range) -> str:
-    """File of a shard's features."""
-    return f"features/{extractor}/{indices.start:08d}.safetensors"
+def candidate_features_name(extractor: str, first: int) -> str:
+    """Return the name of the features of a shard's candidates."""
+    return f"pool/{extractor}/{first:08d}.safetensors"
+
+
+def set_name(draw: int, grid: str) -> str:
+    """Return the name of a schedule search's score of the grid with hash `grid` under noise `draw`."""
+    return f"sets/{draw:04d}/{grid}.safetensors"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths of a run's files, and readers of the small ones.
+
+    Attributes:
+        path: of the folder, which need not exist.
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration that decides the images, with the shard size."""
+        return self.path / CONFIG
+
+    @property
+    def summary(self) -> Path:
+        """Labels, command and curve; written last, so that its presence means that the run is finished."""
+        return self.path / SUMMARY
+
+    @property
+    def failure(self) -> Path:
+        """Reason and traceback of the latest attempt, if that failed."""
+        return self.path / FAILURE
+
+    @property
+    def schedule(self) -> Path:
+        """The outcome of a schedule search; written last, so that its presence means that the search is finished."""
+        return self.path / SCHEDULE
+
+    @property
+    def timing(self) -> Path:
+        """A line of seconds, device and versions for each shard that was made."""
+        return self.path / TIMING
+
+    @property
+    def manifest(self) -> Path:
+        """A line with the sha256 of each file of arrays."""
+        return self.path / MANIFEST
+
+    @property
+    def curve(self) -> Path:
+        """The curve as a table, a row for each cap."""
+        return self.path / "curve.csv"
+
+    @property
+    def curve_figure(self) -> Path:
+        """The curve as a picture."""
+        return self.path / "curve.png"
+
+    def samples(self, cap: object) -> Path:
+        """Return the path of the grid of the first images at a cap in NFE; None or an empty text stands for no cap."""
+        return self.path / f"samples_{cap or 'natural'}.png"
+
+    @property
+    def per_image(self) -> Path:
+        """What each image adds to the metrics, `[n, caps]` for each: paired differences are computed from it."""
+        return self.path / "per_image.safetensors"
+
+    def shard(self, first: int) -> Path:
+        """Return the path of the shard whose first problem is `first`."""
+        return self.path / shard_name(first)
+
+    @property
+    def shard_names(self) -> list[str]:
+        """Names of the shards that are on disk, in the order of their problems."""
+        return sorted(f"shards/{path.name}" for path in (self.path / "shards").glob("*.safetensors"))
+
+    @property
+    def set_names(self) -> list[str]:
+        """Names of the sets that a schedule search has scored."""
+        return sorted(str(path.relative_to(self.path)) for path in (self.path / "sets").glob("*/*.safetensors"))
+
+    def features_of(self, name: str) -> list[Path]:
+        """Return the paths of all features, of whatever extractor, of a shard's images or of its candidates."""
+        folder, _, file = name.rpartition("/")
+        return sorted((self.path / folder.replace("shards", "features")).glob(f"*/{file}"))
+
+    @property
+    def rescored(self) -> Path:
+        """The folder below which curves of other verifiers lie."""
+        return self.path / "rescored"
+
+    @property
+    def rescored_summary(self) -> Path:
+        """What a rescored curve means, and its rows; written last."""
+        return self.path / "rescored.json"
+
+    @property
+    def renders(self) -> Path:
+        """The folder below which renderings by other samplers lie."""
+        return self.path / "renders"
+
+    @cached_property
+    def store(self) -> Store:
+        """The folder's files of arrays."""
+        return Store(self.path)
+
+    @property
+    def state(self) -> State:
+        """How far the run is, as its files tell."""
+        if self.summary.exists() or self.schedule.exists():
+            return "finished"
+        if self.failure.exists():
+            return "failed"
+        return "begun" if self.config.exists() else "absent"
+
+    def read_config(self) -> dict[str, Any]:
+        """Return the configuration.
+
+        Raises:
+            FileNotFoundError: the run has not begun.
+        """
+        return yaml.safe_load(self.config.read_text(encoding="utf-8"))
+
+    def read_summary(self) -> dict[str, Any]:
+        """Return the summary of a finished run.
+
+        Raises:
+            FileNotFoundError: the run is not finished. ValueError: the file is no JSON.
+        """
+        return json.loads(self.summary.read_text(encoding="utf-8"))
+
+    def read_schedule(self) -> dict[str, Any]:
+        """Return the outcome of a finished schedule search.
+
+        Raises:
+            FileNotFoundError: the search is not finished. ValueError: the file is no JSON.
+        """
+        return json.loads(self.schedule.read_text(encoding="utf-8"))
+
+    def read_failure(self) -> str:
+        """Return the reason of the latest failure, in the words of the process that failed."""
+        try:
+            return str(json.loads(self.failure.read_text(encoding="utf-8"))["reason"])
+        except (KeyError, TypeError, ValueError):
+            return f"{FAILURE} does not say why"
+
+    def write_failure(self, reason: str, traceback: str) -> None:
+        """Record why an attempt failed."""
+        _write_json(self.failure, {"reason": reason, "traceback": traceback})
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Write the summary, which makes the run finished, and drop an earlier failure."""
+        _write_json(self.summary, summary)
+        self.failure.unlink(missing_ok=True)
+
+    def write_schedule(self, outcome: dict[str, Any]) -> None:
+        """Write a schedule search's outcome, which makes it finished, and drop an earlier failure."""
+        _write_json(self.schedule, outcome)
+        self.failure.unlink(missing_ok=True)
+
+    def read_curve(
+        self,
+        *,
+        images: int,
+        candidates: bool,
+        metrics_fingerprint: str | None = None,
+        metrics_config_hash: str | None = None,
+    ) -> list[dict[str, Any]] | None:
+        """Return the rows of a run that is finished as asked; None if it is not.
+
+        Args:
+            images: that the curve is over.
+            candidates: whether every candidate must be stored; a run that stores them serves both.
+            metrics_fingerprint: of what decides the metrics, weights and references included.
+            metrics_config_hash: of what the configuration says about metrics, which needs no file to be read.
+        """
+        try:
+            summary = self.read_summary()
+        except (FileNotFoundError, ValueError):
+            return None
+        same = (
+            summary.get("images") == images
+            and summary.get("pool", False) >= candidates
+            and metrics_fingerprint in (None, summary.get("measured"))
+            and metrics_config_hash in (None, summary.get("asked"))
+        )
+        return summary["curve"] if same else None
+
+
+def run_folders(folder: Path) -> Iterator[RunFolder]:
+    """Yield every run at or below a folder, in the order of their paths; what lies below a run belongs to it."""
+    for path, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name != "wandb")
+        if {CONFIG, SUMMARY, FAILURE, SCHEDULE} & set(files):
+            folders.clear()
+            yield RunFolder(Path(path))
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    write_atomic(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())

@@ -8,17 +8,23 @@ a file holds depends on its name alone, so double work is harmless.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import socket
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
-Arrays = Mapping[str, np.ndarray]
+Arrays = Mapping[str, "np.ndarray"]
+
+log = logging.getLogger(__name__)
+
+MANIFEST, TIMING = "manifest.jsonl", "timing.jsonl"
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -43,8 +49,8 @@ def write_atomic(path: Path, content: bytes) -> None:
         os.close(folder)
 
 
-class DamagedFile(Exception):
-    """A file that is not what the manifest says."""
+class DamagedFile(ValueError):
+    """A file whose bytes are not what the manifest says."""
 
 
 class Store:
@@ -57,15 +63,16 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._digests: dict[str, set[str]] = {}
-        self._manifest = _Lines(folder / "manifest.jsonl")
-        self._timing = _Lines(folder / "timing.jsonl")
+        self._manifest = _Lines(folder / MANIFEST)
+        self._timing = _Lines(folder / TIMING)
 
     def write(self, name: str, arrays: Arrays) -> None:
         """Write arrays as safetensors under a name relative to the folder, and enter it in the manifest."""
+        import numpy as np
         from safetensors.numpy import save
 
         content = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
-        self._append("manifest.jsonl", {"file": name, "sha256": sha256(content).hexdigest(), "bytes": len(content)})
+        self._append(MANIFEST, {"file": name, "sha256": sha256(content).hexdigest(), "bytes": len(content)})
         write_atomic(self.folder / name, content)
 
     def read(self, name: str) -> dict[str, np.ndarray] | None:
@@ -79,21 +86,29 @@ class Store:
         content = self._checked(name)
         return None if content is None else load(content)
 
+    def read_intact(self, name: str) -> dict[str, np.ndarray] | None:
+        """Return the arrays of a file; None, to make it again, if it is absent or, with a warning, damaged."""
+        try:
+            return self.read(name)
+        except DamagedFile as damage:
+            log.warning("%s; it is made again", damage)
+            return None
+
     def note(self, entry: Mapping[str, Any]) -> None:
         """Append a line to `timing.jsonl`: seconds, host, device, versions."""
-        self._append("timing.jsonl", entry)
+        self._append(TIMING, entry)
 
     def notes(self) -> list[dict[str, Any]]:
         """The lines of `timing.jsonl`."""
         self._timing.read()
         return self._timing.entries
 
-    def settle(self) -> None:
+    def tidy(self) -> None:
         """Rewrite the manifest with one line for each file, in order; drop leftovers of dead processes."""
         self._manifest.read(anew=True)
         entries = {entry["file"]: entry for entry in self._manifest.entries}
-        kept = [entries[name] for name in sorted(entries) if (self.folder / name).exists()]
-        write_atomic(self.folder / "manifest.jsonl", "".join(_line(entry) for entry in kept).encode())
+        present = [entries[name] for name in sorted(entries) if (self.folder / name).exists()]
+        write_atomic(self.folder / MANIFEST, "".join(_line(entry) for entry in present).encode())
         for leftover in self.folder.rglob(".*.tmp"):
             host, pid = leftover.name.rsplit(".", 4)[-4:-2]
             if host == socket.gethostname() and not Path(f"/proc/{pid}").exists():

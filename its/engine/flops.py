@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from its.engine import Engine
 from its.levels import Columns
+from its.verifier.verifier import Verifier
 
 BACKWARD_FORWARDS = 2
 """A backward pass counts as two forwards."""
@@ -31,7 +32,7 @@ def count_flops(engine: Engine, condition: object) -> dict[str, int]:
         decode = model.decoder
         decoder = _flops(lambda: decode(x))
         images = decode(x)
-    verifier = _flops(lambda: engine.verifiers["select"].reward(images, conditions))
+    verifier = reward_flops(engine.verifiers["select"], images, conditions)
     guide = _guide_flops(engine, x, levels, conditions)
     return {
         "nfe": forward,
@@ -40,6 +41,11 @@ def count_flops(engine: Engine, condition: object) -> dict[str, int]:
         "decoder_calls": decoder,
         "guide_calls": (1 + BACKWARD_FORWARDS) * guide,
     }
+
+
+def reward_flops(verifier: Verifier, images: torch.Tensor, conditions: list) -> int:
+    """Return the FLOPs of one call of a verifier, on images `[1, C, H, W]` and as many conditions."""
+    return _flops(lambda: verifier.reward(images, conditions))
 
 
 def _guide_flops(engine: Engine, x: torch.Tensor, levels: Columns, conditions: list) -> int:

@@ -1,4 +1,4 @@
-"""What a shard was made on. Another type of GPU rounds otherwise, so that one run stays on one type."""
+"""The type of device that a shard was made on. GPUs of two types round differently, so a run keeps to one."""
 
 from __future__ import annotations
 
@@ -6,35 +6,39 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from its.disk.run_folder import shard_name
+from its.disk.run_folder import RunFolder, shard_name
 
 if TYPE_CHECKING:
     import torch
 
+MOST_NAMED = 3
+"""Shards of a type that an error lists."""
+
 
 def device_type(device: torch.device) -> str:
-    """The GPU's name as its driver gives it, or `cpu`."""
+    """Return the GPU's name as its driver gives it, or `cpu`."""
     import torch
 
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def check_one_type(folder: Path, notes: Iterable[Mapping[str, Any]], *here: str) -> None:
+def require_one_device_type(folder: Path, notes: Iterable[Mapping[str, Any]], *here: str) -> None:
     """Refuse a run whose shards come from several types of device.
 
     Args:
-        notes: lines of the run's `timing.jsonl`; of a shard that is there the latest counts.
+        notes: lines of the run's timing file; of a shard that is there the latest counts.
         here: the type of this worker's device, before it makes a shard.
 
     Raises:
         ValueError: there are several; they are named, with the shards of each.
     """
-    made = {note["first"]: note["type"] for note in notes if "first" in note and "type" in note}
-    if len({*made.values(), *here}) <= 1:
+    type_of = {note["first"]: note["type"] for note in notes if "first" in note and "type" in note}
+    if len({*type_of.values(), *here}) <= 1:
         return
+    run = RunFolder(folder)
     types: dict[str, list[int]] = {name: [] for name in here}
-    for first, name in sorted(made.items()):
-        if (folder / shard_name(range(first, first + 1))).exists():
+    for first, name in sorted(type_of.items()):
+        if run.shard(first).exists():
             types.setdefault(name, []).append(first)
     if len(types) > 1:
         shards = "; ".join(f"{name}: {_listed(firsts)}" for name, firsts in sorted(types.items()))
@@ -47,5 +51,5 @@ def check_one_type(folder: Path, notes: Iterable[Mapping[str, Any]], *here: str)
 def _listed(firsts: list[int]) -> str:
     if not firsts:
         return "this worker"
-    shown = ", ".join(f"shards/{first:08d}" for first in firsts[:3])
-    return shown if len(firsts) <= 3 else f"{shown} and {len(firsts) - 3} more"
+    names = ", ".join(shard_name(first).partition(".")[0] for first in firsts[:MOST_NAMED])
+    return names if len(firsts) <= MOST_NAMED else f"{names} and {len(firsts) - MOST_NAMED} more"

@@ -1,4 +1,4 @@
-"""Which source runs: the commit and a hash of the tree, fixed when jobs are submitted and checked when they start.
+"""The source tree that runs: its commit and hash, fixed when jobs are submitted and compared when they start.
 
 export ITS_SOURCE=$(python -m its.process.source_tree)     before `sbatch`, where no launcher does it
 """
@@ -16,19 +16,19 @@ ROOT = Path(__file__).parents[2]
 _PARTS = ("run.py", "its/**/*.py", "conf/**/*.yaml", "hydra_plugins/**/*.py")
 
 
-def source(root: Path = ROOT) -> str:
-    """`<commit>:<hash of the tree>`; the commit is `none` outside a git clone.
+def source_tree(root: Path = ROOT) -> str:
+    """Return `<commit>:<hash of the tree>`; the commit is `none` outside a git clone.
 
     The hash is over code and configuration, with their paths; weights are part of a run's identity already.
     """
-    found = {path for part in _PARTS for path in root.glob(part)}
+    paths = {path for part in _PARTS for path in root.glob(part)}
     digest = sha256()
-    for path in sorted(found):
+    for path in sorted(paths):
         digest.update(f"{path.relative_to(root)}\0{sha256(path.read_bytes()).hexdigest()}\n".encode())
     return f"{_commit(root)}:{digest.hexdigest()[:16]}"
 
 
-def check_source(*, allow_edited: bool, environment: Mapping[str, str] = os.environ) -> None:
+def require_source_tree(*, allow_edited: bool, environment: Mapping[str, str] = os.environ) -> None:
     """Stop a job that starts on another source than it was submitted with.
 
     Raises:
@@ -37,7 +37,7 @@ def check_source(*, allow_edited: bool, environment: Mapping[str, str] = os.envi
     submitted = environment.get(VARIABLE)
     if submitted is None or allow_edited:
         return
-    here = source()
+    here = source_tree()
     if here != submitted:
         raise ValueError(
             f"this job was submitted with source {submitted} (commit:tree) and finds {here}; restore what "
@@ -47,7 +47,7 @@ def check_source(*, allow_edited: bool, environment: Mapping[str, str] = os.envi
 
 def _commit(root: Path) -> str:
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"],
             capture_output=True,
             text=True,
@@ -56,8 +56,8 @@ def _commit(root: Path) -> str:
         )
     except (OSError, subprocess.SubprocessError):
         return "none"
-    return done.stdout.strip()
+    return process.stdout.strip()
 
 
 if __name__ == "__main__":
-    print(source())
+    print(source_tree())

@@ -1,4 +1,4 @@
-"""What stands below a figure: how many images, which seeds, what the bands are, and the command."""
+"""Captions of figures: the number of images, the seeds, the meaning of the bands, and the command."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Grid = dict[str, tuple[str, ...]]
 FORWARDS = "The axis counts forward evaluations; backward passes have their own column in the table, and are in FLOPs."
 
 NOTES = {"paired": "bars: intervals of 95 % over problems", "front": "grey: what none beats in cost and FID"}
-"""What else a kind of panel draws; that of a curve depends on its seeds."""
+"""Marks of a kind of panel beside its points; those of a curve depend on its seeds."""
 
 
 def caption(runs: Sequence[RunRecord], series: Sequence[Series], panels: Sequence[Panel]) -> str:
-    """Lines for panels of one kind, of runs of one group."""
+    """Return lines for panels of one kind, of runs of one group."""
     first = runs[0]
     what = " · ".join(
         (
@@ -47,25 +47,25 @@ def caption(runs: Sequence[RunRecord], series: Sequence[Series], panels: Sequenc
 
 
 def wrapped(text: str) -> str:
-    """Text in lines that fit below a figure."""
+    """Return text in lines that fit below a figure."""
     return textwrap.fill(text, WIDTH)
 
 
 def goes_back(runs: Sequence[RunRecord]) -> bool:
-    """Whether some run spent backward passes."""
+    """Return whether some run spent backward passes."""
     return any(row.get("nfe_backward") for run in runs for row in run.rows)
 
 
-def commands(given: Sequence[str], most: int | None = MOST_COMMANDS) -> list[str]:
-    """The first few (all, if `most` is None) of the commands that together make all the given runs and no others."""
-    words = [[word.partition("=") for word in overrides_of(command)] for command in dict.fromkeys(given)]
+def commands(of_runs: Sequence[str], most: int | None = MOST_COMMANDS) -> list[str]:
+    """Return the first few (all, if `most` is None) of the commands that make these runs together and no others."""
+    words = [[word.partition("=") for word in overrides_of(command)] for command in dict.fromkeys(of_runs)]
     grids: list[Grid] = [{key + sign: (value,) for key, sign, value in parts} for parts in words]
     for key in ("seed=", *dict.fromkeys(key for grid in grids for key in grid)):
         if key != "experiment=":
             grids = _merged(grids, key)
-    made = [_command(grid) for grid in grids]
-    left = 0 if most is None else len(made) - most
-    return made[:most] + ([f"… and {left} more commands"] if left > 0 else [])
+    sweeps = [_command(grid) for grid in grids]
+    more = 0 if most is None else len(sweeps) - most
+    return sweeps[:most] + ([f"… and {more} more commands"] if more > 0 else [])
 
 
 def _merged(grids: Sequence[Grid], key: str) -> list[Grid]:
@@ -73,9 +73,9 @@ def _merged(grids: Sequence[Grid], key: str) -> list[Grid]:
     merged: dict[tuple, Grid] = {}
     for grid in grids:
         rest = (key in grid, *sorted((other, values) for other, values in grid.items() if other != key))
-        found = merged.setdefault(rest, dict(grid))
+        sweep = merged.setdefault(rest, dict(grid))
         if key in grid:
-            found[key] = tuple(dict.fromkeys((*found[key], *grid[key])))
+            sweep[key] = tuple(dict.fromkeys((*sweep[key], *grid[key])))
     return list(merged.values())
 
 
@@ -85,14 +85,17 @@ def _command(grid: Grid) -> str:
 
 
 def _seeds(series: Sequence[Series]) -> str:
-    seeds = sorted({seed for one in series for seed in one.seeds}, key=lambda seed: (len(seed), seed))
-    incomplete = any(one.seeds != seeds for one in series)
+    seeds = sorted({seed for line in series for seed in line.seeds}, key=lambda seed: (len(seed), seed))
+    incomplete = any(line.seeds != seeds for line in series)
     return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}{' (fewer for some methods)' if incomplete else ''}"
 
 
 def _bands(series: Sequence[Series]) -> str:
     counts = {
-        point.seeds >= MIN_SEEDS for one in series for column in ("fid", "reward_mean") for point in one.points(column)
+        point.seeds >= MIN_SEEDS
+        for line in series
+        for column in ("fid", "reward_mean")
+        for point in line.points(column)
     }
     if counts == {True}:
         return "mean ± standard error over seeds"

@@ -1,4 +1,4 @@
-"""A panel on matplotlib's axes, and what the lines of methods look like."""
+"""Drawing of a panel on matplotlib's axes, and the styles of the lines of methods."""
 
 from __future__ import annotations
 
@@ -53,31 +53,31 @@ def styles_of(series: Sequence[Series]) -> list[Style]:
         for k in range(len(MARKERS) * len(PALETTE))
         if (pair := (PALETTE[k % 7], MARKERS[k % 9])) not in FIXED.values()
     ]
-    others = sorted({one.verifier for one in series if one.other_verifier})
-    unknown = sorted({unguided(one.method) for one in series} - FIXED.keys())
-    looks = FIXED | {method: free[k % len(free)] for k, method in enumerate(unknown)}
+    others = sorted({line.verifier for line in series if line.other_verifier})
+    free_methods = sorted({unguided(line.method) for line in series} - FIXED.keys())
+    looks = FIXED | {method: free[k % len(free)] for k, method in enumerate(free_methods)}
     styles = []
-    for one in series:
-        colour, marker = looks[unguided(one.method)]
-        guided = one.method != unguided(one.method)
-        line: Any = DOTS[others.index(one.verifier) % len(DOTS)] if one.other_verifier else "-." if guided else "-"
-        line = {BASELINE: "--", WITHOUT_SEARCH: "none"}.get(one.search, line)
+    for line in series:
+        colour, marker = looks[unguided(line.method)]
+        guided = line.method != unguided(line.method)
+        plain: Any = DOTS[others.index(line.verifier) % len(DOTS)] if line.other_verifier else "-." if guided else "-"
+        dashes = {BASELINE: "--", WITHOUT_SEARCH: "none"}.get(line.search, plain)
         styles.append(
             {
                 "color": colour,
                 "marker": marker,
-                "linestyle": line,
+                "linestyle": dashes,
                 "linewidth": 1.6,
                 "markersize": 9 if marker == "*" else 5,
-                "label": one.label,
-                "markerfacecolor": "white" if one.other_verifier or guided else colour,
+                "label": line.legend,
+                "markerfacecolor": "white" if line.other_verifier or guided else colour,
             }
         )
     return styles
 
 
 def unguided(method: str) -> str:
-    """The method without its guidance: `random` of `random+tfg`."""
+    """Return the method without its guidance: `random` of `random+tfg`."""
     return re.sub(r"\+\S+", "", method)
 
 
@@ -110,7 +110,7 @@ def draw(axes: Axes, panel: Panel, styles: Sequence[Style]) -> None:
 
 
 def outline(style: Style) -> list[tuple[float, float]]:
-    """The corners of a style's marker, in points, with y downwards."""
+    """Return the corners of a style's marker, in points, with y downwards."""
     from matplotlib.markers import MarkerStyle
 
     marker = MarkerStyle(style["marker"])
@@ -119,7 +119,7 @@ def outline(style: Style) -> list[tuple[float, float]]:
 
 
 def _aside(panel: Panel, position: int) -> float:
-    """By which factor a series' intervals stand beside their cap: within what is free up to the next one."""
+    """Return the factor by which a series' intervals stand beside their cap, within what is free up to the next one."""
     gaps = [after / before for before, after in pairwise(panel.ticks)]
     return min((SPREAD, *(gap**0.6 for gap in gaps))) ** ((position + 0.5) / len(panel.series) - 0.5)
 
@@ -146,7 +146,7 @@ def _line(axes: Axes, panel: Panel, marks: Sequence[Mark], style: Style, group: 
 
 
 def _ticks(axes: Axes, panel: Panel) -> None:
-    """A log axis of costs, with the caps as plain numbers where they are the axis."""
+    """Make a log axis of costs, with the caps as plain numbers where they are the axis."""
     from matplotlib.ticker import EngFormatter, NullLocator
 
     if panel.kind != "path":
@@ -155,12 +155,12 @@ def _ticks(axes: Axes, panel: Panel) -> None:
         axes.set_xscale("log")
         axes.set_xlim(low / 1.2, high * 1.2)
         if panel.ticks:
-            kept = _apart(panel.ticks, (1.44 * high / low) ** (1 / 8))
-            axes.set_xticks(kept, [f"{cap:.4g}" if cap < 10000 else f"{cap:.0f}" for cap in kept])
+            caps = _apart(panel.ticks, (1.44 * high / low) ** (1 / 8))
+            axes.set_xticks(caps, [f"{cap:.4g}" if cap < 10000 else f"{cap:.0f}" for cap in caps])
             axes.xaxis.set_minor_locator(NullLocator())
         else:
-            kept, prefixed = _round(low / 1.2, high * 1.2), EngFormatter(sep="")
-            axes.set_xticks(kept, [prefixed(place) if place >= 1000 else f"{place:.3g}" for place in kept])
+            ticks, prefixed = _round(low / 1.2, high * 1.2), EngFormatter(sep="")
+            axes.set_xticks(ticks, [prefixed(place) if place >= 1000 else f"{place:.3g}" for place in ticks])
             axes.xaxis.set_minor_locator(NullLocator())
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.tick_params(labelsize=8)
@@ -170,19 +170,19 @@ def _ticks(axes: Axes, panel: Panel) -> None:
 
 
 def _round(low: float, high: float) -> list[float]:
-    """Round numbers from low to high, from the coarsest ladder with three of them there."""
+    """Return round numbers from low to high, of the coarsest ladder that has three of them there."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for ladder in LADDERS:
-        kept = [place for k in decades for step in ladder if low <= (place := float(f"{step}e{k}")) <= high]
-        if len(kept) >= 3:
+        ticks = [place for k in decades for step in ladder if low <= (place := float(f"{step}e{k}")) <= high]
+        if len(ticks) >= 3:
             break
-    return kept
+    return ticks
 
 
 def _apart(places: Sequence[float], factor: float) -> list[float]:
-    """Those that are at least so many times the one before."""
-    kept: list[float] = []
+    """Return the places that are at least `factor` times the one before."""
+    apart: list[float] = []
     for place in places:
-        if not kept or place >= kept[-1] * factor:
-            kept.append(place)
-    return kept
+        if not apart or place >= apart[-1] * factor:
+            apart.append(place)
+    return apart

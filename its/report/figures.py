@@ -39,14 +39,14 @@ def comparison_figure(runs: Sequence[RunRecord], cost: str = "nfe") -> dict[str,
 
 
 def as_files(figure: Figure) -> dict[str, bytes]:
-    """A figure as `png` and `pdf`, laid out once."""
+    """Return a figure as `png` and `pdf`, laid out once."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     return {"png": _png(figure), "pdf": _pdf(figure)}
 
 
 def curve_plot(rows: Sequence[Row], label: Mapping[str, str], command: str) -> Figure:
-    """One run: a panel for each of reward, FID and accuracy that it has."""
+    """Draw one run: a panel for each of reward, FID and accuracy that it has."""
     run = RunRecord(Path(), dict(label), command, rows[-1]["images"], tuple(rows))
     (run,) = grouped([run])[max(grouped([run]), key=lambda group: group.images)]
     series = series_of([run])
@@ -78,7 +78,7 @@ def comparison_plot(runs: Sequence[RunRecord], cost: str = "nfe") -> Figure:
 
 
 def group_figure(runs: Sequence[RunRecord], series: Sequence[Series], panels: Sequence[Panel]) -> Figure:
-    """Panels of one group in a grid, between their legend and their caption."""
+    """Draw panels of one group in a grid, between their legend and their caption."""
     figure = panel_figure(runs, series, panels)
     _legend(figure, series)
     return figure
@@ -113,7 +113,7 @@ def panel_figure(
     columns: int = 2,
     row_height: float = 2.75,
 ) -> Figure:
-    """Panels of one group in a grid, above their caption."""
+    """Draw panels of one group in a grid, above their caption."""
     columns = max(1, min(columns, len(panels)))
     rows = max(1, math.ceil(len(panels) / columns))
     text = caption(runs, series, panels)
@@ -127,7 +127,7 @@ def panel_figure(
 
 
 def panel_svg(panel: Panel, styles: Sequence[Style]) -> str:
-    """One panel alone, for a page: text stays text, and what belongs to a series has its number in `data-series`."""
+    """Draw one panel for a page: text stays text, and what belongs to a series has its number in `data-series`."""
     import matplotlib
 
     figure = _canvas(3.4, 2.6, None)
@@ -168,7 +168,7 @@ def _legend(figure: Figure, series: Sequence[Series]) -> None:
 
 
 def _legend_columns(series: Sequence[Series]) -> int:
-    longest = max(len(one.label) for one in series)
+    longest = max(len(line.legend) for line in series)
     return max(1, min(len(series), 110 // (longest + 10)))
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def load_sweep(path: str | Path) -> DataFrame:
-    """All finished runs below `path` (an experiment's folder, `out_dir`, or one run's folder).
+    """Read all finished runs below `path` (an experiment's folder, `out_dir`, or one run's folder).
 
     Returns:
         one row per run and cap: the labels `name dataset model sampler search verifier budget metric` (text) and `seed`
@@ -33,7 +33,7 @@ def load_sweep(path: str | Path) -> DataFrame:
 
 
 def frame_of(runs: Sequence[RunRecord]) -> DataFrame:
-    """The same of runs that are loaded."""
+    """Return the same of runs that are loaded."""
     from pandas import DataFrame
 
     records = [
@@ -49,6 +49,6 @@ def frame_of(runs: Sequence[RunRecord]) -> DataFrame:
 
 
 def column_order(runs: Sequence[RunRecord]) -> list[str]:
-    """Every column that a run has, in the order in which they are written."""
-    found = {column for run in runs for row in run.rows for column in row}
-    return [column for column in COLUMNS if column in found] + sorted(found - set(COLUMNS))
+    """Return every column that a run has, in the order in which they are written."""
+    present = {column for run in runs for row in run.rows for column in row}
+    return [column for column in COLUMNS if column in present] + sorted(present - set(COLUMNS))

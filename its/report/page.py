@@ -11,11 +11,10 @@ from importlib.resources import files
 from its.report.caption import commands
 from its.report.draw import Style, outline, styles_of
 from its.report.figures import panel_svg
-from its.report.panels import Table
 from its.report.runs import FailedRun, RunRecord
 from its.report.section import Plot, Section
 from its.report.strips import caps_of, strip_png
-from its.report.tables import main_table
+from its.report.tables import Table, main_table
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 """Content-Security-Policy: a browser that obeys it fetches nothing."""
@@ -24,9 +23,14 @@ OPEN_ROWS = 40
 """A longer table starts folded."""
 
 
-def page(name: str, sections: Sequence[Section], failures: Sequence[FailedRun]) -> str:
-    """The whole page for an experiment's sections."""
+SECTION = re.compile(r'<section data-inputs="([0-9a-f]+)".*?</section>', re.DOTALL)
+"""A section of a page, with the digest of what it was made from."""
+
+
+def page(name: str, sections: Sequence[Section], failures: Sequence[FailedRun], former: str = "") -> str:
+    """Return the whole page for an experiment's sections; those that a former page has are taken from there."""
     own = files("its.report")
+    ready = {match[1]: match[0] for match in SECTION.finditer(former)}
     runs = {run.folder: run for section in sections for run in section.runs}
     return "\n".join(
         [
@@ -43,7 +47,7 @@ def page(name: str, sections: Sequence[Section], failures: Sequence[FailedRun]) 
             f"<h1>{escape(name)}</h1>",
             f'<p class="note">{_summary(list(runs.values()), failures)}</p>',
             _filters(sections),
-            *(_section(section) for section in sections),
+            *(ready.get(section.inputs) or _section(section) for section in sections),
             _failed(failures),
             _provenance(list(runs.values())),
             f"<script>{(own / 'page.js').read_text(encoding='utf-8')}</script>",
@@ -68,9 +72,10 @@ def _filters(sections: Sequence[Section]) -> str:
         options = "".join(f"<option>{escape(value)}</option>" for value in dict.fromkeys(values))
         return f'<label>{key} <select id="{key}"><option value="">all</option>{options}</select></label>'
 
-    labels = dict.fromkeys(label for section in sections for label in section.labels)
+    legends = dict.fromkeys(legend for section in sections for legend in section.legends)
     boxes = "".join(
-        f'<label><input type="checkbox" value="{escape(label)}" checked> {escape(label)}</label>' for label in labels
+        f'<label><input type="checkbox" value="{escape(legend)}" checked> {escape(legend)}</label>'
+        for legend in legends
     )
     return (
         f"<nav>{select('dataset', (section.group.dataset for section in sections))}"
@@ -84,33 +89,33 @@ def _section(section: Section) -> str:
     group, styles = section.group, styles_of(section.series)
     model = escape(f"{group.model}–{group.sampler}")
     parts = [
-        f'<section data-dataset="{escape(group.dataset)}" data-model="{model}">',
+        f'<section data-inputs="{section.inputs}" data-dataset="{escape(group.dataset)}" data-model="{model}">',
         f"<h2>{escape(group.title)}</h2>",
         _legend(section, styles),
         *(_plot(plot, section, styles) for plot in section.plots),
         _samples(section),
         "<h3>All numbers</h3>",
         '<p class="note">± is the standard error over images.</p>',
-        _table(main_table(section.series), section.labels),
+        _table(main_table(section.series), section.legends),
         "</section>",
     ]
     return "\n".join(parts)
 
 
 def _plot(plot: Plot, section: Section, styles: Sequence[Style]) -> str:
-    labels = section.labels
+    legends = section.legends
     figures = []
     for panel in plot.panels:
         svg = re.sub(
             r'data-series="(\d+)"',
-            lambda found: f'data-method="{escape(labels[int(found[1])])}"',
+            lambda match: f'data-method="{escape(legends[int(match[1])])}"',
             panel_svg(panel, styles),
         )
         svg = svg.replace(
             "<svg ", f'<svg role="img" aria-label="{escape(panel.y_label)} against {escape(panel.x_label)}" ', 1
         )
         figures.append(
-            f"<figure>{svg}<details><summary>as a table</summary>{_table(panel.table(labels), labels)}"
+            f"<figure>{svg}<details><summary>as a table</summary>{_table(panel.table(legends), legends)}"
             "</details></figure>"
         )
     return (
@@ -124,23 +129,23 @@ def _legend(section: Section, styles: Sequence[Style]) -> str:
 
 
 def _swatch(style: Style) -> str:
-    """One entry of the legend: line and marker as the plots have them."""
+    """Return one entry of the legend: line and marker as the plots have them."""
     line = style["linestyle"]
     dashes = {"-": "", "--": "6 3", "none": "0 99"}.get(line) if isinstance(line, str) else "2 2"
-    label, colour = escape(style["label"]), style["color"]
+    legend, colour = escape(style["label"]), style["color"]
     corners = " ".join(f"{18 + 1.3 * x:.1f},{7 + 1.3 * y:.1f}" for x, y in outline(style))
     return (
-        f'<li data-method="{label}"><svg viewBox="0 0 36 14"><path d="M2 7H34" stroke="{colour}" stroke-width="2" '
+        f'<li data-method="{legend}"><svg viewBox="0 0 36 14"><path d="M2 7H34" stroke="{colour}" stroke-width="2" '
         f'stroke-dasharray="{dashes}"/><polygon points="{corners}" stroke="{colour}" stroke-width="1.5" '
-        f'fill="{style["markerfacecolor"]}"/></svg>{label}</li>'
+        f'fill="{style["markerfacecolor"]}"/></svg>{legend}</li>'
     )
 
 
 def _samples(section: Section) -> str:
-    """The strips as a table of pictures."""
+    """Return the strips as a table of pictures."""
     if not section.strips:
         return ""
-    caps, labels = caps_of(section.strips), section.labels
+    caps, legends = caps_of(section.strips), section.legends
     header = ["method", *("no cap" if cap is None else f"NFE {cap:g}" for cap in caps)]
     rows = []
     for strip in section.strips:
@@ -150,7 +155,7 @@ def _samples(section: Section) -> str:
             else ""
             for cap in caps
         ]
-        rows.append(_row([escape(labels[strip.series]), *cells], labels[strip.series]))
+        rows.append(_row([escape(legends[strip.series]), *cells], legends[strip.series]))
     return (
         f'<h3>Samples</h3><p class="note">{escape(section.samples_note)}</p>'
         f'<div class="scroll"><table class="samples"><thead>{_row(map(escape, header), tag="th")}</thead>'
@@ -158,10 +163,10 @@ def _samples(section: Section) -> str:
     )
 
 
-def _table(table: Table, labels: Sequence[str]) -> str:
-    """A table whose rows belong to the method in their first cell."""
+def _table(table: Table, legends: Sequence[str]) -> str:
+    """Return a table whose rows belong to the method in their first cell."""
     header, rows = table
-    body = "".join(_row(map(escape, row), row[0] if row[0] in labels else None) for row in rows)
+    body = "".join(_row(map(escape, row), row[0] if row[0] in legends else None) for row in rows)
     html = (
         f'<div class="scroll"><table><thead>{_row(map(escape, header), tag="th")}</thead>'
         f"<tbody>{body}</tbody></table></div>"
@@ -184,7 +189,7 @@ def _failed(failures: Sequence[FailedRun]) -> str:
 def _provenance(runs: Sequence[RunRecord]) -> str:
     versions = sorted({version for run in runs for version in run.versions})
     devices = sorted({device for run in runs for device in run.devices})
-    made = "; ".join(
+    origin = "; ".join(
         (
             f"made with {' and '.join(versions)}" if versions else "versions unknown",
             f"on {', '.join(devices)}" if devices else "device unknown",
@@ -193,7 +198,7 @@ def _provenance(runs: Sequence[RunRecord]) -> str:
     lines = "\n".join(commands([run.command for run in runs], most=None))
     folders = "\n".join(sorted(run.folder.as_posix() for run in runs))
     return (
-        f"<h2>Provenance</h2><p>{escape(made)}. Every number is in <code>curves.csv</code> and "
+        f"<h2>Provenance</h2><p>{escape(origin)}. Every number is in <code>curves.csv</code> and "
         f"<code>curves.parquet</code> beside this page.</p><h3>Commands</h3><pre>{escape(lines)}</pre>"
         f"<details><summary>folders of the {len(runs)} runs</summary><pre>{escape(folders)}</pre></details>"
     )

@@ -1,4 +1,4 @@
-"""What the plots show, apart from how they are drawn: every panel is also a table."""
+"""The panels of the plots, apart from how they are drawn: every panel is also a table."""
 
 from __future__ import annotations
 
@@ -7,21 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from its.report.numbers import significant
-from its.report.pairs import COMPARED as PAIRED
-from its.report.pairs import differences
+from its.report.paired_differences import COMPARED as PAIRED
+from its.report.paired_differences import differences
 from its.report.runs import RunRecord
 from its.report.series import Series, main_verifier
+from its.report.tables import Table
 
 COMPARED = ("fid", "accuracy", "reward_mean", "isc")
 COSTS = ("nfe", "flops", "seconds")
 
 FEATURES = {"mixture": "pixels"} | dict.fromkeys(("cifar10", "cifar100", "folder", "npz"), "Inception")
-"""What FID compares, where it is not the features of the dataset's report classifier."""
+"""Features that FID compares, where they are not those of the dataset's report classifier."""
 
 REWARD_UNITS = {"classifier": "log p"}
-
-Table = tuple[list[str], list[list[str]]]
-"""A header and rows of as many cells; the first column is text, the others are numbers."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +54,8 @@ class Panel:
     title: str = ""
     front: tuple[tuple[int, Mark], ...] = ()
 
-    def table(self, labels: Sequence[str]) -> Table:
-        """The same numbers as text, given the labels of the group's series."""
+    def table(self, legends: Sequence[str]) -> Table:
+        """Return the same numbers as text, given the legends of the group's series."""
         header = ["method", "NFE cap", self.x_label, self.y_label, "from", "to"]
         rows = []
         for number, marks in zip(self.series, self.marks, strict=True):
@@ -66,7 +64,7 @@ class Panel:
                 front = ["yes" if (number, mark) in self.front else "no"] if self.front else []
                 rows.append(
                     [
-                        labels[number],
+                        legends[number],
                         "none" if mark.cap is None else f"{mark.cap:g}",
                         significant(mark.x),
                         significant(mark.y),
@@ -80,7 +78,7 @@ class Panel:
 def cost_panels(
     runs: Sequence[RunRecord], series: Sequence[Series], columns: Sequence[str] = COMPARED, cost: str = "nfe"
 ) -> list[Panel]:
-    """A panel for each metric that the runs have, against what was spent.
+    """Return a panel for each metric that the runs have, against what was spent.
 
     Rewards of different verifiers are on different scales: theirs shows the most common one only.
     """
@@ -104,13 +102,16 @@ def cost_panels(
 
 
 def paired_panels(folder: Path, runs: Sequence[RunRecord], series: Sequence[Series]) -> list[Panel]:
-    """Differences to `random` at equal cap, with intervals of 95 %."""
-    panels, found = [], differences(folder, series)
+    """Return panels of differences to `random` at equal cap, with intervals of 95 %."""
+    panels = []
+    everything = differences(folder, series)
     for column in PAIRED:
         marks: dict[int, list[Mark]] = {}
-        for one in found:
-            if one.column == column and not (column == "reward_mean" and series[one.series].other_verifier):
-                marks.setdefault(one.series, []).append(Mark(one.cap, one.value, one.low, one.high, one.cap))
+        for difference in everything:
+            line, cap = difference.series, difference.cap
+            if difference.column == column and not (column == "reward_mean" and series[line].other_verifier):
+                mark = Mark(cap, difference.value, difference.low, difference.high, cap)
+                marks.setdefault(line, []).append(mark)
         if marks:
             caps = tuple(sorted({mark.x for points in marks.values() for mark in points}))
             panels.append(
@@ -132,9 +133,9 @@ def hacking_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[
     panels = []
     for column in ("fid", "accuracy"):
         lines: dict[int, tuple[Mark, ...]] = {}
-        for number, one in enumerate(series):
-            rewards = {point.cap: point.value for point in one.points("reward_mean")}
-            points = [] if one.other_verifier else [point for point in one.points(column) if point.cap in rewards]
+        for number, line in enumerate(series):
+            rewards = {point.cap: point.value for point in line.points("reward_mean")}
+            points = [] if line.other_verifier else [point for point in line.points(column) if point.cap in rewards]
             if points:
                 lines[number] = tuple(
                     Mark(rewards[point.cap], point.value, *_band(point.value, point.error), point.cap)
@@ -156,7 +157,7 @@ def hacking_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[
 
 
 def front_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[Panel]:
-    """FID against each cost, and the runs that none beats in both."""
+    """Return panels of FID against each cost, with the runs that none beats in both."""
     panels = []
     for cost in COSTS:
         shown = _shown(series, "fid", cost)
@@ -178,7 +179,7 @@ def front_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[Pa
 
 
 def pareto_front(marks: Sequence[tuple[int, Mark]]) -> tuple[tuple[int, Mark], ...]:
-    """Marks such that no other is at most as far along both axes, and closer along one: cheapest first."""
+    """Return the marks that no other beats, cheapest first: none is as low on both axes and lower on one of them."""
     front: list[tuple[int, Mark]] = []
     for number, mark in sorted(marks, key=lambda pair: (pair[1].x, pair[1].y)):
         if not front or mark.y < front[-1][1].y:
@@ -187,14 +188,14 @@ def pareto_front(marks: Sequence[tuple[int, Mark]]) -> tuple[tuple[int, Mark], .
 
 
 def cost_label(cost: str, runs: Sequence[RunRecord]) -> str:
-    """Name of an axis."""
+    """Return the name of a cost's axis."""
     devices = sorted({device for run in runs for device in run.devices})
     seconds = f"device-seconds per image ({', '.join(devices) or 'unknown device'})"
     return {"nfe": "network evaluations (NFE) per image", "flops": "FLOPs per image", "seconds": seconds}[cost]
 
 
 def metric_label(column: str, runs: Sequence[RunRecord]) -> str:
-    """Name of an axis, with the better direction."""
+    """Return the name of a metric's axis, with the better direction."""
     verifier, dataset = main_verifier(runs), runs[0].label["dataset"]
     features, unit = FEATURES.get(dataset, "report-classifier features"), REWARD_UNITS.get(verifier, verifier)
     return {
@@ -206,25 +207,25 @@ def metric_label(column: str, runs: Sequence[RunRecord]) -> str:
 
 
 def _short(column: str, runs: Sequence[RunRecord]) -> str:
-    """The same without units, where the axis says more already."""
+    """Return the name of a metric without units, where the axis says more already."""
     return metric_label(column, runs).partition(" (")[0]
 
 
 def _only(runs: Sequence[RunRecord], series: Sequence[Series]) -> str:
-    """Title of a panel that leaves out what selects by another verifier."""
-    return f"only runs that select by {main_verifier(runs)}" if any(one.other_verifier for one in series) else ""
+    """Return the title of a panel that leaves out what selects by another verifier."""
+    return f"only runs that select by {main_verifier(runs)}" if any(line.other_verifier for line in series) else ""
 
 
 def _shown(series: Sequence[Series], column: str, cost: str) -> dict[int, tuple[Mark, ...]]:
-    """The marks of every series that has some."""
+    """Return the marks of every series that has some."""
     marks = {
         number: tuple(
             Mark(point.cost, point.value, *_band(point.value, point.error), point.cap)
-            for point in one.points(column, cost)
+            for point in line.points(column, cost)
             if point.cost > 0
         )
-        for number, one in enumerate(series)
-        if not (column == "reward_mean" and one.other_verifier)
+        for number, line in enumerate(series)
+        if not (column == "reward_mean" and line.other_verifier)
     }
     return {number: points for number, points in marks.items() if points}
 
@@ -234,6 +235,6 @@ def _band(value: float, error: float | None) -> tuple[float | None, float | None
 
 
 def _ticks(runs: Sequence[RunRecord], series: Sequence[Series]) -> tuple[float, ...]:
-    """The caps, or mean costs where nothing was capped."""
-    rows = [row for one in series for run in one.runs for row in run.rows]
+    """Return the caps, or mean costs where nothing was capped."""
+    rows = [row for line in series for run in line.runs for row in run.rows]
     return tuple(sorted({row["nfe_cap"] for row in rows} - {None} or {row["nfe"] for row in rows}))

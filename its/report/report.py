@@ -1,30 +1,41 @@
-"""The report of an experiment folder: one page, and its tables and figures as files for other uses."""
+"""The report of an experiment folder: one page, and its tables and figures as files for other uses.
+
+What is there already and was made from the same inputs is not made again: `inputs.json` beside the files says from
+which, and what each file was then.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 
+from its.disk.run_folder import run_folders
 from its.disk.store import write_atomic
+from its.report.digest import digest
 from its.report.frame import column_order, frame_of
 from its.report.page import page
-from its.report.runs import LABELS, RunRecord, load_failures, load_runs
-from its.report.schedule import schedule_table
+from its.report.runs import LABELS, FailedRun, RunRecord, read_failure, read_run
+from its.report.schedule import schedule_line
 from its.report.section import Section, sections_of
 from its.report.tables import table_latex, table_markdown, table_text
 
-PAGE = "index.html"
+PAGE, INPUTS = "index.html", "inputs.json"
 FIGURE_KINDS = ("png", "pdf")
 
 
 def make_report(folder: Path) -> None:
     """Write `<folder>/report/`, print its table and where figures and page are; without a finished run, say so."""
-    runs, failures = load_runs(folder), load_failures(folder)
-    schedules = schedule_table(folder)
+    # Read the experiment.
+    folders = list(run_folders(folder))
+    runs = [read_run(run, folder) for run in folders if run.summary.exists()]
+    failures = [read_failure(run, folder) for run in folders if run.state == "failed"]
+    schedules = [schedule_line(run, folder) for run in folders if run.schedule.exists()]
     if schedules:
-        print(schedules)
+        print("\n".join(schedules))
     if not runs and schedules and not failures:
         return
     if not runs:
@@ -32,49 +43,112 @@ def make_report(folder: Path) -> None:
         if failures:
             print(table_text([], failures))
         return
-    report = folder.absolute() / "report"
+
+    # Write what has changed.
+    report = ReportFolder(folder.absolute() / "report")
     sections = sections_of(folder, runs)
-    files = {
-        "curves.csv": curves_csv(runs).encode(),
-        "curves.parquet": _parquet(runs),
-        "table.md": table_markdown(runs, failures).encode(),
-        "table.tex": table_latex(runs).encode(),
-        **_figures(sections),
-    }
-    for name, content in files.items():
-        write_atomic(report / name, content)
-    write_atomic(report / PAGE, page(runs[0].label["name"], sections, failures).encode())
-    for stale in {path for kind in FIGURE_KINDS for path in report.glob(f"*.{kind}") if path.name not in files}:
-        stale.unlink()
+    figures = [name for section in sections for name in _draw(report, section)]
+    _write_tables(report, sections, runs, failures)
+    report.drop_others(figures)
+    report.save()
+
+    # Tell.
     print(table_text(runs, failures))
-    for path in (
-        *(report / name for name in files if name.startswith("fid_vs_nfe") and name.endswith(".png")),
-        report / PAGE,
-    ):
-        print(path)
+    for name in (*(name for name in figures if name.startswith("fid_vs_nfe") and name.endswith(".png")), PAGE):
+        print(report.path / name)
+
+
+class ReportFolder:
+    """The files of a report, and from which inputs each was made.
+
+    Args:
+        path: of the folder, which need not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._entries: dict[str, dict[str, str]] = json.loads((path / INPUTS).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            self._entries = {}
+
+    def names(self, inputs: str) -> list[str]:
+        """Return the names of the files that were made from these inputs."""
+        return [name for name, entry in self._entries.items() if entry["inputs"] == inputs]
+
+    def current(self, name: str, inputs: str) -> bool:
+        """Return whether a file is there as it was made, from these inputs."""
+        path = self.path / name
+        entry = {"inputs": inputs, "sha256": sha256(path.read_bytes()).hexdigest()} if path.exists() else None
+        return entry is not None and entry == self._entries.get(name)
+
+    def read(self, name: str) -> str:
+        """Return the text of a file that is there as it was made, else an empty one."""
+        entry = self._entries.get(name)
+        if entry is None or not self.current(name, entry["inputs"]):
+            return ""
+        return (self.path / name).read_text(encoding="utf-8")
+
+    def write(self, name: str, inputs: str, content: bytes) -> None:
+        """Write a file, and remember from which inputs it was made."""
+        write_atomic(self.path / name, content)
+        self._entries[name] = {"inputs": inputs, "sha256": sha256(content).hexdigest()}
+
+    def drop_others(self, figures: Sequence[str]) -> None:
+        """Remove figures that no group has any more."""
+        paths = [path for kind in FIGURE_KINDS for path in self.path.glob(f"*.{kind}") if path.name not in figures]
+        for path in paths:
+            path.unlink()
+            self._entries.pop(path.name, None)
+
+    def save(self) -> None:
+        """Write what is remembered; a group's figures are entered all at once, or drawn again."""
+        write_atomic(self.path / INPUTS, (json.dumps(self._entries, indent=1, sort_keys=True) + "\n").encode())
+
+
+def _draw(report: ReportFolder, section: Section) -> list[str]:
+    """Draw the figures of a section that are not there as its inputs have them; return the names of all its files."""
+    names = report.names(section.inputs)
+    if names and all(report.current(name, section.inputs) for name in names):
+        return names
+    from its.report.figures import as_files
+
+    names = []
+    for stem, draw in section.figures.items():
+        kinds = [f"{stem}.{kind}" for kind in FIGURE_KINDS]
+        if not all(report.current(name, section.inputs) for name in kinds):
+            for kind, content in as_files(draw()).items():
+                report.write(f"{stem}.{kind}", section.inputs, content)
+        names += kinds
+    report.save()
+    return names
+
+
+def _write_tables(
+    report: ReportFolder, sections: Sequence[Section], runs: Sequence[RunRecord], failures: Sequence[FailedRun]
+) -> None:
+    """Write the tables and the page, unless they are there; sections of the page that have not changed are kept."""
+    failed = [text for failure in failures for text in (failure.folder.as_posix(), failure.reason)]
+    inputs = digest("tables", *(section.inputs for section in sections), *failed)
+    files: dict[str, Callable[[], bytes]] = {
+        "curves.csv": lambda: curves_csv(runs).encode(),
+        "curves.parquet": lambda: frame_of(runs).to_parquet(index=False),
+        "table.md": lambda: table_markdown(runs, failures).encode(),
+        "table.tex": lambda: table_latex(runs).encode(),
+        PAGE: lambda: page(runs[0].label["name"], sections, failures, report.read(PAGE)).encode(),
+    }
+    for name, make in files.items():
+        if not report.current(name, inputs):
+            report.write(name, inputs, make())
 
 
 def curves_csv(runs: Sequence[RunRecord]) -> str:
-    """All rows of all runs behind the columns that name the run; floats keep every digit."""
+    """Return all rows of all runs behind the columns that name the run; floats keep every digit."""
     columns = column_order(runs)
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=[*LABELS, "run", *columns], restval="", lineterminator="\n")
     writer.writeheader()
     for run in runs:
-        named = {key: run.label[key] for key in LABELS} | {"run": run.folder.as_posix()}
-        writer.writerows(named | row for row in run.rows)
+        names = {key: run.label[key] for key in LABELS} | {"run": run.folder.as_posix()}
+        writer.writerows(names | row for row in run.rows)
     return text.getvalue()
-
-
-def _figures(sections: Sequence[Section]) -> dict[str, bytes]:
-    """Every figure of every group; where there are several, its group is in a figure's name."""
-    made = {}
-    for section in sections:
-        for name, content in section.files().items():
-            stem, _, kind = name.rpartition(".")
-            made[name if len(sections) == 1 else f"{stem}_{section.group.file_suffix}.{kind}"] = content
-    return made
-
-
-def _parquet(runs: Sequence[RunRecord]) -> bytes:
-    return frame_of(runs).to_parquet(index=False)

@@ -1,16 +1,16 @@
-"""The runs under an experiment folder, as their `metrics.json` tells them."""
+"""The runs under an experiment folder, as their summaries describe them, and which of them may be compared."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from its.disk.run_folder import RunFolder, run_folders
 
 Row = dict[str, Any]
 
@@ -66,7 +66,7 @@ class RunRecord:
         label: the choice in each group, `name` and `seed`.
         rows: of the curve, one per cap; `nfe_cap` is None where there was no cap.
         caps: those of the whole curve, as the run's shards order them.
-        devices, versions: on and with which its shards were made; empty if nothing tells.
+        devices, versions: on and with which its shards were made; empty if that is not on record.
     """
 
     folder: Path
@@ -112,7 +112,7 @@ class FailedRun:
 
 
 class Group(NamedTuple):
-    """What runs must share to stand in one figure."""
+    """A group of runs that may stand in one figure: they share all of this."""
 
     dataset: str
     model: str
@@ -132,19 +132,48 @@ def load_runs(folder: Path) -> list[RunRecord]:
     """Read every finished run under an experiment folder, in the order of their folders.
 
     Raises:
-        ValueError: a `metrics.json` lacks what it must have.
+        ValueError: a summary lacks what it must have.
     """
-    return [_record(path, folder) for path, files in _run_folders(folder) if "metrics.json" in files]
+    return [read_run(run, folder) for run in run_folders(folder) if run.summary.exists()]
 
 
 def load_failures(folder: Path) -> list[FailedRun]:
     """Read every run that failed and has no curve."""
-    failed = [path for path, files in _run_folders(folder) if "metrics.json" not in files]
-    return [FailedRun(path.relative_to(folder), _reason(path / "failed.json")) for path in failed]
+    return [read_failure(run, folder) for run in run_folders(folder) if run.state == "failed"]
+
+
+def read_run(run: RunFolder, folder: Path) -> RunRecord:
+    """Read a finished run below `folder`.
+
+    Raises:
+        ValueError: its summary lacks what it must have.
+    """
+    try:
+        summary = run.read_summary()
+        return RunRecord(
+            run.path.relative_to(folder),
+            {key: str(summary[key]) for key in LABELS},
+            summary["command"],
+            summary["images"],
+            tuple(summary["curve"]),
+            summary.get("nan_rewards", 0),
+            tuple(summary["caps"]),
+            *_provenance(run.store.notes()),
+        )
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"{run.summary} cannot be read ({type(error).__name__}: {error}); remove it and "
+            "run its command again, which keeps the finished shards"
+        ) from error
+
+
+def read_failure(run: RunFolder, folder: Path) -> FailedRun:
+    """Read why a run below `folder` failed."""
+    return FailedRun(run.path.relative_to(folder), run.read_failure())
 
 
 def grouped(runs: Sequence[RunRecord]) -> dict[Group, list[RunRecord]]:
-    """Put together what may be compared; rows of another number of images stand in another group."""
+    """Sort runs into groups that may be compared; rows of another number of images stand in another group."""
     groups: dict[Group, list[RunRecord]] = {}
     for run in runs:
         for images in sorted({row["images"] for row in run.rows}):
@@ -155,52 +184,14 @@ def grouped(runs: Sequence[RunRecord]) -> dict[Group, list[RunRecord]]:
 
 
 def overrides_of(command: str) -> list[str]:
-    """The words of a command after `python run.py`, without flags."""
+    """Return the words of a command after `python run.py`, without flags."""
     return [word for word in shlex.split(command)[2:] if not word.startswith("-")]
 
 
-def _run_folders(folder: Path) -> Iterator[tuple[Path, list[str]]]:
-    for path, folders, files in os.walk(folder):
-        folders.sort()
-        if {"metrics.json", "failed.json"} & set(files):
-            folders.clear()
-            yield Path(path), files
-
-
-def _record(path: Path, folder: Path) -> RunRecord:
-    try:
-        found = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
-        label = {key: str(found[key]) for key in LABELS}
-        return RunRecord(
-            path.relative_to(folder),
-            label,
-            found["command"],
-            found["images"],
-            tuple(found["curve"]),
-            found.get("nan_rewards", 0),
-            tuple(found["caps"]),
-            *_provenance(path / "timing.jsonl"),
-        )
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(
-            f"{path / 'metrics.json'} cannot be read ({type(error).__name__}: {error}); remove it and "
-            "run its command again, which keeps the finished shards"
-        ) from error
-
-
-def _provenance(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Devices and versions that the lines of a `timing.jsonl` name; a line cut short by a kill is passed over."""
+def _provenance(notes: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the devices and versions that lines of a run's timing file name."""
     devices, versions = set(), set()
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        with contextlib.suppress(json.JSONDecodeError):
-            note = json.loads(line)
-            devices.add(str(note.get("type") or note.get("device", "unknown device")))
-            versions.add(", ".join(f"{name} {note[name]}" for name in ("its", "torch", "python") if name in note))
+    for note in notes:
+        devices.add(str(note.get("type") or note.get("device", "unknown device")))
+        versions.add(", ".join(f"{name} {note[name]}" for name in ("its", "torch", "python") if name in note))
     return tuple(sorted(devices)), tuple(sorted(versions))
-
-
-def _reason(path: Path) -> str:
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["reason"])
-    except (KeyError, TypeError, json.JSONDecodeError):
-        return "failed.json does not say why"

@@ -1,10 +1,9 @@
-"""What a schedule search found: its sampler's YAML, a page, a figure, and every scored grid as a table."""
+"""The outcome of a schedule search: its sampler's YAML, a page, a figure, and every scored grid as a table."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import yaml
 
+from its.disk.run_folder import RunFolder, run_folders
 from its.disk.store import write_atomic
-from its.disk.summary import SUMMARY
 from its.report.draw import PALETTE
 
 if TYPE_CHECKING:
@@ -25,12 +24,12 @@ if TYPE_CHECKING:
 
     from its.search.schedule import Schedule
 
-TOLD = (1_000, 10_000, 50_000)
+IMAGE_COUNTS = (1_000, 10_000, 50_000)
 """Numbers of images that the search's cost is divided among, beside the run's own."""
 
 
-class Scored(NamedTuple):
-    """One set of images.
+class ScoredGrid(NamedTuple):
+    """A scored set of images.
 
     Attributes:
         times: listed; None for the sampler's own grid.
@@ -45,12 +44,14 @@ class Scored(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Found:
-    """The outcome.
+class ScheduleOutcome:
+    """What a schedule search comes to.
 
     Attributes:
-        sampler: the YAML of the sampler whose times were searched. own: its grid, as near as a list comes to it.
-        searched: every grid of the search, in order. finals: the finalists on fresh seeds.
+        sampler: the YAML of the sampler whose times were searched.
+        own: its grid, as near as a list comes to it.
+        searched: every grid of the search, in order.
+        finals: the finalists on fresh seeds.
         compared, baseline: the winner and the sampler's own grid on further ones, the same for both.
         sampling: NFE of one image.
     """
@@ -62,25 +63,26 @@ class Found:
     sampler: Mapping[str, Any]
     own: tuple[float, ...]
     winner: tuple[float, ...]
-    searched: Sequence[Scored]
-    finals: Mapping[tuple[float, ...], Sequence[Scored]]
-    compared: Sequence[Scored]
-    baseline: Sequence[Scored]
+    searched: Sequence[ScoredGrid]
+    finals: Mapping[tuple[float, ...], Sequence[ScoredGrid]]
+    compared: Sequence[ScoredGrid]
+    baseline: Sequence[ScoredGrid]
     sampling: int
 
     @property
     def name(self) -> str:
-        """Of the sampler's YAML."""
+        """Name of the sampler's YAML."""
         return f"schedule_{len(self.winner)}"
 
     @cached_property
     def cost(self) -> int:
         """NFE of finding the winner; the comparison is not part of it."""
-        return sum(one.nfe for one in (*self.searched, *(one for final in self.finals.values() for one in final)))
+        finals = [grid for grids in self.finals.values() for grid in grids]
+        return sum(grid.nfe for grid in (*self.searched, *finals))
 
     def summary(self) -> dict[str, Any]:
-        """What `schedule.json` holds."""
-        winner, own = (np.array([one.score for one in sets]) for sets in (self.compared, self.baseline))
+        """Return the outcome as it is stored."""
+        winner, own = (np.array([grid.score for grid in grids]) for grids in (self.compared, self.baseline))
         return {
             **self.label,
             "command": self.command,
@@ -92,32 +94,32 @@ class Found:
             "difference": {"mean": mean_se(own - winner)[0], "se": mean_se(own - winner)[1]},
             "nfe": {
                 "search": self.cost,
-                "comparison": sum(one.nfe for one in (*self.compared, *self.baseline)),
+                "comparison": sum(grid.nfe for grid in (*self.compared, *self.baseline)),
                 "sampling": self.sampling,
-                "search_per_image": {str(n): self.cost / n for n in sorted({self.images, *TOLD})},
+                "search_per_image": {str(n): self.cost / n for n in sorted({self.images, *IMAGE_COUNTS})},
             },
         }
 
     def yaml(self) -> str:
-        """The sampler."""
-        told = self.summary()
-        mean, se = told[self.search.fitness].values()
+        """Return the sampler's YAML, with its score and its cost as comments."""
+        summary = self.summary()
+        mean, se = summary[self.search.fitness].values()
         lines = [
             f"# {len(self.winner)} times for {self.label['model']}, found by search=schedule: "
-            f"{self.search.fitness} {mean:.4g} +- {se:.2g}, the sampler's own {told['own']['mean']:.4g}.",
+            f"{self.search.fitness} {mean:.4g} +- {se:.2g}, the sampler's own {summary['own']['mean']:.4g}.",
             f"# {self.cost} NFE: {self.command}",
         ]
         node = {**self.sampler, "steps": len(self.winner), "spacing": list(self.winner)}
         return "\n".join([*lines, str(yaml.safe_dump(node, sort_keys=False))])
 
     def markdown(self, folder: Path) -> str:
-        """What the terminal and `schedule.md` show."""
-        told, fitness = self.summary(), self.search.fitness
-        gain, se = told["difference"].values()
-        rows = [("found", told[fitness], self.winner), ("the sampler's own", told["own"], self.own)]
+        """Return what the terminal and `schedule.md` show."""
+        summary, fitness = self.summary(), self.search.fitness
+        gain, se = summary["difference"].values()
+        rows = [("found", summary[fitness], self.winner), ("the sampler's own", summary["own"], self.own)]
         cost = [
             f"| {int(n):,} | {nfe:,.1f} | {nfe + self.sampling:,.1f} |"
-            for n, nfe in told["nfe"]["search_per_image"].items()
+            for n, nfe in summary["nfe"]["search_per_image"].items()
         ]
         return "\n".join(
             [
@@ -147,57 +149,59 @@ class Found:
         )
 
 
-def write_found(folder: Path, found: Found) -> None:
-    """Write everything; `schedule.json` last."""
+def write_outcome(files: RunFolder, outcome: ScheduleOutcome) -> None:
+    """Write everything; the outcome that makes the search finished comes last."""
     from its.report.figures import as_files
 
-    write_atomic(folder / "conf" / "sampler" / f"{found.name}.yaml", found.yaml().encode())
-    write_atomic(folder / "sets.csv", sets_csv(found).encode())
-    write_atomic(folder / "schedule.png", as_files(schedule_figure(found))["png"])
-    write_atomic(folder / "schedule.md", (found.markdown(folder) + "\n").encode())
-    write_atomic(folder / SUMMARY, (json.dumps(found.summary(), indent=1, sort_keys=True) + "\n").encode())
+    write_atomic(files.path / "conf" / "sampler" / f"{outcome.name}.yaml", outcome.yaml().encode())
+    write_atomic(files.path / "sets.csv", sets_csv(outcome).encode())
+    write_atomic(files.path / "schedule.png", as_files(schedule_figure(outcome))["png"])
+    write_atomic(files.path / "schedule.md", (outcome.markdown(files.path) + "\n").encode())
+    files.write_schedule(outcome.summary())
 
 
 def schedule_table(folder: Path) -> str:
-    """All finished schedule searches below an experiment's folder, one a line; empty if there are none."""
-    lines = []
-    for path in sorted(folder.rglob(SUMMARY)):
-        told = json.loads(path.read_text(encoding="utf-8"))
-        search, gain = told["parameters"], told["difference"]
-        found = told[search["fitness"]]
-        lines.append(
-            f"{search['strategy']:<10}{search['genotype']:<9}{search['fitness']:<5}{told['grids']:>5} grids  "
-            f"{found['mean']:.4g} ± {found['se']:.2g}  own {told['own']['mean']:.4g}  gain {gain['mean']:.3g} "
-            f"± {gain['se']:.2g}  {told['nfe']['search']:,} NFE  {listed(told['winner'])}  "
-            f"{path.parent.relative_to(folder)}"
-        )
-    return "\n".join(lines)
+    """Return all finished schedule searches below an experiment's folder, one a line; empty if there are none."""
+    return "\n".join(schedule_line(run, folder) for run in run_folders(folder) if run.schedule.exists())
 
 
-def sets_csv(found: Found) -> str:
-    """Every scored set as a line; floats keep every digit."""
+def schedule_line(run: RunFolder, folder: Path) -> str:
+    """Return a finished schedule search below `folder` in one line."""
+    outcome = run.read_schedule()
+    search, gain = outcome["parameters"], outcome["difference"]
+    score = outcome[search["fitness"]]
+    return (
+        f"{search['strategy']:<10}{search['genotype']:<9}{search['fitness']:<5}{outcome['grids']:>5} grids  "
+        f"{score['mean']:.4g} ± {score['se']:.2g}  own {outcome['own']['mean']:.4g}  gain {gain['mean']:.3g} "
+        f"± {gain['se']:.2g}  {outcome['nfe']['search']:,} NFE  {listed(outcome['winner'])}  "
+        f"{run.path.relative_to(folder)}"
+    )
+
+
+def sets_csv(outcome: ScheduleOutcome) -> str:
+    """Return every scored set as a line; floats keep every digit."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["stage", "draw", found.search.fitness, f"{found.search.fitness}_se", "nfe", "times"])
+    writer.writerow(["stage", "draw", outcome.search.fitness, f"{outcome.search.fitness}_se", "nfe", "times"])
     stages = {
-        "search": found.searched,
-        "finals": [one for final in found.finals.values() for one in final],
-        "comparison": [*found.compared, *found.baseline],
+        "search": outcome.searched,
+        "finals": [grid for grids in outcome.finals.values() for grid in grids],
+        "comparison": [*outcome.compared, *outcome.baseline],
     }
-    for stage, sets in stages.items():
-        for one in sets:
-            writer.writerow([stage, one.draw, one.score, one.se, one.nfe, listed(one.times)])
+    for stage, grids in stages.items():
+        for grid in grids:
+            writer.writerow([stage, grid.draw, grid.score, grid.se, grid.nfe, listed(grid.times)])
     return text.getvalue()
 
 
-def schedule_figure(found: Found) -> Figure:
-    """The scores of the search in order, and the grids on the time axis."""
+def schedule_figure(outcome: ScheduleOutcome) -> Figure:
+    """Draw the scores of the search in order, and the grids on the time axis."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.0, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
-    _progress(left, found)
-    _grids(right, found)
+    _progress(left, outcome)
+    _grids(right, outcome)
     for axes in (left, right):
         axes.tick_params(labelsize=8)
         axes.spines[["top", "right"]].set_visible(False)
@@ -206,13 +210,13 @@ def schedule_figure(found: Found) -> Figure:
     return figure
 
 
-def _progress(axes: Axes, found: Found) -> None:
+def _progress(axes: Axes, outcome: ScheduleOutcome) -> None:
     from matplotlib.ticker import FuncFormatter
 
     from its.search.schedule import LOWER
 
-    scores = [one.score for one in found.searched]
-    best = np.minimum.accumulate if LOWER[found.search.fitness] else np.maximum.accumulate
+    scores = [grid.score for grid in outcome.searched]
+    best = np.minimum.accumulate if LOWER[outcome.search.fitness] else np.maximum.accumulate
     number = range(1, 1 + len(scores))
     axes.plot(number, scores, ".", color="#999999", markersize=4, label="a grid")
     axes.plot(number, best(scores), color=PALETTE[0], linewidth=1.6, drawstyle="steps-post", label="best so far")
@@ -221,30 +225,37 @@ def _progress(axes: Axes, found: Found) -> None:
         for axis in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
             axis(FuncFormatter(lambda value, _: f"{value:.3g}"))
         axes.tick_params(which="minor", labelsize=7)
-    axes.set_xlabel(f"grids scored ({found.search.strategy})", fontsize=8.5)
-    axes.set_ylabel(f"{found.search.fitness.upper()} of {found.search.num_samples} images, search noise", fontsize=8.5)
+    axes.set_xlabel(f"grids scored ({outcome.search.strategy})", fontsize=8.5)
+    axes.set_ylabel(
+        f"{outcome.search.fitness.upper()} of {outcome.search.num_samples} images, search noise", fontsize=8.5
+    )
     axes.legend(fontsize=7.5, frameon=False)
 
 
-def _grids(axes: Axes, found: Found) -> None:
-    rows = [("its own", "#000000", found.own, found.baseline), ("found", PALETTE[1], found.winner, found.compared)]
-    rows += [("finalist", "#999999", times, sets) for times, sets in found.finals.items() if times != found.winner]
+def _grids(axes: Axes, outcome: ScheduleOutcome) -> None:
+    rows = [
+        ("its own", "#000000", outcome.own, outcome.baseline),
+        ("found", PALETTE[1], outcome.winner, outcome.compared),
+    ]
+    rows += [
+        ("finalist", "#999999", times, grids) for times, grids in outcome.finals.items() if times != outcome.winner
+    ]
     names = []
-    for height, (name, colour, times, sets) in enumerate(rows):
-        mean, se = mean_se(np.array([one.score for one in sets]))
+    for height, (name, colour, times, grids) in enumerate(rows):
+        mean, se = mean_se(np.array([grid.score for grid in grids]))
         names.append(f"{name}\n{mean:.3f} ± {se:.3f}")
         axes.plot(times, [height] * len(times), "-o", color=colour, markersize=5, linewidth=0.8)
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.invert_xaxis()
-    axes.set_xlabel(f"times, noisiest first; {found.search.fitness.upper()} on fresh seeds", fontsize=8.5)
+    axes.set_xlabel(f"times, noisiest first; {outcome.search.fitness.upper()} on fresh seeds", fontsize=8.5)
 
 
 def listed(times: Sequence[float] | None) -> str:
-    """Times as a listed spacing; whole ones without their point."""
+    """Return times as a listed spacing; whole ones without their point."""
     return "its rule's" if times is None else f"[{','.join(f'{time:.10g}' for time in times)}]"
 
 
 def mean_se(values: np.ndarray) -> tuple[float, float]:
-    """Mean over draws and its standard error."""
+    """Return the mean over draws and its standard error."""
     return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values)))

@@ -1,18 +1,24 @@
-"""A group of comparable runs with everything that the report shows of it."""
+"""A group of comparable runs with everything that the report shows of it, each part computed when it is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from its.disk.run_folder import RunFolder
 from its.report.caption import FORWARDS, goes_back, wrapped
-from its.report.figures import as_files, group_figure
+from its.report.digest import code_digest, digest, run_digest
+from its.report.figures import group_figure
 from its.report.panels import Panel, cost_panels, front_panels, hacking_panels, paired_panels
 from its.report.runs import Group, RunRecord, grouped
 from its.report.series import Series, series_of
 from its.report.strips import Strip, seed_of, strips_figure, strips_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Plot(NamedTuple):
@@ -26,52 +32,75 @@ class Plot(NamedTuple):
 
 @dataclass(frozen=True)
 class Section:
-    """One group.
+    """A group of runs.
 
     Attributes:
-        plots: those that have a panel.
-        strips: the same problems under every method.
+        folder: of the experiment.
+        suffix: of its figures' names; empty if it is the only group.
+        inputs: digest of all that its figures and its part of the page are made from.
     """
 
+    folder: Path
     group: Group
     runs: tuple[RunRecord, ...]
-    series: tuple[Series, ...]
-    plots: tuple[Plot, ...]
-    strips: tuple[Strip, ...]
+    suffix: str
+    inputs: str
+
+    @cached_property
+    def series(self) -> list[Series]:
+        """Its methods."""
+        return series_of(self.runs)
 
     @property
-    def labels(self) -> list[str]:
-        """Of the series."""
-        return [one.label for one in self.series]
+    def legends(self) -> list[str]:
+        """Names of the series."""
+        return [series.legend for series in self.series]
+
+    @cached_property
+    def plots(self) -> list[Plot]:
+        """Its plots that have a panel."""
+        return [plot for plot in _plots(self.folder, self.runs, self.series) if plot.panels]
+
+    @cached_property
+    def strips(self) -> list[Strip]:
+        """The same problems under every method."""
+        return strips_of(self.folder, self.series)
 
     @property
     def samples_note(self) -> str:
-        """What the strips show."""
+        """How to read the strips."""
         classes = ", ".join(map(str, self.strips[0].classes))
         wanted = f", wanted classes {classes}" if classes else ""
         return f"The same first problems, with the same noise, under every method: seed {seed_of(self.series)}{wanted}."
 
-    def files(self) -> dict[str, bytes]:
-        """Its figures, by name and ending."""
-        made = {
-            f"{plot.name}.{kind}": content
+    @cached_property
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """What draws each of its figures, by name."""
+        figures: dict[str, Callable[[], Figure]] = {
+            f"{plot.name}{self.suffix}": partial(group_figure, self.runs, self.series, plot.panels)
             for plot in self.plots
-            for kind, content in as_files(group_figure(self.runs, self.series, plot.panels)).items()
         }
         if self.strips:
-            figure = strips_figure(self.strips, self.labels, wrapped(f"{self.group.title}. {self.samples_note}"))
-            made |= {f"samples.{kind}": content for kind, content in as_files(figure).items()}
-        return made
+            note = wrapped(f"{self.group.title}. {self.samples_note}")
+            figures[f"samples{self.suffix}"] = partial(strips_figure, self.strips, self.legends, note)
+        return figures
 
 
 def sections_of(folder: Path, runs: Sequence[RunRecord]) -> list[Section]:
-    """A section for each group of comparable runs below `folder`."""
-    return [_section(folder, group, members) for group, members in grouped(runs).items()]
+    """Return a section for each group of comparable runs below `folder`."""
+    groups = grouped(runs)
+    digests = {run.folder: run_digest(RunFolder(folder / run.folder)) for run in runs}
+    sections = []
+    for group, members in groups.items():
+        suffix = f"_{group.file_suffix}" if len(groups) > 1 else ""
+        parts = [text for run in members for text in (run.folder.as_posix(), digests[run.folder])]
+        inputs = digest(code_digest(), group.title, suffix, *parts)
+        sections.append(Section(folder, group, tuple(members), suffix, inputs))
+    return sections
 
 
-def _section(folder: Path, group: Group, runs: Sequence[RunRecord]) -> Section:
-    series = series_of(runs)
-    plots = [
+def _plots(folder: Path, runs: Sequence[RunRecord], series: Sequence[Series]) -> list[Plot]:
+    return [
         Plot(
             "fid_vs_nfe",
             "Against network evaluations",
@@ -111,10 +140,3 @@ def _section(folder: Path, group: Group, runs: Sequence[RunRecord]) -> Section:
             hacking_panels(runs, series),
         ),
     ]
-    return Section(
-        group,
-        tuple(runs),
-        tuple(series),
-        tuple(plot for plot in plots if plot.panels),
-        tuple(strips_of(folder, series)),
-    )

@@ -1,4 +1,4 @@
-"""Runs of one method as one line of a figure: its points, and what sets it apart from the others."""
+"""Series: runs of one method as one line of a figure, with its points and what sets it apart from the others."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Series:
 
     Attributes:
         method: the search, and the settings that not all series share.
-        other_verifier: selects by another verifier than the most common one.
+        other_verifier: whether it selects by another verifier than the most common one.
     """
 
     search: str
@@ -47,7 +47,8 @@ class Series:
     runs: tuple[RunRecord, ...]
 
     @property
-    def label(self) -> str:
+    def legend(self) -> str:
+        """What a figure calls it."""
         return f"{self.method} ({self.verifier})" if self.other_verifier else self.method
 
     @property
@@ -55,13 +56,13 @@ class Series:
         return sorted({run.seed for run in self.runs}, key=lambda seed: (len(seed), seed))
 
     def points(self, column: str, cost: str = "nfe") -> list[Point]:
-        """One point per cap, cheapest first; caps at which nothing more was spent are one point, at the least cap."""
-        found = [point for cap, rows in self._by_cap().items() if (point := _point(cap, rows, column, cost))]
-        first = {(point.cost, point.value, point.error): point for point in reversed(found)}
+        """Return one point per cap, cheapest first; caps at which nothing more was spent are one point."""
+        points = [point for cap, rows in self._by_cap().items() if (point := _point(cap, rows, column, cost))]
+        first = {(point.cost, point.value, point.error): point for point in reversed(points)}
         return sorted(first.values(), key=lambda point: point.cost)
 
     def _by_cap(self) -> dict[float | None, list[Row]]:
-        """At every cap, one row of each seed."""
+        """Return one row of each seed at every cap."""
         rows: dict[float | None, dict[str, Row]] = {}
         for run in self.runs:
             for row in run.rows:
@@ -79,14 +80,14 @@ def series_of(runs: Sequence[RunRecord]) -> list[Series]:
         alike.setdefault((run.search, run.verifier != verifier, run.verifier, settings), []).append(run)
     series = []
     for (search, other, name, settings), members in sorted(alike.items(), key=lambda item: _rank(item[0])):
-        for part, mark in _told_apart(members):
+        for part, mark in _split(members):
             method = " ".join(word for word in (search, settings, mark) if word)
             series.append(Series(search, method, name, other, tuple(part)))
     return series
 
 
 def main_verifier(runs: Sequence[RunRecord]) -> str:
-    """The most common verifier; the first by name among equals."""
+    """Return the most common verifier; the first by name among equals."""
     counts = Counter(run.verifier for run in runs)
     return min(counts, key=lambda name: (-counts[name], name))
 
@@ -96,13 +97,13 @@ def _rank(key: tuple[str, bool, str, str]) -> tuple[int, tuple[str, bool, str, s
     return (baselines.index(key[0]) if key[0] in baselines else len(baselines)), key
 
 
-def _told_apart(runs: Sequence[RunRecord]) -> list[tuple[list[RunRecord], str]]:
-    """Runs as one series; or each alone, marked by its hash, if two disagree at a seed and a cap."""
-    seen: dict[tuple[str, float | None], str] = {}
+def _split(runs: Sequence[RunRecord]) -> list[tuple[list[RunRecord], str]]:
+    """Return runs as one series; or each alone, marked by its hash, if two disagree at a seed and a cap."""
+    first: dict[tuple[str, float | None], str] = {}
     for run in runs:
         for row in run.rows:
             numbers = repr(sorted((key, value) for key, value in row.items() if key != "seconds"))
-            if seen.setdefault((run.seed, row["nfe_cap"]), numbers) != numbers:
+            if first.setdefault((run.seed, row["nfe_cap"]), numbers) != numbers:
                 return [([run], f"#{run.folder.name.rpartition('-')[2]}") for run in runs]
     return [(list(runs), "")]
 

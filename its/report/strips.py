@@ -1,4 +1,4 @@
-"""The same problems under every method and cap, side by side."""
+"""Strips of samples: the same problems under every method and cap, side by side."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from its.dataset.image_set import NO_CLASS
-from its.disk.run_folder import shard_name
+from its.disk.run_folder import RunFolder
 from its.report.runs import RunRecord
 from its.report.series import Series
 
@@ -40,43 +40,43 @@ class Strip:
 
 
 def strips_of(folder: Path, series: Sequence[Series]) -> list[Strip]:
-    """A strip for each series that has the seed of most and its first shard on disk, at its own caps."""
+    """Return a strip for each series that has the seed of most and its first shard on disk, at its own caps."""
     seed = seed_of(series)
-    chosen = [(number, next((run for run in one.runs if run.seed == seed), None)) for number, one in enumerate(series)]
-    return [
-        _read(path, number, run)
-        for number, run in chosen
-        if run and (path := folder / run.folder / shard_name(range(1))).exists()
-    ]
+    strips = []
+    for number, line in enumerate(series):
+        run = next((run for run in line.runs if run.seed == seed), None)
+        if run is not None and (path := RunFolder(folder / run.folder).shard(0)).exists():
+            strips.append(_read(path, number, run))
+    return strips
 
 
 def seed_of(series: Sequence[Series]) -> str:
-    """The seed that most series have, the least of equals: problems are the same under one seed only."""
-    counts = Counter(seed for one in series for seed in one.seeds)
+    """Return the seed that most series have, the least of equals: problems are the same under one seed only."""
+    counts = Counter(seed for line in series for seed in line.seeds)
     return min(counts, key=lambda seed: (-counts[seed], len(seed), seed))
 
 
 def _read(path: Path, number: int, run: RunRecord) -> Strip:
-    """The first images at every cap, reading no other pixels."""
+    """Read the first images at every cap, and no other pixels."""
     from safetensors import safe_open
 
     caps = [row["nfe_cap"] for row in run.rows]
     with safe_open(path, framework="numpy") as file:
-        picked = file.get_tensor("pick")[: min(PROBLEMS, run.images)]
+        pick = file.get_tensor("pick")[: min(PROBLEMS, run.images)]
         pixels = file.get_slice("images")
         white = np.full((1, *pixels.get_shape()[1:]), 255, dtype=np.uint8)
         by_cap = {
             cap: np.concatenate(
-                [pixels[int(row) : int(row) + 1] if row >= 0 else white for row in picked[:, run.caps.index(cap)]]
+                [pixels[int(row) : int(row) + 1] if row >= 0 else white for row in pick[:, run.caps.index(cap)]]
             )
             for cap in caps
         }
-        classes = tuple(map(int, file.get_tensor("label")[: len(picked)]))
+        classes = tuple(map(int, file.get_tensor("label")[: len(pick)]))
     return Strip(number, by_cap, classes if NO_CLASS not in classes else ())
 
 
 def strip_image(images: np.ndarray) -> np.ndarray:
-    """Images `[n, H, W, C]` in a row as `[h, w, C]`, enlarged or thinned out to a size that shows."""
+    """Put images `[n, H, W, C]` in a row `[h, w, C]`, enlarged or thinned out to a size that shows."""
     shorter = min(images.shape[1:3])
     grown = images.repeat(zoom := max(1, math.ceil(SMALLEST / shorter)), axis=1).repeat(zoom, axis=2)
     thin = max(1, shorter // LARGEST)
@@ -85,7 +85,7 @@ def strip_image(images: np.ndarray) -> np.ndarray:
 
 
 def strip_png(images: np.ndarray) -> bytes:
-    """A strip as PNG."""
+    """Return a strip as PNG."""
     from PIL import Image
 
     row = strip_image(images)
@@ -94,8 +94,8 @@ def strip_png(images: np.ndarray) -> bytes:
     return content.getvalue()
 
 
-def strips_figure(strips: Sequence[Strip], labels: Sequence[str], caption: str) -> Figure:
-    """All strips, a row for each method and a column for each cap, for paper."""
+def strips_figure(strips: Sequence[Strip], legends: Sequence[str], caption: str) -> Figure:
+    """Draw all strips, a row for each method and a column for each cap, for paper."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -110,14 +110,14 @@ def strips_figure(strips: Sequence[Strip], labels: Sequence[str], caption: str) 
                     k * (height + 4) : k * (height + 4) + height,
                     column * (width + 12) : column * (width + 12) + row[cap].shape[1],
                 ] = row[cap]
-    wide = 7.8 - 0.068 * max(len(labels[strip.series]) for strip in strips)
+    wide = 7.8 - 0.068 * max(len(legends[strip.series]) for strip in strips)
     tall = wide * canvas.shape[0] / canvas.shape[1] + 0.5 + 0.14 * caption.count("\n")
     figure = Figure(figsize=(8.0, tall), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.imshow(canvas if channels == 3 else canvas[..., 0], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_yticks(
-        [k * (height + 4) + height / 2 for k in range(len(rows))], [labels[strip.series] for strip in strips]
+        [k * (height + 4) + height / 2 for k in range(len(rows))], [legends[strip.series] for strip in strips]
     )
     axes.set_xticks(
         [column * (width + 12) + width / 2 for column in range(len(caps))],
@@ -131,6 +131,6 @@ def strips_figure(strips: Sequence[Strip], labels: Sequence[str], caption: str) 
 
 
 def caps_of(strips: Sequence[Strip]) -> list[float | None]:
-    """Every cap that some strip has, ascending; no cap comes last."""
+    """Return every cap that some strip has, ascending; no cap comes last."""
     caps = {cap for strip in strips for cap in strip.by_cap}
     return sorted(caps, key=lambda cap: math.inf if cap is None else cap)

@@ -1,4 +1,4 @@
-"""The same numbers as a table: one row per run and cap."""
+"""Tables of curves as text: one row per run and cap."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import math
 from collections.abc import Callable, Sequence
 
 from its.report.numbers import significant
-from its.report.panels import Table
 from its.report.runs import FailedRun, Group, Row, RunRecord, grouped
 from its.report.series import Series, series_of
 
+Table = tuple[list[str], list[list[str]]]
+"""A header and rows of as many cells; the first column is text, the others are numbers."""
+
 
 def table_markdown(runs: Sequence[RunRecord], failures: Sequence[FailedRun] = ()) -> str:
-    """A section for each group of comparable runs, then the failed runs."""
+    """Return a section for each group of comparable runs, then the failed runs."""
     sections = [f"## {group.title}\n\n{markdown(table)}" for group, table in _tables(runs)]
     if failures:
         lines = [f"- `{failed.folder.as_posix()}`: {_one_line(failed)}" for failed in failures]
@@ -21,7 +23,7 @@ def table_markdown(runs: Sequence[RunRecord], failures: Sequence[FailedRun] = ()
 
 
 def table_text(runs: Sequence[RunRecord], failures: Sequence[FailedRun] = ()) -> str:
-    """The same for a terminal."""
+    """Return the same for a terminal."""
     sections = [f"{group.title}\n{_text(table)}" for group, table in _tables(runs)]
     if failures:
         lines = [f"  {failed.folder.as_posix()}: {_one_line(failed)}" for failed in failures]
@@ -30,12 +32,12 @@ def table_text(runs: Sequence[RunRecord], failures: Sequence[FailedRun] = ()) ->
 
 
 def table_latex(runs: Sequence[RunRecord]) -> str:
-    """A tabular for each group, with the rules of the booktabs package."""
+    """Return a tabular for each group, with the rules of the booktabs package."""
     return "\n".join(f"% {group.title}\n{latex(table)}" for group, table in _tables(runs))
 
 
 def latex(table: Table) -> str:
-    """One tabular."""
+    """Return one tabular."""
     header, rows = table
     lines = [" & ".join(map(_latex_cell, line)) + r" \\" for line in (header, *rows)]
     columns = "l" + "r" * (len(header) - 1)
@@ -62,9 +64,9 @@ def _tables(runs: Sequence[RunRecord]) -> list[tuple[Group, Table]]:
 
 
 def main_table(series: Sequence[Series]) -> Table:
-    """Cells of all runs of a group; columns that no run has are left out."""
-    labelled = [(one.label, run, row) for one in series for run, row in _rows(one)]
-    rows = [row for _, _, row in labelled]
+    """Return the cells of all runs of a group; columns that no run has are left out."""
+    entries = [(line.legend, run, row) for line in series for run, row in _rows(line)]
+    rows = [row for _, _, row in entries]
     columns = {
         name: cell
         for name, (cell, keys) in _COLUMNS.items()
@@ -72,11 +74,11 @@ def main_table(series: Sequence[Series]) -> Table:
     }
     if not any(row.get("nfe_backward") for row in rows):
         columns.pop("NFE backward", None)
-    seeds = len({run.seed for _, run, _ in labelled}) > 1
+    seeds = len({run.seed for _, run, _ in entries}) > 1
     header = ["method", *(["seed"] if seeds else []), *columns]
     cells = [
-        [label, *([run.seed] if seeds else []), *(cell(row) for cell in columns.values())]
-        for label, run, row in labelled
+        [legend, *([run.seed] if seeds else []), *(cell(row) for cell in columns.values())]
+        for legend, run, row in entries
     ]
     return header, cells
 
@@ -99,7 +101,7 @@ def _significant(key: str, scale: float = 1.0) -> Callable[[Row], str]:
 
 
 def _with_error(key: str) -> Callable[[Row], str]:
-    """The value to two digits of its standard error, and that."""
+    """Return a cell with the value to two digits of its standard error, and that."""
 
     def cell(row: Row) -> str:
         value, error = row.get(key), row.get(f"{key}_se")
@@ -151,7 +153,7 @@ _LATEX = {
 
 
 def markdown(table: Table) -> str:
-    """One table in Markdown."""
+    """Return one table in Markdown."""
     header, rows = table
     rule = [":---", *["---:"] * (len(header) - 1)]
     return "\n".join(

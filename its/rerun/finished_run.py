@@ -1,84 +1,96 @@
-"""A finished run as something to start from: its configuration, its files, and where its images came from."""
+"""A finished run as something to start from: its configuration, its files, and the starting points of its images."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from its.disk.run_folder import ranges, shard_name
-from its.disk.store import Arrays, Store
-
-OPEN = ("sampler", "device", "batch", "rows", "metric", "plugins", "hydra.searchpath")
-"""What a command may change; everything else is the run's."""
+from its.disk.run_folder import RunFolder, candidates_name, shard_name, shard_ranges
+from its.disk.store import Arrays
+from its.run.codes import NO_START, decode_start
 
 
 @dataclass(frozen=True)
-class Source:
+class FinishedRun:
     """A finished run.
 
     Attributes:
-        config: its `config.yaml`. summary: its `metrics.json`.
+        files: its folder.
+        config: what decided its images, and the shard size.
+        summary: its labels, command, number of images and curve.
     """
 
-    folder: Path
+    files: RunFolder
     config: dict[str, Any]
     summary: dict[str, Any]
 
     @classmethod
-    def of(cls, folder: Path) -> Source:
+    def of(cls, folder: Path) -> FinishedRun:
         """Read a run.
 
         Raises:
             ValueError: it is not there or not finished.
         """
-        for name in ("config.yaml", "metrics.json"):
-            if not (folder / name).exists():
+        files = RunFolder(folder)
+        for path in (files.config, files.summary):
+            if not path.exists():
                 raise ValueError(
-                    f"{folder} has no {name}, so it is no finished run; give the folder that the run "
-                    "named, and finish it first by its own command"
+                    f"{folder} has no {path.name}, so it is no finished run; give the folder that ends in "
+                    "seed=<n>-<hash>, and finish it first by its own command"
                 )
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        return cls(folder, config, json.loads((folder / "metrics.json").read_text(encoding="utf-8")))
+        return cls(files, files.read_config(), files.read_summary())
 
-    def overrides(self, given: Sequence[str]) -> list[str]:
-        """What composes this run's choices with the sampler that `given` asks for: the run's, but for what it sets."""
-        for override in given:
-            key = override.lstrip("+~").split("=")[0]
-            if not any(key == name or key.startswith(f"{name}.") for name in OPEN):
-                raise ValueError(
-                    f"{override} would change more than how the winners are sampled; render takes {', '.join(OPEN)}"
-                )
-        groups = [f"{group}={self.summary[group]}" for group in ("dataset", "model", "verifier")]
-        if not any(override.startswith("sampler=") for override in given):
-            groups.append(f"sampler={self.summary['sampler']}")
-            groups += [
-                f"++sampler.{key}={json.dumps(value)}"
-                for key, value in self.config["sampler"].items()
-                if key != "_target_"
-            ]
-        return [*groups, *given]
+    @property
+    def folder(self) -> Path:
+        """Its path."""
+        return self.files.path
 
-    def shards(self) -> Iterator[tuple[range, Arrays]]:
-        """Its files, whole.
+    @property
+    def ranges(self) -> list[range]:
+        """Problem indices of each of its shards."""
+        return shard_ranges(self.summary["images"], self.config["shard"])
+
+    def shard(self, indices: range) -> Arrays:
+        """Return the arrays of a shard.
 
         Raises:
-            FileNotFoundError: one is gone. DamagedFile: one was changed.
+            FileNotFoundError: the file is gone. DamagedFile: it was changed.
         """
-        store = Store(self.folder)
-        for indices in ranges(self.summary["images"], self.config["shard"]):
-            arrays = store.read(shard_name(indices))
-            if arrays is None:
-                raise FileNotFoundError(f"{self.folder / shard_name(indices)} is gone; run the run's command again")
-            yield indices, arrays
+        return _read(self.files, shard_name(indices.start))
 
-    def check(self) -> None:
+    def candidates(self, indices: range) -> Arrays:
+        """Return the candidates of a shard's problems.
+
+        Raises:
+            FileNotFoundError: the file is gone. DamagedFile: it was changed.
+        """
+        return _read(self.files, candidates_name(indices.start))
+
+    def shards(self) -> Iterator[tuple[range, Arrays]]:
+        """Yield the problem indices and arrays of each shard; see `shard`."""
+        for indices in self.ranges:
+            yield indices, self.shard(indices)
+
+    def require_candidates(self) -> None:
+        """Refuse a run that has not stored its candidates.
+
+        Raises:
+            ValueError: naming the first file that is missing, and the command that makes it.
+        """
+        names = [candidates_name(indices.start) for indices in self.ranges]
+        absent = [name for name in names if not (self.folder / name).exists()]
+        if absent:
+            raise ValueError(
+                f"{self.folder} has no {absent[0]}; store its candidates, which leaves the images as they are: "
+                f"{self.summary['command']} search.keep_pool=true"
+            )
+
+    def require_starts(self) -> None:
         """Refuse a run whose images are not what their starting points come to.
 
         Raises:
@@ -90,7 +102,7 @@ class Source:
                     f"{self.folder} was made by a version that did not store starting points; run it "
                     "again under another name"
                 )
-            rows, caps = np.nonzero(arrays["start"][: len(indices)] == -1)
+            rows, caps = np.nonzero(arrays["start"][: len(indices)] == NO_START)
             if len(rows):
                 raise ValueError(
                     f"image {indices[rows[0]]} at cap {self.summary['caps'][caps[0]]} of "
@@ -99,15 +111,28 @@ class Source:
                     "were made with sampler.eta=0, euler or heun"
                 )
 
-    def starts(self, index: int) -> tuple[list[int], np.ndarray]:
-        """Codes of problem `index`'s starting points by cap (see `its.run.shards.pack`), and the rows of moved ones."""
+    def starts(self, index: int) -> tuple[list[int], list[int | np.ndarray]]:
+        """Return where problem `index`'s images began.
+
+        Returns:
+            by cap, which of the different starting points it was; and these: the number of one in the problem's
+            sequence, or a moved one's row `[*shape]`.
+        """
         size = self.config["shard"]
-        arrays = _shard(self.folder, shard_name(range(index // size * size, index + 1)))
-        return arrays["start"][index % size].tolist(), arrays["noise"]
+        arrays = _recent_shard(self.files, index // size * size)
+        codes = arrays["start"][index % size].tolist()
+        different = list(dict.fromkeys(codes))
+        starts = [decode_start(code, arrays["noise"]) for code in different]
+        return [different.index(code) for code in codes], [start for start in starts if start is not None]
+
+
+def _read(files: RunFolder, name: str) -> Arrays:
+    arrays = files.store.read(name)
+    if arrays is None:
+        raise FileNotFoundError(f"{files.path / name} is gone; run the run's command again")
+    return arrays
 
 
 @lru_cache(maxsize=4)
-def _shard(folder: Path, name: str) -> Arrays:
-    arrays = Store(folder).read(name)
-    assert arrays is not None
-    return arrays
+def _recent_shard(files: RunFolder, first: int) -> Arrays:
+    return _read(files, shard_name(first))

@@ -12,7 +12,8 @@ from its.dataset.cifar import Cifar
 from its.dataset.folder import Crop, Folder
 from its.dataset.image_set import Batch, ImageSet
 from its.dataset.npz import Npz
-from its.disk.store import Arrays, DamagedFile, Store
+from its.disk.run_folder import RunFolder
+from its.disk.store import Arrays, DamagedFile
 from its.metric.extractor import Extractor
 from its.metric.reference_source import ReferenceSource
 from its.run import shards
@@ -37,45 +38,45 @@ class RunImages:
     cap: int = -1
 
     def __post_init__(self) -> None:
-        if not self._names:
+        if not self._files.shard_names:
             raise ValueError(f"{self.folder} has no finished shards yet; finish the run first")
 
     @property
     def source(self) -> str:
         return str(self.folder)
 
-    @property
-    def _names(self) -> list[str]:
-        return sorted(f"shards/{path.name}" for path in (self.folder / "shards").glob("*.safetensors"))
+    @cached_property
+    def _files(self) -> RunFolder:
+        return RunFolder(self.folder)
 
     @cached_property
     def _sizes(self) -> list[int]:
-        return [len(self._read(name)["index"]) for name in self._names]
+        return [len(self._read(name)["index"]) for name in self._files.shard_names]
 
     def __len__(self) -> int:
         return sum(self._sizes)
 
     def batches(self, rows: int) -> Iterator[Batch]:
-        for name in self._names:
+        for name in self._files.shard_names:
             arrays = self._read(name)
             whole = [(range(len(arrays["index"])), arrays)]
             shards.refuse_gaps(whole)
             caps = arrays["pick"].shape[1]
             if not -caps <= self.cap < caps:
                 raise ValueError(f"cap is {self.cap}, and {self.folder} has {caps}; they are counted from 0")
-            found = shards.collect(whole, self.cap)
-            for first in range(0, len(found.images), rows):
-                yield found.images[first : first + rows], found.label[first : first + rows]
+            part = shards.collect(whole, self.cap)
+            for first in range(0, len(part.images), rows):
+                yield part.images[first : first + rows], part.class_ids[first : first + rows]
 
     def fingerprint(self) -> str:
         digest = sha256(str(self.cap).encode())
-        for name in self._names:
+        for name in self._files.shard_names:
             digest.update((self.folder / name).read_bytes())
         return digest.hexdigest()
 
     def _read(self, name: str) -> Arrays:
         try:
-            arrays = Store(self.folder).read(name)
+            arrays = self._files.store.read(name)
         except DamagedFile as damage:
             raise ValueError(f"{damage}; the command that made the run makes it again") from damage
         assert arrays is not None
@@ -99,7 +100,7 @@ def open_images(
     if source in TORCHVISION:
         classes, split = TORCHVISION[source]
         return Cifar(classes, root, split)  # type: ignore[arg-type]
-    if (path / "shards").is_dir():
+    if RunFolder(path).shard(0).parent.is_dir():
         return RunImages(path, cap)
     if path.is_dir():
         return Folder(source, crop, size)

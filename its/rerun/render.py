@@ -1,4 +1,4 @@
-"""A finished run's images, sampled again from their starting points by another sampler (scripts/render.py).
+"""Rendering: a finished run's images, sampled again from their starting points by another sampler (scripts/render.py).
 
 The final solver of Ma et al. 2025 (arXiv:2501.09732): a search pays for many cheap samplings, and its winner is sampled
 once more, well. What is sampled again is not searched again, so it need not be the best of the candidates any more.
@@ -6,6 +6,7 @@ once more, well. What is sampled again is not searched again, so it need not be 
 
 from __future__ import annotations
 
+import json
 import math
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,38 +26,54 @@ from its.engine.noise import normal
 from its.particles.image import Image
 from its.particles.keys import Verb, fold
 from its.particles.verbs import advance, reward
-from its.rerun.finished_run import Source
+from its.rerun.finished_run import FinishedRun
 from its.run.build import GROUPS, LABELS, check_shapes
 from its.run.experiment import Experiment
-from its.run.measure import Row, Shards
-from its.run.measurement import Measurement
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search
+from its.run.instruments import Instruments
+from its.run.measure import Curve, Row
+from its.run.shards import Shards
+from its.search.search import Coroutine, Search
 from its.types import Problem
 
 SUMS = ("nfe_backward", "verifier_calls", "decoder_calls", "flops")
 """Columns of a curve in which a rendering's cost is added to the search's."""
 
+OPEN_KEYS = ("sampler", "device", "batch", "rows", "metric", "plugins", "hydra.searchpath")
+"""Groups and keys that may differ from the run's."""
+
+
+def words(run: FinishedRun, given: Sequence[str]) -> list[str]:
+    """Return the overrides that compose the run's choices with the sampler that `given` asks for.
+
+    The sampler's values are the run's, but for those that `given` sets.
+
+    Raises:
+        ValueError: something else is given.
+    """
+    for override in given:
+        key = override.lstrip("+~").split("=")[0]
+        if not any(key == name or key.startswith(f"{name}.") for name in OPEN_KEYS):
+            raise ValueError(
+                f"{override} would change more than how the winners are sampled; render takes {', '.join(OPEN_KEYS)}"
+            )
+    groups = [f"{group}={run.summary[group]}" for group in ("dataset", "model", "verifier")]
+    if not any(override.startswith("sampler=") for override in given):
+        groups.append(f"sampler={run.summary['sampler']}")
+        values = {key: value for key, value in run.config["sampler"].items() if key != "_target_"}
+        groups += [f"++sampler.{key}={json.dumps(value)}" for key, value in values.items()]
+    return [*groups, *given]
+
 
 @dataclass(frozen=True)
-class Rerun:
-    """One sampling from a starting point that a search has found.
+class Rerun(Search):
+    """A search that samples once from a starting point which another search has found.
 
     Attributes:
-        starts: by problem; a row is taken out when it is used.
+        starts: by problem, `[*shape]`; a point is taken out when it is used.
     """
 
     starts: dict[int, np.ndarray] = field(default_factory=dict)
-    anytime: ClassVar[bool] = False
     needs_absolute: ClassVar[bool] = False
-    natural: ClassVar[dict[str, int]] = {}
-    needs_noise: ClassVar[bool] = False
-    peak_rows: ClassVar[int] = ROWS_PER_PARTICLE
-
-    def minimum(self, sampling: int) -> int:
-        return sampling
-
-    def sized_for(self, nfe: int, image: Image) -> Rerun:
-        return self
 
     def run(self, image: Image) -> Coroutine:
         particles = yield advance([image.given(self.starts.pop(image.problem.index))])
@@ -65,54 +82,52 @@ class Rerun:
 
 
 class Renderer(Engine):
-    """An engine that makes finished images again: of every problem what won at each cap, each different one once.
+    """An engine that makes finished images again: of every problem the winner at each cap, each different one once.
 
     Attributes:
-        source: the run whose images they are.
+        finished: the run whose images they are.
     """
 
-    source: Source
+    finished: FinishedRun
 
     def run(self, search: Search, caps: Sequence[float], problems: Iterable[Problem]) -> Iterator[Result]:
-        """Yield each problem's result with one outcome for each of the source's caps."""
+        """Yield each problem's result with one outcome for each of the run's caps."""
         starts = cast(Rerun, search).starts
-        opened: dict[int, tuple[Problem, list[int], dict[int, Result]]] = {}
+        unfinished: dict[int, tuple[Problem, list[int], dict[int, Result]]] = {}
 
         def winners() -> Iterator[Problem]:
+            """Yield a problem of its own for each different winner of each problem."""
             for problem in problems:
-                codes, rows = self._starts(problem.index)
-                opened[problem.index] = (problem, codes, {})
-                for k, row in enumerate(rows):
-                    starts[problem.index * len(caps) + k] = row
-                    yield Problem(problem.index * len(caps) + k, problem.condition)
+                places, points = self.finished.starts(problem.index)
+                unfinished[problem.index] = (problem, places, {})
+                for k, point in enumerate(points):
+                    number = problem.index * len(caps) + k
+                    starts[number] = self._row(problem.index, point)
+                    yield Problem(number, problem.condition)
 
-        for made in super().run(search, (math.inf,), winners()):
-            index, k = divmod(made.problem.index, len(caps))
-            problem, codes, results = opened[index]
-            results[k] = made
-            if len(results) == len(set(codes)):
-                del opened[index]
-                yield _together(problem, codes, results)
+        for result in super().run(search, (math.inf,), winners()):
+            index, k = divmod(result.problem.index, len(caps))
+            problem, places, results = unfinished[index]
+            results[k] = result
+            if len(results) == len(set(places)):
+                del unfinished[index]
+                yield _together(problem, places, results)
 
-    def _starts(self, index: int) -> tuple[list[int], list[np.ndarray]]:
-        """By cap, which of the different starting points it is; and these, `[*shape]`."""
-        codes, noise = self.source.starts(index)
-        different = list(dict.fromkeys(codes))
-        return [different.index(code) for code in codes], [self._row(index, code, noise) for code in different]
-
-    def _row(self, index: int, code: int, noise: np.ndarray) -> np.ndarray:
-        if code < 0:
-            return noise[-2 - code]
+    def _row(self, index: int, start: int | np.ndarray) -> np.ndarray:
+        """Return the noise `[*shape]` of a starting point: as stored if it was moved, else as its search drew it."""
+        if isinstance(start, np.ndarray):
+            return start
         model = self.model
-        z = normal(self.seed, [index], [fold(0, Verb.START, code)], model.shape, model.device)
+        z = normal(self.seed, [index], [fold(0, Verb.START, start)], model.shape, model.device)
         return (model.path.prior_std * z.to(model.dtype))[0].cpu().numpy()
 
 
-def _together(problem: Problem, codes: Sequence[int], results: Mapping[int, Result]) -> Result:
+def _together(problem: Problem, places: Sequence[int], results: Mapping[int, Result]) -> Result:
+    """Return the result of a problem from those of its different winners; `places` says which won at each cap."""
     failure = next((result.failure for result in results.values() if result.failure), None)
     outcomes: tuple[Outcome, ...] = ()
     if failure is None:
-        outcomes = tuple(replace(results[code].outcomes[0], start=None) for code in codes)
+        outcomes = tuple(replace(results[place].outcomes[0], start=None) for place in places)
     return Result(problem, outcomes, failure, sum(result.nan_rewards for result in results.values()))
 
 
@@ -126,10 +141,10 @@ class Rendering(Experiment):
 
     searched: Sequence[Row] = ()
 
-    def _measure(self, loaded: Shards, features: Sequence[Arrays]) -> tuple[list[Row], Arrays]:
-        """`nfe` stays the search's, `nfe_final` is the last sampling's; all other columns of cost are sums."""
+    def _measure(self, loaded: Shards, features: Sequence[Arrays]) -> Curve:
+        """Keep `nfe` as the search's, give the last sampling's as `nfe_final`, and add up all other costs."""
         sampled = sum(len(arrays["images"]) for _, arrays in loaded)
-        rows, per_image = super()._measure(loaded, features)
+        curve = super()._measure(loaded, features)
         rows = [
             {
                 "nfe_cap": row["nfe_cap"],
@@ -137,70 +152,71 @@ class Rendering(Experiment):
                 "nfe_final": row.pop("nfe"),
                 **row,
                 **{key: row[key] + before[key] for key in SUMS},
-                "seconds": before["seconds"] + row["seconds"] * len(rows) * row["images"] / sampled,
+                "seconds": before["seconds"] + row["seconds"] * len(curve.rows) * row["images"] / sampled,
             }
-            for row, before in zip(rows, self.searched, strict=True)
+            for row, before in zip(curve.rows, self.searched, strict=True)
         ]
-        return rows, per_image
+        return Curve(rows, curve.per_image)
 
 
 def build_rendering(
-    source: Source, composed: DictConfig, choices: Mapping[str, str], command: Sequence[str]
+    run: FinishedRun, composed: DictConfig, choices: Mapping[str, str], command: Sequence[str]
 ) -> Rendering:
     """Load the run's model and verifier, and put the rendering together.
 
     Args:
-        composed: from `source.overrides`. choices: the YAML chosen in each group. command: what was typed.
+        composed: of the overrides that `words` returns.
+        choices: the YAML chosen in each group.
+        command: the words that were typed.
 
     Raises:
         ValueError: the run cannot be rendered so.
     """
-    saved = source.config
+    saved = run.config
     plain = _plain(saved, composed)
     packages = (*CHOICES, *plain["plugins"])
     plain = settle(plain, packages)
+
+    # Refuse what would not give the run's own images.
     for group in GROUPS:
         check_targets(plain[group], packages)
     _check_same(saved, plain)
-    source.check()
+    run.require_starts()
     sampler = instantiate(plain["sampler"], packages)
     if sampler.stochastic:
         raise ValueError(
             f"sampler={choices['sampler']} draws noise of its own, so that the image would no longer be "
             "its starting point's; set sampler.eta=0, or choose euler or heun"
         )
-    by = Measurement.of(plain, packages)
-    data = by.data
+
+    # Load networks and instruments.
+    instruments = Instruments.of(plain, packages)
     model, verifier = (instantiate(plain[group], packages) for group in ("model", "verifier"))
-    check_shapes(plain["dataset"]["name"], data, model)
+    check_shapes(plain["dataset"]["name"], instruments.data, model)
     engine = Renderer(
         model, sampler, {"select": verifier}, seed=saved["seed"], batch=plain["batch"], rows=plain["rows"]
     )
-    engine.source = source
+    engine.finished = run
     config = {**saved, "final_sampler": plain["sampler"]}
-    label = {key: str(source.summary[key]) for key in (*LABELS, "name", "seed")} | {"sampler": choices["sampler"]}
+    label = {key: str(run.summary[key]) for key in (*LABELS, "name", "seed")} | {"sampler": choices["sampler"]}
     return Rendering(
-        folder=source.folder / "renders" / f"{choices['sampler']}-{hash8(config)}",
+        folder=run.files.renders / f"{choices['sampler']}-{hash8(config)}",
         config=config,
-        measured=by.fingerprint,
         label=label,
-        images=source.summary["images"],
+        images=run.summary["images"],
         shard=saved["shard"],
-        caps=tuple(math.inf if cap is None else cap for cap in source.summary["caps"]),
+        caps=tuple(math.inf if cap is None else cap for cap in run.summary["caps"]),
         engine=engine,
         search=Rerun(),
-        condition=data.condition,
-        reference=by.reference,
-        extractor=by.extractor,
-        metrics=by.metrics,
-        flops=lambda: count_flops(engine, data.condition(0)),
+        instruments=instruments,
+        flops=lambda: count_flops(engine, instruments.data.condition(0)),
         command=" ".join(["python scripts/render.py", *map(shlex.quote, command)]),
-        searched=source.summary["curve"],
+        searched=run.summary["curve"],
     )
 
 
 def _plain(saved: Mapping[str, Any], composed: DictConfig) -> dict[str, Any]:
-    """The run's own values under what only measures, where it runs, and the new sampler."""
+    """Return the run's own values under those of the new sampler, of metrics, and of the place where it runs."""
     config = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
     OmegaConf.set_struct(config, False)
     for group in ("dataset", "model", "verifier"):

@@ -27,7 +27,7 @@ from its.process.workers import Worker
 from its.sampler.sampler import Sampler
 from its.search.schedule import Schedule
 from its.search.search import Search
-from its.tracker.job import Job, Tracker
+from its.tracker.tracker import TrackedRun, Tracker
 from its.types import Problem
 
 if TYPE_CHECKING:
@@ -133,11 +133,11 @@ class Blueprint:
         own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         return cls.of(own, dict(config.hydra.runtime.choices), list(config.hydra.overrides.task), planning=planning)
 
-    def job(self) -> Job:
+    def job(self) -> TrackedRun:
         """What a tracker is told."""
         experiment = Path(self.plain["out_dir"]).expanduser().absolute() / self.plain["name"]
         config = {key: value for key, value in self.plain.items() if key not in PLACES}
-        return Job(self.folder, experiment, self.label, config)
+        return TrackedRun(self.folder, experiment, self.label, config)
 
 
 def labelled(choices: dict[str, str], search: Search) -> dict[str, str]:
@@ -163,11 +163,11 @@ def build(config: DictConfig, choices: dict[str, str], overrides: Sequence[str])
     from its.engine import Engine
     from its.engine.flops import count_flops
     from its.run.experiment import Experiment
-    from its.run.measurement import Measurement
+    from its.run.instruments import Instruments
 
     plain, packages = blueprint.plain, blueprint.packages
-    by = Measurement.of(plain, packages)
-    data = by.data
+    instruments = Instruments.of(plain, packages)
+    data = instruments.data
     model, verifier = (instantiate(plain[group], packages) for group in ("model", "verifier"))
     check_rewards(blueprint.search, verifier, blueprint.label["verifier"])
     check_shapes(plain["dataset"]["name"], data, model)
@@ -189,20 +189,16 @@ def build(config: DictConfig, choices: dict[str, str], overrides: Sequence[str])
     return Experiment(
         folder=blueprint.folder,
         config={**blueprint.decisive, "shard": plain["shard"]},
-        measured=by.fingerprint,
-        asked=blueprint.asked,
         label={**blueprint.label, "name": plain["name"], "seed": str(plain["seed"])},
         images=plain["images"],
         shard=plain["shard"],
         caps=caps,
         engine=engine,
         search=search,
-        condition=data.condition,
-        reference=by.reference,
-        extractor=by.extractor,
-        metrics=by.metrics,
+        instruments=instruments,
         flops=lambda: count_flops(engine, data.condition(0)),
         command=" ".join(["python run.py", *map(shlex.quote, overrides)]),
+        metrics_config_hash=blueprint.asked,
         worker=Worker.here(),
     )
 

@@ -8,28 +8,35 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from its import __version__
-from its.disk.run_folder import features_name, pool_features_name, pool_name, ranges, shard_name
-from its.disk.store import Arrays, DamagedFile, Store, write_atomic
-from its.disk.summary import read_curve
+from its.disk.run_folder import (
+    RunFolder,
+    candidate_features_name,
+    candidates_name,
+    features_name,
+    shard_name,
+    shard_ranges,
+)
+from its.disk.store import Arrays, write_atomic
 from its.engine import Engine, Result
-from its.metric.extractor import Extractor
-from its.metric.metric import Metric
-from its.metric.reference_source import ReferenceSource
-from its.process.device import check_one_type, device_type
+from its.process.device import device_type, require_one_device_type
 from its.process.leave import begins
 from its.process.progress import Progress
 from its.process.workers import Worker
-from its.run import pools, shards
-from its.run.measure import Row, Shards, measure, write_curve
+from its.run import candidates, shards
+from its.run.curve_files import write_curve, write_per_image
+from its.run.instruments import Instruments
+from its.run.measure import Curve, Row, measure, seconds_per_image
+from its.run.shards import Shards
 from its.search.search import Search
 from its.types import Condition, Problem
+from its.verifier.verifier import members_of
 
 log = logging.getLogger(__name__)
 
@@ -40,98 +47,133 @@ class Experiment:
 
     Attributes:
         folder: of this run.
-        config: what decides the images, and the shard size: the folder's `config.yaml`.
-        measured: fingerprint of what decides the metrics.
+        config: what decides the images, and the shard size: the folder's configuration.
         label: the YAML chosen in each group, the experiment's name and the seed.
-        images: how many; more of them later add shards.
+        images: number of problems; more of them later add shards.
         shard: images in one file.
         caps: in NFE, ascending.
-        reference: what generated images are measured against.
-        flops: by ledger column, of one call.
+        instruments: the problems, and what measures their images.
+        flops: counts, by ledger column, the FLOPs of one call.
         command: that makes this run again.
-        asked: hash of what its configuration says about measuring.
+        metrics_config_hash: hash of what the configuration says about metrics.
         worker: which share of the shards it makes first.
     """
 
     folder: Path
     config: dict[str, Any]
-    measured: str
     label: dict[str, str]
     images: int
     shard: int
     caps: tuple[float, ...]
     engine: Engine
     search: Search
-    condition: Callable[[int], Condition]
-    reference: ReferenceSource
-    extractor: Extractor
-    metrics: Sequence[Metric]
+    instruments: Instruments
     flops: Callable[[], dict[str, int]]
     command: str
-    asked: str = ""
+    metrics_config_hash: str = ""
     worker: Worker = field(default_factory=Worker)
-    _store: Store = field(init=False)
+    files: RunFolder = field(init=False)
 
     def __post_init__(self) -> None:
-        self._store = Store(self.folder)
+        self.files = RunFolder(self.folder)
+
+    @property
+    def keeps_candidates(self) -> bool:
+        """Whether every candidate is stored."""
+        return self.engine.keep_pool
+
+    @cached_property
+    def _flops(self) -> dict[str, int]:
+        return self.flops()
+
+    def condition(self, index: int) -> Condition:
+        """Return what problem `index` asks for."""
+        return self.instruments.data.condition(index)
 
     def run(self) -> list[Row]:
         """Finish the run; return its curve, one row per cap."""
         self.claim()
         begins(self.folder)
-        all_shards = ranges(self.images, self.shard)
-        missing = [indices for indices in all_shards if not self._present(indices)]
+        ranges = shard_ranges(self.images, self.shard)
+
+        # Make the shards that are missing.
+        missing = [indices for indices in ranges if not self._present(indices)]
         if missing:
-            self.reference.prepare()
+            self.instruments.reference.prepare()
             self._generate(missing)
         elif (rows := self._finished()) is not None:
             log.info("nothing to do: %d images and their curve are there", self.images)
             return rows
-        loaded = [(indices, self.load(shard_name(indices))) for indices in all_shards]
+
+        # Measure all of them; workers share the features.
+        loaded = [(indices, self._load(shard_name(indices.start))) for indices in ranges]
         shards.refuse_gaps(loaded)
-        check_one_type(self.folder, self._store.notes())
-        made = {
-            indices: self.features(features_name(self.extractor.name, indices), arrays["images"])
-            for indices, arrays in self.worker.order(loaded)
-        }
-        rows, per_image = self._measure(loaded, [made[indices] for indices in all_shards])
-        for indices in all_shards if self.engine.keep_pool else ():
-            self.pool(indices)
-        self._store.settle()
-        write_curve(self, rows, per_image, loaded)
-        return rows
+        require_one_device_type(self.folder, self.files.store.notes())
+        features = {indices: self._shard_features(indices, arrays) for indices, arrays in self.worker.order(loaded)}
+        curve = self._measure(loaded, [features[indices] for indices in ranges])
+        for indices in ranges if self.keeps_candidates else ():
+            self._candidate_features(indices)
 
-    def _finished(self) -> list[Row] | None:
-        return read_curve(self.folder, images=self.images, measured=self.measured, pool=self.engine.keep_pool)
-
-    def _measure(self, loaded: Shards, features: Sequence[Arrays]) -> tuple[list[Row], Arrays]:
-        return measure(self, loaded, features, self._store.notes())
+        # Write what people look at; the summary comes last.
+        self.files.store.tidy()
+        self._write_results(curve, loaded)
+        return curve.rows
 
     def claim(self) -> None:
-        """Make `config.yaml`, or see that the folder belongs to this very configuration.
+        """Write the folder's configuration, or see that the folder belongs to this very one.
 
         Raises:
             ValueError: it says something else.
         """
         claim(self.folder, self.config)
 
+    def _finished(self) -> list[Row] | None:
+        fingerprint = self.instruments.fingerprint
+        return self.files.read_curve(
+            images=self.images, candidates=self.keeps_candidates, metrics_fingerprint=fingerprint
+        )
+
+    def _measure(self, loaded: Shards, features: Sequence[Arrays]) -> Curve:
+        return measure(
+            self.caps,
+            loaded,
+            features,
+            self.instruments.metrics,
+            self.instruments.reference.load(),
+            flops=self._flops,
+            members=members_of(self.engine.verifiers["select"]),
+            seconds=seconds_per_image(loaded, self.files.store.notes(), anytime=self.search.anytime),
+        )
+
+    def _write_results(self, curve: Curve, loaded: Shards) -> None:
+        from its.report.figures import curve_figure
+
+        write_per_image(self.files, curve)
+        write_curve(self.files, curve, loaded, curve_figure(curve.rows, self.label, self.command))
+        self.files.write_summary(
+            {
+                **self.label,
+                "command": self.command,
+                "images": self.images,
+                "measured": self.instruments.fingerprint,
+                "asked": self.metrics_config_hash,
+                "pool": self.keeps_candidates,
+                "caps": [row["nfe_cap"] for row in curve.rows],
+                "nan_rewards": int(sum(arrays["nan_rewards"].sum() for _, arrays in loaded)),
+                "flops": self._flops,
+                "curve": curve.rows,
+            }
+        )
+
     def _present(self, indices: range) -> bool:
-        """Whether a shard is whole; one whose pool is wanted is not without that."""
-        wanted = [shard_name(indices), *([pool_name(indices)] if self.engine.keep_pool else [])]
-        found = [self._read(name) for name in wanted]
-        return all(arrays is not None and shards.covers(arrays, indices) for arrays in found)
+        """Return whether a shard is whole, and its candidates are if they are to be stored."""
+        names = [shard_name(indices.start), *([candidates_name(indices.start)] if self.keeps_candidates else [])]
+        files = [self.files.store.read_intact(name) for name in names]
+        return all(arrays is not None and shards.covers(arrays, indices) for arrays in files)
 
-    def _read(self, name: str) -> Arrays | None:
-        """A file that is there and whole."""
-        try:
-            return self._store.read(name)
-        except DamagedFile as damage:
-            log.warning("%s; it is made again", damage)
-            return None
-
-    def load(self, name: str) -> Arrays:
-        """The arrays of a file that must be there."""
-        arrays = self._store.read(name)
+    def _load(self, name: str) -> Arrays:
+        """Return the arrays of a file that must be there."""
+        arrays = self.files.store.read(name)
         if arrays is None:
             raise FileNotFoundError(f"{self.folder / name} was there a moment ago and is gone; run the command again")
         return arrays
@@ -139,41 +181,41 @@ class Experiment:
     def _generate(self, missing: Sequence[range]) -> None:
         """Stream the missing shards' problems through the engine; write each shard once it is whole."""
         here = device_type(self.engine.model.device)
-        check_one_type(self.folder, self._store.notes(), here)
+        notes = self.files.store.notes
+        require_one_device_type(self.folder, notes(), here)
         shard_of = {index: indices for indices in missing for index in indices}
         open_shards: dict[range, list[Result]] = {}
         progress = Progress(total=len(shard_of))
-        started, spent = time.perf_counter(), self.engine.rows_evaluated
+        started, rows_before = time.perf_counter(), self.engine.rows_evaluated
         for result in self.engine.run(self.search, self.caps, self._problems(missing)):
             indices = shard_of[result.problem.index]
             results = open_shards.setdefault(indices, [])
             results.append(result)
             progress.update(nfe=self.engine.rows_evaluated)
             if len(results) == len(indices):
-                check_one_type(self.folder, self._store.notes(), here)
+                require_one_device_type(self.folder, notes(), here)
                 self._write(indices, open_shards.pop(indices))
-                now = time.perf_counter()
-                rows = self.engine.rows_evaluated
-                self._store.note({**self._provenance(indices, now - started), "nfe": rows - spent})
-                started, spent = now, rows
+                now, rows = time.perf_counter(), self.engine.rows_evaluated
+                self.files.store.note({**self._provenance(indices, now - started), "nfe": rows - rows_before})
+                started, rows_before = now, rows
         progress.close()
 
     def _problems(self, missing: Sequence[range]) -> Iterator[Problem]:
-        """This worker's shards, then those that others have left by the time it gets there."""
+        """Yield the problems of this worker's shards, then of those that others have left by then."""
         for indices in self.worker.order(missing):
             if not self._present(indices):
                 yield from (Problem(index, self.condition(index)) for index in indices)
 
     def _write(self, indices: range, results: Sequence[Result]) -> None:
-        """The pool, then the shard, each unless it is there; features of what it replaces are dropped."""
-        made = [("features", shard_name(indices), shards.pack(results))]
-        if self.engine.keep_pool:
-            made.insert(0, ("pool", pool_name(indices), pools.pack(results)))
-        for folder, name, arrays in made:
-            if not _same(self._read(name), arrays):
-                for stale in (self.folder / folder).glob(f"*/{Path(name).name}"):
+        """Write the candidates, then the shard, each unless it is there; drop the features of what is replaced."""
+        files = [(shard_name(indices.start), shards.pack(results))]
+        if self.keeps_candidates:
+            files.insert(0, (candidates_name(indices.start), candidates.pack(results)))
+        for name, arrays in files:
+            if not _same(self.files.store.read_intact(name), arrays):
+                for stale in self.files.features_of(name):
                     stale.unlink(missing_ok=True)
-                self._store.write(name, arrays)
+                self.files.store.write(name, arrays)
 
     def _provenance(self, indices: range, seconds: float) -> dict[str, Any]:
         import torch
@@ -192,34 +234,29 @@ class Experiment:
             "threads": torch.get_num_threads(),
         }
 
-    def pool(self, indices: range) -> tuple[Arrays, Arrays]:
-        """A shard's pool, and the features of its candidates."""
-        pool = self.load(pool_name(indices))
-        return pool, self.features(pool_features_name(self.extractor.name, indices), pools.pixels(pool))
+    def _shard_features(self, indices: range, arrays: Arrays) -> Arrays:
+        name = features_name(self.instruments.extractor.name, indices.start)
+        return self.instruments.features(self.files.store, name, arrays["images"])
 
-    def features(self, name: str, images: np.ndarray) -> Arrays:
-        """Features of uint8 images, from the file `name` or computed now."""
-        found = self._read(name)
-        if found is not None and len(found["features"]) == len(images):
-            return found
-        made = self.extractor(images)
-        self._store.write(name, made)
-        return made
+    def _candidate_features(self, indices: range) -> Arrays:
+        name = candidate_features_name(self.instruments.extractor.name, indices.start)
+        pixels = candidates.pixels(self._load(candidates_name(indices.start)))
+        return self.instruments.features(self.files.store, name, pixels)
 
 
 def claim(folder: Path, config: dict[str, Any]) -> None:
     """See `Experiment.claim`."""
-    path = folder / "config.yaml"
+    path = RunFolder(folder).config
     text = yaml.safe_dump(config, sort_keys=True)
     if not path.exists():
         write_atomic(path, text.encode())
         return
-    found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if found != yaml.safe_load(text):
+    present = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if present != yaml.safe_load(text):
         keys = sorted(
             key
-            for key in {*config, *(found if isinstance(found, dict) else ())}
-            if not isinstance(found, dict) or found.get(key) != config.get(key)
+            for key in {*config, *(present if isinstance(present, dict) else ())}
+            if not isinstance(present, dict) or present.get(key) != config.get(key)
         )
         raise ValueError(
             f"{path} says something else than this command about {', '.join(keys)}; it was edited, "
@@ -228,14 +265,15 @@ def claim(folder: Path, config: dict[str, Any]) -> None:
         )
 
 
-def _same(found: Arrays | None, made: Arrays) -> bool:
+def _same(present: Arrays | None, made: Arrays) -> bool:
+    """Return whether two files hold the same bits."""
     return (
-        found is not None
-        and found.keys() == made.keys()
+        present is not None
+        and present.keys() == made.keys()
         and all(
-            found[key].dtype == made[key].dtype
-            and found[key].shape == made[key].shape
-            and found[key].tobytes() == made[key].tobytes()
+            present[key].dtype == made[key].dtype
+            and present[key].shape == made[key].shape
+            and present[key].tobytes() == made[key].tobytes()
             for key in made
         )
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import subprocess
@@ -20,11 +19,11 @@ from omegaconf import DictConfig
 
 from its.config.smoke import out_dir
 from its.process import leave
-from its.process.source_tree import check_source
+from its.process.source_tree import require_source_tree
 from its.process.status import in_sweep, write_status
 from its.process.workers import Worker, take_own_gpu
-from its.tracker.job import tracked
 from its.tracker.none import NoTracker
+from its.tracker.tracker import tracked
 
 if TYPE_CHECKING:
     from its.run.experiment import Experiment
@@ -53,7 +52,7 @@ def _run(config: DictConfig) -> dict[str, Any]:
 
             log.info("%s", plan_job(config, choices, overrides).line())
             return {"status": "planned"}
-        check_source(allow_edited=config.allow_edited)
+        require_source_tree(allow_edited=config.allow_edited)
         from its.config.plan import check_room
         from its.run.build import Blueprint, build, tracker_of
         from its.search.schedule import Schedule
@@ -110,11 +109,10 @@ def run_workers(workers: int, overrides: Sequence[str]) -> None:
 
 
 def _record(folder: Path, reason: str) -> None:
-    from its.disk.store import write_atomic
+    from its.disk.run_folder import RunFolder
 
-    entry = {"reason": reason, "traceback": traceback.format_exc()}
     try:
-        write_atomic(folder / "failed.json", (json.dumps(entry, indent=1) + "\n").encode())
+        RunFolder(folder).write_failure(reason, traceback.format_exc())
     except OSError as error:
         log.error("this failure is not on record: %s", error)
 

@@ -1,125 +1,131 @@
-"""A run's curve: what its images are worth at every cap, against what they cost."""
+"""Measuring: what a run's images are worth at every cap against what they cost, as a function of arrays alone."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from its.budget import COLUMNS
-from its.disk.run_folder import PER_IMAGE
-from its.disk.store import Arrays, write_atomic
+from its.disk.store import Arrays
 from its.metric.features import Features, Moments
 from its.metric.fid import influence
-from its.run import shards
-from its.verifier.verifier import members_of
-
-if TYPE_CHECKING:
-    from its.run.experiment import Experiment
+from its.metric.metric import Metric
+from its.metric.reference import Reference
+from its.run.shards import Collected, Shards, collect
 
 Row = dict[str, Any]
-Shards = Sequence[tuple[range, Arrays]]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What a run comes to.
+
+    Attributes:
+        rows: one for each cap: means per image of the ledger and of the rewards, and the metrics.
+        per_image: what each image adds to the metrics, float32 `[n, caps]` for each.
+    """
+
+    rows: list[Row]
+    per_image: dict[str, np.ndarray]
 
 
 def measure(
-    run: Experiment, loaded: Shards, features: Sequence[Arrays], notes: Sequence[dict]
-) -> tuple[list[Row], dict[str, np.ndarray]]:
-    """One row per cap, means per image of the ledger and of the rewards, and the metrics; and `PER_IMAGE`'s arrays."""
-    reference = run.reference.load()
-    flops = run.flops()
-    members = members_of(run.engine.verifiers["select"])
-    collected = [shards.collect(loaded, cap) for cap in range(len(run.caps))]
-    spent = [float(part.ledger[:, 0].mean()) for part in collected]
-    per_nfe = _seconds_per_image(loaded, notes) / (spent[-1] if run.search.anytime else sum(spent))
+    caps: Sequence[float],
+    shards: Shards,
+    features: Sequence[Arrays],
+    metrics: Sequence[Metric],
+    reference: Reference,
+    *,
+    flops: Mapping[str, int],
+    members: Sequence[str] = (),
+    seconds: Sequence[float] | None = None,
+) -> Curve:
+    """Measure shards without gaps.
+
+    Args:
+        caps: in NFE, ascending; infinity stands for no cap.
+        features: of each shard's images.
+        flops: of one call, by ledger column.
+        members: of a relative verifier; empty if its rewards are numbers.
+        seconds: per image at each cap; None leaves the column out.
+    """
     rows: list[Row] = []
-    measured: dict[bytes, Row] = {}
-    images_say: dict[bytes, dict[str, np.ndarray]] = {}
-    for cap, part, nfe in zip(run.caps, collected, spent, strict=True):
+    per_image: list[dict[str, np.ndarray]] = []
+    measured: dict[bytes, tuple[Row, dict[str, np.ndarray]]] = {}
+    for position, cap in enumerate(caps):
+        part = collect(shards, position)
+
+        # Means per image of what was spent, and of the rewards.
         costs = dict(zip(COLUMNS, part.ledger.mean(axis=0).tolist(), strict=True))
         row: Row = {
             "nfe_cap": cap if math.isfinite(cap) else None,
             **costs,
             "flops": sum(flops[column] * costs[column] for column in COLUMNS),
-            "seconds": nfe * per_nfe,
-            "images": len(part.label),
+            **({} if seconds is None else {"seconds": seconds[position]}),
+            "images": len(part.class_ids),
             **_reward(part.reward, members),
         }
-        images = part.rows.tobytes()
-        if images not in measured:
-            sample = Features(**_gather(features, part.rows), labels=part.label)
-            measured[images] = {
-                name: value
-                for metric in run.metrics
-                for name, value in metric(sample, reference.part(metric.against)).items()
-            }
-            images_say[images] = _per_image(sample, reference.moments, measured[images])
-        rows.append(row | measured[images])
-    by_cap = [images_say[part.rows.tobytes()] for part in collected]
-    return rows, {name: np.stack([said[name] for said in by_cap], axis=1) for name in by_cap[0]}
+
+        # The same images at a further cap are not measured again.
+        key = part.rows.tobytes()
+        if key not in measured:
+            measured[key] = _metrics(part, features, metrics, reference)
+        rows.append(row | measured[key][0])
+        per_image.append(measured[key][1])
+    return Curve(rows, {name: np.stack([one[name] for one in per_image], axis=1) for name in per_image[0]})
 
 
-def write_curve(run: Experiment, rows: Sequence[Row], per_image: Arrays, loaded: Shards) -> None:
-    """Write what people look at; `metrics.json` comes last and means that the run is finished."""
-    from safetensors.numpy import save
+def seconds_per_image(shards: Shards, notes: Sequence[Mapping[str, Any]], *, anytime: bool) -> list[float]:
+    """Return the measured seconds of an image at each cap: those of the shards, divided among the caps by NFE.
 
-    from its.report.figures import curve_figure, sample_grid
+    Args:
+        notes: lines of the run's timing file; of a shard the latest counts.
+        anytime: whether one run served all caps, so that the seconds of the largest are those of all.
+    """
+    latest = {note["first"]: note for note in notes if "first" in note}
+    timed = [latest[indices.start] for indices, _ in shards if indices.start in latest]
+    whole = sum(note["seconds"] for note in timed) / max(1, sum(note["images"] for note in timed))
+    ledger = np.concatenate([arrays["ledger"][: len(indices)] for indices, arrays in shards])
+    nfe = ledger[:, :, COLUMNS.index("nfe")].mean(axis=0).tolist()
+    per_nfe = whole / (nfe[-1] if anytime else sum(nfe))
+    return [each * per_nfe for each in nfe]
 
-    for cap, row in enumerate(rows):
-        part = shards.collect(loaded, cap)
-        budget = row["nfe_cap"] or "natural"
-        write_atomic(run.folder / f"samples_{budget}.png", sample_grid(part.images[:100]))
-    write_atomic(run.folder / PER_IMAGE, save(dict(per_image)))
-    write_atomic(run.folder / "curve.csv", to_csv(rows).encode())
-    write_atomic(run.folder / "curve.png", curve_figure(rows, run.label, run.command))
-    summary = {
-        **run.label,
-        "command": run.command,
-        "images": run.images,
-        "measured": run.measured,
-        "asked": run.asked,
-        "pool": run.engine.keep_pool,
-        "caps": [row["nfe_cap"] for row in rows],
-        "nan_rewards": int(sum(arrays["nan_rewards"].sum() for _, arrays in loaded)),
-        "curve": rows,
+
+def _metrics(
+    part: Collected, features: Sequence[Arrays], metrics: Sequence[Metric], reference: Reference
+) -> tuple[Row, dict[str, np.ndarray]]:
+    """Return the metrics of images by column, and what each image adds to them."""
+    sample = Features(**_gather(features, part.rows), labels=part.class_ids)
+    row = {
+        column: value for metric in metrics for column, value in metric(sample, reference.part(metric.against)).items()
     }
-    write_atomic(run.folder / "metrics.json", (json.dumps(summary, indent=1, sort_keys=True) + "\n").encode())
-    (run.folder / "failed.json").unlink(missing_ok=True)
-
-
-def to_csv(rows: Sequence[Row]) -> str:
-    """Rows as CSV; floats keep every digit."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return row, per_image_effects(sample, reference.moments, row)
 
 
 def _gather(features: Sequence[Arrays], rows: np.ndarray) -> dict[str, np.ndarray]:
-    """The extractor's arrays at the picked rows `[n, 2]` of (shard, row), shards in order."""
+    """Return the extractor's arrays at the rows `[n, 2]` of (shard, row), shards in order."""
     return {
         name: np.concatenate([part[name][rows[rows[:, 0] == k, 1]] for k, part in enumerate(features)])
         for name in features[0]
     }
 
 
-def _per_image(sample: Features, target: Moments, row: Row) -> dict[str, np.ndarray]:
-    """What an image adds to a metric, float32 `[n]`: of FID to first order, of accuracy whether it is right."""
-    said: dict[str, np.ndarray] = {}
+def per_image_effects(sample: Features, target: Moments, row: Row) -> dict[str, np.ndarray]:
+    """Return what each image adds to a metric, float32 `[n]`: its influence on FID, and whether its class is right."""
+    effects: dict[str, np.ndarray] = {}
     if "fid" in row:
-        said["fid"] = influence(sample.features, sample.moments, target).astype(np.float32)
+        effects["fid"] = influence(sample.features, sample.moments, target).astype(np.float32)
     if "accuracy" in row:
-        said["accuracy"] = (sample.class_logits.argmax(axis=1) == sample.labels).astype(np.float32)
-    return said
+        effects["accuracy"] = (sample.class_logits.argmax(axis=1) == sample.labels).astype(np.float32)
+    return effects
 
 
 def _reward(reward: np.ndarray, members: Sequence[str]) -> Row:
-    """Mean and its standard error; of a relative verifier each member's, for ranks of different pools have no mean."""
+    """Return the mean and its standard error; of a relative verifier each member's, for mean ranks have no scale."""
     if members:
         return {
             f"reward_{name}_{key.removeprefix('reward_')}": value
@@ -128,10 +134,3 @@ def _reward(reward: np.ndarray, members: Sequence[str]) -> Row:
         }
     spread = float(reward.std(ddof=1)) if len(reward) > 1 else math.inf
     return {"reward_mean": float(reward.mean()), "reward_mean_se": spread / math.sqrt(len(reward))}
-
-
-def _seconds_per_image(loaded: Shards, notes: Sequence[dict]) -> float:
-    """Measured seconds of the shards, each made last, over their images."""
-    made = {note["first"]: note for note in notes if "first" in note}
-    latest = [made[indices.start] for indices, _ in loaded if indices.start in made]
-    return sum(note["seconds"] for note in latest) / max(1, sum(note["images"] for note in latest))

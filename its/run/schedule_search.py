@@ -23,15 +23,14 @@ from typing import Any, cast
 import numpy as np
 
 from its.config.instantiate import instantiate
-from its.dataset.image_set import NO_CLASS
-from its.disk.store import Arrays, DamagedFile, Store
+from its.disk.run_folder import RunFolder, set_name
+from its.disk.store import Arrays
 from its.engine import Engine
-from its.metric.extractor import Extractor
 from its.metric.features import Features
 from its.metric.fid import Fid
 from its.metric.isc import OpenAIInceptionScore
 from its.metric.metric import Metric
-from its.metric.reference_source import ReferenceSource, refusal
+from its.metric.reference_source import refusal
 from its.metric.sfid import SFid
 from its.model.denoiser import Denoiser
 from its.particles.host_random import HostRandom
@@ -40,13 +39,14 @@ from its.process.device import device_type
 from its.process.leave import begins
 from its.process.progress import Progress
 from its.process.workers import Worker
-from its.report.schedule import Found, Scored, write_found
+from its.report.schedule import ScheduleOutcome, ScoredGrid, write_outcome
 from its.run.build import Blueprint, check_shapes
 from its.run.experiment import claim
-from its.run.measurement import Measurement
+from its.run.instruments import Instruments
+from its.run.shards import class_id
 from its.sampler.sampler import Sampler
 from its.search.schedule import LOWER, Schedule
-from its.types import Condition, Problem
+from its.types import Problem
 
 log = logging.getLogger(__name__)
 
@@ -78,19 +78,17 @@ class ScheduleRun:
     sampler: Sampler
     model: Denoiser
     engine: Callable[[Sampler, int], Engine]
-    condition: Callable[[int], Condition]
-    extractor: Extractor
-    reference: ReferenceSource
+    instruments: Instruments
     seed: int
     command: str
     worker: Worker = field(default_factory=Worker)
-    _store: Store = field(init=False)
+    files: RunFolder = field(init=False)
     _own: Times = field(init=False)
     _progress: Progress | None = field(init=False, default=None)
     _spent: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        self._store = Store(self.folder)
+        self.files = RunFolder(self.folder)
         schedule = self.model.path
         every = schedule.grid(schedule.most_steps, schedule.listable, whole=True)[:-1]
         times = np.array([level.time for level in every])
@@ -100,7 +98,7 @@ class ScheduleRun:
             self.sampler.steps, schedule.most_steps, own if len(set(own)) == len(own) else None
         )
         self._metric = METRICS[self.search.fitness]
-        reason = refusal(self._metric, self.reference)
+        reason = refusal(self._metric, self.instruments.reference)
         if reason:
             raise ValueError(f"search.fitness={self.search.fitness} {reason}, or choose another search.fitness")
 
@@ -115,16 +113,16 @@ class ScheduleRun:
             ValueError: a value breaks a rule; the message says which and what to do.
         """
         plain, packages = blueprint.plain, blueprint.packages
-        by = Measurement.of({**plain, "metric": {}}, packages)
+        instruments = Instruments.of({**plain, "metric": {}}, packages)
         model = instantiate(plain["model"], packages)
-        check_shapes(plain["dataset"]["name"], by.data, model)
+        check_shapes(plain["dataset"]["name"], instruments.data, model)
 
         def engine(sampler: Sampler, seed: int) -> Engine:
             return Engine(model, sampler, {}, seed=seed, batch=plain["batch"], rows=plain["rows"])
 
         return cls(
             folder=blueprint.folder,
-            config={**blueprint.decisive, "reference": by.reference.fingerprint},
+            config={**blueprint.decisive, "reference": instruments.reference.fingerprint},
             label={**blueprint.label, "name": plain["name"], "seed": str(plain["seed"])},
             node=plain["sampler"],
             images=plain["images"],
@@ -132,9 +130,7 @@ class ScheduleRun:
             sampler=blueprint.sampler,
             model=model,
             engine=engine,
-            condition=by.data.condition,
-            extractor=by.extractor,
-            reference=by.reference,
+            instruments=instruments,
             seed=plain["seed"],
             command=" ".join(["python run.py", *map(shlex.quote, overrides)]),
             worker=Worker.here(),
@@ -144,7 +140,7 @@ class ScheduleRun:
         """See `Experiment.claim`."""
         claim(self.folder, self.config)
 
-    def run(self) -> Found:
+    def run(self) -> ScheduleOutcome:
         """Search, judge the finalists again, compare the winner with the sampler's own grid; write what was found."""
         self.claim()
         begins(self.folder)
@@ -157,8 +153,8 @@ class ScheduleRun:
         compared, baseline = (self._scores([times], test) for times in (winner, None))
         if self._progress is not None:
             self._progress.close()
-        self._store.settle()
-        found = Found(
+        self.files.store.tidy()
+        outcome = ScheduleOutcome(
             self.label,
             self.command,
             self.images,
@@ -172,10 +168,9 @@ class ScheduleRun:
             baseline,
             self.engine(self.sampler, 0).prices.sampling,
         )
-        write_found(self.folder, found)
-        (self.folder / "failed.json").unlink(missing_ok=True)
-        log.info("%s", found.markdown(self.folder))
-        return found
+        write_outcome(self.files, outcome)
+        log.info("%s", outcome.markdown(self.folder))
+        return outcome
 
     @property
     def _sign(self) -> float:
@@ -184,10 +179,10 @@ class ScheduleRun:
     def _times(self, gene: tuple[int, ...]) -> Times:
         return tuple(self.model.path.listable[place] for place in self._genotype.grid(gene))
 
-    def _search(self) -> list[Scored]:
+    def _search(self) -> list[ScoredGrid]:
         """Every grid of the search, in order."""
         populations = self.search.populations(self._genotype, HostRandom(self.seed, 0))
-        population, searched = next(populations), list[Scored]()
+        population, searched = next(populations), list[ScoredGrid]()
         with suppress(StopIteration):
             while True:
                 scored = self._scores([self._times(gene) for gene in population], [0])
@@ -195,29 +190,25 @@ class ScheduleRun:
                 population = populations.send([self._sign * one.score for one in scored])
         return searched
 
-    def _scores(self, grids: Sequence[Times | None], draws: Sequence[int]) -> list[Scored]:
+    def _scores(self, grids: Sequence[Times | None], draws: Sequence[int]) -> list[ScoredGrid]:
         """Scores of grids (None is the sampler's own) at each draw; workers share what is missing."""
         sets = [(times, draw) for times in grids for draw in draws]
         made = {each: self._scored(*each) for each in self.worker.order(sets)}
         return [made[each] for each in sets]
 
-    def _scored(self, times: Times | None, draw: int) -> Scored:
-        name = f"sets/{draw:04d}/{sha256(json.dumps(times).encode()).hexdigest()[:16]}.safetensors"
-        try:
-            arrays: Arrays | None = self._store.read(name)
-        except DamagedFile as damage:
-            log.warning("%s; it is made again", damage)
-            arrays = None
+    def _scored(self, times: Times | None, draw: int) -> ScoredGrid:
+        name = set_name(draw, sha256(json.dumps(times).encode()).hexdigest()[:16])
+        arrays: Arrays | None = self.files.store.read_intact(name)
         if arrays is None:
             arrays = self._make(times, draw)
-            self._store.write(name, arrays)
-        return Scored(times, draw, *(arrays[name].item() for name in ("score", "se", "nfe")))
+            self.files.store.write(name, arrays)
+        return ScoredGrid(times, draw, *(arrays[name].item() for name in ("score", "se", "nfe")))
 
     def _make(self, times: Times | None, draw: int) -> Arrays:
         """Score one set: the same problems under the same noise, whatever the grid; the draw is the noise's seed."""
         sampler = self.sampler if times is None else replace(self.sampler, spacing=times)
         engine = self.engine(sampler, fold(self.seed, draw + 1) & 0xFFFFFFFF)
-        problems = [Problem(index, self.condition(index)) for index in range(self.search.num_samples)]
+        problems = [Problem(index, self.instruments.data.condition(index)) for index in range(self.search.num_samples)]
         progress = self._begun()
         started, results = time.perf_counter(), {}
         for result in engine.run(self.search, (math.inf,), problems):
@@ -228,10 +219,10 @@ class ScheduleRun:
         outcomes = [results[problem.index] for problem in problems]
         nfe = sum(outcome.ledger["nfe"] for outcome in outcomes)
         self._spent += nfe
-        arrays = self.extractor(np.stack([outcome.image for outcome in outcomes]))
-        labels = np.array([one.condition if isinstance(one.condition, int) else NO_CLASS for one in problems])
+        arrays = self.instruments.extractor(np.stack([outcome.image for outcome in outcomes]))
+        labels = np.array([class_id(problem.condition) for problem in problems])
         value = self._metric(Features(**arrays, labels=labels), self._against)
-        self._store.note(
+        self.files.store.note(
             {
                 "images": len(problems),
                 "nfe": nfe,
@@ -251,11 +242,11 @@ class ScheduleRun:
     @cached_property
     def _against(self) -> Any:
         """What the metric compares images with."""
-        return self.reference.load().part(self._metric.against)
+        return self.instruments.reference.load().part(self._metric.against)
 
     def _begun(self) -> Progress:
         """The bar, over all sets that are not there yet when the first is made."""
         if self._progress is None:
-            there = sum(1 for _ in (self.folder / "sets").rglob("*.safetensors"))
-            self._progress = Progress(max(1, self.search.evaluations - there) * self.search.num_samples)
+            present = len(self.files.set_names)
+            self._progress = Progress(max(1, self.search.evaluations - present) * self.search.num_samples)
         return self._progress

@@ -19,18 +19,18 @@ COLUMNS = ("group", "method", "verifier", "search", "seed", "cap", "nfe", "fid",
 
 
 def spec() -> dict[str, Any]:
-    """The committed Vega-Lite spec, with W&B's `${field:…}` where a table's columns belong."""
+    """Return the committed Vega-Lite spec, with W&B's `${field:…}` where a table's columns belong."""
     return json.loads((files("its.tracker") / "nfe_curves.vega.json").read_text(encoding="utf-8"))
 
 
 def rows(folder: Path) -> list[list[Any]]:
-    """A row of `COLUMNS` for every run and cap below an experiment's folder."""
+    """Return a row of `COLUMNS` for every run and cap below an experiment's folder."""
     return [
         [
             group.title,
-            one.method,
-            one.verifier,
-            one.search,
+            line.method,
+            line.verifier,
+            line.search,
             run.seed,
             row["nfe_cap"],
             row["nfe"],
@@ -38,8 +38,8 @@ def rows(folder: Path) -> list[list[Any]]:
             row.get("isc"),
         ]
         for group, members in grouped(load_runs(folder)).items()
-        for one in series_of(members)
-        for run in one.runs
+        for line in series_of(members)
+        for run in line.runs
         for row in run.rows
     ]
 

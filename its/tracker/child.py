@@ -1,7 +1,7 @@
-"""The process that talks to W&B: `python -m its.tracker.child '<settings>'`, told by lines of JSON what to follow.
+"""The process that talks to W&B: `python -m its.tracker.child '<settings>'` reads from lines of JSON what to follow.
 
-It follows a run's files, so that it may start late, die and start again: the throughput comes from `timing.jsonl`, the
-curve from `curve.csv`. Every row has a step that only the files decide, so that W&B passes over what it has already.
+It follows a run's files, so that it may start late, die and start again: the throughput comes from the timing file, the
+curve from the curve's table. Only the files decide a row's step, so that W&B passes over what it has already.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from its.disk.run_folder import RunFolder
+
 POLL_S = 2.0
 PROBE_BYTES = 65536
 SPENT = ("nfe", "nfe_backward", "verifier_calls", "decoder_calls", "flops")
 
 
 class Follower:
-    """One W&B run at a time.
+    """A follower of one run at a time, which logs its files to W&B.
 
     Args:
         settings: `project`, `mode` and `timeout`.
@@ -32,23 +34,23 @@ class Follower:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._settings = settings
         self._run: Any = None
-        self._folder: Path | None = None
-        self._lines = self._images = self._nfe = 0
+        self._files: RunFolder | None = None
+        self._notes = self._images = self._nfe = 0
         self._seconds = 0.0
 
     def handle(self, message: Mapping[str, Any]) -> dict[str, str]:
-        """Do what a message says; return what the parent should know."""
+        """Do what a message says; return the answer to the parent."""
         if message["kind"] == "run":
             self._open(message, "run")
-            self._folder = Path(message["folder"])
-            self._lines = self._images = self._nfe = 0
+            self._files = RunFolder(Path(message["folder"]))
+            self._notes = self._images = self._nfe = 0
             self._seconds = 0.0
             self._run.define_metric("throughput/*", step_metric="throughput/images")
         elif message["kind"] == "sweep":
             from its.tracker.chart import log_comparison
 
             self._open(message, "sweep")
-            self._folder = None
+            self._files = None
             log_comparison(self._run, Path(message["folder"]))
             return self._close("finished")
         elif self._run is not None:
@@ -56,14 +58,13 @@ class Follower:
         return {}
 
     def poll(self) -> None:
-        """Log the shards that `timing.jsonl` has got since: images/s and NFE/s of each."""
-        if self._run is None or self._folder is None or not (self._folder / "timing.jsonl").exists():
+        """Log the shards that the timing file has got since: images/s and NFE/s of each."""
+        if self._run is None or self._files is None:
             return
-        whole = (self._folder / "timing.jsonl").read_text(encoding="utf-8").rpartition("\n")[0]
-        for line in whole.splitlines()[self._lines :]:
-            self._lines += 1
-            with contextlib.suppress(json.JSONDecodeError):
-                self._shard(json.loads(line))
+        notes = self._files.store.notes()
+        for note in notes[self._notes :]:
+            self._shard(note)
+        self._notes = len(notes)
 
     def abandon(self) -> None:
         """Forget the run that failed."""
@@ -114,29 +115,28 @@ class Follower:
 
     def _close(self, status: str) -> dict[str, str]:
         self.poll()
-        if self._folder is not None and status == "finished" and (self._folder / "curve.csv").exists():
-            self._curve(self._folder)
+        if self._files is not None and status == "finished" and self._files.curve.exists():
+            self._curve(self._files)
         run, self._run = self._run, None
         folder = Path(run.settings.sync_dir)
         run.finish(exit_code=0 if status == "finished" else 1)
-        check_room(folder)
+        require_space(folder)
         return {"dir": str(folder.parent)}
 
-    def _curve(self, folder: Path) -> None:
-        """The rows of `curve.csv`, each with its samples, and the ledger of the last cap as the run's summary."""
+    def _curve(self, files: RunFolder) -> None:
+        """Log the rows of the curve, each with its samples, and the ledger of the last cap as the run's summary."""
         import wandb
 
-        with (folder / "curve.csv").open(encoding="utf-8", newline="") as file:
+        with files.curve.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         for column in rows[0]:
             self._run.define_metric(column, step_metric="nfe")
         self._run.define_metric("samples", step_metric="nfe")
         for k, row in enumerate(rows, start=1):
-            cap = row["nfe_cap"] or "natural"
             entry: dict[str, Any] = {column: number(text) for column, text in row.items() if text}
-            grid = folder / f"samples_{cap}.png"
+            grid = files.samples(row["nfe_cap"])
             if grid.exists():
-                entry["samples"] = wandb.Image(str(grid), caption=f"NFE cap {cap}")
+                entry["samples"] = wandb.Image(str(grid), caption=f"NFE cap {row['nfe_cap'] or 'natural'}")
             self._run.log(entry, step=self._images + k)
         last = rows[-1]
         self._run.summary.update(
@@ -145,11 +145,11 @@ class Follower:
 
 
 def number(text: str) -> float | int:
-    """A cell of a CSV, to the last digit."""
+    """Return a cell of a CSV as a number, to the last digit."""
     return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
-def check_room(folder: Path) -> None:
+def require_space(folder: Path) -> None:
     """See that the disk still takes something: W&B's service drops what does not fit without a word.
 
     Raises:

@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from its.tracker.job import Job
+from its.tracker.tracker import TrackedRun
 
 
 @dataclass(frozen=True)
 class NoTracker:
-    """Tells nobody."""
+    """A tracker that keeps nothing."""
 
-    def begin(self, job: Job) -> None:
-        """Nothing."""
+    def begin(self, run: TrackedRun) -> None:
+        """Do nothing."""
 
     def end(self, status: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def sweep(self, folder: Path) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""

@@ -1,6 +1,6 @@
 """Weights & Biases, in a process of its own: what it does, or fails to do, cannot reach the run.
 
-This process never imports wandb. It sends the child (`its.tracker.child`) a line when a job begins and ends, and the
+This process never imports wandb. It sends the child (`its.tracker.child`) a line when a run begins and ends, and the
 child follows the run's files. Lines wait in a pipe and in memory, so that nothing here waits for W&B before `close`.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from its.tracker.job import Job
+from its.tracker.tracker import TrackedRun
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ SERVER = "https://api.wandb.ai"
 
 @dataclass(frozen=True)
 class WandB:
-    """One W&B run for each job, and one for the comparison at the end of a sweep.
+    """A tracker with one W&B run for each run of ours, and one for the comparison at the end of a sweep.
 
     Where files go (`WANDB_DIR`, by default the experiment's folder), whose project it is (`WANDB_ENTITY`), the server
     (`WANDB_BASE_URL`), the key (`WANDB_API_KEY` or netrc) and the mode (`WANDB_MODE`) are wandb's own variables.
@@ -49,20 +49,20 @@ class WandB:
         if not self.timeout > 0:
             raise ValueError(f"tracker.timeout is {self.timeout}; give seconds above 0")
 
-    def begin(self, job: Job) -> None:
-        """Open the job's W&B run, or continue it."""
-        label, hash8 = job.label, job.folder.name.rpartition("-")[2]
-        name = job.experiment.name
+    def begin(self, run: TrackedRun) -> None:
+        """Open the run's W&B run, or continue it."""
+        label, hash8 = run.label, run.folder.name.rpartition("-")[2]
+        name = run.experiment.name
         _client(self).send(
             {
                 "kind": "run",
                 "id": _id(f"{name}-{hash8}"),
                 "group": name,
-                "folder": str(job.folder),
-                "dir": str(job.experiment),
-                "config": job.config | {"choices": label},
+                "folder": str(run.folder),
+                "dir": str(run.experiment),
+                "config": run.config | {"choices": label},
                 "tags": [label["search"], label["verifier"], label["model"]],
-                "name": f"{label['search']} {label['verifier']} {label['budget']} {job.folder.name.partition('-')[0]}",
+                "name": f"{label['search']} {label['verifier']} {label['budget']} {run.folder.name.partition('-')[0]}",
             }
         )
 
@@ -91,7 +91,7 @@ class WandB:
 
 
 class Client:
-    """The child of one tracker, started with the first message."""
+    """The parent's end of one tracker's child, which it starts with the first message."""
 
     def __init__(self, tracker: WandB, environment: Mapping[str, str] = os.environ) -> None:
         self._tracker = tracker
@@ -135,8 +135,8 @@ class Client:
         if failures or self._child.returncode:
             self._warn(failures[0] if failures else f"its process ended with exit code {self._child.returncode}")
         for folder in dict.fromkeys(report["dir"] for report in reports if "dir" in report):
-            told = "are at the server too" if self._mode == "online" else f"go online with  wandb sync {folder}"
-            log.info("W&B runs: look at them with  wandb leet %s ; they %s", folder, told)
+            place = "are at the server too" if self._mode == "online" else f"go online with  wandb sync {folder}"
+            log.info("W&B runs: look at them with  wandb leet %s ; they %s", folder, place)
 
     def _start(self, folder: str) -> subprocess.Popen[bytes]:
         root = str(Path(__file__).parents[2])
@@ -162,7 +162,7 @@ class Client:
 
 
 def mode_of(environment: Mapping[str, str]) -> str:
-    """`online` where a key for the server is set, in the environment or netrc, else `offline`; `WANDB_MODE` decides."""
+    """Return `WANDB_MODE`, or `online` if the environment or netrc has a key for the server, else `offline`."""
     if environment.get("WANDB_MODE"):
         return environment["WANDB_MODE"]
     if environment.get("WANDB_API_KEY"):
@@ -177,12 +177,12 @@ def mode_of(environment: Mapping[str, str]) -> str:
 
 @cache
 def _client(tracker: WandB) -> Client:
-    """The one client of this process: all jobs of a sweep share a child, and a failure is told once."""
+    """Return this process's one client: all runs of a sweep share a child, so that a failure is told once."""
     client = Client(tracker)
     atexit.register(client.close)
     return client
 
 
 def _id(name: str) -> str:
-    """What W&B admits as an id."""
+    """Return a name with the characters that W&B admits in an id."""
     return re.sub(r"[^A-Za-z0-9_-]", "-", name)

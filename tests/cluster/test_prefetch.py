@@ -110,5 +110,5 @@ def test_everything_that_real_images_need_is_named_and_nothing_else(tmp_path: Pa
 
 def test_a_job_that_is_refused_is_told():
     code, said = prefetch("--check", "search=random,zero_order", "images=0")
-    assert code == 2
+    assert code == 1
     assert "error: images is 0" in said

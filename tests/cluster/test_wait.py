@@ -90,13 +90,13 @@ def test_the_reason_is_the_one_that_the_process_told(tmp_path, watched):
 
 
 def test_a_run_whose_pool_is_wanted_is_not_finished_without_it(tmp_path):
-    run = replace(a_run(tmp_path), pool=True)
+    run = replace(a_run(tmp_path), candidates=True)
     finish(run)
     assert not run.finished()
     summary = Path(run.folder) / "metrics.json"
     summary.write_text(json.dumps({**json.loads(summary.read_text()), "pool": True}))
     assert run.finished()
-    assert replace(run, pool=False).finished()
+    assert replace(run, candidates=False).finished()
 
 
 def test_work_that_two_runs_share_is_counted_once(tmp_path):
@@ -115,7 +115,7 @@ def test_a_folder_of_another_configuration_is_left_alone(tmp_path, watched):
 def test_the_same_command_attaches_to_living_jobs_only(tmp_path):
     first = [a_run(tmp_path, "5_0", 0), a_run(tmp_path, "5_1", 1)]
     sweep.write_jobs(tmp_path / ".slurm" / "s", first)
-    again = [SweepRun(k, run.overrides, run.folder, run.images, run.asked) for k, run in enumerate(first)]
+    again = [SweepRun(k, run.overrides, run.folder, run.images, run.metrics_config_hash) for k, run in enumerate(first)]
     more = SweepRun(0, ("seed=0",), first[0].folder, 20, "abc")
     sweep.attach([*again, more], tmp_path, {"5_0": "PENDING"})
     assert [(run.state, run.job) for run in (*again, more)] == [

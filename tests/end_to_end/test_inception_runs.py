@@ -110,7 +110,7 @@ def test_statistics_of_every_format_give_the_same_fid(finished, problem, tmp_pat
         found = json.loads(capsys.readouterr().out)
         assert found["fid"] == pytest.approx(row["fid"], rel=1e-6)
         assert ("kid" in found, "precision" in found) == ((True, True) if form == "its" else (False, False))
-    with pytest.raises(SystemExit, match=r"evaluate: kid needs the features of every image"):
+    with pytest.raises(SystemExit, match=r"error: kid needs the features of every image"):
         script(monkeypatch, evaluate, tmp_path / "edm.npz", tmp_path / "sample.npz", "--metrics", "kid")
     with pytest.raises(SystemExit, match=r"it is a new file"):
         script(monkeypatch, prepare_reference, problem[0] / "real.npz", tmp_path / "edm.npz")
@@ -125,7 +125,7 @@ def test_a_run_refuses_what_its_reference_cannot_serve(problem, tmp_path):
         "dataset.reference=null",
         f"dataset.statistics={statistics}",
     )
-    assert make_experiment(tmp_path / "out", *alone, "metric=inception", "~metric.kid", "~metric.prc").reference
+    assert make_experiment(tmp_path / "out", *alone, "metric=inception", "~metric.kid", "~metric.prc").instruments
     with pytest.raises(ValueError, match=r"metric.kid needs the features of every image"):
         make_experiment(tmp_path / "out", *alone, "metric=inception")
     with pytest.raises(ValueError, match=r"metric.accuracy reads classes"):
@@ -150,7 +150,7 @@ def test_the_reference_decides_no_image(problem, tmp_path):
     np.savez(other, arr_0=images[9:15], arr_1=labels[9:15])
     second = make_experiment(tmp_path, *overrides, "metric=per_class", f"dataset.reference.path={other}")
     assert first.folder == second.folder
-    assert first.measured != second.measured
+    assert first.instruments.fingerprint != second.instruments.fingerprint
     third = make_experiment(tmp_path, *overrides, "metric=per_class", "dataset.classes=[3,5]")
     assert third.folder != first.folder
 

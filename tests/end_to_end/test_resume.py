@@ -61,7 +61,7 @@ def test_other_weights_under_the_same_name_measure_anew(experiment, tmp_path):
     save_file({name: value if name.startswith("head") else value * 1.5 for name, value in state.items()}, weights)
     again, alone = experiment("a", *words), experiment("b", *words)
     assert again.folder == first.folder
-    assert again.measured != first.measured
+    assert again.instruments.fingerprint != first.instruments.fingerprint
     found, wanted = again.run(), alone.run()
     assert [row["fid"] for row in found] == [row["fid"] for row in wanted]
     assert found[0]["fid"] != before[0]["fid"]
@@ -85,7 +85,7 @@ def test_a_damaged_file_is_named_and_made_again(experiment, caplog, kind):
     run = experiment("a", *SMALL, "images=40")
     run.run()
     whole = contents(run.folder)
-    for name in ("shards/00000020.safetensors", f"features/{run.extractor.name}/00000000.safetensors"):
+    for name in ("shards/00000020.safetensors", f"features/{run.instruments.extractor.name}/00000000.safetensors"):
         damage(run.folder / name, kind)
         experiment("a", *SMALL, "images=40").run()
         (run.folder / "metrics.json").unlink()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from its.process.device import check_one_type
-from its.process.source_tree import ROOT, check_source, source
+from its.process.device import require_one_device_type
+from its.process.source_tree import ROOT, require_source_tree, source_tree
 from its.process.workers import Worker, take_own_gpu
 
 
@@ -24,29 +24,29 @@ def clone(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["run.py", "its/run/job.py", "conf/config.yaml", "its/model/unet2d.py"])
 def test_an_edit_anywhere_changes_the_tree_and_not_the_commit(clone: Path, name: str):
-    before = source(clone)
+    before = source_tree(clone)
     (clone / name).write_text((clone / name).read_text() + "\n")
-    commit, tree = source(clone).split(":")
+    commit, tree = source_tree(clone).split(":")
     assert commit == before.split(":")[0] != "none"
     assert tree != before.split(":")[1]
 
 
 def test_what_is_no_source_changes_nothing(clone: Path):
-    before = source(clone)
+    before = source_tree(clone)
     (clone / "outputs").mkdir()
     (clone / "outputs" / "x.yaml").touch()
     (clone / "its" / "__pycache__").mkdir()
     (clone / "its" / "__pycache__" / "job.cpython-311.pyc").touch()
-    assert source(clone) == before
+    assert source_tree(clone) == before
 
 
 def test_another_source_stops_the_job_and_both_are_named():
-    here = source()
-    check_source(allow_edited=False, environment={"ITS_SOURCE": here})
-    check_source(allow_edited=False, environment={})
-    check_source(allow_edited=True, environment={"ITS_SOURCE": "abc:123"})
+    here = source_tree()
+    require_source_tree(allow_edited=False, environment={"ITS_SOURCE": here})
+    require_source_tree(allow_edited=False, environment={})
+    require_source_tree(allow_edited=True, environment={"ITS_SOURCE": "abc:123"})
     with pytest.raises(ValueError, match=f"abc:123.*{here}.*allow_edited"):
-        check_source(allow_edited=False, environment={"ITS_SOURCE": "abc:123"})
+        require_source_tree(allow_edited=False, environment={"ITS_SOURCE": "abc:123"})
 
 
 def note(first: int, name: str) -> dict:
@@ -63,13 +63,13 @@ def test_several_types_of_gpu_are_named_with_their_shards(tmp_path: Path):
         shard(tmp_path, first)
     notes = [note(0, "A100"), {"batch": 1}, note(10, "A100"), note(20, "H100")]
     with pytest.raises(ValueError, match=r"2 types.*A100: shards/00000000, shards/00000010; H100: shards/00000020"):
-        check_one_type(tmp_path, notes)
+        require_one_device_type(tmp_path, notes)
     with pytest.raises(ValueError, match="L40: this worker"):
-        check_one_type(tmp_path, notes[:1], "L40")
-    check_one_type(tmp_path, notes[:3], "A100")
-    check_one_type(tmp_path, [note(20, "H100"), note(20, "A100")], "A100")
+        require_one_device_type(tmp_path, notes[:1], "L40")
+    require_one_device_type(tmp_path, notes[:3], "A100")
+    require_one_device_type(tmp_path, [note(20, "H100"), note(20, "A100")], "A100")
     (tmp_path / "shards" / "00000020.safetensors").unlink()
-    check_one_type(tmp_path, notes, "A100")
+    require_one_device_type(tmp_path, notes, "A100")
 
 
 @pytest.mark.parametrize(

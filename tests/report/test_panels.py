@@ -38,7 +38,7 @@ def test_every_mark_is_a_row_of_the_panels_table(write_run, tmp_path):
         write_run(search)
     runs = load_runs(tmp_path / "demo")
     series = series_of(runs)
-    labels = [one.label for one in series]
+    labels = [one.legend for one in series]
     for panel in (*cost_panels(runs, series), *front_panels(runs, series), *hacking_panels(runs, series)):
         header, rows = panel.table(labels)
         marks = [mark for marks in panel.marks for mark in marks]
@@ -58,6 +58,6 @@ def test_hacking_compares_rewards_of_one_verifier(write_run, tmp_path):
     (fid, accuracy) = hacking_panels(runs, series)
     assert {series[number].verifier for number in fid.series} == {"classifier"}
     run = next(run for run in runs if run.search == "random" and run.verifier == "classifier")
-    line = dict(zip(fid.series, fid.marks, strict=True))[[one.label for one in series].index("random")]
+    line = dict(zip(fid.series, fid.marks, strict=True))[[one.legend for one in series].index("random")]
     assert [(mark.x, mark.y) for mark in line] == [(row["reward_mean"], row["fid"]) for row in run.rows]
     assert accuracy.y_label.startswith("report: accuracy")

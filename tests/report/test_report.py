@@ -2,14 +2,19 @@
 
 import csv
 import io
+import json
+import subprocess
+import sys
 from contextlib import redirect_stdout
 
 import pandas as pd
 import pytest
 
 import its
+from its.disk.run_folder import RunFolder
 from its.report.report import make_report
 from its.report.runs import load_runs
+from its.report.terminal import run_table
 from tests.report.conftest import fabricated_rows, writer
 
 
@@ -18,7 +23,7 @@ def contents(folder):
 
 
 FIGURES = ("fid_vs_nfe", "fid_vs_flops", "fid_vs_seconds", "pareto", "hacking")
-TABLES = {"curves.csv", "curves.parquet", "table.md", "table.tex", "index.html"}
+TABLES = {"curves.csv", "curves.parquet", "table.md", "table.tex", "index.html", "inputs.json"}
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +105,149 @@ def test_without_a_finished_run_it_says_so_and_writes_nothing(write_failure, tmp
     assert printed.startswith(f"no finished runs under {tmp_path / 'demo'}")
     assert "ValueError: no" in printed
     assert not (tmp_path / "demo" / "report").exists()
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The titles of the figures that are drawn from now on."""
+    from its.report import figures
+
+    titles: list[str] = []
+    as_files = figures.as_files
+
+    def noted(figure):
+        titles.append(figure.axes[0].get_xlabel())
+        return as_files(figure)
+
+    monkeypatch.setattr(figures, "as_files", noted)
+    return titles
+
+
+@pytest.fixture
+def two_groups(write_run, tmp_path):
+    """An experiment with two groups of runs and its report."""
+    for images in (1000, 200):
+        rows = fabricated_rows("random", "classifier", 0, images)
+        write_run(images=images, rows=[{key: row[key] for key in ("nfe_cap", "nfe", "images", "fid")} for row in rows])
+    make_report(tmp_path / "demo")
+    return tmp_path / "demo"
+
+
+def dates(report):
+    return {path.name: path.stat().st_mtime_ns for path in report.iterdir()}
+
+
+def test_make_report_draws_nothing_again_where_nothing_changed(two_groups, drawn):
+    before = dates(two_groups / "report")
+    make_report(two_groups)
+    assert not drawn
+    after = dates(two_groups / "report")
+    assert {name: after[name] for name in before if name != "inputs.json"} == {
+        name: before[name] for name in before if name != "inputs.json"
+    }
+
+
+def test_make_report_draws_the_group_with_a_new_run_and_keeps_the_others_part_of_the_page(
+    two_groups, drawn, write_run, monkeypatch
+):
+    from its.report import page
+
+    before = contents(two_groups / "report")
+    sections = []
+    whole = page._section
+    monkeypatch.setattr(page, "_section", lambda section: sections.append(section.group.images) or whole(section))
+    write_run("none", images=200)
+    make_report(two_groups)
+    after = contents(two_groups / "report")
+    assert len(drawn) > 0
+    changed = {name for name in before if after[name] != before[name]}
+    assert all("_1000." not in name for name in changed)
+    assert {name for name in before if "_200." in name} <= changed
+    assert sections == [200]
+    (two_groups / "report" / "index.html").unlink()
+    make_report(two_groups)
+    assert sections == [200, 200, 1000]
+    assert contents(two_groups / "report") == after, "a kept section is the one that would be drawn"
+
+
+@pytest.mark.parametrize("harm", ["deleted", "edited"])
+def test_make_report_draws_a_figure_again_that_was(two_groups, drawn, harm):
+    before = contents(two_groups / "report")
+    (name,) = [name for name in before if name.startswith("pareto") and name.endswith("_200.png")]
+    path = two_groups / "report" / name
+    path.unlink() if harm == "deleted" else path.write_bytes(b"x")
+    make_report(two_groups)
+    assert len(drawn) == 1
+    assert contents(two_groups / "report") == before
+
+
+def test_make_report_draws_all_again_with_other_code(two_groups, drawn, monkeypatch):
+    monkeypatch.setattr("its.report.section.code_digest", lambda: "another")
+    make_report(two_groups)
+    assert len(drawn) == 4
+
+
+def test_make_report_follows_what_a_run_has_beside_its_summary(made, drawn):
+    (run,) = [path.parent for path in made[0].rglob("metrics.json") if "none" in path.parts]
+    (run / "timing.jsonl").write_text(json.dumps({"type": "H100", "its": "0"}) + "\n")
+    make_report(made[0])
+    assert drawn
+    (run / "timing.jsonl").unlink()
+    make_report(made[0])
+
+
+def test_a_killed_report_is_finished_by_the_next(two_groups, drawn, write_run, monkeypatch):
+    from its.report import figures
+
+    write_run("none", images=200)
+    as_files = figures.as_files
+
+    def killed(figure):
+        if drawn:
+            raise KeyboardInterrupt
+        return as_files(figure)
+
+    monkeypatch.setattr(figures, "as_files", killed)
+    with pytest.raises(KeyboardInterrupt):
+        make_report(two_groups)
+    monkeypatch.setattr(figures, "as_files", as_files)
+    make_report(two_groups)
+    whole = contents(two_groups / "report")
+    for path in (two_groups / "report").iterdir():
+        path.unlink()
+    make_report(two_groups)
+    assert contents(two_groups / "report") == whole
+
+
+UNCHANGED = """
+import sys
+from pathlib import Path
+from its.report.report import make_report
+make_report(Path(sys.argv[1]))
+print(sorted({"matplotlib", "pandas", "torch", "PIL"} & set(sys.modules)))
+"""
+TABLE = """
+import sys
+from pathlib import Path
+from its.disk.run_folder import RunFolder
+from its.report.terminal import run_table
+print(run_table(RunFolder(Path(sys.argv[1]))))
+print(sorted({"numpy", "matplotlib", "pandas", "torch"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("code", [UNCHANGED, TABLE], ids=["report", "table"])
+def test_nothing_heavy_is_loaded_where_nothing_is_drawn(two_groups, code):
+    folder = two_groups if code == UNCHANGED else next(two_groups.rglob("metrics.json")).parent
+    done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_run_table_is_the_runs_own_rows(two_groups, write_failure, tmp_path):
+    run = RunFolder(next(two_groups.rglob("metrics.json")).parent)
+    (record,) = load_runs(run.path)
+    lines = run_table(run).splitlines()
+    assert lines[0] == f"digits · digits_unconditional–ddim · {record.images:,} images"
+    assert [line.split()[1] for line in lines[3:]] == ["5", "10", "20", "40"]
+    assert "seed=0-deadbeef: ValueError: no" in run_table(RunFolder(write_failure(reason="ValueError: no")))
+    assert run_table(RunFolder(tmp_path / "nowhere")) == ""

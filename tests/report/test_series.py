@@ -9,7 +9,7 @@ from its.report.series import series_of
 
 
 def labels(runs):
-    return [one.label for one in series_of(runs)]
+    return [one.legend for one in series_of(runs)]
 
 
 def test_error_is_over_seeds_when_there_are_three(write_run, tmp_path):

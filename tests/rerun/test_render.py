@@ -10,8 +10,8 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from its.levels import Columns
-from its.rerun.finished_run import Source
-from its.rerun.render import Rendering, build_rendering
+from its.rerun.finished_run import FinishedRun
+from its.rerun.render import Rendering, build_rendering, words
 from its.run.experiment import Experiment
 from its.sampler.heun import Heun
 from tests.build import CONF, contents, make_experiment
@@ -31,17 +31,16 @@ MIXTURE = ("dataset=mixture", "model=mixture")
 
 
 def render(run: Experiment, *overrides: str) -> Rendering:
-    source = Source.of(run.folder)
+    finished = FinishedRun.of(run.folder)
     with initialize_config_dir(str(CONF), version_base=None):
-        config = compose("config", source.overrides(overrides), return_hydra_config=True)
-    rendering = build_rendering(source, config, dict(config.hydra.runtime.choices), overrides)
+        config = compose("config", words(finished, overrides), return_hydra_config=True)
+    rendering = build_rendering(finished, config, dict(config.hydra.runtime.choices), overrides)
     rendering.run()
     return rendering
 
 
 def shards(run: Experiment) -> list[dict[str, np.ndarray]]:
-    names = sorted(path.name for path in (run.folder / "shards").iterdir())
-    return [run._store.read(f"shards/{name}") for name in names]
+    return [run.files.store.read(name) for name in run.files.shard_names]
 
 
 @pytest.fixture(scope="module")

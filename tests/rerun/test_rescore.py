@@ -19,7 +19,9 @@ from safetensors.numpy import load_file
 
 import its.disk.store
 from its.config.plan import plan_job
-from its.rerun import pairs, rescore
+from its.model.mixture import MixtureDenoiser
+from its.rerun import preference_pairs, rescore
+from its.rerun.finished_run import FinishedRun
 from tests.build import CONF, contents, make_experiment, numbers
 
 DIGITS = (
@@ -53,11 +55,15 @@ def script():
     return module
 
 
+def rescoring_of(folder, *given):
+    """The rescoring of a run's folder that `given` asks for."""
+    return script().rescoring_of(FinishedRun.of(folder), list(given))
+
+
 def rescored(target, folder, *given):
-    """Rescore a run's folder to `target`; the other experiment, and its rows."""
-    source = rescore.Finished.read(folder)
-    run = script().experiment(source, list(given))
-    return run, rescore.rescore(run, source, target, "a command")
+    """Rescore a run's folder to `target`; return the rescoring and its rows."""
+    rescoring = rescoring_of(folder, *given)
+    return rescoring, rescore.rescore(rescoring, target, "a command")
 
 
 def shard_files(folder):
@@ -167,12 +173,11 @@ def test_rescoring_is_a_run_with_the_other_verifier(experiment, tmp_path, proble
     assert shard_files(separate.folder) != shard_files(run.folder)
     before = {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
     target = tmp_path / "target"
-    scoring, rows = rescored(target, run.folder, *other)
+    rescoring, rows = rescored(target, run.folder, *other)
     assert shard_files(target) == shard_files(separate.folder)
     assert numbers(target) == numbers(separate.folder)
     assert "seconds" not in rows[0]
-    assert scoring.engine.served == {}, "not one evaluation"
-    assert rescore.is_exact(scoring.search)
+    assert rescoring.exact
     assert {path: path.read_bytes() for path in before} == before, "the run itself is left as it was"
 
 
@@ -189,10 +194,10 @@ def test_by_its_own_verifier_a_pool_gives_the_run_again(experiment, tmp_path, se
 
 def test_a_search_that_follows_rewards_is_the_best_of_its_own_pool(tmp_path, kept):
     target = tmp_path
-    scoring, _ = rescored(target, kept.folder, *OTHER)
-    assert not rescore.is_exact(scoring.search)
+    rescoring, _ = rescored(target, kept.folder, *OTHER)
+    assert not rescoring.exact
     assert "zero_order chose its way by classifier" in json.loads((target / "rescored.json").read_text())["meaning"]
-    verifier = scoring.engine.verifiers["select"]
+    verifier = rescoring.verifier
     for first in (0, 10, 20):
         pool, shard = (
             load_file(folder / f"{first:08d}.safetensors") for folder in (kept.folder / "pool", target / "shards")
@@ -201,11 +206,29 @@ def test_a_search_that_follows_rewards_is_the_best_of_its_own_pool(tmp_path, kep
         rewards = verifier.reward(images, [0] * len(images)).tolist()
         for k in range(len(pool["index"])):
             own = range(pool["offset"][k], pool["offset"][k + 1])
-            for cap, nfe in enumerate(scoring.caps):
+            for cap, nfe in enumerate(rescoring.caps):
                 best = max((i for i in own if pool["clock"][i] <= nfe), key=lambda i: rewards[i])
                 pixels = np.clip(np.round(127.5 * (pool["images"][best] + 1)), 0, 255).astype(np.uint8)
                 assert shard["reward"][k, cap] == rewards[best]
                 assert np.array_equal(shard["images"][shard["pick"][k, cap]], np.moveaxis(pixels, 0, -1))
+
+
+def test_rescore_loads_no_generator_but_for_a_run_of_before_flops_were_stored(kept, tmp_path, monkeypatch):
+    folder = shutil.copytree(kept.folder, tmp_path / "run")
+    rescored(tmp_path / "before", folder, *OTHER)
+    loads = []
+    whole = MixtureDenoiser.__init__
+    monkeypatch.setattr(
+        MixtureDenoiser, "__init__", lambda self, *given, **named: loads.append(1) or whole(self, *given, **named)
+    )
+    rescored(tmp_path / "stored", folder, *OTHER)
+    assert not loads
+    summary = json.loads((folder / "metrics.json").read_text())
+    del summary["flops"]
+    (folder / "metrics.json").write_text(json.dumps(summary))
+    rescored(tmp_path / "counted", folder, *OTHER)
+    assert loads
+    assert numbers(tmp_path / "stored") == numbers(tmp_path / "counted") == numbers(tmp_path / "before")
 
 
 class TwoMembers:
@@ -220,22 +243,19 @@ class TwoMembers:
 
 
 def test_a_relative_verifier_chooses_by_mean_rank(kept, tmp_path):
-    source = rescore.Finished.read(kept.folder)
-    run = script().experiment(source, [])
-    verifier = TwoMembers()
-    run.engine.verifiers = {"select": verifier}
-    rescore.rescore(run, source, tmp_path, "a command")
+    rescoring = replace(rescoring_of(kept.folder), verifier=TwoMembers())
+    rescore.rescore(rescoring, tmp_path, "a command")
     pool = load_file(kept.folder / "pool/00000000.safetensors")
     shard = load_file(tmp_path / "shards/00000000.safetensors")
     for k in range(10):
-        for cap, nfe in enumerate(run.caps):
+        for cap, nfe in enumerate(rescoring.caps):
             own = [i for i in range(pool["offset"][k], pool["offset"][k + 1]) if pool["clock"][i] <= nfe]
             means = [float(pool["images"][i].mean()) for i in own]
             ranks = [(sum(m > mine for m in means) + sum(abs(m) < abs(mine) for m in means)) / 2 + 1 for mine in means]
             best = own[ranks.index(min(ranks))]
             pixels = np.clip(np.round(127.5 * (pool["images"][best] + 1)), 0, 255).astype(np.uint8)
             assert np.array_equal(shard["images"][shard["pick"][k, cap]], np.moveaxis(pixels, 0, -1))
-            [members] = verifier.reward(torch.from_numpy(pool["images"][best : best + 1]), [0])
+            [members] = rescoring.verifier.reward(torch.from_numpy(pool["images"][best : best + 1]), [0])
             assert shard["reward"][k, cap].tolist() == members.tolist()
 
 
@@ -249,9 +269,7 @@ def differing(folder):
 
 
 def test_pairs_are_the_best_and_the_worst_of_every_pool(kept, tmp_path):
-    source = rescore.Finished.read(kept.folder)
-    run = script().experiment(source, [])
-    counts = pairs.export_pairs(run, tmp_path / "pairs")
+    counts = preference_pairs.export_pairs(rescoring_of(kept.folder), tmp_path / "pairs")
     lines = [json.loads(line) for line in (tmp_path / "pairs/pairs.jsonl").read_text().splitlines()]
     assert counts == (len(lines), 26 - len(lines))
     assert [line["index"] for line in lines] == sorted(differing(kept.folder))
@@ -260,7 +278,7 @@ def test_pairs_are_the_best_and_the_worst_of_every_pool(kept, tmp_path):
         first = line["index"] // 10 * 10
         pool = load_file(kept.folder / f"pool/{first:08d}.safetensors")
         own = slice(*pool["offset"][line["index"] - first : line["index"] - first + 2])
-        assert line["condition"] == run.condition(line["index"])
+        assert line["condition"] == kept.condition(line["index"])
         rewards = pool["reward"][own]
         assert (line["best"]["reward"], line["worst"]["reward"]) == (rewards.max(), rewards.min())
         for side, at in (("best", rewards.argmax()), ("worst", rewards.argmin())):
@@ -269,21 +287,18 @@ def test_pairs_are_the_best_and_the_worst_of_every_pool(kept, tmp_path):
             assert int(line[side]["key"]["id"], 16) == pool["id"][own][at]
             assert line[side]["key"]["origin"][0]["path"] == f"{pool['id'][own][0]:016x}", "all moved from the pivot"
     with pytest.raises(ValueError, match="is there and not empty"):
-        pairs.check_empty(tmp_path / "pairs")
+        preference_pairs.require_new_folder(tmp_path / "pairs")
 
 
 def test_an_image_whose_candidates_are_all_alike_has_no_pair(kept, tmp_path):
-    source = rescore.Finished.read(kept.folder)
-    run = script().experiment(source, [])
-
     class Broken:
         absolute = True
 
         def reward(self, images, conditions):
             return images.new_full((len(images),), math.nan)
 
-    run.engine.verifiers = {"select": Broken()}
-    assert pairs.export_pairs(run, tmp_path) == (0, 26)
+    rescoring = replace(rescoring_of(kept.folder), verifier=Broken())
+    assert preference_pairs.export_pairs(rescoring, tmp_path) == (0, 26)
 
 
 def test_the_command_line(kept, tmp_path):
@@ -310,31 +325,33 @@ REFUSED = {
 def test_what_is_not_the_same_run_is_refused(kept, given, message):
     before = sorted(kept.folder.rglob("*"))
     with pytest.raises(ValueError, match=message):
-        script().experiment(rescore.Finished.read(kept.folder), given)
+        rescoring_of(kept.folder, *given)
     assert sorted(kept.folder.rglob("*")) == before
 
 
 def test_a_run_of_other_defaults_is_refused(kept):
-    source = rescore.Finished.read(kept.folder)
+    finished = FinishedRun.of(kept.folder)
     with pytest.raises(ValueError, match=r"^seed of this run's command are no longer what"):
-        script().experiment(replace(source, config={**source.config, "seed": 1}), [])
+        script().rescoring_of(replace(finished, config={**finished.config, "seed": 1}), [])
 
 
 def test_a_plugin_in_a_folder_is_not_loaded(kept):
     """Whose code runs is said on the command line, and not by a file that came from somewhere."""
-    source = rescore.Finished.read(kept.folder)
-    trap = replace(source, summary={**source.summary, "command": "python run.py plugins=[os] verifier._target_=os.x"})
+    finished = FinishedRun.of(kept.folder)
+    trap = replace(
+        finished, summary={**finished.summary, "command": "python run.py plugins=[os] verifier._target_=os.x"}
+    )
     with pytest.raises(ValueError, match="must be defined in its"):
-        script().experiment(trap, [])
+        script().rescoring_of(trap, [])
 
 
 def test_folders_without_a_pool_are_told_what_to_do(kept, tmp_path):
-    with pytest.raises(ValueError, match="not the folder of a finished run"):
-        rescore.Finished.read(tmp_path)
+    with pytest.raises(ValueError, match="so it is no finished run"):
+        FinishedRun.of(tmp_path)
     shutil.copytree(kept.folder, tmp_path, dirs_exist_ok=True)
     (tmp_path / "pool/00000010.safetensors").unlink()
     with pytest.raises(ValueError, match=r"has no pool/00000010.safetensors; .*python run.py .* search.keep_pool=true"):
-        rescore.Finished.read(tmp_path)
+        FinishedRun.of(tmp_path).require_candidates()
 
 
 def planned(out_dir, *overrides):

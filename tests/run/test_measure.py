@@ -1,4 +1,4 @@
-"""What a run keeps of each image for paired differences."""
+"""Measuring is a function of arrays; what a run keeps of each image serves paired differences."""
 
 import math
 
@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from its.budget import COLUMNS
 from its.metric.accuracy import Accuracy
-from its.metric.features import Features
-from its.run.measure import _per_image
+from its.metric.features import Features, Moments
+from its.metric.reference import Reference
+from its.run.measure import measure, per_image_effects, seconds_per_image
 from tests.build import make_experiment
 
 
@@ -18,8 +20,58 @@ def test_accuracy_of_each_image_is_the_held_out_classifiers():
     labels = np.array([2, 0, 1, 0])
     classes = np.eye(3, dtype=np.float32)[np.where(right, labels, (labels + 1) % 3)]
     sample = Features(np.eye(4, dtype=np.float32), np.zeros((4, 1008), dtype=np.float32), labels, classes=classes)
-    said = _per_image(sample, sample.moments, Accuracy()(sample))
+    said = per_image_effects(sample, sample.moments, Accuracy()(sample))
     np.testing.assert_array_equal(said["accuracy"], right)
+
+
+def shard(indices: range, ledger: list[int]):
+    """Two caps, with the NFE of each; the image is the same at both."""
+    n = len(indices)
+    return indices, {
+        "index": np.asarray(indices),
+        "label": np.zeros(n, np.int64),
+        "images": np.zeros((n, 2, 2, 1), np.uint8),
+        "pick": np.stack([np.arange(n)] * 2, axis=1),
+        "reward": np.arange(2.0 * n).reshape(n, 2),
+        "ledger": np.stack([np.full((n, len(COLUMNS)), nfe) for nfe in ledger], axis=1),
+    }
+
+
+def test_measure_needs_arrays_alone():
+    """Costs are means per image, FLOPs their sum by column; a metric is computed once for the same images."""
+    calls = []
+
+    class Count:
+        reads, against = "features", "nothing"
+
+        def __call__(self, sample, reference):
+            calls.append(len(sample.features))
+            return {"count": float(len(sample.features))}
+
+    shards = [shard(range(3), [2, 5]), shard(range(3, 5), [2, 5])]
+    rows = [np.eye(len(indices), 4, dtype=np.float32) for indices, _ in shards]
+    features = [{"features": part, "logits": part} for part in rows]
+    reference = Reference(Moments.of(np.eye(6, 4, dtype=np.float32)))
+    flops = {column: 10**k for k, column in enumerate(COLUMNS)}
+    curve = measure((7, math.inf), shards, features, [Count()], reference, flops=flops)
+    assert [row["nfe_cap"] for row in curve.rows] == [7, None]
+    assert [row["flops"] for row in curve.rows] == [2 * 11111, 5 * 11111]
+    assert [row["images"] for row in curve.rows] == [5, 5]
+    assert [row["reward_mean"] for row in curve.rows] == pytest.approx([8 / 5, 13 / 5])
+    assert "seconds" not in curve.rows[0]
+    assert calls == [5]
+
+
+def test_seconds_per_image_are_divided_among_caps_by_nfe():
+    shards = [shard(range(2), [2, 6]), shard(range(2, 4), [2, 6])]
+    notes = [
+        {"first": 0, "images": 2, "seconds": 100.0},
+        {"nothing": 1},
+        {"first": 2, "images": 2, "seconds": 9.0},
+        {"first": 0, "images": 2, "seconds": 3.0},
+    ]
+    assert seconds_per_image(shards, notes, anytime=True) == pytest.approx([1.0, 3.0])
+    assert seconds_per_image(shards, notes, anytime=False) == pytest.approx([0.75, 2.25])
 
 
 def test_per_image_numbers_add_up_to_the_curves(tmp_path):

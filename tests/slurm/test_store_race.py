@@ -16,8 +16,8 @@ from its.budget import COLUMNS
 from its.disk.store import Store
 from its.engine import Outcome, Result
 from its.process.workers import Worker
-from its.run import experiment
 from its.run.experiment import Experiment
+from its.run.measure import Curve
 from tests.build import contents, make_experiment
 
 PROCESSES, SHARDS = 200, 2000
@@ -41,7 +41,7 @@ class Instant:
 def work(run: Experiment, rank: int) -> None:
     """All that a worker does but the metrics and the figure, which two hundred would draw at once."""
     torch.set_num_threads(1)
-    experiment.measure, experiment.write_curve = lambda *_: ([], {}), lambda *_: None
+    Experiment._measure, Experiment._write_results = lambda *_: Curve([], {}), lambda *_: None
     replace(run, worker=Worker(rank, PROCESSES), engine=Instant(run.engine)).run()
 
 

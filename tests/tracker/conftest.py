@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from its.tracker.job import Job
+from its.tracker.tracker import TrackedRun
 
 ROWS = [
     {"nfe_cap": "5", "nfe": "5.0", "flops": "100.0", "images": "40", "fid": repr(1 / 3), "reward_mean_se": "inf"},
@@ -15,7 +15,7 @@ ROWS = [
 
 
 @pytest.fixture
-def job(tmp_path) -> Job:
+def job(tmp_path) -> TrackedRun:
     """A finished run of 40 images in two shards."""
     experiment = tmp_path / "out" / "demo"
     folder = experiment / "digits" / "m-ddim" / "random" / "classifier" / "samplings" / "seed=0-0123abcd"
@@ -33,7 +33,7 @@ def job(tmp_path) -> Job:
         "budget": "samplings",
         "metric": "standard",
     }
-    return Job(folder, experiment, label, {"seed": 0})
+    return TrackedRun(folder, experiment, label, {"seed": 0})
 
 
 @pytest.fixture

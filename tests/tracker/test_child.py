@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from its.tracker.child import Follower, check_room, number
+from its.tracker.child import Follower, number, require_space
 
 
 class Run:
@@ -102,9 +102,9 @@ def test_numbers_of_a_csv():
 def test_an_empty_file_of_wandbs_is_a_failure(tmp_path):
     (tmp_path / "run-x.wandb").touch()
     with pytest.raises(OSError, match="holds anything"):
-        check_room(tmp_path)
+        require_space(tmp_path)
     (tmp_path / "run-x.wandb").write_text("x")
-    check_room(tmp_path)
+    require_space(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["run-x.wandb"]
 
 

@@ -2,15 +2,15 @@
 
 import pytest
 
-from its.tracker.job import tracked
 from its.tracker.none import NoTracker
+from its.tracker.tracker import tracked
 
 
 class Recorder(NoTracker):
     def __init__(self):
         object.__setattr__(self, "heard", [])
 
-    def begin(self, job):
+    def begin(self, run):
         self.heard.append("begin")
 
     def end(self, status):

@@ -1,4 +1,4 @@
-"""What one SLURM job runs: the commands of its runs, one after the other, as a user would type them."""
+"""The work of one SLURM job: the commands of its runs, one after the other, as a user would type them."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from its.process.source_tree import VARIABLE
 
 
 @dataclass(frozen=True)
-class Task:
-    """Called by submitit inside the job. It is pickled, so it holds strings and numbers only.
+class SlurmJob:
+    """A job that submitit calls on a compute node; it is pickled, so it holds strings and numbers only.
 
     Attributes:
         root: folder of run.py.
         runs: numbers in the sweep, with the overrides that make each.
-        statuses: folder in which every task tells what became of each run.
-        source: that the jobs were submitted with.
+        statuses: folder in which every process of the job writes what became of each run.
+        source_tree: commit and hash that the job was submitted with.
     """
 
     root: str
     runs: tuple[tuple[int, tuple[str, ...]], ...]
     statuses: str
-    source: str
+    source_tree: str
 
     def __call__(self) -> None:
         leave_on_signals()
-        os.environ[VARIABLE] = self.source
+        os.environ[VARIABLE] = self.source_tree
         rank = int(os.environ.get("SLURM_PROCID", 0))
-        print(f"job {own_id()}, rank {rank}, source {self.source}", flush=True)
+        print(f"job {own_id()}, rank {rank}, source {self.source_tree}", flush=True)
         for number, overrides in self.runs:
             os.environ[status.VARIABLE] = str(status.status_file(Path(self.statuses), number, rank))
             try:
@@ -46,7 +46,7 @@ class Task:
                 status.write_status({"status": "failed", "reason": f"{type(error).__name__}: {error}", "folder": None})
 
     def checkpoint(self) -> Any:
-        """For submitit, which asks if a signal comes before `leave_on_signals`: the same again."""
+        """Return this very job to submitit, which asks if a signal comes before `leave_on_signals`."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)

@@ -1,4 +1,4 @@
-"""What a tracker is told of a job, and when."""
+"""The contract of a tracker, which is told of each run as it begins and ends."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
-class Job:
-    """One run as it begins.
+class TrackedRun:
+    """A run as it begins.
 
     Attributes:
         folder: of the run; its last part ends in the hash of what decides the images.
@@ -29,27 +29,27 @@ class Job:
 class Tracker(Protocol):
     """A choice of the group `tracker`. No method raises, and none but `close` waits."""
 
-    def begin(self, job: Job) -> None:
-        """A job begins."""
+    def begin(self, run: TrackedRun) -> None:
+        """Hear that a run begins."""
         ...
 
     def end(self, status: str) -> None:
-        """It ended: `finished`, `failed` or `interrupted`."""
+        """Hear that the run ended: `finished`, `failed` or `interrupted`."""
         ...
 
     def sweep(self, folder: Path) -> None:
-        """All jobs are over, and an experiment's folder has its report."""
+        """Hear that all runs are over and that the experiment in `folder` has its report."""
         ...
 
     def close(self) -> None:
-        """Nothing more comes; wait, but not for ever."""
+        """Hear that nothing more comes; wait, but not for ever, until all of it is where it belongs."""
         ...
 
 
 @contextmanager
-def tracked(tracker: Tracker, job: Job) -> Iterator[None]:
-    """Tell the tracker of a job that the block does."""
-    tracker.begin(job)
+def tracked(tracker: Tracker, run: TrackedRun) -> Iterator[None]:
+    """Tell the tracker of the run that the block makes."""
+    tracker.begin(run)
     try:
         yield
     except Exception:

@@ -7,7 +7,7 @@ from scipy import stats
 
 from its.metric.features import Features
 from its.metric.fid import Fid, influence
-from its.report.pairs import differences
+from its.report.paired_differences import differences
 from its.report.runs import load_runs
 from its.report.series import series_of
 

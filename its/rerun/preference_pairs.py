@@ -1,4 +1,4 @@
-"""Preference data from a pool: the best and the worst candidate of every image, as PNGs with their rewards."""
+"""Preference pairs: the best and the worst candidate of every image of a run, as PNGs with their rewards."""
 
 from __future__ import annotations
 
@@ -11,47 +11,51 @@ import numpy as np
 from PIL import Image
 
 from its.disk.store import write_atomic
-from its.rerun.rescore import Scored, scored
-from its.run import pools
-from its.run.experiment import Experiment
+from its.rerun.rescoring import Rescoring, ScoredShard
+from its.run import candidates
+from its.run.codes import decode_lines
 
 
-def check_empty(out_dir: Path) -> None:
+def require_new_folder(out_dir: Path) -> None:
     """Refuse a folder that holds something already."""
     if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
         raise ValueError(f"{out_dir} is there and not empty, and pairs overwrite nothing; give a new folder")
 
 
-def export_pairs(run: Experiment, out_dir: Path) -> tuple[int, int]:
+def export_pairs(rescoring: Rescoring, out_dir: Path) -> tuple[int, int]:
     """Write `pairs.jsonl` and two PNGs for each image of the largest cap; return the pairs and the images without one.
 
     An image has none where fewer than two candidates have finite rewards, or all have the same.
     """
     lines = []
-    for part in scored(run):
-        origins = part.pool["origin"].tobytes().decode().split("\n")
+    caps = rescoring.caps
+    for part in rescoring.scored():
+        origins = decode_lines(part.candidates["origin"])
         finite = np.isfinite(part.reward.reshape(len(part.reward), -1)).all(axis=1)
         for k in range(len(part.indices)):
-            rows = pools.counting(part.pool, k, len(run.caps) - 1, run.caps[-1])
+            # Compare the candidates with finite rewards.
+            rows = candidates.counting(part.candidates, k, len(caps) - 1, caps[-1])
             rows = rows[finite[rows]]
-            choice = pools.choose(part.reward, rows) if len(rows) else None
+            choice = candidates.choose(part.reward, rows) if len(rows) else None
             if choice is None or choice.reward == choice.worst_reward:
                 continue
+
+            # Write the two images before the line that names them.
             entry: dict[str, Any] = {"index": part.indices[k], "condition": part.conditions[k]}
             for side, row in (("best", choice.best), ("worst", choice.worst)):
                 entry[side] = {"file": f"{part.indices[k]:08d}_{side}.png", **_candidate(part, row, origins)}
                 write_atomic(out_dir / entry[side]["file"], _png(part.pixels[row]))
             lines.append(json.dumps(entry) + "\n")
     write_atomic(out_dir / "pairs.jsonl", "".join(lines).encode())
-    return len(lines), run.images - len(lines)
+    return len(lines), rescoring.run.summary["images"] - len(lines)
 
 
-def _candidate(part: Scored, row: int, origins: list[str]) -> dict[str, Any]:
+def _candidate(part: ScoredShard, row: int, origins: list[str]) -> dict[str, Any]:
     return {
         "reward": part.reward[row].tolist(),
         "key": {
-            "step": f"{part.pool['step'][row]:016x}",
-            "id": f"{part.pool['id'][row]:016x}",
+            "step": f"{part.candidates['step'][row]:016x}",
+            "id": f"{part.candidates['id'][row]:016x}",
             "origin": json.loads(origins[row]),
         },
     }

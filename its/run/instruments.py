@@ -1,35 +1,40 @@
-"""What measures a run, from a configuration."""
+"""The instruments that measure a run, loaded from a configuration."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from its import __version__
 from its.config.identity import hash8, without_place
 from its.config.instantiate import instantiate
 from its.dataset.image_set import Loaded
+from its.disk.store import Arrays, Store
 from its.metric.extractor import Extractor
+from its.metric.metric import Metric
 from its.metric.reference_source import ReferenceSource, check_metrics
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """What measures a run, loaded.
+class Instruments:
+    """A dataset's problems, and what images of them are measured with.
 
     Attributes:
         data: the dataset's problems.
-        fingerprint: of what decides the metrics.
+        reference: what generated images are compared with.
+        fingerprint: hash of what decides the metrics.
     """
 
     data: Any
     extractor: Extractor
     reference: ReferenceSource
-    metrics: list[Any]
+    metrics: list[Metric]
     fingerprint: str
 
     @classmethod
-    def of(cls, plain: dict[str, Any], packages: tuple[str, ...]) -> Measurement:
+    def of(cls, plain: dict[str, Any], packages: tuple[str, ...]) -> Instruments:
         """Load what the configuration's dataset and metric name.
 
         Raises:
@@ -51,7 +56,16 @@ class Measurement:
         )
         return cls(data, extractor, reference, list(metrics.values()), fingerprint)
 
+    def features(self, store: Store, name: str, images: np.ndarray) -> Arrays:
+        """Return the features of uint8 images `[n, H, W, C]`: the file `name`'s, or computed and written now."""
+        present = store.read_intact(name)
+        if present is not None and len(present["features"]) == len(images):
+            return present
+        features = self.extractor(images)
+        store.write(name, features)
+        return features
+
 
 def real_images(data: Any) -> Any:
-    """The images that a dataset brings itself; None if they are kept elsewhere."""
+    """Return the images that a dataset brings itself; None if they are kept elsewhere."""
     return Loaded("the dataset", *data.reference()) if hasattr(data, "reference") else None

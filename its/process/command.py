@@ -1,0 +1,46 @@
+"""The way in which every script reads its arguments and fails: one line on stderr, exit code 1, no traceback."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import NoReturn
+
+FOREIGN = ("hydra", "omegaconf")
+"""Packages whose errors say what is wrong with the words of a command."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that shows a script's docstring as it is written."""
+
+    def __init__(self, page: str | None) -> None:
+        super().__init__(description=page, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the arguments as any other value is refused."""
+        raise ValueError(f"{message}; {self.prog} --help says what it takes")
+
+
+def command(main: Callable[[], None]) -> Callable[[], None]:
+    """Turn a user's error in a script's `main` into one line `error: ...` on stderr and exit code 1.
+
+    Values that break a rule and files that cannot be read are a user's errors; any other is ours and has a traceback.
+    """
+
+    @wraps(main)
+    def run() -> None:
+        try:
+            main()
+        except Exception as error:
+            if not is_users(error):
+                raise
+            sys.exit(f"error: {' '.join(str(error).split())}")
+
+    return run
+
+
+def is_users(error: Exception) -> bool:
+    """Return whether an error is about what a user wrote or has, and not about this code."""
+    return isinstance(error, ValueError | OSError) or type(error).__module__.partition(".")[0] in FOREIGN

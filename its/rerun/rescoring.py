@@ -1,0 +1,226 @@
+"""A finished run whose candidates another verifier scores; the generator is neither loaded nor asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+from its.config.instantiate import instantiate
+from its.disk.run_folder import candidate_features_name
+from its.disk.store import Arrays
+from its.engine import Engine
+from its.engine.flops import count_flops, reward_flops
+from its.engine.queue import pad
+from its.report.runs import overrides_of
+from its.rerun.finished_run import FinishedRun
+from its.run import candidates
+from its.run.build import Blueprint, check_rewards
+from its.run.instruments import Instruments
+from its.search.more_steps import MoreSteps
+from its.search.none import NoSearch
+from its.search.random import Random
+from its.search.search import Search
+from its.types import Condition
+from its.verifier.verifier import Verifier
+
+OPEN_KEYS = ("verifier", "metric", "device", "plugins", "hydra")
+"""Groups and keys that may differ from the run's."""
+
+BLIND = (NoSearch, MoreSteps, Random)
+"""Searches whose candidates are the same under every verifier."""
+
+
+@dataclass(frozen=True)
+class ScoredShard:
+    """The candidates of a shard's problems under another verifier.
+
+    Attributes:
+        candidates, features: as stored.
+        shard: the run's own.
+        pixels: uint8 `[m, H, W, C]`.
+        reward: `[m]`, or `[m, members]` of a relative verifier; NaN became -inf.
+        nan: bool `[m]`, where.
+        conditions: of each problem.
+    """
+
+    indices: range
+    candidates: Arrays
+    features: Arrays
+    shard: Arrays
+    pixels: np.ndarray
+    reward: np.ndarray
+    nan: np.ndarray
+    conditions: list[Condition]
+
+
+@dataclass(frozen=True)
+class Rescoring:
+    """A finished run whose candidates another verifier scores.
+
+    Attributes:
+        run: the finished one, which has stored its candidates.
+        blueprint: of the same run with the other verifier.
+        verifier: the other one.
+    """
+
+    run: FinishedRun
+    blueprint: Blueprint
+    verifier: Verifier
+    instruments: Instruments
+
+    @classmethod
+    def of(cls, run: FinishedRun, blueprint: Blueprint) -> Rescoring:
+        """Load the verifier and the instruments.
+
+        Raises:
+            ValueError: the blueprint is another run's, or the search cannot use the verifier's rewards.
+        """
+        plain, packages = blueprint.plain, blueprint.packages
+        require_same_run(run, {**blueprint.decisive, "shard": plain["shard"]})
+        run.require_candidates()
+        verifier = instantiate(plain["verifier"], packages)
+        check_rewards(blueprint.search, verifier, blueprint.label["verifier"])
+        return cls(run, blueprint, verifier, Instruments.of(plain, packages))
+
+    @property
+    def label(self) -> dict[str, str]:
+        """The YAML chosen in each group, the experiment's name and the seed."""
+        plain = self.blueprint.plain
+        return {**self.blueprint.label, "name": plain["name"], "seed": str(plain["seed"])}
+
+    @property
+    def caps(self) -> tuple[float, ...]:
+        """The run's caps in NFE, infinity for no cap."""
+        return tuple(math.inf if cap is None else cap for cap in self.run.summary["caps"])
+
+    @property
+    def exact(self) -> bool:
+        """Whether rescoring gives what a run with the other verifier would have."""
+        return is_blind(self.blueprint.search)
+
+    @property
+    def meaning(self) -> str:
+        """What the rescored curve is, in one sentence."""
+        search, verifier, own = self.label["search"], self.label["verifier"], self.run.summary["verifier"]
+        if self.exact:
+            return (
+                f"the candidates of {search} do not depend on rewards, so this is what a run that selects by "
+                f"{verifier} gives"
+            )
+        return (
+            f"{search} chose its way by {own}, so this is the best of that run's candidates by {verifier}, and not "
+            f"what a run that selects by {verifier} gives"
+        )
+
+    def scored(self) -> Iterator[ScoredShard]:
+        """Score the candidates, shard by shard."""
+        for indices in self.run.ranges:
+            stored = self.run.candidates(indices)
+            pixels = candidates.pixels(stored)
+            name = candidate_features_name(self.instruments.extractor.name, indices.start)
+            features = self.instruments.features(self.run.files.store, name, pixels)
+
+            # A candidate is scored for what its problem asks.
+            conditions = [self.instruments.data.condition(index) for index in indices]
+            counts = np.diff(stored["offset"][: len(indices) + 1])
+            wanted = [condition for condition, count in zip(conditions, counts, strict=True) for _ in range(count)]
+            reward = self.score(stored["images"][: len(wanted)], wanted)
+            nan = np.isnan(reward) if reward.ndim == 1 else np.isnan(reward).any(axis=1)
+            reward = np.where(np.isnan(reward), -math.inf, reward)
+            yield ScoredShard(indices, stored, features, self.run.shard(indices), pixels, reward, nan, conditions)
+
+    def score(self, images: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
+        """Return the rewards of unrounded images `[m, C, H, W]`, in batches of the shape that the engine would use."""
+        batch, device = self.blueprint.plain["batch"], self.blueprint.plain["device"]
+        rewards = []
+        with torch.inference_mode():
+            for first in range(0, len(images), batch):
+                part = images[first : first + batch]
+                padded = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
+                rows = torch.from_numpy(padded).to(device)
+                scores = self.verifier.reward(rows, pad(conditions[first : first + batch], batch))
+                rewards.append(scores[: len(part)].double().cpu().numpy())
+        return np.concatenate(rewards)
+
+    def flops(self, image: np.ndarray) -> dict[str, int]:
+        """Return the FLOPs of one call, by ledger column: the run's own, but those of the other verifier.
+
+        Args:
+            image: a candidate, `[1, C, H, W]`.
+        """
+        stored = self.run.summary.get("flops") or self._count_flops()
+        rows = torch.from_numpy(image).to(self.blueprint.plain["device"])
+        return {**stored, "verifier_calls": reward_flops(self.verifier, rows, [self.instruments.data.condition(0)])}
+
+    def _count_flops(self) -> dict[str, int]:
+        """Load the generator and count, for a run of a version that did not store the counts."""
+        plain, packages, guidance = self.blueprint.plain, self.blueprint.packages, self.blueprint.guidance
+        verifiers = {"select": self.verifier}
+        if guidance.needs != "nothing":
+            verifiers["guide"] = instantiate(plain["guide"], packages)
+        model = instantiate(plain["model"], packages)
+        engine = Engine(
+            model,
+            self.blueprint.sampler,
+            verifiers,
+            seed=plain["seed"],
+            guidance=guidance,
+            batch=plain["batch"],
+        )
+        return count_flops(engine, self.instruments.data.condition(0))
+
+
+def is_blind(search: Search) -> bool:
+    """Return whether a search's candidates are the same under every verifier."""
+    return isinstance(search, BLIND)
+
+
+def words(run: FinishedRun, given: Sequence[str]) -> list[str]:
+    """Return the run's own overrides followed by `given`; a verifier that is given replaces the run's whole.
+
+    `plugins` is not taken over: whose code runs is said on the command line.
+
+    Raises:
+        ValueError: something else is given.
+    """
+    for word in given:
+        if _key(word).partition("@")[0].partition(".")[0] not in OPEN_KEYS:
+            raise ValueError(
+                f"{word} would make another run, whose candidates these are not; rescoring takes "
+                f"{', '.join(OPEN_KEYS)} only"
+            )
+    dropped = {"images", "plugins"}
+    if any(word.startswith("verifier=") for word in given):
+        dropped.add("verifier")
+    own = [
+        word
+        for word in overrides_of(run.summary["command"])
+        if _key(word) not in dropped and not ("verifier" in dropped and _key(word).startswith("verifier."))
+    ]
+    return [*own, *given, f"images={run.summary['images']}"]
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").partition("=")[0]
+
+
+def require_same_run(run: FinishedRun, config: dict[str, Any]) -> None:
+    """Refuse a configuration that is not this run's but for its verifier: defaults may have changed since.
+
+    Raises:
+        ValueError: it differs elsewhere.
+    """
+    free = ("verifier", "weights")
+    config = yaml.safe_load(yaml.safe_dump(config))
+    keys = sorted(key for key in {*config, *run.config} if key not in free and config.get(key) != run.config.get(key))
+    if keys:
+        raise ValueError(
+            f"{', '.join(keys)} of this run's command are no longer what {run.files.config} says, so the candidates "
+            "are another run's; rescore with the its that made them"
+        )
