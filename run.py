@@ -28,7 +28,7 @@ if __name__ == "__main__":
 
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda argument: not argument.startswith("-"))
     try:
-        check_command_line(sys.argv[1:], CONF)
+        check_command_line(sys.argv[1:])
     except ValueError as error:
         sys.exit(f"error: {error}")
     if "plan=true" in sys.argv:

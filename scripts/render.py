@@ -15,11 +15,8 @@ import logging
 import sys
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-
+from its.config.composed import composed
 from its.config.guard import check_command_line
-
-CONF = Path(__file__).resolve().parents[1] / "conf"
 
 
 def main() -> None:
@@ -29,14 +26,12 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     try:
-        check_command_line(options.overrides, CONF)
+        check_command_line(options.overrides)
         from its.rerun.finished_run import Source
         from its.rerun.render import build_rendering
 
         source = Source.of(options.folder.absolute())
-        with initialize_config_dir(str(CONF), version_base=None):
-            config = compose("config", source.overrides(options.overrides), return_hydra_config=True)
-        rendering = build_rendering(source, config, dict(config.hydra.runtime.choices), sys.argv[1:])
+        rendering = build_rendering(source, composed(source.overrides(options.overrides)), sys.argv[1:])
         rows = rendering.run()
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None

@@ -2,7 +2,7 @@
 
     python scripts/rescore.py <run folder> [verifier=null_rewards verifier.salt=3 ...] [--pairs <out_dir>]
 
-The run was made with `search.keep_pool=true`. Its folder gets `rescored/<verifier>-<hash>/`: shards, `curve.csv`,
+The run was made with `keep_candidates=true`. Its folder gets `rescored/<verifier>-<hash>/`: shards, `curve.csv`,
 `curve.png` beside the run's own curve, sample grids and `rescored.json`, which says whether this equals a run with that
 verifier. Without a verifier it is the run's own. Group and value are given as to `run.py`; only the verifier,
 the metric and the device may differ from the run's.
@@ -15,31 +15,25 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from its.config.blueprint import Blueprint
+from its.config.composed import composed
 from its.config.guard import check_command_line
-from its.config.identity import hash8
+from its.config.identity import hash8, identity
 from its.disk.store import DamagedFile
 from its.rerun.pairs import check_empty, export_pairs
 from its.rerun.rescore import Finished, command_of, meaning, rescore
 from its.run.build import build
 from its.run.experiment import Experiment
 
-CONF = Path(__file__).resolve().parents[1] / "conf"
-
 
 def experiment(source: Finished, given: list[str]) -> Experiment:
     """The source's experiment with what is given instead of its verifier."""
     words = source.words(given)
-    check_command_line(words, CONF)
-    with initialize_config_dir(str(CONF), version_base=None):
-        config = compose("config", words, return_hydra_config=True)
-    choices = dict(config.hydra.runtime.choices)
-    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    run = build(own, choices, words)
+    check_command_line(words)
+    run = build(Blueprint.of(*composed(words)))
     source.check(run.config)
     return replace(run, folder=source.folder)
 
@@ -56,7 +50,7 @@ def main() -> None:
             check_empty(options.pairs)
         run = experiment(source, options.overrides)
         decisive = {"verifier": run.config["verifier"], "weights": run.config["weights"]}
-        target = source.folder / "rescored" / f"{run.label['verifier']}-{hash8(decisive)}"
+        target = source.folder / "rescored" / f"{run.label['verifier']}-{hash8(identity(decisive))}"
         rows = rescore(run, source, target, command_of(options.folder, options.overrides))
         for row in rows:
             print("  ".join(f"{name} {value:.5g}" for name, value in row.items() if isinstance(value, int | float)))

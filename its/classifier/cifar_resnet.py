@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from its.classifier.classifier import ImageClassifier, class_order
 from its.model.checkpoint import StateDict, fit, random_state, read
+from its.weights import Device, Weights
 
 ARCHITECTURES = {"resnet20": 3, "resnet32": 5, "resnet44": 7, "resnet56": 9, "resnet110": 18, "resnet18": 2}
 """Blocks of a stage."""
@@ -96,14 +97,14 @@ class CifarClassifier(ImageClassifier):
 
 
 def load(
-    weights: str,
+    weights: Weights,
     architecture: str,
     *,
     mean: Sequence[float] = (0.485, 0.456, 0.406),
     std: Sequence[float] = (0.229, 0.224, 0.225),
     classes: Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
-    device: str = "cpu",
+    device: Device = "cpu",
 ) -> CifarClassifier:
     """Load a state dict, `.th`, `.pt` or safetensors.
 

@@ -4,14 +4,12 @@
 GELU, average pooling), so that a gradient of a log-probability with respect to the image exists.
 """
 
-from pathlib import Path
-
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from its.weights import locate
+from its.weights import Weights, locate
 
 
 class VerifierNet(nn.Module):
@@ -103,7 +101,7 @@ class NoisyNet(nn.Module):
 CLASSIFIERS: dict[str, type[nn.Module]] = {"VerifierNet": VerifierNet, "ReportNet": ReportNet, "NoisyNet": NoisyNet}
 
 
-def load(cls_name: str, weights: str | Path) -> nn.Module:
+def load(cls_name: str, weights: Weights) -> nn.Module:
     """Return classifier `cls_name` with the weights of a safetensors file, frozen, in eval mode.
 
     Raises:
@@ -114,7 +112,7 @@ def load(cls_name: str, weights: str | Path) -> nn.Module:
         raise ValueError(f"cls_name is {cls_name!r}, but digits has {', '.join(CLASSIFIERS)}; choose one")
     network = CLASSIFIERS[cls_name]()
     try:
-        network.load_state_dict(load_file(locate(str(weights))), strict=True)
+        network.load_state_dict(load_file(locate(weights)), strict=True)
     except SafetensorError as error:
         raise ValueError(f"{weights} is not safetensors ({error}); convert it, pickles are not opened") from error
     except RuntimeError as error:

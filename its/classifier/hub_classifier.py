@@ -11,14 +11,18 @@ from torch import nn
 
 from its.classifier.classifier import ImageClassifier, Interpolation, class_order
 from its.model.checkpoint import fit, keys_of, random_state, read, refuse_misfit
-from its.weights import locate
+from its.weights import Device, Weights, locate
 
 RESAMPLE: dict[int, Interpolation] = {2: "bilinear", 3: "bicubic"}
 """Pillow's numbers, in transformers' configurations."""
 
 
 def load(
-    weights: str, *, classes: Sequence[str] | None = None, labels: Sequence[str] | None = None, device: str = "cpu"
+    weights: Weights,
+    *,
+    classes: Sequence[str] | None = None,
+    labels: Sequence[str] | None = None,
+    device: Device = "cpu",
 ) -> ImageClassifier:
     """Load a classifier; `config.json` says whose it is.
 

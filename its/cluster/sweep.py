@@ -11,14 +11,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig
 
-from its.config.plan import plan_of
+from its.config.blueprint import Blueprint
+from its.config.composed import without_hydra
+from its.config.folder import check_folder
 from its.disk.store import write_atomic
 from its.disk.summary import SUMMARY, read_curve
 from its.process.status import read_statuses
-from its.run.build import Blueprint
 
 RECORDS = ".slurm"
 """Folder of an experiment that holds a folder for each submission: batch scripts, logs, `jobs.json`, statuses."""
@@ -56,13 +56,15 @@ class SweepRun:
         """From a composed job configuration; what is wrong with it is its reason to fail."""
         run = cls(number, (*overrides, *searchpath))
         try:
-            blueprint = Blueprint.composed(config)
-            run.nfe = plan_of(blueprint).nfe
+            blueprint = Blueprint.of(*without_hydra(config))
+            blueprint.check_folder()
+            run.nfe = blueprint.work.nfe
         except (ValueError, OSError) as error:
             return run.fail(str(error))
         run.folder, run.images, run.asked = str(blueprint.folder), blueprint.plain["images"], blueprint.asked
-        run.pool = blueprint.keep_pool
-        run.config = {**blueprint.decisive, "shard": blueprint.plain["shard"]}
+        run.pool = blueprint.keep_candidates
+        run.config = blueprint.config
+        run.state = "finished" if blueprint.finished else "missing"
         return run
 
     @property
@@ -98,9 +100,8 @@ class SweepRun:
     def _record(self) -> None:
         """Leave the reason in its folder, where the process could not; unless that belongs to something else."""
         folder = Path(str(self.folder))
-        path = folder / "config.yaml"
-        own = yaml.safe_load(yaml.safe_dump(self.config))
-        if not path.exists() or yaml.safe_load(path.read_text(encoding="utf-8")) == own:
+        with suppress(ValueError):
+            check_folder(folder, self.config)
             entry = {"reason": self.reason, "traceback": ""}
             write_atomic(folder / "failed.json", (json.dumps(entry, indent=1) + "\n").encode())
 

@@ -17,7 +17,7 @@ def shard_name(indices: range) -> str:
 
 
 def pool_name(indices: range) -> str:
-    """File of a shard's pool: every candidate, with `search.keep_pool`."""
+    """File of a shard's pool: every candidate, with `keep_candidates`."""
     return f"pool/{indices.start:08d}.safetensors"
 
 

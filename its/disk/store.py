@@ -79,6 +79,13 @@ class Store:
         content = self._checked(name)
         return None if content is None else load(content)
 
+    def is_whole(self, name: str) -> bool:
+        """Return whether a file is there and is what the manifest says."""
+        try:
+            return self._checked(name) is not None
+        except DamagedFile:
+            return False
+
     def note(self, entry: Mapping[str, Any]) -> None:
         """Append a line to `timing.jsonl`: seconds, host, device, versions."""
         self._append("timing.jsonl", entry)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from its.metric.extractor import hash_of, padded_batches
 from its.pixels import from_uint8
+from its.weights import Device, Weights
 
 URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
@@ -54,11 +55,11 @@ class InceptionFeatures:
 
     def __init__(
         self,
-        weights: str | None = None,
+        weights: Weights | None = None,
         spatial: bool = False,
         classifier: Any = None,
         rows: int = 64,
-        device: str = "cpu",
+        device: Device = "cpu",
     ) -> None:
         path = find_weights(weights)
         content = path.read_bytes()

@@ -16,7 +16,7 @@ from its.levels import EDM, Columns, Guess
 from its.model.checkpoint import fit, random_state, read
 from its.model.song_unet import SongUNet
 from its.types import Condition
-from its.weights import locate
+from its.weights import Device, Weights, locate
 
 DEFAULTS = {
     "embedding_type": "positional",
@@ -80,13 +80,13 @@ class EDMDenoiser:
 
 
 def load(
-    weights: str,
+    weights: Weights,
     *,
     conditional: bool = True,
     sigma_min: float = 0.002,
     sigma_max: float = 80.0,
     rho: float = 7.0,
-    device: str = "cpu",
+    device: Device = "cpu",
 ) -> EDMDenoiser:
     """Load a network whose configuration is in its file's header.
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from its.dataset.mixture import Mixture
 from its.levels import Columns, Flow, Guess, Schedule, linear_vp
 from its.types import Condition
+from its.weights import Device, GuidanceScale
 
 
 class MixtureDenoiser:
@@ -31,8 +32,8 @@ class MixtureDenoiser:
         path: str = "vp",
         *,
         conditional: bool = False,
-        guidance_scale: float = 1.0,
-        device: torch.device | str = "cpu",
+        guidance_scale: GuidanceScale = 1.0,
+        device: Device = "cpu",
     ) -> None:
         if path not in ("vp", "flow"):
             raise ValueError(f"model.path is {path!r}; it is vp or flow")

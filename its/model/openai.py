@@ -14,6 +14,7 @@ from its.model.checkpoint import StateDict, fit, random_state, read
 from its.model.denoiser import guess_from
 from its.model.openai_unet import OpenAIUNet
 from its.types import Condition
+from its.weights import Device, Weights
 
 COLOURS = 3
 
@@ -65,7 +66,7 @@ class OpenAI:
 
 
 def load(
-    weights: str,
+    weights: Weights,
     *,
     size: int,
     channels: int,
@@ -80,7 +81,7 @@ def load(
     scale_shift: bool = True,
     classes: int | None = None,
     clip: float | None = 1.0,
-    device: str = "cpu",
+    device: Device = "cpu",
 ) -> OpenAI:
     """Load a `.pt` or safetensors state dict; see `OpenAIUNet` for the sizes.
 

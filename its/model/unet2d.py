@@ -14,7 +14,7 @@ from its.levels import VP, Columns, Guess, Schedule
 from its.model.checkpoint import StateDict, conversion, keys_of, random_state, read, refuse_misfit
 from its.model.denoiser import Prediction, guess_from
 from its.types import Condition
-from its.weights import locate
+from its.weights import Device, GuidanceScale, Weights, locate
 
 
 class UNet2D:
@@ -177,12 +177,12 @@ def old_name(name: str) -> str:
 
 
 def load(
-    weights: str,
+    weights: Weights,
     *,
     conditional: bool = False,
-    guidance_scale: float = 1.0,
+    guidance_scale: GuidanceScale = 1.0,
     null_class: int | None = None,
-    device: str = "cpu",
+    device: Device = "cpu",
 ) -> UNet2D:
     """Load a network and its scheduler's settings as diffusers saves them.
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from its.config.identity import of_before
 from its.disk.run_folder import ranges, shard_name
 from its.disk.store import Arrays, Store
 
@@ -44,7 +45,7 @@ class Source:
                     f"{folder} has no {name}, so it is no finished run; give the folder that the run "
                     "named, and finish it first by its own command"
                 )
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        config = of_before(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
         return cls(folder, config, json.loads((folder / "metrics.json").read_text(encoding="utf-8")))
 
     def overrides(self, given: Sequence[str]) -> list[str]:

@@ -15,9 +15,12 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from its.config.identity import hash8, identity
+from its.config.blueprint import GROUPS
+from its.config.composed import Composed
+from its.config.identity import differences, hash8, identity, record
 from its.config.instantiate import CHOICES, check_targets, instantiate
-from its.config.smoke import settle
+from its.config.kinds import LABELS
+from its.config.smoke import settled
 from its.disk.store import Arrays
 from its.engine import Engine, Outcome, Result
 from its.engine.flops import count_flops
@@ -26,10 +29,9 @@ from its.particles.image import Image
 from its.particles.keys import Verb, fold
 from its.particles.verbs import advance, reward
 from its.rerun.finished_run import Source
-from its.run.build import GROUPS, LABELS, check_shapes
 from its.run.experiment import Experiment
 from its.run.measure import Row, Shards
-from its.run.measurement import Measurement
+from its.run.measurement import Measurement, check_shapes
 from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search
 from its.types import Problem
 
@@ -38,7 +40,7 @@ SUMS = ("nfe_backward", "verifier_calls", "decoder_calls", "flops")
 
 
 @dataclass(frozen=True)
-class Rerun:
+class Rerun(Search):
     """One sampling from a starting point that a search has found.
 
     Attributes:
@@ -144,21 +146,19 @@ class Rendering(Experiment):
         return rows, per_image
 
 
-def build_rendering(
-    source: Source, composed: DictConfig, choices: Mapping[str, str], command: Sequence[str]
-) -> Rendering:
+def build_rendering(source: Source, composed: Composed, command: Sequence[str]) -> Rendering:
     """Load the run's model and verifier, and put the rendering together.
 
     Args:
-        composed: from `source.overrides`. choices: the YAML chosen in each group. command: what was typed.
+        composed: from `source.overrides`. command: what was typed.
 
     Raises:
         ValueError: the run cannot be rendered so.
     """
-    saved = source.config
-    plain = _plain(saved, composed)
+    saved, choices = source.config, composed.choices
+    plain = _plain(saved, composed.config)
     packages = (*CHOICES, *plain["plugins"])
-    plain = settle(plain, packages)
+    plain, _ = settled(plain, packages)
     for group in GROUPS:
         check_targets(plain[group], packages)
     _check_same(saved, plain)
@@ -180,7 +180,7 @@ def build_rendering(
     config = {**saved, "final_sampler": plain["sampler"]}
     label = {key: str(source.summary[key]) for key in (*LABELS, "name", "seed")} | {"sampler": choices["sampler"]}
     return Rendering(
-        folder=source.folder / "renders" / f"{choices['sampler']}-{hash8(config)}",
+        folder=source.folder / "renders" / f"{choices['sampler']}-{hash8(identity(config))}",
         config=config,
         measured=by.fingerprint,
         label=label,
@@ -199,9 +199,9 @@ def build_rendering(
     )
 
 
-def _plain(saved: Mapping[str, Any], composed: DictConfig) -> dict[str, Any]:
+def _plain(saved: Mapping[str, Any], config: DictConfig) -> dict[str, Any]:
     """The run's own values under what only measures, where it runs, and the new sampler."""
-    config = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    config = config.copy()
     OmegaConf.set_struct(config, False)
     for group in ("dataset", "model", "verifier"):
         config[group] = OmegaConf.merge(config[group], saved[group])
@@ -216,8 +216,9 @@ def _check_same(saved: Mapping[str, Any], plain: dict[str, Any]) -> None:
         raise ValueError(
             "the run was guided, and only unguided samplings are rendered again; choose a run with guidance=none"
         )
-    here = {**identity({**plain, "sampler": saved["sampler"]}), "shard": saved["shard"]}
-    other = sorted(key for key in {*here, *saved} if here.get(key) != saved.get(key))
+    sections = {key: plain[key] for key in saved if key in plain}
+    here = record({**sections, "dataset": {"images": plain["dataset"]["images"]}, "sampler": saved["sampler"]})
+    other = differences({**here, "shard": saved["shard"]}, saved)
     if other:
         raise ValueError(
             f"{', '.join(other)} of the run cannot be had here as its config.yaml has it; restore the "

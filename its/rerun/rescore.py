@@ -15,6 +15,8 @@ import torch
 import yaml
 
 from its.budget import COLUMNS
+from its.config.identity import differences, of_before
+from its.config.names import current_word
 from its.disk.run_folder import pool_name, ranges, shard_name
 from its.disk.store import Arrays, Store, write_atomic
 from its.engine import Outcome, Result
@@ -61,14 +63,14 @@ class Finished:
                 f"{folder} is not the folder of a finished run: it lacks config.yaml or metrics.json; "
                 "give the folder that ends in seed=<n>-<hash>"
             )
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        config = of_before(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
         summary = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         needed = [pool_name(indices) for indices in ranges(summary["images"], config["shard"])]
         absent = [name for name in needed if not (folder / name).exists()]
         if absent:
             raise ValueError(
                 f"{folder} has no {absent[0]}; make its pool, which leaves the images as they are: "
-                f"{summary['command']} search.keep_pool=true"
+                f"{summary['command']} keep_candidates=true"
             )
         return cls(folder, config, summary)
 
@@ -87,7 +89,7 @@ class Finished:
                 )
         other = any(word.startswith("verifier=") for word in given)
         own = []
-        for word in overrides_of(self.summary["command"]):
+        for word in map(current_word, overrides_of(self.summary["command"])):
             key = word.lstrip("+~").partition("=")[0]
             if key not in ("images", "plugins") and not (other and key.partition(".")[0] == "verifier"):
                 own.append(word)
@@ -99,11 +101,7 @@ class Finished:
         Raises:
             ValueError: it differs elsewhere.
         """
-        free = ("verifier", "weights")
-        config = yaml.safe_load(yaml.safe_dump(config))
-        keys = sorted(
-            key for key in {*config, *self.config} if key not in free and config.get(key) != self.config.get(key)
-        )
+        keys = [key for key in differences(config, self.config) if key != "verifier"]
         if keys:
             raise ValueError(
                 f"{', '.join(keys)} of this run's command are no longer what "

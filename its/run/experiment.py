@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from its import __version__
+from its.config.folder import claim
 from its.disk.run_folder import features_name, pool_features_name, pool_name, ranges, shard_name
-from its.disk.store import Arrays, DamagedFile, Store, write_atomic
+from its.disk.store import Arrays, DamagedFile, Store
 from its.disk.summary import read_curve
 from its.engine import Engine, Result
 from its.metric.extractor import Extractor
@@ -205,27 +205,6 @@ class Experiment:
         made = self.extractor(images)
         self._store.write(name, made)
         return made
-
-
-def claim(folder: Path, config: dict[str, Any]) -> None:
-    """See `Experiment.claim`."""
-    path = folder / "config.yaml"
-    text = yaml.safe_dump(config, sort_keys=True)
-    if not path.exists():
-        write_atomic(path, text.encode())
-        return
-    found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if found != yaml.safe_load(text):
-        keys = sorted(
-            key
-            for key in {*config, *(found if isinstance(found, dict) else ())}
-            if not isinstance(found, dict) or found.get(key) != config.get(key)
-        )
-        raise ValueError(
-            f"{path} says something else than this command about {', '.join(keys)}; it was edited, "
-            "or the run was begun with another shard size: restore it, or choose another name or "
-            "out_dir"
-        )
 
 
 def _same(found: Arrays | None, made: Arrays) -> bool:

@@ -8,6 +8,7 @@ from its.particles.image import Image
 from its.particles.verbs import advance, reward
 from its.search.check import check
 from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
+from its.types import SpeedOnly
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Random(Search):
     """Sample and score starting noises until the budget is spent; NFE = N samplings."""
 
     candidates: Size = None  # N; null under a cap
-    block: int = 8  # noises asked for at once: it changes speed only, never a result
+    block: SpeedOnly[int] = 8  # noises asked for at once
     anytime = True
     needs_absolute = False
     natural: ClassVar[dict[str, int]] = {"candidates": 8}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
-from typing import Any, ClassVar, Protocol, Self, cast
+from typing import Any, ClassVar, Literal, Protocol, Self, cast
 
 from its.particles.image import Image
 from its.particles.verbs import Advance, Reward
@@ -31,11 +31,13 @@ class Search(Protocol):
             False if it plans for one cap.
         needs_absolute: whether it needs rewards that mean the same in any company; if not, it compares them through
             `image.order` alone. One that does not say is taken to need them.
+        makes: `images`, or `grids`: times of a sampler, each judged by a set of images.
         natural: the sizes it runs at under `budget=natural`; under a cap they must stay null.
     """
 
     anytime: ClassVar[bool] = False
     needs_absolute: ClassVar[bool] = True
+    makes: ClassVar[Literal["images", "grids"]] = "images"
     natural: ClassVar[dict[str, int]] = {}
 
     @property

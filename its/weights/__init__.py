@@ -1,4 +1,9 @@
-"""Weights that ship with the package, and where a `weights` entry of a configuration points."""
+"""Weights that ship with the package, where the name of weights points, and how a loader declares what it takes.
+
+A loader is whatever a `_target_` names: a function or a class. It declares its weights, device and slots by annotating
+parameters with `Weights`, `Device` and `GuidanceScale`; rules about them read these annotations and never go by the
+name of a key. This module imports no torch, so that a plan can read them.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,15 @@ import os
 import re
 from hashlib import sha256
 from pathlib import Path
+
+Weights = str
+"""Marks a loader's parameter that names weights, which `locate` finds: their content decides results, not the name."""
+
+Device = str
+"""Marks a loader's parameter that is a torch device: where a result is made does not decide it."""
+
+GuidanceScale = float
+"""Marks a model's parameter for the scale of classifier-free guidance: 1 is one network row an evaluation, else two."""
 
 _PACKAGED = Path(__file__).parent
 _HUB = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w.-]+))?")

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 
+from its.config.composed import composed
 from its.levels import Columns
 from its.rerun.finished_run import Source
 from its.rerun.render import Rendering, build_rendering
@@ -32,9 +32,7 @@ MIXTURE = ("dataset=mixture", "model=mixture")
 
 def render(run: Experiment, *overrides: str) -> Rendering:
     source = Source.of(run.folder)
-    with initialize_config_dir(str(CONF), version_base=None):
-        config = compose("config", source.overrides(overrides), return_hydra_config=True)
-    rendering = build_rendering(source, config, dict(config.hydra.runtime.choices), overrides)
+    rendering = build_rendering(source, composed(source.overrides(overrides)), overrides)
     rendering.run()
     return rendering
 
