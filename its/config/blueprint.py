@@ -98,17 +98,17 @@ class Blueprint(Parts):
 
     @cached_property
     def asked(self) -> str:
-        """Hash of what a configuration says about measuring; images that it names are not looked at."""
+        """Hash of the configuration's measuring; files of images and statistics count by their names."""
         return hash8([__version__, measured_by(self._measuring)])
 
     @property
     def asked_before(self) -> str:
-        """The same as versions before 28 November 2026 wrote it, so that their finished runs are known as such."""
+        """The same hash by the rule until November 2026, so that runs of then are known to be finished."""
         return hash8({"its": __version__, **names.renamed(self._measuring, names.first)})
 
     @property
     def config(self) -> dict[str, Any]:
-        """The folder's `config.yaml`, as far as it is known before images are loaded."""
+        """The content of the folder's `config.yaml`, as far as it is known before images are loaded."""
         return {**self.record, **self.kind.layout(self)}
 
     @property
@@ -118,7 +118,7 @@ class Blueprint(Parts):
 
     @property
     def work(self) -> Work:
-        """What is on disk and what is missing.
+        """Files that are on disk and files that are missing.
 
         Raises:
             ValueError: a size or a cap breaks a rule.

@@ -1,4 +1,4 @@
-"""Rules that a configuration must keep, whatever kind of run it describes."""
+"""Rules of values that hold for every kind of run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters of what a `_target_` names, read from its source: which are weights, a device, a default.
+"""Parameters of classes and loaders, read from their source: which name weights or a device, and every default.
 
 Nothing is imported, so that torch is not loaded and no foreign code runs.
 """
@@ -34,7 +34,7 @@ class Parameter(NamedTuple):
 
 @cache
 def parameters(target: str) -> dict[str, Parameter]:
-    """Parameters of a class or function by name, those of its bases first; none if its source is not found."""
+    """Return the parameters of a class or function by name, those of its bases first; none without its source."""
     module, _, name = current(target).rpartition(".")
     return _defined(module, name)
 
@@ -71,20 +71,22 @@ def _of_class(module: str, definition: ast.ClassDef) -> dict[str, Parameter]:
     """Arguments of `__init__`; without one, the fields of a dataclass and of its bases."""
     for statement in definition.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
-            own = _arguments(statement.args)
-            return {key: value for key, value in own.items() if key != "self"}
-    decorators = {node.id for line in definition.decorator_list for node in ast.walk(line) if isinstance(node, ast.Name)}
+            arguments = _arguments(statement.args)
+            return {key: value for key, value in arguments.items() if key != "self"}
+    decorators = {
+        node.id for line in definition.decorator_list for node in ast.walk(line) if isinstance(node, ast.Name)
+    }
     if "dataclass" not in decorators:
         return {}
-    found: dict[str, Parameter] = {}
+    fields: dict[str, Parameter] = {}
     for base in definition.bases:
-        found |= _defined(module, base.id) if isinstance(base, ast.Name) else {}
+        fields |= _defined(module, base.id) if isinstance(base, ast.Name) else {}
     for statement in definition.body:
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             field = _parameter(statement.annotation, statement.value)
             if "ClassVar" not in field.marks:
-                found[statement.target.id] = field
-    return found
+                fields[statement.target.id] = field
+    return fields
 
 
 def _arguments(arguments: ast.arguments) -> dict[str, Parameter]:

@@ -94,9 +94,9 @@ def older_folder(folder: Path, record: Mapping[str, Any]) -> Path | None:
 
 
 def _differing(saved: Any, record: Mapping[str, Any]) -> list[str]:
-    """Keys under which a saved record, of any version, is another than this one."""
+    """Return the keys under which a saved record, of any version, is not this one."""
     if not isinstance(saved, dict) or not isinstance(saved.get("dataset"), dict):
         return sorted(record)
-    found = of_before(saved)
+    today = of_before(saved)
     unknown = {"reference", "shard"} - record.keys()
-    return differences({key: value for key, value in found.items() if key not in unknown}, record)
+    return differences({key: value for key, value in today.items() if key not in unknown}, record)

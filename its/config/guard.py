@@ -1,4 +1,4 @@
-"""What is checked before Hydra acts on a configuration: that no YAML runs code, and that no secret is given as a value.
+"""Checks of a command line before Hydra acts on it: no YAML runs code, and no secret is given as a value.
 
 Hydra instantiates callbacks, launcher, sweeper and logging handlers by itself, from the same YAML files.
 """
@@ -19,7 +19,7 @@ from its.config.composed import compose_whole, first_values
 
 SECRET = re.compile(r"(?i)(api_?key|access_?key|token|secret|password|passwd|credential)s?$")
 SHORTEST_SECRET = 8
-"""Characters; a shorter value of such a variable is taken for a word."""
+"""Characters; a shorter value of a variable with a secret's name is taken for a word."""
 
 TARGETS = ("its.run.job.Closing", "hydra._internal.core_plugins.", "hydra_plugins.its_launcher.")
 HANDLERS = ("logging.", "colorlog.")
@@ -29,7 +29,7 @@ FLAGS = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", 
 def check_command_line(arguments: Sequence[str]) -> None:
     """Refuse a command line, or the configuration it composes, that breaks a rule.
 
-    What does not compose is left to Hydra, which says why.
+    A configuration that does not compose is left to Hydra, which says why.
 
     Raises:
         ValueError: a secret as a value, a flag that swaps the configuration, or a target of Hydra's own that is not
@@ -49,12 +49,12 @@ def check_command_line(arguments: Sequence[str]) -> None:
         plain: Any = OmegaConf.to_container(config, resolve=False)
     except (HydraException, OmegaConfBaseException):
         return
-    own = [str(key) for key in plain if key != "hydra"]
-    check_keys({key: plain[key] for key in own})
+    keys = [str(key) for key in plain if key != "hydra"]
+    check_keys({key: plain[key] for key in keys})
     check_hydra(plain["hydra"])
     check_secrets(plain)
     with suppress(OmegaConfBaseException):  # the job says why
-        check_secrets(OmegaConf.to_container(OmegaConf.masked_copy(config, own), resolve=True))
+        check_secrets(OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True))
 
 
 def check_key(key: str) -> None:
@@ -75,7 +75,7 @@ def check_keys(node: Any) -> None:
 
 
 def check_secrets(node: Any, environment: Mapping[str, str] = os.environ, path: str = "") -> None:
-    """Refuse a value anywhere below a node that is, or holds, what a variable with a secret's name holds."""
+    """Refuse a value anywhere below a node that contains the value of an environment variable with a secret's name."""
     if isinstance(node, str):
         for name, secret in environment.items():
             if SECRET.search(name) and len(secret) >= SHORTEST_SECRET and secret in node:
@@ -92,7 +92,7 @@ def check_hydra(node: dict[str, Any]) -> None:
     for path, key, value in _entries(node):
         name = str(value)
         if key == "_target_" and not any(
-            name == known or (known.endswith(".") and name.startswith(known)) for known in TARGETS
+            name == target or (target.endswith(".") and name.startswith(target)) for target in TARGETS
         ):
             raise ValueError(f"{path} is {name!r}; a YAML may not make Hydra run it: take it out")
         logs = path.startswith(("hydra.job_logging", "hydra.hydra_logging"))

@@ -57,9 +57,9 @@ def measured_by(node: Any) -> Any:
 
 def of_before(saved: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record that any version has written, in the form of today."""
-    found = names.renamed(dict(saved), names.current)
-    search = {key: value for key, value in found["search"].items() if key != "keep_pool"}
-    return {**found, "dataset": used(found["dataset"]), "search": search}
+    today = names.renamed(dict(saved), names.current)
+    search = {key: value for key, value in today["search"].items() if key != "keep_pool"}
+    return {**today, "dataset": used(today["dataset"]), "search": search}
 
 
 def used(dataset: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,15 +78,15 @@ def contents(node: Any, *, planning: bool = False) -> dict[str, str]:
     Raises:
         FileNotFoundError: one is nowhere, and this is no plan.
     """
-    found = {}
+    marks = {}
     for name in weights_of(node):
         try:
-            found[name] = name if is_twin(name) else fingerprint(name)
+            marks[name] = name if is_twin(name) else fingerprint(name)
         except FileNotFoundError:
             if not planning:
                 raise
-            found[name] = ABSENT
-    return found
+            marks[name] = ABSENT
+    return marks
 
 
 def same_weights(first: Any, second: Any) -> list[str]:

@@ -35,7 +35,7 @@ LABELS = ("dataset", "model", "sampler", "search", "verifier", "budget", "metric
 
 @dataclass(frozen=True)
 class Work:
-    """What a run's folder holds, and what is missing.
+    """The state of a run's folder: files that are there, and files that are missing.
 
     Attributes:
         method: the run in a few words.
@@ -88,7 +88,7 @@ class Kind(Protocol):
         """Return a sentence if `folder` says that nothing is left to do, else nothing.
 
         Args:
-            asked: hashes of the measuring that is asked for, of which one is enough.
+            asked: hashes of the configuration's measuring; a run is finished under any of them.
         """
         ...
 
@@ -121,7 +121,7 @@ class ImageRun:
         return label
 
     def sections(self, parts: Parts) -> dict[str, Any]:
-        """Of the dataset its problems alone; guidance and guide where there is a guidance."""
+        """Return the dataset's problems alone, and guidance and guide only where there is a guidance."""
         groups = ["model", "sampler", "search", "verifier", "budget", "seed"]
         groups += ["guidance", "guide"] if parts.guided else []
         return {"dataset": {"images": parts.plain["dataset"]["images"]}, **{key: parts.plain[key] for key in groups}}
@@ -181,8 +181,11 @@ class GridSearch:
         return label | {"verifier": search.fitness, "budget": search.strategy}
 
     def sections(self, parts: Parts) -> dict[str, Any]:
-        """What measures decides as well, for it is what the search goes by."""
-        return {"dataset": used(parts.plain["dataset"]), **{key: parts.plain[key] for key in ("model", "sampler", "search", "seed")}}
+        """Return what measures images as well, for the search goes by it."""
+        return {
+            "dataset": used(parts.plain["dataset"]),
+            **{key: parts.plain[key] for key in ("model", "sampler", "search", "seed")},
+        }
 
     def layout(self, parts: Parts) -> dict[str, Any]:
         return {}
@@ -216,7 +219,7 @@ class GridSearch:
 
 
 KINDS: dict[str, Kind] = {"images": ImageRun(), "grids": GridSearch()}
-"""By what a search makes."""
+"""Kinds by what a search makes."""
 
 
 def _shard_bytes(parts: Parts, caps: int, images: int) -> int:

@@ -17,7 +17,7 @@ from its.search.search import Search
 
 @dataclass(frozen=True)
 class Parts:
-    """What a checked configuration names, as far as it can be had without torch.
+    """The objects and values that a configuration names, as far as they can be had without torch.
 
     Attributes:
         plain: the configuration as plain containers, resolved; a smoke run's twins are named, not made.
@@ -45,7 +45,7 @@ class Parts:
 
     @cached_property
     def prices(self) -> Prices:
-        """What steps cost; NFE does not depend on where the levels lie, so that any path of enough times will do."""
+        """Prices of steps in NFE; these do not depend on where levels lie, so any path of enough times will do."""
         scales = [scale for scale in marked(self.plain["model"], GUIDANCE_SCALE) if scale != 1.0]
         table = tuple(1.0 - (k + 1) / 4001 for k in range(4000))
         return Prices(VP(table), replace(self.sampler, spacing="trailing"), 2 if scales else 1, self.guidance.rounds)

@@ -1,4 +1,4 @@
-"""`plan=true`: what a job would do and cost, before anything is loaded. Imports neither torch nor wandb."""
+"""Plans (`plan=true`): a job's files and cost, before anything is loaded. Imports neither torch nor wandb."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def check_room(blueprint: Blueprint) -> None:
 
 
 def rate_key(search: str, model: str, plain: Mapping[str, Any]) -> str:
-    """Return what a measured rate holds for: search, model, device and batch."""
+    """Return the key of a measured rate: search, model, device and batch."""
     return f"{search} {model} {plain['device']} batch {plain['batch']}"
 
 

@@ -1,4 +1,4 @@
-"""`smoke=true`: the same experiment on tiny random twins of its networks and data, in less than a minute.
+"""Smoke runs (`smoke=true`): the same experiment on tiny random twins of its networks and data, in less than a minute.
 
 Wherever a node of the configuration has an entry `smoke`, its values replace the node's; `{twin}` in them is a folder
 in which the entry's `make`, a function of `its.twins`, writes a random checkpoint in the original's format. So the twin

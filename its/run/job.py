@@ -1,4 +1,4 @@
-"""One job of a sweep, and what is done when the last one is over."""
+"""One job of a sweep, and the report when the last one is over."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _run(config: DictConfig) -> dict[str, Any]:
 
 
 def _finished(blueprint: Blueprint) -> str:
-    """A sentence if nothing is left to do, and every file is whole; torch is not loaded to find out."""
+    """Return a sentence if nothing is left to do and every file is whole; torch is not loaded to find out."""
     sentence = blueprint.finished
     if not sentence:
         return ""
@@ -88,7 +88,7 @@ def _finished(blueprint: Blueprint) -> str:
 
 
 def _built(blueprint: Blueprint, workers: int) -> Run:
-    """The run, loaded; with several workers, after they are done with it."""
+    """Load the run; with several workers, after they are done with it."""
     from its.config.plan import check_room
     from its.run.build import build
 
@@ -99,7 +99,7 @@ def _built(blueprint: Blueprint, workers: int) -> Run:
 
 
 def command_line(hydra_config: HydraConf | DictConfig) -> list[str]:
-    """Overrides that run this one job: its own, and where Hydra finds choices."""
+    """Return the overrides that run this one job: its own, and where Hydra finds choices."""
     return [
         *hydra_config.overrides.task,
         *(entry for entry in hydra_config.overrides.hydra if entry.startswith("hydra.searchpath=")),
@@ -107,10 +107,10 @@ def command_line(hydra_config: HydraConf | DictConfig) -> list[str]:
 
 
 def run_workers(workers: int, overrides: Sequence[str]) -> None:
-    """Run this job, untracked, as `workers` processes on this machine; what one leaves, another makes."""
+    """Run this job, untracked, as `workers` processes on this machine; each makes what others have left."""
     threads = max(1, (os.cpu_count() or 1) // workers)
-    own = [override for override in overrides if not override.startswith("tracker")]
-    command = [sys.executable, str(Path(sys.argv[0]).absolute()), *own, "hydra.mode=RUN"]
+    untracked = [override for override in overrides if not override.startswith("tracker")]
+    command = [sys.executable, str(Path(sys.argv[0]).absolute()), *untracked, "hydra.mode=RUN"]
     processes = [
         subprocess.Popen(
             command,

@@ -15,7 +15,7 @@ def test_marked_goes_by_declarations_and_not_by_keys(tmp_path: Path, monkeypatch
     (tmp_path / "foreign" / "__init__.py").write_text(f"{CANARY}from .nets import load as loader\n")
     (tmp_path / "foreign" / "nets.py").write_text(
         f"{CANARY}import its.weights as w\n"
-        "def load(checkpoint: w.Weights, weights: list[float], *, where: 'w.Device' = 'cpu', at: w.Device = 'cpu',\n"
+        "def load(checkpoint: w.Weights, weights: list[float], *, at: w.Device = 'cpu',\n"
         "         cfg: w.GuidanceScale = 1.0): ...\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
@@ -34,12 +34,13 @@ def test_parameters_of_a_dataclass_are_its_fields_and_its_bases(tmp_path: Path, 
         "@dataclass\n"
         "class Base:\n    kind: ClassVar[str] = 'x'\n    size: int = 2\n"
         "@dataclass(frozen=True)\n"
-        "class Own(Base):\n    names: list = field(default_factory=list)\n    rate: float = -0.5\n    needed: int = LATER\n"
+        "class Own(Base):\n"
+        "    names: list = field(default_factory=list)\n    rate: float = -0.5\n    late: int = LATER\n"
         "class Plain:\n    note: str = 'no parameter'\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     own = parameters("classes.Own")
-    assert list(own) == ["size", "names", "rate", "needed"]
+    assert list(own) == ["size", "names", "rate", "late"]
     assert {name: entry.default for name, entry in own.items() if entry.has_default} == {"size": 2, "rate": -0.5}
     assert parameters("classes.Plain") == parameters("classes.Absent") == parameters("no.such.module.X") == {}
 

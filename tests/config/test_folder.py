@@ -16,7 +16,15 @@ from its.config.folder import check_folder, claim, older_folder
 from tests.build import CONF, blueprint_of, contents
 
 BEFORE = Path(__file__).parent / "before"
-WORDS = ("shard=2", "sampler.steps=2", "search=none", "budget.samplings=[1]", "~metric.kid", "~metric.prc", "~metric.isc")
+WORDS = (
+    "shard=2",
+    "sampler.steps=2",
+    "search=none",
+    "budget.samplings=[1]",
+    "~metric.kid",
+    "~metric.prc",
+    "~metric.isc",
+)
 
 
 def run(out_dir: Path, *words: str) -> subprocess.CompletedProcess:

@@ -94,7 +94,7 @@ def test_identity_goes_by_the_content_of_weights(tmp_path: Path):
 
 
 def test_a_record_notices_a_default_that_has_changed_since(tmp_path: Path):
-    """What a class is given when nothing is said stands in the record, so that a new default is not taken for the old."""
+    """A record holds the defaults of its classes, so that a new default is not taken for the old one."""
     record = blueprint_of(tmp_path, "guidance=tfg").record
     assert record["guidance"]["iterations"] == 4
     assert "iterations" not in identity(record)["guidance"]

@@ -32,7 +32,11 @@ def test_kinds_label_and_plan_their_own(tmp_path: Path):
     images = blueprint_of(tmp_path, "guidance=tfg", "images=30", "shard=10")
     grids = blueprint_of(tmp_path, "search=schedule", "search.num_samples=7")
     assert images.label.keys() == grids.label.keys() == set(LABELS)
-    assert (images.label["search"], grids.label["verifier"], grids.label["budget"]) == ("random+tfg", "fid", "evolution")
+    assert (images.label["search"], grids.label["verifier"], grids.label["budget"]) == (
+        "random+tfg",
+        "fid",
+        "evolution",
+    )
     assert (images.work.missing, images.work.files) == (3, "shards")
     assert grids.work.images == 7 * grids.search.evaluations
     assert " sets missing" in plan_of(grids).line()
