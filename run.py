@@ -1,4 +1,4 @@
-"""Compose a configuration, build the experiment, run it: `python run.py search=random budget=nfe_800`."""
+"""Compose a configuration, build the run, make it: `python run.py search=random budget=nfe_800`."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ LAUNCHER = ("hydra/launcher=", "hydra.launcher.")
 
 @hydra.main(version_base=None, config_path=str(CONF), config_name="config")
 def main(config: DictConfig) -> dict:
-    """One job; it returns a status and never raises, so that a sweep goes on."""
+    """Make one job; return a status and never raise, so that a sweep goes on."""
     from its.run.job import run_job
 
     return run_job(config)
@@ -28,7 +28,7 @@ if __name__ == "__main__":
 
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda argument: not argument.startswith("-"))
     try:
-        check_command_line(sys.argv[1:], CONF)
+        check_command_line(sys.argv[1:])
     except ValueError as error:
         sys.exit(f"error: {error}")
     if "plan=true" in sys.argv:

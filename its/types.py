@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+T = TypeVar("T")
+SpeedOnly = Annotated[T, "changes speed only"]
+"""Annotation of a parameter that changes how fast images are made, and never an image."""
 
 Condition = int | str | None
 

@@ -22,9 +22,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
+from its.config.blueprint import Blueprint
+from its.config.composed import composed
 from its.config.plan import RATES, rate_key
 from its.disk.store import Store, write_atomic
 from its.engine import Result
@@ -67,14 +67,10 @@ class Clock:
         return timed
 
 
-def experiment(overrides: list[str]) -> tuple[Experiment, dict[str, str], dict[str, Any]]:
-    """What `run.py` would build, with the choices and values behind it."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base=None):
-        config = compose("config", overrides, return_hydra_config=True)
-    choices = dict(config.hydra.runtime.choices)
-    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    plain: dict[str, Any] = OmegaConf.to_container(own, resolve=True)  # type: ignore[assignment]
-    return build(own, choices, overrides), choices, plain
+def experiment(overrides: list[str]) -> tuple[Experiment, Blueprint]:
+    """Build what `run.py` would build; return it and its blueprint."""
+    blueprint = Blueprint.of(*composed(overrides))
+    return build(blueprint), blueprint
 
 
 def bare_rows_per_second(run: Experiment) -> float:
@@ -198,7 +194,7 @@ def fixed_seconds(overrides: list[str], images: int) -> float:
     """Seconds that no NFE buys: loading, features, metrics and figures of a plain run of so many images."""
     with TemporaryDirectory() as folder:
         started = time.perf_counter()
-        run, _, _ = experiment([*overrides, "search=none", f"images={images}", f"out_dir={folder}"])
+        run, _ = experiment([*overrides, "search=none", f"images={images}", f"out_dir={folder}"])
         run.run()
         whole = time.perf_counter() - started
         return whole - sum(note["seconds"] for note in Store(run.folder).notes())
@@ -216,10 +212,12 @@ def main() -> None:
     rates: dict[str, Any] = {}
     fixed = fixed_seconds(options.overrides, options.images)
     for search in options.searches.split(","):
-        run, choices, plain = experiment([*options.overrides, f"search={search}"])
+        run, blueprint = experiment([*options.overrides, f"search={search}"])
         found = measure(run, options.images)
         print(f"{search:<14}" + "  ".join(f"{name} {value:.3g}" for name, value in found.items()), flush=True)
-        rates[rate_key(choices, plain)] = {"nfe_per_second": found["nfe_per_second"], "fixed_seconds": fixed}
+        label, plain = blueprint.label, blueprint.plain
+        rate = {"nfe_per_second": found["nfe_per_second"], "fixed_seconds": fixed}
+        rates[rate_key(label["search"], label["model"], plain)] = rate
         path = Path(plain["out_dir"]).expanduser().absolute() / RATES
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     write_atomic(path, (json.dumps(known | rates, indent=1, sort_keys=True) + "\n").encode())

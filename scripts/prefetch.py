@@ -20,17 +20,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from hydra import compose, initialize_config_dir
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
-
+from its.config.blueprint import Blueprint
+from its.config.composed import composed_sweep
 from its.config.identity import weights_of
 from its.config.instantiate import defined, instantiate
 from its.process.command import command
-from its.run.build import Blueprint
 from its.weights import locate
-
-CONF = Path(__file__).parents[1] / "conf"
 
 Need = tuple[str, Callable[[], object]]
 """What is needed, and a call that gets it or says what is missing."""
@@ -44,32 +39,21 @@ def jobs(overrides: Sequence[str]) -> list[Blueprint]:
     Raises:
         ValueError: one of them breaks a rule.
     """
-    hydra = [word for word in overrides if word.startswith("hydra.searchpath=")]
-    own = [word for word in overrides if not word.startswith(("hydra.", "hydra/", "-"))]
-    parsed = OverridesParser.create().parse_overrides(own)
-    first = [
-        f"{o.get_key_element()}={next(iter(o.sweep_string_iterator()))}" if o.is_sweep_override() else str(o.input_line)
-        for o in parsed
-    ]
-    with initialize_config_dir(str(CONF), version_base=None):
-        sweeper = compose("config", [*hydra, *first], return_hydra_config=True).hydra.sweeper
-        axes = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
-        every = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides([*axes, *own]), None)[0]
-        composed = [compose("config", [*hydra, *words, "device=cpu"], return_hydra_config=True) for words in every]
-    return [Blueprint.composed(config, planning=True) for config in composed]
+    return [Blueprint.of(*job, planning=True) for job in composed_sweep(overrides, "device=cpu")]
 
 
 def needs(plans: Sequence[Blueprint], *, fetch: bool) -> Iterator[Need]:
     """Every different thing that some of the jobs need."""
-    for weights in sorted(set().union(*(weights_of(plan.plain) for plan in plans))):
+    configs = [plan.with_twins() for plan in plans]
+    for weights in sorted({name for config in configs for name in weights_of(config)}):
         yield f"weights {weights}", partial(locate, weights)
-    datasets = {json.dumps(plan.plain["dataset"], sort_keys=True): plan for plan in plans}
-    for plan in datasets.values():
-        dataset = plan.plain["dataset"]
+    datasets = {json.dumps(config["dataset"], sort_keys=True): k for k, config in enumerate(configs)}
+    for k in datasets.values():
+        dataset, packages = configs[k]["dataset"], plans[k].packages
         for part in ("images", "reference", "report"):
             node = dataset.get(part)
             if isinstance(node, dict) and "_target_" in node:
-                yield f"dataset {dataset['name']}, its {part}", partial(_made, node, plan.packages, fetch=fetch)
+                yield f"dataset {dataset['name']}, its {part}", partial(_made, node, packages, fetch=fetch)
         if dataset.get("statistics") is not None:
             yield f"dataset {dataset['name']}, its statistics", partial(_statistics, dataset["statistics"])
 

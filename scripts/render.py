@@ -14,12 +14,9 @@ import logging
 import sys
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-
+from its.config.composed import composed
 from its.config.guard import check_command_line
 from its.process.command import Parser, command
-
-CONF = Path(__file__).resolve().parents[1] / "conf"
 
 
 @command
@@ -29,14 +26,12 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     options = parser.parse_args()
     logging.basicConfig(format="%(message)s", level=logging.INFO)
-    check_command_line(options.overrides, CONF)
+    check_command_line(options.overrides)
     from its.rerun.finished_run import FinishedRun
     from its.rerun.render import build_rendering, words
 
     run = FinishedRun.of(options.folder.absolute())
-    with initialize_config_dir(str(CONF), version_base=None):
-        config = compose("config", words(run, options.overrides), return_hydra_config=True)
-    rendering = build_rendering(run, config, dict(config.hydra.runtime.choices), sys.argv[1:])
+    rendering = build_rendering(run, composed(words(run, options.overrides)), sys.argv[1:])
     rows = rendering.run()
     print(rendering.folder)
     columns = [*filter(rows[0].__contains__, ("nfe_cap", "nfe", "nfe_final", "reward_mean", "fid", "accuracy"))]

@@ -2,7 +2,7 @@
 
     python scripts/rescore.py <run folder> [verifier=null_rewards verifier.salt=3 ...] [--pairs <out_dir>]
 
-The run was made with `search.keep_pool=true`. Its folder gets `rescored/<verifier>-<hash>/`: shards, `curve.csv`,
+The run was made with `keep_candidates=true`. Its folder gets `rescored/<verifier>-<hash>/`: shards, `curve.csv`,
 `curve.png` beside the run's own curve, sample grids and `rescored.json`, which says whether this equals a run with that
 verifier. Without a verifier it is the run's own. Group and value are given as to `run.py`; only the verifier,
 the metric and the device may differ from the run's.
@@ -12,30 +12,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
-
+from its.config.blueprint import Blueprint
+from its.config.composed import composed
 from its.config.guard import check_command_line
-from its.config.identity import hash8
+from its.config.identity import hash8, identity
 from its.process.command import Parser, command
 from its.rerun.finished_run import FinishedRun
 from its.rerun.preference_pairs import export_pairs, require_new_folder
 from its.rerun.rescore import command_of, rescore
 from its.rerun.rescoring import Rescoring, words
-from its.run.build import Blueprint
-
-CONF = Path(__file__).resolve().parents[1] / "conf"
 
 
 def rescoring_of(run: FinishedRun, given: list[str]) -> Rescoring:
     """Return the run's rescoring with what is given instead of its verifier."""
     overrides = words(run, given)
-    check_command_line(overrides, CONF)
-    with initialize_config_dir(str(CONF), version_base=None):
-        config = compose("config", overrides, return_hydra_config=True)
-    choices = dict(config.hydra.runtime.choices)
-    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    return Rescoring.of(run, Blueprint.of(own, choices, overrides))
+    check_command_line(overrides)
+    return Rescoring.of(run, Blueprint.of(*composed(overrides)))
 
 
 @command
@@ -52,8 +44,8 @@ def main() -> None:
 
     # Rescore.
     rescoring = rescoring_of(run, options.overrides)
-    decisive = {key: rescoring.blueprint.decisive[key] for key in ("verifier", "weights")}
-    target = run.files.rescored / f"{rescoring.label['verifier']}-{hash8(decisive)}"
+    decisive = {key: rescoring.blueprint.record[key] for key in ("verifier", "weights")}
+    target = run.files.rescored / f"{rescoring.label['verifier']}-{hash8(identity(decisive))}"
     rows = rescore(rescoring, target, command_of(options.folder, options.overrides))
     for row in rows:
         print("  ".join(f"{name} {value:.5g}" for name, value in row.items() if isinstance(value, int | float)))

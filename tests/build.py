@@ -3,32 +3,28 @@
 import csv
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
-
-from its.run.build import Blueprint, build
+from its.config.blueprint import Blueprint
+from its.config.composed import CONF, composed
+from its.run.build import build
 from its.run.experiment import Experiment
 from its.run.schedule_search import ScheduleRun
 
-CONF = Path(__file__).parents[1] / "conf"
+__all__ = ["CONF", "blueprint_of", "contents", "make_experiment", "make_schedule", "numbers", "obstruct"]
 
 
 def make_experiment(out_dir: Path, *overrides: str) -> Experiment:
     """The experiment that `python run.py out_dir=... <overrides>` builds."""
-    return build(*composed(out_dir, *overrides))
+    return build(blueprint_of(out_dir, *overrides))
 
 
 def make_schedule(out_dir: Path, *overrides: str) -> ScheduleRun:
     """The same of `search=schedule`."""
-    return ScheduleRun.of(Blueprint.of(*composed(out_dir, *overrides)), overrides)
+    return build(blueprint_of(out_dir, *overrides))
 
 
-def composed(out_dir: Path, *overrides: str) -> tuple[DictConfig, dict[str, str], tuple[str, ...]]:
-    """Configuration, choices and overrides as a job has them."""
-    with initialize_config_dir(str(CONF), version_base=None):
-        config = compose("config", [f"out_dir={out_dir}", *overrides], return_hydra_config=True)
-    choices = dict(config.hydra.runtime.choices)
-    return OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), choices, overrides
+def blueprint_of(out_dir: Path, *overrides: str, planning: bool = False) -> Blueprint:
+    """The blueprint that these words of run.py come to."""
+    return Blueprint.of(*composed([f"out_dir={out_dir}", *overrides]), planning=planning)
 
 
 def obstruct(folder: Path) -> None:

@@ -33,9 +33,6 @@ class ItsLauncher(BaseSubmititLauncher):
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         runs = [self._run(initial_job_idx + k, list(overrides)) for k, overrides in enumerate(job_overrides)]
-        for run in runs:
-            if run.state == "missing" and run.finished():
-                run.state = "finished"
         experiment = out_dir(self.config) / self.config.name
         missing = [run for run in runs if run.state == "missing"]
         finished = sum(run.state == "finished" for run in runs)

@@ -11,14 +11,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig
 
-from its.config.plan import plan_of
+from its.config.blueprint import Blueprint
+from its.config.composed import without_hydra
+from its.config.folder import check_folder
 from its.disk.run_folder import RunFolder
 from its.disk.store import write_atomic
 from its.process.status import read_statuses
-from its.run.build import Blueprint
 
 RECORDS = ".slurm"
 """Folder of an experiment that holds a folder for each submission: batch scripts, logs, `jobs.json`, statuses."""
@@ -61,13 +61,15 @@ class SweepRun:
         """Return the run of a composed job configuration; what is wrong with that is its reason to fail."""
         run = cls(number, (*overrides, *searchpath))
         try:
-            blueprint = Blueprint.composed(config)
-            run.nfe = plan_of(blueprint).nfe
+            blueprint = Blueprint.of(*without_hydra(config))
+            blueprint.check_folder()
+            run.nfe = blueprint.work.nfe
         except (ValueError, OSError) as error:
             return run.fail(str(error))
         run.folder, run.images = str(blueprint.folder), blueprint.plain["images"]
-        run.metrics_config_hash, run.candidates = blueprint.asked, blueprint.keep_pool
-        run.config = {**blueprint.decisive, "shard": blueprint.plain["shard"]}
+        run.metrics_config_hash, run.candidates = blueprint.asked, blueprint.keep_candidates
+        run.config = blueprint.config
+        run.state = "finished" if blueprint.finished else "missing"
         return run
 
     @property
@@ -108,8 +110,8 @@ class SweepRun:
 
     def _record_failure(self) -> None:
         """Write the reason, which the process could not, to the run's folder unless that is another configuration's."""
-        config = yaml.safe_load(yaml.safe_dump(self.config))
-        if not self.files.config.exists() or self.files.read_config() == config:
+        with suppress(ValueError):
+            check_folder(Path(str(self.folder)), self.config)
             self.files.write_failure(self.reason, traceback="")
 
 

@@ -1,4 +1,4 @@
-"""What is checked before Hydra acts on a configuration: that no YAML runs code, and that no secret is given as a value.
+"""Checks of a command line before Hydra acts on it: no YAML runs code, and no secret is given as a value.
 
 Hydra instantiates callbacks, launcher, sweeper and logging handlers by itself, from the same YAML files.
 """
@@ -9,28 +9,27 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from its.config.composed import compose_whole, first_values
+
 SECRET = re.compile(r"(?i)(api_?key|access_?key|token|secret|password|passwd|credential)s?$")
 SHORTEST_SECRET = 8
-"""Characters; a shorter value of such a variable is taken for a word."""
+"""Characters; a shorter value of a variable with a secret's name is taken for a word."""
 
 TARGETS = ("its.run.job.Closing", "hydra._internal.core_plugins.", "hydra_plugins.its_launcher.")
 HANDLERS = ("logging.", "colorlog.")
 FLAGS = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun")
 
 
-def check_command_line(arguments: Sequence[str], conf: Path) -> None:
+def check_command_line(arguments: Sequence[str]) -> None:
     """Refuse a command line, or the configuration it composes, that breaks a rule.
 
-    What does not compose is left to Hydra, which says why.
+    A configuration that does not compose is left to Hydra, which says why.
 
     Raises:
         ValueError: a secret as a value, a flag that swaps the configuration, or a target of Hydra's own that is not
@@ -44,19 +43,18 @@ def check_command_line(arguments: Sequence[str], conf: Path) -> None:
     overrides = [argument for argument in arguments if not argument.startswith("-")]
     for override in overrides:
         check_key(override.split("=", 1)[0].lstrip("+~"))
-    check_values(list(arguments))
+    check_secrets(list(arguments))
     try:
-        with initialize_config_dir(str(conf), version_base=None):
-            config = compose("config", list(_single(overrides)), return_hydra_config=True)
+        config = compose_whole(first_values(overrides))
         plain: Any = OmegaConf.to_container(config, resolve=False)
     except (HydraException, OmegaConfBaseException):
         return
-    own = [str(key) for key in plain if key != "hydra"]
-    check_keys({key: plain[key] for key in own})
+    keys = [str(key) for key in plain if key != "hydra"]
+    check_keys({key: plain[key] for key in keys})
     check_hydra(plain["hydra"])
-    check_values(plain)
+    check_secrets(plain)
     with suppress(OmegaConfBaseException):  # the job says why
-        check_values(OmegaConf.to_container(OmegaConf.masked_copy(config, own), resolve=True))
+        check_secrets(OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True))
 
 
 def check_key(key: str) -> None:
@@ -76,8 +74,8 @@ def check_keys(node: Any) -> None:
         check_keys(value)
 
 
-def check_values(node: Any, environment: Mapping[str, str] = os.environ, path: str = "") -> None:
-    """Refuse a value anywhere below a node that is, or holds, what a variable with a secret's name holds."""
+def check_secrets(node: Any, environment: Mapping[str, str] = os.environ, path: str = "") -> None:
+    """Refuse a value anywhere below a node that contains the value of an environment variable with a secret's name."""
     if isinstance(node, str):
         for name, secret in environment.items():
             if SECRET.search(name) and len(secret) >= SHORTEST_SECRET and secret in node:
@@ -86,7 +84,7 @@ def check_values(node: Any, environment: Mapping[str, str] = os.environ, path: s
                     "are written to disk; take it out"
                 )
     for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
-        check_values(value, environment, f"{path}.{key}".lstrip("."))
+        check_secrets(value, environment, f"{path}.{key}".lstrip("."))
 
 
 def check_hydra(node: dict[str, Any]) -> None:
@@ -94,7 +92,7 @@ def check_hydra(node: dict[str, Any]) -> None:
     for path, key, value in _entries(node):
         name = str(value)
         if key == "_target_" and not any(
-            name == known or (known.endswith(".") and name.startswith(known)) for known in TARGETS
+            name == target or (target.endswith(".") and name.startswith(target)) for target in TARGETS
         ):
             raise ValueError(f"{path} is {name!r}; a YAML may not make Hydra run it: take it out")
         logs = path.startswith(("hydra.job_logging", "hydra.hydra_logging"))
@@ -107,12 +105,3 @@ def _entries(node: Any, path: str = "hydra") -> Iterator[tuple[str, str, Any]]:
     for key, value in items:
         yield f"{path}.{key}", str(key), value
         yield from _entries(value, f"{path}.{key}")
-
-
-def _single(overrides: Sequence[str]) -> Iterator[str]:
-    """Overrides with the first value of every sweep."""
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
-        if override.is_sweep_override():
-            yield f"{override.get_key_element()}={next(iter(override.sweep_string_iterator()))}"
-        else:
-            yield str(override.input_line)

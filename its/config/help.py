@@ -1,4 +1,4 @@
-"""`python run.py --help`: every group, its choices and what each is, read from the YAML files' first lines."""
+"""The text of `python run.py --help`: every group and its choices, read from the YAML files' first lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ USAGE = """python run.py [-m] [group=choice ...] [key=value ...]
 
 
 def text(conf: Path) -> str:
-    """The help text for a folder of configuration groups."""
+    """Return the help text for a folder of configuration groups."""
     lines = [USAGE]
     for group in sorted({file.parent for file in conf.glob("*/**/*.yaml")}):
         lines.append(f"{group.relative_to(conf).as_posix()}=")

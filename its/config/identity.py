@@ -1,102 +1,147 @@
-"""What decides a run's images, as a hash; and where its folder is."""
+"""The part of a configuration that decides a run's images: as `config.yaml` records it, and as a hash.
+
+A record keeps what a user would write, with the content of every weights file beside it. Its identity is what two
+records are compared by: recorded names instead of dotted ones, content instead of paths, one form for each number, and
+nothing that stands at its default.
+"""
 
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
+from its.config import names
+from its.config.declarations import DEVICE, SPEED_ONLY, WEIGHTS, marked, parameters
+from its.config.smoke import is_twin
 from its.pixels import RULE
 from its.weights import fingerprint
-
-DECISIVE = ("dataset", "model", "sampler", "search", "verifier", "budget", "seed")
-"""Entries of a configuration that decide the images; of the dataset, all but what only measures."""
-
-GUIDED = ("guidance", "guide")
-"""Those that do so only where there is a guidance."""
-
-MEASURING = ("report", "report_width", "reference", "statistics")
-"""Entries of a dataset that measure images and decide none."""
-
-UNUSED_BY_SETS = ("verifier", "budget")
-"""Of a search over sets of images, which what measures decides, and no verifier or cap."""
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
-
 
 ABSENT = "absent"
 """In place of a fingerprint, in a plan made where the weights are not."""
 
+OF_DATASET = ("images", "report", "reference", "statistics")
+"""Entries of a dataset that may decide anything: problems always, the rest where measuring steers a search."""
 
-def identity(config: dict[str, Any], *, planning: bool = False) -> dict[str, Any]:
-    """The part of a plain configuration that decides the images, with the weights' fingerprints.
+
+def record(sections: Mapping[str, Any], *, planning: bool = False) -> dict[str, Any]:
+    """Return the record of those entries of a configuration that decide the images.
 
     Args:
         planning: weights may be absent.
     """
-    guided = config["guidance"]["_target_"] != "its.guidance.none.NoGuidance"
-    of_sets = config["search"]["_target_"] == "its.search.schedule.Schedule"
-    keys = [key for key in DECISIVE if not (of_sets and key in UNUSED_BY_SETS)]
-    decisive = without_place({key: config[key] for key in (*keys, *(GUIDED if guided else ()))})
-    for key in () if of_sets else MEASURING:
-        decisive["dataset"].pop(key, None)
-    return {**decisive, "uint8": RULE, "weights": fingerprints(decisive, planning=planning)}
+    return {
+        **{key: _recorded(value) for key, value in sections.items()},
+        "uint8": RULE,
+        "weights": contents(sections, planning=planning),
+    }
 
 
-def hash8(decisive: dict[str, Any]) -> str:
-    """Eight hex digits of the identity."""
-    return sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
+def identity(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what two records are compared by, under the record's keys."""
+    content = record.get("weights", {})
+    return {key: _canonical(value, content) for key, value in record.items() if key != "weights"}
 
 
-def folder_of(out_dir: str, name: str, label: dict[str, str], seed: int, decisive: dict[str, Any]) -> Path:
-    """`<out_dir>/<name>/<dataset>/<model>-<sampler>/<search>[+<guidance>]/<verifier>/<budget>/seed=<n>-<hash8>`."""
-    parts = (
-        name,
-        label["dataset"],
-        f"{label['model']}-{label['sampler']}",
-        label["search"],
-        label["verifier"],
-        label["budget"],
-    )
-    for part in parts:
-        if not _NAME.fullmatch(part):
-            raise ValueError(f"{part!r} cannot name a folder of a run; use letters, digits and . _ + -, at most 80")
-    return Path(out_dir).expanduser().absolute().joinpath(*parts, f"seed={seed}-{hash8(decisive)}")
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Return the keys under which two records are not the same."""
+    first, second = identity(one), identity(other)
+    return sorted(key for key in first.keys() | second.keys() if hash8(first.get(key)) != hash8(second.get(key)))
 
 
-def without_place(node: Any) -> Any:
-    """A node without its `device` entries: where an image is made does not decide it."""
-    if isinstance(node, dict):
-        return {key: without_place(value) for key, value in node.items() if key != "device"}
-    return [without_place(value) for value in node] if isinstance(node, list) else node
+def measured_by(node: Any) -> Any:
+    """Return what a node that measures images is compared by, with the content of its weights."""
+    return _canonical(node, contents(node, planning=True))
 
 
-def fingerprints(node: Any, *, planning: bool = False) -> dict[str, str]:
-    """Of every `weights` entry below a node, by name."""
-    found = {}
-    for name in sorted(weights_of(node)):
+def of_before(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record that any version has written, in the form of today."""
+    today = names.renamed(dict(saved), names.current)
+    search = {key: value for key, value in today["search"].items() if key != "keep_pool"}
+    return {**today, "dataset": used(today["dataset"]), "search": search}
+
+
+def used(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entries of a dataset that may decide anything."""
+    return {key: dataset[key] for key in OF_DATASET if dataset.get(key) is not None}
+
+
+def hash8(identity: Any) -> str:
+    """Return eight hex digits of an identity."""
+    return sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def contents(node: Any, *, planning: bool = False) -> dict[str, str]:
+    """Return the fingerprint of every weights file or folder below a node, by name.
+
+    Raises:
+        FileNotFoundError: one is nowhere, and this is no plan.
+    """
+    marks = {}
+    for name in weights_of(node):
         try:
-            found[name] = fingerprint(name)
+            marks[name] = name if is_twin(name) else fingerprint(name)
         except FileNotFoundError:
             if not planning:
                 raise
-            found[name] = ABSENT
-    return found
+            marks[name] = ABSENT
+    return marks
 
 
 def same_weights(first: Any, second: Any) -> list[str]:
-    """Weights below the first node that are also below the second, under whatever name; absent ones are nobody's."""
-    of_second = set(fingerprints(second, planning=True).values()) - {ABSENT} if weights_of(first) else set()
-    return [name for name, mark in fingerprints(first, planning=True).items() if mark in of_second]
+    """Return weights below the first node that are also below the second, under whatever name; never absent ones."""
+    of_second = set(contents(second, planning=True).values()) - {ABSENT} if weights_of(first) else set()
+    return [name for name, content in contents(first, planning=True).items() if content in of_second]
 
 
-def weights_of(node: Any) -> set[str]:
-    """Every `weights` entry below a node."""
+def weights_of(node: Any) -> list[str]:
+    """Return the names of all weights below a node, in order."""
+    return sorted({value for value in marked(node, WEIGHTS) if isinstance(value, str)})
+
+
+def _recorded(node: Any) -> Any:
+    """A node with the defaults of its classes filled in, so that it stays true when a default changes.
+
+    Without what changes no image.
+    """
     if isinstance(node, dict):
-        own = {node["weights"]} if isinstance(node.get("weights"), str) else set()
-        return own.union(*(weights_of(value) for value in node.values()))
-    if isinstance(node, list):
-        return set().union(*(weights_of(value) for value in node))
-    return set()
+        declared = _parameters(node)
+        defaults = {key: declared[key].default for key in declared if declared[key].has_default}
+        return {
+            key: _recorded(value)
+            for key, value in {**defaults, **node}.items()
+            if not (key in declared and declared[key].marks & {DEVICE, SPEED_ONLY})
+        }
+    return [_recorded(value) for value in node] if isinstance(node, list | tuple) else node
+
+
+def _canonical(node: Any, content: Mapping[str, str]) -> Any:
+    if isinstance(node, float) and node.is_integer():
+        return int(node)
+    if isinstance(node, list | tuple):
+        return [_canonical(value, content) for value in node]
+    if not isinstance(node, dict):
+        return node
+    declared = _parameters(node)
+    entries = {}
+    for key, value in node.items():
+        if key == "_target_":
+            entries["is"] = names.recorded(value)
+        elif key not in declared:
+            entries[key] = _canonical(value, content)
+        elif not declared[key].marks & {DEVICE, SPEED_ONLY}:
+            by = content.get(value, value) if WEIGHTS in declared[key].marks and isinstance(value, str) else value
+            entry, default = (_canonical(each, content) for each in (by, declared[key].default))
+            if not _same(entry, default):
+                entries[key] = entry
+    return entries
+
+
+def _same(entry: Any, default: Any) -> bool:
+    return type(entry) is type(default) and entry == default
+
+
+def _parameters(node: dict[str, Any]) -> dict[str, Any]:
+    target = node.get("_target_")
+    return parameters(target) if isinstance(target, str) else {}

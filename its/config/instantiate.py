@@ -1,4 +1,4 @@
-"""Objects from configuration nodes, and the rule that keeps a YAML from running code.
+"""Making objects from configuration nodes, and the rule that keeps a YAML from running code.
 
 The only caller of Hydra's instantiate. A `_target_` names something *defined in* `its` or in a package
 that the user lists in `plugins` on the command line; nothing else is made, however it is spelt.
@@ -45,7 +45,11 @@ def instantiate(node: Any, packages: Sequence[str]) -> Any:
 
 
 def check_targets(node: Any, packages: Sequence[str]) -> None:
-    """Refuse a node with a name from outside `packages`, or a key that changes how Hydra calls; imports nothing."""
+    """Refuse a node with a name from outside `packages`, or a key that changes how Hydra calls; import nothing.
+
+    Raises:
+        ValueError: naming the key or the target.
+    """
     for key in _keys(node):
         if key in FORBIDDEN:
             raise ValueError(f"{key} in a configuration is not allowed; write a class that takes it by name")
@@ -56,16 +60,20 @@ def check_targets(node: Any, packages: Sequence[str]) -> None:
 
 
 def defined(target: str, packages: Sequence[str]) -> Any:
-    """What `target` names; refused is what a module of `packages` has only imported from elsewhere."""
+    """Import and return what `target` names.
+
+    Raises:
+        ValueError: there is no such thing, or a module of `packages` has only imported it from elsewhere.
+    """
     module, _, name = target.rpartition(".")
     try:
-        found = getattr(import_module(module), name)
+        definition = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ValueError(f"_target_ is {target!r}, and there is no such thing: {error}") from error
-    origin = getattr(found, "__module__", "")
+    origin = getattr(definition, "__module__", "")
     if not _inside(origin, packages):
         raise ValueError(f"_target_ is {target!r}, which comes from {origin!r}; {_rule(packages)}")
-    return found
+    return definition
 
 
 def _rule(packages: Sequence[str]) -> str:

@@ -1,60 +1,112 @@
-"""`smoke=true`: the same experiment on tiny random twins of its networks and data, in less than a minute.
+"""Smoke runs (`smoke=true`): the same experiment on tiny random twins of its networks and data, in less than a minute.
 
 Wherever a node of the configuration has an entry `smoke`, its values replace the node's; `{twin}` in them is a folder
-in which the entry's `make`, a function of its.twins, first writes a random checkpoint in the original's format. So
-the twin comes in through the code that loads the real thing. An entry with a `_target_` replaces its node altogether.
+in which the entry's `make`, a function of `its.twins`, writes a random checkpoint in the original's format. So the twin
+comes in through the code that loads the real thing. An entry with a `_target_` replaces its node altogether. A plan
+only names the twins, `twin:<hash>` for the folder; they are made when a run is built.
 """
 
 from __future__ import annotations
 
-import inspect
 import json
 import math
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
-from importlib import import_module
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
 from its import __version__
+from its.config.declarations import parameters
 from its.config.instantiate import check_targets, instantiate
 
 IMAGES, STEPS, BATCH, CAPS = 12, 4, 12, 2
 """At most, in a smoke run."""
 
 HERE = "{twin}"
+TWIN = "twin:"
+MAKERS = "its.twins"
+"""The room of the makers of twins; only a `make` may name one."""
 
-TWINS = "its.twins"
-"""Where the makers of twins live; only a `make` may name one."""
+
+@dataclass(frozen=True)
+class Twin:
+    """A folder of random weights or data that a smoke run reads.
+
+    Attributes:
+        make: node of the call that writes it, with `{twin}` for the folder.
+    """
+
+    make: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Its name in a configuration."""
+        content = json.dumps([self.make, __version__], sort_keys=True)
+        return TWIN + sha256(content.encode()).hexdigest()[:16]
+
+    def write(self, folder: Path, packages: Sequence[str]) -> None:
+        """Write it below `folder`, unless it is there; of several processes whoever comes first."""
+        target = folder / self.name.removeprefix(TWIN)
+        if target.exists():
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = Path(mkdtemp(prefix=f".{target.name}-", dir=folder))
+        instantiate(_replaced(self.make, HERE, str(scratch)), (*packages, MAKERS))
+        try:
+            os.rename(scratch, target)
+        except OSError:  # another process was first
+            shutil.rmtree(scratch)
 
 
 def out_dir(config: Any) -> Path:
-    """Where runs of this configuration go: `<out_dir>/smoke` for smoke runs."""
+    """Return the folder of all experiments of this configuration: `<out_dir>/smoke` for smoke runs."""
     folder = Path(config["out_dir"]).expanduser().absolute()
     return folder / "smoke" if config["smoke"] else folder
 
 
-def settle(plain: dict[str, Any], packages: Sequence[str]) -> dict[str, Any]:
-    """The configuration without its `smoke` entries; if it is a smoke run, with its twins and sizes in place.
+def settled(plain: dict[str, Any], packages: Sequence[str]) -> tuple[dict[str, Any], list[Twin]]:
+    """Return the configuration without its `smoke` entries, and the twins that it names.
+
+    If it is a smoke run, twins and small sizes have taken their places.
 
     Args:
         plain: as plain containers, resolved.
         packages: whose functions may make a twin.
+
+    Raises:
+        ValueError: `smoke` is neither true nor false, or a twin is to be made by something else.
     """
     if not isinstance(plain["smoke"], bool):
         raise ValueError(f"smoke is {plain['smoke']!r}; it is true or false")
-    folder = out_dir(plain)
-    twins = folder / "twins" if plain["smoke"] else None
-    settled = {key: _settled(value, twins, packages) for key, value in plain.items() if key != "smoke"}
-    if twins is None:
-        return settled
-    return _shrunk({**settled, "out_dir": str(folder)})
+    twins: list[Twin] = []
+    config = {
+        key: _settled(value, twins if plain["smoke"] else None, packages)
+        for key, value in plain.items()
+        if key != "smoke"
+    }
+    return (_shrunk({**config, "out_dir": str(out_dir(plain))}) if plain["smoke"] else config), twins
 
 
-def _settled(node: Any, twins: Path | None, packages: Sequence[str]) -> Any:
+def is_twin(name: str) -> bool:
+    """Return whether a path in a configuration is a twin's."""
+    return name.startswith(TWIN)
+
+
+def with_twins(plain: dict[str, Any], twins: Sequence[Twin], packages: Sequence[str]) -> dict[str, Any]:
+    """Write the twins that are missing; return the configuration with their paths for their names."""
+    if not twins:
+        return plain
+    folder = Path(plain["out_dir"]) / "twins"
+    for twin in twins:
+        twin.write(folder, packages)
+    return _replaced(plain, TWIN, f"{folder}/")
+
+
+def _settled(node: Any, twins: list[Twin] | None, packages: Sequence[str]) -> Any:
     if isinstance(node, list):
         return [_settled(value, twins, packages) for value in node]
     if not isinstance(node, dict):
@@ -66,39 +118,26 @@ def _settled(node: Any, twins: Path | None, packages: Sequence[str]) -> Any:
     base = {} if "_target_" in values else {key: value for key, value in node.items() if key != "smoke"}
     merged = {**base, **values}
     if "make" in entry:
-        merged = _filled(merged, str(_made(entry["make"], merged, twins, packages)))
+        twin = _twin(entry["make"], merged, packages)
+        twins.append(twin)
+        merged = _replaced(merged, HERE, twin.name)
     return _settled(merged, twins, packages)
 
 
-def _made(make: dict[str, Any], node: dict[str, Any], twins: Path, packages: Sequence[str]) -> Path:
-    """The folder with the twin of `node`, written once whoever comes first.
-
-    `make` is called with its own values, and with the node's for whatever else it declares.
-    """
-    packages = (*packages, TWINS)
-    check_targets(make, packages)
-    module, _, name = make["_target_"].rpartition(".")
-    declared = inspect.signature(getattr(import_module(module), name)).parameters
-    given = {key: value for key, value in node.items() if key in declared} | make
-    key = sha256(json.dumps([given, __version__], sort_keys=True).encode()).hexdigest()[:16]
-    target = twins / key
-    if not target.exists():
-        twins.mkdir(parents=True, exist_ok=True)
-        scratch = Path(mkdtemp(prefix=f".{key}-", dir=twins))
-        instantiate(_filled(given, str(scratch)), packages)
-        try:
-            os.rename(scratch, target)
-        except OSError:  # another process was first
-            shutil.rmtree(scratch)
-    return target
+def _twin(make: dict[str, Any], node: dict[str, Any], packages: Sequence[str]) -> Twin:
+    """The twin of `node`: `make` is called with its own values, and with the node's for whatever else it declares."""
+    check_targets(make, (*packages, MAKERS))
+    declared = parameters(make["_target_"])
+    return Twin({key: value for key, value in node.items() if key in declared} | make)
 
 
-def _filled(node: Any, folder: str) -> Any:
+def _replaced(node: Any, old: str, new: str) -> Any:
+    """A node with `new` for `old` in every string below it."""
     if isinstance(node, dict):
-        return {key: _filled(value, folder) for key, value in node.items()}
+        return {key: _replaced(value, old, new) for key, value in node.items()}
     if isinstance(node, list):
-        return [_filled(value, folder) for value in node]
-    return node.replace(HERE, folder) if isinstance(node, str) else node
+        return [_replaced(value, old, new) for value in node]
+    return node.replace(old, new) if isinstance(node, str) else node
 
 
 def _shrunk(plain: dict[str, Any]) -> dict[str, Any]:

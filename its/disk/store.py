@@ -94,6 +94,13 @@ class Store:
             log.warning("%s; it is made again", damage)
             return None
 
+    def is_whole(self, name: str) -> bool:
+        """Return whether a file is there and is what the manifest says."""
+        try:
+            return self._checked(name) is not None
+        except DamagedFile:
+            return False
+
     def note(self, entry: Mapping[str, Any]) -> None:
         """Append a line to `timing.jsonl`: seconds, host, device, versions."""
         self._append(TIMING, entry)

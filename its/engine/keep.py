@@ -1,4 +1,4 @@
-"""Every candidate of an image, on its way to the host: what `search.keep_pool` keeps."""
+"""Every candidate of an image, on its way to the host: what `keep_candidates` keeps."""
 
 from __future__ import annotations
 

@@ -52,6 +52,8 @@ _PLACE_OR_TIME = (
     "out_dir",
     "plugins",
     "allow_edited",
+    "keep_candidates",
+    "reporting",
     "search.keep_pool",
 )
 """Overrides that cannot set two methods apart."""

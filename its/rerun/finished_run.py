@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from its.config.identity import of_before
 from its.disk.run_folder import RunFolder, candidates_name, shard_name, shard_ranges
 from its.disk.store import Arrays
 from its.run.codes import NO_START, decode_start
@@ -43,7 +44,7 @@ class FinishedRun:
                     f"{folder} has no {path.name}, so it is no finished run; give the folder that ends in "
                     "seed=<n>-<hash>, and finish it first by its own command"
                 )
-        return cls(files, files.read_config(), files.read_summary())
+        return cls(files, of_before(files.read_config()), files.read_summary())
 
     @property
     def folder(self) -> Path:
@@ -87,7 +88,7 @@ class FinishedRun:
         if absent:
             raise ValueError(
                 f"{self.folder} has no {absent[0]}; store its candidates, which leaves the images as they are: "
-                f"{self.summary['command']} search.keep_pool=true"
+                f"{self.summary['command']} keep_candidates=true"
             )
 
     def require_starts(self) -> None:

@@ -16,9 +16,12 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from its.config.identity import hash8, identity
+from its.config.blueprint import GROUPS
+from its.config.composed import Composed
+from its.config.identity import differences, hash8, identity, record
 from its.config.instantiate import CHOICES, check_targets, instantiate
-from its.config.smoke import settle
+from its.config.kinds import LABELS
+from its.config.smoke import settled
 from its.disk.store import Arrays
 from its.engine import Engine, Outcome, Result
 from its.engine.flops import count_flops
@@ -27,9 +30,8 @@ from its.particles.image import Image
 from its.particles.keys import Verb, fold
 from its.particles.verbs import advance, reward
 from its.rerun.finished_run import FinishedRun
-from its.run.build import GROUPS, LABELS, check_shapes
 from its.run.experiment import Experiment
-from its.run.instruments import Instruments
+from its.run.instruments import Instruments, check_shapes
 from its.run.measure import Curve, Row
 from its.run.shards import Shards
 from its.search.search import Coroutine, Search
@@ -159,23 +161,20 @@ class Rendering(Experiment):
         return Curve(rows, curve.per_image)
 
 
-def build_rendering(
-    run: FinishedRun, composed: DictConfig, choices: Mapping[str, str], command: Sequence[str]
-) -> Rendering:
+def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]) -> Rendering:
     """Load the run's model and verifier, and put the rendering together.
 
     Args:
         composed: of the overrides that `words` returns.
-        choices: the YAML chosen in each group.
         command: the words that were typed.
 
     Raises:
         ValueError: the run cannot be rendered so.
     """
-    saved = run.config
-    plain = _plain(saved, composed)
+    saved, choices = run.config, composed.choices
+    plain = _plain(saved, composed.config)
     packages = (*CHOICES, *plain["plugins"])
-    plain = settle(plain, packages)
+    plain, _ = settled(plain, packages)
 
     # Refuse what would not give the run's own images.
     for group in GROUPS:
@@ -200,7 +199,7 @@ def build_rendering(
     config = {**saved, "final_sampler": plain["sampler"]}
     label = {key: str(run.summary[key]) for key in (*LABELS, "name", "seed")} | {"sampler": choices["sampler"]}
     return Rendering(
-        folder=run.files.renders / f"{choices['sampler']}-{hash8(config)}",
+        folder=run.files.renders / f"{choices['sampler']}-{hash8(identity(config))}",
         config=config,
         label=label,
         images=run.summary["images"],
@@ -215,9 +214,9 @@ def build_rendering(
     )
 
 
-def _plain(saved: Mapping[str, Any], composed: DictConfig) -> dict[str, Any]:
+def _plain(saved: Mapping[str, Any], config: DictConfig) -> dict[str, Any]:
     """Return the run's own values under those of the new sampler, of metrics, and of the place where it runs."""
-    config = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    config = config.copy()
     OmegaConf.set_struct(config, False)
     for group in ("dataset", "model", "verifier"):
         config[group] = OmegaConf.merge(config[group], saved[group])
@@ -232,8 +231,9 @@ def _check_same(saved: Mapping[str, Any], plain: dict[str, Any]) -> None:
         raise ValueError(
             "the run was guided, and only unguided samplings are rendered again; choose a run with guidance=none"
         )
-    here = {**identity({**plain, "sampler": saved["sampler"]}), "shard": saved["shard"]}
-    other = sorted(key for key in {*here, *saved} if here.get(key) != saved.get(key))
+    sections = {key: plain[key] for key in saved if key in plain}
+    here = record({**sections, "dataset": {"images": plain["dataset"]["images"]}, "sampler": saved["sampler"]})
+    other = differences({**here, "shard": saved["shard"]}, saved)
     if other:
         raise ValueError(
             f"{', '.join(other)} of the run cannot be had here as its config.yaml has it; restore the "

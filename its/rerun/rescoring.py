@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
+from its.config.blueprint import Blueprint
+from its.config.checks import check_rewards
+from its.config.identity import differences
 from its.config.instantiate import instantiate
+from its.config.names import current_word
 from its.disk.run_folder import candidate_features_name
 from its.disk.store import Arrays
 from its.engine import Engine
@@ -20,7 +23,6 @@ from its.engine.queue import pad
 from its.report.runs import overrides_of
 from its.rerun.finished_run import FinishedRun
 from its.run import candidates
-from its.run.build import Blueprint, check_rewards
 from its.run.instruments import Instruments
 from its.search.more_steps import MoreSteps
 from its.search.none import NoSearch
@@ -82,7 +84,7 @@ class Rescoring:
             ValueError: the blueprint is another run's, or the search cannot use the verifier's rewards.
         """
         plain, packages = blueprint.plain, blueprint.packages
-        require_same_run(run, {**blueprint.decisive, "shard": plain["shard"]})
+        require_same_run(run, blueprint.config)
         run.require_candidates()
         verifier = instantiate(plain["verifier"], packages)
         check_rewards(blueprint.search, verifier, blueprint.label["verifier"])
@@ -200,7 +202,7 @@ def words(run: FinishedRun, given: Sequence[str]) -> list[str]:
         dropped.add("verifier")
     own = [
         word
-        for word in overrides_of(run.summary["command"])
+        for word in map(current_word, overrides_of(run.summary["command"]))
         if _key(word) not in dropped and not ("verifier" in dropped and _key(word).startswith("verifier."))
     ]
     return [*own, *given, f"images={run.summary['images']}"]
@@ -216,9 +218,7 @@ def require_same_run(run: FinishedRun, config: dict[str, Any]) -> None:
     Raises:
         ValueError: it differs elsewhere.
     """
-    free = ("verifier", "weights")
-    config = yaml.safe_load(yaml.safe_dump(config))
-    keys = sorted(key for key in {*config, *run.config} if key not in free and config.get(key) != run.config.get(key))
+    keys = [key for key in differences(config, run.config) if key != "verifier"]
     if keys:
         raise ValueError(
             f"{', '.join(keys)} of this run's command are no longer what {run.files.config} says, so the candidates "

@@ -12,9 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from its import __version__
+from its.config.folder import claim
 from its.disk.run_folder import (
     RunFolder,
     candidate_features_name,
@@ -23,7 +22,7 @@ from its.disk.run_folder import (
     shard_name,
     shard_ranges,
 )
-from its.disk.store import Arrays, write_atomic
+from its.disk.store import Arrays
 from its.engine import Engine, Result
 from its.process.device import device_type, require_one_device_type
 from its.process.leave import begins
@@ -242,27 +241,6 @@ class Experiment:
         name = candidate_features_name(self.instruments.extractor.name, indices.start)
         pixels = candidates.pixels(self._load(candidates_name(indices.start)))
         return self.instruments.features(self.files.store, name, pixels)
-
-
-def claim(folder: Path, config: dict[str, Any]) -> None:
-    """See `Experiment.claim`."""
-    path = RunFolder(folder).config
-    text = yaml.safe_dump(config, sort_keys=True)
-    if not path.exists():
-        write_atomic(path, text.encode())
-        return
-    present = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if present != yaml.safe_load(text):
-        keys = sorted(
-            key
-            for key in {*config, *(present if isinstance(present, dict) else ())}
-            if not isinstance(present, dict) or present.get(key) != config.get(key)
-        )
-        raise ValueError(
-            f"{path} says something else than this command about {', '.join(keys)}; it was edited, "
-            "or the run was begun with another shard size: restore it, or choose another name or "
-            "out_dir"
-        )
 
 
 def _same(present: Arrays | None, made: Arrays) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from its import __version__
-from its.config.identity import hash8, without_place
+from its.config.identity import hash8, measured_by
 from its.config.instantiate import instantiate
 from its.dataset.image_set import Loaded
 from its.disk.store import Arrays, Store
@@ -47,8 +47,8 @@ class Instruments:
         check_metrics(metrics, reference)
         fingerprint = hash8(
             {
-                "metric": plain["metric"],
-                "report": without_place(dataset["report"]),
+                "metric": measured_by(plain["metric"]),
+                "report": measured_by(dataset["report"]),
                 "its": __version__,
                 "extractor": extractor.name,
                 "reference": reference.fingerprint,
@@ -69,3 +69,17 @@ class Instruments:
 def real_images(data: Any) -> Any:
     """Return the images that a dataset brings itself; None if they are kept elsewhere."""
     return Loaded("the dataset", *data.reference()) if hasattr(data, "reference") else None
+
+
+def check_shapes(dataset: str, data: Any, model: Any) -> None:
+    """Refuse a model that makes other images than the dataset's.
+
+    Raises:
+        ValueError: naming both shapes.
+    """
+    shape = model.decoder.shape if model.decoder else model.shape
+    if tuple(shape) != tuple(data.shape):
+        raise ValueError(
+            f"the model makes images of shape {tuple(shape)}, and dataset {dataset} has "
+            f"{tuple(data.shape)}; choose a model of this dataset"
+        )

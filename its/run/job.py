@@ -1,4 +1,4 @@
-"""One job of a sweep, and what is done when the last one is over."""
+"""One job of a sweep, and the report when the last one is over."""
 
 from __future__ import annotations
 
@@ -17,23 +17,22 @@ from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from its.config.composed import of_job
 from its.config.smoke import out_dir
 from its.process import leave
 from its.process.source_tree import require_source_tree
 from its.process.status import in_sweep, write_status
 from its.process.workers import Worker, take_own_gpu
-from its.tracker.none import NoTracker
-from its.tracker.tracker import tracked
 
 if TYPE_CHECKING:
-    from its.run.experiment import Experiment
-    from its.run.schedule_search import ScheduleRun
+    from its.config.blueprint import Blueprint
+    from its.run.build import Run
 
 log = logging.getLogger(__name__)
 
 
 def run_job(config: DictConfig) -> dict[str, Any]:
-    """Build and run, or plan; return a status: `finished`, `planned` or `failed`, and the reason."""
+    """Make a run, or plan it; return a status: `finished`, `planned` or `failed`, and the reason."""
     leave.leave_on_signals()
     take_own_gpu()
     status = _run(config)
@@ -42,48 +41,64 @@ def run_job(config: DictConfig) -> dict[str, Any]:
 
 
 def _run(config: DictConfig) -> dict[str, Any]:
-    hydra_config = HydraConfig.get()
-    overrides = [entry for entry in hydra_config.overrides.task if not entry.startswith("out_dir=")]
-    choices = dict(hydra_config.runtime.choices)
+    from its.config.blueprint import Blueprint
+    from its.run.build import tracker_of
+    from its.tracker.tracker import tracked
+    from its.tracker.none import NoTracker
+
     folder: Path | None = None
     try:
+        blueprint = Blueprint.of(*of_job(config, HydraConfig.get()), planning=config.plan)
         if config.plan:
-            from its.config.plan import plan_job
+            from its.config.plan import plan_of
 
-            log.info("%s", plan_job(config, choices, overrides).line())
+            log.info("%s", plan_of(blueprint).line())
             return {"status": "planned"}
         require_source_tree(allow_edited=config.allow_edited)
-        from its.config.plan import check_room
-        from its.run.build import Blueprint, build, tracker_of
-        from its.search.schedule import Schedule
-
-        blueprint = Blueprint.of(config, choices, overrides)
-        check_room(blueprint)
+        blueprint.check_folder()
         with tracked(tracker_of(config) if Worker.here().rank == 0 else NoTracker(), blueprint.job()):
-            if config.workers > 1 and Worker.here().world == 1:
-                run_workers(config.workers, command_line(hydra_config))
-            experiment: Experiment | ScheduleRun
-            if isinstance(blueprint.search, Schedule):
-                from its.run.schedule_search import ScheduleRun
-
-                experiment = ScheduleRun.of(blueprint, overrides)
+            sentence = _finished(blueprint)
+            if sentence:
+                log.info("%s\n%s", blueprint.folder, sentence)
             else:
-                experiment = build(config, choices, overrides)
-            log.info("%s", experiment.folder)
-            experiment.claim()
-            folder = experiment.folder
-            experiment.run()
+                run = _built(blueprint, config.workers)
+                log.info("%s", run.folder)
+                run.claim()
+                folder = run.folder
+                run.run()
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         log.error("%s", error if isinstance(error, ValueError | OSError) else traceback.format_exc())
         if folder is not None:
             _record(folder, reason)
         return {"status": "failed", "reason": reason, "folder": folder and str(folder)}
-    return {"status": "finished", "folder": str(folder)}
+    return {"status": "finished", "folder": str(blueprint.folder)}
+
+
+def _finished(blueprint: Blueprint) -> str:
+    """Return a sentence if nothing is left to do and every file is whole; torch is not loaded to find out."""
+    sentence = blueprint.finished
+    if not sentence:
+        return ""
+    from its.disk.store import Store
+
+    store = Store(blueprint.folder)
+    return sentence if all(store.is_whole(name) for name in blueprint.kind.files(blueprint)) else ""
+
+
+def _built(blueprint: Blueprint, workers: int) -> Run:
+    """Load the run; with several workers, after they are done with it."""
+    from its.config.plan import check_room
+    from its.run.build import build
+
+    check_room(blueprint)
+    if workers > 1 and Worker.here().world == 1:
+        run_workers(workers, command_line(HydraConfig.get()))
+    return build(blueprint)
 
 
 def command_line(hydra_config: HydraConf | DictConfig) -> list[str]:
-    """Overrides that run this one job: its own, and where Hydra finds choices."""
+    """Return the overrides that run this one job: its own, and where Hydra finds choices."""
     return [
         *hydra_config.overrides.task,
         *(entry for entry in hydra_config.overrides.hydra if entry.startswith("hydra.searchpath=")),
@@ -91,10 +106,10 @@ def command_line(hydra_config: HydraConf | DictConfig) -> list[str]:
 
 
 def run_workers(workers: int, overrides: Sequence[str]) -> None:
-    """Run this job, untracked, as `workers` processes on this machine; what one leaves, another makes."""
+    """Run this job, untracked, as `workers` processes on this machine; each makes what others have left."""
     threads = max(1, (os.cpu_count() or 1) // workers)
-    own = [override for override in overrides if not override.startswith("tracker")]
-    command = [sys.executable, str(Path(sys.argv[0]).absolute()), *own, "hydra.mode=RUN"]
+    untracked = [override for override in overrides if not override.startswith("tracker")]
+    command = [sys.executable, str(Path(sys.argv[0]).absolute()), *untracked, "hydra.mode=RUN"]
     processes = [
         subprocess.Popen(
             command,
@@ -122,20 +137,36 @@ class Closing(Callback):
 
     def __init__(self) -> None:
         self._failed: list[str] = []
+        self._folder: Path | None = None
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Keep count of failures."""
+        """Note where the job's run is, or why it failed."""
         status = job_return.return_value if job_return.status.name == "COMPLETED" else None
         if not isinstance(status, dict) or status["status"] == "failed":
             self._failed.append(status["reason"] if isinstance(status, dict) else "the job ended without a status")
+        elif status.get("folder"):
+            self._folder = Path(status["folder"])
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """After a single run: its table; its failure has just been told."""
-        self._close(config, tell=False)
+        """After a single run, print its table; its failure has just been told."""
+        self._close(config, sweep=False)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """After a sweep: the comparison of all runs of the experiment."""
-        self._close(config, tell=True)
+        """After a sweep, compare all runs of the experiment."""
+        self._close(config, sweep=True)
+
+    def _close(self, config: DictConfig, *, sweep: bool) -> None:
+        folder = out_dir(config) / config.name
+        if folder.is_dir() and not config.plan and not in_sweep() and Worker.reports():
+            if config.reporting == "each" or (sweep and config.reporting == "end"):
+                self._report(folder)
+            elif self._folder is not None and not sweep:
+                _print_table(self._folder)
+            self._track(config, folder, sweep=sweep)
+        for reason in self._failed if sweep else ():
+            log.error("failed: %s", reason)
+        if self._failed:
+            raise SystemExit(1)
 
     def _report(self, folder: Path) -> None:
         """Write the report; one that cannot be written counts as a failed job, where Hydra would only warn."""
@@ -147,7 +178,7 @@ class Closing(Callback):
             log.error("no report: %s", error if isinstance(error, OSError) else traceback.format_exc())
             self._failed.append(f"no report: {type(error).__name__}: {error}")
 
-    def _tell(self, config: DictConfig, folder: Path, *, sweep: bool) -> None:
+    def _track(self, config: DictConfig, folder: Path, *, sweep: bool) -> None:
         """Give the tracker the comparison, and wait for it a while."""
         from its.run.build import tracker_of
 
@@ -159,12 +190,12 @@ class Closing(Callback):
             tracker.sweep(folder)
         tracker.close()
 
-    def _close(self, config: DictConfig, *, tell: bool) -> None:
-        folder = out_dir(config) / config.name
-        if folder.is_dir() and not config.plan and not in_sweep() and Worker.reports():
-            self._report(folder)
-            self._tell(config, folder, sweep=tell)
-        for reason in self._failed if tell else ():
-            log.error("failed: %s", reason)
-        if self._failed:
-            raise SystemExit(1)
+
+def _print_table(folder: Path) -> None:
+    """Print a run's own rows, without what draws figures."""
+    from its.report.runs import load_runs
+    from its.report.tables import table_text
+
+    runs = load_runs(folder)
+    if runs:
+        print(table_text(runs, []))

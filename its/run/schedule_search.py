@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import shlex
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,6 +21,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from its.config.blueprint import Blueprint
+from its.config.folder import claim
 from its.config.instantiate import instantiate
 from its.disk.run_folder import RunFolder, set_name
 from its.disk.store import Arrays
@@ -40,9 +41,7 @@ from its.process.leave import begins
 from its.process.progress import Progress
 from its.process.workers import Worker
 from its.report.schedule import ScheduleOutcome, ScoredGrid, write_outcome
-from its.run.build import Blueprint, check_shapes
-from its.run.experiment import claim
-from its.run.instruments import Instruments
+from its.run.instruments import Instruments, check_shapes
 from its.run.shards import class_id
 from its.sampler.sampler import Sampler
 from its.search.schedule import LOWER, Schedule
@@ -103,16 +102,13 @@ class ScheduleRun:
             raise ValueError(f"search.fitness={self.search.fitness} {reason}, or choose another search.fitness")
 
     @classmethod
-    def of(cls, blueprint: Blueprint, overrides: Sequence[str]) -> ScheduleRun:
+    def of(cls, blueprint: Blueprint) -> ScheduleRun:
         """Load what a blueprint names.
-
-        Args:
-            overrides: the command line's, for the record.
 
         Raises:
             ValueError: a value breaks a rule; the message says which and what to do.
         """
-        plain, packages = blueprint.plain, blueprint.packages
+        plain, packages = blueprint.with_twins(), blueprint.packages
         instruments = Instruments.of({**plain, "metric": {}}, packages)
         model = instantiate(plain["model"], packages)
         check_shapes(plain["dataset"]["name"], instruments.data, model)
@@ -122,7 +118,7 @@ class ScheduleRun:
 
         return cls(
             folder=blueprint.folder,
-            config={**blueprint.decisive, "reference": instruments.reference.fingerprint},
+            config={**blueprint.record, "reference": instruments.reference.fingerprint},
             label={**blueprint.label, "name": plain["name"], "seed": str(plain["seed"])},
             node=plain["sampler"],
             images=plain["images"],
@@ -132,7 +128,7 @@ class ScheduleRun:
             engine=engine,
             instruments=instruments,
             seed=plain["seed"],
-            command=" ".join(["python run.py", *map(shlex.quote, overrides)]),
+            command=blueprint.command,
             worker=Worker.here(),
         )
 

@@ -6,6 +6,7 @@ from itertools import count
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
 from its.search.search import Coroutine, Search, Size, sized
+from its.types import SpeedOnly
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class Random(Search):
     """Sample and score starting noises until the budget is spent; NFE = N samplings."""
 
     candidates: Size = sized(natural=8)  # N; null under a cap
-    block: int = 8  # noises asked for at once: it changes speed only, never a result
+    block: SpeedOnly[int] = 8  # noises asked for at once
     anytime = True
     needs_absolute = False
 

@@ -63,6 +63,7 @@ class Schedule(Search):
     finalists: int = 3
     fresh_seeds: int = 10
     needs_absolute = False
+    makes = "grids"
 
     def __post_init__(self) -> None:
         self.check(
@@ -88,7 +89,7 @@ class Schedule(Search):
                     f"{self.population_num} grids; lower the first or raise the second"
                 )
 
-    def check_alone(self, steps: int, guidance: str, keep_pool: bool) -> None:
+    def check_alone(self, steps: int, guidance: str, keep_candidates: bool) -> None:
         """Refuse a guidance, or stored candidates, beside a search over sets of images.
 
         Args:
@@ -109,10 +110,10 @@ class Schedule(Search):
                 f"search=schedule judges plain samplings, and guidance={guidance} changes every step; "
                 "set guidance=none, and use the sampler that it writes under any guidance"
             )
-        if keep_pool:
+        if keep_candidates:
             raise ValueError(
-                "search.keep_pool=true stores the candidates of each image, and search=schedule has grids "
-                "for candidates, which it always stores; set search.keep_pool=false"
+                "keep_candidates=true stores the candidates of each image, and search=schedule has grids "
+                "for candidates, which it always stores; set keep_candidates=false"
             )
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable
 from dataclasses import field, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from its import parameters
 from its.particles.image import Image
@@ -45,10 +45,12 @@ class Search(ABC):
         needs_absolute: True if it compares rewards as numbers; False if it does so through `image.order` and
             `image.best` alone, which also serve verifiers whose rewards only rank candidates.
         needs_noise: True if copies of a particle must separate at the next step (eta > 0).
+        makes: `images`, or `grids`: times of a sampler, each judged by a set of images.
     """
 
     anytime: ClassVar[bool] = False
     needs_absolute: ClassVar[bool] = True
+    makes: ClassVar[Literal["images", "grids"]] = "images"
 
     def __post_init__(self) -> None:
         self.check()

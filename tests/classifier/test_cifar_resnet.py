@@ -6,14 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from its.classifier.cifar_resnet import load, twin
 from its.config.instantiate import CHOICES, instantiate
-from its.config.smoke import settle
 from its.metric.extractor import hash_of
 from its.pixels import from_uint8
-from tests.build import composed
+from tests.build import blueprint_of
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 SUBSET = DATA / "cifar10" / "cifar10-lossless-subset.npz"
@@ -34,14 +32,14 @@ def test_the_verifier_reaches_the_measured_accuracy(tmp_path, architecture, mark
     with np.load(SUBSET, allow_pickle=False) as subset:
         images = from_uint8(torch.from_numpy(subset["test_x"]))
         labels = torch.from_numpy(subset["test_labels_all"][subset["test_index"]].astype(np.int64))
-    config, _, _ = composed(
+    blueprint = blueprint_of(
         tmp_path,
         "dataset=cifar10",
         "verifier=resnet56_cifar10",
         f"verifier.network.architecture={architecture}",
         f"verifier.network.weights={DATA / 'cifar10-classifiers' / f'{architecture}-{mark}.th'}",
     )
-    verifier = instantiate(settle(OmegaConf.to_container(config, resolve=True), CHOICES)["verifier"], CHOICES)
+    verifier = instantiate(blueprint.plain["verifier"], CHOICES)
     verifier.network = cache(verifier.network)  # one forward for the rewards of all classes
     with torch.inference_mode():
         rewards = torch.cat(

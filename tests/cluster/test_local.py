@@ -5,8 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from its.run.build import Blueprint
-from tests.build import CONF, composed, numbers, obstruct
+from tests.build import CONF, blueprint_of, numbers, obstruct
 
 SMALL = (
     "images=20",
@@ -22,7 +21,7 @@ SMALL = (
 
 
 def test_one_is_refused_one_fails_and_one_is_made(tmp_path: Path):
-    six, nine = (Blueprint.of(*composed(tmp_path, *SMALL, f"budget.nfe=[{cap}]")).folder for cap in (6, 9))
+    six, nine = (blueprint_of(tmp_path, *SMALL, f"budget.nfe=[{cap}]").folder for cap in (6, 9))
     obstruct(nine)
     command = [
         sys.executable,

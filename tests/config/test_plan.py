@@ -5,19 +5,26 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from its.config.help import text
 from its.config.plan import RATES
-from tests.build import CONF, make_experiment
+from tests.build import CONF, blueprint_of, make_experiment
 
 LOADED = (
     "import runpy, sys; runpy.run_path('run.py', run_name='__main__'); "
-    "print([m for m in ('torch', 'wandb') if m in sys.modules])"
+    "print([m for m in ('torch', 'wandb', 'matplotlib', 'pandas') if m in sys.modules])"
 )
 SIZE = ("images=40", "shard=20", "sampler.steps=4", "budget.samplings=[1,2]")
 
 
 def plan(out_dir: Path, *overrides: str) -> str:
-    command = [sys.executable, "-c", LOADED, f"out_dir={out_dir}", "plan=true", *SIZE, *overrides]
+    return loaded(out_dir, "plan=true", *SIZE, *overrides)
+
+
+def loaded(out_dir: Path, *overrides: str) -> str:
+    """What run.py says, and at its end which of the slow packages it has loaded."""
+    command = [sys.executable, "-c", LOADED, f"out_dir={out_dir}", *overrides]
     done = subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -33,6 +40,36 @@ def test_a_plan_says_what_is_missing_and_loads_nothing(tmp_path):
     again = plan(tmp_path)
     assert "40 images, 20 on disk, 1 shards missing, 160 NFE to spend" in again
     assert str(run.folder) in again
+
+
+@pytest.mark.parametrize("experiment", ["phase1_cifar10", "schedule_digits"])
+def test_a_smoke_plan_loads_nothing_writes_nothing_and_names_the_folder(tmp_path, experiment):
+    words = (f"experiment={experiment}", "smoke=true")
+    out = loaded(tmp_path, "plan=true", "-m", *words)
+    assert out.rstrip().endswith("[]")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.parent.name != ".hydra"], "Hydra's own"
+    blueprint = blueprint_of(tmp_path, *words)
+    assert not list((tmp_path / "smoke").rglob("twins"))
+    assert make_experiment(tmp_path, *words).folder == blueprint.folder
+    assert f"/smoke/{experiment}/" in out
+
+
+def test_a_finished_run_says_so_and_loads_nothing(tmp_path):
+    words = (*SIZE, "images=20")
+    run = make_experiment(tmp_path, *words)
+    run.run()
+    before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
+    out = loaded(tmp_path, *words)
+    assert "nothing to do: 20 images and their curve are there" in out
+    assert "random " in out, "its rows"
+    assert out.rstrip().endswith("[]")
+    assert {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")} == before
+
+    shard = run.folder / "shards" / "00000000.safetensors"
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert "torch" in loaded(tmp_path, *words), "a damaged shard is made again"
+    assert shard.read_bytes() == whole
 
 
 def test_a_plan_of_a_sweep_uses_measured_rates(tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from its.config.smoke import settle
+from its.config.smoke import settled
 from its.twins.cifar_resnet import write
 from tests.build import make_experiment, numbers
 
@@ -39,9 +39,9 @@ def test_a_twin_is_made_once_and_decides_the_folder(tmp_path: Path):
 def test_without_smoke_nothing_of_it_is_left():
     make = {"_target_": "os.system"}
     node = {"a": {"_target_": "x", "smoke": {"b": 1, "make": make}, "b": 2}, "out_dir": "o", "smoke": False}
-    assert settle(node, ()) == {"a": {"_target_": "x", "b": 2}, "out_dir": "o"}
+    assert settled(node, ()) == ({"a": {"_target_": "x", "b": 2}, "out_dir": "o"}, [])
     with pytest.raises(ValueError, match="smoke is 'yes'; it is true or false"):
-        settle({"smoke": "yes"}, ())
+        settled({"smoke": "yes"}, ())
 
 
 def test_a_twin_is_made_by_a_function_of_its_only(tmp_path: Path):

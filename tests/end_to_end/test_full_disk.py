@@ -13,9 +13,9 @@ LIMITED = (
 )
 
 
-def run(out_dir: Path, *, largest: int) -> subprocess.CompletedProcess[str]:
+def run(out_dir: Path, *words: str, largest: int) -> subprocess.CompletedProcess[str]:
     """A run whose files may not grow beyond `largest` bytes."""
-    command = [sys.executable, "-c", LIMITED.format(bytes=largest), f"out_dir={out_dir}", *SIZE]
+    command = [sys.executable, "-c", LIMITED.format(bytes=largest), f"out_dir={out_dir}", *SIZE, *words]
     return subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=120)
 
 
@@ -36,6 +36,6 @@ def test_a_shard_that_cannot_be_written_ends_the_run_and_the_next_one_makes_it(t
 def test_a_report_that_cannot_be_written_is_a_failure(tmp_path):
     (tmp_path / "default").mkdir()
     (tmp_path / "default" / "report").touch()
-    done = run(tmp_path, largest=2**30)
+    done = run(tmp_path, "reporting=each", largest=2**30)
     assert done.returncode == 1
     assert "no report: " in done.stdout + done.stderr

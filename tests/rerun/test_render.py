@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 
+from its.config.composed import composed
 from its.levels import Columns
 from its.rerun.finished_run import FinishedRun
 from its.rerun.render import Rendering, build_rendering, words
@@ -32,9 +32,7 @@ MIXTURE = ("dataset=mixture", "model=mixture")
 
 def render(run: Experiment, *overrides: str) -> Rendering:
     finished = FinishedRun.of(run.folder)
-    with initialize_config_dir(str(CONF), version_base=None):
-        config = compose("config", words(finished, overrides), return_hydra_config=True)
-    rendering = build_rendering(finished, config, dict(config.hydra.runtime.choices), overrides)
+    rendering = build_rendering(finished, composed(words(finished, overrides)), overrides)
     rendering.run()
     return rendering
 

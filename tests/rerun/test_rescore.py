@@ -12,17 +12,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from PIL import Image
 from safetensors.numpy import load_file
 
 import its.disk.store
-from its.config.plan import plan_job
 from its.model.mixture import MixtureDenoiser
 from its.rerun import preference_pairs, rescore
 from its.rerun.finished_run import FinishedRun
-from tests.build import CONF, contents, make_experiment, numbers
+from tests.build import CONF, blueprint_of, contents, make_experiment, numbers
 
 DIGITS = (
     "images=26",
@@ -35,7 +32,7 @@ DIGITS = (
     "~metric.isc",
 )
 MIXTURE = (*DIGITS, "dataset=mixture", "model=mixture")
-POOL = "search.keep_pool=true"
+POOL = "keep_candidates=true"
 OTHER = ("verifier=null_rewards", "verifier.salt=3")
 RANKED = ("verifier=ensemble", "verifier.members.b.salt=3")
 
@@ -350,29 +347,26 @@ def test_folders_without_a_pool_are_told_what_to_do(kept, tmp_path):
         FinishedRun.of(tmp_path)
     shutil.copytree(kept.folder, tmp_path, dirs_exist_ok=True)
     (tmp_path / "pool/00000010.safetensors").unlink()
-    with pytest.raises(ValueError, match=r"has no pool/00000010.safetensors; .*python run.py .* search.keep_pool=true"):
+    with pytest.raises(ValueError, match=r"has no pool/00000010.safetensors; .*python run.py .* keep_candidates=true"):
         FinishedRun.of(tmp_path).require_candidates()
 
 
 def planned(out_dir, *overrides):
-    with initialize_config_dir(str(CONF), version_base=None):
-        config = compose("config", [f"out_dir={out_dir}", *overrides], return_hydra_config=True)
-    choices = dict(config.hydra.runtime.choices)
-    return plan_job(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), choices, overrides)
+    return blueprint_of(out_dir, *overrides, planning=True)
 
 
 def test_a_plan_counts_pools(kept, tmp_path):
     out_dir = shutil.copytree(kept.folder.parents[6], tmp_path / "copy")
     [folder] = (path.parent for path in out_dir.rglob("config.yaml"))
     command = (*MIXTURE, "search=zero_order")
-    assert (planned(out_dir, *command, POOL).missing, planned(out_dir, *command, POOL).folder) == (0, folder)
+    assert (planned(out_dir, *command, POOL).work.missing, planned(out_dir, *command, POOL).folder) == (0, folder)
     written = sum(path.stat().st_size for path in (folder / "pool").rglob("*.safetensors"))
     shutil.rmtree(folder / "pool")
-    assert (planned(out_dir, *command).missing, planned(out_dir, *command, POOL).missing) == (0, 3)
-    pool, shards = (planned(tmp_path / "new", *command, *flag).disk_bytes for flag in ((POOL,), ()))
+    assert (planned(out_dir, *command).work.missing, planned(out_dir, *command, POOL).work.missing) == (0, 3)
+    pool, shards = (planned(tmp_path / "new", *command, *flag).work.disk_bytes for flag in ((POOL,), ()))
     assert 0.4 * written < pool - shards < written, "float64 pixels and headers are not in the estimate"
 
 
 def test_true_or_false(tmp_path):
-    with pytest.raises(ValueError, match=r"search\.keep_pool is 3; it is true or false"):
-        make_experiment(tmp_path, "search.keep_pool=3")
+    with pytest.raises(ValueError, match=r"keep_candidates is 3; it is true or false"):
+        make_experiment(tmp_path, "keep_candidates=3")

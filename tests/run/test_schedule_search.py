@@ -14,13 +14,12 @@ import numpy as np
 import pytest
 
 from its.cluster.sweep import SweepRun
-from its.config.identity import identity
-from its.config.plan import plan_job
+from its.config.plan import plan_of
 from its.particles.keys import fold
 from its.process.workers import Worker
 from its.report.report import make_report
 from scripts.status import status
-from tests.build import CONF, composed, contents, make_experiment, make_schedule
+from tests.build import CONF, blueprint_of, contents, make_experiment, make_schedule
 
 MIXTURE = ("search=schedule", "dataset=mixture", "model=mixture", "sampler.steps=3", "batch=8")
 SIZES = (
@@ -235,7 +234,7 @@ BAD = {
     "fitness": (["search.fitness=beauty"], "search.fitness is 'beauty'; choose one of fid, sfid, isc"),
     "no spatial features": (["search.fitness=sfid"], "search.fitness=sfid reads spatial .*dataset.report.spatial=true"),
     "guidance": (["guidance=tfg"], "search=schedule judges plain samplings, and guidance=tfg"),
-    "pool": (["search.keep_pool=true"], "search.keep_pool=true stores the candidates of each image"),
+    "pool": (["keep_candidates=true"], "keep_candidates=true stores the candidates of each image"),
     "grids": (["sampler.steps=1", "search.population_num=1001"], "are to be scored, and there are 1000 of 1 of 1000"),
 }
 
@@ -268,8 +267,7 @@ def test_what_measures_names_the_folder_and_what_is_not_used_does_not(tmp_path):
         )
         == 5
     )
-    config, choices, _ = composed(tmp_path, "search=random")
-    assert "verifier" in identity({**config, "guidance": {"_target_": "its.guidance.none.NoGuidance"}}), choices
+    assert "verifier" in blueprint_of(tmp_path, "search=random").record
 
 
 def test_a_dataset_without_a_classifier_needs_no_verifier(tmp_path):
@@ -290,15 +288,16 @@ def test_another_reference_is_refused(tmp_path, whole):
 
 def test_a_plan_counts_the_sets_and_their_cost(tmp_path, whole):
     run, found = whole
-    fresh = plan_job(*composed(tmp_path, *SMALL))
+    fresh = plan_of(blueprint_of(tmp_path, *SMALL))
     nfe = found.summary()["nfe"]
-    assert (fresh.missing, fresh.images, fresh.nfe) == (SETS, SETS * 24, nfe["search"] + nfe["comparison"])
+    work = fresh.work
+    assert (work.missing, work.images, work.nfe) == (SETS, SETS * 24, nfe["search"] + nfe["comparison"])
     assert f"{SETS} sets missing" in fresh.line()
     shutil.copytree(run.folder, fresh.folder)
-    assert plan_job(*composed(tmp_path, *SMALL)).missing == 0
+    assert blueprint_of(tmp_path, *SMALL).work.missing == 0
     (fresh.folder / "schedule.json").unlink()
     next(fresh.folder.glob("sets/0000/*.safetensors")).unlink()
-    part = plan_job(*composed(tmp_path, *SMALL))
+    part = blueprint_of(tmp_path, *SMALL).work
     assert (part.missing, part.nfe, part.present) == (1, 24 * 3, (SETS - 1) * 24)
 
 

@@ -261,7 +261,14 @@ def run_script(cluster, folder: Path) -> str:
         f"--export=ALL,PYTHON={sys.executable}",
     ]
     return cluster.ask(
-        "sbatch", "--parsable", *options, str(ROOT / "slurm" / "run.sbatch"), f"out_dir={folder}", *SMALL, *ONE
+        "sbatch",
+        "--parsable",
+        *options,
+        str(ROOT / "slurm" / "run.sbatch"),
+        f"out_dir={folder}",
+        *SMALL,
+        *ONE,
+        "reporting=each",
     ).strip()
 
 

@@ -65,7 +65,7 @@ def test_looking_at_a_verifier_class_loads_no_torch():
             "runpy.run_path('run.py', run_name='__main__'); ",
             "import its.verifier.ensemble, its.verifier.classifier; "
             "import its.verifier.null_rewards, its.verifier.zscore; "
-            "from its.run.build import Blueprint; ",
+            "from its.config.blueprint import Blueprint; ",
         ),
     ]
     done = subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=600)
@@ -73,7 +73,7 @@ def test_looking_at_a_verifier_class_loads_no_torch():
 
 
 def test_a_search_that_does_not_say_is_taken_to_need_them(lab):
-    from its.run.build import check_rewards
+    from its.config.checks import check_rewards
 
     with pytest.raises(ValueError, match="object needs rewards that mean the same"):
         check_rewards(object(), Ensemble, "ensemble")

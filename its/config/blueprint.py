@@ -1,0 +1,157 @@
+"""From a composed configuration to a blueprint: everything about a run that can be known and checked without torch."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from its import __version__
+from its.config import names
+from its.config.checks import check_plugins, check_scorers, check_values
+from its.config.folder import check_folder, folder_of
+from its.config.guard import check_keys, check_secrets
+from its.config.identity import hash8, measured_by, record
+from its.config.instantiate import CHOICES, check_targets, instantiate
+from its.config.kinds import KINDS, Kind, Work
+from its.config.parts import Parts
+from its.config.smoke import Twin, settled, with_twins
+from its.tracker.tracker import TrackedRun
+
+GROUPS = ("dataset", "model", "sampler", "guidance", "search", "verifier", "budget", "metric", "tracker")
+"""Groups whose choices name classes."""
+
+PLACES = ("out_dir", "plugins", "plan", "tracker", "reporting")
+"""Keys that say where a run is or who is told of it."""
+
+
+@dataclass(frozen=True)
+class Blueprint(Parts):
+    """A checked configuration of which no network has been loaded.
+
+    Attributes:
+        twins: of a smoke run.
+        overrides: the command line's.
+        kind: what makes images and what searches a grid are two kinds.
+        label: what the run is called by; a guidance is part of the search's.
+        record: what decides the results, as `config.yaml` holds it. folder: of the run.
+    """
+
+    twins: tuple[Twin, ...]
+    overrides: tuple[str, ...]
+    kind: Kind
+    label: dict[str, str]
+    record: dict[str, Any]
+    folder: Path
+
+    @classmethod
+    def of(
+        cls, config: DictConfig, choices: dict[str, str], overrides: tuple[str, ...], *, planning: bool = False
+    ) -> Self:
+        """Check what needs no network.
+
+        Args:
+            config, choices, overrides: see `its.config.composed.Composed`.
+            planning: weights may be absent.
+
+        Raises:
+            ValueError: a value breaks a rule; the message says which and what to do.
+            FileNotFoundError: weights are nowhere, and this is no plan.
+        """
+        plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
+        check_values(plain)
+        check_plugins(plain, overrides)
+        packages = (*CHOICES, *plain["plugins"])
+        check_keys(plain)
+        check_secrets(plain)
+        plain, twins = settled(plain, packages)
+        for group in (*GROUPS, "guide"):
+            check_targets(plain[group], packages)
+        check_scorers(plain)
+        objects = (instantiate(plain[group], packages) for group in ("sampler", "guidance", "search", "budget"))
+        sampler, guidance, search, budget = objects
+        parts = Parts(plain, choices, packages, sampler, guidance, search, budget)
+        kind = KINDS[getattr(parts.search, "makes", "images")]
+        kind.check(parts)
+        label = kind.label(parts)
+        decisive = record(kind.sections(parts), planning=planning)
+        folder = folder_of(plain["out_dir"], plain["name"], label, decisive)
+        return cls(
+            plain,
+            choices,
+            packages,
+            sampler,
+            guidance,
+            search,
+            budget,
+            tuple(twins),
+            tuple(overrides),
+            kind,
+            label,
+            decisive,
+            folder,
+        )
+
+    @cached_property
+    def asked(self) -> str:
+        """Hash of the configuration's measuring; files of images and statistics count by their names."""
+        return hash8([__version__, measured_by(self._measuring)])
+
+    @property
+    def asked_before(self) -> str:
+        """The same hash by the rule until November 2026, so that runs of then are known to be finished."""
+        return hash8({"its": __version__, **names.renamed(self._measuring, names.first)})
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The content of the folder's `config.yaml`, as far as it is known before images are loaded."""
+        return {**self.record, **self.kind.layout(self)}
+
+    @property
+    def command(self) -> str:
+        """The command that makes this run again."""
+        return shlex.join(["python", "run.py", *self.overrides])
+
+    @property
+    def work(self) -> Work:
+        """Files that are on disk and files that are missing.
+
+        Raises:
+            ValueError: a size or a cap breaks a rule.
+        """
+        return self.kind.work(self, self.folder)
+
+    @property
+    def finished(self) -> str:
+        """A sentence if the folder says that nothing is left to do, else empty."""
+        return self.kind.finished(self, self.folder, (self.asked, self.asked_before))
+
+    def check_folder(self) -> None:
+        """Refuse a folder that another configuration made, and to begin anew what lies in an older folder.
+
+        Raises:
+            ValueError: the message says what to do.
+        """
+        check_folder(self.folder, self.config)
+
+    def with_twins(self) -> dict[str, Any]:
+        """Write a smoke run's twins unless they are there; return the configuration with their paths."""
+        return with_twins(self.plain, self.twins, self.packages)
+
+    def job(self) -> TrackedRun:
+        """Return what a tracker is told."""
+        experiment = Path(self.plain["out_dir"]).expanduser().absolute() / self.plain["name"]
+        config = {key: value for key, value in self.plain.items() if key not in PLACES}
+        return TrackedRun(self.folder, experiment, self.label, config)
+
+    @property
+    def _measuring(self) -> dict[str, Any]:
+        dataset = self.plain["dataset"]
+        return {
+            "metric": self.plain["metric"],
+            **{key: dataset.get(key) for key in ("report", "reference", "statistics")},
+        }

@@ -1,0 +1,77 @@
+"""Rules of values that hold for every kind of run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from its.config.identity import same_weights
+from its.search.search import Search
+
+FLAGS = ("keep_candidates",)
+REPORTING = ("each", "end", "none")
+
+
+def check_values(plain: dict[str, Any]) -> None:
+    """Refuse counts and seeds that are not whole numbers in range, and choices that are none.
+
+    Raises:
+        ValueError: naming key, value and rule.
+    """
+    for key in ("images", "shard", "batch", "workers"):
+        value = plain[key]
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{key} is {value!r}; it is a whole number of at least 1")
+    seed = plain["seed"]
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise ValueError(f"seed is {seed!r}; it is a whole number in [0, 2**32)")
+    for key in FLAGS:
+        if not isinstance(plain[key], bool):
+            raise ValueError(f"{key} is {plain[key]!r}; it is true or false")
+    if plain["reporting"] not in REPORTING:
+        raise ValueError(f"reporting is {plain['reporting']!r}; it is one of {', '.join(REPORTING)}")
+
+
+def check_plugins(plain: dict[str, Any], overrides: tuple[str, ...]) -> None:
+    """Refuse plugins that only a YAML names.
+
+    Raises:
+        ValueError: the command line has no `plugins=`.
+    """
+    if plain["plugins"] and not any(word.startswith("plugins=") for word in overrides):
+        raise ValueError(
+            f"plugins is {plain['plugins']} in a YAML; whose code runs is said on the command line: plugins=[...]"
+        )
+
+
+def check_rewards(search: Search, verifier: Any, choice: str) -> None:
+    """Refuse a verifier, known by its object or class, whose rewards this search cannot use.
+
+    Raises:
+        ValueError: it scores noisy rows, or only ranks while the search needs absolute rewards.
+    """
+    if getattr(verifier, "noise_aware", False):
+        raise ValueError(
+            f"verifier={choice} scores noisy rows, which is for verifier@guide under guidance=cg; choose "
+            "a verifier of images"
+        )
+    if getattr(search, "needs_absolute", True) and not getattr(verifier, "absolute", True):
+        raise ValueError(
+            f"verifier={choice} is relative: its rewards only rank candidates against each other, and "
+            f"{type(search).__name__} needs rewards that mean the same in any company; use "
+            "verifier=zscore, or one verifier alone"
+        )
+
+
+def check_scorers(plain: dict[str, Any]) -> None:
+    """Refuse one network as the verifier that selects and as the one that reports, unless it is said to be meant.
+
+    Raises:
+        ValueError: naming the weights that both use.
+    """
+    shared = same_weights(plain["verifier"], plain["dataset"]["report"])
+    if shared and plain["allow_same_scorer"] is not True:
+        raise ValueError(
+            f"the verifier selects by {shared[0]}, and the same network reports: what it says of its own "
+            "choice is no measure; choose another verifier or dataset.report, or set "
+            "allow_same_scorer=true"
+        )

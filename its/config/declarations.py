@@ -1,0 +1,142 @@
+"""Parameters of classes and loaders, read from their source: which name weights or a device, and every default.
+
+Nothing is imported, so that torch is not loaded and no foreign code runs.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from its.config.names import current
+
+WEIGHTS, DEVICE, GUIDANCE_SCALE, SPEED_ONLY = "Weights", "Device", "GuidanceScale", "SpeedOnly"
+"""Annotations that say what a parameter is; `its.weights` and `its.types` define them."""
+
+
+class Parameter(NamedTuple):
+    """A parameter as its definition declares it.
+
+    Attributes:
+        marks: every name in its annotation.
+        has_default: whether its default is a literal. default: that literal, or None.
+    """
+
+    marks: frozenset[str]
+    has_default: bool
+    default: Any
+
+
+@cache
+def parameters(target: str) -> dict[str, Parameter]:
+    """Return the parameters of a class or function by name, those of its bases first; none without its source."""
+    module, _, name = current(target).rpartition(".")
+    return _defined(module, name)
+
+
+def marked(node: Any, mark: str) -> Iterator[Any]:
+    """Yield the value of every parameter below a plain node that its definition marks so."""
+    if isinstance(node, dict):
+        declared = parameters(node["_target_"]) if isinstance(node.get("_target_"), str) else {}
+        for key, value in node.items():
+            if key in declared and mark in declared[key].marks:
+                yield value
+            else:
+                yield from marked(value, mark)
+    elif isinstance(node, list):
+        for value in node:
+            yield from marked(value, mark)
+
+
+def _defined(module: str, name: str) -> dict[str, Parameter]:
+    tree = _tree(module)
+    for statement in tree.body if tree else ():
+        if isinstance(statement, ast.FunctionDef) and statement.name == name:
+            return _arguments(statement.args)
+        if isinstance(statement, ast.ClassDef) and statement.name == name:
+            return _of_class(module, statement)
+        if isinstance(statement, ast.ImportFrom):
+            for alias in statement.names:
+                if (alias.asname or alias.name) == name:
+                    return _defined(_absolute(module, statement), alias.name)
+    return {}
+
+
+def _of_class(module: str, definition: ast.ClassDef) -> dict[str, Parameter]:
+    """Arguments of `__init__`; without one, the fields of a dataclass and of its bases."""
+    for statement in definition.body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
+            arguments = _arguments(statement.args)
+            return {key: value for key, value in arguments.items() if key != "self"}
+    decorators = {
+        node.id for line in definition.decorator_list for node in ast.walk(line) if isinstance(node, ast.Name)
+    }
+    if "dataclass" not in decorators:
+        return {}
+    fields: dict[str, Parameter] = {}
+    for base in definition.bases:
+        fields |= _defined(module, base.id) if isinstance(base, ast.Name) else {}
+    for statement in definition.body:
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            field = _parameter(statement.annotation, statement.value)
+            if "ClassVar" not in field.marks:
+                fields[statement.target.id] = field
+    return fields
+
+
+def _arguments(arguments: ast.arguments) -> dict[str, Parameter]:
+    plain = [*arguments.posonlyargs, *arguments.args]
+    defaults: list[ast.expr | None] = [None] * (len(plain) - len(arguments.defaults))
+    pairs = [*zip(plain, [*defaults, *arguments.defaults], strict=True)]
+    pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    return {argument.arg: _parameter(argument.annotation, default) for argument, default in pairs}
+
+
+def _parameter(annotation: ast.expr | None, default: ast.expr | None) -> Parameter:
+    nodes = [*ast.walk(annotation)] if annotation is not None else []
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    names |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    try:
+        literal = ast.literal_eval(default) if default is not None else None
+    except ValueError:
+        return Parameter(frozenset(names), False, None)
+    return Parameter(frozenset(names), default is not None, literal)
+
+
+def _absolute(module: str, statement: ast.ImportFrom) -> str:
+    """The module that a `from` statement in `module` names."""
+    if not statement.level:
+        return statement.module or ""
+    spec = _spec(module)
+    package = module if spec and spec.submodule_search_locations else module.rpartition(".")[0]
+    for _ in range(statement.level - 1):
+        package = package.rpartition(".")[0]
+    return f"{package}.{statement.module}" if statement.module else package
+
+
+@cache
+def _tree(module: str) -> ast.Module | None:
+    spec = _spec(module)
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        return None
+    return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+
+
+@cache
+def _spec(module: str) -> ModuleSpec | None:
+    """Where a module's source is; unlike importlib's own, this imports no package on the way."""
+    package, _, _ = module.rpartition(".")
+    if not package:
+        try:
+            return find_spec(module) if module else None
+        except ValueError:  # a module without a spec, such as __main__
+            return None
+    parent = _spec(package)
+    if parent is None or parent.submodule_search_locations is None:
+        return None
+    return PathFinder.find_spec(module, list(parent.submodule_search_locations))

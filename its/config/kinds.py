@@ -1,0 +1,247 @@
+"""The two kinds of run: one makes images, the other searches the times of a sampler by making sets of images.
+
+A search says which it is for (`Search.makes`). What a kind says here needs no torch; how it runs is in `its.run.build`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from its.config.checks import check_rewards
+from its.config.identity import used
+from its.config.instantiate import defined
+from its.config.parts import Parts
+from its.config.sizes import sized
+from its.disk.run_folder import RunFolder, candidates_name, shard_name, shard_ranges
+from its.search.schedule import Schedule
+
+LEDGER_BYTES = 64
+"""Of one image at one cap: reward, pick, start and counts, at most; see `its.run.shards`."""
+
+CANDIDATE_BYTES = 80
+"""Of one candidate in a pool: keys, clock, reward and a short recipe; see `its.run.pools`."""
+
+SET_BYTES = 600
+"""Of one scored set of a schedule search, with its line in the manifest."""
+
+LABELS = ("dataset", "model", "sampler", "search", "verifier", "budget", "metric")
+"""Groups whose choice a run is labelled with; a guidance is part of the search's label."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """The state of a run's folder: files that are there, and files that are missing.
+
+    Attributes:
+        method: the run in a few words.
+        images: of the whole run. present: on disk.
+        missing: `files` that are not there yet.
+        nfe: upper bound of the evaluations still to spend; infinite under budget=natural.
+        disk_bytes: of what is missing; at most, but for a pool, whose candidates a search may make in fewer steps.
+        rate: the search whose measured rate holds for it.
+        files: what its files are called.
+    """
+
+    method: str
+    images: int
+    present: int
+    missing: int
+    nfe: float
+    disk_bytes: int
+    rate: str
+    files: str
+
+
+class Kind(Protocol):
+    """A kind of run, as far as a configuration decides it."""
+
+    def check(self, parts: Parts) -> None:
+        """Refuse parts that do not go together.
+
+        Raises:
+            ValueError: naming value, rule and remedy.
+        """
+        ...
+
+    def label(self, parts: Parts) -> dict[str, str]:
+        """Return the names that a run is called by, one for each of `LABELS`."""
+        ...
+
+    def sections(self, parts: Parts) -> dict[str, Any]:
+        """Return the entries of the configuration that decide its results."""
+        ...
+
+    def layout(self, parts: Parts) -> dict[str, Any]:
+        """Return what else a folder can hold one value of, and its name does not tell."""
+        ...
+
+    def work(self, parts: Parts, folder: Path) -> Work:
+        """Return what is done in `folder`, and what is left to do."""
+        ...
+
+    def finished(self, parts: Parts, folder: Path, asked: tuple[str, ...]) -> str:
+        """Return a sentence if `folder` says that nothing is left to do, else nothing.
+
+        Args:
+            asked: hashes of the configuration's measuring; a run is finished under any of them.
+        """
+        ...
+
+    def files(self, parts: Parts) -> list[str]:
+        """Return the names of the files that a finished run cannot do without."""
+        ...
+
+
+class ImageRun:
+    """A run that makes images, in shards."""
+
+    def check(self, parts: Parts) -> None:
+        plain, search, verifier = parts.plain, parts.search, parts.choices["verifier"]
+        if plain["verifier"].get("network", ...) is None:
+            raise ValueError(
+                f"verifier {verifier} asks the dataset's own classifier, and dataset "
+                f"{parts.choices['dataset']} brings none; choose another verifier, or set dataset.classifier"
+            )
+        if search.needs_noise and not parts.sampler.stochastic:
+            raise ValueError(
+                f"{type(search).__name__} copies particles, and under a deterministic sampler the copies "
+                "never separate; set sampler.eta above 0"
+            )
+        check_rewards(search, defined(plain["verifier"]["_target_"], parts.packages), verifier)
+
+    def label(self, parts: Parts) -> dict[str, str]:
+        label = {group: parts.choices[group] for group in LABELS}
+        if parts.choices["guidance"] != "none":
+            label["search"] += f"+{parts.choices['guidance']}"
+        return label
+
+    def sections(self, parts: Parts) -> dict[str, Any]:
+        """Return the dataset's problems alone, and guidance and guide only where there is a guidance."""
+        groups = ["model", "sampler", "search", "verifier", "budget", "seed"]
+        groups += ["guidance", "guide"] if parts.guided else []
+        return {"dataset": {"images": parts.plain["dataset"]["images"]}, **{key: parts.plain[key] for key in groups}}
+
+    def layout(self, parts: Parts) -> dict[str, Any]:
+        return {"shard": parts.plain["shard"]}
+
+    def work(self, parts: Parts, folder: Path) -> Work:
+        plain, label, prices = parts.plain, self.label(parts), parts.prices
+        search, caps = sized(parts.search, parts.budget, prices)
+
+        # A shard is there if all its files are.
+        names = self._names(parts)
+        missing = [
+            indices
+            for indices in shard_ranges(plain["images"], plain["shard"])
+            if not all((folder / name(indices.start)).exists() for name in names)
+        ]
+        images = sum(len(indices) for indices in missing)
+
+        # An anytime search serves all caps in one run, a planned one is run for each.
+        plainly = parts.choices["search"] == "none"
+        nfe = images * (prices.sampling if plainly else caps[-1] if search.anytime else sum(caps))
+        return Work(
+            f"{label['search']} ({label['verifier']}, seed {plain['seed']})",
+            plain["images"],
+            plain["images"] - images,
+            len(missing),
+            nfe,
+            _shard_bytes(parts, len(caps), images) + _pool_bytes(parts, nfe),
+            label["search"],
+            "shards",
+        )
+
+    def finished(self, parts: Parts, folder: Path, asked: tuple[str, ...]) -> str:
+        images = parts.plain["images"]
+        for config_hash in asked:
+            if RunFolder(folder).read_curve(
+                images=images, candidates=parts.keep_candidates, metrics_config_hash=config_hash
+            ):
+                return f"nothing to do: {images} images and their curve are there"
+        return ""
+
+    def files(self, parts: Parts) -> list[str]:
+        names = self._names(parts)
+        shards = shard_ranges(parts.plain["images"], parts.plain["shard"])
+        return [name(indices.start) for indices in shards for name in names]
+
+    def _names(self, parts: Parts) -> tuple[Any, ...]:
+        return (shard_name, candidates_name) if parts.keep_candidates else (shard_name,)
+
+
+class GridSearch:
+    """A run that searches a sampler's times and judges each grid by a set of images, without verifier or cap."""
+
+    def check(self, parts: Parts) -> None:
+        self._search(parts).check_alone(parts.sampler.steps, parts.choices["guidance"], parts.keep_candidates)
+
+    def label(self, parts: Parts) -> dict[str, str]:
+        search = self._search(parts)
+        label = {group: parts.choices[group] for group in LABELS}
+        return label | {"verifier": search.fitness, "budget": search.strategy}
+
+    def sections(self, parts: Parts) -> dict[str, Any]:
+        """Return what measures images as well, for the search goes by it."""
+        return {
+            "dataset": used(parts.plain["dataset"]),
+            **{key: parts.plain[key] for key in ("model", "sampler", "search", "seed")},
+        }
+
+    def layout(self, parts: Parts) -> dict[str, Any]:
+        return {}
+
+    def work(self, parts: Parts, folder: Path) -> Work:
+        search, plain = self._search(parts), parts.plain
+        files = RunFolder(folder)
+        present = len(files.set_names)
+        missing = 0 if files.schedule.exists() else max(0, search.evaluations - present)
+        return Work(
+            f"{parts.choices['search']} ({search.strategy}, {search.fitness}, seed {plain['seed']})",
+            (present + missing) * search.num_samples,
+            present * search.num_samples,
+            missing,
+            missing * search.num_samples * parts.prices.sampling,
+            missing * SET_BYTES,
+            "none",
+            "sets",
+        )
+
+    def finished(self, parts: Parts, folder: Path, asked: tuple[str, ...]) -> str:
+        files = RunFolder(folder)
+        if (
+            not files.schedule.exists()
+            or str(parts.plain["images"]) not in files.read_schedule()["nfe"]["search_per_image"]
+        ):
+            return ""
+        return "nothing to do: the search and its comparison are there, in schedule.md"
+
+    def files(self, parts: Parts) -> list[str]:
+        return []
+
+    def _search(self, parts: Parts) -> Schedule:
+        return cast(Schedule, parts.search)
+
+
+KINDS: dict[str, Kind] = {"images": ImageRun(), "grids": GridSearch()}
+"""Kinds by what a search makes."""
+
+
+def _shard_bytes(parts: Parts, caps: int, images: int) -> int:
+    """Pixels and features of a different image at every cap, and the ledger: an upper bound.
+
+    Under a deterministic sampler there is a float32 starting point to each; only moved ones are really stored.
+    """
+    dataset = parts.plain["dataset"]
+    pixels = math.prod(dataset["shape"]) * (1 if parts.sampler.stochastic else 5)
+    return images * caps * (pixels + 4 * dataset["report_width"] + LEDGER_BYTES)
+
+
+def _pool_bytes(parts: Parts, nfe: float) -> int:
+    """Float pixels, features and keys of candidates, as many as `nfe` pays for plain samplings."""
+    if not parts.keep_candidates or math.isinf(nfe):
+        return 0
+    dataset, candidates = parts.plain["dataset"], nfe / parts.prices.sampling
+    return round(candidates * (4 * math.prod(dataset["shape"]) + 4 * dataset["report_width"] + CANDIDATE_BYTES))

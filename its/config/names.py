@@ -1,0 +1,118 @@
+"""Names of classes and loaders that outlive every move of a module.
+
+A run's folder is named by what decides its images, and a class counts there by its recorded name. Whoever moves or
+renames a class puts the new dotted name in front of the old ones; the recorded name stays. A class from outside `its`
+counts by its dotted name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+NAMES: dict[str, tuple[str, ...]] = {
+    "budget": ("its.budget.Budget",),
+    "classifier/cifar_resnet": ("its.classifier.cifar_resnet.load", "its.model.cifar_resnet.load"),
+    "classifier/digits": ("its.classifier.digits.load", "its.model.digits.load"),
+    "classifier/hub": ("its.classifier.hub_classifier.load", "its.model.hub_classifier.load"),
+    "classifier/mixture": ("its.dataset.mixture.bayes_classifier",),
+    "dataset/cifar": ("its.dataset.cifar.Cifar",),
+    "dataset/class_order": ("its.dataset.classes.ClassOrder", "its.dataset.classes.Schedule"),
+    "dataset/classes": ("its.dataset.classes.Classes",),
+    "dataset/digits": ("its.dataset.digits.Digits",),
+    "dataset/folder": ("its.dataset.folder.Folder",),
+    "dataset/mixture": ("its.dataset.mixture.Mixture",),
+    "dataset/npz": ("its.dataset.npz.Npz",),
+    "extractor/inception": ("its.metric.inception.InceptionFeatures",),
+    "extractor/mixture": ("its.metric.extractor.MixtureFeatures",),
+    "extractor/network": ("its.metric.extractor.NetworkFeatures",),
+    "guidance/cg": ("its.guidance.cg.CG",),
+    "guidance/dps": ("its.guidance.dps.DPS",),
+    "guidance/freedom": ("its.guidance.freedom.FreeDoM",),
+    "guidance/lgd": ("its.guidance.lgd.LGD",),
+    "guidance/mpgd": ("its.guidance.mpgd.MPGD",),
+    "guidance/none": ("its.guidance.none.NoGuidance",),
+    "guidance/tfg": ("its.guidance.tfg.TFG",),
+    "guidance/ugd": ("its.guidance.ugd.UGD",),
+    "metric/accuracy": ("its.metric.accuracy.Accuracy",),
+    "metric/class_fid": ("its.metric.class_fid.ClassFid",),
+    "metric/fid": ("its.metric.fid.Fid",),
+    "metric/isc": ("its.metric.isc.InceptionScore",),
+    "metric/kid": ("its.metric.kid.Kid",),
+    "metric/openai_isc": ("its.metric.isc.OpenAIInceptionScore",),
+    "metric/prc": ("its.metric.prc.PrecisionRecall",),
+    "metric/sfid": ("its.metric.sfid.SFid",),
+    "model/edm": ("its.model.edm.load",),
+    "model/mixture": ("its.model.mixture.MixtureDenoiser",),
+    "model/openai": ("its.model.openai.load",),
+    "model/unet2d": ("its.model.unet2d.load",),
+    "sampler/ddim": ("its.sampler.ddim.DDIM",),
+    "sampler/euler": ("its.sampler.euler.Euler",),
+    "sampler/heun": ("its.sampler.heun.Heun",),
+    "search/beam": ("its.search.beam.Beam",),
+    "search/bfs_prune": ("its.search.bfs_prune.BFSPrune",),
+    "search/bfs_resample": ("its.search.bfs_resample.BFSResample",),
+    "search/dfs": ("its.search.dfs.DFS",),
+    "search/eps_greedy": ("its.search.eps_greedy.EpsGreedy",),
+    "search/evosearch": ("its.search.evosearch.EvoSearch",),
+    "search/fk": ("its.search.fk.FK",),
+    "search/more_steps": ("its.search.more_steps.MoreSteps",),
+    "search/none": ("its.search.none.NoSearch",),
+    "search/paths": ("its.search.paths.Paths",),
+    "search/random": ("its.search.random.Random",),
+    "search/rbf": ("its.search.rbf.RBF",),
+    "search/schedule": ("its.search.schedule.Schedule",),
+    "search/ses": ("its.search.ses.SES",),
+    "search/snes": ("its.search.snes.SNES",),
+    "search/svdd": ("its.search.svdd.SVDD",),
+    "search/zero_order": ("its.search.zero_order.ZeroOrder",),
+    "tracker/none": ("its.tracker.none.NoTracker",),
+    "tracker/wandb": ("its.tracker.wandb.WandB",),
+    "verifier/classifier": ("its.verifier.classifier.Classifier",),
+    "verifier/ensemble": ("its.verifier.ensemble.Ensemble",),
+    "verifier/noisy_classifier": ("its.verifier.noisy_classifier.NoisyClassifier",),
+    "verifier/null_rewards": ("its.verifier.null_rewards.NullRewards",),
+    "verifier/zscore": ("its.verifier.zscore.ZScore",),
+}
+"""By recorded name, the dotted name of today and those of before, the latest first."""
+
+WORDS = {"search.keep_pool": "keep_candidates"}
+"""Keys of a command line by what they were called before."""
+
+PARAMETERS = {f"dataset/{name}": {"schedule": "class_order"} for name in ("classes", "digits", "mixture")}
+"""Parameters of a class by its recorded name, each by what it was called before."""
+
+_RECORDED = {dotted: name for name, dotted_names in NAMES.items() for dotted in dotted_names}
+
+
+def recorded(target: str) -> str:
+    """Return the recorded name of what a `_target_` names, today's or one of before."""
+    return _RECORDED.get(target, target)
+
+
+def current(target: str) -> str:
+    """Return today's dotted name of what a `_target_` names."""
+    return NAMES[_RECORDED[target]][0] if target in _RECORDED else target
+
+
+def first(target: str) -> str:
+    """Return the dotted name that what a `_target_` names had at first."""
+    return NAMES[_RECORDED[target]][-1] if target in _RECORDED else target
+
+
+def renamed(node: Any, name: Callable[[str], str]) -> Any:
+    """Return a plain node with `name` of every `_target_` below it, and today's names of parameters."""
+    if isinstance(node, dict):
+        former = PARAMETERS.get(recorded(str(node.get("_target_"))), {})
+        return {
+            former.get(key, key): name(value) if key == "_target_" else renamed(value, name)
+            for key, value in node.items()
+        }
+    return [renamed(value, name) for value in node] if isinstance(node, list) else node
+
+
+def current_word(word: str) -> str:
+    """Return a word of a command line under today's key."""
+    key, equals, value = word.partition("=")
+    plain = key.lstrip("+~")
+    return f"{key.removesuffix(plain)}{WORDS.get(plain, plain)}{equals}{value}"

@@ -1,0 +1,81 @@
+"""A folder of an earlier version is adopted by the `mv` that the run prints; `tests/config/before` is such a run.
+
+It was made by commit 973017c: `python run.py images=4 shard=2 sampler.steps=2 search=none "budget.samplings=[1]"
+"~metric.kid" "~metric.prc" "~metric.isc"`, and has lost its pictures.
+"""
+
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from its.config.folder import check_folder, claim, older_folder
+from tests.build import CONF, blueprint_of, contents
+
+BEFORE = Path(__file__).parent / "before"
+WORDS = (
+    "shard=2",
+    "sampler.steps=2",
+    "search=none",
+    "budget.samplings=[1]",
+    "~metric.kid",
+    "~metric.prc",
+    "~metric.isc",
+)
+
+
+def run(out_dir: Path, *words: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "run.py", f"out_dir={out_dir}", *WORDS, *words]
+    return subprocess.run(command, cwd=CONF.parent, text=True, capture_output=True, timeout=300)
+
+
+def test_an_older_folder_is_adopted(tmp_path: Path):
+    folder = blueprint_of(tmp_path, *WORDS, "images=4").folder
+    older = folder.parent / "seed=0-31bbfaa9"
+    shutil.copytree(BEFORE, older)
+    planned, refused = run(tmp_path, "images=4", "plan=true"), run(tmp_path, "images=4")
+    assert f"begun by an earlier version: mv {older} {folder}" in planned.stdout
+    assert refused.returncode == 1
+    assert not folder.exists()
+    [line] = [line for line in (refused.stdout + refused.stderr).splitlines() if ": mv " in line]
+    subprocess.run(shlex.split(line.partition(": mv ")[2].join(("mv ", ""))), check=True)
+
+    before = contents(folder)
+    again = run(tmp_path, "images=4")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "nothing to do: 4 images and their curve are there" in again.stdout + again.stderr
+    assert contents(folder) == before
+
+    longer = run(tmp_path, "images=6")
+    assert longer.returncode == 0, longer.stdout + longer.stderr
+    assert "2/2 images" in longer.stdout + longer.stderr, "those that were there are not made again"
+    alone = run(tmp_path / "alone", "images=6")
+    assert alone.returncode == 0
+    made = blueprint_of(tmp_path / "alone", *WORDS, "images=6").folder
+    for name in ("shards/00000000.safetensors", "shards/00000002.safetensors", "shards/00000004.safetensors"):
+        assert (folder / name).read_bytes() == (made / name).read_bytes()
+
+
+def test_older_folder_is_only_one_of_the_same_run(tmp_path: Path):
+    blueprint = blueprint_of(tmp_path, *WORDS)
+    shutil.copytree(BEFORE, blueprint.folder.parent / "seed=0-31bbfaa9")
+    assert older_folder(blueprint.folder, blueprint.record) == blueprint.folder.parent / "seed=0-31bbfaa9"
+    for words in (["sampler.eta=1"], ["seed=1"], ["budget.samplings=[2]"], ["sampler.steps=3"]):
+        other = blueprint_of(tmp_path, *WORDS, *words)
+        assert older_folder(other.folder, other.record) is None
+    blueprint.folder.mkdir()
+    assert older_folder(blueprint.folder, blueprint.record) is None
+
+
+def test_claim_refuses_another_configuration(tmp_path: Path):
+    blueprint = blueprint_of(tmp_path, *WORDS)
+    claim(blueprint.folder, blueprint.config)
+    claim(blueprint.folder, blueprint.config)
+    with pytest.raises(ValueError, match=r"says something else than this command about shard"):
+        check_folder(blueprint.folder, {**blueprint.config, "shard": 3})
+    (blueprint.folder / "config.yaml").write_text("nonsense")
+    with pytest.raises(ValueError, match="says something else"):
+        claim(blueprint.folder, blueprint.config)

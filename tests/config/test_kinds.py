@@ -1,0 +1,60 @@
+"""A run's kind is said once, by what its search makes; nothing else asks for a class or a `_target_`."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import its
+from its.config.kinds import KINDS, LABELS
+from its.config.plan import plan_of
+from its.run.build import BUILDERS
+from tests.build import blueprint_of
+
+MODULES = sorted(Path(its.__file__).parent.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_no_module_asks_for_a_kind_by_class_or_target(path: Path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+            assert "Schedule" not in ast.dump(node.args[1])
+        if isinstance(node, ast.Compare):
+            sides = [side for side in (node.left, *node.comparators) if isinstance(side, ast.Subscript)]
+            assert not any(isinstance(side.slice, ast.Constant) and side.slice.value == "_target_" for side in sides)
+
+
+def test_every_kind_is_built():
+    assert {type(kind) for kind in KINDS.values()} == BUILDERS.keys()
+
+
+def test_kinds_label_and_plan_their_own(tmp_path: Path):
+    images = blueprint_of(tmp_path, "guidance=tfg", "images=30", "shard=10")
+    grids = blueprint_of(tmp_path, "search=schedule", "search.num_samples=7")
+    assert images.label.keys() == grids.label.keys() == set(LABELS)
+    assert (images.label["search"], grids.label["verifier"], grids.label["budget"]) == (
+        "random+tfg",
+        "fid",
+        "evolution",
+    )
+    assert (images.work.missing, images.work.files) == (3, "shards")
+    assert grids.work.images == 7 * grids.search.evaluations
+    assert " sets missing" in plan_of(grids).line()
+
+
+def test_a_finished_run_is_known_by_its_summary(tmp_path: Path):
+    blueprint = blueprint_of(tmp_path, "images=30")
+    blueprint.folder.mkdir(parents=True)
+    summary = '{{"images": {}, "asked": "{}", "pool": {}, "curve": [{{}}]}}'
+    for images, asked, pool, finished in (
+        (30, blueprint.asked, "false", True),
+        (30, blueprint.asked_before, "true", True),
+        (30, "other", "false", False),
+        (20, blueprint.asked, "false", False),
+    ):
+        (blueprint.folder / "metrics.json").write_text(summary.format(images, asked, pool))
+        assert bool(blueprint.finished) == finished
+    wanting = blueprint_of(tmp_path, "images=30", "keep_candidates=true")
+    (blueprint.folder / "metrics.json").write_text(summary.format(30, blueprint.asked, "false"))
+    assert wanting.folder == blueprint.folder
+    assert not wanting.finished
