@@ -1,4 +1,4 @@
-"""The one rule that turns an image in [-1, 1] into bytes."""
+"""The conversion between images in [-1, 1] and bytes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ RULE = "round(127.5 (x + 1)), clamped"
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Images in [-1, 1] `[n, C, H, W]` as uint8 `[n, H, W, C]`; values beyond are clamped."""
+    """Convert images in [-1, 1] `[n, C, H, W]` to uint8 `[n, H, W, C]`; values beyond are clamped."""
     return (127.5 * (images + 1.0)).round().clamp(0, 255).byte().movedim(1, -1)
 
 
 def from_uint8(images: Tensor) -> Tensor:
-    """uint8 `[n, H, W, C]` as float32 in [-1, 1] `[n, C, H, W]`."""
+    """Convert uint8 `[n, H, W, C]` to float32 in [-1, 1] `[n, C, H, W]`."""
     return images.movedim(-1, 1).float() / 127.5 - 1.0
