@@ -134,11 +134,12 @@ def train_generator(seed: int, steps: int, batch: int = 128) -> UNet2DModel:
         velocity = network(x_t, t, class_labels=condition).sample
         return functional.mse_loss(velocity, scheduler.get_velocity(x_0[rows], eps, t))
 
+    # Train, and average the weights over the last 500 steps or so.
     for step, loss in fit(network, loss_of, size=len(x_0), batch=batch, steps=steps, decay=1e-2, max_norm=1.0):
         with torch.no_grad():
             weight = max(0.002, 1 / (step + 1))
-            for mean, now in zip(average.parameters(), network.parameters(), strict=True):
-                mean.lerp_(now, weight)
+            for mean, value in zip(average.parameters(), network.parameters(), strict=True):
+                mean.lerp_(value, weight)
         if (step + 1) % 500 == 0:
             print(f"generator step {step + 1} of {steps}, loss {loss:.4f}", flush=True)
     return average.eval()
@@ -293,6 +294,7 @@ def hashes(files: Sequence[Path], out: Path) -> str:
 
 def main() -> None:
     """Train, save, measure, and write README.md."""
+    # Read the command line.
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT)
     parser.add_argument("--seed", type=int, default=0)
@@ -301,12 +303,14 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(2)
 
+    # Train.
     start = time.perf_counter()
     verifier = train_classifier(VerifierNet, "verifier", args.seed)
     report = train_classifier(ReportNet, "report", args.seed)
     generator = train_generator(args.seed, args.steps)
     seconds = time.perf_counter() - start
 
+    # Save and measure.
     save(args.out, generator, verifier, report)
     with torch.inference_mode():
         halves = [report.features(tensors(split)[0]) for split in ("verifier", "report")]

@@ -30,6 +30,8 @@ class CifarResNet(nn.Module):
         widths = (64, 128, 256, 512) if wide else (16, 32, 64)
         self.conv1 = nn.Conv2d(3, widths[0], 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(widths[0])
+
+        # Every stage but the first begins by halving the image.
         into = widths[0]
         for index, width in enumerate(widths):
             strides = [1 if index == 0 else 2] + [1] * (ARCHITECTURES[architecture] - 1)
@@ -38,6 +40,8 @@ class CifarResNet(nn.Module):
                 blocks.append(Block(into, width, stride, projects=wide))
                 into = width
             setattr(self, f"layer{index + 1}", nn.Sequential(*blocks))
+
+        # The published checkpoints call the last layer by two names.
         self.stages = len(widths)
         self.last = "fc" if wide else "linear"
         setattr(self, self.last, nn.Linear(into, classes))

@@ -62,6 +62,8 @@ class ReportNet(nn.Module):
 
 
 class _ResidualBlock(nn.Sequential):
+    """The residual branch of a block: norm, two linear layers with GELU and dropout between."""
+
     def __init__(self, width: int) -> None:
         super().__init__(
             nn.LayerNorm(width),

@@ -44,12 +44,15 @@ def load(
 
 
 def _transformers(folder: Path, config: dict[str, Any], weights: str) -> tuple[nn.Module, dict, dict[int, str]]:
+    """Return transformers' network, the arguments of its ImageClassifier, and its class names by index."""
     try:
         from transformers import AutoModelForImageClassification
     except ImportError as error:
         raise ValueError(
             f"{weights} needs transformers, which is not installed: pip install 'its[text2image]'"
         ) from error
+
+    # Load the network, and refuse weights that would be left out or made up.
     network, info = AutoModelForImageClassification.from_pretrained(
         folder,
         use_safetensors=(folder / "model.safetensors").exists(),
@@ -58,6 +61,7 @@ def _transformers(folder: Path, config: dict[str, Any], weights: str) -> tuple[n
         trust_remote_code=False,
     )
     refuse_misfit(weights, type(network).__name__, misfit_of(info), "fetch the whole repository again")
+
     names = {int(index): name for index, name in config.get("id2label", {}).items()}
     return network, _preparation(folder, weights), names or dict(network.config.id2label)
 
@@ -95,8 +99,10 @@ def _preparation(folder: Path, weights: str) -> dict[str, Any]:
 
 
 def _timm(folder: Path, config: dict[str, Any], weights: str) -> tuple[nn.Module, dict, list[str]]:
+    """Return timm's network, the arguments of its ImageClassifier, and its class names."""
     import timm
 
+    # Make the network, and load its weights.
     settings = config.get("pretrained_cfg", config)
     network = timm.create_model(
         config["architecture"], pretrained=False, num_classes=config["num_classes"], **config.get("model_args", {})
@@ -105,6 +111,8 @@ def _timm(folder: Path, config: dict[str, Any], weights: str) -> tuple[nn.Module
     if file is None:
         raise ValueError(f"{weights} holds neither model.safetensors nor pytorch_model.bin; fetch it again")
     fit(network, read(str(folder / file)), weights, f"its config.json says {config['architecture']}")
+
+    # Read the preparation: resize to a larger square, then crop the centre.
     edge = settings["input_size"][-1]
     larger = int(edge / settings.get("crop_pct", 1.0))
     options = {

@@ -43,6 +43,6 @@ class ClassFid:
                     "label; it needs 2 of each: make more, take a reference with labels, or set "
                     "metric.class_fid.classes"
                 )
-            own, real = (side.take(side.labels == k) for side in (sample, reference))
-            columns[f"fid_class_{k}"] = frechet_distance(own.moments, real.moments)
+            generated, real = (side.take(side.labels == k) for side in (sample, reference))
+            columns[f"fid_class_{k}"] = frechet_distance(generated.moments, real.moments)
         return {"class_fid": float(np.mean(list(columns.values()))), **columns}

@@ -90,7 +90,7 @@ class InceptionFeatures:
             self._network.Mixed_6d.register_forward_hook(self._collect)
 
     @classmethod
-    def fetch(cls, weights: str | None = None, **others: object) -> None:
+    def fetch(cls, weights: str | None = None, **settings: object) -> None:
         """Download the file into torch's hub cache if none is there or named, for scripts/prefetch.py."""
         cache = hub_cache()
         if not (weights or os.environ.get(VARIABLE) or any((cache / name).is_file() for name in NAMES)):
@@ -124,14 +124,17 @@ def find_weights(weights: str | None) -> Path:
     Raises:
         ValueError: there is none.
     """
-    name = weights or os.environ.get(VARIABLE)
-    if name:
-        path = Path(name).expanduser()
+    # Take the file that is named.
+    named = weights or os.environ.get(VARIABLE)
+    if named:
+        path = Path(named).expanduser()
         if not path.is_file():
             raise ValueError(
                 f"there are no Inception weights at {path.absolute()}; correct dataset.report.weights or {VARIABLE}"
             )
         return path
+
+    # Look for it in torch's cache.
     cache = hub_cache()
     for name in NAMES:
         if (cache / name).is_file():
@@ -164,12 +167,13 @@ def load_network(content: bytes, source: str) -> Any:
         tensors = {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
     except (pickle.UnpicklingError, RuntimeError, EOFError, AttributeError, ValueError) as error:
         raise ValueError(f"{source} does not hold weights alone ({str(error).splitlines()[0]}); take {URL}") from error
-    # torch-fidelity opens its file with pickles allowed; this one is made here, of tensors.
-    own = io.BytesIO()
-    torch.save(tensors, own)
-    own.seek(0)
+
+    # torch-fidelity opens its file with pickles allowed, so it gets one made here of tensors alone.
+    file = io.BytesIO()
+    torch.save(tensors, file)
+    file.seek(0)
     try:
-        return FeatureExtractorInceptionV3("inception-v3-compat", list(LAYERS), feature_extractor_weights_path=own)
+        return FeatureExtractorInceptionV3("inception-v3-compat", list(LAYERS), feature_extractor_weights_path=file)
     except RuntimeError as error:
         raise ValueError(
             f"{source} does not fit the Inception network: {' '.join(str(error).split())[:300]}; take {URL}"

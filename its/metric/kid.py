@@ -89,8 +89,8 @@ def witness(x: Float64, y: Float64) -> Float64:
     means = np.empty(len(x))
     for start in range(0, len(x), BLOCK_ROWS):
         rows = x[start : start + BLOCK_ROWS]
-        own = kernel_poly(rows, x)
-        to_itself = np.diagonal(own, offset=start)
-        to_others = (own.sum(axis=1) - to_itself) / (len(x) - 1)
+        kernel = kernel_poly(rows, x)
+        to_itself = np.diagonal(kernel, offset=start)
+        to_others = (kernel.sum(axis=1) - to_itself) / (len(x) - 1)
         means[start : start + len(rows)] = to_others - kernel_poly(rows, y).mean(axis=1)
     return means

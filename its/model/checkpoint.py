@@ -34,11 +34,15 @@ def read(weights: str) -> StateDict:
     path = locate(weights)
     if not path.is_file():
         raise FileNotFoundError(f"weights {weights!r} is a folder; name the file in it")
+
+    # Read safetensors.
     if path.suffix == ".safetensors":
         try:
             return load_file(path)
         except SafetensorError as error:
             raise ValueError(f"{path} is not safetensors ({error}); fetch it again") from error
+
+    # Read torch's own format.
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError) as error:
@@ -77,16 +81,19 @@ def fit(network: nn.Module, state: StateDict, weights: str, remedy: str) -> nn.M
     Raises:
         ValueError: names the first missing, unexpected and mis-shaped keys.
     """
-    own = network.state_dict()
-    own = {name: value for name, value in own.items() if name in state or not name.endswith(COUNTER)}
-    missing = [name for name in own if name not in state]
-    unexpected = [name for name in state if name not in own]
+    # Compare names and shapes; counters of batch norms may be missing.
+    needed = {
+        name: value for name, value in network.state_dict().items() if name in state or not name.endswith(COUNTER)
+    }
+    missing = [name for name in needed if name not in state]
+    unexpected = [name for name in state if name not in needed]
     misshaped = [
-        f"{name} is {list(state[name].shape)} and should be {list(own[name].shape)}"
-        for name in own
-        if name in state and state[name].shape != own[name].shape
+        f"{name} is {list(state[name].shape)} and should be {list(needed[name].shape)}"
+        for name in needed
+        if name in state and state[name].shape != needed[name].shape
     ]
     refuse_misfit(weights, type(network).__name__, (missing, unexpected, misshaped), remedy)
+
     network.load_state_dict(state, strict=False)
     return network.requires_grad_(False).eval()
 
@@ -112,7 +119,7 @@ def refuse_misfit(weights: str, network: str, keys: Sequence[Sequence[str]], rem
 def misfit_of(info: Mapping[str, Any]) -> list[list[str]]:
     """Return the keys for `refuse_misfit` out of the loading info of diffusers' and transformers' `from_pretrained`."""
     misshaped = [
-        f"{name} is {list(shape)} and should be {list(own)}"
-        for name, shape, own in sorted(info["mismatched_keys"], key=str)
+        f"{name} is {list(shape)} and should be {list(needed)}"
+        for name, shape, needed in sorted(info["mismatched_keys"], key=str)
     ]
     return [*(sorted(map(str, info[f"{kind}_keys"])) for kind in ("missing", "unexpected")), misshaped]

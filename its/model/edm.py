@@ -126,6 +126,7 @@ def configuration(weights: str) -> dict[str, Any]:
     Raises:
         ValueError: there is no such header, or it is of a network that is not implemented.
     """
+    # Read the header.
     path = locate(weights)
     try:
         with safe_open(path, "pt") as file:
@@ -137,6 +138,8 @@ def configuration(weights: str) -> dict[str, Any]:
         ) from error
     if header is None:
         raise ValueError(f"{path} has no EDM configuration in its header; write it with scripts/convert_edm.py")
+
+    # Refuse networks that SongUNet is not.
     config = {**DEFAULTS, **json.loads(header)}
     supported = {
         "embedding_type": ("positional", "fourier"),

@@ -70,14 +70,17 @@ def fingerprint(weights: str) -> str:
 
 
 def _local(weights: str) -> Path | None:
-    own = os.environ.get("ITS_WEIGHTS")
-    places = [_PACKAGED / weights, Path(weights).expanduser(), *([Path(own).expanduser() / weights] if own else [])]
+    folder = os.environ.get("ITS_WEIGHTS")
+    places = [_PACKAGED / weights, Path(weights).expanduser()]
+    if folder:
+        places.append(Path(folder).expanduser() / weights)
     return next((place for place in places if place.exists()), None)
 
 
 def _own_folder() -> str:
-    own = os.environ.get("ITS_WEIGHTS")
-    return f" nor in $ITS_WEIGHTS ({own})" if own else " ($ITS_WEIGHTS, a folder of your own to look in, is not set)"
+    folder = os.environ.get("ITS_WEIGHTS")
+    unset = " ($ITS_WEIGHTS, a folder of your own to look in, is not set)"
+    return f" nor in $ITS_WEIGHTS ({folder})" if folder else unset
 
 
 def _hub_name(weights: str) -> re.Match[str] | None:
@@ -90,6 +93,8 @@ def _snapshot(weights: str) -> Path:
 
     hub = _hub_name(weights)
     assert hub is not None
+
+    # Ask for safetensors first.
     try:
         for pattern in ("*.safetensors", "*.bin"):
             folder = Path(snapshot_download(hub["name"], revision=hub["revision"], allow_patterns=["*.json", pattern]))
