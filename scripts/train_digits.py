@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import diffusers
-import numpy as np
 import torch
 from diffusers import DDIMScheduler, UNet2DModel
 from safetensors.torch import save_file
@@ -29,6 +28,8 @@ from torch.nn import functional
 
 from its.classifier.digits import ReportNet, VerifierNet
 from its.dataset.digits import Digits, Split
+from its.metric.features import Moments
+from its.metric.fid import frechet_distance
 
 Classifier = TypeVar("Classifier", VerifierNet, ReportNet)
 
@@ -196,24 +197,21 @@ def draw(generator: UNet2DModel, condition: Tensor, steps: int, eta: float, seed
     return torch.cat(finished)
 
 
-def frechet(a: Tensor, b: Tensor) -> float:
-    """Return the Frechet distance of Gaussians fitted to two feature sets [n, d], in float64."""
-    cov_a, cov_b = (np.cov(x.double().numpy(), rowvar=False) for x in (a, b))
-    root = np.sqrt(np.linalg.eigvals(cov_a @ cov_b).real.clip(min=0)).sum()
-    shift = (a.double().mean(0) - b.double().mean(0)).square().sum().item()
-    return shift + float(np.trace(cov_a + cov_b)) - 2 * float(root)
+def moments(features: Tensor) -> Moments:
+    """Return the moments of features [n, d]."""
+    return Moments.of(features.numpy())
 
 
 @torch.inference_mode()
 def sample_rows(generator: UNet2DModel, report: ReportNet, seed: int, count: int) -> list[str]:
     """Measure `count` samples at every (condition, eta, steps); return Markdown table rows."""
-    real = report.features(tensors("all")[0])
+    real = moments(report.features(tensors("all")[0]))
     classes = torch.arange(count) % 10
     rows = []
     for name, eta, steps in product(("class", "null"), ETAS, STEPS):
         condition = classes if name == "class" else torch.full_like(classes, NULL_CLASS)
         x_0 = draw(generator, condition, steps, eta, seed)
-        share, distance = accuracy(report, classes, x_0), frechet(report.features(x_0), real)
+        share, distance = accuracy(report, classes, x_0), frechet_distance(moments(report.features(x_0)), real)
         rows.append(f"| {name} | {eta} | {steps} | {share:.4f} | {distance:.4f} |")
     return rows
 
@@ -313,7 +311,7 @@ def main() -> None:
     # Save and measure.
     save(args.out, generator, verifier, report)
     with torch.inference_mode():
-        halves = [report.features(tensors(split)[0]) for split in ("verifier", "report")]
+        halves = [moments(report.features(tensors(split)[0])) for split in ("verifier", "report")]
     text = README.format(
         seed=args.seed,
         steps=args.steps,
@@ -325,7 +323,7 @@ def main() -> None:
         parameters=sum(p.numel() for p in generator.parameters()),
         speed=rows_per_second(generator),
         count=args.count,
-        halves=frechet(*halves),
+        halves=frechet_distance(*halves),
         samples="\n".join(sample_rows(generator, report, args.seed, args.count)),
         hashes=hashes(sorted(p for p in args.out.rglob("*") if p.is_file() and p.name != "README.md"), args.out),
     )
