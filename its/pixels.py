@@ -1,4 +1,4 @@
-"""The one rule that turns an image in [-1, 1] into bytes."""
+"""The conversion between images in [-1, 1] and bytes."""
 
 from __future__ import annotations
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import diffusers
-import numpy as np
 import torch
 from diffusers import DDIMScheduler, UNet2DModel
 from safetensors.torch import save_file
@@ -28,6 +27,8 @@ from torch.nn import functional
 
 from its.classifier.digits import ReportNet, VerifierNet
 from its.dataset.digits import Digits, Split
+from its.metric.features import Moments
+from its.metric.fid import frechet_distance
 from its.process.command import Parser, command
 
 Classifier = TypeVar("Classifier", VerifierNet, ReportNet)
@@ -134,11 +135,12 @@ def train_generator(seed: int, steps: int, batch: int = 128) -> UNet2DModel:
         velocity = network(x_t, t, class_labels=condition).sample
         return functional.mse_loss(velocity, scheduler.get_velocity(x_0[rows], eps, t))
 
+    # Train, and average the weights over the last 500 steps or so.
     for step, loss in fit(network, loss_of, size=len(x_0), batch=batch, steps=steps, decay=1e-2, max_norm=1.0):
         with torch.no_grad():
             weight = max(0.002, 1 / (step + 1))
-            for mean, now in zip(average.parameters(), network.parameters(), strict=True):
-                mean.lerp_(now, weight)
+            for mean, value in zip(average.parameters(), network.parameters(), strict=True):
+                mean.lerp_(value, weight)
         if (step + 1) % 500 == 0:
             print(f"generator step {step + 1} of {steps}, loss {loss:.4f}", flush=True)
     return average.eval()
@@ -195,24 +197,21 @@ def draw(generator: UNet2DModel, condition: Tensor, steps: int, eta: float, seed
     return torch.cat(finished)
 
 
-def frechet(a: Tensor, b: Tensor) -> float:
-    """Return the Frechet distance of Gaussians fitted to two feature sets [n, d], in float64."""
-    cov_a, cov_b = (np.cov(x.double().numpy(), rowvar=False) for x in (a, b))
-    root = np.sqrt(np.linalg.eigvals(cov_a @ cov_b).real.clip(min=0)).sum()
-    shift = (a.double().mean(0) - b.double().mean(0)).square().sum().item()
-    return shift + float(np.trace(cov_a + cov_b)) - 2 * float(root)
+def moments(features: Tensor) -> Moments:
+    """Return the moments of features [n, d]."""
+    return Moments.of(features.numpy())
 
 
 @torch.inference_mode()
 def sample_rows(generator: UNet2DModel, report: ReportNet, seed: int, count: int) -> list[str]:
     """Measure `count` samples at every (condition, eta, steps); return Markdown table rows."""
-    real = report.features(tensors("all")[0])
+    real = moments(report.features(tensors("all")[0]))
     classes = torch.arange(count) % 10
     rows = []
     for name, eta, steps in product(("class", "null"), ETAS, STEPS):
         condition = classes if name == "class" else torch.full_like(classes, NULL_CLASS)
         x_0 = draw(generator, condition, steps, eta, seed)
-        share, distance = accuracy(report, classes, x_0), frechet(report.features(x_0), real)
+        share, distance = accuracy(report, classes, x_0), frechet_distance(moments(report.features(x_0)), real)
         rows.append(f"| {name} | {eta} | {steps} | {share:.4f} | {distance:.4f} |")
     return rows
 
@@ -294,6 +293,7 @@ def hashes(files: Sequence[Path], out: Path) -> str:
 @command
 def main() -> None:
     """Train, save, measure, and write README.md."""
+    # Read the command line.
     parser = Parser(__doc__)
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT)
     parser.add_argument("--seed", type=int, default=0)
@@ -302,15 +302,17 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(2)
 
+    # Train.
     start = time.perf_counter()
     verifier = train_classifier(VerifierNet, "verifier", args.seed)
     report = train_classifier(ReportNet, "report", args.seed)
     generator = train_generator(args.seed, args.steps)
     seconds = time.perf_counter() - start
 
+    # Save and measure.
     save(args.out, generator, verifier, report)
     with torch.inference_mode():
-        halves = [report.features(tensors(split)[0]) for split in ("verifier", "report")]
+        halves = [moments(report.features(tensors(split)[0])) for split in ("verifier", "report")]
     text = README.format(
         seed=args.seed,
         steps=args.steps,
@@ -322,7 +324,7 @@ def main() -> None:
         parameters=sum(p.numel() for p in generator.parameters()),
         speed=rows_per_second(generator),
         count=args.count,
-        halves=frechet(*halves),
+        halves=frechet_distance(*halves),
         samples="\n".join(sample_rows(generator, report, args.seed, args.count)),
         hashes=hashes(sorted(p for p in args.out.rglob("*") if p.is_file() and p.name != "README.md"), args.out),
     )

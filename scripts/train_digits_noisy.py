@@ -53,11 +53,14 @@ def accuracy_at(time: int, network: NoisyNet) -> float:
 @command
 def main() -> None:
     """Train, save, measure, and write noisy.md."""
+    # Read the command line.
     parser = Parser(__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT)
     options = parser.parse_args()
+
+    # Train, save and measure.
     network = train(options.seed, options.steps)
     path = options.out / "noisy.safetensors"
     save_file(network.state_dict(), path)

@@ -7,18 +7,21 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from its.classifier.classifier import ImageClassifier, class_order
+from its.classifier.classifier import ImageClassifier, match_classes
 from its.model.checkpoint import StateDict, fit, read
 from its.weights import Device, Weights
 
 ARCHITECTURES = {"resnet20": 3, "resnet32": 5, "resnet44": 7, "resnet56": 9, "resnet110": 18, "resnet18": 2}
-"""Blocks of a stage."""
+"""The number of blocks in a stage."""
 
 
 class CifarResNet(nn.Module):
-    """Three stages of 16, 32 and 64 channels (He et al.), or four from 64 on (`resnet18`).
+    """A residual network of three stages of 16, 32 and 64 channels (He et al.), or four from 64 on (`resnet18`).
 
-    He et al.'s narrower shortcuts have no parameters (option A): every second pixel, and zero channels around it.
+    He et al.'s shortcuts between stages have no parameters (option A): every second pixel, padded by zero channels.
+
+    Args:
+        architecture: one of ARCHITECTURES.
     """
 
     def __init__(self, architecture: str, classes: int = 10) -> None:
@@ -27,6 +30,8 @@ class CifarResNet(nn.Module):
         widths = (64, 128, 256, 512) if wide else (16, 32, 64)
         self.conv1 = nn.Conv2d(3, widths[0], 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(widths[0])
+
+        # Every stage but the first begins by halving the image.
         into = widths[0]
         for index, width in enumerate(widths):
             strides = [1 if index == 0 else 2] + [1] * (ARCHITECTURES[architecture] - 1)
@@ -35,19 +40,21 @@ class CifarResNet(nn.Module):
                 blocks.append(Block(into, width, stride, projects=wide))
                 into = width
             setattr(self, f"layer{index + 1}", nn.Sequential(*blocks))
+
+        # The published checkpoints call the last layer by two names.
         self.stages = len(widths)
         self.last = "fc" if wide else "linear"
         setattr(self, self.last, nn.Linear(into, classes))
 
     def features(self, x: Tensor) -> Tensor:
-        """Penultimate features `[n, 64 or 512]` of normalised images."""
+        """Compute penultimate features `[n, 64 or 512]` of normalised images."""
         x = F.relu(self.bn1(self.conv1(x)))
         for index in range(self.stages):
             x = getattr(self, f"layer{index + 1}")(x)
         return x.mean(dim=(2, 3))
 
     def head(self, features: Tensor) -> Tensor:
-        """Logits of features."""
+        """Compute logits of features."""
         return getattr(self, self.last)(features)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -55,7 +62,11 @@ class CifarResNet(nn.Module):
 
 
 class Block(nn.Module):
-    """Two convolutions and a shortcut."""
+    """A residual block of two convolutions and a shortcut.
+
+    Args:
+        projects: whether a shortcut that changes the shape is a convolution, and not option A.
+    """
 
     def __init__(self, into: int, out: int, stride: int, *, projects: bool) -> None:
         super().__init__()
@@ -75,21 +86,21 @@ class Block(nn.Module):
         hidden = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
         if len(self.shortcut) or not self.added:
             return F.relu(hidden + self.shortcut(x))
-        kept = x[:, :, :: self.stride, :: self.stride]
-        return F.relu(hidden + F.pad(kept, (0, 0, 0, 0, self.added // 2, self.added - self.added // 2)))
+        thinned = x[:, :, :: self.stride, :: self.stride]
+        return F.relu(hidden + F.pad(thinned, (0, 0, 0, 0, self.added // 2, self.added - self.added // 2)))
 
 
 class CifarClassifier(ImageClassifier):
-    """A CifarResNet with its normalisation; its features also serve distances."""
+    """A CifarResNet with its normalisation; distances use its features."""
 
     network: CifarResNet
 
     def features(self, images: Tensor) -> Tensor:
-        """Penultimate features of images in [-1, 1]."""
+        """Compute penultimate features of images in [-1, 1]."""
         return self.network.features(self.prepared(images))
 
     def head(self, features: Tensor) -> Tensor:
-        """Logits of features, in the dataset's order."""
+        """Compute logits of features, in the dataset's order."""
         logits = self.network.head(features)
         return logits if self.order is None else logits[:, self.order]
 
@@ -108,8 +119,9 @@ def load(
 
     Args:
         architecture: one of ARCHITECTURES.
-        mean: of the pixels that it was trained on, and their std.
-        classes: the dataset's class names. labels: the checkpoint's, in its order; None is the dataset's order.
+        mean, std: of the pixels that it was trained on, by channel.
+        classes: the dataset's class names; None is ten of them.
+        labels: the checkpoint's class names, in its order; None is the dataset's order.
 
     Raises:
         ValueError: unknown architecture, other names or shapes, or other classes.
@@ -126,12 +138,12 @@ def load(
         f"its names tell architecture={architecture_of(state) or 'none'} of "
         f"{', '.join(ARCHITECTURES)}; the dataset has {count} classes",
     )
-    order = class_order(labels, classes, weights) if labels is not None and classes is not None else None
+    order = match_classes(labels, classes, weights) if labels is not None and classes is not None else None
     return CifarClassifier(network, mean, std, order=order).to(device)
 
 
 def architecture_of(state: StateDict) -> str | None:
-    """The one of ARCHITECTURES whose names a state dict has; None if it has others."""
+    """Return the one of ARCHITECTURES whose names a state dict has; None if it has others."""
     blocks = len({name.split(".")[1] for name in state if name.startswith("layer1.")})
     wide = any(name.startswith("layer4.") for name in state)
     return next((name for name, n in ARCHITECTURES.items() if (n, name == "resnet18") == (blocks, wide)), None)

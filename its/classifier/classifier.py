@@ -13,15 +13,15 @@ Interpolation = Literal["bilinear", "bicubic"]
 
 
 class ImageClassifier(nn.Module):
-    """Images in [-1, 1] `[n, 3, H, W]` of any size to logits `[n, classes]`, differentiable in the images.
+    """A classifier of images in [-1, 1] `[n, 3, H, W]` of any size, differentiable in them: logits `[n, classes]`.
 
-    Nothing is clamped, so that a gradient exists outside [-1, 1] too.
+    It clamps nothing, so that a gradient exists outside [-1, 1] too.
 
     Args:
-        network: of normalised images to logits, a tensor or in `.logits`.
-        mean: of the pixels in [0, 1], by channel. std: likewise.
-        size: images are resized to it (height and width) before `crop`; None leaves them.
-        crop: side of the centre that is kept; None keeps all.
+        network: normalised images to logits, a tensor or in `.logits`.
+        mean, std: of the pixels in [0, 1] that it was trained on, by channel.
+        size: height and width that images are resized to before `crop`; None leaves them.
+        crop: side of the centre crop; None leaves images whole.
         order: the checkpoint's index of each class of the dataset; None is its own order.
     """
 
@@ -55,11 +55,11 @@ class ImageClassifier(nn.Module):
         return logits if self.order is None else logits[:, self.order]
 
     def extra_repr(self) -> str:
-        """What decides the logits beside the weights."""
+        """Return the settings that decide the logits beside the weights."""
         return f"size={self.size}, crop={self.crop}, interpolation={self.interpolation}, order={self.order}"
 
     def prepared(self, images: Tensor) -> Tensor:
-        """What the network is given."""
+        """Resize, crop and normalise images for the network."""
         pixels = (images.float() + 1) / 2
         if self.size is not None and tuple(pixels.shape[-2:]) != (self.size, self.size):
             pixels = F.interpolate(pixels, (self.size, self.size), mode=self.interpolation, antialias=True)
@@ -69,26 +69,28 @@ class ImageClassifier(nn.Module):
         return (pixels - self.mean) / self.std
 
 
-def class_order(found: Mapping[int, str] | Sequence[str], wanted: Sequence[str], weights: str) -> list[int]:
-    """The checkpoint's index of each wanted class, matched by name; case, spaces and underscores do not matter.
+def match_classes(labels: Mapping[int, str] | Sequence[str], classes: Sequence[str], weights: str) -> list[int]:
+    """Return the checkpoint's index of each class of the dataset, by name but for case, spaces and underscores.
 
     Args:
-        found: the checkpoint's class names by index. wanted: the dataset's, in its order.
+        labels: the checkpoint's class names by index.
+        classes: the dataset's class names, in its order.
+        weights: name of the checkpoint, for the message.
 
     Raises:
         ValueError: the names are not the same.
     """
-    names = dict(found) if isinstance(found, Mapping) else dict(enumerate(found))
+    names = dict(labels) if isinstance(labels, Mapping) else dict(enumerate(labels))
     index = {_plain(name): position for position, name in names.items()}
-    missing = [name for name in wanted if _plain(name) not in index]
-    if missing or len(index) != len(wanted):
-        told = ", ".join(map(str, names.values()))
+    missing = [name for name in classes if _plain(name) not in index]
+    if missing or len(index) != len(classes):
         raise ValueError(
-            f"{weights} tells the classes {told} apart, and the dataset has {', '.join(wanted)}; choose a "
+            f"{weights} tells the classes {', '.join(map(str, names.values()))} apart, and the dataset has "
+            f"{', '.join(classes)}; choose a "
             "classifier of this dataset, or give the checkpoint's order in the dataset's words: "
             "verifier.network.labels=[...]"
         )
-    return [index[_plain(name)] for name in wanted]
+    return [index[_plain(name)] for name in classes]
 
 
 def _plain(name: str) -> str:

@@ -1,7 +1,7 @@
-"""Small digit classifiers: one to search with, one of another architecture that is held out, one that knows noise.
+"""Small digit classifiers: one to search with, a held-out one of another architecture, and a noise-aware one.
 
-`scripts/train_digits.py` trains each on its own half of the real images. Both are smooth (SiLU and
-GELU, average pooling), so that a gradient of a log-probability with respect to the image exists.
+`scripts/train_digits.py` trains the first two on disjoint halves of the real images. All are smooth (SiLU and
+GELU, average pooling), so that a log-probability has a gradient with respect to the image.
 """
 
 import torch
@@ -13,7 +13,7 @@ from its.weights import Weights, locate
 
 
 class VerifierNet(nn.Module):
-    """Three convolutions and a linear head, 0.04 M parameters."""
+    """A classifier of three convolutions and a linear head, 0.04 M parameters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class VerifierNet(nn.Module):
 
 
 class ReportNet(nn.Module):
-    """A residual perceptron over pixels, 0.08 M parameters; its features also serve distances."""
+    """A residual perceptron over pixels, 0.08 M parameters; distances use its features."""
 
     num_features: int = 48
 
@@ -62,6 +62,8 @@ class ReportNet(nn.Module):
 
 
 class _ResidualBlock(nn.Sequential):
+    """The residual branch of a block: norm, two linear layers with GELU and dropout between."""
+
     def __init__(self, width: int) -> None:
         super().__init__(
             nn.LayerNorm(width),
@@ -73,7 +75,7 @@ class _ResidualBlock(nn.Sequential):
 
 
 class NoisyNet(nn.Module):
-    """Three convolutions and a linear head that also see how noisy the image is, 0.04 M parameters."""
+    """A noise-aware classifier of three convolutions and a linear head, 0.04 M parameters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,10 +94,10 @@ class NoisyNet(nn.Module):
         self.head = nn.Linear(48 * 4 * 4, 10)
 
     def forward(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-        """Return logits [n, 10] of `x = alpha x_0 + sigma eps` [n, 1, 8, 8], both columns [n, 1, 1, 1]."""
+        """Return logits [n, 10] of `x = alpha x_0 + sigma eps` [n, 1, 8, 8]; alpha, sigma are [n, 1, 1, 1]."""
         scale = (alpha**2 + sigma**2).sqrt()
-        seen = [x / scale, (alpha / scale).expand_as(x), (sigma / scale).expand_as(x)]
-        return self.head(self.body(torch.cat(seen, dim=1)))
+        channels = [x / scale, (alpha / scale).expand_as(x), (sigma / scale).expand_as(x)]
+        return self.head(self.body(torch.cat(channels, dim=1)))
 
 
 CLASSIFIERS: dict[str, type[nn.Module]] = {"VerifierNet": VerifierNet, "ReportNet": ReportNet, "NoisyNet": NoisyNet}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
+from hashlib import file_digest
 from itertools import repeat
 from pathlib import Path
 
@@ -29,6 +29,7 @@ class Npz:
     path: str
 
     def __post_init__(self) -> None:
+        # Check the images.
         headers = self.archive.headers
         if not has_images(self.archive):
             raise ValueError(
@@ -41,6 +42,8 @@ class Npz:
                 f"{self._images} of {self.path} is {header.dtype} of shape {header.shape}; images are "
                 "uint8 [n, H, W, C] with C 1 or 3"
             )
+
+        # Check the labels.
         if self._labels and headers[self._labels].shape != header.shape[:1]:
             raise ValueError(
                 f"{self._labels} of {self.path} has shape {headers[self._labels].shape}, and there are "
@@ -65,10 +68,7 @@ class Npz:
 
     def fingerprint(self) -> str:
         with self.archive.path.open("rb") as file:
-            digest = sha256()
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-        return digest.hexdigest()
+            return file_digest(file, "sha256").hexdigest()
 
     @property
     def _images(self) -> str:

@@ -1,6 +1,6 @@
-"""Classification accuracy: does the held-out classifier see the class that was asked for?
+"""Classification accuracy: how often a held-out classifier names the class that was asked for.
 
-The GAN-test of Shmelkov et al. 2018 (arXiv 1807.09499): trained on real images, asked of generated.
+The GAN-test of Shmelkov et al. 2018 (arXiv 1807.09499): a classifier of real images judges generated ones.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from its.metric.features import Features, Moments, require_count
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Share of images, in [0, 1], whose largest logit (the first of equals) is the wanted class's.
+    """The share of images, in [0, 1], whose largest logit (the first of equals) is that of their class.
 
     `accuracy_se` is binomial, sqrt(p (1 - p) / n), and so 0 where all or none are right.
     """
@@ -24,7 +24,7 @@ class Accuracy:
     against: ClassVar[str] = "nothing"
 
     def __call__(self, sample: Features, reference: Features | Moments | None = None) -> dict[str, float]:
-        """Measure `sample`; the reference has no part in it."""
+        """Compute the accuracy on `sample`; the reference is not used."""
         require_count("accuracy", len(sample), least=1)
         logits = sample.class_logits
         classes = logits.shape[1]

@@ -1,4 +1,4 @@
-"""FID of every class by itself, as class-conditional search is judged (Ye et al. 2024, arXiv 2409.15761)."""
+"""FID class by class, by which Ye et al. 2024 (arXiv 2409.15761) judge class-conditional guidance."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from its.metric.fid import frechet_distance
 
 @dataclass(frozen=True)
 class ClassFid:
-    """FID between images that were asked for a class and real images of it, and its mean over the classes.
+    """The FID between images that were asked for a class and real images of it, and its mean over the classes.
 
     With fewer images of a class than features, the usual case, FID is far above that of many images: compare equal
     numbers only. Each class takes about as long as FID.
 
     Attributes:
-        classes: which; null is every class that was asked for.
+        classes: class ids; null is every class that was asked for.
     """
 
     classes: Sequence[int] | None = None
@@ -28,14 +28,14 @@ class ClassFid:
     against: ClassVar[str] = "images"
 
     def __call__(self, sample: Features, reference: Features) -> dict[str, float]:
-        """Compare by the labels of both sides.
+        """Compare the two sets class by class, by the labels of both.
 
         Raises:
             ValueError: a class has fewer than two images on either side, or images have no class.
         """
-        asked = sorted(self.classes) if self.classes is not None else np.unique(sample.labels).tolist()
-        found = {}
-        for k in asked:
+        classes = sorted(self.classes) if self.classes is not None else np.unique(sample.labels).tolist()
+        columns = {}
+        for k in classes:
             counts = [int((side.labels == k).sum()) for side in (sample, reference)]
             if k < 0 or min(counts) < 2:
                 raise ValueError(
@@ -43,6 +43,6 @@ class ClassFid:
                     "label; it needs 2 of each: make more, take a reference with labels, or set "
                     "metric.class_fid.classes"
                 )
-            own, real = (side.take(side.labels == k) for side in (sample, reference))
-            found[f"fid_class_{k}"] = frechet_distance(own.moments, real.moments)
-        return {"class_fid": float(np.mean(list(found.values()))), **found}
+            generated, real = (side.take(side.labels == k) for side in (sample, reference))
+            columns[f"fid_class_{k}"] = frechet_distance(generated.moments, real.moments)
+        return {"class_fid": float(np.mean(list(columns.values()))), **columns}

@@ -34,6 +34,7 @@ class Features:
     classes: Float32 | None = None  # [image, class] of a held-out classifier; None: `logits` are of its classes
 
     def __post_init__(self) -> None:
+        # Check each array's type, axes and rows.
         for name, array, dtype, ndim in (
             ("features", self.features, np.float32, 2),
             ("logits", self.logits, np.float32, 2),
@@ -112,6 +113,8 @@ class Moments:
         object.__setattr__(self, "covariance", np.asarray(self.covariance, dtype=np.float64))
         if self.count is not None and self.count < 0:
             raise ValueError(f"count is {self.count}, but must be >= 0; pass the number of images")
+
+        # Check shapes and finiteness.
         width = self.mean.size
         if self.mean.ndim != 1 or self.covariance.shape != (width, width):
             raise ValueError(
@@ -120,6 +123,8 @@ class Moments:
             )
         require_finite("mean", self.mean)
         require_finite("covariance", self.covariance)
+
+        # Check symmetry.
         tilt = np.abs(self.covariance - self.covariance.T).max(initial=0.0)
         if tilt > ROUNDING * np.abs(self.covariance).max(initial=0.0):
             raise ValueError(

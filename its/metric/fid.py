@@ -24,10 +24,10 @@ from its.metric.features import (
 
 @dataclass(frozen=True)
 class Fid:
-    """FID of Inception features, or of whatever extractor made them; 0 is best.
+    """The FID of Inception features, or of another extractor's; 0 is best.
 
-    `fid_se` is the deviation that FID would show over new sets of as many images, the reference
-    held fixed. It leaves out FID's bias, which is positive, of order 1/n and often larger: compare
+    `fid_se` is the standard deviation of FID over new sets of as many images, with a fixed
+    reference. It leaves out FID's bias, which is positive, of order 1/n and often larger: compare
     equal numbers of images only.
     Over simulated sets the error is right within 5 % once n is three times the features, and up to
     1.6 times too large with fewer images, or where sample and reference are alike.
@@ -37,14 +37,14 @@ class Fid:
     against: ClassVar[str] = "moments"
 
     def __call__(self, sample: Features, reference: Features | Moments) -> dict[str, float]:
-        """Compare `sample` with `reference`, whose stored moments serve as well as its features."""
+        """Compare `sample` with `reference`, of which moments are enough."""
         target = reference if isinstance(reference, Moments) else reference.moments
         distance, error = distance_and_error(sample.features, sample.moments, target)
         return {"fid": distance, "fid_se": error}
 
 
 def distance_and_error(features: NDArray[np.floating], sample: Moments, reference: Moments) -> tuple[float, float]:
-    """The Fréchet distance of `features` [image, feature] with moments `sample`, and its standard error; see `Fid`."""
+    """Compute the Fréchet distance of `features` [image, feature] with moments `sample`, and its standard error."""
     distance = frechet_distance(sample, reference)
     effects = influence(features, sample, reference)
     n = len(features)
@@ -57,7 +57,7 @@ def frechet_distance(a: Moments, b: Moments) -> float:
 
     With A = F Fᵀ and B = G Gᵀ the eigenvalues of AB, or of A^½ B A^½, are the squares of the
     singular values of Gᵀ F, so tr (AB)^½ is the sum of these: no root of a rounded eigenvalue is
-    taken. The result is not cut at 0: between equal sets it is 0 up to rounding, of either sign.
+    needed. The result is not cut at 0: between equal sets it is 0 up to rounding, of either sign.
     """
     _require_comparable(a, b)
     overlap = np.linalg.svd(b.factor.T @ a.factor, compute_uv=False).sum()
@@ -74,15 +74,18 @@ def influence(features: NDArray[np.floating], sample: Moments, reference: Moment
 
     because d tr(SR)^½ = ½ tr(T dS), where T = S^-½ (S^½ R S^½)^½ S^-½ is the optimal transport of
     N(m, S) to N(r, R). With R = G Gᵀ, S = F Fᵀ and Gᵀ F = U Σ Vᵀ the same T is G U Σ⁻¹ Uᵀ Gᵀ,
-    which needs no inverse of S: where S lacks rank the images do not vary, so that every x_i - m
-    stays where both forms agree. c stands for the covariance's n - 1, so that the IF_i sum to 0.
+    which needs no inverse of S: the images do not vary in directions that S lacks, so that both
+    forms agree at every x_i - m. c accounts for the covariance's n - 1, so that the IF_i sum to 0.
     """
     _require_comparable(sample, reference)
+    # Factor Gᵀ F = U Σ Vᵀ, and T = half halfᵀ by its significant singular values.
     left, overlap, _ = np.linalg.svd(reference.factor.T @ sample.factor, full_matrices=False)
     largest = overlap.max(initial=0.0)
-    kept = overlap > max(sample.mean.size, 1) * np.finfo(np.float64).eps * largest
-    half_transport = reference.factor @ (left[:, kept] / np.sqrt(overlap[kept]))  # T = half halfᵀ
-    offset = np.trace(sample.covariance) - overlap[kept].sum()
+    significant = overlap > max(sample.mean.size, 1) * np.finfo(np.float64).eps * largest
+    half_transport = reference.factor @ (left[:, significant] / np.sqrt(overlap[significant]))
+
+    # Evaluate IF_i block by block.
+    offset = np.trace(sample.covariance) - overlap[significant].sum()
     bessel = len(features) / (len(features) - 1)
     effects = np.empty(len(features))
     for start in range(0, len(features), BLOCK_ROWS):

@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LOWEST_LOG_PROBABILITY = -600.0
-"""Softmax in float64 is 0 below -745, and a class that is 0 in a whole split makes 0 log 0 NaN."""
+"""Least log-probability: softmax in float64 is 0 below -745, and a class of probability 0 in a split makes NaN."""
 
 
 @dataclass(frozen=True)
 class InceptionScore:
-    """exp of the mean KL(p(class | image) ‖ p(class)), in [1, classes]; higher is better.
+    """The exponential of the mean KL(p(class | image) ‖ p(class)), in [1, classes]; higher is better.
 
     The images are shuffled by `seed` and cut into `splits`; `isc` is the mean of the splits'
-    scores. The splits are disjoint, so `isc_se` is their deviation (splits - 1 in the variance)
+    scores. The splits are disjoint, so `isc_se` is their standard deviation (splits - 1 in the variance)
     over the root of `splits`; the published deviation, of one split, is about three times that.
-    Fewer images or more splits lower the score: compare equal numbers only. Published numbers take
-    logits before the bias is added (`logits_unbiased`), which is the extractor's business.
+    Fewer images or more splits lower the score: compare equal numbers only. Published numbers are of
+    logits before the bias is added (`logits_unbiased`), which the extractor makes.
     """
 
     splits: int = 10  # >= 2
@@ -40,7 +40,7 @@ class InceptionScore:
             raise ValueError(f"seed is {self.seed}, but must be >= 0; torch-fidelity takes 2020")
 
     def __call__(self, sample: Features, reference: Features | Moments | None = None) -> dict[str, float]:
-        """Measure `sample`; the reference has no part in it."""
+        """Compute the score of `sample`; the reference is not used."""
         require_count("Inception score", len(sample), least=self.splits)
         from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, isc_features_to_metric
 
@@ -51,10 +51,10 @@ class InceptionScore:
 
 @dataclass(frozen=True)
 class OpenAIInceptionScore:
-    """The same score as guided-diffusion's evaluator cuts it (Dhariwal and Nichol 2021, arXiv 2105.05233).
+    """The same score in the splits of guided-diffusion's evaluator (Dhariwal and Nichol 2021, arXiv 2105.05233).
 
-    Blocks of `block` images in the order of the problems, the last one perhaps shorter: ten of 5,000 for 50,000 images.
-    `isc_se` is as above; one block alone has none, and the column is left out.
+    Splits are blocks of `block` images in the order of the problems, the last one perhaps shorter: ten of 5,000 for
+    50,000 images. `isc_se` is as in `InceptionScore`; one block alone has none, and the column is left out.
     """
 
     block: int = 5000  # >= 1
@@ -66,20 +66,20 @@ class OpenAIInceptionScore:
             raise ValueError(f"block is {self.block}, but must be >= 1; OpenAI's is 5000")
 
     def __call__(self, sample: Features, reference: Features | Moments | None = None) -> dict[str, float]:
-        """Measure `sample`; the reference has no part in it."""
+        """Compute the score of `sample`; the reference is not used."""
         require_count("Inception score", len(sample), least=1)
         from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metric
 
         blocks = _bounded(sample.logits).split(self.block)
         scores = [isc_features_to_metric(block, 1, False)[KEY_METRIC_ISC_MEAN] for block in blocks]
-        found = {"isc": float(np.mean(scores))}
+        columns = {"isc": float(np.mean(scores))}
         if len(scores) > 1:
-            found["isc_se"] = float(np.std(scores)) / (len(scores) - 1) ** 0.5
-        return found
+            columns["isc_se"] = float(np.std(scores)) / (len(scores) - 1) ** 0.5
+        return columns
 
 
 def _bounded(logits: Float32) -> Tensor:
-    """Logits [image, class] in float64, at most 0 and low enough for no probability to be exactly 0."""
+    """Shift logits [image, class] to at most 0, float64, and bound them below: no probability is exactly 0."""
     if logits.shape[1] == 0:
         raise ValueError("Inception score is given logits of 0 classes, but needs 1; take a classifier's")
     import torch

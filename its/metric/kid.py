@@ -14,17 +14,17 @@ import numpy as np
 from its.metric.features import Features, Float64, require_count, require_same_width
 
 BLOCK_ROWS = 1024
-"""Rows of a kernel matrix held at once: 0.4 GB beside a reference of 50 000."""
+"""Rows of a kernel matrix computed at once: 0.4 GB beside a reference of 50 000."""
 
 
 @dataclass(frozen=True)
 class Kid:
-    """Mean squared MMD over random subsets of both sets; unbiased, so 0 is best but it can be less.
+    """The mean squared MMD over random subsets of both sets; unbiased, so 0 is best but it can be less.
 
-    With fewer than `subset_size` images in either set, subsets have as many as the smaller set has.
-    If that is all of both sets, every subset is the same one and it is computed once.
+    With fewer than `subset_size` images in either set, subsets are as large as the smaller set.
+    If that is all of both sets, every subset is the same, and it is computed once.
 
-    `kid_se` is the deviation of `kid` over new sets of as many images, the reference held fixed:
+    `kid_se` is the standard deviation of `kid` over new sets of as many images, with a fixed reference:
     the variance of the sample (first order of the U-statistic) plus that of drawing the subsets.
     Over simulated sets it is right within 6 %, and 1.2 times too large where both sets are alike.
     It is not the published deviation, which is that of one subset of `subset_size` images.
@@ -58,6 +58,7 @@ class Kid:
             kid_features_to_metric,
         )
 
+        # Average the squared MMD over subsets.
         size = min(self.subset_size, len(sample), len(reference))
         all_alike = size == len(sample) == len(reference)
         # float64: the MMD is a small difference of kernel means.
@@ -70,15 +71,17 @@ class Kid:
             rng_seed=self.seed,
             verbose=False,
         )
+
+        # Add the variance of drawing subsets and that of the sample.
         drawing = distance[KEY_METRIC_KID_STD] / (self.subsets - 1) ** 0.5
         sampling = 2 * float(np.std(witness(x, y), ddof=1)) / len(x) ** 0.5
         return {"kid": distance[KEY_METRIC_KID_MEAN], "kid_se": float(np.hypot(sampling, drawing))}
 
 
 def witness(x: Float64, y: Float64) -> Float64:
-    """Average the kernel of each `x` to all other `x`, less that to all `y`: [image].
+    """Average the kernel of each `x` with all other `x`, less that with all `y`: [image].
 
-    Twice its deviation over root n is the standard error of the unbiased squared MMD over new `x`
+    Twice its standard deviation over root n is the standard error of the unbiased squared MMD over new `x`
     (Hoeffding projection).
     """
     from torch_fidelity.metric_kid import kernel_poly
@@ -86,8 +89,8 @@ def witness(x: Float64, y: Float64) -> Float64:
     means = np.empty(len(x))
     for start in range(0, len(x), BLOCK_ROWS):
         rows = x[start : start + BLOCK_ROWS]
-        own = kernel_poly(rows, x)
-        to_itself = np.diagonal(own, offset=start)
-        to_others = (own.sum(axis=1) - to_itself) / (len(x) - 1)
+        kernel = kernel_poly(rows, x)
+        to_itself = np.diagonal(kernel, offset=start)
+        to_others = (kernel.sum(axis=1) - to_itself) / (len(x) - 1)
         means[start : start + len(rows)] = to_others - kernel_poly(rows, y).mean(axis=1)
     return means

@@ -11,12 +11,12 @@ from typing import ClassVar
 from its.metric.features import Features, require_count, require_same_width
 
 BLOCK_ROWS = 2048
-"""Rows of the distance matrix held at once: 0.8 GB beside a reference of 50 000."""
+"""Rows of the distance matrix computed at once: 0.8 GB beside a reference of 50 000."""
 
 
 @dataclass(frozen=True)
 class PrecisionRecall:
-    """Share of each set, in [0, 1], inside the other's balls, which reach to the k-th neighbour.
+    """The share of each set, in [0, 1], inside the other's balls, which reach to the k-th neighbour.
 
     Precision: generated images inside the balls of real ones. Recall: the other way round.
     `precision_se` is binomial, right for a fixed reference, whose balls do not depend on the

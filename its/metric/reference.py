@@ -50,9 +50,9 @@ def extract_reference(images: ImageSet, extractor: Extractor) -> Reference:
                 spatial, pending = _added(spatial, pending), []
     if pending:
         spatial = _added(spatial, pending)
-    every = np.concatenate(features)
-    no_logits = np.zeros((len(every), 0), dtype=np.float32)
-    whole = Features(every, no_logits, np.concatenate(labels))
+    rows = np.concatenate(features)
+    no_logits = np.zeros((len(rows), 0), dtype=np.float32)
+    whole = Features(rows, no_logits, np.concatenate(labels))
     return Reference(whole.moments, spatial, whole)
 
 

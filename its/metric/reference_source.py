@@ -93,12 +93,12 @@ class ReferenceSource:
     def load(self) -> Reference:
         """Return the reference, from the file, the cache or the images."""
         statistics = self.statistics
-        own = self._of_images() if self.images is not None else None
+        extracted = self._of_images() if self.images is not None else None
         if statistics is None or statistics.moments is None:
-            assert own is not None, "a source has images or statistics"
-            return own
-        images = statistics.images or (own.images if own else None)
-        spatial = statistics.spatial or (own.spatial if own else None)
+            assert extracted is not None, "a source has images or statistics"
+            return extracted
+        images = statistics.images or (extracted.images if extracted else None)
+        spatial = statistics.spatial or (extracted.spatial if extracted else None)
         return Reference(statistics.moments, spatial, images)
 
     @property

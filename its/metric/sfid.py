@@ -1,4 +1,4 @@
-"""Spatial FID (Nash et al. 2021, arXiv 2103.03841): the Fréchet distance of features that know where things are.
+"""Spatial FID (Nash et al. 2021, arXiv 2103.03841): the Fréchet distance of features at places of the image.
 
 The layer is that of guided-diffusion's evaluator (Dhariwal and Nichol 2021, arXiv 2105.05233); see
 `its.metric.inception`.
@@ -15,7 +15,7 @@ from its.metric.fid import distance_and_error
 
 @dataclass(frozen=True)
 class SFid:
-    """sFID; 0 is best. What is said of FID's error and bias (`its.metric.fid.Fid`) holds here too."""
+    """The sFID; 0 is best. Its error and bias are those of FID (`its.metric.fid.Fid`)."""
 
     reads: ClassVar[str] = "spatial"
     against: ClassVar[str] = "spatial"

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Literal
 
@@ -59,11 +59,9 @@ def read_statistics(path: Path) -> StatisticsFile:
     archive.check()
     moments, spatial = (_moments(archive, *names) for names in (("mu", "sigma"), ("mu_s", "sigma_s")))
     extractor = str(archive.array("extractor")) if "extractor" in archive.headers else None
-    digest = sha256()
     with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return StatisticsFile(path, moments, spatial, _features(archive), extractor, digest.hexdigest())
+        digest = file_digest(file, "sha256").hexdigest()
+    return StatisticsFile(path, moments, spatial, _features(archive), extractor, digest)
 
 
 def write_statistics(path: Path, form: Format, reference: Reference, images: ImageSet | None, extractor: str) -> None:
@@ -77,6 +75,8 @@ def write_statistics(path: Path, form: Format, reference: Reference, images: Ima
         ValueError: the format holds images, and there are none.
     """
     moments, spatial = _arrays_of(reference.moments, "mu", "sigma"), _arrays_of(reference.spatial, "mu_s", "sigma_s")
+
+    # Formats of others.
     if form in ("edm", "pytorch-fid"):
         write_npz(path, moments)
     elif form == "openai":
@@ -86,6 +86,8 @@ def write_statistics(path: Path, form: Format, reference: Reference, images: Ima
                 "choose another --format, or give the images"
             )
         write_npz(path, {**image_arrays(images), **moments, **spatial})
+
+    # Our own, with features image by image.
     else:
         arrays: dict[str, Stream | np.ndarray] = {**moments, **spatial}
         if reference.moments.count is not None:

@@ -125,7 +125,7 @@ class NetworkDenoiser:
         network = guided(self.network, self.guidance_scale, self.null_class)
         output = network(levels.scale.to(x) * x, levels.time.flatten(), self._labels(conditions))
         guess = guess_from(self.prediction, output, x, levels)
-        return guess if self.clip is None else clipped(guess, levels, self.clip, rederive_eps=self.rederive_eps)
+        return guess if self.clip is None else clip_guess(guess, levels, self.clip, rederive_eps=self.rederive_eps)
 
     def _labels(self, conditions: Sequence[Condition]) -> Tensor | None:
         if not self.conditional and self.null_class is None:
@@ -206,7 +206,7 @@ def guess_from(prediction: Prediction, output: Tensor, x: Tensor, levels: Column
     raise ValueError(f"prediction is {prediction!r}; it is epsilon, v_prediction, sample or flow")
 
 
-def clipped(guess: Guess, levels: Columns, limit: float, *, rederive_eps: bool) -> Guess:
+def clip_guess(guess: Guess, levels: Columns, limit: float, *, rederive_eps: bool) -> Guess:
     """Clamp x0_hat to [-limit, limit].
 
     Args:

@@ -30,7 +30,7 @@ DEFAULTS = {
     "label_dim": 0,
     "sigma_data": 0.5,
 }
-"""Of EDM's constructors, for what a configuration leaves out."""
+"""Defaults of EDM's constructors, for entries that a configuration leaves out."""
 
 
 class EDMDenoiser:
@@ -70,9 +70,12 @@ class EDMDenoiser:
         self.conditional = conditional
 
     def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
+        # Evaluate the network: c_in is the level's scale, c_noise is log(sigma) / 4.
         sigma, data = levels.sigma, self.path.sigma_data
         total = sigma**2 + data**2
         output = self.network(levels.scale.to(x) * x, (sigma.log() / 4).flatten().to(x), self._one_hot(conditions))
+
+        # Combine x and the output: Eq. 7 with c_skip and c_out, and the eps_hat that goes with it.
         x0 = (data**2 / total).to(x) * x + (sigma * data / total.sqrt()).to(x) * output
         return Guess(x0, (sigma / total).to(x) * x - (data / total.sqrt()).to(x) * output)
 
@@ -96,6 +99,10 @@ def load(
 ) -> EDMDenoiser:
     """Load a network whose configuration is in its file's header.
 
+    Args:
+        conditional: whether a network with classes is given them.
+        sigma_min, sigma_max, rho: of the noise path, see `EDM`.
+
     Raises:
         ValueError: the file is not one of scripts/convert_edm.py, or its tensors do not fit its configuration.
     """
@@ -114,7 +121,12 @@ def load(
 
 
 def configuration(weights: str) -> dict[str, Any]:
-    """EDM's constructor arguments from the header of a converted file."""
+    """Read EDM's constructor arguments from the header of a converted file.
+
+    Raises:
+        ValueError: there is no such header, or it is of a network that is not implemented.
+    """
+    # Read the header.
     path = locate(weights)
     try:
         with safe_open(path, "pt") as file:
@@ -126,14 +138,16 @@ def configuration(weights: str) -> dict[str, Any]:
         ) from error
     if header is None:
         raise ValueError(f"{path} has no EDM configuration in its header; write it with scripts/convert_edm.py")
+
+    # Refuse networks that SongUNet is not.
     config = {**DEFAULTS, **json.loads(header)}
-    known = {
+    supported = {
         "embedding_type": ("positional", "fourier"),
         "encoder_type": ("standard", "residual"),
         "decoder_type": ("standard",),
         "model_type": ("SongUNet",),
     }
-    for key, allowed in known.items():
+    for key, allowed in supported.items():
         if config.get(key) not in allowed:
             raise ValueError(
                 f"{path} was made with {key}={config.get(key)!r}; here it is {' or '.join(allowed)} "
@@ -143,7 +157,7 @@ def configuration(weights: str) -> dict[str, Any]:
 
 
 def song_unet(config: dict[str, Any]) -> SongUNet:
-    """The network of EDM's constructor arguments."""
+    """Make the network of EDM's constructor arguments."""
     return SongUNet(
         config["img_resolution"],
         config["img_channels"],

@@ -65,6 +65,8 @@ def load(
     """
     if betas not in ("cosine", "linear"):
         raise ValueError(f"model.betas is {betas!r}; it is cosine or linear")
+
+    # Make the network, and load its weights.
     outputs = COLOURS * (1 + learned_sigma)
     network = OpenAIUNet(
         size, channels, blocks, multipliers, attention, heads, outputs, scale_shift=scale_shift, classes=classes

@@ -17,15 +17,16 @@ GROUPS = 32
 
 
 class OpenAIUNet(nn.Module):
-    """Images `[n, colours, size, size]` and times `[n]` to `[n, outputs, size, size]`.
+    """The U-Net: images `[n, colours, size, size]` and times `[n]` to `[n, outputs, size, size]`.
 
     Args:
         channels: width at full resolution, a multiple of 32; `multipliers` gives it at each halving.
         blocks: residual blocks at each resolution on the way down; one more on the way up.
         attention: resolutions at which every block is followed by self-attention.
-        heads: of every attention.
+        heads: number of heads of every attention.
+        outputs: channels of the output.
         scale_shift: the time embedding scales and shifts the second norm; otherwise it is added before it.
-        classes: of a class-conditional network; None is unconditional.
+        classes: number of classes of a class-conditional network; None is unconditional.
     """
 
     def __init__(
@@ -54,28 +55,35 @@ class OpenAIUNet(nn.Module):
             mix = [Attention(out, heads)] if resolution in attended else []
             return [Residual(into, out, width, scale_shift), *mix]
 
-        now = channels
-        self.input_blocks = nn.ModuleList([Stage(nn.Conv2d(colours, now, 3, padding=1))])
-        widths = [now]
+        # The way down: every layer's width is noted for the skip connections.
+        into = channels
+        self.input_blocks = nn.ModuleList([Stage(nn.Conv2d(colours, into, 3, padding=1))])
+        widths = [into]
         for level, multiplier in enumerate(multipliers):
             if level:
-                self.input_blocks.append(Stage(halved(now)))
-                widths.append(now)
+                self.input_blocks.append(Stage(halved(into)))
+                widths.append(into)
             for _ in range(blocks):
-                self.input_blocks.append(Stage(*block(now, multiplier * channels, size >> level)))
-                now = multiplier * channels
-                widths.append(now)
+                self.input_blocks.append(Stage(*block(into, multiplier * channels, size >> level)))
+                into = multiplier * channels
+                widths.append(into)
+
+        # The middle.
         self.middle_block = Stage(
-            Residual(now, now, width, scale_shift), Attention(now, heads), Residual(now, now, width, scale_shift)
+            Residual(into, into, width, scale_shift),
+            Attention(into, heads),
+            Residual(into, into, width, scale_shift),
         )
+
+        # The way up, which takes the widths of the way down in reverse.
         self.output_blocks = nn.ModuleList()
         for level, multiplier in reversed(list(enumerate(multipliers))):
             for index in range(blocks + 1):
-                layers = block(now + widths.pop(), multiplier * channels, size >> level)
-                now = multiplier * channels
-                up = [doubled(now)] if level and index == blocks else []
+                layers = block(into + widths.pop(), multiplier * channels, size >> level)
+                into = multiplier * channels
+                up = [doubled(into)] if level and index == blocks else []
                 self.output_blocks.append(Stage(*layers, *up))
-        self.out = nn.Sequential(nn.GroupNorm(GROUPS, now), nn.SiLU(), nn.Conv2d(now, outputs, 3, padding=1))
+        self.out = nn.Sequential(nn.GroupNorm(GROUPS, into), nn.SiLU(), nn.Conv2d(into, outputs, 3, padding=1))
 
     def forward(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
         embedding = self.time_embed(sinusoids(time, self.channels))
@@ -92,7 +100,7 @@ class OpenAIUNet(nn.Module):
 
 
 class Stage(nn.Sequential):
-    """Layers in a row; residual blocks are also told the embedding."""
+    """Layers in a row; residual blocks take the embedding too."""
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:  # type: ignore[override]
         for layer in self:
@@ -101,7 +109,7 @@ class Stage(nn.Sequential):
 
 
 class Residual(nn.Module):
-    """Norm, SiLU, convolution, twice; the embedding enters before the second."""
+    """A residual block: norm, SiLU, convolution, twice; the embedding enters before the second."""
 
     def __init__(self, into: int, out: int, embedding: int, scale_shift: bool) -> None:
         super().__init__()
@@ -115,12 +123,12 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         hidden = self.in_layers(x)
-        told = self.emb_layers(embedding)[:, :, None, None]
+        condition = self.emb_layers(embedding)[:, :, None, None]
         if self.scale_shift:
-            scale, shift = told.chunk(2, dim=1)
+            scale, shift = condition.chunk(2, dim=1)
             hidden = self.out_layers[1:](self.out_layers[0](hidden) * (1 + scale) + shift)
         else:
-            hidden = self.out_layers(hidden + told)
+            hidden = self.out_layers(hidden + condition)
         return self.skip_connection(x) + hidden
 
 
@@ -142,19 +150,19 @@ class Attention(nn.Module):
 
 
 def halved(channels: int) -> nn.Module:
-    """Half the resolution, by a convolution."""
+    """Return a convolution that halves the resolution."""
     return nn.Sequential(OrderedDict(op=nn.Conv2d(channels, channels, 3, stride=2, padding=1)))
 
 
 def doubled(channels: int) -> nn.Module:
-    """Twice the resolution: nearest neighbours, then a convolution."""
+    """Return layers that double the resolution: nearest neighbours, then a convolution."""
     return nn.Sequential(
         OrderedDict(nearest=nn.Upsample(scale_factor=2), conv=nn.Conv2d(channels, channels, 3, padding=1))
     )
 
 
 def sinusoids(time: Tensor, width: int) -> Tensor:
-    """Cosines, then sines, of times `[n]` at `width / 2` frequencies from 1 down to 1e-4: `[n, width]`."""
+    """Embed times `[n]` as cosines, then sines, at `width / 2` frequencies from 1 down to 1e-4: `[n, width]`."""
     half = width // 2
     frequency = torch.exp(-math.log(10_000.0) / half * torch.arange(half, dtype=torch.float32, device=time.device))
     angle = time.float()[:, None] * frequency

@@ -1,4 +1,4 @@
-"""DDPM++ and NCSN++ (Song et al. 2020, arXiv:2011.13456) as EDM's CIFAR-10 checkpoints hold them, under their names."""
+"""DDPM++ and NCSN++ (Song et al. 2020, arXiv:2011.13456), under the names of EDM's CIFAR-10 checkpoints."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-HALF = math.sqrt(0.5)  # takes the sum of two branches back to the variance of one
+HALF = math.sqrt(0.5)  # scales the sum of two branches to the variance of one
 
 
 class SongUNet(nn.Module):
-    """Scaled images `[n, colours, size, size]`, noise marks `[n]` and one-hot labels `[n, labels]` to an image.
+    """The U-Net: scaled images `[n, colours, size, size]`, noise marks `[n]`, one-hot labels `[n, labels]` to an image.
 
     Args:
-        channels: width before `multipliers`, one for each resolution. blocks: residual ones on each; one more going up.
+        channels: width at full resolution; `multipliers` gives it at each resolution.
+        blocks: residual blocks at each resolution on the way down; one more on the way up.
         attention: resolutions whose blocks attend (on the way up, the last block only).
-        fourier: random features embed the noise mark (NCSN++), or sinusoids; `noise_width` times `channels` of them.
-        residual: a second path carries the shrunk input down (NCSN++).
-        kernel: one side of the filter that resamples.
+        fourier: whether random features embed the noise mark (NCSN++), and not sinusoids.
+        noise_width: number of these features in units of `channels`.
+        residual: whether a second path takes the shrunk input down (NCSN++).
+        kernel: taps of the filter that resamples, along one side.
     """
 
     def __init__(
@@ -47,51 +49,60 @@ class SongUNet(nn.Module):
         block = partial(Block, width=width, kernel=kernel)
         self.enc, self.dec = nn.ModuleDict(), nn.ModuleDict()
         self.enc[f"{size}x{size}_conv"] = Conv(colours, channels, 3)
-        now, skips, carried = channels, [channels], colours
+
+        # The way down: every layer's width is noted for the skip connections.
+        into, skips, shrunk = channels, [channels], colours
         for level, multiplier in enumerate(multipliers):
             at = f"{size >> level}x{size >> level}"
             if level:
-                self.enc[f"{at}_down"] = block(now, now, down=True)
-                skips.append(now)
+                self.enc[f"{at}_down"] = block(into, into, down=True)
+                skips.append(into)
             if level and residual:
-                self.enc[f"{at}_aux_residual"] = FusedDown(carried, now, 3, kernel)
-                carried = now
+                self.enc[f"{at}_aux_residual"] = FusedDown(shrunk, into, 3, kernel)
+                shrunk = into
             for index in range(blocks):
-                self.enc[f"{at}_block{index}"] = block(now, multiplier * channels, attend=size >> level in attention)
-                now = multiplier * channels
-                skips.append(now)
-        self.dec[f"{at}_in0"], self.dec[f"{at}_in1"] = block(now, now, attend=True), block(now, now)
+                self.enc[f"{at}_block{index}"] = block(into, multiplier * channels, attend=size >> level in attention)
+                into = multiplier * channels
+                skips.append(into)
+
+        # The middle, and the way up, which takes the widths of the way down in reverse.
+        self.dec[f"{at}_in0"], self.dec[f"{at}_in1"] = block(into, into, attend=True), block(into, into)
         for level, multiplier in reversed(list(enumerate(multipliers))):
             at = f"{size >> level}x{size >> level}"
             if level < len(multipliers) - 1:
-                self.dec[f"{at}_up"] = block(now, now, up=True)
+                self.dec[f"{at}_up"] = block(into, into, up=True)
             for index in range(blocks + 1):
                 attend = index == blocks and size >> level in attention
-                self.dec[f"{at}_block{index}"] = block(now + skips.pop(), multiplier * channels, attend=attend)
-                now = multiplier * channels
-        self.dec[f"{size}x{size}_aux_norm"] = norm(now)
-        self.dec[f"{size}x{size}_aux_conv"] = Conv(now, colours, 3)
+                self.dec[f"{at}_block{index}"] = block(into + skips.pop(), multiplier * channels, attend=attend)
+                into = multiplier * channels
+        self.dec[f"{size}x{size}_aux_norm"] = norm(into)
+        self.dec[f"{size}x{size}_aux_conv"] = Conv(into, colours, 3)
 
     def forward(self, x: Tensor, mark: Tensor, labels: Tensor | None = None) -> Tensor:
-        told = self.map_noise(mark)
+        # Embed the noise mark and the labels.
+        embedding = self.map_noise(mark)
         if self.map_label is not None and labels is not None:
-            told = told + self.map_label(labels * math.sqrt(self.map_label.in_features))
-        told = F.silu(self.map_layer1(F.silu(self.map_layer0(told))))
-        carried, skips = x, list[Tensor]()
+            embedding = embedding + self.map_label(labels * math.sqrt(self.map_label.in_features))
+        embedding = F.silu(self.map_layer1(F.silu(self.map_layer0(embedding))))
+
+        # Go down.
+        shrunk, skips = x, list[Tensor]()
         for layer in self.enc.values():
             if isinstance(layer, FusedDown):
-                x = carried = skips[-1] = (x + layer(carried)) * HALF
+                x = shrunk = skips[-1] = (x + layer(shrunk)) * HALF
             else:
-                x = layer(x, told) if isinstance(layer, Block) else layer(x)
+                x = layer(x, embedding) if isinstance(layer, Block) else layer(x)
                 skips.append(x)
+
+        # Go up.
         *layers, last_norm, last = self.dec.values()
         for layer in layers:
-            x = layer(x if x.shape[1] == layer.into else torch.cat([x, skips.pop()], dim=1), told)
+            x = layer(x if x.shape[1] == layer.into else torch.cat([x, skips.pop()], dim=1), embedding)
         return last(F.silu(last_norm(x)))
 
 
 class Block(nn.Module):
-    """Two convolutions, of which the first may resample, and attention by one head where asked for."""
+    """A residual block of two convolutions, the first of which may resample, and perhaps attention by one head."""
 
     def __init__(
         self,
@@ -114,8 +125,8 @@ class Block(nn.Module):
         if attend:
             self.norm2, self.qkv, self.proj = norm(out), Conv(out, 3 * out, 1), Conv(out, out, 1)
 
-    def forward(self, x: Tensor, told: Tensor) -> Tensor:
-        hidden = self.conv0(F.silu(self.norm0(x))) + self.affine(told)[:, :, None, None]
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        hidden = self.conv0(F.silu(self.norm0(x))) + self.affine(embedding)[:, :, None, None]
         x = (self.conv1(F.silu(self.norm1(hidden))) + self.skip(x)) * HALF
         if not self.attend:
             return x
@@ -125,7 +136,7 @@ class Block(nn.Module):
 
 
 class Conv(nn.Module):
-    """A convolution; with a `kernel` the image is first halved, or doubled, by that filter."""
+    """A convolution; a `kernel` is a filter that first halves, or doubles, the image."""
 
     resample_filter: Tensor
 
@@ -150,7 +161,7 @@ class Conv(nn.Module):
 
 
 class FusedDown(Conv):
-    """A convolution on a border wide enough for the filter that then halves the image."""
+    """A convolution with a border wide enough for the filter, which then halves the image."""
 
     def forward(self, x: Tensor) -> Tensor:
         taps = self.resample_filter.repeat(len(self.weight), 1, 1, 1)
@@ -159,7 +170,7 @@ class FusedDown(Conv):
 
 
 class NoiseMark(nn.Module):
-    """Sines, then cosines, of marks `[n]` at `width / 2` frequencies: 1 to 1e-4, or the checkpoint's random ones."""
+    """An embedding of marks `[n]`: sines, then cosines, at frequencies from 1 to 1e-4 or at the checkpoint's own."""
 
     freqs: Tensor
 
@@ -176,5 +187,5 @@ class NoiseMark(nn.Module):
 
 
 def norm(channels: int) -> nn.GroupNorm:
-    """Groups of at least four channels, at most 32 groups."""
+    """Return a group norm with groups of at least four channels, at most 32 groups."""
     return nn.GroupNorm(min(32, channels // 4), channels, eps=1e-6)

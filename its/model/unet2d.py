@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from its.model.checkpoint import StateDict, conversion, keys_of, read, refuse_misfit
+from its.model.checkpoint import StateDict, conversion, misfit_of, read, refuse_misfit
 from its.model.denoiser import NetworkDenoiser
 from its.sampler.noise_paths import VP
 from its.weights import Device, GuidanceScale, Weights, locate
@@ -29,15 +29,23 @@ class UNet2D:
 
 
 def pretrained(folder: Path, weights: str) -> Any:
-    """The UNet2DModel of a folder, with exactly the tensors that it holds; attention under old names is understood."""
+    """Load the UNet2DModel of a folder with exactly the tensors there, attention under old names too.
+
+    Args:
+        weights: name of the weights, for messages.
+
+    Raises:
+        ValueError: the tensors do not fit, or the file holds more than tensors.
+    """
     from diffusers import UNet2DModel
 
+    # Choose the format: safetensors if there are any.
     safe = any(folder.glob("*.safetensors"))
     file = folder / "diffusion_pytorch_model.bin"
     if not safe and not file.is_file():
         raise ValueError(f"{folder} holds neither safetensors nor {file.name}; give a folder that diffusers saved")
     try:
-        network, found = UNet2DModel.from_pretrained(
+        network, info = UNet2DModel.from_pretrained(
             folder,
             use_safetensors=safe,
             low_cpu_mem_usage=False,
@@ -46,13 +54,12 @@ def pretrained(folder: Path, weights: str) -> Any:
             local_files_only=True,
         )
     except (UnpicklingError, OSError, RuntimeError) as error:
-        remedy = (
-            "fetch it again"
-            if safe
-            else (f"if it holds more than tensors and you trust it, convert it once: {conversion(file)}")
-        )
+        convert = f"if it holds more than tensors and you trust it, convert it once: {conversion(file)}"
+        remedy = "fetch it again" if safe else convert
         raise ValueError(f"{weights} is not read ({' '.join(str(error).split())[:300]}); {remedy}") from error
-    if any(keys := keys_of(found)):
+
+    # Refuse tensors that diffusers would leave out or make up.
+    if any(keys := misfit_of(info)):
         state = read(str(next(folder.glob("*.safetensors")) if safe else file))
         refuse_misfit(
             weights,
@@ -65,18 +72,17 @@ def pretrained(folder: Path, weights: str) -> Any:
 
 
 def sizes_of(state: StateDict) -> dict[str, Any]:
-    """Entries of config.json that a state dict's names and shapes tell."""
+    """Read entries of config.json off a state dict's names and shapes."""
     first = [name.split(".") for name in state if name.startswith("down_blocks.") and name.endswith(".conv1.weight")]
     levels, blocks = (1 + max((int(parts[k]) for parts in first), default=-1) for k in (1, 3))
-    return {
+    sizes: dict[str, Any] = {
         "block_out_channels": [len(state[f"down_blocks.{k}.resnets.0.conv1.weight"]) for k in range(levels)],
         "layers_per_block": blocks,
-        **{
-            key: state[name].shape[axis]
-            for key, name, axis in (("in_channels", "conv_in.weight", 1), ("out_channels", "conv_out.weight", 0))
-            if name in state
-        },
     }
+    for key, name, axis in (("in_channels", "conv_in.weight", 1), ("out_channels", "conv_out.weight", 0)):
+        if name in state:
+            sizes[key] = state[name].shape[axis]
+    return sizes
 
 
 def load(

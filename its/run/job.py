@@ -43,8 +43,8 @@ def run_job(config: DictConfig) -> dict[str, Any]:
 def _run(config: DictConfig) -> dict[str, Any]:
     from its.config.blueprint import Blueprint
     from its.run.build import tracker_of
-    from its.tracker.tracker import tracked
     from its.tracker.none import NoTracker
+    from its.tracker.tracker import tracked
 
     folder: Path | None = None
     try:

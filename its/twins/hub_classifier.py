@@ -18,10 +18,13 @@ def write(
     import timm
     from safetensors.torch import save_file
 
+    # Write the tensors.
     folder = Path(weights)
     folder.mkdir(parents=True)
     network = timm.create_model(architecture, pretrained=False, num_classes=len(classes), **model_args)
     save_file(random_state(network), folder / "model.safetensors")
+
+    # Write the configuration.
     config = {
         "architecture": architecture,
         "num_classes": len(classes),

@@ -18,6 +18,7 @@ def write(weights: Weights, *, size: int, channels: Sequence[int]) -> None:
     """
     from diffusers import DDPMScheduler, UNet2DModel
 
+    # Make a network with the settings that the old pipelines have.
     folder = Path(weights)
     attends = [index == 1 for index in range(len(channels))]
     network = UNet2DModel(
@@ -33,6 +34,8 @@ def write(weights: Weights, *, size: int, channels: Sequence[int]) -> None:
         freq_shift=1,
         norm_eps=1e-6,
     )
+
+    # Write it under the old names.
     network.save_config(folder)
     state = {old_name(name): value for name, value in random_state(network).items()}
     torch.save(state, folder / "diffusion_pytorch_model.bin")

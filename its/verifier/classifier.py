@@ -1,4 +1,4 @@
-"""Log-probability of the wanted class under a classifier: the supervised verifier of Ma et al. (2501.09732)."""
+"""A classifier as a verifier: the supervised one of Ma et al. 2025 (arXiv:2501.09732)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Output = Literal["log_probability", "logit"]
 
 
 class Classifier:
-    """`log p(condition | image)`, or the logit; differentiable in the images.
+    """The log-probability `log p(condition | image)`, or the logit; differentiable in the images.
 
     Args:
         network: images in [-1, 1] `[n, C, H, W]` to logits `[n, classes]`.
-        output: a logit does not saturate where the classifier is sure.
+        output: `log_probability`, or `logit`, which does not saturate where the classifier is sure.
     """
 
     absolute: bool = True
@@ -30,9 +30,10 @@ class Classifier:
         self.output = output
 
     def reward(self, images: Tensor, conditions: Sequence[Condition]) -> Tensor:
+        """Score images `[n, C, H, W]` by the class ids that they were asked for: `[n]`, float64."""
         import torch
 
         logits = self.network(images).double()
-        told = logits if self.output == "logit" else torch.log_softmax(logits, dim=1)
-        wanted = torch.tensor(conditions, dtype=torch.int64).to(logits.device, non_blocking=True)
-        return told.gather(1, wanted[:, None]).squeeze(1)
+        scores = logits if self.output == "logit" else torch.log_softmax(logits, dim=1)
+        classes = torch.tensor(conditions, dtype=torch.int64).to(logits.device, non_blocking=True)
+        return scores.gather(1, classes[:, None]).squeeze(1)

@@ -1,4 +1,4 @@
-"""Several verifiers of equal say: an image's mean rank among the candidates (Ma et al. 2025, arXiv:2501.09732)."""
+"""A rank ensemble of verifiers: an image's mean rank among the candidates (Ma et al. 2025, arXiv:2501.09732)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class Ensemble:
-    """The members' rewards side by side; `its.particles.order` makes ranks of them. One call asks every member.
+    """The members' rewards side by side, which `its.particles.order` turns into ranks; one call asks every member.
 
     Args:
-        members: by name, two or more, all absolute.
+        members: verifiers by name, two or more, all absolute.
     """
 
     absolute: bool = False
@@ -27,11 +27,16 @@ class Ensemble:
         self._verifiers = [members[name] for name in self.members]
 
     def reward(self, images: Tensor, conditions: Sequence[Condition]) -> Tensor:
+        """Score images by every member: `[n, members]`, float64, in the order of `members`."""
         return stacked(self._verifiers, images, conditions)
 
 
 def check_members(members: Mapping[str, Verifier]) -> None:
-    """Refuse fewer than two members, and relative ones."""
+    """Refuse fewer than two members, and relative ones.
+
+    Raises:
+        ValueError: names the rule that is broken.
+    """
     if len(members) < 2:
         raise ValueError(
             f"verifier.members has {len(members)} of them; an ensemble has two or more: add "
@@ -43,7 +48,7 @@ def check_members(members: Mapping[str, Verifier]) -> None:
 
 
 def stacked(verifiers: Sequence[Verifier], images: Tensor, conditions: Sequence[Condition]) -> Tensor:
-    """Rewards by every verifier, float64 `[n, verifiers]`."""
+    """Score images by every verifier: `[n, verifiers]`, float64."""
     import torch
 
     return torch.stack(

@@ -1,18 +1,21 @@
-"""Log-probability of the wanted class of a noisy row: the guide of classifier guidance."""
+"""A noise-aware classifier as the guide of classifier guidance."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from its.levels import Columns
 from its.types import Condition
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 class NoisyClassifier:
-    """`log p(condition | x_t, t)`, for `guidance=cg` alone (Dhariwal and Nichol 2021, arXiv:2105.05233).
+    """The log-probability `log p(condition | x_t, t)`, for `guidance=cg` alone.
+
+    Dhariwal and Nichol 2021 (arXiv:2105.05233).
 
     Args:
         network: rows x_t `[n, C, H, W]` and columns alpha, sigma `[n, 1, 1, 1]` to logits `[n, classes]`.
@@ -25,7 +28,9 @@ class NoisyClassifier:
         self.network = network
 
     def reward(self, images: Tensor, conditions: Sequence[Condition], levels: Columns) -> Tensor:
-        """Log-probabilities `[n]` of rows x_t at `levels`."""
+        """Score rows x_t `[n, C, H, W]` at `levels`: `[n]`, float64."""
+        import torch
+
         logits = self.network(images, levels.alpha.to(images), levels.sigma.to(images))
-        wanted = torch.tensor(conditions, dtype=torch.int64).to(logits.device, non_blocking=True)
-        return torch.log_softmax(logits.double(), dim=1).gather(1, wanted[:, None]).squeeze(1)
+        classes = torch.tensor(conditions, dtype=torch.int64).to(logits.device, non_blocking=True)
+        return torch.log_softmax(logits.double(), dim=1).gather(1, classes[:, None]).squeeze(1)

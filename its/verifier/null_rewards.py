@@ -1,4 +1,4 @@
-"""A verifier that knows nothing: what a search does to images when its rewards are random."""
+"""Random rewards, which show how a search changes images without any knowledge of them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class NullRewards:
-    """Uniform rewards in [0, 1), keyed by the image's own pixels: random, and the same on every rerun.
+    """Uniform rewards in [0, 1), keyed by the image's own pixels: random, yet the same on every rerun.
 
     Args:
-        salt: another number gives other rewards.
+        salt: a number in [0, 2^64) that the rewards depend on.
     """
 
     absolute: bool = True
@@ -25,6 +25,7 @@ class NullRewards:
         self.salt = salt.to_bytes(8, "little")
 
     def reward(self, images: Tensor, conditions: Sequence[Condition]) -> Tensor:
+        """Score images by a hash of their float32 pixels: `[n]`, float64."""
         import torch
 
         rows = images.float().cpu().numpy()

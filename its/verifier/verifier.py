@@ -1,6 +1,6 @@
-"""What a verifier is: it scores images during a search, and never measures the result.
+"""The contract of verifiers: they score images during a search, and never measure the result.
 
-No module here imports torch before a verifier is called, so that a plan can look at its class.
+Modules of this room import torch only when a verifier is called: a plan, which loads no torch, reads their classes.
 """
 
 from __future__ import annotations
@@ -15,26 +15,37 @@ if TYPE_CHECKING:
 
 
 class Verifier(Protocol):
-    """Scores images; higher is better."""
+    """A scorer of images; higher is better.
+
+    Attributes:
+        absolute: whether a reward means the same in any company; a rank ensemble's does not.
+    """
 
     absolute: bool
-    """Whether a reward means the same in any company; a rank ensemble's does not."""
 
     def reward(self, images: Tensor, conditions: Sequence[Condition]) -> Tensor:
-        """Rewards of images or guesses `[n, C, H, W]` in about [-1, 1]: `[n]`, or `[n, members]` of a relative one.
+        """Score images or guesses, each row by itself.
 
-        A row's depends on it alone.
+        Args:
+            images: `[n, C, H, W]`, in about [-1, 1].
+            conditions: of each row.
+
+        Returns:
+            Rewards `[n]`, or `[n, members]` of a relative verifier.
         """
         ...
 
 
 class Relative(Verifier, Protocol):
-    """A verifier whose rewards mean something in company alone."""
+    """A verifier whose rewards only rank candidates against each other.
+
+    Attributes:
+        members: names of its columns.
+    """
 
     members: Sequence[str]
-    """Names of what it tells apart, one for each column."""
 
 
 def members_of(verifier: Verifier) -> tuple[str, ...]:
-    """What the columns of its rewards are; empty if there is just one number."""
+    """Return the names of the columns of a verifier's rewards; empty if a reward is one number."""
     return () if verifier.absolute else tuple(cast(Relative, verifier).members)

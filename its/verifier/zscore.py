@@ -1,4 +1,4 @@
-"""Several verifiers of equal say, as one absolute number: the mean of their rewards in standard deviations."""
+"""A mean of several verifiers' rewards in units of their standard deviations: an absolute ensemble."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
 
 class ZScore:
-    """`mean over members of (reward - mean) / std`, with means and deviations that were measured beforehand.
+    """The mean over members of `(reward - mean) / std`, with means and deviations measured beforehand.
 
     Args:
-        members: by name, two or more, all absolute.
-        statistics: mean and standard deviation (above 0) of each member's rewards of plain samplings; needed.
+        members: verifiers by name, two or more, all absolute.
+        statistics: mean and standard deviation (above 0) of each member's rewards of plain samplings.
+
+    Raises:
+        ValueError: statistics of a member are missing or impossible, or are of nobody among the members.
     """
 
     absolute: bool = True
@@ -39,6 +42,7 @@ class ZScore:
         self._statistics = [tuple(statistics[name]) for name in sorted(members)]
 
     def reward(self, images: Tensor, conditions: Sequence[Condition]) -> Tensor:
+        """Score images `[n, C, H, W]`: `[n]`, float64."""
         rewards = stacked(self._verifiers, images, conditions)
         mean, std = rewards.new_tensor(self._statistics).unbind(1)
         return ((rewards - mean) / std).mean(dim=1)

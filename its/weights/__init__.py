@@ -1,4 +1,4 @@
-"""Weights that ship with the package, where the name of weights points, and how a loader declares what it takes.
+"""Weights: those that ship with the package, the search for named ones, and the marks by which loaders declare them.
 
 A loader is whatever a `_target_` names: a function or a class. It declares its weights, device and slots by annotating
 parameters with `Weights`, `Device` and `GuidanceScale`; rules about them read these annotations and never go by the
@@ -28,13 +28,13 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def locate(weights: str) -> Path:
-    """The file or folder that `weights` names: in this package, as given, in $ITS_WEIGHTS, or a repository of the hub.
+    """Find the file or folder that `weights` names: in this package, as a path, below $ITS_WEIGHTS, or on the hub.
 
-    A repository is `owner/name` or `owner/name@revision`; its JSON files and weights come from the hub's cache, or are
-    downloaded into it.
+    A repository of the hub is `owner/name` or `owner/name@revision`; its JSON files and weights come from the hub's
+    cache, and are first downloaded if they are not there.
 
     Raises:
-        FileNotFoundError: it is nowhere.
+        FileNotFoundError: it is in none of these places.
     """
     local = _local(weights)
     if local is not None:
@@ -48,10 +48,10 @@ def locate(weights: str) -> Path:
 
 
 def fingerprint(weights: str) -> str:
-    """sha256 of a file, or of all files of a folder with their names; the commit of a repository of the hub.
+    """Hash a file, or all files of a folder with their names (sha256); of a repository of the hub, return the commit.
 
     Raises:
-        FileNotFoundError: it is nowhere.
+        FileNotFoundError: the weights are in none of the places where `locate` looks.
     """
     path = _local(weights)
     if path is None:
@@ -70,14 +70,17 @@ def fingerprint(weights: str) -> str:
 
 
 def _local(weights: str) -> Path | None:
-    own = os.environ.get("ITS_WEIGHTS")
-    places = [_PACKAGED / weights, Path(weights).expanduser(), *([Path(own).expanduser() / weights] if own else [])]
+    folder = os.environ.get("ITS_WEIGHTS")
+    places = [_PACKAGED / weights, Path(weights).expanduser()]
+    if folder:
+        places.append(Path(folder).expanduser() / weights)
     return next((place for place in places if place.exists()), None)
 
 
 def _own_folder() -> str:
-    own = os.environ.get("ITS_WEIGHTS")
-    return f" nor in $ITS_WEIGHTS ({own})" if own else " ($ITS_WEIGHTS, a folder of your own to look in, is not set)"
+    folder = os.environ.get("ITS_WEIGHTS")
+    unset = " ($ITS_WEIGHTS, a folder of your own to look in, is not set)"
+    return f" nor in $ITS_WEIGHTS ({folder})" if folder else unset
 
 
 def _hub_name(weights: str) -> re.Match[str] | None:
@@ -85,11 +88,13 @@ def _hub_name(weights: str) -> re.Match[str] | None:
 
 
 def _snapshot(weights: str) -> Path:
-    """The folder of a repository in the hub's cache: with safetensors where it has them, else with torch's format."""
+    """Return a repository's folder in the hub's cache: with safetensors if it has them, else with torch's format."""
     from huggingface_hub import snapshot_download
 
     hub = _hub_name(weights)
     assert hub is not None
+
+    # Ask for safetensors first.
     try:
         for pattern in ("*.safetensors", "*.bin"):
             folder = Path(snapshot_download(hub["name"], revision=hub["revision"], allow_patterns=["*.json", pattern]))

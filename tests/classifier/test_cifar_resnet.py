@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from its.classifier.cifar_resnet import load, twin
+from its.classifier.cifar_resnet import load
 from its.config.instantiate import CHOICES, instantiate
 from its.metric.extractor import hash_of
 from its.pixels import from_uint8
+from its.twins.cifar_resnet import write
 from tests.build import blueprint_of
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -54,7 +55,7 @@ def test_the_verifier_reaches_the_measured_accuracy(tmp_path, architecture, mark
 
 def small(tmp_path: Path, architecture: str = "resnet20") -> str:
     weights = str(tmp_path / f"{architecture}.th")
-    twin(weights, architecture=architecture)
+    write(weights, architecture=architecture)
     return weights
 
 

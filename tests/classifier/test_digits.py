@@ -106,9 +106,9 @@ def test_load_rejects_other_names_and_other_states(tmp_path):
     state = load_file(WEIGHTS / "report.safetensors")
     save_file({**state, "extra": torch.zeros(1)}, tmp_path / "extra.safetensors")
     with pytest.raises(ValueError, match=r"Unexpected key.*extra"):
-        load("ReportNet", tmp_path / "extra.safetensors")
+        load("ReportNet", str(tmp_path / "extra.safetensors"))
     with pytest.raises(OSError, match="absent"):
-        load("ReportNet", tmp_path / "absent.safetensors")
+        load("ReportNet", str(tmp_path / "absent.safetensors"))
 
 
 def test_schedule_is_the_one_of_training():

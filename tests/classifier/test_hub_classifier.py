@@ -8,14 +8,15 @@ import torch
 from PIL import Image
 
 from its.classifier.classifier import ImageClassifier
-from its.classifier.hub_classifier import load, twin
+from its.classifier.hub_classifier import load
 from its.pixels import from_uint8
+from its.twins.hub_classifier import write
 
 NAMES = ["cat", "dog", "sea bird"]
 
 
 def tiny(folder, **config):
-    twin(
+    write(
         str(folder),
         architecture="vit_tiny_patch16_224",
         classes=NAMES,

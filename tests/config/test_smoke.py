@@ -49,6 +49,11 @@ def test_a_twin_is_made_by_a_function_of_its_only(tmp_path: Path):
         make_experiment(tmp_path, *CIFAR, "model.smoke.make._target_=os.system")
 
 
+def test_twin_maker_is_no_choice_of_a_group(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"_target_ is 'its\.twins\.unet2d\.write'; it must be defined in"):
+        make_experiment(tmp_path, *CIFAR, "model._target_=its.twins.unet2d.write")
+
+
 def test_one_network_does_not_select_and_report_unless_it_is_meant(tmp_path: Path):
     same = str(tmp_path / "a.th"), str(tmp_path / "b.th")
     write(same[0], architecture="resnet20")

@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+import its.twins.cifar_resnet
+import its.twins.hub_classifier
 from its.classifier import cifar_resnet, hub_classifier
 from its.verifier.classifier import Classifier
 
@@ -12,9 +14,9 @@ NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse"
 @pytest.fixture(params=["resnet", "timm"])
 def network(request, tmp_path):
     if request.param == "resnet":
-        cifar_resnet.twin(str(tmp_path / "x.th"), architecture="resnet20")
+        its.twins.cifar_resnet.write(str(tmp_path / "x.th"), architecture="resnet20")
         return cifar_resnet.load(str(tmp_path / "x.th"), "resnet20", classes=NAMES)
-    hub_classifier.twin(
+    its.twins.hub_classifier.write(
         str(tmp_path / "vit"),
         architecture="vit_tiny_patch16_224",
         classes=NAMES,

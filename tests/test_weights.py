@@ -1,0 +1,40 @@
+"""Loaders declare their weights, device and slots by annotations that are read without importing them."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from its import weights
+
+ROOT = Path(__file__).parents[1]
+LOADER = re.compile(r"_target_: (its\.(?:model|classifier|verifier|metric|dataset|twins)\.\S+)")
+TARGETS = sorted({target for path in (ROOT / "conf").rglob("*.yaml") for target in LOADER.findall(path.read_text())})
+MARKS = {"weights": "Weights", "device": "Device", "guidance_scale": "GuidanceScale"}
+"""The mark that a parameter of each name must have; rules go by the marks, and names are only a habit."""
+
+
+def annotations(target: str) -> dict[str, str]:
+    """Return the annotation of each parameter of the function or class that a target names."""
+    module, _, name = target.rpartition(".")
+    tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text())
+    [node] = [node for node in tree.body if getattr(node, "name", None) == name]
+    if isinstance(node, ast.ClassDef):
+        methods = [part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"]
+        if not methods:  # a dataclass
+            return {p.target.id: ast.unparse(p.annotation) for p in node.body if isinstance(p, ast.AnnAssign)}
+        [node] = methods
+    arguments = [*node.args.args, *node.args.kwonlyargs]
+    return {part.arg: ast.unparse(part.annotation) for part in arguments if part.annotation}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_loader_declares_weights_device_and_slots(target):
+    for name, annotation in annotations(target).items():
+        marks = set(re.findall(r"\w+", annotation)) & set(MARKS.values())
+        assert marks == ({MARKS[name]} if name in MARKS else set()), name
+
+
+def test_marks_are_plain_types():
+    assert (weights.Weights, weights.Device, weights.GuidanceScale) == (str, str, float)
