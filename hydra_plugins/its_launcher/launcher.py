@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class ItsLauncher(BaseSubmititLauncher):
-    """What both have in common: a run that is finished is not begun, one that failed is told, none stops another."""
+    """A launcher that leaves finished runs alone and reports failed ones; no run stops another."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Make what is missing; return a status for every job."""
@@ -117,12 +117,12 @@ class LocalLauncher(ItsLauncher):
 
         run.submission = str(submission)
         logs = submission / f"{run.number}.log"
-        told = str(status.status_file(submission / "status", run.number, 0))
+        status_file = str(status.status_file(submission / "status", run.number, 0))
         command = [sys.executable, str(Path(sys.argv[0]).absolute()), *run.overrides, "hydra.mode=RUN"]
         with logs.open("wb") as output:
             process = subprocess.Popen(
                 command,
-                env={**environment, status.VARIABLE: told},
+                env={**environment, status.VARIABLE: status_file},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

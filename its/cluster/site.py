@@ -1,4 +1,4 @@
-"""What a cluster wants to be told, filled in once: `slurm/site.yaml`, or the file that ITS_SITE names.
+"""Settings of a cluster, filled in once: `slurm/site.yaml`, or the file that ITS_SITE names.
 
 Everything in it is of one task (one worker, one GPU): a run on several tasks asks for that many times as much. Only
 this file, never a configuration, may hold shell lines: whoever writes it submits with it.
@@ -31,34 +31,34 @@ SBATCH = (
 )
 """Entries that a configuration may replace: `hydra.launcher.partition=...`."""
 
-OWN = ("additional_parameters", "setup", "container", "python")
+SITE_ONLY = ("additional_parameters", "setup", "container", "python")
 """Entries of the site file only: shell for the batch script, and any other option of sbatch."""
 
 
 def load_site(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """The site file's entries; none if there is no file.
+    """Return the site file's entries; none if there is no file.
 
     Raises:
         ValueError: the file that ITS_SITE names is not there, or an entry is unknown or badly formed.
     """
-    named = environment.get("ITS_SITE")
-    path = Path(named).expanduser() if named else ROOT / "slurm" / "site.yaml"
+    variable = environment.get("ITS_SITE")
+    path = Path(variable).expanduser() if variable else ROOT / "slurm" / "site.yaml"
     if not path.exists():
-        if named:
-            raise ValueError(f"ITS_SITE is {named!r}, and there is no such file; copy slurm/site.example.yaml there")
+        if variable:
+            raise ValueError(f"ITS_SITE is {variable!r}, and there is no such file; copy slurm/site.example.yaml there")
         return {}
     site = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    unknown = sorted(set(site) - {*SBATCH, *OWN})
+    unknown = sorted(set(site) - {*SBATCH, *SITE_ONLY})
     if unknown:
-        raise ValueError(f"{path} has {', '.join(unknown)}; it may have {', '.join((*SBATCH, *OWN))}")
+        raise ValueError(f"{path} has {', '.join(unknown)}; it may have {', '.join((*SBATCH, *SITE_ONLY))}")
     if not isinstance(site.get("setup") or [], list):
         raise ValueError(f"setup in {path} is {site['setup']!r}; it is a list of shell lines")
-    refuse_shell({key: site[key] for key in (*SBATCH, OWN[0]) if site.get(key) is not None}, str(path))
+    refuse_shell({key: site[key] for key in (*SBATCH, SITE_ONLY[0]) if site.get(key) is not None}, str(path))
     return {key: value for key, value in site.items() if value is not None}
 
 
 def refuse_shell(entries: Mapping[str, Any], where: str) -> None:
-    """Refuse what would end a line of a batch script's header and begin one of shell.
+    """Refuse values that would end a line of a batch script's header and begin one of shell.
 
     Raises:
         ValueError: a value holds a control character, or a name is none of sbatch's.
@@ -73,10 +73,10 @@ def refuse_shell(entries: Mapping[str, Any], where: str) -> None:
 
 
 def times(gres: str, tasks: int) -> str:
-    """Generic resources of `tasks` tasks: `gpu:a100:1` becomes `gpu:a100:4`."""
+    """Return the generic resources of `tasks` tasks: of four, `gpu:a100:1` becomes `gpu:a100:4`."""
 
-    def one(item: str) -> str:
+    def of_all(item: str) -> str:
         kind, _, count = item.rpartition(":")
         return f"{kind}:{int(count) * tasks}" if count.isdigit() else f"{item}:{tasks}"
 
-    return ",".join(one(item) for item in gres.split(","))
+    return ",".join(of_all(item) for item in gres.split(","))

@@ -1,4 +1,4 @@
-"""Runs to SLURM through submitit: arrays of jobs, each with the commands of its runs."""
+"""Submission of runs to SLURM through submitit: arrays of jobs, each with the commands of its runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TRIES = 4
 
 
 def submit(runs: Sequence[SweepRun], experiment: Path, parameters: dict[str, Any]) -> None:
-    """Submit runs and remember their jobs; a run whose submission is refused has failed, the others go on."""
+    """Submit runs and write down their jobs; a run whose submission is refused has failed, the others go on."""
     site = load_site()
     options = sbatch_options(parameters, site)
     submission = new_submission(experiment)
@@ -59,7 +59,7 @@ def submit(runs: Sequence[SweepRun], experiment: Path, parameters: dict[str, Any
 
 
 def sbatch_options(parameters: dict[str, Any], site: dict[str, Any]) -> dict[str, Any]:
-    """Options for submitit: what the configuration says, else the site file; both are of one task.
+    """Return options for submitit: those of the configuration, else of the site file; both are of one task.
 
     Raises:
         ValueError: a value is badly formed, or an entry is of the site file only.
@@ -70,18 +70,24 @@ def sbatch_options(parameters: dict[str, Any], site: dict[str, Any]) -> dict[str
             f"hydra.launcher has {', '.join(unknown)}; it may have {', '.join((*LAYOUT, *SBATCH))}, and "
             "slurm/site.yaml others"
         )
-    given = {key: parameters[key] for key in SBATCH if parameters.get(key) is not None}
-    refuse_shell(given, "hydra.launcher")
-    chosen = {**{key: site[key] for key in SBATCH if key in site}, **given}
+    replaced = {key: parameters[key] for key in SBATCH if parameters.get(key) is not None}
+    refuse_shell(replaced, "hydra.launcher")
+    chosen = {**{key: site[key] for key in SBATCH if key in site}, **replaced}
+
+    # Refuse what is not a count.
     tasks = parameters["tasks_per_node"]
     for key in (*LAYOUT[1:], "timeout_min"):
         value = chosen.get(key, parameters.get(key, 1))
         if value is not None and (not isinstance(value, int) or value < 1):
             raise ValueError(f"hydra.launcher.{key} is {value!r}; it is a whole number of at least 1")
+
+    # Ask for as many times as much as there are tasks.
     if "gres" in chosen:
         chosen["gres"] = times(chosen["gres"], tasks)
     if "mem_gb" in chosen:
         chosen["mem_gb"] *= tasks
+
+    # Name everything as submitit does.
     extra = {"requeue": True, **site.get("additional_parameters", {})}
     common: dict[str, Any] = {
         key: chosen.pop(key) for key in ("mem_gb", "timeout_min", "cpus_per_task") if key in chosen
@@ -101,7 +107,7 @@ def sbatch_options(parameters: dict[str, Any], site: dict[str, Any]) -> dict[str
 
 
 def setup_lines(site: dict[str, Any]) -> list[str]:
-    """Shell before the work: this very source, no network, as many threads as there are CPUs; then the site's own."""
+    """Return the shell lines before the work: this very source, no network, a thread for each CPU; then the site's."""
     return [
         f"export PYTHONPATH={shlex.quote(str(ROOT))}${{PYTHONPATH:+:$PYTHONPATH}}",
         "export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}",
@@ -112,7 +118,7 @@ def setup_lines(site: dict[str, Any]) -> list[str]:
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
-    """Consecutive parts of at most `size` items."""
+    """Yield consecutive parts of at most `size` items."""
     for first in range(0, len(items), size):
         yield list(items[first : first + size])
 
@@ -142,5 +148,5 @@ def _sbatch(jobs: Sequence[SlurmJob], submission: Path, options: dict[str, Any],
 
 
 def _passing(message: str) -> bool:
-    """Whether a refusal of sbatch's is one of a controller that is busy or away."""
+    """Return whether sbatch refused because the controller is busy or away."""
     return any(part in message for part in ("Socket timed out", "Unable to contact", "temporarily", "refused"))

@@ -74,7 +74,7 @@ class SweepRun:
 
     @property
     def work(self) -> tuple[str | None, int, str, bool]:
-        """What it makes: two runs of equal work need one job."""
+        """The work that it is: two runs of equal work need one job."""
         return (self.folder, self.images, self.metrics_config_hash, self.candidates)
 
     @property

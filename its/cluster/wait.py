@@ -14,21 +14,24 @@ log = logging.getLogger(__name__)
 POLL_S = (2.0, 15.0)
 """Between two looks at the queue: at first or to make sure that a job is gone, and at most."""
 
-TOLD_S = 300.0
-"""How often it says what it waits for."""
+TELL_S = 300.0
+"""Between two lines that say what is waited for."""
 
 
 def wait(runs: Sequence[SweepRun], pause: Callable[[float], None] = time.sleep) -> None:
-    """Until no run is `submitted` any more. A queue that cannot be asked says nothing about any job."""
+    """Wait until no run is `submitted` any more. A queue that cannot be asked says nothing about any job."""
     absent: dict[str, int] = {}
-    seconds, told = POLL_S[0], time.monotonic()
+    seconds, last_line = POLL_S[0], time.monotonic()
     while waiting := [run for run in runs if run.state == "submitted"]:
+        # Ask for the queue.
         try:
             queue = slurm.queue()
         except slurm.Unreachable as error:
             log.warning("SLURM does not answer (%s); its jobs go on, and so does this", error)
             pause(POLL_S[1])
             continue
+
+        # A job's run is over when its curve is there, or when its job is missing twice.
         absent = {job: 0 if job in queue else absent.get(job, 0) + 1 for job in {str(run.job) for run in waiting}}
         for run in waiting:
             if run.finished():
@@ -40,8 +43,10 @@ def wait(runs: Sequence[SweepRun], pause: Callable[[float], None] = time.sleep) 
                 )
             if run.state != "submitted":
                 log.info("%s %s %s", run.state, run.job, " ".join(run.overrides))
-        if time.monotonic() - told > TOLD_S:
-            told = time.monotonic()
+
+        # Tell now and then what is waited for, and pause for longer and longer.
+        if time.monotonic() - last_line > TELL_S:
+            last_line = time.monotonic()
             _tell(waiting, queue)
         if any(run.state == "submitted" for run in waiting):
             pause(POLL_S[0] if 1 in absent.values() else seconds)

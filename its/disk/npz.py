@@ -25,7 +25,7 @@ REMAKE = "pickles run code when they are opened, so they are not; remake it: pyt
 
 @dataclass(frozen=True)
 class Header:
-    """What a member says about itself."""
+    """The header of a member: shape and type of its array, and where that begins."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -67,7 +67,7 @@ class Archive:
         if not self.headers:
             raise ValueError(f"{path} holds no arrays; it is no .npz")
 
-    def check(self) -> None:
+    def verify(self) -> None:
         """Read everything once, a piece at a time, and compare it with its checksums.
 
         Raises:
@@ -80,7 +80,7 @@ class Archive:
                         pass
 
     def array(self, name: str) -> np.ndarray:
-        """An array, whole."""
+        """Return a whole array."""
         header = self.headers[name]
         if header.nbytes > MOST_BYTES:
             raise ValueError(
@@ -92,7 +92,7 @@ class Archive:
         return flat.reshape(header.shape, order="F" if header.fortran else "C")
 
     def rows(self, name: str, count: int) -> Iterator[np.ndarray]:
-        """The rows of an array, `count` at a time.
+        """Yield the rows of an array, `count` at a time.
 
         Raises:
             ValueError: it is stored by columns.
@@ -109,7 +109,7 @@ class Archive:
             yield np.frombuffer(content, dtype=header.dtype).reshape(size, *header.shape[1:])
 
     def _pieces(self, name: str, sizes: Iterable[int]) -> Iterator[bytes]:
-        """Bytes of a member after its header, which are there to the last one and not one more."""
+        """Yield the bytes of a member after its header; see that they are all there and no more."""
         with self._zip() as archive, archive.open(f"{name}.npy") as member:
             self._read(member, name, self.headers[name].offset)
             for size in sizes:

@@ -108,7 +108,7 @@ class RunFolder:
 
     @property
     def per_image(self) -> Path:
-        """What each image adds to the metrics, `[n, caps]` for each: paired differences are computed from it."""
+        """Effects of each image on the metrics, `[n, caps]` for each: paired differences are computed from them."""
         return self.path / "per_image.safetensors"
 
     def shard(self, first: int) -> Path:
@@ -137,7 +137,7 @@ class RunFolder:
 
     @property
     def rescored_summary(self) -> Path:
-        """What a rescored curve means, and its rows; written last."""
+        """The meaning of a rescored curve, and its rows; written last."""
         return self.path / "rescored.json"
 
     @property
@@ -152,7 +152,7 @@ class RunFolder:
 
     @property
     def state(self) -> State:
-        """How far the run is, as its files tell."""
+        """The state that the files tell of."""
         if self.summary.exists() or self.schedule.exists():
             return "finished"
         if self.failure.exists():

@@ -54,7 +54,7 @@ class DamagedFile(ValueError):
 
 
 class Store:
-    """One run's folder.
+    """The files of arrays in one run's folder.
 
     Args:
         folder: made on the first write.
@@ -76,7 +76,7 @@ class Store:
         write_atomic(self.folder / name, content)
 
     def read(self, name: str) -> dict[str, np.ndarray] | None:
-        """The arrays of a file; None if it is absent.
+        """Return the arrays of a file; None if it is absent.
 
         Raises:
             DamagedFile: its bytes are not what the manifest says.
@@ -102,11 +102,11 @@ class Store:
             return False
 
     def note(self, entry: Mapping[str, Any]) -> None:
-        """Append a line to `timing.jsonl`: seconds, host, device, versions."""
+        """Append a line to the timing file: seconds, host, device, versions."""
         self._append(TIMING, entry)
 
     def notes(self) -> list[dict[str, Any]]:
-        """The lines of `timing.jsonl`."""
+        """Return the lines of the timing file."""
         self._timing.read()
         return self._timing.entries
 
@@ -137,7 +137,7 @@ class Store:
         return content
 
     def _append(self, name: str, entry: Mapping[str, Any]) -> None:
-        """One line in one write: whole, also with other processes appending."""
+        """Append a line in one write, so that it is whole also with other processes appending."""
         self.folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
@@ -160,10 +160,10 @@ class _Lines:
         self._position = 0
 
     def read(self, anew: bool = False) -> list[dict[str, Any]]:
-        """Entries that are new since the last call; a line cut short by a kill is passed over.
+        """Return the entries that are new since the last call; a line cut short by a kill is passed over.
 
         Args:
-            anew: from the beginning: another process may have put another file in its place.
+            anew: begin at the start of the file, for another process may have put another in its place.
         """
         if anew:
             self.entries, self._position = [], 0

@@ -56,7 +56,7 @@ def read_statistics(path: Path) -> StatisticsFile:
         ValueError: the file is damaged or hostile, or an array is not what its name says.
     """
     archive = Archive(path)
-    archive.check()
+    archive.verify()
     moments, spatial = (_moments(archive, *names) for names in (("mu", "sigma"), ("mu_s", "sigma_s")))
     extractor = str(archive.array("extractor")) if "extractor" in archive.headers else None
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Leaving when a cluster wants its machine back: within five seconds, at any byte.
+"""Leaving when a cluster takes its machine back: within five seconds, at any byte.
 
 Nothing has to be saved: a shard is on disk whole or absent, so that leaving costs at most the shard under way. A
 batch script that sees one of the exit codes below hands its job back to the queue (`slurm/requeue.sh`).
@@ -34,7 +34,7 @@ _watching = False
 
 
 def leave_on_signals() -> None:
-    """From now on this process leaves on `SIGNALS`, also from the midst of a long call into a library.
+    """Let this process leave on `SIGNALS` from now on, also from the midst of a long call into a library.
 
     Python runs handlers only between its own instructions, which a large batch may delay by minutes. Its C handler
     however writes the signal's number to a pipe at once, and a thread reads that.
@@ -47,22 +47,22 @@ def leave_on_signals() -> None:
     os.set_blocking(write, False)
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     for number in SIGNALS:
-        signal.signal(number, _told)
+        signal.signal(number, _ignore)
     os.register_at_fork(after_in_child=_forget)
     threading.Thread(target=_watch, args=(read,), daemon=True, name="leave").start()
 
 
 def begins(folder: Path) -> None:
-    """A run starts, or goes on, in `folder`: what is on disk now is not this process's progress."""
+    """Count the files of a run that starts or goes on in `folder`: they are not this process's progress."""
     _files_at_start.setdefault(folder, _files(folder))
 
 
-def _told(number: int, frame: Any) -> None:
-    """The thread does what there is to do."""
+def _ignore(number: int, frame: Any) -> None:
+    """Do nothing: the thread that reads the pipe acts."""
 
 
 def _forget() -> None:
-    """A forked child has no such thread: it dies of a signal as any process."""
+    """Let a forked child, which has no such thread, die of a signal as any process does."""
     global _watching
     if _watching:
         _watching = False
@@ -96,7 +96,7 @@ def _leave(number: signal.Signals) -> None:
 
 
 def _progressed() -> bool:
-    """Whether some run has more files than when this process began it; also other workers' count."""
+    """Return whether some run has more files than when this process began it; other workers' files count too."""
     return any(_files(folder) > before for folder, before in _files_at_start.items())
 
 

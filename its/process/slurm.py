@@ -1,4 +1,4 @@
-"""What SLURM says about jobs, asked with its own commands; never sacct, which many clusters do not have."""
+"""Questions about jobs to SLURM, asked with its own commands; never sacct, which many clusters do not have."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ TIMEOUT_S = 30.0
 
 
 class Unreachable(Exception):
-    """SLURM's controller did not answer: nothing is known about any job."""
+    """An error: SLURM's controller did not answer, so that nothing is known about any job."""
 
 
 def queue() -> dict[str, str]:
-    """State of every job of this user that is not over, and why it waits; tasks of an array as `<array>_<task>`.
+    """Return the state of every job of this user that is not over, and why it waits; an array's as `<array>_<task>`.
 
     Raises:
         Unreachable: squeue could not ask.
@@ -29,7 +29,7 @@ def queue() -> dict[str, str]:
 
 
 def describe(job: str, timeout: float = TIMEOUT_S) -> dict[str, str]:
-    """Fields of a job, also of one that ended some minutes ago; empty if SLURM has forgotten it."""
+    """Return the fields of a job, also of one that ended some minutes ago; empty if SLURM has forgotten it."""
     try:
         text = _ask(["scontrol", "--oneliner", "show", "job", job], timeout)
     except Unreachable:
@@ -39,7 +39,7 @@ def describe(job: str, timeout: float = TIMEOUT_S) -> dict[str, str]:
 
 
 def ending(job: str) -> str:
-    """How SLURM says that a job ended, in a few words."""
+    """Return SLURM's account of how a job ended, in a few words."""
     fields = describe(job)
     if not fields:
         return "SLURM does not say how"
@@ -50,13 +50,13 @@ def ending(job: str) -> str:
 
 
 def max_array_size() -> int:
-    """How many tasks one array may have on this cluster.
+    """Return the number of tasks that one array may have on this cluster.
 
     Raises:
         Unreachable: scontrol could not ask.
     """
-    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", _ask(["scontrol", "show", "config"]), re.MULTILINE)
-    return max(1, int(found[1])) if found else 1001
+    match = re.search(r"^MaxArraySize\s*=\s*(\d+)", _ask(["scontrol", "show", "config"]), re.MULTILINE)
+    return max(1, int(match[1])) if match else 1001
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,9 @@ class Allocation:
     """The job that this process runs in.
 
     Attributes:
-        seconds: that it has run. limit: its time limit, as SLURM writes it. preempted: whether another job wants its
-            place.
+        seconds: that it has run.
+        limit: its time limit, as SLURM writes it.
+        preempted: whether another job is to take its place.
     """
 
     seconds: float
@@ -74,7 +75,7 @@ class Allocation:
 
     @classmethod
     def here(cls, environment: Mapping[str, str] = os.environ) -> Allocation | None:
-        """That of this process; None outside SLURM, or if it does not answer soon."""
+        """Return this process's job; None outside SLURM, or if that does not answer soon."""
         fields = describe(own_id(environment), timeout=3.0) if "SLURM_JOB_ID" in environment else {}
         if not {"RunTime", "TimeLimit"} <= set(fields):
             return None
@@ -85,21 +86,21 @@ class Allocation:
         )
 
     def time_is_up(self, number: int) -> bool:
-        """Whether a signal came because of the time limit: a user's signal, late, with nobody preempting."""
+        """Return whether a signal came because of the time limit: a user's signal, late, with nobody preempting."""
         if self.preempted or self.limit == "UNLIMITED":
             return False
         return number in (signal.SIGUSR1, signal.SIGUSR2) and self.seconds >= 0.5 * duration(self.limit)
 
 
 def own_id(environment: Mapping[str, str] = os.environ) -> str:
-    """This job, as every SLURM command understands it: the first task of an array shares its number with the array."""
+    """Return this job's id, which every SLURM command understands: an array shares its number with its first task."""
     if "SLURM_ARRAY_JOB_ID" in environment:
         return f"{environment['SLURM_ARRAY_JOB_ID']}_{environment['SLURM_ARRAY_TASK_ID']}"
     return environment["SLURM_JOB_ID"]
 
 
 def duration(text: str) -> float:
-    """Seconds of SLURM's `[days-]hours:minutes:seconds`."""
+    """Return the seconds of SLURM's `[days-]hours:minutes:seconds`."""
     days, _, clock = text.rpartition("-")
     hours, minutes, seconds = (int(part) for part in clock.split(":"))
     return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60.0 + seconds
@@ -107,7 +108,7 @@ def duration(text: str) -> float:
 
 def _ask(command: Sequence[str], timeout: float = TIMEOUT_S) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=True)
+        process = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=True)
     except FileNotFoundError as error:
         raise Unreachable(
             f"{command[0]} is not on this machine: run this on a login node of a SLURM cluster, or use "
@@ -117,4 +118,4 @@ def _ask(command: Sequence[str], timeout: float = TIMEOUT_S) -> str:
         raise Unreachable(f"{command[0]} did not answer within {timeout:.0f} s") from error
     except subprocess.CalledProcessError as error:
         raise Unreachable(error.stderr.strip() or f"{command[0]} ended with exit code {error.returncode}") from error
-    return done.stdout
+    return process.stdout

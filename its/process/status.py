@@ -1,4 +1,4 @@
-"""What became of a job, told by its own process to the launcher that waits for it: one small file."""
+"""The status of a job, which its process leaves in one small file for the launcher that waits for it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ VARIABLE = "ITS_STATUS"
 
 
 def in_sweep() -> bool:
-    """Whether a launcher waits for this process and reports for it."""
+    """Return whether a launcher waits for this process and reports for it."""
     return VARIABLE in os.environ
 
 
 def write_status(status: Mapping[str, Any]) -> None:
-    """Tell the launcher, if there is one."""
+    """Write the status for the launcher, if there is one."""
     if in_sweep():
         write_atomic(Path(os.environ[VARIABLE]), (json.dumps(status) + "\n").encode())
 
 
 def read_statuses(folder: Path, run: int) -> list[dict[str, Any]]:
-    """What the processes of a run have told; one for each task."""
+    """Return the statuses of a run's processes; one for each task."""
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"{run}.*.json"))]
 
 
 def status_file(folder: Path, run: int, rank: int) -> Path:
-    """Where rank `rank` of run number `run` of a sweep tells its status."""
+    """Return the path of the status of rank `rank` of run number `run` of a sweep."""
     return folder / f"{run}.{rank}.json"

@@ -1,4 +1,4 @@
-"""Which of a run's workers this process is. Workers share a folder and nothing else."""
+"""Workers of one run, which share a folder and nothing else: rank and world of this process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Worker:
 
     @classmethod
     def here(cls, environment: Mapping[str, str] = os.environ) -> Worker:
-        """The worker that this process's environment names.
+        """Return the worker that this process's environment names.
 
         Raises:
             ValueError: it names a rank that does not fit its world.
@@ -41,22 +41,22 @@ class Worker:
 
     @classmethod
     def reports(cls, environment: Mapping[str, str] = os.environ) -> bool:
-        """Whether this process makes the report: one of a run's workers, and not one that `workers=n` started."""
+        """Return whether this process makes the report: one of a run's workers, and none that `workers=n` started."""
         return "ITS_RANK" not in environment and cls.here(environment).rank == 0
 
     def order(self, items: Sequence[T]) -> list[T]:
-        """Its own share, every world-th from its rank; then what others may have left.
+        """Return items in this worker's order: its share, every world-th from its rank; then the others'.
 
-        Those that are done early go through the rest each in an order of its own, so that they rarely meet at an item.
+        Workers that finish early go through the others' items each in another order, so that they rarely meet at one.
         """
-        own = range(self.rank, len(items), self.world)
-        others = sorted(set(range(len(items))) - set(own))
+        share = range(self.rank, len(items), self.world)
+        others = sorted(set(range(len(items))) - set(share))
         random.Random(self.rank).shuffle(others)
-        return [items[k] for k in (*own, *others)]
+        return [items[k] for k in (*share, *others)]
 
 
 def take_own_gpu(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Where several workers of a machine see several GPUs, leave each one of them; before torch is loaded."""
+    """Leave this worker one GPU, where several of a machine see several; to be called before torch is loaded."""
     visible = [name for name in environment.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     ranks = [environment[name] for name in LOCAL_RANKS if name in environment]
     if len(visible) > 1 and ranks and Worker.here(environment).world > 1:

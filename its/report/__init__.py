@@ -1,4 +1,4 @@
-"""What people look at: figures, tables and the report of an experiment, made from run folders alone.
+"""Figures, tables and the report of an experiment, made from run folders alone.
 
 It meets `its.disk`; no network, search or configuration is loaded here, and matplotlib only where something is drawn.
 """

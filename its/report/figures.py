@@ -99,8 +99,8 @@ def sample_grid(images: np.ndarray) -> bytes:
     tall, wide = height * zoom + gap, width * zoom + gap
     canvas = np.full((math.ceil(n / columns) * tall - gap, columns * wide - gap, channels), 255, dtype=np.uint8)
     for k, image in enumerate(images.repeat(zoom, axis=1).repeat(zoom, axis=2)):
-        top, left = k // columns * tall, k % columns * wide
-        canvas[top : top + height * zoom, left : left + width * zoom] = image
+        y, x = k // columns * tall, k % columns * wide
+        canvas[y : y + height * zoom, x : x + width * zoom] = image
     content = io.BytesIO()
     Image.fromarray(canvas[..., 0] if channels == 1 else canvas).save(content, format="PNG")
     return content.getvalue()

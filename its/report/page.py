@@ -29,7 +29,7 @@ SECTION = re.compile(r'<section data-inputs="([0-9a-f]+)".*?</section>', re.DOTA
 
 def page(name: str, sections: Sequence[Section], failures: Sequence[FailedRun], former: str = "") -> str:
     """Return the whole page for an experiment's sections; those that a former page has are taken from there."""
-    own = files("its.report")
+    room = files("its.report")
     ready = {match[1]: match[0] for match in SECTION.finditer(former)}
     runs = {run.folder: run for section in sections for run in section.runs}
     return "\n".join(
@@ -41,7 +41,7 @@ def page(name: str, sections: Sequence[Section], failures: Sequence[FailedRun], 
             f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{escape(name)}</title>",
-            f"<style>{(own / 'page.css').read_text(encoding='utf-8')}</style>",
+            f"<style>{(room / 'page.css').read_text(encoding='utf-8')}</style>",
             "</head>",
             "<body>",
             f"<h1>{escape(name)}</h1>",
@@ -50,7 +50,7 @@ def page(name: str, sections: Sequence[Section], failures: Sequence[FailedRun], 
             *(ready.get(section.inputs) or _section(section) for section in sections),
             _failed(failures),
             _provenance(list(runs.values())),
-            f"<script>{(own / 'page.js').read_text(encoding='utf-8')}</script>",
+            f"<script>{(room / 'page.js').read_text(encoding='utf-8')}</script>",
             "</body>",
             "</html>",
             "",

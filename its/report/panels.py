@@ -129,7 +129,7 @@ def paired_panels(folder: Path, runs: Sequence[RunRecord], series: Sequence[Seri
 
 
 def hacking_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[Panel]:
-    """What the search maximised against what it never saw: a metric that turns while the reward rises is hacked."""
+    """Return panels of the searched reward against metrics that the search never saw: one that turns is hacked."""
     panels = []
     for column in ("fid", "accuracy"):
         lines: dict[int, tuple[Mark, ...]] = {}

@@ -45,11 +45,11 @@ class ScoredGrid(NamedTuple):
 
 @dataclass(frozen=True)
 class ScheduleOutcome:
-    """What a schedule search comes to.
+    """The outcome of a schedule search.
 
     Attributes:
         sampler: the YAML of the sampler whose times were searched.
-        own: its grid, as near as a list comes to it.
+        sampler_grid: its own grid, as near as a list comes to it.
         searched: every grid of the search, in order.
         finals: the finalists on fresh seeds.
         compared, baseline: the winner and the sampler's own grid on further ones, the same for both.
@@ -61,7 +61,7 @@ class ScheduleOutcome:
     images: int
     search: Schedule
     sampler: Mapping[str, Any]
-    own: tuple[float, ...]
+    sampler_grid: tuple[float, ...]
     winner: tuple[float, ...]
     searched: Sequence[ScoredGrid]
     finals: Mapping[tuple[float, ...], Sequence[ScoredGrid]]
@@ -82,7 +82,7 @@ class ScheduleOutcome:
 
     def summary(self) -> dict[str, Any]:
         """Return the outcome as it is stored."""
-        winner, own = (np.array([grid.score for grid in grids]) for grids in (self.compared, self.baseline))
+        winner, plain = (np.array([grid.score for grid in grids]) for grids in (self.compared, self.baseline))
         return {
             **self.label,
             "command": self.command,
@@ -90,8 +90,8 @@ class ScheduleOutcome:
             "winner": list(self.winner),
             "grids": len(self.searched),
             self.search.fitness: dict(zip(("mean", "se"), mean_se(winner), strict=True)),
-            "own": {"mean": mean_se(own)[0], "se": mean_se(own)[1]},
-            "difference": {"mean": mean_se(own - winner)[0], "se": mean_se(own - winner)[1]},
+            "own": {"mean": mean_se(plain)[0], "se": mean_se(plain)[1]},
+            "difference": {"mean": mean_se(plain - winner)[0], "se": mean_se(plain - winner)[1]},
             "nfe": {
                 "search": self.cost,
                 "comparison": sum(grid.nfe for grid in (*self.compared, *self.baseline)),
@@ -116,7 +116,7 @@ class ScheduleOutcome:
         """Return what the terminal and `schedule.md` show."""
         summary, fitness = self.summary(), self.search.fitness
         gain, se = summary["difference"].values()
-        rows = [("found", summary[fitness], self.winner), ("the sampler's own", summary["own"], self.own)]
+        rows = [("found", summary[fitness], self.winner), ("the sampler's own", summary["own"], self.sampler_grid)]
         cost = [
             f"| {int(n):,} | {nfe:,.1f} | {nfe + self.sampling:,.1f} |"
             for n, nfe in summary["nfe"]["search_per_image"].items()
@@ -199,10 +199,10 @@ def schedule_figure(outcome: ScheduleOutcome) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.0, 3.2), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
-    _progress(left, outcome)
-    _grids(right, outcome)
-    for axes in (left, right):
+    progress, grids = figure.subplots(1, 2, width_ratios=(1, 1.25))
+    _progress(progress, outcome)
+    _grids(grids, outcome)
+    for axes in (progress, grids):
         axes.tick_params(labelsize=8)
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_axisbelow(True)
@@ -234,7 +234,7 @@ def _progress(axes: Axes, outcome: ScheduleOutcome) -> None:
 
 def _grids(axes: Axes, outcome: ScheduleOutcome) -> None:
     rows = [
-        ("its own", "#000000", outcome.own, outcome.baseline),
+        ("its own", "#000000", outcome.sampler_grid, outcome.baseline),
         ("found", PALETTE[1], outcome.winner, outcome.compared),
     ]
     rows += [

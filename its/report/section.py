@@ -68,14 +68,16 @@ class Section:
 
     @property
     def samples_note(self) -> str:
-        """How to read the strips."""
+        """The line that says what the strips show."""
         classes = ", ".join(map(str, self.strips[0].classes))
-        wanted = f", wanted classes {classes}" if classes else ""
-        return f"The same first problems, with the same noise, under every method: seed {seed_of(self.series)}{wanted}."
+        request = f", wanted classes {classes}" if classes else ""
+        return (
+            f"The same first problems, with the same noise, under every method: seed {seed_of(self.series)}{request}."
+        )
 
     @cached_property
     def figures(self) -> dict[str, Callable[[], Figure]]:
-        """What draws each of its figures, by name."""
+        """A function that draws each of its figures, by name."""
         figures: dict[str, Callable[[], Figure]] = {
             f"{plot.name}{self.suffix}": partial(group_figure, self.runs, self.series, plot.panels)
             for plot in self.plots

@@ -48,7 +48,7 @@ class Series:
 
     @property
     def legend(self) -> str:
-        """What a figure calls it."""
+        """The name in a figure's legend."""
         return f"{self.method} ({self.verifier})" if self.other_verifier else self.method
 
     @property

@@ -1,4 +1,4 @@
-"""Sets of images by what a user calls them: a dataset of torchvision, a folder, a `.npz`, or a run."""
+"""Sets of images by the names that users give them: a dataset of torchvision, a folder, a `.npz`, or a run."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class RunImages:
 def open_images(
     source: str, *, crop: Crop = "none", size: int | None = None, root: str = "data", cap: int = -1
 ) -> ImageSet:
-    """Open what `source` names.
+    """Open the set of images that `source` names.
 
     Args:
         crop, size: of a folder's images.

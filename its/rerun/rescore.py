@@ -98,12 +98,12 @@ def _results(rescoring: Rescoring, part: ScoredShard) -> tuple[list[Result], lis
 
 def _figure(rescoring: Rescoring, target: Path, curve: Curve) -> bytes:
     """Draw the run's own curve and the rescored one."""
-    own = read_run(rescoring.run.files, rescoring.run.folder)
-    label = {**own.label, "verifier": rescoring.label["verifier"]}
+    original = read_run(rescoring.run.files, rescoring.run.folder)
+    label = {**original.label, "verifier": rescoring.label["verifier"]}
     if not rescoring.exact:
         label["search"] = f"pool of {label['search']}"
-    other = RunRecord(Path(target.name), label, own.command, own.images, tuple(curve.rows))
-    return comparison_figure([own, other])["png"]
+    other = RunRecord(Path(target.name), label, original.command, original.images, tuple(curve.rows))
+    return comparison_figure([original, other])["png"]
 
 
 def command_of(folder: Path, given: Sequence[str]) -> str:

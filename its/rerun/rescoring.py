@@ -103,20 +103,20 @@ class Rescoring:
 
     @property
     def exact(self) -> bool:
-        """Whether rescoring gives what a run with the other verifier would have."""
+        """True if rescoring gives the curve that a run with the other verifier would have."""
         return is_blind(self.blueprint.search)
 
     @property
     def meaning(self) -> str:
-        """What the rescored curve is, in one sentence."""
-        search, verifier, own = self.label["search"], self.label["verifier"], self.run.summary["verifier"]
+        """The meaning of the rescored curve, in one sentence."""
+        search, verifier, guide = self.label["search"], self.label["verifier"], self.run.summary["verifier"]
         if self.exact:
             return (
                 f"the candidates of {search} do not depend on rewards, so this is what a run that selects by "
                 f"{verifier} gives"
             )
         return (
-            f"{search} chose its way by {own}, so this is the best of that run's candidates by {verifier}, and not "
+            f"{search} chose its way by {guide}, so this is the best of that run's candidates by {verifier}, and not "
             f"what a run that selects by {verifier} gives"
         )
 
@@ -131,8 +131,8 @@ class Rescoring:
             # A candidate is scored for what its problem asks.
             conditions = [self.instruments.data.condition(index) for index in indices]
             counts = np.diff(stored["offset"][: len(indices) + 1])
-            wanted = [condition for condition, count in zip(conditions, counts, strict=True) for _ in range(count)]
-            reward = self.score(stored["images"][: len(wanted)], wanted)
+            of_rows = [condition for condition, count in zip(conditions, counts, strict=True) for _ in range(count)]
+            reward = self.score(stored["images"][: len(of_rows)], of_rows)
             nan = np.isnan(reward) if reward.ndim == 1 else np.isnan(reward).any(axis=1)
             reward = np.where(np.isnan(reward), -math.inf, reward)
             yield ScoredShard(indices, stored, features, self.run.shard(indices), pixels, reward, nan, conditions)
@@ -200,12 +200,12 @@ def words(run: FinishedRun, given: Sequence[str]) -> list[str]:
     dropped = {"images", "plugins"}
     if any(word.startswith("verifier=") for word in given):
         dropped.add("verifier")
-    own = [
+    words_of_run = [
         word
         for word in map(current_word, overrides_of(run.summary["command"]))
         if _key(word) not in dropped and not ("verifier" in dropped and _key(word).startswith("verifier."))
     ]
-    return [*own, *given, f"images={run.summary['images']}"]
+    return [*words_of_run, *given, f"images={run.summary['images']}"]
 
 
 def _key(word: str) -> str:

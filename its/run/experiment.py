@@ -78,7 +78,7 @@ class Experiment:
 
     @property
     def keeps_candidates(self) -> bool:
-        """Whether every candidate is stored."""
+        """True if every candidate is stored."""
         return self.engine.keep_pool
 
     @cached_property

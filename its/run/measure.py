@@ -22,7 +22,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Curve:
-    """What a run comes to.
+    """A run's curve.
 
     Attributes:
         rows: one for each cap: means per image of the ledger and of the rewards, and the metrics.
@@ -76,7 +76,7 @@ def measure(
             measured[key] = _metrics(part, features, metrics, reference)
         rows.append(row | measured[key][0])
         per_image.append(measured[key][1])
-    return Curve(rows, {name: np.stack([one[name] for one in per_image], axis=1) for name in per_image[0]})
+    return Curve(rows, {name: np.stack([effects[name] for effects in per_image], axis=1) for name in per_image[0]})
 
 
 def seconds_per_image(shards: Shards, notes: Sequence[Mapping[str, Any]], *, anytime: bool) -> list[float]:

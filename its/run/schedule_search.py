@@ -82,19 +82,19 @@ class ScheduleRun:
     command: str
     worker: Worker = field(default_factory=Worker)
     files: RunFolder = field(init=False)
-    _own: Times = field(init=False)
+    _sampler_grid: Times = field(init=False)
     _progress: Progress | None = field(init=False, default=None)
     _spent: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self.files = RunFolder(self.folder)
-        schedule = self.model.path
+        path = self.model.path
         every = schedule.grid(schedule.most_steps, schedule.listable, whole=True)[:-1]
         times = np.array([level.time for level in every])
-        own = tuple(int(np.abs(times - level.time).argmin()) for level in self.sampler.grid(schedule)[:-1])
-        self._own = tuple(schedule.listable[place] for place in own)
+        places = tuple(int(np.abs(times - level.time).argmin()) for level in self.sampler.grid(schedule)[:-1])
+        self._sampler_grid = tuple(schedule.listable[place] for place in places)
         self._genotype = self.search.genotype_for(
-            self.sampler.steps, schedule.most_steps, own if len(set(own)) == len(own) else None
+            self.sampler.steps, schedule.most_steps, places if len(set(places)) == len(places) else None
         )
         self._metric = METRICS[self.search.fitness]
         reason = refusal(self._metric, self.instruments.reference)
@@ -137,26 +137,32 @@ class ScheduleRun:
         claim(self.folder, self.config)
 
     def run(self) -> ScheduleOutcome:
-        """Search, judge the finalists again, compare the winner with the sampler's own grid; write what was found."""
+        """Search, judge the finalists again, compare the winner with the sampler's own grid; write the outcome."""
         self.claim()
         begins(self.folder)
+
+        # Search, and score the best grids again under fresh noise.
         searched = self._search()
-        best = sorted(searched, key=lambda one: self._sign * one.score)[: self.search.finalists]
+        best = sorted(searched, key=lambda grid: self._sign * grid.score)[: self.search.finalists]
         fresh = self.search.fresh_seeds
-        finals = {times: self._scores([times], range(1, 1 + fresh)) for one in best if (times := one.times)}
-        winner = min(finals, key=lambda times: self._sign * float(np.mean([one.score for one in finals[times]])))
+        finals = {times: self._scores([times], range(1, 1 + fresh)) for grid in best if (times := grid.times)}
+        winner = min(finals, key=lambda times: self._sign * float(np.mean([grid.score for grid in finals[times]])))
+
+        # Compare the winner with the sampler's own grid under noise that neither has seen.
         test = range(1 + fresh, 1 + 2 * fresh)
         compared, baseline = (self._scores([times], test) for times in (winner, None))
         if self._progress is not None:
             self._progress.close()
         self.files.store.tidy()
+
+        # Write the outcome.
         outcome = ScheduleOutcome(
             self.label,
             self.command,
             self.images,
             self.search,
             self.node,
-            self._own,
+            self._sampler_grid,
             winner,
             searched,
             finals,
@@ -176,21 +182,21 @@ class ScheduleRun:
         return tuple(self.model.path.listable[place] for place in self._genotype.grid(gene))
 
     def _search(self) -> list[ScoredGrid]:
-        """Every grid of the search, in order."""
+        """Score every grid of the search; return them in order."""
         populations = self.search.populations(self._genotype, HostRandom(self.seed, 0))
         population, searched = next(populations), list[ScoredGrid]()
         with suppress(StopIteration):
             while True:
                 scored = self._scores([self._times(gene) for gene in population], [0])
                 searched += scored
-                population = populations.send([self._sign * one.score for one in scored])
+                population = populations.send([self._sign * grid.score for grid in scored])
         return searched
 
     def _scores(self, grids: Sequence[Times | None], draws: Sequence[int]) -> list[ScoredGrid]:
-        """Scores of grids (None is the sampler's own) at each draw; workers share what is missing."""
+        """Score grids (None is the sampler's own) at each draw; workers share what is missing."""
         sets = [(times, draw) for times in grids for draw in draws]
-        made = {each: self._scored(*each) for each in self.worker.order(sets)}
-        return [made[each] for each in sets]
+        scored = {pair: self._scored(*pair) for pair in self.worker.order(sets)}
+        return [scored[pair] for pair in sets]
 
     def _scored(self, times: Times | None, draw: int) -> ScoredGrid:
         name = set_name(draw, sha256(json.dumps(times).encode()).hexdigest()[:16])
@@ -204,6 +210,8 @@ class ScheduleRun:
         """Score one set: the same problems under the same noise, whatever the grid; the draw is the noise's seed."""
         sampler = self.sampler if times is None else replace(self.sampler, spacing=times)
         engine = self.engine(sampler, fold(self.seed, draw + 1) & 0xFFFFFFFF)
+
+        # Sample the set.
         problems = [Problem(index, self.instruments.data.condition(index)) for index in range(self.search.num_samples)]
         progress = self._begun()
         started, results = time.perf_counter(), {}
@@ -215,6 +223,8 @@ class ScheduleRun:
         outcomes = [results[problem.index] for problem in problems]
         nfe = sum(outcome.ledger["nfe"] for outcome in outcomes)
         self._spent += nfe
+
+        # Score it.
         arrays = self.instruments.extractor(np.stack([outcome.image for outcome in outcomes]))
         labels = np.array([class_id(problem.condition) for problem in problems])
         value = self._metric(Features(**arrays, labels=labels), self._against)
@@ -237,11 +247,11 @@ class ScheduleRun:
 
     @cached_property
     def _against(self) -> Any:
-        """What the metric compares images with."""
+        """The part of the reference that the metric compares images with."""
         return self.instruments.reference.load().part(self._metric.against)
 
     def _begun(self) -> Progress:
-        """The bar, over all sets that are not there yet when the first is made."""
+        """Return the progress over all sets that are not there yet when the first is made."""
         if self._progress is None:
             present = len(self.files.set_names)
             self._progress = Progress(max(1, self.search.evaluations - present) * self.search.num_samples)

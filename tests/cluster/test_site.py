@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from its.cluster.site import OWN, load_site, times
+from its.cluster.site import SITE_ONLY, load_site, times
 from its.cluster.submit import chunks, sbatch_options, setup_lines
 from its.process.source_tree import ROOT
 
@@ -81,7 +81,7 @@ def test_the_example_is_a_site_file(tmp_path: Path):
 
 
 def test_shell_comes_from_the_site_file_only():
-    assert not set(OWN) & set(LAUNCHER)
+    assert not set(SITE_ONLY) & set(LAUNCHER)
     assert setup_lines({"setup": ["module load cuda"]})[-1] == "module load cuda"
 
 

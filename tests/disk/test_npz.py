@@ -23,7 +23,7 @@ class Touch:
 
 def read_all(path: Path) -> None:
     archive = Archive(path)
-    archive.check()
+    archive.verify()
     for name in archive.headers:
         archive.array(name)
 
