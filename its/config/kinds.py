@@ -208,8 +208,8 @@ class GridSearch:
     def finished(self, parts: Parts, folder: Path, asked: tuple[str, ...]) -> str:
         path = folder / SUMMARY
         summary = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-        known = summary is not None and str(parts.plain["images"]) in summary["nfe"]["search_per_image"]
-        return "nothing to do: the search and its comparison are there, in schedule.md" if known else ""
+        same = summary is not None and str(parts.plain["images"]) in summary["nfe"]["search_per_image"]
+        return "nothing to do: the search and its comparison are there, in schedule.md" if same else ""
 
     def files(self, parts: Parts) -> list[str]:
         return []
