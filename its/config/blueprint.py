@@ -104,7 +104,7 @@ class Blueprint(Parts):
     @property
     def asked_before(self) -> str:
         """The same hash by the rule until November 2026, so that runs of then are known to be finished."""
-        return hash8({"its": __version__, **names.renamed(self._measuring, names.first)})
+        return hash8({"its": __version__, **names.in_first_names(self._measuring)})
 
     @property
     def config(self) -> dict[str, Any]:

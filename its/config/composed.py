@@ -46,9 +46,9 @@ def composed_sweep(words: Sequence[str], *more: str) -> list[Composed]:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
     hydra = [word for word in words if word.startswith("hydra.searchpath=")]
-    own = [word for word in words if not word.startswith(("hydra.", "hydra/", "-"))]
-    axes = (compose_whole([*hydra, *first_values(own)]).hydra.sweeper.get("params") or {}).items()
-    overrides = OverridesParser.create().parse_overrides([*(f"{key}={value}" for key, value in axes), *own])
+    task = [word for word in words if not word.startswith(("hydra.", "hydra/", "-"))]
+    axes = (compose_whole([*hydra, *first_values(task)]).hydra.sweeper.get("params") or {}).items()
+    overrides = OverridesParser.create().parse_overrides([*(f"{key}={value}" for key, value in axes), *task])
     jobs = BasicSweeper.split_arguments(overrides, None)[0]
     return [composed([*hydra, *job, *more]) for job in jobs]
 
@@ -61,8 +61,8 @@ def compose_whole(words: Sequence[str]) -> DictConfig:
 
 def without_hydra(config: DictConfig) -> Composed:
     """Take Hydra's own node out of a whole configuration."""
-    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    return of_job(own, config.hydra)
+    keys = [str(key) for key in config if key != "hydra"]
+    return of_job(OmegaConf.masked_copy(config, keys), config.hydra)
 
 
 def of_job(config: DictConfig, hydra: HydraConf | DictConfig) -> Composed:

@@ -73,10 +73,7 @@ def _of_class(module: str, definition: ast.ClassDef) -> dict[str, Parameter]:
         if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
             arguments = _arguments(statement.args)
             return {key: value for key, value in arguments.items() if key != "self"}
-    decorators = {
-        node.id for line in definition.decorator_list for node in ast.walk(line) if isinstance(node, ast.Name)
-    }
-    if "dataclass" not in decorators:
+    if not any("dataclass" in _names(decorator) for decorator in definition.decorator_list):
         return {}
     fields: dict[str, Parameter] = {}
     for base in definition.bases:
@@ -98,14 +95,19 @@ def _arguments(arguments: ast.arguments) -> dict[str, Parameter]:
 
 
 def _parameter(annotation: ast.expr | None, default: ast.expr | None) -> Parameter:
-    nodes = [*ast.walk(annotation)] if annotation is not None else []
-    names = {node.id for node in nodes if isinstance(node, ast.Name)}
-    names |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    marks = _names(annotation) if annotation is not None else frozenset[str]()
     try:
         literal = ast.literal_eval(default) if default is not None else None
-    except ValueError:
-        return Parameter(frozenset(names), False, None)
-    return Parameter(frozenset(names), default is not None, literal)
+    except ValueError:  # computed when the module is imported
+        return Parameter(marks, False, None)
+    return Parameter(marks, default is not None, literal)
+
+
+def _names(expression: ast.expr) -> frozenset[str]:
+    """Every name in an expression, dotted ones by their parts."""
+    nodes = [*ast.walk(expression)]
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    return frozenset(names | {node.attr for node in nodes if isinstance(node, ast.Attribute)})
 
 
 def _absolute(module: str, statement: ast.ImportFrom) -> str:

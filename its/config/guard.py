@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from its.config.composed import compose_whole, first_values
+from its.config.names import current_word
 
 SECRET = re.compile(r"(?i)(api_?key|access_?key|token|secret|password|passwd|credential)s?$")
 SHORTEST_SECRET = 8
@@ -43,6 +44,8 @@ def check_command_line(arguments: Sequence[str]) -> None:
     overrides = [argument for argument in arguments if not argument.startswith("-")]
     for override in overrides:
         check_key(override.split("=", 1)[0].lstrip("+~"))
+        if current_word(override) != override:
+            raise ValueError(f"{override} has another name now; write {current_word(override)}")
     check_secrets(list(arguments))
     try:
         config = compose_whole(first_values(overrides))

@@ -57,7 +57,7 @@ def measured_by(node: Any) -> Any:
 
 def of_before(saved: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record that any version has written, in the form of today."""
-    today = names.renamed(dict(saved), names.current)
+    today = names.in_names_of_today(dict(saved))
     search = {key: value for key, value in today["search"].items() if key != "keep_pool"}
     return {**today, "dataset": used(today["dataset"]), "search": search}
 
@@ -123,18 +123,19 @@ def _canonical(node: Any, content: Mapping[str, str]) -> Any:
         return [_canonical(value, content) for value in node]
     if not isinstance(node, dict):
         return node
-    declared = _parameters(node)
+    declared, target = _parameters(node), str(node.get("_target_"))
     entries = {}
     for key, value in node.items():
+        name = names.recorded_parameter(target, key)
         if key == "_target_":
-            entries["is"] = names.recorded(value)
+            entries["is"] = names.recorded(target)
         elif key not in declared:
-            entries[key] = _canonical(value, content)
+            entries[name] = _canonical(value, content)
         elif not declared[key].marks & {DEVICE, SPEED_ONLY}:
             by = content.get(value, value) if WEIGHTS in declared[key].marks and isinstance(value, str) else value
             entry, default = (_canonical(each, content) for each in (by, declared[key].default))
             if not _same(entry, default):
-                entries[key] = entry
+                entries[name] = entry
     return entries
 
 

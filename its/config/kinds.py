@@ -211,12 +211,9 @@ class GridSearch:
 
     def finished(self, parts: Parts, folder: Path, asked: tuple[str, ...]) -> str:
         files = RunFolder(folder)
-        if (
-            not files.schedule.exists()
-            or str(parts.plain["images"]) not in files.read_schedule()["nfe"]["search_per_image"]
-        ):
-            return ""
-        return "nothing to do: the search and its comparison are there, in schedule.md"
+        shared = files.read_schedule()["nfe"]["search_per_image"] if files.schedule.exists() else {}
+        same = str(parts.plain["images"]) in shared
+        return "nothing to do: the search and its comparison are there, in schedule.md" if same else ""
 
     def files(self, parts: Parts) -> list[str]:
         return []

@@ -80,7 +80,7 @@ WORDS = {"search.keep_pool": "keep_candidates"}
 """Keys of a command line by what they were called before."""
 
 PARAMETERS = {f"dataset/{name}": {"schedule": "class_order"} for name in ("classes", "digits", "mixture")}
-"""Parameters of a class by its recorded name, each by what it was called before."""
+"""By recorded name of a class, today's names of those parameters whose recorded name, the first, is another."""
 
 _RECORDED = {dotted: name for name, dotted_names in NAMES.items() for dotted in dotted_names}
 
@@ -88,6 +88,11 @@ _RECORDED = {dotted: name for name, dotted_names in NAMES.items() for dotted in 
 def recorded(target: str) -> str:
     """Return the recorded name of what a `_target_` names, today's or one of before."""
     return _RECORDED.get(target, target)
+
+
+def recorded_parameter(target: str, key: str) -> str:
+    """Return the recorded name of a parameter of what a `_target_` names."""
+    return _first_parameters(target).get(key, key)
 
 
 def current(target: str) -> str:
@@ -100,15 +105,29 @@ def first(target: str) -> str:
     return NAMES[_RECORDED[target]][-1] if target in _RECORDED else target
 
 
-def renamed(node: Any, name: Callable[[str], str]) -> Any:
-    """Return a plain node with `name` of every `_target_` below it, and today's names of parameters."""
-    if isinstance(node, dict):
-        former = PARAMETERS.get(recorded(str(node.get("_target_"))), {})
-        return {
-            former.get(key, key): name(value) if key == "_target_" else renamed(value, name)
-            for key, value in node.items()
-        }
-    return [renamed(value, name) for value in node] if isinstance(node, list) else node
+def in_names_of_today(node: Any) -> Any:
+    """Return a plain node of any version with the dotted names and parameters of today."""
+    return _renamed(node, current, lambda target: PARAMETERS.get(recorded(target), {}))
+
+
+def in_first_names(node: Any) -> Any:
+    """Return a plain node of today with the dotted names and parameters that its classes had at first."""
+    return _renamed(node, first, _first_parameters)
+
+
+def _first_parameters(target: str) -> dict[str, str]:
+    return {today: name for name, today in PARAMETERS.get(recorded(target), {}).items()}
+
+
+def _renamed(node: Any, name: Callable[[str], str], parameters: Callable[[str], dict[str, str]]) -> Any:
+    if isinstance(node, list):
+        return [_renamed(value, name, parameters) for value in node]
+    if not isinstance(node, dict):
+        return node
+    target = node.get("_target_")
+    keys = parameters(target) if isinstance(target, str) else {}
+    entries = {keys.get(key, key): _renamed(value, name, parameters) for key, value in node.items()}
+    return entries | {"_target_": name(target)} if isinstance(target, str) else entries
 
 
 def current_word(word: str) -> str:

@@ -89,12 +89,12 @@ class ScheduleRun:
     def __post_init__(self) -> None:
         self.files = RunFolder(self.folder)
         path = self.model.path
-        every = schedule.grid(schedule.most_steps, schedule.listable, whole=True)[:-1]
+        every = path.grid(path.most_steps, path.listable, whole=True)[:-1]
         times = np.array([level.time for level in every])
-        places = tuple(int(np.abs(times - level.time).argmin()) for level in self.sampler.grid(schedule)[:-1])
-        self._sampler_grid = tuple(schedule.listable[place] for place in places)
+        places = tuple(int(np.abs(times - level.time).argmin()) for level in self.sampler.grid(path)[:-1])
+        self._sampler_grid = tuple(path.listable[place] for place in places)
         self._genotype = self.search.genotype_for(
-            self.sampler.steps, schedule.most_steps, places if len(set(places)) == len(places) else None
+            self.sampler.steps, path.most_steps, places if len(set(places)) == len(places) else None
         )
         self._metric = METRICS[self.search.fitness]
         reason = refusal(self._metric, self.instruments.reference)

@@ -141,6 +141,17 @@ def test_of_before_reads_what_earlier_versions_wrote(tmp_path: Path):
     record = blueprint_of(tmp_path).record
     old = {**record, "search": {**record["search"], "keep_pool": False, "block": 8}}
     old["dataset"] = {**record["dataset"], "name": "digits", "classifier": {"_target_": "its.model.digits.load"}}
-    old["verifier"] = names.renamed(record["verifier"], names.first)
+    old["verifier"] = names.in_first_names(record["verifier"])
     assert old["verifier"]["network"]["_target_"] == "its.model.digits.load"
     assert hash8(identity(of_before(old))) == hash8(identity(record))
+
+
+def test_a_renamed_parameter_leaves_the_identity_as_it_was(tmp_path: Path, monkeypatch):
+    before = blueprint_of(tmp_path).record
+    monkeypatch.setattr(names, "PARAMETERS", {"verifier/classifier": {"network": "scorer"}})
+    node = dict(before["verifier"])
+    today = {**before, "verifier": {**node, "scorer": node.pop("network")}}
+    today["verifier"].pop("network")
+    assert identity(today) == identity(before)
+    assert of_before(before)["verifier"].keys() == today["verifier"].keys()
+    assert names.in_first_names(today["verifier"]).keys() == before["verifier"].keys()
