@@ -16,10 +16,10 @@ class Move(Protocol):
     """A frozen, hashable recipe; rows with equal moves are made in one call.
 
     Attributes:
-        draws: whether it uses fresh noise; without, `z` is None.
+        uses_noise: whether it takes a draw; if not, `z` is None.
     """
 
-    draws: ClassVar[bool]
+    uses_noise: ClassVar[bool]
 
     def __call__(self, x: Tensor, z: Tensor) -> Tensor:
         """New starting noise from the old `x` and fresh standard normal `z`, both `[n, *shape]`."""
@@ -51,7 +51,7 @@ class Rotate:
     """
 
     cos: float
-    draws: ClassVar[bool] = True
+    uses_noise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not -1.0 < self.cos < 1.0:
@@ -75,7 +75,7 @@ class Mix:
     """
 
     share: float
-    draws: ClassVar[bool] = True
+    uses_noise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0.0 < self.share <= 1.0:
@@ -97,7 +97,7 @@ class Ball:
     """
 
     radius: float
-    draws: ClassVar[bool] = True
+    uses_noise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.radius <= 0:
@@ -128,7 +128,7 @@ class LowBand:
 
     coefs: np.ndarray
     level: int
-    draws: ClassVar[bool] = False
+    uses_noise: ClassVar[bool] = False
 
     def __call__(self, x: Tensor, z: Tensor | None) -> Tensor:
         import torch

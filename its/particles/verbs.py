@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from its.levels import Level
 
 if TYPE_CHECKING:
-    from its.particles.image import Particle
+    from its.particles.particle import Particle
 
 Of = Literal["own", "before"]
 By = Literal["select", "guide"]

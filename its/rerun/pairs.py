@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from its.disk.store import write_atomic
+from its.particles import origin
 from its.rerun.rescore import Scored, scored
 from its.run import pools
 from its.run.experiment import Experiment
@@ -29,7 +30,7 @@ def export_pairs(run: Experiment, out_dir: Path) -> tuple[int, int]:
     """
     lines = []
     for part in scored(run):
-        origins = part.pool["origin"].tobytes().decode().split("\n")
+        origins = origin.unpack(part.pool["origin"])
         finite = np.isfinite(part.reward.reshape(len(part.reward), -1)).all(axis=1)
         for k in range(len(part.indices)):
             rows = pools.counting(part.pool, k, len(run.caps) - 1, run.caps[-1])

@@ -23,7 +23,7 @@ from its.engine import Engine, Outcome, Result
 from its.engine.flops import count_flops
 from its.engine.noise import normal
 from its.particles.image import Image
-from its.particles.keys import Verb, fold
+from its.particles.keys import start_key
 from its.particles.verbs import advance, reward
 from its.rerun.finished_run import Source
 from its.run.build import GROUPS, LABELS, check_shapes
@@ -59,7 +59,7 @@ class Rerun:
         return self
 
     def run(self, image: Image) -> Coroutine:
-        particles = yield advance([image.given(self.starts.pop(image.problem.index))])
+        particles = yield advance([image.start_from(self.starts.pop(image.problem.index))])
         yield reward(particles)
         return particles[0]
 
@@ -104,7 +104,7 @@ class Renderer(Engine):
         if code < 0:
             return noise[-2 - code]
         model = self.model
-        z = normal(self.seed, [index], [fold(0, Verb.START, code)], model.shape, model.device)
+        z = normal(self.seed, [index], [start_key(code)], model.shape, model.device)
         return (model.schedule.prior_std * z.to(model.dtype))[0].cpu().numpy()
 
 

@@ -183,7 +183,7 @@ def build(config: DictConfig, choices: dict[str, str], overrides: Sequence[str])
         gradient_batch=plain["gradient_batch"],
         batch=plain["batch"],
         rows=plain["rows"],
-        keep_pool=blueprint.keep_pool,
+        keep_candidates=blueprint.keep_pool,
     )
     search, caps = sized(blueprint.search, blueprint.budget, engine.prices)
     return Experiment(

@@ -95,14 +95,14 @@ class Experiment:
             for indices, arrays in self.worker.order(loaded)
         }
         rows, per_image = self._measure(loaded, [made[indices] for indices in all_shards])
-        for indices in all_shards if self.engine.keep_pool else ():
+        for indices in all_shards if self.engine.keep_candidates else ():
             self.pool(indices)
         self._store.settle()
         write_curve(self, rows, per_image, loaded)
         return rows
 
     def _finished(self) -> list[Row] | None:
-        return read_curve(self.folder, images=self.images, measured=self.measured, pool=self.engine.keep_pool)
+        return read_curve(self.folder, images=self.images, measured=self.measured, pool=self.engine.keep_candidates)
 
     def _measure(self, loaded: Shards, features: Sequence[Arrays]) -> tuple[list[Row], Arrays]:
         return measure(self, loaded, features, self._store.notes())
@@ -117,7 +117,7 @@ class Experiment:
 
     def _present(self, indices: range) -> bool:
         """Whether a shard is whole; one whose pool is wanted is not without that."""
-        wanted = [shard_name(indices), *([pool_name(indices)] if self.engine.keep_pool else [])]
+        wanted = [shard_name(indices), *([pool_name(indices)] if self.engine.keep_candidates else [])]
         found = [self._read(name) for name in wanted]
         return all(arrays is not None and shards.covers(arrays, indices) for arrays in found)
 
@@ -167,7 +167,7 @@ class Experiment:
     def _write(self, indices: range, results: Sequence[Result]) -> None:
         """The pool, then the shard, each unless it is there; features of what it replaces are dropped."""
         made = [("features", shard_name(indices), shards.pack(results))]
-        if self.engine.keep_pool:
+        if self.engine.keep_candidates:
             made.insert(0, ("pool", pool_name(indices), pools.pack(results)))
         for folder, name, arrays in made:
             if not _same(self._read(name), arrays):

@@ -82,7 +82,7 @@ def write_curve(run: Experiment, rows: Sequence[Row], per_image: Arrays, loaded:
         "images": run.images,
         "measured": run.measured,
         "asked": run.asked,
-        "pool": run.engine.keep_pool,
+        "pool": run.engine.keep_candidates,
         "caps": [row["nfe_cap"] for row in rows],
         "nan_rewards": int(sum(arrays["nan_rewards"].sum() for _, arrays in loaded)),
         "curve": rows,

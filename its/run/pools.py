@@ -9,8 +9,8 @@ import numpy as np
 
 from its.disk.store import Arrays
 from its.engine import Result
+from its.particles import origin
 from its.particles.order import Components, Rewarded, order
-from its.particles.origin import to_text
 from its.pixels import to_uint8
 
 
@@ -21,22 +21,21 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
         index int64 `[n]`; offset int64 `[n + 1]`: candidates `offset[i]` to `offset[i + 1]` are of problem
         `index[i]`, in the order in which its search rewarded them; cap int64 `[m]`, position of the cap
         whose own run made it, -1 where one run served all caps; clock int64 `[m]`, NFE from which on it counts;
-        step, id uint64 `[m]`, its paths; reward float64 `[m]`, or `[m, members]` of a relative verifier; images
-        `[m, C, H, W]`, unrounded; origin, uint8 `[bytes]`, a line of JSON for each.
+        step, id uint64 `[m]`, its two keys; reward float64 `[m]`, or `[m, members]` of a relative verifier;
+        images `[m, C, H, W]`, unrounded; origin, uint8 `[bytes]`, a line of JSON for each.
     """
     results = sorted(results, key=lambda result: result.problem.index)
-    pool = [candidate for result in results for candidate in result.pool]
-    origins = "\n".join(to_text(candidate.key[2]) for candidate in pool)
+    pool = [candidate for result in results for candidate in result.candidates]
     return {
         "index": np.array([result.problem.index for result in results], dtype=np.int64),
-        "offset": np.cumsum([0, *(len(result.pool) for result in results)], dtype=np.int64),
+        "offset": np.cumsum([0, *(len(result.candidates) for result in results)], dtype=np.int64),
         "cap": np.array([candidate.cap for candidate in pool], dtype=np.int64),
         "clock": np.array([candidate.clock for candidate in pool], dtype=np.int64),
-        "step": np.array([candidate.key[0] for candidate in pool], dtype=np.uint64),
-        "id": np.array([candidate.key[1] for candidate in pool], dtype=np.uint64),
+        "step": np.array([candidate.noise_key for candidate in pool], dtype=np.uint64),
+        "id": np.array([candidate.branch_key for candidate in pool], dtype=np.uint64),
         "reward": np.array([candidate.reward for candidate in pool], dtype=np.float64),
         "images": np.stack([candidate.image for candidate in pool]) if pool else np.zeros((0, 1, 1, 1), np.float32),
-        "origin": np.frombuffer(origins.encode(), dtype=np.uint8),
+        "origin": origin.pack(candidate.origin for candidate in pool),
     }
 
 

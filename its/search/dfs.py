@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from math import ceil, inf
 from typing import ClassVar, Self
 
-from its.particles.image import Image, Particle
+from its.particles.image import Image
+from its.particles.particle import Particle
 from its.particles.verbs import advance, reward
 from its.search.check import STEPS, check
 from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size

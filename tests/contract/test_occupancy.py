@@ -45,18 +45,18 @@ def retrying(image):
 
 def watch(monkeypatch) -> None:
     """No full batch of any kind may wait while a padded one runs, or while a new image is admitted."""
-    run, admit = Stream._run, Stream._admit
+    serve, admit = Stream._serve, Stream._admit
 
     def watched(stream, queue):
-        if len(queue) < queue.rows:
-            assert all(len(other) < other.rows for other in stream._kinds.values())
-        run(stream, queue)
+        if len(queue) < queue.size:
+            assert all(len(other) < other.size for other in stream._queues.values())
+        serve(stream, queue)
 
     def admitted(stream):
-        assert all(len(queue) < queue.rows for queue in stream._kinds.values())
+        assert all(len(queue) < queue.size for queue in stream._queues.values())
         return admit(stream)
 
-    monkeypatch.setattr(Stream, "_run", watched)
+    monkeypatch.setattr(Stream, "_serve", watched)
     monkeypatch.setattr(Stream, "_admit", admitted)
 
 
@@ -99,12 +99,12 @@ def test_rows_are_freed(lab, search, setting, every_setting):
     gc.collect()
     gc.disable()
     try:
-        stream = Stream(engine, search, (25, CAP), lab.problems(range(6)))
-        ended = sum(1 for _ in stream.tasks())
+        stream = engine.stream(search, (25, CAP), lab.problems(range(6)))
+        ended = sum(1 for _ in stream.run())
         assert stream.held == 0
     finally:
         gc.enable()
-    assert ended == 6 * stream.tasks_per_problem
+    assert ended == 6 * (1 if search.anytime else 2)
 
 
 def test_handles_that_were_never_evaluated_hold_nothing(lab):
@@ -117,8 +117,8 @@ def test_handles_that_were_never_evaluated_hold_nothing(lab):
     gc.collect()
     gc.disable()
     try:
-        stream = Stream(lab.engine(DDIM(steps=10)), lab.script(body, anytime=False), (30,), lab.problems(range(3)))
-        assert sum(1 for _ in stream.tasks()) == 3
+        stream = lab.engine(DDIM(steps=10)).stream(lab.script(body, anytime=False), (30,), lab.problems(range(3)))
+        assert sum(1 for _ in stream.run()) == 3
         assert stream.held == 0
     finally:
         gc.enable()

@@ -34,7 +34,7 @@ def agree(lab, search, reference, eta: float = 1.0, **options) -> None:
     tape, logs = Tape(), {problem: [] for problem in PROBLEMS}
     engine = lab.engine(DDIM(steps=STEPS, eta=eta), batch=8, rows=8192, noise=tape.noise)
     script = lab.script(lambda image: traced(search, logs[image.problem.index])(image))
-    results = lab.results(engine, tape.on(script, engine), (math.inf,), PROBLEMS)
+    results = lab.results(engine, tape.on(script, engine.prices), (math.inf,), PROBLEMS)
     for problem, log in logs.items():
         outcome = results[problem].outcomes[0]
         one = Naive(lab.data.means, lab.data.std, tape.draws[problem], lab.data.condition(problem), STEPS, eta)
