@@ -35,7 +35,6 @@ class Script:
 
     body: Callable[[Image], Coroutine]
     anytime: bool = False
-    peak_rows: int = 64
     natural: ClassVar[dict[str, int]] = {}
     needs_noise: ClassVar[bool] = False
     needs_absolute: ClassVar[bool] = False

@@ -100,13 +100,14 @@ class Stream:
     def _admit(self) -> bool:
         """Begin the next run, if there is room for it."""
         run = self._upcoming
-        if run is None or not self._admission.admits(run, self._alive, self._rows.held):
+        if run is None or not self._admission.admits(len(self._alive)):
             return False
         self._admitted += 1
         run.order = self._admitted
         self._alive.add(run)
         self._upcoming = next(self._runs, None)
         self._resume(run, None)
+        self._observe_rows()
         return True
 
     def _serve(self, queue: Queue) -> None:
@@ -117,7 +118,14 @@ class Stream:
         for value in served.known:
             self._scoring.become_known(value)
         self._follow_up(served.arrived, served.onward)
-        self._admission.check(self._alive, self._rows.held)
+        self._observe_rows()
+
+    def _observe_rows(self) -> None:
+        """Let the admission learn what runs hold."""
+        waiting = sum(map(len, self._stepping.queues.values()))
+        self._admission.observe(len(self._alive), self._rows.held, waiting)
+        if len(self._alive) == 1:
+            self._admission.check(next(iter(self._alive)), self._rows.held)
 
     def _move(self) -> None:
         """Resume the coroutines that have their reply, and take the steps that need no evaluation."""

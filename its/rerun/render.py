@@ -30,7 +30,7 @@ from its.run.build import GROUPS, LABELS, check_shapes
 from its.run.experiment import Experiment
 from its.run.measure import Row, Shards
 from its.run.measurement import Measurement
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search
+from its.search.search import Coroutine, Search
 from its.types import Problem
 
 SUMS = ("nfe_backward", "verifier_calls", "decoder_calls", "flops")
@@ -50,7 +50,6 @@ class Rerun:
     needs_absolute: ClassVar[bool] = False
     natural: ClassVar[dict[str, int]] = {}
     needs_noise: ClassVar[bool] = False
-    peak_rows: ClassVar[int] = ROWS_PER_PARTICLE
 
     def minimum(self, sampling: int) -> int:
         return sampling

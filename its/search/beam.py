@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
 from its.search.check import STEPS, check
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
+from its.search.search import Coroutine, Search, Size
 from its.search.spread import branchings, prices, spread
 
 
@@ -28,10 +28,6 @@ class Beam(Search):
 
     def __post_init__(self) -> None:
         check(self, beams=1, every=STEPS, children=1)
-
-    @property
-    def peak_rows(self) -> int:
-        return ROWS_PER_PARTICLE * self.beams * (1 + self.children)
 
     def plan(self, nfe: int, image: Image) -> Self:
         beams = int(min(self.beams, nfe // image.cost()))

@@ -1,14 +1,14 @@
 """DFS: depth-first search with backtracking (Zhang et al. 2025, arXiv:2505.23614), as in its code for mazes."""
 
 from dataclasses import dataclass
-from math import ceil, inf
+from math import inf
 from typing import ClassVar, Self
 
 from its.particles.image import Image
 from its.particles.particle import Particle
 from its.particles.verbs import advance, reward
 from its.search.check import STEPS, check
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
+from its.search.search import Coroutine, Search, Size
 from its.search.softmax_counts import increase
 
 
@@ -29,11 +29,6 @@ class DFS(Search):
 
     def __post_init__(self) -> None:
         check(self, depth=STEPS, start=STEPS, step_size=STEPS, backtracks=0)
-
-    @property
-    def peak_rows(self) -> int:
-        start, step_size = (value if value < 1 else 1 / 16 for value in (self.start, self.step_size))
-        return ROWS_PER_PARTICLE + 4 * ceil((1 - start) / step_size)
 
     def plan(self, nfe: int, image: Image) -> Self:
         return self

@@ -10,7 +10,7 @@ from its.particles.moves import Ball
 from its.particles.verbs import advance, reward
 from its.search.bands import generations
 from its.search.check import check
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
+from its.search.search import Coroutine, Search, Size
 from its.search.spread import branchings, prices, spread
 
 
@@ -33,10 +33,6 @@ class EpsGreedy(Search):
     def __post_init__(self) -> None:
         Ball(self.radius)
         check(self, epsilon=0, candidates=1, rounds=0)
-
-    @property
-    def peak_rows(self) -> int:
-        return ROWS_PER_PARTICLE * (2 + self.candidates)
 
     def plan(self, nfe: int, image: Image) -> Self:
         return replace(self, rounds=ceil((nfe - image.cost()) / self.candidates))

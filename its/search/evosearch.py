@@ -9,7 +9,7 @@ from its.levels import ancestral_variance
 from its.particles.image import Image
 from its.particles.moves import Mix
 from its.search.check import SHARE, SHARES, check
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
+from its.search.search import Coroutine, Search, Size
 from its.search.spread import spread
 from its.search.tournament import Pool, sampled, winners
 
@@ -32,10 +32,6 @@ class EvoSearch(Search):
     def __post_init__(self) -> None:
         Mix(self.mutation)
         check(self, schedule=SHARES, subset=SHARE, population=1, offspring=0)
-
-    @property
-    def peak_rows(self) -> int:
-        return (ROWS_PER_PARTICLE + 3 * len(self.schedule)) * (self.population + self.offspring)
 
     def plan(self, nfe: int, image: Image) -> Self:
         prices = [image.cost(image.grid[stop]) for stop in self._stops(image)]

@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
 from its.search.check import check
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
+from its.search.search import Coroutine, Search, Size
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,6 @@ class MoreSteps(Search):
     steps: Size = None
     needs_absolute = False
     natural: ClassVar[dict[str, int]] = {"steps": 250}
-    peak_rows = ROWS_PER_PARTICLE
 
     def __post_init__(self) -> None:
         check(self, steps=1)

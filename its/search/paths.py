@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
 from its.search.check import STEPS, check
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
+from its.search.search import Coroutine, Search, Size
 from its.search.spread import rounds_of_two, spread
 
 
@@ -34,10 +34,6 @@ class Paths(Search):
                 f"search.sigma is {self.sigma}, forward {self.forward}, backward {self.backward}; "
                 "sigma is above 0, sigma + forward at most 1, and backward above forward"
             )
-
-    @property
-    def peak_rows(self) -> int:
-        return ROWS_PER_PARTICLE * self.paths * (1 + self.noises)
 
     @property
     def _rounds(self) -> int:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
 from its.search.check import check
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
+from its.search.search import Coroutine, Search, Size
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,6 @@ class Random(Search):
 
     def __post_init__(self) -> None:
         check(self, candidates=1, block=1)
-
-    @property
-    def peak_rows(self) -> int:
-        return ROWS_PER_PARTICLE * (self.candidates or self.block)
 
     def run(self, image: Image) -> Coroutine:
         blocks = count() if self.candidates is None else range(1)

@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
 from its.search.check import check
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
+from its.search.search import Coroutine, Search, Size
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,6 @@ class RBF(Search):
 
     def __post_init__(self) -> None:
         check(self, pool=0, nfe=1)
-
-    @property
-    def peak_rows(self) -> int:
-        return 2 * ROWS_PER_PARTICLE + 4 * round(self.pool * self.nfe)
 
     def plan(self, nfe: int, image: Image) -> Self:
         return replace(self, nfe=nfe)

@@ -9,10 +9,6 @@ from typing import Any, ClassVar, Protocol, Self, cast
 from its.particles.image import Image
 from its.particles.verbs import Advance, Reward
 
-ROWS_PER_PARTICLE = 11
-"""Tensor rows that a particle may hold: its state, x0_hat, eps_hat and the guess before it, and those of its next step
-of two stages."""
-
 Coroutine = Generator[Advance | Reward, Any, Any]
 """What `Search.run` returns; its value is a particle, or None."""
 
@@ -42,11 +38,6 @@ class Search(Protocol):
     def needs_noise(self) -> bool:
         """Whether copies of a particle must separate at the next step (eta > 0)."""
         return False
-
-    @property
-    def peak_rows(self) -> int:
-        """Tensor rows that one image may hold at once: by default those of as many particles as its size says."""
-        return ROWS_PER_PARTICLE * max((getattr(self, size) or 1 for size in self.natural), default=1)
 
     def minimum(self, sampling: int) -> int:
         """The least cap, in NFE, at which it makes an image; `sampling` is the NFE of a plain one."""

@@ -14,7 +14,7 @@ from its.particles.order import Rewarded
 from its.particles.verbs import advance, reward
 from its.search.bands import generations, low_band
 from its.search.check import check
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
+from its.search.search import Coroutine, Search, Size
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,6 @@ class SES(Search):
 
     def __post_init__(self) -> None:
         check(self, population=1, elites=1, level=0, candidates=1)
-
-    @property
-    def peak_rows(self) -> int:
-        return ROWS_PER_PARTICLE * (1 + self.population)
 
     def run(self, image: Image) -> Coroutine:
         [base] = image.start()

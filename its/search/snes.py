@@ -14,7 +14,7 @@ from its.particles.moves import LowBand
 from its.particles.verbs import advance, reward
 from its.search.bands import generations, low_band, utilities
 from its.search.check import check
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
+from its.search.search import Coroutine, Search, Size
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,6 @@ class SNES(Search):
 
     def __post_init__(self) -> None:
         check(self, population=2, mean_rate=0, deviation_rate=0, level=0, candidates=1)
-
-    @property
-    def peak_rows(self) -> int:
-        return ROWS_PER_PARTICLE * (1 + (self.population or 16))
 
     def run(self, image: Image) -> Coroutine:
         [base] = image.start()

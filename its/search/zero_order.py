@@ -11,7 +11,7 @@ from its.particles.image import Image
 from its.particles.moves import Rotate
 from its.particles.verbs import advance, reward
 from its.search.check import check
-from its.search.search import ROWS_PER_PARTICLE, Coroutine, Search, Size
+from its.search.search import Coroutine, Search, Size
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,6 @@ class ZeroOrder(Search):
     def __post_init__(self) -> None:
         Rotate(self.cosine)
         check(self, neighbors=1, rounds=1, pivot=("paper", "keep", "peer"))
-
-    @property
-    def peak_rows(self) -> int:
-        return ROWS_PER_PARTICLE * (1 + self.neighbors)
 
     def run(self, image: Image) -> Coroutine:
         pivot = None

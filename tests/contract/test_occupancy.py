@@ -5,15 +5,11 @@ import math
 
 import pytest
 
-from its.budget import Ledger
 from its.engine.stream import Stream
-from its.particles.image import Image
 from its.particles.verbs import advance, reward
 from its.sampler.ddim import DDIM
 from its.search.random import Random
-from its.search.search import ROWS_PER_PARTICLE
 from its.search.zero_order import ZeroOrder
-from its.types import Problem
 
 BATCH = 8
 CAP = 57
@@ -60,12 +56,11 @@ def watch(monkeypatch) -> None:
     monkeypatch.setattr(Stream, "_admit", admitted)
 
 
-@pytest.mark.parametrize(("body", "particles"), [(ragged, 6), (retrying, 1)], ids=["ragged", "retrying"])
-def test_planned_searches_fill_the_batch(lab, body, particles, monkeypatch):
+@pytest.mark.parametrize("body", [ragged, retrying], ids=lambda body: body.__name__)
+def test_planned_searches_fill_the_batch(lab, body, monkeypatch):
     watch(monkeypatch)
     engine = lab.engine(DDIM(steps=10, eta=1.0), batch=BATCH)
-    search = lab.script(body, peak_rows=particles * ROWS_PER_PARTICLE)
-    lab.results(engine, search, (math.inf,), range(20 * BATCH))
+    lab.results(engine, lab.script(body), (math.inf,), range(20 * BATCH))
     filled, capacity = engine.served["evaluate"]
     assert filled / capacity >= 0.9
 
@@ -79,17 +74,26 @@ def test_anytime_searches_fill_the_batch(lab, search, monkeypatch):
     assert filled / capacity >= 0.9
 
 
-def planned(search, engine, cap):
-    """The search as it runs at a cap, which is what declares its rows."""
-    if search.anytime:
-        return search
-    return search.plan(cap, Image(Problem(0), 0, engine.prices, Ledger(cap), anytime=False, shape=engine.model.shape))
+def most_held(lab, engine, search, cap, indices, after: int = 0) -> int:
+    """Run a stream, and return the most rows that it held between two batches once `after` runs were over."""
+    stream = engine.stream(search, (cap,), lab.problems(indices))
+    serve, held, over = stream._serve, [0], 0
+
+    def watched(queue):
+        serve(queue)
+        held.append(stream.held if over >= after else 0)
+
+    stream._serve = watched
+    for _ in stream.run():
+        over += 1
+    return max(held)
 
 
 def test_little_memory_changes_nothing(lab, search, setting, every_setting):
+    """Rows for one image at a time, of whichever needs the most."""
     engine = lab.engine(setting.sampler, setting.model(lab), batch=4, rows=4096)
     expected = lab.bits(engine, search, (CAP,), range(6))
-    engine.rows = planned(search, engine, CAP).peak_rows + 1
+    engine.rows = max(most_held(lab, engine, search, CAP, [index]) for index in range(6))
     assert lab.bits(engine, search, (CAP,), range(6)) == expected
 
 
@@ -125,10 +129,10 @@ def test_handles_that_were_never_evaluated_hold_nothing(lab):
 
 
 def hoarding(image):
-    particles, kept = image.start(4), []
+    particles, nodes = image.start(4), []
     for level in image.grid[1:]:
         particles = yield advance(particles, to=level)
-        kept.append(particles)
+        nodes.append(particles)
     yield reward(particles)
     return particles[0]
 
@@ -137,3 +141,28 @@ def test_a_search_that_keeps_every_node_is_told_so(lab):
     engine = lab.engine(DDIM(steps=20), batch=4, rows=65)
     with pytest.raises(RuntimeError, match=r"Script holds \d+ tensor rows for one image, and the limit is 65"):
         lab.results(engine, lab.script(hoarding), (math.inf,), range(3))
+
+
+def growing(image):
+    """One particle, scored and kept at every level, which sometimes tries a level again."""
+    [particle], nodes = image.start(), []
+    for k in range(1, image.steps + 1):
+        while True:
+            [down] = yield advance([particle], to=image.grid[k])
+            yield reward([down], of="before")
+            nodes.append(down)
+            if image.random.uniform(1)[0] < 0.7:
+                break
+        particle = down
+    yield reward([particle])
+
+
+def test_runs_are_admitted_by_the_rows_that_earlier_ones_held(lab):
+    """Once the first batch of runs is over: those fill the batch, whatever they will come to hold."""
+    search, held = lab.script(growing), {}
+    alone = most_held(lab, lab.engine(DDIM(steps=20, eta=1.0), batch=8), search, math.inf, [0])
+    for limit in (4 * alone, 1000 * alone):
+        engine = lab.engine(DDIM(steps=20, eta=1.0), batch=8, rows=limit)
+        held[limit] = most_held(lab, engine, search, math.inf, range(100), after=40)
+    few, many = held.values()
+    assert few <= 4 * alone < many
