@@ -11,10 +11,10 @@ ROWS_OF_A_STATE = 3
 class Admission:
     """Decides whether there is room for one more run.
 
-    Nobody says beforehand how many rows a run will hold. It is learned: the most that runs have held at one moment,
-    for each run that was alive then. The first runs start together, so that they are at their largest together, and
-    the mean over them says what one of them may come to. A run that has only asked is reckoned with what its states
-    will hold.
+    The size of a run is learned: it is the most rows that runs have held at any moment, divided by the number of runs
+    alive then. States that wait for the network count with the rows that they will hold. The runs that fill the
+    first batch are therefore admitted before anything is known of their size, and may exceed the limit together; those
+    after them keep it.
 
     Args:
         limit: tensor rows that runs in the making may hold together.
@@ -24,23 +24,29 @@ class Admission:
         self._limit = limit
         self._rows_per_run = 0.0
 
-    def observe(self, alive: int, held: int, waiting: int) -> None:
-        """Learn from a moment at which `alive` runs hold so many rows and so many of theirs wait for the network."""
+    def observe(self, alive: int, in_use: int, waiting: int) -> None:
+        """Learn from one moment.
+
+        Args:
+            alive: runs that have begun and are not over.
+            in_use: rows that they hold.
+            waiting: states and rollouts of theirs that wait for the network.
+        """
         if alive:
-            self._rows_per_run = max(self._rows_per_run, max(held, ROWS_OF_A_STATE * waiting) / alive)
+            self._rows_per_run = max(self._rows_per_run, max(in_use, ROWS_OF_A_STATE * waiting) / alive)
 
     def admits(self, alive: int) -> bool:
         """Return whether a run may begin beside those alive; one always may where none is."""
         return not alive or (alive + 1) * self._rows_per_run <= self._limit
 
-    def check(self, run: SearchRun, held: int) -> None:
+    def check(self, run: SearchRun, in_use: int) -> None:
         """Refuse a run that holds more than the limit though it is alone.
 
         Raises:
             RuntimeError: the message names both numbers.
         """
-        if held > self._limit:
+        if in_use > self._limit:
             raise RuntimeError(
-                f"{run.name} holds {held} tensor rows for one image, and "
+                f"{run.name} holds {in_use} tensor rows for one image, and "
                 f"the limit is {self._limit}; raise `rows`, or keep fewer particles"
             )

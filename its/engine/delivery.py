@@ -1,4 +1,4 @@
-"""From the values that runs have ended with to bytes on the host."""
+"""Images of runs that have ended, on their way from the device to bytes on the host."""
 
 from __future__ import annotations
 

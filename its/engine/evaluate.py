@@ -57,20 +57,20 @@ class Evaluate(Queue[State | Rollout]):
         batch = Batch(x, t, guess, guess.x0).pick(list(range(len(items))))
 
         # Keep the guesses of states, and step.
-        known = self._keep(items, batch)
+        values = self._keep(items, batch)
         stepped = self._follower.follow(items, batch)
         finite = torch.isfinite(batch.guess.x0.flatten(1).sum(1) + batch.guess.eps.flatten(1).sum(1))
-        return Served(known, *stepped, (Evaluated(type(self._model).__name__, owners), finite))
+        return Served(values, *stepped, (Evaluated(type(self._model).__name__, owners), finite))
 
     def _keep(self, items: Sequence[State | Rollout], batch: Batch) -> list[Value]:
         """Store the guesses of states, and return them."""
         places = [place for place, item in enumerate(items) if isinstance(item, State)]
         if not places:
             return []
-        guess, known = batch.pick(places).guess, []
+        guess, values = batch.pick(places).guess, []
         for place, x0, eps in zip(places, self._rows.put(guess.x0), self._rows.put(guess.eps), strict=True):
             state = cast(State, items[place])
             state.guess.row = x0
             state.eps = eps
-            known.append(state.guess)
-        return known
+            values.append(state.guess)
+        return values

@@ -27,7 +27,7 @@ Items = Sequence[State | Rollout]
 class Guide(Queue[State | Rollout]):
     """Rows that wait for a guidance before their step.
 
-    A state keeps what the guidance makes of it for all its children.
+    A state keeps its guidance for all its children.
 
     Args:
         guide: the verifier whose gradients the guidance takes.
@@ -71,18 +71,18 @@ class Guide(Queue[State | Rollout]):
             guess = Guess(look.guess.x0[:n], look.guess.eps[:n])
             push = torch.zeros_like(x) if look.push is None else look.push[:n]
             states = {place: item for place, item in enumerate(items) if isinstance(item, State)}
-            known = self._keep(states, x0, guess, push) if states else []
+            values = self._keep(states, x0, guess, push) if states else []
             t = Columns.of([level for _, level in owners], x.ndim, x.device)
             stepped = self._steps.follow(items, Batch(x, t, guess, x0, push))
             finite = torch.isfinite(sum(part.flatten(1).sum(1) for part in (x0, *guess, push)))  # type: ignore
-        return Served(known, *stepped, (Evaluated(type(self._model).__name__, owners), finite))
+        return Served(values, *stepped, (Evaluated(type(self._model).__name__, owners), finite))
 
     @abstractmethod
     def _plain(self, items: Items, t: Columns, conditions: Sequence[Condition]) -> tuple[Tensor, Guess]:
         """Return rows and the network's guess, with the gradients that the guidance takes."""
 
     def _look(self, items: Items) -> tuple[Tensor, Guess, Look]:
-        """Return rows, the network's guess, and what the guidance makes of them."""
+        """Compute rows, the network's guess and the guidance's output."""
         conditions = [item.run.image.problem.condition for item in items]
         levels = [item.level for item in items]
         with torch.enable_grad():
@@ -100,7 +100,11 @@ class Guide(Queue[State | Rollout]):
             return x, guess, self._guidance.look(Sight(x, levels, guess, score, draw, self._grid))
 
     def _keep(self, states: dict[int, State], x0: Tensor, guess: Guess, push: Tensor) -> list[Value]:
-        """Store what was made of the states, by their places in the batch; return the guesses that are known by it."""
+        """Store the guidance of states, which are given by their places in the batch.
+
+        Returns:
+            Guesses that have become known.
+        """
         places = list(states)
         parts = [self._rows.put(part[places]) for part in (*guess, push)]
         for state, guided_x0, guided_eps, pushed in zip(states.values(), *parts, strict=True):
@@ -112,7 +116,7 @@ class GuideAtGuess(Guide):
     """Rows whose guess is known, for a guidance that takes gradients of the guide alone."""
 
     def follow(self, items: Items, batch: Batch) -> Stepped:
-        """Take over what has been evaluated plainly and is to be stepped; states that are only scored are not."""
+        """Queue what has been evaluated plainly and is to be stepped; states that are only scored are left out."""
         # Rollouts between levels keep their guess until they are guided.
         between = {place: item for place, item in enumerate(items) if isinstance(item, Rollout)}
         places = list(between)

@@ -1,6 +1,6 @@
 """Three ways to step: plainly, under a guidance at the guess, or under one through the network.
 
-Each has its queues, says what a request costs beside the network's forwards, and what is evaluated for it.
+Each owns its queues, and charges the calls of the guide.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Unguided(Stepping):
 
 
 class Guided(Stepping):
-    """Rows step from what a guidance has made of the guess."""
+    """Rows step from a guidance's output."""
 
     def __init__(self, parts: Parts, queue: type[Guide]) -> None:
         self._prices = parts.prices
@@ -135,7 +135,7 @@ class Guided(Stepping):
         )
 
     def begin(self, rollout: Rollout, clock: int) -> bool:
-        # Every round of every step is guided; what was made of the first state serves all who start there.
+        # Every round of every step is guided; the first state's guidance serves all who start there.
         state = cast(State, rollout.state)
         times = (len(rollout.route) - 1) * self._prices.rounds - state.guidance_paid
         self._charge(state, clock, times)

@@ -1,4 +1,4 @@
-"""From recipes to rows: starting noise, moves, renoising and jitter, and the noise of steps."""
+"""Rows of particles that are recipes yet (starting noise, moves, renoising, jitter), and the noise of steps."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class Materialiser:
         # Draw for all kinds in one call.
         noise = self._recipe_noise(groups)
         for kind, group in groups.items():
-            made = self._rows.put(self._carry_out(kind, group, noise.get(kind)))
-            for state, row in zip(group, made, strict=True):
+            rows = self._rows.put(self._carry_out(kind, group, noise.get(kind)))
+            for state, row in zip(group, rows, strict=True):
                 state.x = row
                 state.recipe = None
 

@@ -18,14 +18,14 @@ T = TypeVar("T")
 
 
 class Evaluated(NamedTuple):
-    """A batch of the network: for each row whose it was and at which level. Read back: bool `[n]`, is it finite."""
+    """A batch of the network, with the run and the level of each row; bool `[n]` comes back: is the row finite."""
 
     model: str
     rows: list[tuple[SearchRun, Level]]
 
 
 class Scored(NamedTuple):
-    """A batch of a verifier. Read back: rewards, float `[n]`, or `[n, members]`."""
+    """A batch of a verifier; its rewards come back, float `[n]` or `[n, members]`."""
 
     role: str
     values: list[Value]
@@ -35,14 +35,14 @@ class Served(NamedTuple):
     """The events of one batch.
 
     Attributes:
-        known: values that are there now: guesses, or decoded images.
-        arrived: rollouts that have come to the end of their route; their child has its state.
+        values: those that have become known: guesses, or decoded images.
+        arrivals: rollouts that have come to the end of their route; their child has its state.
         onward: rollouts that stand at their next level, where the network is asked again.
         readback: numbers still on the device, and the batch that they are about.
     """
 
-    known: Sequence[Value] = ()
-    arrived: Sequence[Rollout] = ()
+    values: Sequence[Value] = ()
+    arrivals: Sequence[Rollout] = ()
     onward: Sequence[Rollout] = ()
     readback: tuple[Evaluated | Scored, Tensor] | None = None
 
@@ -78,7 +78,7 @@ class Queue(Generic[T]):
         return items
 
     def serve(self) -> Served:
-        """Run one batch; return what it has brought about."""
+        """Run one batch, and return its events."""
         raise NotImplementedError
 
 

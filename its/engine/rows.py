@@ -35,7 +35,7 @@ class Rows:
         chunk: rows by which it grows at least.
 
     Attributes:
-        free: indices of the rows that nobody holds.
+        free: indices of the rows that are not in use.
     """
 
     def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, chunk: int) -> None:
@@ -44,7 +44,7 @@ class Rows:
         self.free: list[int] = []
 
     @property
-    def held(self) -> int:
+    def in_use(self) -> int:
         """Return the number of rows in use."""
         return len(self._tensor) - len(self.free)
 

@@ -1,4 +1,4 @@
-"""Decoder and verifier calls, and the way of values there."""
+"""Decoder and verifier calls, and the way of values to them."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ class Decode(Queue[Value]):
 
     @torch.inference_mode()
     def serve(self) -> Served:
+        """Decode one batch."""
         values = self.batch()
         images = self._decoder(self._rows.take(pad([value.row for value in values], self.size)))
         for value, row in zip(values, self._images.put(images[: len(values)]), strict=True):
             value.decoded = row
-        return Served(known=values)
+        return Served(values=values)
 
 
 class Verify(Queue[Value]):

@@ -49,7 +49,7 @@ class Batch(NamedTuple):
 class Stepped(NamedTuple):
     """Rollouts after a step: those at the end of their route, whose child has its state, and those that go on."""
 
-    arrived: list[Rollout]
+    arrivals: list[Rollout]
     onward: list[Rollout]
 
 
@@ -155,23 +155,23 @@ class Steps:
 
     def _noise(self, rollouts: Sequence[Rollout], x: Tensor) -> Tensor:
         """Return for each step the search's noise, a draw of its own, or zeros if it takes none."""
-        searched = [k for k, rollout in enumerate(rollouts) if rollout.noise is not None and not rollout.round]
-        own = [
+        from_search = [k for k, rollout in enumerate(rollouts) if rollout.noise is not None and not rollout.round]
+        fresh = [
             k
             for k, rollout in enumerate(rollouts)
             if (rollout.noise is None or rollout.round)
             and self._sampler.noisy(rollout.route[rollout.at], rollout.route[rollout.at + 1])
         ]
-        if len(own) == len(rollouts):
+        if len(fresh) == len(rollouts):
             return self._materialiser.step_noise(rollouts, STEP)
         z = torch.zeros_like(x)
-        if searched:
-            states = cast("list[State]", [rollouts[k].noise for k in searched])
-            z[searched] = self._materialiser.search_noise(states).to(z)
-        for k in searched:
+        if from_search:
+            states = cast("list[State]", [rollouts[k].noise for k in from_search])
+            z[from_search] = self._materialiser.search_noise(states).to(z)
+        for k in from_search:
             rollouts[k].noise = None
-        if own:
-            z[own] = self._materialiser.step_noise([rollouts[k] for k in own], STEP)
+        if fresh:
+            z[fresh] = self._materialiser.step_noise([rollouts[k] for k in fresh], STEP)
         return z
 
 
@@ -182,6 +182,6 @@ def _land(rollout: Rollout, before: Value | None, stepped: Stepped) -> None:
     if rollout.at == len(rollout.route) - 1:
         child = rollout.child
         child.state = State(rollout.run, rollout.route[-1], rollout.x, rollout.clock, child.noise_key, before)
-        stepped.arrived.append(rollout)
+        stepped.arrivals.append(rollout)
     else:
         stepped.onward.append(rollout)

@@ -64,9 +64,9 @@ class Stream:
         return {name: (queue.filled, queue.capacity) for name, queue in self._queues.items()}
 
     @property
-    def held(self) -> int:
+    def rows_in_use(self) -> int:
         """Return the tensor rows in use."""
-        return self._rows.held
+        return self._rows.in_use
 
     def run(self) -> Iterator[SearchRun]:
         """Run everything; yield each search run when it is over.
@@ -115,17 +115,17 @@ class Stream:
         served = queue.serve()
         if served.readback is not None:
             self._readback.send(*served.readback)
-        for value in served.known:
+        for value in served.values:
             self._scoring.become_known(value)
-        self._follow_up(served.arrived, served.onward)
+        self._follow_up(served.arrivals, served.onward)
         self._observe_rows()
 
     def _observe_rows(self) -> None:
         """Let the admission learn what runs hold."""
         waiting = sum(map(len, self._stepping.queues.values()))
-        self._admission.observe(len(self._alive), self._rows.held, waiting)
+        self._admission.observe(len(self._alive), self._rows.in_use, waiting)
         if len(self._alive) == 1:
-            self._admission.check(next(iter(self._alive)), self._rows.held)
+            self._admission.check(next(iter(self._alive)), self._rows.in_use)
 
     def _move(self) -> None:
         """Resume the coroutines that have their reply, and take the steps that need no evaluation."""
@@ -143,9 +143,9 @@ class Stream:
                     stepped = self._stepping.step_known(rollouts)
                 self._follow_up(*stepped)
 
-    def _follow_up(self, arrived: Sequence[Rollout], onward: Sequence[Rollout]) -> None:
+    def _follow_up(self, arrivals: Sequence[Rollout], onward: Sequence[Rollout]) -> None:
         """Answer with the particles that have arrived, and queue the rollouts that go on."""
-        for rollout in arrived:
+        for rollout in arrivals:
             self._answer(rollout.run, rollout.position, rollout.child)
         for rollout in onward:
             if not rollout.run.failure:

@@ -22,7 +22,7 @@ class Move(Protocol):
     uses_noise: ClassVar[bool]
 
     def __call__(self, x: Tensor, z: Tensor) -> Tensor:
-        """New starting noise from the old `x` and fresh standard normal `z`, both `[n, *shape]`."""
+        """Return new starting noise from the old `x` and fresh standard normal `z`, both `[n, *shape]`."""
         ...
 
 
@@ -31,7 +31,7 @@ def _column(values: Tensor, like: Tensor) -> Tensor:
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
-    """Inner product of each row, by adding halves: its bits depend on neither other rows nor device."""
+    """Return the inner product of each row, by adding halves: its bits depend on neither other rows nor device."""
     terms = (a * b).flatten(1)
     while (size := terms.shape[1]) > 1:
         terms, rest = terms.split((size + 1) // 2, dim=1)
@@ -87,7 +87,7 @@ class Mix:
 
 @dataclass(frozen=True)
 class Ball:
-    """A step in a random direction, of a length uniform in [0, radius sqrt(d)), then back to the norm of x.
+    """Step in a random direction, by a length uniform in [0, radius sqrt(d)), then back to the norm of x.
 
     The length comes from the norm of z, which is independent of its direction: `P(chi_d < |z|)` is uniform.
     Neighbourhood of noise-trajectory search (2506.03164), whose own step lets the norm grow.

@@ -34,9 +34,9 @@ def retrying(image):
         yield reward([particle])
         [up] = image.renoise([particle], image.grid[3])
         [particle] = yield advance([up], to=image.grid[5])
-    [done] = yield advance([particle])
-    yield reward([done])
-    return done
+    images = yield advance([particle])
+    yield reward(images)
+    return images[0]
 
 
 def watch(monkeypatch) -> None:
@@ -77,16 +77,16 @@ def test_anytime_searches_fill_the_batch(lab, search, monkeypatch):
 def most_held(lab, engine, search, cap, indices, after: int = 0) -> int:
     """Run a stream, and return the most rows that it held between two batches once `after` runs were over."""
     stream = engine.stream(search, (cap,), lab.problems(indices))
-    serve, held, over = stream._serve, [0], 0
+    serve, peaks, over = stream._serve, [0], 0
 
     def watched(queue):
         serve(queue)
-        held.append(stream.held if over >= after else 0)
+        peaks.append(stream.rows_in_use if over >= after else 0)
 
     stream._serve = watched
     for _ in stream.run():
         over += 1
-    return max(held)
+    return max(peaks)
 
 
 def test_little_memory_changes_nothing(lab, search, setting, every_setting):
@@ -105,7 +105,7 @@ def test_rows_are_freed(lab, search, setting, every_setting):
     try:
         stream = engine.stream(search, (25, CAP), lab.problems(range(6)))
         ended = sum(1 for _ in stream.run())
-        assert stream.held == 0
+        assert stream.rows_in_use == 0
     finally:
         gc.enable()
     assert ended == 6 * (1 if search.anytime else 2)
@@ -123,7 +123,7 @@ def test_handles_that_were_never_evaluated_hold_nothing(lab):
     try:
         stream = lab.engine(DDIM(steps=10)).stream(lab.script(body, anytime=False), (30,), lab.problems(range(3)))
         assert sum(1 for _ in stream.run()) == 3
-        assert stream.held == 0
+        assert stream.rows_in_use == 0
     finally:
         gc.enable()
 
@@ -159,10 +159,10 @@ def growing(image):
 
 def test_runs_are_admitted_by_the_rows_that_earlier_ones_held(lab):
     """Once the first batch of runs is over: those fill the batch, whatever they will come to hold."""
-    search, held = lab.script(growing), {}
+    search, peaks = lab.script(growing), {}
     alone = most_held(lab, lab.engine(DDIM(steps=20, eta=1.0), batch=8), search, math.inf, [0])
     for limit in (4 * alone, 1000 * alone):
         engine = lab.engine(DDIM(steps=20, eta=1.0), batch=8, rows=limit)
-        held[limit] = most_held(lab, engine, search, math.inf, range(100), after=40)
-    few, many = held.values()
+        peaks[limit] = most_held(lab, engine, search, math.inf, range(100), after=40)
+    few, many = peaks.values()
     assert few <= 4 * alone < many

@@ -83,7 +83,7 @@ def test_a_pool_holds_no_rows(lab):
     """Twenty-five candidates under a limit of fewer rows, of which none are left at the end."""
     stream = engine(lab, rows=16, batch=2).stream(Random(block=1), (150,), lab.problems([0]))
     assert [len(run.candidates) for run in stream.run()] == [25]
-    assert stream.held == 0
+    assert stream.rows_in_use == 0
 
 
 def test_latents_are_kept_decoded(lab):

@@ -10,7 +10,7 @@ def test_rows_come_back_in_any_order_and_survive_growth():
     rows = Rows((2,), torch.float64, torch.device("cpu"), chunk=3)
     values = torch.arange(20.0, dtype=torch.float64).reshape(10, 2)
     slots = [slot for part in values.split(3) for slot in rows.put(part)]
-    assert rows.held == 10
+    assert rows.in_use == 10
     assert torch.equal(rows.take(slots[::-1]), values.flip(0))
     assert torch.equal(rows.take([slots[4], slots[4]]), values[[4, 4]])
 
@@ -20,9 +20,9 @@ def test_a_row_is_freed_with_its_last_handle_and_used_again():
     first = rows.put(torch.zeros(2, 1))
     other = first[0]
     del first
-    assert rows.held == 1
+    assert rows.in_use == 1
     new = rows.put(torch.ones(1, 1))
-    assert rows.held == 2
+    assert rows.in_use == 2
     assert rows.take([other, *new]).flatten().tolist() == [0, 1]
 
 
