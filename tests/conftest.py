@@ -18,7 +18,8 @@ from its.dataset.mixture import Mixture
 from its.engine import Engine, Result
 from its.engine.noise import Noise, normal
 from its.model.mixture import MixtureDenoiser
-from its.particles.image import Image, Particle
+from its.particles.image import Image
+from its.particles.particle import Particle
 from its.run.experiment import Experiment
 from its.sampler.ddim import DDIM
 from its.sampler.sampler import Sampler
@@ -34,7 +35,6 @@ class Script(Search):
 
     body: Callable[[Image], Coroutine]
     anytime: bool = False
-    peak_rows: int = 64
     needs_absolute = False
 
     def sized_for(self, nfe: int, image: Image) -> Self:
@@ -103,15 +103,15 @@ class Lab:
     @staticmethod
     def rows(particles: Sequence[Particle]) -> Tensor:
         """The states of particles that have been evaluated or advanced to, `[n, 16]`."""
-        return torch.cat([p.state.x.pool.take([p.state.x]) for p in particles]).flatten(1)
+        return torch.cat([p.state.x.rows.take([p.state.x]) for p in particles]).flatten(1)
 
     @staticmethod
     def guesses(particles: Sequence[Particle]) -> tuple[Tensor, Tensor]:
         """x0_hat and eps_hat of evaluated particles, each `[n, 16]`."""
         states = [p.state for p in particles]
         return (
-            torch.cat([s.value.slot.pool.take([s.value.slot]) for s in states]).flatten(1),
-            torch.cat([s.eps.pool.take([s.eps]) for s in states]).flatten(1),
+            torch.cat([s.guess.row.rows.take([s.guess.row]) for s in states]).flatten(1),
+            torch.cat([s.eps.rows.take([s.eps]) for s in states]).flatten(1),
         )
 
 

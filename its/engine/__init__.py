@@ -1,5 +1,10 @@
-"""The engine: the only caller of network, decoder and verifier. Many coroutines, one batch shape."""
+"""The engine: the only caller of network, decoder and verifier. Many coroutines, one batch shape.
 
-from its.engine.engine import Engine, Outcome, Result
+`Engine.run` takes a search and problems and yields results; a `Stream` admits search runs, serves queues and acts on
+what comes back. Below it meets particles, searches, samplers, guidances, models and verifiers; `its.run` runs it.
+"""
 
-__all__ = ["Engine", "Outcome", "Result"]
+from its.engine.engine import Engine
+from its.engine.result import Candidate, Outcome, Result
+
+__all__ = ["Candidate", "Engine", "Outcome", "Result"]

@@ -1,113 +1,119 @@
-"""From the values that ended images have chosen to bytes on the host."""
+"""Images of runs that have ended, on their way from the device to bytes on the host."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
-from its.engine.keep import Keeper
-from its.engine.pool import Pool, Slot
+from its.engine.candidates import CandidateStore
 from its.engine.readback import Readback
-from its.engine.score import Decode
-from its.engine.state import Task, Value
+from its.engine.rows import Row, Rows
+from its.engine.score import Scoring
+from its.engine.state import SearchRun, Value
 from its.pixels import to_uint8
 
 
+class ImageCopies(NamedTuple):
+    """Images on their way to the host, and for each run which of them it has at every cap."""
+
+    runs: list[SearchRun]
+    picks: list[list[int]]
+
+    def arrive(self, images: np.ndarray) -> list[SearchRun]:
+        """Give each run its images, uint8 `[n, H, W, C]`; return the runs, which are complete by that."""
+        for run, picks in zip(self.runs, self.picks, strict=True):
+            run.images = [images[pick] for pick in picks]
+        return self.runs
+
+
+class StartCopies(NamedTuple):
+    """Starting points on their way to the host: whose, and at which cap."""
+
+    places: list[tuple[SearchRun, int]]
+
+    def arrive(self, rows: np.ndarray) -> list[SearchRun]:
+        """Give each run its starting points, `[n, *shape]`; no run is over by that."""
+        for (run, at), row in zip(self.places, rows, strict=True):
+            run.starts[at] = row
+        return []
+
+
 class Delivery:
-    """Images that are over, on their way out.
+    """Runs that have ended, on their way out.
 
     Args:
-        pool: rows of states. images: rows of decoded images.
-        decode: None for pixel models.
-        close: called with a task once its rows have been copied.
-        deliver: called with a task once its images are on the host.
-        keep_pool: whether candidates are brought to the host too.
+        rows: of states.
+        keep_candidates: whether candidates are brought to the host too.
     """
 
-    def __init__(
-        self,
-        pool: Pool,
-        images: Pool,
-        decode: Decode | None,
-        readback: Readback,
-        close: Callable[[Task], None],
-        deliver: Callable[[Task], None],
-        keep_pool: bool,
-    ) -> None:
-        self._pool = pool
-        self._images = images
-        self._decode = decode
+    def __init__(self, rows: Rows, scoring: Scoring, readback: Readback, keep_candidates: bool) -> None:
+        self._rows = rows
+        self._scoring = scoring
         self._readback = readback
-        self._close = close
-        self._deliver = deliver
-        self._ended: list[Task] = []
-        self._keeper = Keeper(images, readback) if keep_pool else None
+        self._ended: list[SearchRun] = []
+        self._candidates = CandidateStore(scoring.images, readback) if keep_candidates else None
 
-    def keep(self, task: Task) -> None:
-        """Take the candidates that the task's reply has rewarded, if the pool is kept."""
-        if self._keeper is not None:
-            self._keeper.add(task)
+    def keep_candidates(self, run: SearchRun) -> None:
+        """Take the candidates that the run's reply has rewarded, if they are kept."""
+        if self._candidates is not None:
+            self._candidates.add(run)
 
-    def add(self, task: Task) -> None:
-        """Take over a task that has concluded; what it chose without a reward is decoded now."""
-        for value in _distinct([task]):
-            if self._decode is not None and value.decoded is None:
-                task.image.ledger.call("decoder_calls", task.image.ledger.spent)
-                value.decoding = True
-                self._decode.add(task.order, value)
-        self._ended.append(task)
+    def add(self, run: SearchRun) -> None:
+        """Take over a run that has concluded; an image that it chose without a reward is decoded now."""
+        for value in _distinct([run]):
+            if self._scoring.decodes and value.decoded is None:
+                run.image.ledger.call("decoder_calls", run.image.ledger.spent)
+                self._scoring.decode(value)
+        self._ended.append(run)
 
-    def drop(self, task: Task) -> None:
-        """Forget a task that has failed after all."""
-        if task in self._ended:
-            self._ended.remove(task)
+    def drop(self, run: SearchRun) -> None:
+        """Forget a run that has failed after all."""
+        if run in self._ended:
+            self._ended.remove(run)
 
-    def send(self) -> None:
-        """Start the copy of what is kept, then that of all images whose values are decoded."""
-        if self._keeper is not None:
-            self._keeper.send()
-        ready = [task for task in self._ended if all(self._row(chosen.value) is not None for chosen in task.final)]
+    def send(self) -> list[SearchRun]:
+        """Start the copies of candidates, and of the images of all runs whose values are decoded.
+
+        Returns:
+            Those runs, which need their rows no more.
+        """
+        if self._candidates is not None:
+            self._candidates.send()
+        ready = [run for run in self._ended if all(self._row(winner.value) is not None for winner in run.winners)]
         if not ready:
-            return
+            return []
+
+        # Each different image once.
         values = _distinct(ready)
-        rows = to_uint8(self._images.take([self._row(value) for value in values]))
-        row_of = {id(value): row for row, value in enumerate(values)}
-        picks = [[row_of[id(chosen.value)] for chosen in task.final] for task in ready]
+        images = to_uint8(self._scoring.images.take([self._row(value) for value in values]))
+        place_of = {id(value): place for place, value in enumerate(values)}
+        picks = [[place_of[id(winner.value)] for winner in run.winners] for run in ready]
+
+        # Starting points arrive before the images, with which a run is complete.
         self._send_starts(ready)
-        for task in ready:
-            self._ended.remove(task)
-            task.rewards = [chosen.reward for chosen in task.final]
-            task.final = []
-            self._close(task)
-        self._readback.send(rows, lambda images: self._received(ready, picks, images))
+        self._readback.send(ImageCopies(ready, picks), images)
+        for run in ready:
+            self._ended.remove(run)
+            run.rewards = [winner.reward for winner in run.winners]
+            run.winners = []
+        return ready
 
-    def _send_starts(self, tasks: list[Task]) -> None:
-        """Start the copy of what was chosen came down from; it arrives before the images do."""
-        moved = [
-            (task, at, chosen.start)
-            for task in tasks
-            for at, chosen in enumerate(task.final)
-            if isinstance(chosen.start, Slot)
-        ]
-        for task in tasks:
-            task.starts = [chosen.start if isinstance(chosen.start, int) else None for chosen in task.final]
+    def _send_starts(self, runs: list[SearchRun]) -> None:
+        """Note the numbers of starting points, and start the copy of those that have been moved."""
+        places, rows = [], []
+        for run in runs:
+            run.starts = [winner.start if isinstance(winner.start, int) else None for winner in run.winners]
+            for at, winner in enumerate(run.winners):
+                if isinstance(winner.start, Row):
+                    places.append((run, at))
+                    rows.append(winner.start)
+        if places:
+            self._readback.send(StartCopies(places), self._rows.take(rows))
 
-        def received(rows: np.ndarray) -> None:
-            for (task, at, _), row in zip(moved, rows, strict=True):
-                task.starts[at] = row
-
-        if moved:
-            self._readback.send(self._pool.take([slot for _, _, slot in moved]), received)
-
-    def _row(self, value: Value) -> Slot:
-        return value.slot if self._decode is None else value.decoded
-
-    def _received(self, tasks: list[Task], picks: list[list[int]], images: np.ndarray) -> None:
-        for task, rows in zip(tasks, picks, strict=True):
-            task.images = [images[row] for row in rows]
-            self._deliver(task)
+    def _row(self, value: Value) -> Row:
+        return value.decoded if self._scoring.decodes else value.row
 
 
-def _distinct(tasks: list[Task]) -> list[Value]:
-    return list({id(chosen.value): chosen.value for task in tasks for chosen in task.final}.values())
+def _distinct(runs: list[SearchRun]) -> list[Value]:
+    return list({id(winner.value): winner.value for run in runs for winner in run.winners}.values())

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
-import numpy as np
-
-from its.engine.keep import Kept
+from its.budget import Ledger
+from its.engine.admission import Admission
+from its.engine.delivery import Delivery
+from its.engine.guiding import WAYS, Parts, check_guidance
+from its.engine.materialise import Materialiser
 from its.engine.noise import Noise, normal
-from its.engine.state import Task
+from its.engine.readback import Readback
+from its.engine.requests import Requests
+from its.engine.result import Outcome, Result
+from its.engine.rows import Rows
+from its.engine.score import Scoring
+from its.engine.state import SearchRun
 from its.engine.stream import Stream
 from its.guidance.guidance import Guidance
 from its.guidance.none import NoGuidance
 from its.model.denoiser import Denoiser
-from its.particles.order import Rewarded
+from its.particles.image import Image
 from its.particles.prices import Prices
 from its.sampler.sampler import Sampler
 from its.search.search import Search
@@ -24,43 +31,6 @@ from its.types import Problem
 from its.verifier.verifier import Verifier
 
 NO_GUIDANCE = NoGuidance()
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One image at one cap.
-
-    Attributes:
-        image: uint8 `[H, W, C]`.
-        reward: of the select verifier, by member if that is relative; NaN if the search never scored it.
-        ledger: counts by column of `its.budget.COLUMNS`, of all that was spent within the cap.
-        start: under a deterministic sampler, the starting point that the image came straight down from: its number in
-            the problem's sequence, or a moved one's row `[*shape]`; else None.
-    """
-
-    image: np.ndarray
-    reward: Rewarded
-    ledger: Mapping[str, int]
-    start: int | np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class Result:
-    """A finished image.
-
-    Attributes:
-        outcomes: one for each cap; empty if the image failed.
-        failure: what went wrong with it.
-        nan_rewards: rewards that were NaN, of members too, and counted as minus infinity.
-        pool: with `keep_pool` every candidate, in the order in which the search rewarded them; those of a planned
-            search one cap after the other.
-    """
-
-    problem: Problem
-    outcomes: tuple[Outcome, ...]
-    failure: str | None = None
-    nan_rewards: int = 0
-    pool: tuple[Kept, ...] = ()
 
 
 @contextmanager
@@ -81,50 +51,6 @@ def _rare_garbage_collections() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _result(tasks: list[Task]) -> Result:
-    """One problem's result from its tasks: one of all caps, or one for each."""
-    problem = tasks[0].image.problem
-    nan_rewards = sum(task.nan_rewards for task in tasks)
-    failure = next((task.failure for task in tasks if task.failure), None)
-    if failure:
-        return Result(problem, (), failure, nan_rewards)
-    outcomes = tuple(
-        Outcome(image, reward, task.image.ledger.at(cap), start)
-        for task in tasks
-        for cap, reward, image, start in zip(task.caps, task.rewards, task.images, task.starts, strict=True)
-    )
-    return Result(problem, outcomes, None, nan_rewards, tuple(one for task in tasks for one in task.pool.values()))
-
-
-def check_guidance(guidance: Guidance, model: Denoiser, sampler: Sampler, verifiers: Mapping[str, Verifier]) -> None:
-    """Refuse what guidance cannot wrap, and a guide that does not suit it.
-
-    Raises:
-        ValueError: the message names the rule and the remedy.
-    """
-    name = type(guidance).__name__
-    if (guidance.needs != "nothing" or guidance.rounds > 1) and sampler.second_order:
-        raise ValueError(
-            f"{name} wraps steps of one stage, and {type(sampler).__name__} takes two; "
-            "set sampler=ddim or sampler=euler"
-        )
-    if guidance.needs == "nothing":
-        return
-    if "guide" not in verifiers:
-        raise ValueError(f"{name} takes gradients of a guide, and there is none; set verifier@guide=...")
-    if model.decoder is not None:
-        raise ValueError(
-            f"{name} is for pixel models: gradients through a decoder are not counted yet; set guidance=none"
-        )
-    aware = getattr(verifiers["guide"], "noise_aware", False)
-    if aware != guidance.noise_aware:
-        raise ValueError(
-            f"{name} scores {'noisy rows' if guidance.noise_aware else 'images'}, and the guide "
-            f"{type(verifiers['guide']).__name__} scores {'noisy rows' if aware else 'images'}; "
-            "choose another verifier@guide"
-        )
-
-
 class Engine:
     """Runs searches under one model, sampler and set of verifiers.
 
@@ -136,7 +62,7 @@ class Engine:
         gradient_batch: network rows of one batch with gradients (default half a batch).
         rows: tensor rows that images in the making may hold together (default 96 batches).
         noise: where draws come from, with the signature of `its.engine.noise.normal`; see docs/replay.md.
-        keep_pool: bring every candidate to the host, not only the images chosen.
+        keep_candidates: bring every candidate to the host, not only the images chosen.
 
     Attributes:
         served: by kind of work, rows served and row places offered.
@@ -153,7 +79,7 @@ class Engine:
         gradient_batch: int | None = None,
         batch: int = 128,
         rows: int | None = None,
-        keep_pool: bool = False,
+        keep_candidates: bool = False,
         noise: Noise = normal,
     ) -> None:
         if batch < model.slots:
@@ -173,15 +99,14 @@ class Engine:
         self.batch = batch
         self.rows = rows or 96 * batch
         self.noise = noise
-        self.keep_pool = keep_pool
+        self.keep_candidates = keep_candidates
         self.prices = Prices(model.path, sampler, model.slots, guidance.rounds)
         self.served: dict[str, tuple[int, int]] = {}
 
     @property
     def rows_evaluated(self) -> int:
-        """Network rows spent so far in this run, padding left out."""
-        kinds = ("evaluate", "gradient") if self.guidance.needs == "network" else ("evaluate",)
-        return sum(self.served.get(kind, (0, 0))[0] for kind in kinds) * self.model.slots
+        """Return the network rows spent so far in this run, padding left out."""
+        return self.served.get(WAYS[self.guidance.needs].network, (0, 0))[0] * self.model.slots
 
     def run(self, search: Search, caps: Sequence[float], problems: Iterable[Problem]) -> Iterator[Result]:
         """Yield each problem's result as it is finished, in any order.
@@ -194,12 +119,70 @@ class Engine:
             yield from self._run(search, tuple(caps), problems)
 
     def _run(self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem]) -> Iterator[Result]:
-        stream = Stream(self, search, caps, problems)
-        parts: dict[int, list[Task]] = {}
-        for task in stream.tasks():
-            tasks = parts.setdefault(task.image.problem.index, [])
-            tasks.append(task)
-            if len(tasks) == stream.tasks_per_problem:
-                del parts[task.image.problem.index]
-                yield _result(sorted(tasks, key=lambda task: task.cap_index))
+        stream = self.stream(search, caps, problems)
+        runs_of: dict[int, list[SearchRun]] = {}
+        for run in stream.run():
+            runs = runs_of.setdefault(run.image.problem.index, [])
+            runs.append(run)
+            if sum(len(each.caps) for each in runs) == len(caps):
+                del runs_of[run.image.problem.index]
+                yield _result(sorted(runs, key=lambda each: each.cap_index))
             self.served = stream.served
+
+    def stream(self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem]) -> Stream:
+        """Put together the parts that run a search on problems; see `run`."""
+        model = self.model
+        rows = Rows(model.shape, model.dtype, model.device, self.batch)
+        materialiser = Materialiser(self.seed, model, rows, self.noise, self.guidance.num_draws)
+        readback: Readback = Readback()
+        scoring = Scoring(model, self.verifiers, rows, self.batch)
+        stepping = WAYS[self.guidance.needs](
+            Parts(
+                model=model,
+                sampler=self.sampler,
+                guidance=self.guidance,
+                guide=self.verifiers.get("guide"),
+                prices=self.prices,
+                rows=rows,
+                materialiser=materialiser,
+                batch=self.batch,
+                gradient_batch=self.gradient_batch,
+            )
+        )
+        return Stream(
+            self._search_runs(search, caps, problems),
+            rows,
+            stepping,
+            scoring,
+            Requests(self.prices, stepping, scoring),
+            Delivery(rows, scoring, readback, self.keep_candidates),
+            readback,
+            Admission(self.rows),
+        )
+
+    def _search_runs(self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem]) -> Iterator[SearchRun]:
+        """Yield the runs of every problem: one for all caps of an anytime search, else one for each, planned for it."""
+        for problem in problems:
+            for index, run_caps in enumerate([caps] if search.anytime else [(cap,) for cap in caps]):
+                ledger = Ledger(run_caps[-1])
+                image = Image(problem, self.seed, self.prices, ledger, anytime=search.anytime, shape=self.model.shape)
+                planned = search
+                if not search.anytime and math.isfinite(run_caps[-1]):
+                    planned = search.sized_for(int(run_caps[-1]), image)
+                yield SearchRun(0, image, planned, planned.run(image), run_caps, index)
+
+
+def _result(runs: Sequence[SearchRun]) -> Result:
+    """Return one problem's result from its runs: one of all caps, or one for each."""
+    problem = runs[0].image.problem
+    nan_rewards = sum(run.nan_rewards for run in runs)
+    failure = next((run.failure for run in runs if run.failure), None)
+    if failure:
+        return Result(problem, (), failure, nan_rewards)
+    outcomes = tuple(
+        Outcome(image, reward, run.image.ledger.at(cap), start)
+        for run in runs
+        for cap, reward, image, start in zip(run.caps, run.rewards, run.images, run.starts, strict=True)
+    )
+    candidates = tuple(candidate for run in runs for candidate in run.candidates.values())
+    return Result(problem, outcomes, None, nan_rewards, candidates)

@@ -1,69 +1,76 @@
-"""Network evaluations, and the sampler's steps that follow from them."""
+"""Network evaluations without gradients, of rows at mixed levels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import cast
+from collections.abc import Sequence
+from typing import Protocol, cast
 
 import torch
-from torch import Tensor
 
-from its.engine.maker import Maker
-from its.engine.pool import Pool
-from its.engine.queue import Queue, pad
-from its.engine.state import State, Task, Value, Walk
-from its.engine.steps import Rows
-from its.levels import Columns, Level
+from its.engine.materialise import Materialiser
+from its.engine.queue import Evaluated, Queue, Served, pad
+from its.engine.rows import Rows
+from its.engine.state import Rollout, State, Value
+from its.engine.steps import Batch, Stepped
+from its.levels import Columns
 from its.model.denoiser import Denoiser
 
 
-class Evaluate(Queue[State | Walk]):
-    """Rows at mixed levels, each with its own condition, through the network in one batch.
+class Follower(Protocol):
+    """The part that takes over rows once they are evaluated: the sampler's steps, or a guidance."""
 
-    A walk between two levels waits here itself, and its guess is used at once and not kept; a state that a search
+    def follow(self, items: Sequence[State | Rollout], batch: Batch) -> Stepped:
+        """Take over evaluated items; return the rollouts that this has stepped."""
+        ...
+
+
+class Evaluate(Queue[State | Rollout]):
+    """Rows that wait for the network, each at its level and with its condition.
+
+    A rollout between two levels waits here itself, and its guess is used at once and not kept; a state that a search
     holds keeps its guess for all its children.
 
     Args:
-        then: called with what was evaluated, and its rows.
-        guessed: called with each guess that has become known.
+        size: rows of one batch.
+        follower: takes over what has been evaluated.
     """
 
-    def __init__(
-        self,
-        model: Denoiser,
-        pool: Pool,
-        maker: Maker,
-        rows: int,
-        then: Callable[[Sequence[State | Walk], Rows], None],
-        guessed: Callable[[Value], None],
-    ) -> None:
-        super().__init__(rows)
+    def __init__(self, model: Denoiser, rows: Rows, materialiser: Materialiser, size: int, follower: Follower) -> None:
+        super().__init__(size)
         self._model = model
-        self._pool = pool
-        self._maker = maker
-        self._then = then
-        self._guessed = guessed
+        self._rows = rows
+        self._materialiser = materialiser
+        self._follower = follower
 
-    def run(self) -> tuple[list[tuple[Task, Level]], Tensor]:
-        """Serve one batch; return whose rows it held, at which levels, and whether each guess is finite, bool `[n]`."""
+    @torch.inference_mode()
+    def serve(self) -> Served:
+        """Evaluate one batch, and hand it to the follower."""
+        # Gather the rows, made now if they are recipes yet.
         items = self.batch()
-        served = [(item.task, item.level) for item in items]
-        self._maker.make([item for item in items if isinstance(item, State)])
-        x = self._pool.take(pad([item.row for item in items], self.rows))
-        t = Columns.of(pad([level for _, level in served], self.rows), x.ndim, x.device)
-        guess = self._model(x, t, pad([task.image.problem.condition for task, _ in served], self.rows))
-        rows = Rows(x, t, guess, guess.x0).pick(list(range(len(items))))
-        self._keep(items, rows)
-        self._then(items, rows)
-        return served, torch.isfinite(rows.guess.x0.flatten(1).sum(1) + rows.guess.eps.flatten(1).sum(1))
+        owners = [(item.run, item.level) for item in items]
+        self._materialiser.make([item for item in items if isinstance(item, State)])
+        x = self._rows.take(pad([item.row for item in items], self.size))
 
-    def _keep(self, items: Sequence[State | Walk], rows: Rows) -> None:
-        held = [row for row, item in enumerate(items) if isinstance(item, State)]
-        if not held:
-            return
-        guess = rows.pick(held).guess
-        for row, x0, eps in zip(held, self._pool.put(guess.x0), self._pool.put(guess.eps), strict=True):
-            state = cast(State, items[row])
-            state.value.slot = x0
+        # Evaluate the network.
+        t = Columns.of(pad([level for _, level in owners], self.size), x.ndim, x.device)
+        guess = self._model(x, t, pad([run.image.problem.condition for run, _ in owners], self.size))
+        batch = Batch(x, t, guess, guess.x0).pick(list(range(len(items))))
+
+        # Keep the guesses of states, and step.
+        values = self._keep(items, batch)
+        stepped = self._follower.follow(items, batch)
+        finite = torch.isfinite(batch.guess.x0.flatten(1).sum(1) + batch.guess.eps.flatten(1).sum(1))
+        return Served(values, *stepped, (Evaluated(type(self._model).__name__, owners), finite))
+
+    def _keep(self, items: Sequence[State | Rollout], batch: Batch) -> list[Value]:
+        """Store the guesses of states, and return them."""
+        places = [place for place, item in enumerate(items) if isinstance(item, State)]
+        if not places:
+            return []
+        guess, values = batch.pick(places).guess, []
+        for place, x0, eps in zip(places, self._rows.put(guess.x0), self._rows.put(guess.eps), strict=True):
+            state = cast(State, items[place])
+            state.guess.row = x0
             state.eps = eps
-            self._guessed(state.value)
+            values.append(state.guess)
+        return values

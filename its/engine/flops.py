@@ -1,4 +1,4 @@
-"""Floating-point operations of one call of each kind, by torch's own counter (products and convolutions)."""
+"""Floating-point operations of network, decoder, verifier and guide, by torch's counter (products and convolutions)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ BACKWARD_FORWARDS = 2
 
 
 def count_flops(engine: Engine, condition: object) -> dict[str, int]:
-    """By ledger column, the FLOPs of one call.
+    """Count the FLOPs of one call of each kind.
 
     Args:
         condition: of any problem.
+
+    Returns:
+        FLOPs by column of the ledger.
     """
     model = engine.model
     x = torch.zeros((1, *model.shape), dtype=model.dtype, device=model.device)
@@ -49,7 +52,7 @@ def reward_flops(verifier: Verifier, images: torch.Tensor, conditions: list) -> 
 
 
 def _guide_flops(engine: Engine, x: torch.Tensor, levels: Columns, conditions: list) -> int:
-    """Of one forward of the guide; 0 without guidance."""
+    """Count the FLOPs of one forward of the guide; 0 without guidance."""
     guide: Any = engine.verifiers.get("guide")
     if guide is None:
         return 0

@@ -1,31 +1,38 @@
-"""Evaluations with gradients: what a guidance makes of rows at mixed levels, in batches of their own shape."""
+"""Guided rows at mixed levels: gradients of a verifier, computed in batches of their own shape."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from its.engine.maker import Maker
-from its.engine.pool import Pool
-from its.engine.queue import Queue, pad
-from its.engine.state import State, Task, Value, Walk
-from its.engine.steps import SLOTS, Rows, Steps
+from its.engine.materialise import MONTE_CARLO, Materialiser
+from its.engine.queue import Evaluated, Queue, Served, pad
+from its.engine.rows import Rows
+from its.engine.state import Rollout, State, Value
+from its.engine.steps import Batch, Stepped, Steps
 from its.guidance.guidance import Guidance, GuidanceOutput
 from its.guidance.guidance_input import GuidanceInput
-from its.levels import Columns, Grid, Guess, Level
+from its.levels import Columns, Grid, Guess
 from its.model.denoiser import Denoiser
+from its.types import Condition
 from its.verifier.verifier import Verifier
 
+Items = Sequence[State | Rollout]
 
-class Guide(Queue[State | Walk]):
-    """Rows that a guidance must look at before their step.
 
-    A state's look is kept for all its children, as its guess is.
+class Guide(Queue[State | Rollout]):
+    """Rows that wait for a guidance before their step.
+
+    A state keeps its guidance for all its children.
 
     Args:
-        guessed: called with each guess that has become known by this.
+        guide: the verifier whose gradients the guidance takes.
+        size: rows of one batch.
+        grid: of a plain sampling.
     """
 
     def __init__(
@@ -33,89 +40,111 @@ class Guide(Queue[State | Walk]):
         guidance: Guidance,
         guide: Verifier,
         model: Denoiser,
-        pool: Pool,
-        maker: Maker,
-        rows: int,
+        rows: Rows,
+        materialiser: Materialiser,
         steps: Steps,
+        size: int,
         grid: Grid,
-        guessed: Callable[[Value], None],
     ) -> None:
-        super().__init__(rows)
+        super().__init__(size)
         self._guidance = guidance
         self._guide = guide
         self._model = model
-        self._pool = pool
-        self._maker = maker
+        self._rows = rows
+        self._materialiser = materialiser
         self._steps = steps
         self._grid = grid
-        self._guessed = guessed
 
-    def accept(self, items: Sequence[State | Walk], rows: Rows) -> None:
-        """Take over what has been evaluated plainly and is to be stepped."""
-        between = [row for row, item in enumerate(items) if isinstance(item, Walk)]
-        guesses = zip(self._pool.put(rows.x0[between]), self._pool.put(rows.guess.eps[between]), strict=True)
-        for row, (x0, eps) in zip(between, guesses, strict=True):
-            walk = items[row]
-            assert isinstance(walk, Walk)
-            walk.known, walk.eps = Value(walk.task, walk.clock, x0), eps
-        for item in items:
-            if isinstance(item, Walk) or item.looked:
-                self.add(item.task.order, item)
-
-    def run(self) -> tuple[list[tuple[Task, Level]], Tensor]:
-        """Serve one batch; return whose rows it held, at which levels, and whether all is finite, bool `[n]`."""
+    def serve(self) -> Served:
+        """Guide one batch, and step it."""
+        # Gather the rows, made now if they are recipes yet, and guide them.
         items = self.batch()
         n = len(items)
-        served = [(item.task, item.level) for item in items]
+        owners = [(item.run, item.level) for item in items]
         with torch.inference_mode():
-            self._maker.make([item for item in items if isinstance(item, State)])
-        x, plain, look = self._look(pad(items, self.rows))
+            self._materialiser.make([item for item in items if isinstance(item, State)])
+        x, plain, output = self._guided(pad(items, self.size))
+
+        # Keep what states need further on, and step.
         with torch.inference_mode():
             x, x0 = x[:n].detach(), plain.x0[:n].detach()
-            guess = Guess(look.guess.x0[:n], look.guess.eps[:n])
-            push = torch.zeros_like(x) if look.shift is None else look.shift[:n]
-            self._keep(items, Guess(x0, plain.eps[:n].detach()), guess, push)
-            levels = [level for _, level in served]
-            self._steps.waiting(items, Rows(x, Columns.of(levels, x.ndim, x.device), guess, x0, push))
-            return served, torch.isfinite(sum(part.flatten(1).sum(1) for part in (x0, *guess, push)))  # type: ignore
+            guess = Guess(output.guess.x0[:n], output.guess.eps[:n])
+            shift = torch.zeros_like(x) if output.shift is None else output.shift[:n]
+            states = {place: item for place, item in enumerate(items) if isinstance(item, State)}
+            values = self._keep(states, x0, guess, shift) if states else []
+            t = Columns.of([level for _, level in owners], x.ndim, x.device)
+            stepped = self._steps.follow(items, Batch(x, t, guess, x0, shift))
+            finite = torch.isfinite(sum(part.flatten(1).sum(1) for part in (x0, *guess, shift)))  # type: ignore
+        return Served(values, *stepped, (Evaluated(type(self._model).__name__, owners), finite))
 
-    def _look(self, items: Sequence[State | Walk]) -> tuple[Tensor, Guess, GuidanceOutput]:
-        """Rows `x`, their plain guess, and what the guidance makes of them."""
-        through = self._guidance.needs == "network"
-        conditions = [item.task.image.problem.condition for item in items]
+    @abstractmethod
+    def _plain(self, items: Items, t: Columns, conditions: Sequence[Condition]) -> tuple[Tensor, Guess]:
+        """Return rows and the network's guess, with the gradients that the guidance takes."""
+
+    def _guided(self, items: Items) -> tuple[Tensor, Guess, GuidanceOutput]:
+        """Compute rows, the network's guess and the guidance's output."""
+        conditions = [item.run.image.problem.condition for item in items]
         levels = [item.level for item in items]
         with torch.enable_grad():
-            x = self._pool.take([item.row for item in items]).requires_grad_(through)
-            t = Columns.of(levels, x.ndim, x.device)
-            guess = (
-                self._model(x, t, conditions)
-                if through
-                else Guess(
-                    self._pool.take([item.known.slot for item in items]), self._pool.take([item.eps for item in items])
-                )
-            )
+            t = Columns.of(levels, 1 + len(self._model.shape), self._model.device)
+            x, guess = self._plain(items, t, conditions)
 
             def score(images: Tensor) -> Tensor:
                 if self._guidance.noise_aware:
                     return self._guide.reward(images, conditions, t)  # type: ignore[call-arg]
                 return self._guide.reward(images, conditions)
 
-            inputs = GuidanceInput(x, levels, guess, score, lambda k: self._draw(items, k), self._grid)
-            return x, guess, self._guidance.guide(inputs)
+            def draw(k: int) -> Tensor:
+                return self._materialiser.step_noise(items, MONTE_CARLO + k)
 
-    def _draw(self, items: Sequence[State | Walk], k: int) -> Tensor:
-        return self._maker.step_noise(items, SLOTS + k, SLOTS + self._guidance.num_draws)
+            return x, guess, self._guidance.guide(GuidanceInput(x, levels, guess, score, draw, self._grid))
 
-    def _keep(self, items: Sequence[State | Walk], plain: Guess, guess: Guess, push: Tensor) -> None:
-        held = [row for row, item in enumerate(items) if isinstance(item, State)]
-        if not held:
-            return
-        looks = zip(*(self._pool.put(part[held]) for part in (plain.x0, *guess, push)), strict=True)
-        for row, (x0, *look) in zip(held, looks, strict=True):
-            state = items[row]
-            assert isinstance(state, State)
-            state.look = tuple(look)
-            if self._guidance.needs == "network":
-                state.value.slot = x0
-                state.eps = look[1]
-                self._guessed(state.value)
+    def _keep(self, states: dict[int, State], x0: Tensor, guess: Guess, shift: Tensor) -> list[Value]:
+        """Store the guidance of states, which are given by their places in the batch.
+
+        Returns:
+            Guesses that have become known.
+        """
+        places = list(states)
+        parts = [self._rows.put(part[places]) for part in (*guess, shift)]
+        for state, guided_x0, guided_eps, shifted in zip(states.values(), *parts, strict=True):
+            state.guidance = guided_x0, guided_eps, shifted
+        return []
+
+
+class GuideAtGuess(Guide):
+    """Rows whose guess is known, for a guidance that takes gradients of the guide alone."""
+
+    def follow(self, items: Items, batch: Batch) -> Stepped:
+        """Queue what has been evaluated plainly and is to be stepped; states that are only scored are left out."""
+        # Rollouts between levels keep their guess until they are guided.
+        between = {place: item for place, item in enumerate(items) if isinstance(item, Rollout)}
+        places = list(between)
+        guesses = self._rows.put(batch.x0[places]), self._rows.put(batch.guess.eps[places])
+        for rollout, x0, eps in zip(between.values(), *guesses, strict=True):
+            rollout.guess, rollout.eps = Value(rollout.run, rollout.clock, x0), eps
+
+        for item in items:
+            if isinstance(item, Rollout) or item.guidance_paid:
+                self.add(item.run.order, item)
+        return Stepped([], [])
+
+    def _plain(self, items: Items, t: Columns, conditions: Sequence[Condition]) -> tuple[Tensor, Guess]:
+        x = self._rows.take([item.row for item in items])
+        x0 = self._rows.take([item.guess.row for item in items])
+        return x, Guess(x0, self._rows.take([item.eps for item in items]))
+
+
+class GuideThroughNetwork(Guide):
+    """Rows that are evaluated here, for a guidance that takes gradients through the network."""
+
+    def _plain(self, items: Items, t: Columns, conditions: Sequence[Condition]) -> tuple[Tensor, Guess]:
+        x = self._rows.take([item.row for item in items]).requires_grad_()
+        return x, self._model(x, t, conditions)
+
+    def _keep(self, states: dict[int, State], x0: Tensor, guess: Guess, shift: Tensor) -> list[Value]:
+        super()._keep(states, x0, guess, shift)
+        for state, row in zip(states.values(), self._rows.put(x0[list(states)]), strict=True):
+            state.guess.row = row
+            state.eps = cast(tuple, state.guidance)[1]
+        return [state.guess for state in states.values()]

@@ -1,4 +1,4 @@
-"""Randomness that belongs to a path: a draw is a function of (seed, problem, path, element).
+"""Randomness that belongs to a key: a draw is a function of (seed, problem, key, element).
 
 Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") in integer operations that NumPy and
 torch share, so that the bits are the same on every device, batch and worker. Box-Muller runs in float64 and is rounded
@@ -22,11 +22,11 @@ _ROUNDS = 10
 _WORD = 2.0**-32
 
 Noise = Callable[[int, Sequence[int], Sequence[int], tuple[int, ...], torch.device], Tensor]
-"""What `normal` is to the engine: seed, problems, paths, event shape and device to rows `[n, *shape]`."""
+"""The source of noise, as `normal`: seed, problems, keys, event shape and device to rows `[n, *shape]`."""
 
 
 def philox(counter: Sequence[Any], key: Sequence[Any]) -> tuple[Any, ...]:
-    """Philox4x32-10.
+    """Compute Philox4x32-10.
 
     Args:
         counter: four int64 arrays or tensors of 32-bit words, of shapes that broadcast.
@@ -45,7 +45,7 @@ def philox(counter: Sequence[Any], key: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def _words(values: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Low and high 32-bit words of 64-bit values, as int64 columns `[n, 1]`."""
+    """Split 64-bit values into low and high 32-bit words, int64 columns `[n, 1]`."""
     bits = np.asarray(values, dtype=np.uint64)[:, None]
     return (bits & np.uint64(_MASK32)).astype(np.int64), (bits >> np.uint64(32)).astype(np.int64)
 
@@ -53,31 +53,31 @@ def _words(values: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
 def normal(
     seed: int,
     problems: Sequence[int],
-    paths: Sequence[int],
+    keys: Sequence[int],
     shape: tuple[int, ...],
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """Standard normal noise for rows that each have their own problem and path.
+    """Draw standard normal noise for rows that each have their own problem and key.
 
     Args:
         seed: the run's seed, in [0, 2**32).
         problems: problem index of each row, in [0, 2**32).
-        paths: 64-bit path of each row.
+        keys: 64-bit key of each row (`its.particles.keys`).
         shape: event shape of one row.
 
     Returns:
-        float32 `[rows, *shape]`; a row depends on its own (seed, problem, path) alone.
+        float32 `[rows, *shape]`; a row depends on its own (seed, problem, key) alone.
     """
     device = torch.device(device)
     size = math.prod(shape)
-    low, high = _words(paths)
+    low, high = _words(keys)
     problem, _ = _words(problems)
-    keyed: list[Any] = [low, high, np.arange(-(-size // 4))[None, :], problem]
+    counter: list[Any] = [low, high, np.arange(-(-size // 4))[None, :], problem]
     if device.type != "cpu":
-        keyed = [torch.from_numpy(words).to(device, non_blocking=True) for words in keyed]
-    words = philox((*keyed[:3], 0), (seed, keyed[3]))
+        counter = [torch.from_numpy(words).to(device, non_blocking=True) for words in counter]
+    words = philox((*counter[:3], 0), (seed, counter[3]))
     uniform = (torch.stack([torch.as_tensor(word) for word in words]).double() + 0.5) * _WORD
     length, angle = torch.sqrt(-2.0 * torch.log(uniform[::2])), 2 * math.pi * uniform[1::2]
     cosines, sines = (length * torch.cos(angle)).float(), (length * torch.sin(angle)).float()
     rows = torch.stack([cosines[0], sines[0], cosines[1], sines[1]], dim=-1).flatten(1)[:, :size]
-    return rows.reshape(len(paths), *shape)
+    return rows.reshape(len(keys), *shape)

@@ -7,21 +7,56 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
+
+from torch import Tensor
+
+from its.engine.state import Rollout, SearchRun, Value
+from its.levels import Level
 
 T = TypeVar("T")
+
+
+class Evaluated(NamedTuple):
+    """A batch of the network, with the run and the level of each row; bool `[n]` comes back: is the row finite."""
+
+    model: str
+    rows: list[tuple[SearchRun, Level]]
+
+
+class Scored(NamedTuple):
+    """A batch of a verifier; its rewards come back, float `[n]` or `[n, members]`."""
+
+    role: str
+    values: list[Value]
+
+
+class Served(NamedTuple):
+    """The events of one batch.
+
+    Attributes:
+        values: those that have become known: guesses, or decoded images.
+        arrivals: rollouts that have come to the end of their route; their child has its state.
+        onward: rollouts that stand at their next level, where the network is asked again.
+        readback: numbers still on the device, and the batch that they are about.
+    """
+
+    values: Sequence[Value] = ()
+    arrivals: Sequence[Rollout] = ()
+    onward: Sequence[Rollout] = ()
+    readback: tuple[Evaluated | Scored, Tensor] | None = None
 
 
 class Queue(Generic[T]):
     """Waiting items of one kind.
 
     Attributes:
-        rows: items of one batch.
-        filled, capacity: rows served and row places offered so far; their ratio is the occupancy.
+        size: items of one batch.
+        filled, capacity: items served and places offered so far; their ratio is the occupancy.
     """
 
-    def __init__(self, rows: int) -> None:
-        self.rows = rows
+    def __init__(self, size: int) -> None:
+        self.size = size
         self.filled = 0
         self.capacity = 0
         self._waiting: list[tuple[int, T]] = []
@@ -30,18 +65,23 @@ class Queue(Generic[T]):
         return len(self._waiting)
 
     def add(self, order: int, item: T) -> None:
+        """Queue an item of the image that was admitted as the `order`-th."""
         self._waiting.append((order, item))
 
     def batch(self) -> list[T]:
-        """The next batch's items, at most `rows`; those of one order as they came."""
+        """Take out the next batch's items, at most `size`; those of one image as they came."""
         self._waiting.sort(key=itemgetter(0))
-        items = [item for _, item in self._waiting[: self.rows]]
-        del self._waiting[: self.rows]
+        items = [item for _, item in self._waiting[: self.size]]
+        del self._waiting[: self.size]
         self.filled += len(items)
-        self.capacity += self.rows
+        self.capacity += self.size
         return items
 
+    def serve(self) -> Served:
+        """Run one batch, and return its events."""
+        raise NotImplementedError
 
-def pad(items: Sequence[T], rows: int) -> list[T]:
-    """Items filled up to `rows` with copies of the last."""
-    return [*items, *[items[-1]] * (rows - len(items))]
+
+def pad(items: Sequence[T], size: int) -> list[T]:
+    """Fill up items to `size` with copies of the last."""
+    return [*items, *[items[-1]] * (size - len(items))]

@@ -3,42 +3,45 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+T = TypeVar("T")
 
-class Readback:
-    """Small results on their way to the host; the device works on meanwhile."""
+
+class Readback(Generic[T]):
+    """Copies of small results to the host; the device works on meanwhile."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[Tensor, Any, Callable[[np.ndarray], None]]] = deque()
+        self._copies: deque[tuple[T, Tensor, Any]] = deque()
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._copies)
 
-    def send(self, tensor: Tensor, receive: Callable[[np.ndarray], None]) -> None:
-        """Start the copy; `receive` is called with it in a later `collect`."""
+    def send(self, subject: T, tensor: Tensor) -> None:
+        """Start the copy of a tensor that says something of `subject`; a later `collect` returns both."""
         if not tensor.is_cuda:
-            self._waiting.append((tensor, None, receive))
+            self._copies.append((subject, tensor, None))
             return
         host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
         host.copy_(tensor, non_blocking=True)
         event = torch.cuda.Event()
         event.record()
-        self._waiting.append((host, event, receive))
+        self._copies.append((subject, host, event))
 
-    def collect(self, *, wait: bool) -> None:
-        """Hand over what has arrived; with `wait`, at least the oldest."""
-        while self._waiting:
-            tensor, event, receive = self._waiting[0]
+    def collect(self, *, wait: bool) -> list[tuple[T, np.ndarray]]:
+        """Return what has arrived, in the order in which it was sent; with `wait`, at least the oldest."""
+        arrivals = []
+        while self._copies:
+            subject, tensor, event = self._copies[0]
             if event is not None and not event.query():
                 if not wait:
-                    return
+                    break
                 event.synchronize()
             wait = False
-            self._waiting.popleft()
-            receive(tensor.numpy())
+            self._copies.popleft()
+            arrivals.append((subject, tensor.numpy()))
+        return arrivals

@@ -1,104 +1,114 @@
-"""Decoder and verifier calls, and the way of values there."""
+"""Decoder and verifier calls, and the way of values to them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
-from torch import Tensor
+import torch
 
-from its.engine.pool import Pool
-from its.engine.queue import Queue, pad
+from its.engine.queue import Queue, Scored, Served, pad
+from its.engine.rows import Rows
 from its.engine.state import Value
-from its.model.denoiser import Decoder
+from its.model.denoiser import Decoder, Denoiser
 from its.verifier.verifier import Verifier, members_of
-
-if TYPE_CHECKING:
-    from its.engine.engine import Engine
 
 
 class Decode(Queue[Value]):
-    """Latents to images, each value once."""
+    """Latents that wait for the decoder, each value once.
 
-    def __init__(self, decoder: Decoder, pool: Pool, images: Pool, rows: int, decoded: Callable[[Value], None]) -> None:
-        super().__init__(rows)
+    Args:
+        rows: of states. images: rows of decoded images.
+    """
+
+    def __init__(self, decoder: Decoder, rows: Rows, images: Rows, size: int) -> None:
+        super().__init__(size)
         self._decoder = decoder
-        self._pool = pool
+        self._rows = rows
         self._images = images
-        self._decoded = decoded
 
-    def run(self) -> None:
+    @torch.inference_mode()
+    def serve(self) -> Served:
+        """Decode one batch."""
         values = self.batch()
-        images = self._decoder(self._pool.take(pad([value.slot for value in values], self.rows)))
-        for value, slot in zip(values, self._images.put(images[: len(values)]), strict=True):
-            value.decoded = slot
-            self._decoded(value)
+        images = self._decoder(self._rows.take(pad([value.row for value in values], self.size)))
+        for value, row in zip(values, self._images.put(images[: len(values)]), strict=True):
+            value.decoded = row
+        return Served(values=values)
 
 
 class Verify(Queue[Value]):
-    """Images or decoded guesses to rewards, by the verifier of one role."""
+    """Images or decoded guesses that wait for the verifier of one role."""
 
-    def __init__(self, role: str, verifier: Verifier, images: Pool, rows: int) -> None:
-        super().__init__(rows)
-        self.role = role
+    def __init__(self, role: str, verifier: Verifier, images: Rows, size: int) -> None:
+        super().__init__(size)
+        self._role = role
         self._verifier = verifier
         self._members = members_of(verifier)
         self._images = images
 
-    def run(self) -> tuple[list[Value], Tensor]:
-        """Serve one batch; return its values and their rewards, `[n]` or `[n, members]`, still on the device."""
+    @torch.inference_mode()
+    def serve(self) -> Served:
+        """Score one batch.
+
+        Raises:
+            RuntimeError: the verifier has not answered for every image.
+        """
         values = self.batch()
-        images = self._images.take(pad([value.decoded for value in values], self.rows))
-        conditions: Sequence = pad([value.task.image.problem.condition for value in values], self.rows)
+        images = self._images.take(pad([value.decoded for value in values], self.size))
+        conditions: Sequence = pad([value.run.image.problem.condition for value in values], self.size)
         rewards = self._verifier.reward(images, conditions)
-        expected = (self.rows, len(self._members)) if self._members else (self.rows,)
+        expected = (self.size, len(self._members)) if self._members else (self.size,)
         if rewards.shape != expected:
             raise RuntimeError(
                 f"verifier {type(self._verifier).__name__} returned rewards of shape "
-                f"{tuple(rewards.shape)} for {self.rows} images; it returns one for each, in order, of "
+                f"{tuple(rewards.shape)} for {self.size} images; it returns one for each, in order, of "
                 f"shape {expected}"
             )
-        return values, rewards[: len(values)]
+        return Served(readback=(Scored(self._role, values), rewards[: len(values)]))
 
 
 class Scoring:
-    """Where values wait for a decoder and for their verifiers.
+    """The way of values through a decoder to their verifiers.
 
     Args:
-        pool: rows of states.
+        rows: of states.
+        size: images of one batch.
 
     Attributes:
-        images: rows of decoded images; `pool` for pixel models.
-        decode: None for pixel models.
-        kinds: the queues by name, furthest downstream first.
+        images: rows of decoded images; those of states for pixel models.
+        decodes: whether a value must be decoded before it is scored.
+        queues: by name, furthest downstream first.
     """
 
-    def __init__(self, engine: Engine, pool: Pool) -> None:
-        model, batch = engine.model, engine.batch
-        self.images = pool
-        self.decode: Decode | None = None
+    def __init__(self, model: Denoiser, verifiers: Mapping[str, Verifier], rows: Rows, size: int) -> None:
+        self.images = rows
+        self.decodes = model.decoder is not None
+        decode: dict[str, Decode] = {}
         if model.decoder is not None:
-            self.images = Pool(model.decoder.shape, model.dtype, model.device, batch)
-            self.decode = Decode(model.decoder, pool, self.images, batch, self.known)
-        self._verify = {role: Verify(role, verifier, self.images, batch) for role, verifier in engine.verifiers.items()}
-        decode = {} if self.decode is None else {"decode": self.decode}
-        self.kinds: dict[str, Queue] = {**{f"verify {role}": queue for role, queue in self._verify.items()}, **decode}
+            self.images = Rows(model.decoder.shape, model.dtype, model.device, size)
+            decode["decode"] = self._decode = Decode(model.decoder, rows, self.images, size)
+        self._verify = {role: Verify(role, verifier, self.images, size) for role, verifier in verifiers.items()}
+        verify = {f"verify {role}": queue for role, queue in self._verify.items()}
+        self.queues: dict[str, Queue[Value]] = {**verify, **decode}
 
-    def score(self, value: Value, roles: Collection[str]) -> None:
-        """Send a value to the verifiers of these roles, once it is there and decoded."""
-        if value.slot is None:
+    def decode(self, value: Value) -> None:
+        """Queue a latent, unless it has been."""
+        if not value.decoding:
+            value.decoding = True
+            self._decode.add(value.run.order, value)
+
+    def ask(self, value: Value, role: str) -> None:
+        """Queue a value for the verifier of a role, once it is known and decoded; see `become_known`."""
+        if value.row is None:
             return
-        if self.decode is None:
-            value.decoded = value.slot
+        if not self.decodes:
+            value.decoded = value.row
         elif value.decoded is None:
-            if not value.decoding:
-                value.decoding = True
-                self.decode.add(value.task.order, value)
+            self.decode(value)
             return
-        for role in roles:
-            self._verify[role].add(value.task.order, value)
+        self._verify[role].add(value.run.order, value)
 
-    def known(self, value: Value) -> None:
-        """A value has been computed, or decoded: all who have asked for its score wait for that."""
-        if value.scores:
-            self.score(value, value.scores)
+    def become_known(self, value: Value) -> None:
+        """Send a value that has been computed, or decoded, to all verifiers that have been asked for its score."""
+        for role in value.scores:
+            self.ask(value, role)

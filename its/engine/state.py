@@ -1,4 +1,4 @@
-"""What the engine keeps about particles, tensors' values, advances under way and images in the making."""
+"""The engine's record of particles, of what verifiers score, of rollouts under way and of images in the making."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from its.engine.front import Candidate, Front
-from its.engine.keep import Kept, Key
-from its.engine.pool import UNMADE, Slot
+from its.engine.front import ParetoFront
+from its.engine.result import Candidate
+from its.engine.rows import UNMADE, Row
 from its.levels import Level
-from its.particles.image import Image, Particle
+from its.particles.image import Image
 from its.particles.order import Rewarded
-from its.particles.recipes import Recipe
+from its.particles.particle import Particle, Recipe
 from its.search.search import Coroutine, Search
 
 
 class Value:
-    """Something a verifier can score: an image or a guess. Shared by all who hold it.
+    """An image or a guess, which verifiers can score. Shared by all who hold it.
 
     Attributes:
-        slot: its row; None until it has been computed.
+        row: None until it has been computed.
         clock: the image's clock at which it was paid for.
         decoded: row of the decoded image; `decoding` once that is under way.
-        scores: by verifier role its reward; the positions in the task's reply that wait for it while it is under way.
+        scores: by verifier role its reward; the positions in the reply that wait for it while it is under way.
     """
 
-    __slots__ = ("clock", "decoded", "decoding", "scores", "slot", "task")
+    __slots__ = ("clock", "decoded", "decoding", "row", "run", "scores")
 
-    def __init__(self, task: Task, clock: int, slot: Slot = UNMADE) -> None:
-        self.task = task
+    def __init__(self, run: SearchRun, clock: int, row: Row = UNMADE) -> None:
+        self.run = run
         self.clock = clock
-        self.slot = slot
+        self.row = row
         self.decoded = UNMADE
         self.decoding = False
         self.scores: dict[str, Rewarded | list[int]] = {}
@@ -44,81 +44,99 @@ UNKNOWN = cast(Value, None)
 
 
 class State:
-    """One row at one level, and the network's guess there once it is paid for.
+    """A row at one level, and the network's guess there once it is paid for.
 
     Attributes:
         x: its row; None until the particle's recipe is carried out.
-        value: what a verifier scores of it: the row itself at a clean level, else the guess x0_hat.
+        guess: the value that a verifier scores of it: the guess x0_hat, or at a clean level the row itself.
         eps: row of eps_hat; its presence means that the guess is known.
         before: the guess that its last step started from.
-        paid: whether the guess has been charged.
+        guess_paid: whether the guess has been charged.
         recipe: how to make `x`; None once that is made.
-        step: path of the noise of its steps.
-        look: rows of what a guidance made of it: x0_hat, eps_hat, push; None until that is known.
-        looked: whether that has been charged.
-        walks: advances waiting for the evaluation.
+        noise_key: key of the noise of its steps.
+        guidance: rows of x0_hat, eps_hat and shift under a guidance; None until they are known.
+        guidance_paid: whether they have been charged.
+        rollouts: those that wait for the evaluation.
     """
 
-    __slots__ = ("before", "eps", "level", "look", "looked", "paid", "recipe", "step", "task", "value", "walks", "x")
+    __slots__ = (
+        "before",
+        "eps",
+        "guess",
+        "guess_paid",
+        "guidance",
+        "guidance_paid",
+        "level",
+        "noise_key",
+        "recipe",
+        "rollouts",
+        "run",
+        "x",
+    )
     round = 0
 
     def __init__(
         self,
-        task: Task,
+        run: SearchRun,
         level: Level,
-        x: Slot,
+        x: Row,
         clock: int,
-        step: int,
+        noise_key: int,
         before: Value | None = None,
         recipe: Recipe | None = None,
     ) -> None:
-        self.task = task
+        self.run = run
         self.level = level
         self.x = x
-        self.value = Value(task, clock, x if level.clean else UNMADE)
+        self.guess = Value(run, clock, x if level.clean else UNMADE)
         self.eps = UNMADE
         self.before = before
-        self.paid = False
-        self.step = step
-        self.look: tuple[Slot, Slot, Slot] | None = None
-        self.looked = False
+        self.guess_paid = False
+        self.noise_key = noise_key
+        self.guidance: tuple[Row, Row, Row] | None = None
+        self.guidance_paid = False
         self.recipe = recipe
-        self.walks: tuple[Walk, ...] = ()
+        self.rollouts: tuple[Rollout, ...] = ()
 
     @property
-    def row(self) -> Slot:
-        """The row that is evaluated."""
+    def row(self) -> Row:
+        """Return the row that is evaluated."""
         return self.x
 
-    @property
-    def known(self) -> Value:
-        """Its guess."""
-        return self.value
+    def pay(self, clock: int) -> bool:
+        """Note that the guess is paid for at `clock`; return whether it was not before."""
+        if self.guess_paid:
+            return False
+        self.guess_paid = True
+        self.guess.clock = clock
+        return True
 
-    def take_walks(self) -> tuple[Walk, ...]:
-        """The advances that waited for the guess."""
-        walks, self.walks = self.walks, ()
-        return walks
+    def release_rollouts(self) -> tuple[Rollout, ...]:
+        """Return the rollouts that waited for the evaluation, and forget them."""
+        rollouts, self.rollouts = self.rollouts, ()
+        return rollouts
 
 
-class Origin(NamedTuple):
-    """Where a two-stage step began."""
+class FirstStage(NamedTuple):
+    """The row at which a two-stage step began, and the guess there."""
 
-    x: Slot
+    x: Row
     guess: Value
-    eps: Slot
+    eps: Row
 
 
-class Walk:
-    """One particle on its way down: it stands on `route[at]`.
+class Rollout:
+    """One particle on its way down a route of levels: it stands on `route[at]`.
 
     Attributes:
+        position: of its answer in the reply.
         child: the particle it becomes.
         state: where it starts; None once it has left.
         x: its row after that.
+        clock: the image's clock at which it is paid for.
         round: how often its step has been taken already (recurrence).
-        known, eps: its guess while a guidance has yet to look at it.
-        origin: start of a two-stage step whose second stage is under way.
+        guess, eps: its guess while a guidance has yet to be computed.
+        first_stage: of a two-stage step whose second stage is under way.
         noise: what its first step draws instead of its own; None once that is taken, or if there is none.
     """
 
@@ -127,21 +145,21 @@ class Walk:
         "child",
         "clock",
         "eps",
-        "known",
+        "first_stage",
+        "guess",
         "noise",
-        "origin",
         "position",
         "round",
         "route",
+        "run",
         "state",
-        "task",
         "x",
     )
 
     def __init__(
-        self, task: Task, position: int, child: Particle, route: tuple[Level, ...], state: State, clock: int
+        self, run: SearchRun, position: int, child: Particle, route: tuple[Level, ...], state: State, clock: int
     ) -> None:
-        self.task = task
+        self.run = run
         self.position = position
         self.child = child
         self.route = route
@@ -150,44 +168,65 @@ class Walk:
         self.at = 0
         self.x = UNMADE
         self.round = 0
-        self.known: Value = UNKNOWN
+        self.guess: Value = UNKNOWN
         self.eps = UNMADE
-        self.origin: Origin | None = None
+        self.first_stage: FirstStage | None = None
         self.noise: State | None = None
 
     @property
-    def step(self) -> int:
-        """Path of the noise of its steps."""
-        return self.child.step
+    def noise_key(self) -> int:
+        """Return the key of the noise of its steps."""
+        return self.child.noise_key
 
     @property
-    def row(self) -> Slot:
-        """The row that it stands on."""
+    def row(self) -> Row:
+        """Return the row that it stands on."""
         return self.x if self.state is None else self.state.x
 
     @property
     def level(self) -> Level:
-        """The level of that row."""
-        return self.route[self.at if self.origin is None else self.at + 1]
+        """Return the level of that row."""
+        return self.route[self.at if self.first_stage is None else self.at + 1]
+
+
+class Contender(NamedTuple):
+    """A finished image that may be the result.
+
+    Attributes:
+        start: the starting point it came straight down from: its number in the problem's sequence, or the row of a
+            moved one; None if it did not.
+    """
+
+    reward: Rewarded
+    value: Value
+    start: int | Row | None
+
+
+class Unrewarded(NamedTuple):
+    """A finished image whose reward is under way, at a position of the reply; it counts at caps from `clock`."""
+
+    position: int
+    particle: Particle
+    value: Value
+    clock: int
 
 
 @dataclass(slots=True, eq=False)
-class Task:
-    """One image in the making: a coroutine and what it waits for.
+class SearchRun:
+    """One run of a search on one problem: its coroutine and the reply that it waits for.
 
     Attributes:
-        order: admission number; older images go first.
+        order: admission number; older runs go first.
         caps: one cap for a planned search, all for an anytime one.
-        cap_index: position of its first cap among the run's.
+        cap_index: position of its first cap among those of the stream.
         reply, pending: answers to the open request, and how many are still missing.
-        candidates: finished images whose reward the reply brings: position there, image, what it came down from,
-            from which clock it counts, and key.
-        pool: if it is kept, every candidate that has been considered, by its `id` path.
+        unrewarded: finished images whose rewards the reply brings.
+        candidates: if they are kept, all that have been rewarded, by branch key.
         front: those rewarded so far that can be the result.
-        final: once it is over, the result at every cap.
-        rewards, images, starts: what remains of it for the host: reward, image, uint8 `[H, W, C]`, and what that
-            came down from: its number in the problem's sequence, a moved point's row, or None.
-        failure: why there is none.
+        winners: once it is over, the result at every cap.
+        rewards, images, starts: the winners on the host: reward, image, uint8 `[H, W, C]`, and what that came down
+            from: its number in the problem's sequence, a moved point's row, or None.
+        failure: why there is no result.
     """
 
     order: int
@@ -198,10 +237,10 @@ class Task:
     cap_index: int
     reply: list[Any] = field(default_factory=list)
     pending: int = 0
-    candidates: list[tuple[int, Value, int | Particle | None, int, Key]] = field(default_factory=list)
-    pool: dict[int, Kept] = field(default_factory=dict)
-    front: Front = field(init=False)
-    final: list[Candidate] = field(default_factory=list)
+    unrewarded: list[Unrewarded] = field(default_factory=list)
+    candidates: dict[int, Candidate] = field(default_factory=dict)
+    front: ParetoFront[Contender] = field(init=False)
+    winners: list[Contender] = field(default_factory=list)
     rewards: list[Rewarded] = field(default_factory=list)
     images: list[np.ndarray] = field(default_factory=list)
     starts: list[int | np.ndarray | None] = field(default_factory=list)
@@ -210,44 +249,50 @@ class Task:
     nan_rewards: int = 0
 
     def __post_init__(self) -> None:
-        self.front = Front(self.caps)
+        self.front = ParetoFront(self.caps)
 
     @property
     def name(self) -> str:
-        """The search's class, for messages."""
+        """Return the search's class, for messages."""
         return type(self.search).__name__
 
-    def consider(self) -> None:
-        """Enter the images that the finished reply has rewarded."""
-        for position, value, root, clock, _ in self.candidates:
-            self.front.enter(Candidate(self.reply[position], value, _start(root)), clock)
-        self.candidates = []
+    def expect(self, answers: int) -> None:
+        """Open an empty reply of so many answers."""
+        self.reply = [None] * answers
+        self.pending = answers
+
+    def enter_rewarded(self) -> None:
+        """Enter into the front what the finished reply has rewarded."""
+        for position, particle, value, clock in self.unrewarded:
+            self.front.enter(Contender(self.reply[position], value, _start(particle.root)), clock)
+        self.unrewarded = []
 
     def conclude(self, returned: Particle | None) -> None:
         """Choose the image at every cap: the returned one where it was affordable, else the best so far."""
         if returned is not None and not returned.level.clean:
             raise RuntimeError(f"{self.name} returned a particle at {returned.level}; it returns a clean one, or none")
         for at, cap in enumerate(self.caps):
-            chosen = self.front.best(at)
+            winner = self.front.best(at)
             if returned is not None and self.image.ledger.spent <= cap:
-                value = returned.state.value
-                chosen = Candidate(cast(Rewarded, value.scores.get("select", math.nan)), value, _start(returned.root))
-            if chosen is None:
+                value = returned.state.guess
+                reward = cast(Rewarded, value.scores.get("select", math.nan))
+                winner = Contender(reward, value, _start(returned.root))
+            if winner is None:
                 raise RuntimeError(
                     f"{self.name} ended image {self.image.problem.index} at a cap of {cap} NFE with no "
                     "image: it returned none and rewarded none that it could pay for"
                 )
-            self.final.append(chosen)
+            self.winners.append(winner)
 
     def release(self) -> None:
         """Drop every handle on tensors."""
         self.coroutine.close()
-        self.front = Front(self.caps)
-        self.candidates = []
+        self.front = ParetoFront(self.caps)
+        self.unrewarded = []
         self.reply = []
         self.over = True
 
 
-def _start(root: int | Particle | None) -> int | Slot | None:
-    """What a candidate keeps of the starting point it came down from: no more than one row."""
+def _start(root: int | Particle | None) -> int | Row | None:
+    """Return what a contender keeps of the starting point it came down from: no more than one row."""
     return root.state.x if isinstance(root, Particle) else root

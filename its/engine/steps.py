@@ -1,201 +1,187 @@
-"""The sampler's steps, of walks that each stand at their own level."""
+"""The sampler's steps, of rollouts that each stand at their own level."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
 
-from its.engine.maker import Maker
-from its.engine.pool import Pool
-from its.engine.state import Origin, State, Value, Walk
+from its.engine.materialise import RECURRENCE, STEP, Materialiser
+from its.engine.rows import Rows
+from its.engine.state import FirstStage, Rollout, State, Value
 from its.guidance.guidance import Guidance
-from its.levels import Columns, Guess
+from its.levels import Columns, Guess, forward_variance
 from its.sampler.sampler import Sampler
 
-OWN, RECURRENCE, SLOTS = 0, 1, 2
-"""Slots of the noise of one step at one level: its own, the recurrence's; a guidance's Monte-Carlo draws come after."""
 
-
-class Rows(NamedTuple):
-    """A batch that is ready to step.
+class Batch(NamedTuple):
+    """Rows that are ready to step.
 
     Attributes:
         x: rows `[n, *shape]`. t: their levels.
         guess: that the step starts from, guided or not.
         x0: the network's own x0_hat.
-        push: of a guidance; None without one.
+        shift: the guidance's term after the step; None without one.
     """
 
     x: Tensor
     t: Columns
     guess: Guess
     x0: Tensor
-    push: Tensor | None = None
+    shift: Tensor | None = None
 
-    def pick(self, rows: list[int]) -> Rows:
-        """The given rows, in that order."""
-        if rows == list(range(len(self.x))):
+    def pick(self, places: list[int]) -> Batch:
+        """Return the rows at the given places, in that order."""
+        if places == list(range(len(self.x))):
             return self
-        index = torch.tensor(rows).to(self.x.device, non_blocking=True)
-        return Rows(
+        index = torch.tensor(places).to(self.x.device, non_blocking=True)
+        return Batch(
             self.x[index],
             Columns(*(column[index] for column in self.t)),
             Guess(self.guess.x0[index], self.guess.eps[index]),
             self.x0[index],
-            None if self.push is None else self.push[index],
+            None if self.shift is None else self.shift[index],
         )
+
+
+class Stepped(NamedTuple):
+    """Rollouts after a step: those at the end of their route, whose child has its state, and those that go on."""
+
+    arrivals: list[Rollout]
+    onward: list[Rollout]
 
 
 class Steps:
-    """Takes walks one step further.
+    """Takes rollouts one step further."""
 
-    Args:
-        arrive: called with each walk that has come to the end of its route, and its last state.
-        go_on: called with each walk whose next level must be evaluated.
-    """
-
-    def __init__(
-        self,
-        sampler: Sampler,
-        guidance: Guidance,
-        pool: Pool,
-        maker: Maker,
-        arrive: Callable[[Walk, State], None],
-        go_on: Callable[[Walk], None],
-    ) -> None:
+    def __init__(self, sampler: Sampler, guidance: Guidance, rows: Rows, materialiser: Materialiser) -> None:
         self._sampler = sampler
         self._guidance = guidance
-        self._pool = pool
-        self._maker = maker
-        self._arrive = arrive
-        self._go_on = go_on
+        self._rows = rows
+        self._materialiser = materialiser
 
-    def known(self, walks: Sequence[Walk]) -> None:
-        """Step walks that start from states whose guess, or look, has been there before."""
-        states = cast("list[State]", [walk.state for walk in walks])
-        x, x0 = self._pool.take([state.x for state in states]), self._pool.take([state.value.slot for state in states])
-        t = Columns.of([state.level for state in states], x.ndim, x.device)
-        if self._guidance.needs == "nothing":
-            self.take(walks, Rows(x, t, Guess(x0, self._pool.take([state.eps for state in states])), x0))
-        else:
-            looks = zip(*(cast(tuple, state.look) for state in states), strict=True)
-            guided, eps, push = (self._pool.take(slots) for slots in looks)
-            self.take(walks, Rows(x, t, Guess(guided, eps), x0, push))
+    def follow(self, items: Sequence[State | Rollout], batch: Batch) -> Stepped:
+        """Step every rollout that waited for these rows."""
+        rollouts: list[Rollout] = []
+        places: list[int] = []
+        for place, item in enumerate(items):
+            waiting = (item,) if isinstance(item, Rollout) else item.release_rollouts()
+            rollouts += waiting
+            places += [place] * len(waiting)
+        return self.step(rollouts, batch.pick(places)) if rollouts else Stepped([], [])
 
-    def waiting(self, items: Sequence[State | Walk], rows: Rows) -> None:
-        """Step every walk that waited for these rows."""
-        walks: list[Walk] = []
-        which: list[int] = []
-        for row, item in enumerate(items):
-            waiting = (item,) if isinstance(item, Walk) else item.take_walks()
-            walks += waiting
-            which += [row] * len(waiting)
-        if walks:
-            self.take(walks, rows.pick(which))
-
-    def take(self, walks: Sequence[Walk], rows: Rows) -> None:
-        """Step each walk from its evaluated row; the second of two stages corrects the first."""
-        first = [k for k, walk in enumerate(walks) if walk.origin is None]
-        second = [k for k, walk in enumerate(walks) if walk.origin is not None]
+    def step(self, rollouts: Sequence[Rollout], batch: Batch) -> Stepped:
+        """Step each rollout from its evaluated row; the second of two stages corrects the first."""
+        stepped = Stepped([], [])
+        first = [k for k, rollout in enumerate(rollouts) if rollout.first_stage is None]
+        second = [k for k, rollout in enumerate(rollouts) if rollout.first_stage is not None]
         if first:
-            self._first([walks[k] for k in first], rows.pick(first))
+            self._first_stage([rollouts[k] for k in first], batch.pick(first), stepped)
         if second:
-            self._second([walks[k] for k in second], rows.pick(second).guess)
+            self._second_stage([rollouts[k] for k in second], batch.pick(second).guess, stepped)
+        return stepped
 
-    def _first(self, walks: Sequence[Walk], rows: Rows) -> None:
-        s = Columns.of([walk.route[walk.at + 1] for walk in walks], rows.x.ndim, rows.x.device)
-        z = self._noise(walks, rows.x) if self._sampler.stochastic else None
-        landed = self._sampler.step(rows.x, rows.guess, rows.t, s, z)
-        if rows.push is not None:
-            landed = (landed + rows.push * self._guidance.shift_scale(rows.t, s)).to(landed)
+    def _first_stage(self, rollouts: Sequence[Rollout], batch: Batch, stepped: Stepped) -> None:
+        # The sampler's step, and the guidance's shift after it.
+        s = Columns.of([rollout.route[rollout.at + 1] for rollout in rollouts], batch.x.ndim, batch.x.device)
+        z = self._noise(rollouts, batch.x) if self._sampler.stochastic else None
+        x = self._sampler.step(batch.x, batch.guess, batch.t, s, z)
+        if batch.shift is not None:
+            x = (x + batch.shift * self._guidance.shift_scale(batch.t, s)).to(x)
+
+        # All but the last of its rounds go back up.
         rounds = self._guidance.rounds
-        done = [k for k, walk in enumerate(walks) if walk.round + 1 == rounds]
-        again = [k for k, walk in enumerate(walks) if walk.round + 1 < rounds]
-        if done:
-            self._settle([walks[k] for k in done], rows.pick(done), landed[done] if again else landed)
+        last = [k for k, rollout in enumerate(rollouts) if rollout.round + 1 == rounds]
+        again = [k for k, rollout in enumerate(rollouts) if rollout.round + 1 < rounds]
+        if last:
+            self._store([rollouts[k] for k in last], batch.pick(last), x[last] if again else x, stepped)
         if again:
-            self._recur([walks[k] for k in again], landed[again])
+            self._recur([rollouts[k] for k in again], x[again], stepped)
 
-    def _recur(self, walks: Sequence[Walk], x: Tensor) -> None:
+    def _recur(self, rollouts: Sequence[Rollout], x: Tensor, stepped: Stepped) -> None:
         """Take rows back up to the level that they have just left, to leave it again."""
-        t, s = (Columns.of([walk.route[walk.at + k] for walk in walks], x.ndim, x.device) for k in (0, 1))
-        std = (t.sigma**2 - (t.alpha / s.alpha * s.sigma) ** 2).clamp(min=0.0).sqrt()
-        x = (t.alpha / s.alpha).to(x) * x + std.to(x) * self._draw(walks, RECURRENCE)
-        for walk, slot in zip(walks, self._pool.put(x), strict=True):
-            walk.state, walk.x = None, slot
-            walk.round += 1
-            self._go_on(walk)
+        t, s = (Columns.of([each.route[each.at + k] for each in rollouts], x.ndim, x.device) for k in (0, 1))
+        std = forward_variance(s, t).sqrt()
+        x = (t.alpha / s.alpha).to(x) * x + std.to(x) * self._materialiser.step_noise(rollouts, RECURRENCE)
+        for rollout, row in zip(rollouts, self._rows.put(x), strict=True):
+            rollout.state, rollout.x = None, row
+            rollout.round += 1
+        stepped.onward.extend(rollouts)
 
-    def _settle(self, walks: Sequence[Walk], rows: Rows, landed: Tensor) -> None:
-        slots = self._pool.put(landed)
+    def _store(self, rollouts: Sequence[Rollout], batch: Batch, x: Tensor, stepped: Stepped) -> None:
+        """Give each rollout the row that its step has led to; one of two stages goes on to its second."""
+        rows = self._rows.put(x)
         second = self._sampler.second_order
-        two = [second and self._sampler.stages(walk.route[walk.at], walk.route[walk.at + 1]) == 2 for walk in walks]
-        arriving = [walk.at + 2 == len(walk.route) for walk in walks]
-        guesses = self._guesses(walks, [a or b for a, b in zip(two, arriving, strict=True)], rows.x0)
-        self._keep_origins(walks, two, guesses, rows.guess.eps)
-        for k, (walk, slot) in enumerate(zip(walks, slots, strict=True)):
-            walk.state, walk.x = None, slot
+        two = [second and self._sampler.stages(each.route[each.at], each.route[each.at + 1]) == 2 for each in rollouts]
+        arriving = [rollout.at + 2 == len(rollout.route) for rollout in rollouts]
+        guesses = self._guesses(rollouts, [a or b for a, b in zip(two, arriving, strict=True)], batch.x0)
+        self._keep_first_stages(rollouts, two, guesses, batch.guess.eps)
+        for k, (rollout, row) in enumerate(zip(rollouts, rows, strict=True)):
+            rollout.state, rollout.x = None, row
             if two[k]:
-                self._go_on(walk)
+                stepped.onward.append(rollout)
             else:
-                self._land(walk, guesses.get(k))
+                _land(rollout, guesses.get(k), stepped)
 
-    def _second(self, walks: Sequence[Walk], guess: Guess) -> None:
-        origins = [cast(Origin, walk.origin) for walk in walks]
-        x = self._pool.take([origin.x for origin in origins])
-        t, s = (Columns.of([walk.route[walk.at + k] for walk in walks], x.ndim, x.device) for k in (0, 1))
+    def _second_stage(self, rollouts: Sequence[Rollout], guess: Guess, stepped: Stepped) -> None:
+        stages = [cast(FirstStage, rollout.first_stage) for rollout in rollouts]
+        x = self._rows.take([stage.x for stage in stages])
+        t, s = (Columns.of([each.route[each.at + k] for each in rollouts], x.ndim, x.device) for k in (0, 1))
         before = Guess(
-            self._pool.take([origin.guess.slot for origin in origins]),
-            self._pool.take([origin.eps for origin in origins]),
+            self._rows.take([stage.guess.row for stage in stages]), self._rows.take([stage.eps for stage in stages])
         )
-        slots = self._pool.put(self._sampler.correct(x, before, guess, t, s))
-        for walk, origin, slot in zip(walks, origins, slots, strict=True):
-            walk.origin, walk.x = None, slot
-            self._land(walk, origin.guess)
+        rows = self._rows.put(self._sampler.correct(x, before, guess, t, s))
+        for rollout, stage, row in zip(rollouts, stages, rows, strict=True):
+            rollout.first_stage, rollout.x = None, row
+            _land(rollout, stage.guess, stepped)
 
-    def _land(self, walk: Walk, before: Value | None) -> None:
-        """The walk stands at the next level of its route."""
-        walk.at += 1
-        walk.round = 0
-        if walk.at == len(walk.route) - 1:
-            self._arrive(walk, State(walk.task, walk.route[-1], walk.x, walk.clock, walk.step, before))
-        else:
-            self._go_on(walk)
+    def _guesses(self, rollouts: Sequence[Rollout], needs: Sequence[bool], x0: Tensor) -> dict[int, Value]:
+        """Return the guesses that the steps in need started from; one between two states is kept only here."""
+        guesses = {k: each.state.guess for k, each in enumerate(rollouts) if needs[k] and each.state is not None}
+        between = [k for k, rollout in enumerate(rollouts) if needs[k] and rollout.state is None]
+        for k, row in zip(between, self._rows.put(x0[between]) if between else [], strict=True):
+            guesses[k] = Value(rollouts[k].run, rollouts[k].clock, row)
+        return guesses
 
-    def _guesses(self, walks: Sequence[Walk], wanted: Sequence[bool], x0: Tensor) -> dict[int, Value]:
-        """The guess that each wanted step starts from; one between two states is kept only here."""
-        found = {k: walk.state.value for k, walk in enumerate(walks) if wanted[k] and walk.state is not None}
-        fresh = [k for k, walk in enumerate(walks) if wanted[k] and walk.state is None]
-        slots = self._pool.put(x0[fresh]) if fresh else []
-        return found | {k: Value(walks[k].task, walks[k].clock, slot) for k, slot in zip(fresh, slots, strict=True)}
+    def _keep_first_stages(
+        self, rollouts: Sequence[Rollout], two: Sequence[bool], guesses: dict[int, Value], eps: Tensor
+    ) -> None:
+        """Keep what `correct` needs of the first of two stages."""
+        places = [k for k, both in enumerate(two) if both]
+        for k, row in zip(places, self._rows.put(eps[places]) if places else [], strict=True):
+            rollouts[k].first_stage = FirstStage(rollouts[k].row, guesses[k], row)
 
-    def _keep_origins(self, walks: Sequence[Walk], two: Sequence[bool], guesses: dict[int, Value], eps: Tensor) -> None:
-        """What `correct` needs of the first stage."""
-        kept = [k for k, both in enumerate(two) if both]
-        for k, slot in zip(kept, self._pool.put(eps[kept]) if kept else [], strict=True):
-            walks[k].origin = Origin(walks[k].row, guesses[k], slot)
-
-    def _noise(self, walks: Sequence[Walk], x: Tensor) -> Tensor:
-        """For each step the noise that its walk was given, a draw of its own, or zeros if it takes none."""
-        given = [k for k, walk in enumerate(walks) if walk.noise is not None and not walk.round]
-        own = [
+    def _noise(self, rollouts: Sequence[Rollout], x: Tensor) -> Tensor:
+        """Return for each step the search's noise, a draw of its own, or zeros if it takes none."""
+        from_search = [k for k, rollout in enumerate(rollouts) if rollout.noise is not None and not rollout.round]
+        fresh = [
             k
-            for k, walk in enumerate(walks)
-            if (walk.noise is None or walk.round) and self._sampler.noisy(walk.route[walk.at], walk.route[walk.at + 1])
+            for k, rollout in enumerate(rollouts)
+            if (rollout.noise is None or rollout.round)
+            and self._sampler.noisy(rollout.route[rollout.at], rollout.route[rollout.at + 1])
         ]
-        if len(own) == len(walks):
-            return self._draw(walks, OWN)
+        if len(fresh) == len(rollouts):
+            return self._materialiser.step_noise(rollouts, STEP)
         z = torch.zeros_like(x)
-        if given:
-            z[given] = self._maker.given(cast("list[State]", [walks[k].noise for k in given])).to(z)
-        for k in given:
-            walks[k].noise = None
-        if own:
-            z[own] = self._draw([walks[k] for k in own], OWN)
+        if from_search:
+            states = cast("list[State]", [rollouts[k].noise for k in from_search])
+            z[from_search] = self._materialiser.search_noise(states).to(z)
+        for k in from_search:
+            rollouts[k].noise = None
+        if fresh:
+            z[fresh] = self._materialiser.step_noise([rollouts[k] for k in fresh], STEP)
         return z
 
-    def _draw(self, walks: Sequence[Walk], slot: int) -> Tensor:
-        return self._maker.step_noise(walks, slot, SLOTS + self._guidance.num_draws)
+
+def _land(rollout: Rollout, before: Value | None, stepped: Stepped) -> None:
+    """Stand a rollout on the next level of its route; at the end of that its child gets its state."""
+    rollout.at += 1
+    rollout.round = 0
+    if rollout.at == len(rollout.route) - 1:
+        child = rollout.child
+        child.state = State(rollout.run, rollout.route[-1], rollout.x, rollout.clock, child.noise_key, before)
+        stepped.arrivals.append(rollout)
+    else:
+        stepped.onward.append(rollout)

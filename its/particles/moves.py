@@ -16,13 +16,13 @@ class Move(Protocol):
     """A frozen, hashable recipe; rows with equal moves are made in one call.
 
     Attributes:
-        draws: whether it uses fresh noise; without, `z` is None.
+        uses_noise: whether it takes a draw; if not, `z` is None.
     """
 
-    draws: ClassVar[bool]
+    uses_noise: ClassVar[bool]
 
     def __call__(self, x: Tensor, z: Tensor) -> Tensor:
-        """New starting noise from the old `x` and fresh standard normal `z`, both `[n, *shape]`."""
+        """Return new starting noise from the old `x` and fresh standard normal `z`, both `[n, *shape]`."""
         ...
 
 
@@ -31,7 +31,7 @@ def _column(values: Tensor, like: Tensor) -> Tensor:
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
-    """Inner product of each row, by adding halves: its bits depend on neither other rows nor device."""
+    """Return the inner product of each row, by adding halves: its bits depend on neither other rows nor device."""
     terms = (a * b).flatten(1)
     while (size := terms.shape[1]) > 1:
         terms, rest = terms.split((size + 1) // 2, dim=1)
@@ -51,7 +51,7 @@ class Rotate:
     """
 
     cos: float
-    draws: ClassVar[bool] = True
+    uses_noise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not -1.0 < self.cos < 1.0:
@@ -75,7 +75,7 @@ class Mix:
     """
 
     share: float
-    draws: ClassVar[bool] = True
+    uses_noise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0.0 < self.share <= 1.0:
@@ -87,7 +87,7 @@ class Mix:
 
 @dataclass(frozen=True)
 class Ball:
-    """A step in a random direction, of a length uniform in [0, radius sqrt(d)), then back to the norm of x.
+    """Step in a random direction, by a length uniform in [0, radius sqrt(d)), then back to the norm of x.
 
     The length comes from the norm of z, which is independent of its direction: `P(chi_d < |z|)` is uniform.
     Neighbourhood of noise-trajectory search (2506.03164), whose own step lets the norm grow.
@@ -97,7 +97,7 @@ class Ball:
     """
 
     radius: float
-    draws: ClassVar[bool] = True
+    uses_noise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.radius <= 0:
@@ -128,7 +128,7 @@ class LowBand:
 
     coefs: np.ndarray
     level: int
-    draws: ClassVar[bool] = False
+    uses_noise: ClassVar[bool] = False
 
     def __call__(self, x: Tensor, z: Tensor | None) -> Tensor:
         import torch

@@ -1,4 +1,4 @@
-"""Rewards in order: the only comparison that knows of verifiers whose rewards mean something in company alone."""
+"""The order of rewards, also of those of relative verifiers, which only compare within one list."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Components(tuple[float, ...]):
-    """One image's rewards by the members of a relative verifier. `order` compares them; `<` and `max` refuse to."""
+    """The rewards of one image by the members of a relative verifier; only `order` compares them."""
 
     __slots__ = ()
 
@@ -25,7 +25,7 @@ Rewarded = float | Components
 
 
 def order(rewards: Sequence[Rewarded]) -> list[float]:
-    """Numbers that compare the rewards *of this list*, higher is better.
+    """Return numbers that compare the rewards *of this list*, higher is better.
 
     Floats are their own order. Components give minus the mean of the ranks that the members assign, 1 being the best,
     tied ones sharing the mean of theirs (the ensemble of Ma et al. 2025, arXiv:2501.09732).

@@ -1,4 +1,4 @@
-"""Routes between levels and what they cost."""
+"""Routes between levels, and their prices in NFE."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Route = tuple[Level, ...]
 
 
 class Prices:
-    """What advancing costs under one model and sampler, in NFE.
+    """The prices of advancing under one model and sampler, in NFE.
 
     Args:
         slots: network rows of one evaluation (2 with classifier-free guidance).
@@ -32,7 +32,7 @@ class Prices:
         self.sampling = self.cost(self.grid[0], self.grid[-1])
 
     def _route(self, start: Level, to: Level | None, steps: int | None, whole: bool) -> tuple[Route, int]:
-        """Levels from `start` down to `to`, and the NFE of walking them.
+        """Return the levels from `start` down to `to`, and the NFE of the steps between them.
 
         Args:
             steps: None takes the grid's levels strictly between; a number, that many steps.
@@ -53,16 +53,20 @@ class Prices:
             raise ValueError(f"advance from {start} to {end}: the level to reach must be less noisy")
         return levels, self.evaluation * self.rounds * sum(self._sampler.stages(t, s) for t, s in pairwise(levels))
 
+    def noisy(self, t: Level, s: Level) -> bool:
+        """Return whether the step from t to s draws noise."""
+        return self._sampler.noisy(t, s)
+
     def level(self, time: float) -> Level:
-        """The level at a native time, on the grid or off it."""
+        """Return the level at a native time, on the grid or off it."""
         return self._path.level(time)
 
     def cost(self, start: Level, to: Level | None = None, steps: int | None = None) -> int:
-        """NFE of advancing one particle whose guess is not known yet."""
+        """Return the NFE of advancing one particle whose guess is not known yet."""
         return self.route(start, to, steps, start == self.grid[0])[1]
 
     def _between(self, start: Level, end: Level, steps: int) -> Route:
-        """`steps` equal steps in native time; the last falls on `end`."""
+        """Return a route of `steps` equal steps in native time; the last falls on `end`."""
         low = 0.0 if end.clean else end.time
         inner = [start.time + (low - start.time) * k / steps for k in range(1, steps)]
         return (start, *(self._path.level(time) for time in inner), end)

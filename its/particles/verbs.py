@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from its.levels import Level
 
 if TYPE_CHECKING:
-    from its.particles.image import Particle
+    from its.particles.particle import Particle
 
 Of = Literal["own", "before"]
 By = Literal["select", "guide"]
 
 
 class Advance(NamedTuple):
-    """Request to run the sampler; see `advance`."""
+    """A request to run the sampler; see `advance`."""
 
     particles: list[Particle]
     to: list[Level | None]
@@ -24,7 +24,7 @@ class Advance(NamedTuple):
 
 
 class Reward(NamedTuple):
-    """Request to score particles; see `reward`."""
+    """A request to score particles; see `reward`."""
 
     particles: list[Particle]
     of: Of
@@ -60,7 +60,7 @@ def advance(
 def reward(particles: Sequence[Particle], of: Of = "own", by: By = "select") -> Reward:
     """Ask for rewards, higher is better; the reply is a list of floats in the same order.
 
-    Under a relative verifier they are not floats but what `image.order` alone compares.
+    Under a relative verifier they are tuples, which only `image.order` compares.
 
     Args:
         particles: the particles to score.

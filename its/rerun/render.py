@@ -27,7 +27,7 @@ from its.engine import Engine, Outcome, Result
 from its.engine.flops import count_flops
 from its.engine.noise import normal
 from its.particles.image import Image
-from its.particles.keys import Verb, fold
+from its.particles.keys import start_key
 from its.particles.verbs import advance, reward
 from its.rerun.finished_run import FinishedRun
 from its.run.experiment import Experiment
@@ -78,7 +78,7 @@ class Rerun(Search):
     needs_absolute: ClassVar[bool] = False
 
     def run(self, image: Image) -> Coroutine:
-        particles = yield advance([image.given(self.starts.pop(image.problem.index))])
+        particles = yield advance([image.start_from(self.starts.pop(image.problem.index))])
         yield reward(particles)
         return particles[0]
 
@@ -120,7 +120,7 @@ class Renderer(Engine):
         if isinstance(start, np.ndarray):
             return start
         model = self.model
-        z = normal(self.seed, [index], [fold(0, Verb.START, start)], model.shape, model.device)
+        z = normal(self.seed, [index], [start_key(start)], model.shape, model.device)
         return (model.path.prior_std * z.to(model.dtype))[0].cpu().numpy()
 
 

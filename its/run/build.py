@@ -67,7 +67,7 @@ def _image_run(blueprint: Blueprint) -> Run:
         gradient_batch=plain["gradient_batch"],
         batch=plain["batch"],
         rows=plain["rows"],
-        keep_pool=blueprint.keep_candidates,
+        keep_candidates=blueprint.keep_candidates,
     )
     search, caps = sized(blueprint.search, blueprint.budget, engine.prices)
     return Experiment(

@@ -29,18 +29,18 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
         `[m, C, H, W]`, unrounded; origin, uint8 `[bytes]`, a line of JSON for each.
     """
     results = sorted(results, key=lambda result: result.problem.index)
-    candidates = [candidate for result in results for candidate in result.pool]
+    candidates = [candidate for result in results for candidate in result.candidates]
     images = [candidate.image for candidate in candidates]
     return {
         "index": np.array([result.problem.index for result in results], dtype=np.int64),
-        "offset": np.cumsum([0, *(len(result.pool) for result in results)], dtype=np.int64),
+        "offset": np.cumsum([0, *(len(result.candidates) for result in results)], dtype=np.int64),
         "cap": np.array([candidate.cap for candidate in candidates], dtype=np.int64),
         "clock": np.array([candidate.clock for candidate in candidates], dtype=np.int64),
-        "step": np.array([candidate.key[0] for candidate in candidates], dtype=np.uint64),
-        "id": np.array([candidate.key[1] for candidate in candidates], dtype=np.uint64),
+        "step": np.array([candidate.noise_key for candidate in candidates], dtype=np.uint64),
+        "id": np.array([candidate.branch_key for candidate in candidates], dtype=np.uint64),
         "reward": np.array([candidate.reward for candidate in candidates], dtype=np.float64),
         "images": np.stack(images) if images else np.zeros((0, 1, 1, 1), np.float32),
-        "origin": encode_lines(to_text(candidate.key[2]) for candidate in candidates),
+        "origin": encode_lines(to_text(candidate.origin) for candidate in candidates),
     }
 
 

@@ -79,7 +79,7 @@ class Experiment:
     @property
     def keeps_candidates(self) -> bool:
         """True if every candidate is stored."""
-        return self.engine.keep_pool
+        return self.engine.keep_candidates
 
     @cached_property
     def _flops(self) -> dict[str, int]:

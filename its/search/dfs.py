@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Self
 
-from its.particles.image import Image, Particle
+from its.particles.image import Image
+from its.particles.particle import Particle
 from its.particles.verbs import advance, reward
 from its.search.parts.rules import STEPS
 from its.search.parts.softmax_counts import increase

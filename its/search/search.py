@@ -20,10 +20,6 @@ else:
     Size = int | None
 """The annotation of a field made by `sized`: a whole number, or None until a cap, or `budget=natural`, decides it."""
 
-ROWS_PER_PARTICLE = 11
-"""Tensor rows that a particle may hold: its state, x0_hat, eps_hat and the guess before it, and those of its next step
-of two stages."""
-
 
 def sized(natural: int) -> Any:
     """Declare a field of a search as its size: None under a cap, which decides it, else `natural`.
@@ -63,11 +59,6 @@ class Search(ABC):
     def natural(self) -> dict[str, int]:
         """Return the sizes it runs at under `budget=natural`, by field; under a cap these fields stay None."""
         return {size.name: size.metadata["natural"] for size in fields(cast(Any, self)) if "natural" in size.metadata}
-
-    @property
-    def peak_rows(self) -> int:
-        """Return the tensor rows that one image may hold at once."""
-        return ROWS_PER_PARTICLE * 64
 
     def check(self, **rules: parameters.Rule | float | Iterable[Any]) -> None:
         """Check its parameters: types by annotation, and by name a `Rule`, a least value or the values to choose from.

@@ -154,9 +154,9 @@ def test_a_start_at_any_top_counts_its_children_together(lab):
     def body(image):
         [start] = image.start()
         higher, lower = image.level(1.0), image.level(0.9)
-        twin = start.raised(lower)
-        assert twin.raised(higher).ordinal(Verb.ADVANCE) == 0
-        assert [one.ordinal(Verb.ADVANCE) for one in (start, twin, start.raised(lower))] == [1, 2, 3]
+        twin = start.raise_to(lower)
+        assert twin.raise_to(higher).add_child(Verb.ADVANCE) == 0
+        assert [one.add_child(Verb.ADVANCE) for one in (start, twin, start.raise_to(lower))] == [1, 2, 3]
         [done] = yield advance([start])
         return done
 

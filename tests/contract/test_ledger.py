@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from its.budget import COLUMNS, Ledger
-from its.engine.pool import Pool
+from its.engine.rows import Rows
 from its.particles.verbs import advance
 from its.sampler.ddim import DDIM
 from its.sampler.heun import Heun
@@ -19,7 +19,7 @@ PROBLEMS = range(5)
 class Counters:
     """Network, decoder and verifier that count the rows they are given.
 
-    A batch's real rows lie in distinct slots of the pool, and padding repeats one: `taken` counts the latest gathering.
+    A batch's real rows lie in distinct places, and padding repeats one: `taken` counts the latest gathering.
     """
 
     def __init__(self, lab, setting, monkeypatch, *, latent: bool) -> None:
@@ -31,13 +31,13 @@ class Counters:
         if latent:
             self.model.decoder = self
         self.shape = (1, 8, 8)
-        take = Pool.take
+        take = Rows.take
 
-        def counted(pool, slots):
-            self.taken = len({slot.index for slot in slots})
-            return take(pool, slots)
+        def counted(store, rows):
+            self.taken = len({row.index for row in rows})
+            return take(store, rows)
 
-        monkeypatch.setattr(Pool, "take", counted)
+        monkeypatch.setattr(Rows, "take", counted)
 
     def network(self, x, coefficients, label):
         self.rows += self.taken * self.model.slots

@@ -5,15 +5,11 @@ import math
 
 import pytest
 
-from its.budget import Ledger
 from its.engine.stream import Stream
-from its.particles.image import Image
 from its.particles.verbs import advance, reward
 from its.sampler.ddim import DDIM
 from its.search.random import Random
-from its.search.search import ROWS_PER_PARTICLE
 from its.search.zero_order import ZeroOrder
-from its.types import Problem
 
 BATCH = 8
 CAP = 57
@@ -38,34 +34,33 @@ def retrying(image):
         yield reward([particle])
         [up] = image.renoise([particle], image.grid[3])
         [particle] = yield advance([up], to=image.grid[5])
-    [done] = yield advance([particle])
-    yield reward([done])
-    return done
+    images = yield advance([particle])
+    yield reward(images)
+    return images[0]
 
 
 def watch(monkeypatch) -> None:
     """No full batch of any kind may wait while a padded one runs, or while a new image is admitted."""
-    run, admit = Stream._run, Stream._admit
+    serve, admit = Stream._serve, Stream._admit
 
     def watched(stream, queue):
-        if len(queue) < queue.rows:
-            assert all(len(other) < other.rows for other in stream._kinds.values())
-        run(stream, queue)
+        if len(queue) < queue.size:
+            assert all(len(other) < other.size for other in stream._queues.values())
+        serve(stream, queue)
 
     def admitted(stream):
-        assert all(len(queue) < queue.rows for queue in stream._kinds.values())
+        assert all(len(queue) < queue.size for queue in stream._queues.values())
         return admit(stream)
 
-    monkeypatch.setattr(Stream, "_run", watched)
+    monkeypatch.setattr(Stream, "_serve", watched)
     monkeypatch.setattr(Stream, "_admit", admitted)
 
 
-@pytest.mark.parametrize(("body", "particles"), [(ragged, 6), (retrying, 1)], ids=["ragged", "retrying"])
-def test_planned_searches_fill_the_batch(lab, body, particles, monkeypatch):
+@pytest.mark.parametrize("body", [ragged, retrying], ids=lambda body: body.__name__)
+def test_planned_searches_fill_the_batch(lab, body, monkeypatch):
     watch(monkeypatch)
     engine = lab.engine(DDIM(steps=10, eta=1.0), batch=BATCH)
-    search = lab.script(body, peak_rows=particles * ROWS_PER_PARTICLE)
-    lab.results(engine, search, (math.inf,), range(20 * BATCH))
+    lab.results(engine, lab.script(body), (math.inf,), range(20 * BATCH))
     filled, capacity = engine.served["evaluate"]
     assert filled / capacity >= 0.9
 
@@ -79,19 +74,26 @@ def test_anytime_searches_fill_the_batch(lab, search, monkeypatch):
     assert filled / capacity >= 0.9
 
 
-def planned(search, engine, cap):
-    """The search as it runs at a cap, which is what declares its rows."""
-    if search.anytime:
-        return search
-    return search.sized_for(
-        cap, Image(Problem(0), 0, engine.prices, Ledger(cap), anytime=False, shape=engine.model.shape)
-    )
+def most_held(lab, engine, search, cap, indices, after: int = 0) -> int:
+    """Run a stream, and return the most rows that it held between two batches once `after` runs were over."""
+    stream = engine.stream(search, (cap,), lab.problems(indices))
+    serve, peaks, over = stream._serve, [0], 0
+
+    def watched(queue):
+        serve(queue)
+        peaks.append(stream.rows_in_use if over >= after else 0)
+
+    stream._serve = watched
+    for _ in stream.run():
+        over += 1
+    return max(peaks)
 
 
 def test_little_memory_changes_nothing(lab, search, setting, every_setting):
+    """Rows for one image at a time, of whichever needs the most."""
     engine = lab.engine(setting.sampler, setting.model(lab), batch=4, rows=4096)
     expected = lab.bits(engine, search, (CAP,), range(6))
-    engine.rows = planned(search, engine, CAP).peak_rows + 1
+    engine.rows = max(most_held(lab, engine, search, CAP, [index]) for index in range(6))
     assert lab.bits(engine, search, (CAP,), range(6)) == expected
 
 
@@ -101,12 +103,12 @@ def test_rows_are_freed(lab, search, setting, every_setting):
     gc.collect()
     gc.disable()
     try:
-        stream = Stream(engine, search, (25, CAP), lab.problems(range(6)))
-        ended = sum(1 for _ in stream.tasks())
-        assert stream.held == 0
+        stream = engine.stream(search, (25, CAP), lab.problems(range(6)))
+        ended = sum(1 for _ in stream.run())
+        assert stream.rows_in_use == 0
     finally:
         gc.enable()
-    assert ended == 6 * stream.tasks_per_problem
+    assert ended == 6 * (1 if search.anytime else 2)
 
 
 def test_handles_that_were_never_evaluated_hold_nothing(lab):
@@ -119,18 +121,18 @@ def test_handles_that_were_never_evaluated_hold_nothing(lab):
     gc.collect()
     gc.disable()
     try:
-        stream = Stream(lab.engine(DDIM(steps=10)), lab.script(body, anytime=False), (30,), lab.problems(range(3)))
-        assert sum(1 for _ in stream.tasks()) == 3
-        assert stream.held == 0
+        stream = lab.engine(DDIM(steps=10)).stream(lab.script(body, anytime=False), (30,), lab.problems(range(3)))
+        assert sum(1 for _ in stream.run()) == 3
+        assert stream.rows_in_use == 0
     finally:
         gc.enable()
 
 
 def hoarding(image):
-    particles, kept = image.start(4), []
+    particles, nodes = image.start(4), []
     for level in image.grid[1:]:
         particles = yield advance(particles, to=level)
-        kept.append(particles)
+        nodes.append(particles)
     yield reward(particles)
     return particles[0]
 
@@ -139,3 +141,28 @@ def test_a_search_that_keeps_every_node_is_told_so(lab):
     engine = lab.engine(DDIM(steps=20), batch=4, rows=65)
     with pytest.raises(RuntimeError, match=r"Script holds \d+ tensor rows for one image, and the limit is 65"):
         lab.results(engine, lab.script(hoarding), (math.inf,), range(3))
+
+
+def growing(image):
+    """One particle, scored and kept at every level, which sometimes tries a level again."""
+    [particle], nodes = image.start(), []
+    for k in range(1, image.steps + 1):
+        while True:
+            [down] = yield advance([particle], to=image.grid[k])
+            yield reward([down], of="before")
+            nodes.append(down)
+            if image.random.uniform(1)[0] < 0.7:
+                break
+        particle = down
+    yield reward([particle])
+
+
+def test_runs_are_admitted_by_the_rows_that_earlier_ones_held(lab):
+    """Once the first batch of runs is over: those fill the batch, whatever they will come to hold."""
+    search, peaks = lab.script(growing), {}
+    alone = most_held(lab, lab.engine(DDIM(steps=20, eta=1.0), batch=8), search, math.inf, [0])
+    for limit in (4 * alone, 1000 * alone):
+        engine = lab.engine(DDIM(steps=20, eta=1.0), batch=8, rows=limit)
+        peaks[limit] = most_held(lab, engine, search, math.inf, range(100), after=40)
+    few, many = peaks.values()
+    assert few <= 4 * alone < many

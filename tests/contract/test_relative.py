@@ -12,7 +12,8 @@ import pytest
 import torch
 from scipy.stats import rankdata
 
-from its.engine.front import Candidate, Front
+from its.engine.front import ParetoFront
+from its.engine.state import Contender
 from its.particles.order import Components
 from its.sampler.ddim import DDIM
 from its.search.random import Random
@@ -48,15 +49,15 @@ def by_brute_force(candidates: list[tuple[Components, float]], cap: float) -> Co
 @pytest.mark.parametrize(("search", "sampler"), PAIRS)
 def test_the_front_holds_the_best_of_all_candidates_at_every_cap(lab, search, sampler, monkeypatch):
     seen: dict[int, list] = {}
-    enter = Front.enter
+    enter = ParetoFront.enter
     monkeypatch.setattr(
-        Front,
+        ParetoFront,
         "enter",
-        lambda front, candidate, clock: (
-            seen.setdefault((candidate.value.task.image.problem.index, *front._caps), []).append(
-                (candidate.reward, clock)
+        lambda front, contender, clock: (
+            seen.setdefault((contender.value.run.image.problem.index, *front._caps), []).append(
+                (contender.reward, clock)
             ),
-            enter(front, candidate, clock),
+            enter(front, contender, clock),
         ),
     )
     results = lab.results(lab.engine(sampler, verifier=ensemble(lab), batch=8), search, CAPS, range(2))
@@ -120,11 +121,11 @@ def test_a_winner_that_lost_the_lead_may_win_it_back(lab):
 def test_dominated_images_are_dropped_and_no_others(members):
     random = np.random.default_rng(members)
     for _ in range(200):
-        front, candidates = Front((1, 2, 3)), []
+        front, candidates = ParetoFront((1, 2, 3)), []
         for turn in range(random.integers(1, 30)):
             reward, clock = Components(random.integers(0, 6, members).astype(float)), int(random.integers(1, 5))
             candidates.append((reward, clock))
-            front.enter(Candidate(reward, turn, None), clock)
+            front.enter(Contender(reward, turn, None), clock)
         for at in range(3):
             within = [(reward, clock) for reward, clock in candidates if clock <= at + 1]
             found = front.best(at)

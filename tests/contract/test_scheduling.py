@@ -32,13 +32,13 @@ def test_order_of_work(lab, search, setting, monkeypatch):
 
     expected = lab.bits(engine(), search, CAPS, PROBLEMS)
     shuffled = random.Random(3)
-    set_up = Stream._set_up_queues
+    build = Stream.__init__
 
-    def reverse_kinds(stream, engine):
-        set_up(stream, engine)
-        stream._kinds = dict(reversed(stream._kinds.items()))
+    def build_reversed(stream, *parts):
+        build(stream, *parts)
+        stream._queues = dict(reversed(stream._queues.items()))
 
-    monkeypatch.setattr(Stream, "_set_up_queues", reverse_kinds)
+    monkeypatch.setattr(Stream, "__init__", build_reversed)
     monkeypatch.setattr(Queue, "add", lambda queue, order, item: queue._waiting.append((shuffled.random(), item)))
     assert lab.bits(engine(rows=100), search, CAPS, PROBLEMS) == expected
     assert lab.bits(engine(), search, CAPS, PROBLEMS) == expected

@@ -51,14 +51,14 @@ def test_the_row_of_a_moved_point_and_none_after_a_renoising(lab):
     assert [lab.play(body, ODE).outcomes[0].start for body in (renoised, jittered)] == [None, None]
 
 
-def test_a_given_point_is_taken_as_it_is(lab):
+def test_start_from_takes_a_point_as_it_is(lab):
     x = np.random.default_rng(0).standard_normal((1, 4, 4))
 
     def body(image: Image):
-        given, after = image.given(x), image.start()
-        yield reward([given, *after])
-        assert np.array_equal(lab.rows([given]).numpy().reshape(1, 4, 4), x)
-        return (yield advance([given]))[0]
+        fixed, after = image.start_from(x), image.start()
+        yield reward([fixed, *after])
+        assert np.array_equal(lab.rows([fixed]).numpy().reshape(1, 4, 4), x)
+        return (yield advance([fixed]))[0]
 
     [outcome] = lab.play(body, ODE).outcomes
     assert np.array_equal(outcome.start, x)

@@ -22,7 +22,7 @@ INDICES = (2,)
 
 def taped(lab, tape, search, cap=17.0, seed=0, batch=32, sampler=SAMPLER):
     engine = lab.engine(sampler, seed=seed, batch=batch, noise=tape.noise)
-    return lab.as_bits(lab.results(engine, tape.on(search, engine), (cap,), INDICES))
+    return lab.as_bits(lab.results(engine, tape.on(search, engine.prices), (cap,), INDICES))
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -61,7 +61,7 @@ def test_given_draws_are_all_that_a_run_draws(lab):
     draws = {f"{k:06d} {what}": torch.full((1, 4, 4), float(k)) for k, what in enumerate(["start", "move", "move"])}
     tape = Tape({2: draws})
     engine = lab.engine(DDIM(steps=6), noise=tape.noise)
-    lab.results(engine, tape.on(ZeroOrder(neighbors=2), engine), (18.0,), INDICES)
+    lab.results(engine, tape.on(ZeroOrder(neighbors=2), engine.prices), (18.0,), INDICES)
     assert all(torch.equal(tape.draws[2][name], draws[name]) for name in draws)
 
 

@@ -20,7 +20,7 @@ class Naive:
 
     Attributes:
         times: of the grid, T + 1 of them.
-        rewards: all that have been asked for.
+        rewards: of all images and guesses that were scored, in order.
     """
 
     def __init__(
@@ -29,19 +29,23 @@ class Naive:
         self.means, self.std, self.condition, self.eta = means, std, condition, eta
         abar = np.cumprod(1 - np.linspace(1e-4, 2e-2, 1000))
         self.ratios = np.sqrt((1 - abar) / abar)
-        self.steps = steps
-        self.times = [*(np.round(1000 - 1000 / steps * np.arange(steps)) - 1), CLEAN]
         self.unread = [(name.split(" ", 1)[1], np.asarray(values)) for name, values in draws.items()]
         self.rewards: list[float] = []
+        self.space(steps)
+
+    def space(self, steps: int) -> None:
+        """Take so many steps, by the rule `trailing`."""
+        self.steps = steps
+        self.times = [*(np.round(1000 - 1000 / steps * np.arange(steps)) - 1), CLEAN]
 
     def draw(self, purpose: str) -> np.ndarray:
-        """The next draw on the tape that is for this purpose."""
+        """Read the next draw on the tape that is for this purpose."""
         place = next(k for k, (name, _) in enumerate(self.unread) if name == purpose)
         values = self.unread.pop(place)[1]
         return values.astype(float).reshape(-1) if purpose != "permutation" else values
 
     def level(self, time: float) -> tuple[float, float]:
-        """Alpha and sigma."""
+        """Return alpha and sigma."""
         if time == CLEAN:
             return 1.0, 0.0
         ratio = np.interp(time, np.arange(1000), self.ratios)
@@ -51,7 +55,7 @@ class Naive:
         return self.level(self.times[i])[0] ** 2
 
     def denoise(self, x: np.ndarray, time: float) -> np.ndarray:
-        """E[x_0 | x_t]: components by responsibility, each pulled towards its mean."""
+        """Compute E[x_0 | x_t]: components by responsibility, each pulled towards its mean."""
         alpha, sigma = self.level(time)
         variance = (alpha * self.std) ** 2 + sigma**2
         apart = x - alpha * self.means
@@ -63,7 +67,7 @@ class Naive:
         return eta * sigma_s / sigma_t * np.sqrt(sigma_t**2 - (alpha_t / alpha_s * sigma_s) ** 2)
 
     def step(self, x: np.ndarray, t: float, s: float, z: np.ndarray | None = None) -> np.ndarray:
-        """Song et al. (2020), Eq. 12. The noise is drawn unless it is given."""
+        """Song et al. (2020), Eq. 12, with the noise `z` or a draw of its own."""
         x0 = self.denoise(x, t)
         (alpha_t, sigma_t), (alpha_s, sigma_s) = self.level(t), self.level(s)
         eps = (x - alpha_t * x0) / sigma_t
@@ -74,7 +78,7 @@ class Naive:
         return alpha_s * x0 + np.sqrt(sigma_s**2 - std**2) * eps + noise
 
     def down(self, x: np.ndarray, i: int, j: int) -> np.ndarray:
-        """From grid level i to grid level j."""
+        """Take the steps from grid level i to grid level j."""
         for k in range(i, j):
             x = self.step(x, self.times[k], self.times[k + 1])
         return x
@@ -83,19 +87,19 @@ class Naive:
         return self.down(self.draw("start"), 0, self.steps)
 
     def renoise(self, x: np.ndarray, s: float, t: float) -> np.ndarray:
-        """Up from s to t by q(x_t | x_s)."""
+        """Take a state up from s to t by q(x_t | x_s)."""
         (alpha_s, sigma_s), (alpha_t, sigma_t) = self.level(s), self.level(t)
         r = alpha_t / alpha_s
         return r * x + np.sqrt(sigma_t**2 - (r * sigma_s) ** 2) * self.draw(f"renoise {t:g}")
 
     def reward(self, image: np.ndarray) -> float:
-        """Log-probability of the wanted component."""
+        """Return the log-probability of the condition's component."""
         logits = -((image - self.means) ** 2).sum(axis=1) / (2 * self.std**2)
         self.rewards.append(float(log_softmax(logits)[self.condition]))
         return self.rewards[-1]
 
     def value(self, x: np.ndarray, time: float) -> float:
-        """Reward of the guess at a level, or of the image."""
+        """Return the reward of the guess at a level, or of the image."""
         return self.reward(x if time == CLEAN else self.denoise(x, time))
 
     def best(self, images: list[np.ndarray]) -> np.ndarray:

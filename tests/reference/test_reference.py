@@ -17,11 +17,15 @@ from its.search.dfs import DFS
 from its.search.eps_greedy import EpsGreedy
 from its.search.evosearch import EvoSearch
 from its.search.fk import FK
+from its.search.more_steps import MoreSteps
+from its.search.none import NoSearch
 from its.search.paths import Paths
+from its.search.random import Random
 from its.search.rbf import RBF
+from its.search.ses import SES
 from its.search.svdd import SVDD
 from its.search.zero_order import ZeroOrder
-from tests.reference import particles, walks
+from tests.reference import particles, rollouts
 from tests.reference.naive import Naive
 from tests.search.trace import traced
 
@@ -34,18 +38,39 @@ def agree(lab, search, reference, eta: float = 1.0, **options) -> None:
     tape, logs = Tape(), {problem: [] for problem in PROBLEMS}
     engine = lab.engine(DDIM(steps=STEPS, eta=eta), batch=8, rows=8192, noise=tape.noise)
     script = lab.script(lambda image: traced(search, logs[image.problem.index])(image))
-    results = lab.results(engine, tape.on(script, engine), (math.inf,), PROBLEMS)
+    results = lab.results(engine, tape.on(script, engine.prices), (math.inf,), PROBLEMS)
     for problem, log in logs.items():
         outcome = results[problem].outcomes[0]
-        one = Naive(lab.data.means, lab.data.std, tape.draws[problem], lab.data.condition(problem), STEPS, eta)
-        image, nfe = reference(one, **options)
+        naive = Naive(lab.data.means, lab.data.std, tape.draws[problem], lab.data.condition(problem), STEPS, eta)
+        image, nfe = reference(naive, **options)
         rewards = [number for request, reply in log if isinstance(request, Reward) for number in reply]
-        np.testing.assert_allclose(one.rewards, rewards, rtol=1e-5, atol=1e-9)
+        np.testing.assert_allclose(naive.rewards, rewards, rtol=1e-5, atol=1e-9)
         pixels = np.clip(np.round(127.5 * (image.reshape(4, 4, 1) + 1)), 0, 255)
         np.testing.assert_array_equal(outcome.image, pixels)
-        assert one.reward(image) == pytest.approx(outcome.reward, rel=1e-5, abs=1e-9)
+        assert naive.reward(image) == pytest.approx(outcome.reward, rel=1e-5, abs=1e-9)
         assert nfe == outcome.ledger["nfe"]
-        assert not one.unread
+        assert not naive.unread
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_none(lab, eta):
+    agree(lab, NoSearch(), rollouts.random, eta, n=1)
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_random(lab, eta):
+    agree(lab, Random(candidates=7), rollouts.random, eta, n=7)
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+@pytest.mark.parametrize("steps", [5, 13, 40])
+def test_more_steps(lab, steps, eta):
+    agree(lab, MoreSteps(steps), rollouts.more_steps, eta, steps=steps)
+
+
+def test_ses(lab):
+    search = SES(population=6, elites=4, candidates=18)
+    agree(lab, search, rollouts.ses, eta=0.0, population=6, elites=4, generations=3)
 
 
 @pytest.mark.parametrize("temperature", [0.005, 0.01, 0.02, 0.05, 5.0])
@@ -110,7 +135,7 @@ def test_dfs(lab, depth, start, step, eta):
     agree(
         lab,
         DFS(0.7, depth, start, step, backtracks=6),
-        walks.dfs,
+        rollouts.dfs,
         eta,
         threshold=0.7,
         depth=depth,
@@ -125,7 +150,7 @@ def test_paths(lab, n, m, eta):
     agree(
         lab,
         Paths(paths=n, steps=3, noises=m),
-        walks.paths,
+        rollouts.paths,
         eta,
         n=n,
         m=m,
@@ -138,7 +163,7 @@ def test_paths(lab, n, m, eta):
 
 @pytest.mark.parametrize("nfe", [20, 60])
 def test_rbf(lab, nfe):
-    agree(lab, RBF(pool=0.1, nfe=nfe), walks.rbf, nfe=nfe, pool=nfe // 10)
+    agree(lab, RBF(pool=0.1, nfe=nfe), rollouts.rbf, nfe=nfe, pool=nfe // 10)
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
@@ -147,7 +172,7 @@ def test_evosearch(lab, stops, eta):
     agree(
         lab,
         EvoSearch([stop / STEPS for stop in stops], population=5, offspring=3),
-        walks.evosearch,
+        rollouts.evosearch,
         eta,
         population=5,
         offspring=3,
@@ -162,7 +187,7 @@ def test_eps_greedy(lab, epsilon):
     agree(
         lab,
         EpsGreedy(epsilon=epsilon, candidates=3, rounds=2),
-        walks.eps_greedy,
+        rollouts.eps_greedy,
         radius=0.15,
         epsilon=epsilon,
         candidates=3,
@@ -176,7 +201,7 @@ def test_zero_order(lab, pivot, eta):
     agree(
         lab,
         ZeroOrder(0.8, neighbors=3, rounds=5, pivot=pivot),
-        walks.zero_order,
+        rollouts.zero_order,
         eta,
         cosine=0.8,
         neighbors=3,

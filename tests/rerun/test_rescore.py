@@ -75,21 +75,21 @@ def kept(tmp_path_factory):
     return run
 
 
-def elsewhere(run, folder, *, keep_pool=True):
+def elsewhere(run, folder, *, keep_candidates=True):
     """The same experiment in another folder, as a new process would begin it."""
     engine = copy(run.engine)
-    engine.keep_pool, engine.served = keep_pool, {}
+    engine.keep_candidates, engine.served = keep_candidates, {}
     return replace(run, folder=folder, engine=engine)
 
 
 def test_the_flag_decides_no_folder(tmp_path, kept):
     plain = make_experiment(tmp_path, *MIXTURE, "search=zero_order")
     assert (plain.folder.name, plain.config) == (kept.folder.name, kept.config)
-    assert (plain.engine.keep_pool, kept.engine.keep_pool) == (False, True)
+    assert (plain.engine.keep_candidates, kept.engine.keep_candidates) == (False, True)
 
 
 def test_a_pool_is_beside_images_that_stay_the_same_and_may_be_asked_for_later(tmp_path, kept):
-    elsewhere(kept, tmp_path, keep_pool=False).run()
+    elsewhere(kept, tmp_path, keep_candidates=False).run()
     plain = contents(tmp_path)
     whole = contents(kept.folder)
     assert numbers(tmp_path) == numbers(kept.folder)

@@ -2,7 +2,6 @@ import math
 
 import pytest
 
-from its.particles.keys import Verb, fold
 from its.sampler.ddim import DDIM
 from its.search.bfs_resample import BFSResample
 from its.search.parts.softmax_counts import increase, survivors
@@ -42,46 +41,6 @@ def test_the_temperature_rises_where_the_signal_does(lab):
     ratios = [increase(grid, i) for i in range(10)]
     assert sum(ratios) == pytest.approx(10)
     assert ratios == sorted(ratios)
-
-
-def naive_run(alone, n: int, temperature: float) -> tuple[float, list[list[int]]]:
-    """Rows of one image in a list, resampled by the rounded counts; steps 2, 4, 6, 8 of 10."""
-    rows = [(alone.draw(alone.path(j)), alone.path(j)) for j in range(n)]
-    guesses, kept = [None] * n, []
-    for k in range(10):
-        stepped = []
-        for x, path in rows:
-            y, guess = alone.step(x, path, k)
-            stepped.append((y, path, guess))
-        rows, guesses = [s[:2] for s in stepped], [s[2] for s in stepped]
-        if k in (2, 4, 6, 8):
-            scores = [alone.reward(guess) for guess in guesses]
-            top, scale = max(scores), temperature * increase(alone.grid, k)
-            total = sum(math.exp(scale * (s - top)) for s in scores)
-            counts = [round(len(scores) * math.exp(scale * (s - top)) / total) for s in scores]
-            chosen = [i for i, count in enumerate(counts) for _ in range(count)][: len(scores)]
-            kept.append(chosen)
-            rows = branch(rows, chosen, alone.grid[k + 1].key)
-    return max(alone.reward(x) for x, _ in rows), kept
-
-
-def branch(rows: list, chosen: list[int], level: int) -> list:
-    """The first copy of a row continues its path, the others fold the level and their number into it."""
-    copies: dict[int, int] = {}
-    out = []
-    for i in chosen:
-        k = copies[i] = copies.get(i, -1) + 1
-        x, path = rows[i]
-        out.append((x, path if k == 0 else fold(path, Verb.ADVANCE, level, k)))
-    return out
-
-
-@pytest.mark.parametrize("temperature", [0.02, 0.1, 10.0])
-def test_against_one_image_at_a_time(naive, rewards, temperature):
-    sampler = DDIM(steps=10, eta=1.0)
-    expected, kept = naive_run(naive(sampler), 7, temperature)
-    assert rewards(sampler, BFSResample(temperature=temperature), (70,)) == [expected]
-    assert any(len(set(chosen)) < len(chosen) for chosen in kept)
 
 
 def test_a_cap_buys_whole_samplings_and_copies_are_free_until_they_separate(lab):

@@ -5,16 +5,6 @@ from its.sampler.heun import Heun
 from its.search.more_steps import MoreSteps
 
 
-@pytest.mark.parametrize("eta", [0.0, 1.0])
-def test_it_is_the_same_sampler_with_more_steps(naive, rewards, eta):
-    def alone(steps):
-        naive_one = naive(DDIM(steps=steps, eta=eta))
-        path = naive_one.path(0)
-        return naive_one.reward(naive_one.sample(naive_one.draw(path), path))
-
-    assert rewards(DDIM(steps=5, eta=eta), MoreSteps(), (5, 13, 40)) == [alone(5), alone(13), alone(40)]
-
-
 @pytest.mark.parametrize(
     ("sampler", "scale", "caps", "spent"),
     [

@@ -5,7 +5,6 @@ import pytest
 import pywt
 import torch
 
-from its.particles.host_random import HostRandom
 from its.particles.image import Image
 from its.particles.moves import LowBand
 from its.sampler.ddim import DDIM
@@ -59,23 +58,6 @@ def test_generations():
     assert list(generations(10, 25)) == [10, 10, 5]
     unbounded = generations(10, None)
     assert [next(unbounded) for _ in range(3)] == [10, 10, 10]
-
-
-def test_against_the_cross_entropy_method(lab, naive, bands):
-    """A generation is drawn from mean and unbiased variance of the five best of all before."""
-    outcome = outcome_of(lab, SES(candidates=30), SAMPLER, problem=2)
-    alone = naive(SAMPLER)
-    rewards = [alone.reward(alone.sample(torch.from_numpy(band)[None], alone.path(0))) for band in bands]
-    assert len(bands) == 30
-    assert outcome.reward == pytest.approx(max(rewards), abs=1e-9)
-    assert outcome.ledger["nfe"] == 60
-    random, mean, variance = HostRandom(0, 2), 0.0, 1.0
-    for done in (0, 10, 20):
-        draws = random.normal((10, 1, 4, 4))
-        np.testing.assert_allclose(bands[done : done + 10], mean + np.sqrt(variance) * draws, rtol=0, atol=1e-12)
-        best = sorted(range(done + 10), key=lambda k: -rewards[k])[:5]
-        elites = np.stack([bands[k] for k in best])
-        mean, variance = elites.mean(0), elites.var(0, ddof=1) + 1e-7
 
 
 def test_energy_drifts_under_random_rewards_unless_it_is_held(lab, bands):

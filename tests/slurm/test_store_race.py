@@ -29,7 +29,7 @@ class Instant:
     """An engine that has every image at once: what is left is the store."""
 
     def __init__(self, engine):
-        self.batch, self.rows_evaluated, self.keep_pool = 1, 0, False
+        self.batch, self.rows_evaluated, self.keep_candidates = 1, 0, False
         self.model, self.verifiers = SimpleNamespace(device=torch.device("cpu")), engine.verifiers
 
     def run(self, search, caps, problems):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from math import ceil
 
-from its.particles.image import Image, Particle
+from its.particles.image import Image
 from its.particles.order import Rewarded
+from its.particles.particle import Particle
 from its.particles.verbs import advance, reward
 from its.search.search import Coroutine
 

@@ -54,7 +54,7 @@ def run(guidance, eta, data, guide=None):
 
     def body(image):
         [last] = yield advance(image.start())
-        found.append(last.state.x.pool.take([last.state.x])[0])
+        found.append(last.state.x.rows.take([last.state.x])[0])
         return last
 
     verifier = Classifier(data.logits)

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from its.engine import Engine
-from its.engine.stream import Stream
 from its.particles.image import Image
 from its.particles.moves import Ball, LowBand, Mix, Rotate
 from its.particles.origin import restore, to_text
@@ -26,13 +25,13 @@ SAMPLER = DDIM(steps=6, eta=1.0)
 CAPS = (6, 14, 30)
 
 
-def engine(lab, *, keep_pool=True, **options) -> Engine:
+def engine(lab, *, keep_candidates=True, **options) -> Engine:
     return Engine(
         lab.denoiser(),
         SAMPLER,
         {"select": Classifier(lab.data.logits)},
         seed=0,
-        keep_pool=keep_pool,
+        keep_candidates=keep_candidates,
         **{"batch": 32, **options},
     )
 
@@ -55,11 +54,11 @@ def test_what_a_search_was_told_is_what_is_kept(lab):
         seen.extend(lab.rows(more))
 
     [result] = lab.results(engine(lab, rows=8192), lab.script(body), (math.inf,), [0]).values()
-    assert [candidate.reward for candidate in result.pool] == told
-    assert [candidate.image.ravel().tolist() for candidate in result.pool] == [row.tolist() for row in seen]
-    assert [candidate.clock for candidate in result.pool] == [20, 18, 16, 14, 22]
-    assert [candidate.key[2] is None for candidate in result.pool] == [False] * 4 + [True]
-    assert {candidate.cap for candidate in result.pool} == {0}
+    assert [candidate.reward for candidate in result.candidates] == told
+    assert [candidate.image.ravel().tolist() for candidate in result.candidates] == [row.tolist() for row in seen]
+    assert [candidate.clock for candidate in result.candidates] == [20, 18, 16, 14, 22]
+    assert [candidate.origin is None for candidate in result.candidates] == [False] * 4 + [True]
+    assert {candidate.cap for candidate in result.candidates} == {0}
 
 
 @pytest.mark.parametrize(
@@ -68,13 +67,13 @@ def test_what_a_search_was_told_is_what_is_kept(lab):
     ids=lambda search: type(search).__name__,
 )
 def test_keeping_the_pool_changes_nothing_and_the_best_of_it_is_the_result(lab, search):
-    plain = lab.results(engine(lab, keep_pool=False), search, CAPS, range(4))
+    plain = lab.results(engine(lab, keep_candidates=False), search, CAPS, range(4))
     kept = lab.results(engine(lab), search, CAPS, range(4))
     assert lab.as_bits(kept) == lab.as_bits(plain)
-    assert not any(result.pool for result in plain.values())
+    assert not any(result.candidates for result in plain.values())
     for result in kept.values():
         for k, (cap, outcome) in enumerate(zip(CAPS, result.outcomes, strict=True)):
-            counting = [one for one in result.pool if one.cap in (-1, k) and one.clock <= cap]
+            counting = [one for one in result.candidates if one.cap in (-1, k) and one.clock <= cap]
             best = max(counting, key=lambda one: one.reward)
             assert (best.reward, best.cap == -1) == (outcome.reward, search.anytime)
             assert np.array_equal(to_uint8(torch.from_numpy(best.image[None]))[0].numpy(), outcome.image)
@@ -82,9 +81,9 @@ def test_keeping_the_pool_changes_nothing_and_the_best_of_it_is_the_result(lab, 
 
 def test_a_pool_holds_no_rows(lab):
     """Twenty-five candidates under a limit of fewer rows, of which none are left at the end."""
-    stream = Stream(engine(lab, rows=16, batch=2), Random(block=1), (150,), lab.problems([0]))
-    assert [len(task.pool) for task in stream.tasks()] == [25]
-    assert stream.held == 0
+    stream = engine(lab, rows=16, batch=2).stream(Random(block=1), (150,), lab.problems([0]))
+    assert [len(run.candidates) for run in stream.run()] == [25]
+    assert stream.rows_in_use == 0
 
 
 def test_latents_are_kept_decoded(lab):
@@ -100,12 +99,12 @@ def test_latents_are_kept_decoded(lab):
         {"select": Classifier(lambda x: lab.data.logits(x[..., ::2, ::2]))},
         seed=0,
         batch=32,
-        keep_pool=True,
+        keep_candidates=True,
     )
     latent.model.decoder = Double()
     [result] = lab.results(latent, Random(candidates=3), (math.inf,), [0]).values()
-    pixels = [one.image for one in lab.results(engine(lab), Random(candidates=3), (math.inf,), [0])[0].pool]
-    assert [one.image.tolist() for one in result.pool] == [x.repeat(2, -1).repeat(2, -2).tolist() for x in pixels]
+    pixels = [one.image for one in lab.results(engine(lab), Random(candidates=3), (math.inf,), [0])[0].candidates]
+    assert [one.image.tolist() for one in result.candidates] == [x.repeat(2, -1).repeat(2, -2).tolist() for x in pixels]
 
 
 def moved(image: Image):
@@ -127,16 +126,16 @@ def moved(image: Image):
 
 def test_a_recipe_gives_the_image_again(lab):
     [result] = lab.results(engine(lab), lab.script(moved), (math.inf,), [5]).values()
-    assert len(result.pool) == 7
+    assert len(result.candidates) == 7
 
     def again(image):
-        starts = [restore(image, to_text(one.key[2]), one.key[0]) for one in result.pool]
+        starts = [restore(image, to_text(one.origin), one.noise_key) for one in result.candidates]
         yield reward((yield advance(starts)))
 
     [rendered] = lab.results(engine(lab), lab.script(again), (math.inf,), [5]).values()
-    assert [to_text(one.key[2]) for one in rendered.pool] == [to_text(one.key[2]) for one in result.pool]
-    assert [one.image.tobytes() for one in rendered.pool] == [one.image.tobytes() for one in result.pool]
-    assert len({one.image.tobytes() for one in result.pool}) == 7
+    assert [to_text(one.origin) for one in rendered.candidates] == [to_text(one.origin) for one in result.candidates]
+    assert [one.image.tobytes() for one in rendered.candidates] == [one.image.tobytes() for one in result.candidates]
+    assert len({one.image.tobytes() for one in result.candidates}) == 7
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,256 @@
+"""Three ways to step: plainly, under a guidance at the guess, or under one through the network.
+
+Each owns its queues, and charges the calls of the guide.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+from torch import Tensor
+
+from its.engine.evaluate import Evaluate
+from its.engine.guide import Guide, GuideAtGuess, GuideThroughNetwork
+from its.engine.materialise import Materialiser
+from its.engine.queue import Queue
+from its.engine.rows import Rows
+from its.engine.state import Rollout, State
+from its.engine.steps import Batch, Stepped, Steps
+from its.guidance.guidance import Guidance, Needs
+from its.levels import Columns, Guess
+from its.model.denoiser import Denoiser
+from its.particles.prices import Prices
+from its.sampler.sampler import Sampler
+from its.verifier.verifier import Verifier
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts that every way to step is built from.
+
+    Attributes:
+        guide: the verifier whose gradients a guidance takes; None without one.
+        batch, gradient_batch: network rows of one batch, without and with gradients.
+    """
+
+    model: Denoiser
+    sampler: Sampler
+    guidance: Guidance
+    guide: Verifier | None
+    prices: Prices
+    rows: Rows
+    materialiser: Materialiser
+    batch: int
+    gradient_batch: int
+
+    def steps(self) -> Steps:
+        """Build the sampler's steps."""
+        return Steps(self.sampler, self.guidance, self.rows, self.materialiser)
+
+
+class Stepping(ABC):
+    """A way from states and rollouts to the next level.
+
+    Attributes:
+        network: name of the queue in which the network is evaluated.
+        queues: by name, furthest downstream first.
+    """
+
+    network: ClassVar[str] = "evaluate"
+    queues: Mapping[str, Queue]
+
+    @abstractmethod
+    def begin(self, rollout: Rollout, clock: int) -> bool:
+        """Charge a rollout's calls of the guide at `clock`, and queue what its first step needs.
+
+        Returns:
+            Whether it needs nothing, and can be stepped at once.
+        """
+
+    @abstractmethod
+    def go_on(self, rollout: Rollout) -> None:
+        """Queue a rollout that stands at its next level."""
+
+    @abstractmethod
+    def ask_guess(self, state: State, clock: int) -> None:
+        """Queue a state's evaluation at `clock`, unless that has been paid for."""
+
+    @abstractmethod
+    def step_known(self, rollouts: Sequence[Rollout]) -> Stepped:
+        """Step rollouts whose first step needs nothing that is not known."""
+
+
+class Unguided(Stepping):
+    """Rows step from the network's own guess."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._rows = parts.rows
+        self._steps = parts.steps()
+        size = parts.batch // parts.model.slots
+        self._evaluate = Evaluate(parts.model, parts.rows, parts.materialiser, size, self._steps)
+        self.queues = {"evaluate": self._evaluate}
+
+    def begin(self, rollout: Rollout, clock: int) -> bool:
+        state = cast(State, rollout.state)
+        if state.eps is not None:
+            return True
+        state.rollouts += (rollout,)
+        self.ask_guess(state, rollout.clock)
+        return False
+
+    def go_on(self, rollout: Rollout) -> None:
+        self._evaluate.add(rollout.run.order, rollout)
+
+    def ask_guess(self, state: State, clock: int) -> None:
+        if state.pay(clock):
+            self._evaluate.add(state.run.order, state)
+
+    def step_known(self, rollouts: Sequence[Rollout]) -> Stepped:
+        states = [cast(State, rollout.state) for rollout in rollouts]
+        x, t, x0 = _gathered(self._rows, states)
+        eps = self._rows.take([state.eps for state in states])
+        return self._steps.step(rollouts, Batch(x, t, Guess(x0, eps), x0))
+
+
+class Guided(Stepping):
+    """Rows step from a guidance's output."""
+
+    def __init__(self, parts: Parts, queue: type[Guide]) -> None:
+        self._prices = parts.prices
+        self._calls = parts.guidance.calls
+        self._rows = parts.rows
+        self._steps = parts.steps()
+        self._guide = queue(
+            parts.guidance,
+            cast(Verifier, parts.guide),
+            parts.model,
+            parts.rows,
+            parts.materialiser,
+            self._steps,
+            parts.gradient_batch // parts.model.slots,
+            parts.prices.grid,
+        )
+
+    def begin(self, rollout: Rollout, clock: int) -> bool:
+        # Every round of every step is guided; the first state's guidance serves all who start there.
+        state = cast(State, rollout.state)
+        times = (len(rollout.route) - 1) * self._prices.rounds - state.guidance_paid
+        self._charge(state, clock, times)
+        if state.guidance is not None:
+            return True
+        state.rollouts += (rollout,)
+        if not state.guidance_paid:
+            self._ask_guidance(state, rollout.clock)
+        return False
+
+    def step_known(self, rollouts: Sequence[Rollout]) -> Stepped:
+        states = [cast(State, rollout.state) for rollout in rollouts]
+        x, t, x0 = _gathered(self._rows, states)
+        parts = zip(*(cast(tuple, state.guidance) for state in states), strict=True)
+        guided_x0, guided_eps, shift = (self._rows.take(part) for part in parts)
+        return self._steps.step(rollouts, Batch(x, t, Guess(guided_x0, guided_eps), x0, shift))
+
+    def _charge(self, state: State, clock: int, times: int) -> None:
+        """Record the calls of so many guided rows at `clock`."""
+        state.run.image.ledger.call("guide_calls", clock, times * self._calls)
+
+    @abstractmethod
+    def _ask_guidance(self, state: State, clock: int) -> None:
+        """Queue what a step from the state needs, and its evaluation at `clock` unless that has been paid for."""
+
+
+class GuidedAtGuess(Guided):
+    """A guidance at the guess: rows are evaluated plainly, and those that step are guided in a second batch."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts, GuideAtGuess)
+        size = parts.batch // parts.model.slots
+        self._evaluate = Evaluate(parts.model, parts.rows, parts.materialiser, size, cast(GuideAtGuess, self._guide))
+        self.queues = {"gradient": self._guide, "evaluate": self._evaluate}
+
+    def go_on(self, rollout: Rollout) -> None:
+        self._evaluate.add(rollout.run.order, rollout)
+
+    def ask_guess(self, state: State, clock: int) -> None:
+        if state.pay(clock):
+            self._evaluate.add(state.run.order, state)
+
+    def _ask_guidance(self, state: State, clock: int) -> None:
+        state.guidance_paid = True
+        self.ask_guess(state, clock)
+        if state.eps is not None:
+            self._guide.add(state.run.order, state)
+
+
+class GuidedThroughNetwork(Guided):
+    """A guidance through the network: every row is evaluated with gradients, so that a scored one can step at once."""
+
+    network = "gradient"
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts, GuideThroughNetwork)
+        self.queues = {"gradient": self._guide}
+
+    def go_on(self, rollout: Rollout) -> None:
+        self._guide.add(rollout.run.order, rollout)
+
+    def ask_guess(self, state: State, clock: int) -> None:
+        if not state.guess_paid:
+            self._charge(state, clock, 1)
+            self._ask_guidance(state, clock)
+
+    def _ask_guidance(self, state: State, clock: int) -> None:
+        state.guidance_paid = True
+        state.pay(clock)
+        self._guide.add(state.run.order, state)
+
+    def _charge(self, state: State, clock: int, times: int) -> None:
+        super()._charge(state, clock, times)
+        state.run.image.ledger.call("nfe_backward", clock, times * self._prices.evaluation)
+
+
+def _gathered(rows: Rows, states: Sequence[State]) -> tuple[Tensor, Columns, Tensor]:
+    """Return x, levels and x0_hat of evaluated states."""
+    x = rows.take([state.x for state in states])
+    t = Columns.of([state.level for state in states], x.ndim, x.device)
+    return x, t, rows.take([state.guess.row for state in states])
+
+
+WAYS: Mapping[Needs, type[Unguided | GuidedAtGuess | GuidedThroughNetwork]] = {
+    "nothing": Unguided,
+    "guess": GuidedAtGuess,
+    "network": GuidedThroughNetwork,
+}
+"""The way to step under a guidance, by whose gradients it takes."""
+
+
+def check_guidance(guidance: Guidance, model: Denoiser, sampler: Sampler, verifiers: Mapping[str, Verifier]) -> None:
+    """Refuse what a guidance cannot wrap, and a guide that does not suit it.
+
+    Raises:
+        ValueError: the message names the rule and the remedy.
+    """
+    name = type(guidance).__name__
+    if (guidance.needs != "nothing" or guidance.rounds > 1) and sampler.second_order:
+        raise ValueError(
+            f"{name} wraps steps of one stage, and {type(sampler).__name__} takes two; "
+            "set sampler=ddim or sampler=euler"
+        )
+    if guidance.needs == "nothing":
+        return
+    if "guide" not in verifiers:
+        raise ValueError(f"{name} takes gradients of a guide, and there is none; set verifier@guide=...")
+    if model.decoder is not None:
+        raise ValueError(
+            f"{name} is for pixel models: gradients through a decoder are not counted yet; set guidance=none"
+        )
+    aware = getattr(verifiers["guide"], "noise_aware", False)
+    if aware != guidance.noise_aware:
+        raise ValueError(
+            f"{name} scores {'noisy rows' if guidance.noise_aware else 'images'}, and the guide "
+            f"{type(verifiers['guide']).__name__} scores {'noisy rows' if aware else 'images'}; "
+            "choose another verifier@guide"
+        )

@@ -1,0 +1,117 @@
+"""Rows of particles that are recipes yet (starting noise, moves, renoising, jitter), and the noise of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from its.engine.noise import Noise
+from its.engine.rows import Rows
+from its.engine.state import Rollout, State
+from its.levels import Columns, forward_std
+from its.model.denoiser import Denoiser
+from its.particles.image import Image
+from its.particles.keys import step_key
+from its.particles.particle import FixedStart, Jittered, Moved, Raised, Renoised, Start
+
+STEP, RECURRENCE, MONTE_CARLO = 0, 1, 2
+"""Numbers of the draws of a step: its own, the recurrence's, and the first of a guidance's Monte-Carlo draws."""
+
+
+class Materialiser:
+    """Carries out the recipes of particles that have no row yet.
+
+    Args:
+        monte_carlo: draws that a guidance takes at each row.
+    """
+
+    def __init__(self, seed: int, model: Denoiser, rows: Rows, noise: Noise, monte_carlo: int) -> None:
+        self._seed = seed
+        self._model = model
+        self._rows = rows
+        self._noise = noise
+        self._draws_per_round = MONTE_CARLO + monte_carlo
+
+    def make(self, states: Sequence[State]) -> None:
+        """Give every state a row; parents that have none come first."""
+        missing = {id(state): state for state in states if state.x is None}
+        if not missing:
+            return
+        self.make([_parent(state) for state in missing.values() if not isinstance(state.recipe, Start)])
+
+        # States of one kind are made together.
+        groups: dict[Any, list[State]] = {}
+        for state in missing.values():
+            if state.x is None:
+                recipe = state.recipe
+                groups.setdefault(recipe.move if isinstance(recipe, Moved) else type(recipe), []).append(state)
+
+        # Draw for all kinds in one call.
+        noise = self._recipe_noise(groups)
+        for kind, group in groups.items():
+            rows = self._rows.put(self._carry_out(kind, group, noise.get(kind)))
+            for state, row in zip(group, rows, strict=True):
+                state.x = row
+                state.recipe = None
+
+    def step_noise(self, items: Sequence[State | Rollout], number: int) -> Tensor:
+        """Return standard normal rows, one for each item: that draw of the step which leaves its level."""
+        noise_keys = np.array([item.noise_key for item in items], dtype=np.uint64)
+        level_keys = np.array([item.level.key for item in items], dtype=np.uint64)
+        numbers = np.array([item.round * self._draws_per_round + number for item in items], dtype=np.uint64)
+        return self._normal([item.run.image for item in items], step_key(noise_keys, level_keys, numbers))
+
+    def search_noise(self, states: Sequence[State]) -> Tensor:
+        """Return standard normal rows of states that a search made with `image.noise`."""
+        self.make(states)
+        return self._rows.take([state.x for state in states]) / self._model.path.prior_std
+
+    def _normal(self, images: Sequence[Image], keys: Sequence[int]) -> Tensor:
+        """Return standard normal rows of the state's dtype."""
+        problems = [image.problem.index for image in images]
+        return self._noise(self._seed, problems, keys, self._model.shape, self._model.device).to(self._model.dtype)
+
+    def _recipe_noise(self, groups: Mapping[Any, Sequence[State]]) -> dict[Any, Tensor]:
+        """Return standard normal rows for each group whose recipes use noise."""
+        recipes: dict[Any, list[Any]] = {kind: [state.recipe for state in group] for kind, group in groups.items()}
+        recipes = {kind: members for kind, members in recipes.items() if members[0].uses_noise}
+        if not recipes:
+            return {}
+        images = [state.run.image for kind in recipes for state in groups[kind]]
+        keys = [recipe.key for members in recipes.values() for recipe in members]
+        parts = self._normal(images, keys).split([len(members) for members in recipes.values()])
+        return dict(zip(recipes, parts, strict=True))
+
+    def _carry_out(self, kind: Any, group: Sequence[State], z: Any) -> Tensor:
+        """Return the rows of states whose recipes are of one kind: a class of recipes, or a move."""
+        recipes: list[Any] = [state.recipe for state in group]
+
+        # Starting points.
+        if kind is Raised:
+            return self._rows.take([_parent(state).x for state in group])
+        if kind is FixedStart:
+            return torch.from_numpy(np.stack([recipe.x for recipe in recipes])).to(self._model.device)
+        prior = self._model.path.prior_std
+        if kind is Start:
+            return prior * z
+
+        # Particles that are made of others.
+        parents = [_parent(state) for state in group]
+        x = self._rows.take([parent.x for parent in parents])
+        levels = Columns.of([state.level for state in group], x.ndim, x.device)
+        if kind is Renoised:
+            std = [forward_std(parent.level, state.level) for parent, state in zip(parents, group, strict=True)]
+            below = Columns.of([parent.level for parent in parents], x.ndim, x.device)
+            return (levels.alpha / below.alpha).to(x) * x + x.new_tensor(std).reshape(levels.alpha.shape) * z
+        if kind is Jittered:
+            return x + x.new_tensor([recipe.std for recipe in recipes]).reshape(levels.alpha.shape) * z
+        return prior * kind(x / prior, z)
+
+
+def _parent(state: State) -> State:
+    recipe: Any = state.recipe
+    return recipe.parent.state

@@ -1,0 +1,144 @@
+"""Requests: what a search asks for is charged, in list order, and becomes work. Nothing else charges forwards."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from its.engine.guiding import Stepping
+from its.engine.rows import UNMADE
+from its.engine.score import Scoring
+from its.engine.state import Rollout, SearchRun, State, Unrewarded, Value
+from its.particles.order import Rewarded
+from its.particles.particle import Particle, Start
+from its.particles.prices import Prices, Route
+from its.particles.verbs import Advance, Reward
+
+
+class Opened(NamedTuple):
+    """The parts of a request that wait for nothing.
+
+    Attributes:
+        answers: positions in the reply, and what belongs there.
+        ready: rollouts whose first step needs no evaluation.
+    """
+
+    answers: list[tuple[int, Particle | Rewarded]]
+    ready: list[Rollout]
+
+
+class Requests:
+    """Charges requests and queues their work."""
+
+    def __init__(self, prices: Prices, stepping: Stepping, scoring: Scoring) -> None:
+        self._prices = prices
+        self._stepping = stepping
+        self._scoring = scoring
+
+    def open(self, run: SearchRun, request: object) -> Opened:
+        """Charge a request and begin its work; `run.pending` says how much of the reply is to come.
+
+        Raises:
+            OutOfBudget: nothing of it can be paid for.
+            TypeError: it is no request.
+        """
+        if isinstance(request, Advance):
+            return self._advance(run, request)
+        if isinstance(request, Reward):
+            return self._reward(run, request)
+        raise TypeError(f"{run.name} yielded {request!r}; a search yields advance(...) or reward(...)")
+
+    def _advance(self, run: SearchRun, request: Advance) -> Opened:
+        # Charge the forwards.
+        plans, costs = self._plan(run, request)
+        clocks = run.image.ledger.charge(costs, prefix=run.search.anytime)
+        run.expect(len(clocks))
+
+        # Send every particle that is paid for on its way.
+        opened = Opened([], [])
+        for position, (clock, (source, state, route)) in enumerate(zip(clocks, plans, strict=False)):
+            if len(route) == 1:
+                opened.answers.append((position, source))
+                continue
+            rollout = Rollout(run, position, source.child(route[-1]), route, state, max(clock, state.guess.clock))
+            if request.noise is not None:
+                rollout.noise = _state_of(run, request.noise[position])
+            if self._stepping.begin(rollout, clock):
+                opened.ready.append(rollout)
+        return opened
+
+    def _plan(self, run: SearchRun, request: Advance) -> tuple[list[tuple[Particle, State, Route]], list[int]]:
+        """Return each particle, its state and its route, and the cost in NFE; the first evaluation is shared."""
+        plans, costs, evaluated = [], [], set()
+        for particle, to in zip(request.particles, request.to, strict=True):
+            route, cost = self._prices.route(particle.level, to, request.steps, particle.is_start)
+            source = particle.raise_to(route[0]) if particle.is_start else particle
+            state = _state_of(run, source)
+            if len(route) > 1:
+                cost -= self._prices.evaluation if state.guess_paid or state in evaluated else 0
+                evaluated.add(state)
+            plans.append((source, state, route))
+            costs.append(cost)
+        return plans, costs
+
+    def _reward(self, run: SearchRun, request: Reward) -> Opened:
+        # Charge the forwards: an evaluation for each guess that is not paid for.
+        values, costs, evaluated = [], [], set()
+        for particle in request.particles:
+            value, state = _scored_of(run, particle, request.of)
+            free = state is None or state.guess_paid or state in evaluated
+            evaluated.add(state)
+            values.append((value, state))
+            costs.append(0 if free else self._prices.evaluation)
+        clocks = run.image.ledger.charge(costs, prefix=run.search.anytime)
+        run.expect(len(clocks))
+
+        # Ask for the guesses and the scores; a finished image becomes a candidate.
+        opened = Opened([], [])
+        makes_candidates = request.of == "own" and request.by == "select"
+        for position, (clock, (value, state)) in enumerate(zip(clocks, values, strict=False)):
+            if state is not None:
+                self._stepping.ask_guess(state, clock)
+            clock = max(clock, value.clock)
+            if state is None and makes_candidates:
+                run.unrewarded.append(Unrewarded(position, request.particles[position], value, clock))
+            self._ask_score(run, opened, position, value, request.by, clock)
+        return opened
+
+    def _ask_score(self, run: SearchRun, opened: Opened, position: int, value: Value, role: str, clock: int) -> None:
+        """Answer with the value's score, or wait for it; the first who asks pays for the calls."""
+        score = value.scores.get(role)
+        if isinstance(score, list):
+            score.append(position)
+        elif score is not None:
+            opened.answers.append((position, score))
+        else:
+            ledger = run.image.ledger
+            if self._scoring.decodes and not value.scores:
+                ledger.call("decoder_calls", clock)
+            ledger.call("verifier_calls", clock)
+            value.scores[role] = [position]
+            self._scoring.ask(value, role)
+
+
+def _state_of(run: SearchRun, particle: Particle) -> State:
+    """Return the particle's state; the parents of a recipe get theirs first."""
+    if particle.image is not run.image:
+        raise ValueError(f"{run.name} used a particle of another image")
+    if particle.state is None:
+        recipe, particle.recipe = particle.recipe, None
+        if recipe is not None and not isinstance(recipe, Start):
+            _state_of(run, recipe.parent)
+        particle.state = State(run, particle.level, UNMADE, 0, particle.noise_key, recipe=recipe)
+    return particle.state
+
+
+def _scored_of(run: SearchRun, particle: Particle, of: str) -> tuple[Value, State | None]:
+    """Return the value that is scored, and the state whose evaluation that takes (None: no evaluation)."""
+    state = _state_of(run, particle)
+    if of == "before":
+        if state.before is None:
+            raise ValueError(
+                f"{run.name} asked for the reward of='before' of a particle that no step has led to; advance it first"
+            )
+        return state.before, None
+    return state.guess, None if particle.level.clean else state

@@ -1,0 +1,195 @@
+"""Immutable handles on the states of one image, and the recipes by which the engine makes their tensors.
+
+A particle made by a free verb holds a recipe, and a recipe holds the particle it starts from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
+
+from its.levels import Level
+from its.particles.keys import Verb, fold
+from its.particles.moves import Move
+
+
+@dataclass(slots=True, eq=False)
+class Start:
+    """The recipe of a starting noise: the standard normal draw at `key`."""
+
+    key: int
+    uses_noise: ClassVar[bool] = True
+
+
+@dataclass(slots=True, eq=False)
+class FixedStart(Start):
+    """The recipe of a starting point that another run has left, `x [*shape]`."""
+
+    x: np.ndarray
+    uses_noise: ClassVar[bool] = False
+
+
+@dataclass(slots=True, eq=False)
+class Moved:
+    """The recipe of a move: `move` applied to the starting noise of `parent` with the draw at `key`."""
+
+    parent: Particle
+    move: Move
+    key: int
+
+    @property
+    def uses_noise(self) -> bool:
+        """Return whether the move takes a draw."""
+        return self.move.uses_noise
+
+
+@dataclass(slots=True, eq=False)
+class Renoised:
+    """The recipe of a renoising: `parent` taken up to a noisier level by the exact forward kernel."""
+
+    parent: Particle
+    key: int
+    uses_noise: ClassVar[bool] = True
+
+
+@dataclass(slots=True, eq=False)
+class Jittered:
+    """The recipe of a jitter: `parent` plus noise of standard deviation `std`, at its own level."""
+
+    parent: Particle
+    std: float
+    key: int
+    uses_noise: ClassVar[bool] = True
+
+
+@dataclass(slots=True, eq=False)
+class Raised:
+    """The recipe of a twin: the noise of the starting point `parent` at the top of another grid."""
+
+    parent: Particle
+    uses_noise: ClassVar[bool] = False
+
+
+Recipe = Start | Moved | Renoised | Jittered | Raised
+
+STARTING_POINTS = (Start, Moved, Raised)
+"""Recipes of noise alone, which stands at the top of whatever grid it is given."""
+
+
+class Origin(NamedTuple):
+    """A starting noise, or a move of another origin's; `its.particles.origin` writes it as text.
+
+    It outlives the recipe, which the engine forgets once it has made the tensor.
+    """
+
+    key: int
+    move: Move | None = None
+    parent: Origin | None = None
+
+
+class Family(Protocol):
+    """The image that particles belong to, as far as a particle knows it.
+
+    Attributes:
+        stochastic: whether steps draw noise.
+    """
+
+    stochastic: bool
+
+
+class Particle:
+    """A handle on one state of one image. Copies are the same handle; advancing leaves it valid.
+
+    Attributes:
+        image: the `its.particles.image.Image` that it belongs to.
+        level: the level it stands at.
+        noise_key: key of the noise of its steps.
+        branch_key: key of the noise of its moves, renoisings and jitters.
+        recipe: how to make its tensor; None once the engine has taken it over, or made the particle itself.
+        origin: the starting point that it came down from; None below a renoising or jitter.
+        is_start: whether it is a starting point: noise alone, at the top of whatever grid it is given.
+        state: the engine's tensors of it.
+        root: under a deterministic sampler, the starting point that it came straight down from: its number in the
+            problem's sequence, or the particle of a moved one; else None.
+    """
+
+    __slots__ = (
+        "_child_stems",
+        "_num_children",
+        "_twins",
+        "branch_key",
+        "image",
+        "is_start",
+        "level",
+        "noise_key",
+        "origin",
+        "recipe",
+        "root",
+        "state",
+    )
+
+    def __init__(
+        self,
+        image: Family,
+        level: Level,
+        noise_key: int,
+        branch_key: int,
+        recipe: Recipe | None = None,
+        root: int | Particle | None = None,
+        origin: Origin | None = None,
+    ) -> None:
+        self.image = image
+        self.level = level
+        self.noise_key = noise_key
+        self.branch_key = branch_key
+        self.recipe = recipe
+        self.origin = origin
+        self.is_start = isinstance(recipe, STARTING_POINTS)
+        self.state: Any = None
+        self.root = root
+        self._num_children: dict[Verb, int] = {}
+        self._twins: dict[Level, Particle] = {}
+        self._child_stems: tuple[int, int] | None = None
+
+    def num_children(self, verb: Verb) -> int:
+        """Return how many children `verb` has made of this particle."""
+        return self._num_children.get(verb, 0)
+
+    def add_child(self, verb: Verb) -> int:
+        """Count one more child and return its number, from 0."""
+        number = self.num_children(verb)
+        self._num_children[verb] = number + 1
+        return number
+
+    def raise_to(self, level: Level) -> Particle:
+        """Return this starting point at the top of another grid: one twin for each level, which shares its children."""
+        if level == self.level:
+            return self
+        if level not in self._twins:
+            twin = Particle(self.image, level, self.noise_key, self.branch_key, Raised(self), self.root, self.origin)
+            twin._num_children = self._num_children
+            self._twins[level] = twin
+        return self._twins[level]
+
+    def child_keys(self, number: int) -> tuple[int, int]:
+        """Return both keys of a child by advancing: child 0 keeps this particle's, further ones branch."""
+        if number == 0:
+            return self.noise_key, self.branch_key
+        if self._child_stems is None:
+            self._child_stems = _fold_both(self.noise_key, self.branch_key, Verb.ADVANCE, self.level.key)
+        return _fold_both(*self._child_stems, number)
+
+    def child(self, level: Level) -> Particle:
+        """Make one more particle that advancing leads to."""
+        root: int | Particle | None
+        root = self if self.is_start and self.root is None and not self.image.stochastic else self.root
+        keys = self.child_keys(self.add_child(Verb.ADVANCE))
+        return Particle(self.image, level, *keys, None, root, self.origin)
+
+
+def _fold_both(noise_key: int, branch_key: int, *words: int) -> tuple[int, int]:
+    """Fold the same words into both keys of a particle, which are mostly equal."""
+    key = fold(noise_key, *words)
+    return key, key if branch_key == noise_key else fold(branch_key, *words)

@@ -1,0 +1,47 @@
+"""Rows live as long as their handles."""
+
+import torch
+
+from its.engine.queue import Queue, pad
+from its.engine.rows import Rows
+
+
+def test_rows_come_back_in_any_order_and_survive_growth():
+    rows = Rows((2,), torch.float64, torch.device("cpu"), chunk=3)
+    values = torch.arange(20.0, dtype=torch.float64).reshape(10, 2)
+    slots = [slot for part in values.split(3) for slot in rows.put(part)]
+    assert rows.in_use == 10
+    assert torch.equal(rows.take(slots[::-1]), values.flip(0))
+    assert torch.equal(rows.take([slots[4], slots[4]]), values[[4, 4]])
+
+
+def test_a_row_is_freed_with_its_last_handle_and_used_again():
+    rows = Rows((1,), torch.float32, torch.device("cpu"), chunk=2)
+    first = rows.put(torch.zeros(2, 1))
+    other = first[0]
+    del first
+    assert rows.in_use == 1
+    new = rows.put(torch.ones(1, 1))
+    assert rows.in_use == 2
+    assert rows.take([other, *new]).flatten().tolist() == [0, 1]
+
+
+def test_a_taken_row_is_a_copy():
+    rows = Rows((1,), torch.float32, torch.device("cpu"), chunk=2)
+    slots = rows.put(torch.zeros(1, 1))
+    rows.take(slots).fill_(5)
+    assert rows.take(slots).item() == 0
+
+
+def test_older_images_go_first_and_then_first_come_first_served():
+    queue = Queue(size=3)
+    for order, item in [(2, "c"), (1, "a"), (2, "d"), (1, "b")]:
+        queue.add(order, item)
+    assert queue.batch() == ["a", "b", "c"]
+    assert queue.batch() == ["d"]
+    assert (queue.filled, queue.capacity) == (4, 6)
+
+
+def test_padding_repeats_the_last():
+    assert pad(["a", "b"], 4) == ["a", "b", "b", "b"]
+    assert pad(["a", "b"], 2) == ["a", "b"]
