@@ -17,29 +17,68 @@ class Rule:
     holds: Callable[[Any], bool]
 
 
+ABOVE_ZERO = Rule("it is above 0", lambda value: value > 0)
+
+Rules = Mapping[str, Rule | float | Iterable[Any]]
+"""By parameter a `Rule`, the least value, or the values to choose from; None breaks none where the type admits it."""
+
+
 def check(owner: Any, group: str, **rules: Rule | float | Iterable[Any]) -> None:
     """Check every field of a dataclass instance against its annotation, and the named fields against their rules.
 
     Args:
         owner: the instance.
         group: the part of a configuration that it comes from: `search`, `sampler`, ...
-        rules: for each field a `Rule`, the least value, or the values to choose from. None, where the annotation
-            admits it, breaks no rule.
+        rules: see `Rules`.
 
     Raises:
         ValueError: names the first parameter that breaks a rule, its value and the rule.
     """
-    # Types, from the annotations.
-    hints = get_type_hints(type(owner))
-    for field in fields(owner):
-        value = getattr(owner, field.name)
-        if not fits(value, hints[field.name]):
-            raise ValueError(f"{group}.{field.name} is {value!r}; it is {described(hints[field.name])}")
-    # Ranges and choices, from the rules.
-    for name, rule in rules.items():
-        value, rule = getattr(owner, name), _rule(rule)
-        if value is not None and not rule.holds(value):
-            raise ValueError(f"{group}.{name} is {value!r}; {rule.states}")
+    values = {field.name: getattr(owner, field.name) for field in fields(owner)}
+    check_values(values, get_type_hints(type(owner)), f"{group}.", rules)
+
+
+def check_values(values: Mapping[str, Any], hints: Mapping[str, Any], prefix: str, rules: Rules) -> None:
+    """Check values by name against annotated types, where there are any, and against rules.
+
+    Args:
+        prefix: of the names in an error.
+
+    Raises:
+        ValueError: see `check`.
+    """
+    for name, value in values.items():
+        rule = _rule(rules[name], hints.get(name, Any)) if name in rules else None
+        least = rule is not None and isinstance(rules[name], int | float)
+        if not fits(value, hints.get(name, Any)):
+            states = rule.states if rule is not None and least else f"it is {described(hints[name])}"
+            raise ValueError(f"{prefix}{name} is {value!r}; {states}")
+        if rule is not None and value is not None and not rule.holds(value):
+            raise ValueError(f"{prefix}{name} is {value!r}; {rule.states}")
+
+
+def check_arguments(target: Callable[..., Any], values: Mapping[str, Any], name: str) -> None:
+    """Check plain arguments of a function or class against its annotations, as far as these can be resolved.
+
+    Args:
+        values: by parameter; mappings, which stand for objects, are passed over.
+        name: of the target in an error.
+
+    Raises:
+        ValueError: names the first argument of another type.
+    """
+    function = target.__init__ if isinstance(target, type) else target  # type: ignore[misc]
+    hints = {key: _resolved(hint, function) for key, hint in getattr(function, "__annotations__", {}).items()}
+    plain = {key: value for key, value in values.items() if not isinstance(value, Mapping)}
+    check_values(plain, hints, f"{name}: ", {})
+
+
+def _resolved(hint: Any, function: Any) -> Any:
+    """Evaluate an annotation where the function is defined; one that only type checkers know is anything."""
+    try:
+        return eval(hint, function.__globals__) if isinstance(hint, str) else hint
+    except NameError:
+        return Any
 
 
 def fits(value: Any, hint: Any) -> bool:
@@ -83,11 +122,12 @@ def described(hint: Any) -> str:
     return getattr(hint, "__name__", str(hint))
 
 
-def _rule(rule: Rule | float | Iterable[Any]) -> Rule:
-    """Make a `Rule` of a least value or of the values to choose from."""
+def _rule(rule: Rule | float | Iterable[Any], hint: Any) -> Rule:
+    """Make a `Rule` of a least value of an annotated type, or of the values to choose from."""
     if isinstance(rule, Rule):
         return rule
     if isinstance(rule, int | float):
-        return Rule(f"it is at least {rule}", lambda value: value >= rule)
+        numbers = [kind for kind in (get_args(hint) or (hint,)) if kind is not NoneType]
+        return Rule(f"it is {described(numbers[0])} of at least {rule:g}", lambda value: value >= rule)
     choices = tuple(rule)
     return Rule(f"choose one of {', '.join(map(str, choices))}", lambda value: value in choices)

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
+from its.parameters import check_arguments
+
 FORBIDDEN = ("_partial_", "_args_")
 CHOICES = (
     "its.budget",
@@ -36,8 +38,10 @@ def instantiate(node: Any, packages: Sequence[str]) -> Any:
     from hydra.errors import InstantiationException
 
     check_targets(node, packages)
-    for target in _targets(node):
-        defined(target, packages)
+    for part in _nodes(node):
+        definition = defined(part["_target_"], packages)
+        if not hasattr(definition, "__post_init__"):  # a dataclass that has one checks its own fields
+            check_arguments(definition, part, part["_target_"])
     try:
         return hydra.utils.instantiate(node, _convert_="all")
     except InstantiationException as error:
@@ -53,7 +57,7 @@ def check_targets(node: Any, packages: Sequence[str]) -> None:
     for key in _keys(node):
         if key in FORBIDDEN:
             raise ValueError(f"{key} in a configuration is not allowed; write a class that takes it by name")
-    for target in _targets(node):
+    for target in (part["_target_"] for part in _nodes(node)):
         module, _, name = target.rpartition(".") if isinstance(target, str) else ("", "", "")
         if not _inside(module, packages) or name.startswith("_"):
             raise ValueError(f"_target_ is {target!r}; {_rule(packages)}")
@@ -80,11 +84,11 @@ def _rule(packages: Sequence[str]) -> str:
     return f"it must be defined in {', '.join(packages)}; list your own package in plugins=[...] on the command line"
 
 
-def _targets(node: Any) -> Iterator[Any]:
+def _nodes(node: Any) -> Iterator[dict[str, Any]]:
     if isinstance(node, dict) and "_target_" in node:
-        yield node["_target_"]
+        yield node
     for value in _children(node):
-        yield from _targets(value)
+        yield from _nodes(value)
 
 
 def _keys(node: Any) -> Iterator[Any]:

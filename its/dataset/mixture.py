@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from its import parameters
 from its.dataset.classes import ClassOrder
 from its.pixels import to_uint8
 
@@ -31,8 +32,7 @@ class Mixture:
     class_order: ClassOrder = field(default_factory=ClassOrder)
 
     def __post_init__(self) -> None:
-        if self.classes < 1 or self.size < 1 or self.std <= 0:
-            raise ValueError(f"mixture of {self.classes} classes, size {self.size}, std {self.std}; all are above 0")
+        parameters.check(self, "dataset.images", classes=1, size=1, std=parameters.ABOVE_ZERO)
         self.class_order.check(self.classes)
 
     @property

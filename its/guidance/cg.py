@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from its.guidance.check import check
 from its.guidance.guidance import Guidance, GuidanceOutput, Needs
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ class CG(Guidance):
     noise_aware: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check(self, strength=0.0)
+        self.check(strength=0.0)
 
     @property
     def needs(self) -> Needs:

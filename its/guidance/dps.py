@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from its.guidance.check import check
 from its.guidance.guidance import Guidance, GuidanceOutput
 from its.levels import Guess
 
@@ -26,7 +25,7 @@ class DPS(Guidance):
     strength: float = 1.0
 
     def __post_init__(self) -> None:
-        check(self, strength=0.0)
+        self.check(strength=0.0)
 
     def guide(self, inputs: GuidanceInput) -> GuidanceOutput:
         """Shift the row along the normalised gradient of its score."""

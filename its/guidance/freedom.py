@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from its.guidance.check import check
 from its.guidance.guidance import Guidance, GuidanceOutput
 from its.guidance.trend import Trend
 from its.levels import Guess
@@ -29,7 +28,7 @@ class FreeDoM(Guidance):
     trend: Trend = "increase"
 
     def __post_init__(self) -> None:
-        check(self, strength=0.0, recurrence=1)
+        self.check(strength=0.0, recurrence=1)
 
     @property
     def rounds(self) -> int:

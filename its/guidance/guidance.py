@@ -6,8 +6,10 @@ Formulas are those of Training-Free-Guidance (Ye et al. 2024, arXiv:2409.15761),
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
+from its import parameters
 from its.levels import Columns, Guess
 
 if TYPE_CHECKING:
@@ -41,6 +43,14 @@ class Guidance(Protocol):
     """
 
     noise_aware: ClassVar[bool] = False
+
+    def check(self, **rules: parameters.Rule | float | Iterable[Any]) -> None:
+        """Check its parameters; see `its.parameters.check`.
+
+        Raises:
+            ValueError: a value breaks a rule.
+        """
+        parameters.check(self, "guidance", **rules)
 
     @property
     def needs(self) -> Needs:

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from its.guidance.check import check
 from its.guidance.guidance import Guidance, GuidanceOutput
 from its.levels import Guess
 
@@ -29,7 +28,7 @@ class LGD(Guidance):
     samples: int = 10
 
     def __post_init__(self) -> None:
-        check(self, strength=0.0, samples=1)
+        self.check(strength=0.0, samples=1)
 
     @property
     def num_draws(self) -> int:

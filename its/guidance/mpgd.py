@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from its.guidance.check import check
 from its.guidance.guidance import Guidance, GuidanceOutput, Needs
 from its.levels import Guess
 
@@ -24,7 +23,7 @@ class MPGD(Guidance):
     strength: float = 1.0
 
     def __post_init__(self) -> None:
-        check(self, strength=0.0)
+        self.check(strength=0.0)
 
     @property
     def needs(self) -> Needs:

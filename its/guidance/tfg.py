@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from its.guidance.check import check
 from its.guidance.guidance import Guidance, GuidanceOutput, Needs
 from its.guidance.trend import Trend
 from its.levels import Columns, Guess
@@ -43,14 +42,15 @@ class TFG(Guidance):
     sigma_trend: Trend = "decrease"
 
     def __post_init__(self) -> None:
-        check(self, rho=0.0, mu=0.0, sigma=0.0, samples=1, iterations=0, recurrence=1)
-        for name, choices in (
-            ("rho_trend", get_args(Trend)),
-            ("mu_trend", get_args(Trend)),
-            ("sigma_trend", ("decrease", "constant")),
-        ):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"guidance.{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}")
+        self.check(
+            rho=0.0,
+            mu=0.0,
+            sigma=0.0,
+            samples=1,
+            iterations=0,
+            recurrence=1,
+            sigma_trend=("decrease", "constant"),
+        )
 
     @property
     def ascents(self) -> int:

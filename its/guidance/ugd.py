@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from its.guidance.check import check
 from its.guidance.guidance import Guidance, GuidanceOutput
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ class UGD(Guidance):
     recurrence: int = 1
 
     def __post_init__(self) -> None:
-        check(self, strength=0.0, iterations=1, recurrence=1)
+        self.check(strength=0.0, iterations=1, recurrence=1)
 
     @property
     def rounds(self) -> int:

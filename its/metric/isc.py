@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from its import parameters
 from its.metric.features import Features, Float32, Moments, require_count
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class InceptionScore:
     against: ClassVar[str] = "nothing"
 
     def __post_init__(self) -> None:
+        parameters.check(self, "metric")
         if self.splits < 2:
             raise ValueError(f"splits is {self.splits}, but must be >= 2; the published choice is 10")
         if self.seed < 0:
@@ -62,6 +64,7 @@ class OpenAIInceptionScore:
     against: ClassVar[str] = "nothing"
 
     def __post_init__(self) -> None:
+        parameters.check(self, "metric")
         if self.block < 1:
             raise ValueError(f"block is {self.block}, but must be >= 1; OpenAI's is 5000")
 

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from its import parameters
 from its.metric.features import Features, Float64, require_count, require_same_width
 
 BLOCK_ROWS = 1024
@@ -38,6 +39,7 @@ class Kid:
     against: ClassVar[str] = "images"
 
     def __post_init__(self) -> None:
+        parameters.check(self, "metric")
         for name, least, usual in (
             ("subsets", 2, 100),
             ("subset_size", 2, 1000),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from its import parameters
 from its.metric.features import Features, require_count, require_same_width
 
 BLOCK_ROWS = 2048
@@ -30,6 +31,7 @@ class PrecisionRecall:
     against: ClassVar[str] = "images"
 
     def __post_init__(self) -> None:
+        parameters.check(self, "metric")
         if self.neighborhood < 1:
             raise ValueError(f"neighborhood is {self.neighborhood}, but must be >= 1; usual is 3")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from its.disk.store import Arrays, Store
 from its.metric.extractor import Extractor
 from its.metric.metric import Metric
 from its.metric.reference_source import ReferenceSource, check_metrics
+from its.parameters import fits
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Instruments:
         metrics = instantiate(plain["metric"], packages)
         reference = ReferenceSource.open(extractor, real or real_images(data), dataset.get("statistics"))
         check_metrics(metrics, reference)
+        check_report_width(dataset["report_width"], extractor, data.shape)
         fingerprint = hash8(
             {
                 "metric": measured_by(plain["metric"]),
@@ -64,6 +67,26 @@ class Instruments:
         features = self.extractor(images)
         store.write(name, features)
         return features
+
+
+def check_report_width(declared: Any, extractor: Extractor, shape: Sequence[int]) -> None:
+    """Refuse a `dataset.report_width` below what the extractor stores of an image: plans reckon disk space with it.
+
+    Args:
+        shape: of an image, (C, H, W).
+
+    Raises:
+        ValueError: it is too small, or no number.
+    """
+    stored = sum(extractor.widths.values())
+    if extractor.fingerprint is None:  # quick enough to try on a black image
+        black = np.zeros((1, *shape[1:], shape[0]), np.uint8)
+        stored = sum(array[0].size for array in extractor(black).values())
+    if not fits(declared, int) or declared < stored:
+        raise ValueError(
+            f"dataset.report_width is {declared!r}, and {extractor.name} stores {stored} numbers of an image; "
+            f"set dataset.report_width={stored}"
+        )
 
 
 def real_images(data: Any) -> Any:

@@ -20,7 +20,7 @@ class DDIM(Sampler):
         eta: 0 is the ODE, 1 is ancestral sampling (DDPM).
     """
 
-    eta: float = 0.0
+    eta: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()

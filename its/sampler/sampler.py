@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from its import parameters
 from its.levels import Columns, Grid, Guess, Level
 from its.sampler.noise_paths import NoisePath
 from its.sampler.spacing import Spacing
@@ -27,8 +28,7 @@ class Sampler:
     whole_times: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.steps, int) or self.steps < 1:
-            raise ValueError(f"sampler.steps is {self.steps}; it is a whole number of at least 1")
+        parameters.check(self, "sampler", steps=1)
         if not isinstance(self.spacing, str):
             object.__setattr__(self, "spacing", tuple(float(t) for t in self.spacing))
 

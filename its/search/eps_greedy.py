@@ -29,8 +29,8 @@ class EpsGreedy(Search):
     needs_noise = True
 
     def __post_init__(self) -> None:
-        Ball(self.radius)
         self.check(epsilon=0, candidates=1, rounds=0)
+        Ball(self.radius)
 
     def sized_for(self, nfe: int, image: Image) -> Self:
         return replace(self, rounds=ceil((nfe - image.cost()) / self.candidates))

@@ -29,8 +29,8 @@ class EvoSearch(Search):
     needs_absolute = False
 
     def __post_init__(self) -> None:
-        Mix(self.mutation)
         self.check(schedule=SHARES, subset=SHARE, population=1, offspring=0)
+        Mix(self.mutation)
 
     def sized_for(self, nfe: int, image: Image) -> Self:
         prices = [image.cost(image.grid[stop]) for stop in self._stops(image)]

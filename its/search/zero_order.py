@@ -27,8 +27,8 @@ class ZeroOrder(Search):
     needs_absolute = False
 
     def __post_init__(self) -> None:
-        Rotate(self.cosine)
         self.check(neighbors=1, rounds=1, pivot=("paper", "keep", "peer"))
+        Rotate(self.cosine)
 
     def run(self, image: Image) -> Coroutine:
         pivot = None

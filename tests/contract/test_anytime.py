@@ -13,7 +13,7 @@ from its.search.search import Coroutine, Search
 from its.search.zero_order import ZeroOrder
 
 CAPS = (25, 57, 104, 200, 300)
-SAMPLERS = {"eta0": DDIM(steps=10), "eta1": DDIM(steps=10, eta=1.0), "heun": Heun(steps=6, spacing="linspace")}
+SAMPLERS = {"eta0": DDIM(steps=10, eta=0.0), "eta1": DDIM(steps=10, eta=1.0), "heun": Heun(steps=6, spacing="linspace")}
 
 
 def mixed_costs(image: Image) -> Coroutine:
@@ -86,7 +86,7 @@ def test_scripts(lab, body, sampler):
 
 @pytest.mark.parametrize("search", [Random(block=3), ZeroOrder(neighbors=3)], ids=lambda search: type(search).__name__)
 def test_more_compute_never_finds_worse_images(lab, search):
-    results = lab.results(lab.engine(DDIM(steps=10)), search, CAPS, range(8))
+    results = lab.results(lab.engine(DDIM(steps=10, eta=0.0)), search, CAPS, range(8))
     rewards = [[outcome.reward for outcome in result.outcomes] for result in results.values()]
     assert all(curve == sorted(curve) for curve in rewards)
     assert sum(curve[0] < curve[-1] for curve in rewards) >= 4
@@ -99,7 +99,7 @@ def test_free_before_costly_is_refused(lab):
         yield advance([*images, *image.start()])
 
     with pytest.raises(ValueError, match="listed something free before something that costs"):
-        lab.bits(lab.engine(DDIM(steps=10)), lab.script(body, anytime=True), (30,), [0])
+        lab.bits(lab.engine(DDIM(steps=10, eta=0.0)), lab.script(body, anytime=True), (30,), [0])
 
 
 def test_ties_go_to_the_first_at_every_cap(lab):
@@ -117,7 +117,7 @@ def test_ties_go_to_the_first_at_every_cap(lab):
         return None
 
     def run(caps):
-        engine = lab.engine(DDIM(steps=10), verifier=Same())
+        engine = lab.engine(DDIM(steps=10, eta=0.0), verifier=Same())
         return lab.bits(engine, lab.script(two, anytime=True), caps, [0])[0]
 
     assert run((10, 20)) == run((10,)) + run((20,))

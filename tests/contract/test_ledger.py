@@ -134,6 +134,6 @@ def test_an_uncapped_planned_search_has_everything_left(lab):
 
 
 def test_an_anytime_search_may_not_ask_what_is_left(lab):
-    engine = lab.engine(DDIM(steps=10))
+    engine = lab.engine(DDIM(steps=10, eta=0.0))
     with pytest.raises(RuntimeError, match=r"image\.left was read by an anytime search"):
         lab.results(engine, lab.script(lambda image: image.left, anytime=True), (10,), [0])

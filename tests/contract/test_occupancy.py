@@ -121,7 +121,9 @@ def test_handles_that_were_never_evaluated_hold_nothing(lab):
     gc.collect()
     gc.disable()
     try:
-        stream = lab.engine(DDIM(steps=10)).stream(lab.script(body, anytime=False), (30,), lab.problems(range(3)))
+        stream = lab.engine(DDIM(steps=10, eta=0.0)).stream(
+            lab.script(body, anytime=False), (30,), lab.problems(range(3))
+        )
         assert sum(1 for _ in stream.run()) == 3
         assert stream.rows_in_use == 0
     finally:
@@ -138,7 +140,7 @@ def hoarding(image):
 
 
 def test_a_search_that_keeps_every_node_is_told_so(lab):
-    engine = lab.engine(DDIM(steps=20), batch=4, rows=65)
+    engine = lab.engine(DDIM(steps=20, eta=0.0), batch=4, rows=65)
     with pytest.raises(RuntimeError, match=r"Script holds \d+ tensor rows for one image, and the limit is 65"):
         lab.results(engine, lab.script(hoarding), (math.inf,), range(3))
 

@@ -79,6 +79,6 @@ def test_a_network_that_fails_on_one_image(lab, search, setting):
 
 
 def test_a_failed_image_stops_spending(lab):
-    engine = lab.engine(DDIM(steps=10), Broken(lab.data))
+    engine = lab.engine(DDIM(steps=10, eta=0.0), Broken(lab.data))
     lab.results(engine, MoreSteps(), (200,), [SICK])
     assert engine.served["evaluate"][0] < 200

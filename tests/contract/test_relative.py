@@ -106,12 +106,12 @@ class Scripted:
 def test_a_winner_that_lost_the_lead_may_win_it_back(lab):
     """All in one run, and each cap in a run of its own."""
     caps = (10, 20, 30, 40, 50)
-    engine = lab.engine(DDIM(steps=10), verifier=Scripted(), batch=1)
+    engine = lab.engine(DDIM(steps=10, eta=0.0), verifier=Scripted(), batch=1)
     [result] = lab.results(engine, Random(block=1), caps, [0]).values()
     assert [outcome.reward for outcome in result.outcomes] == LEADERS
     assert len({outcome.image.tobytes() for outcome in result.outcomes}) == 2
     alone = [
-        lab.results(lab.engine(DDIM(steps=10), verifier=Scripted(), batch=1), Random(block=1), (cap,), [0])
+        lab.results(lab.engine(DDIM(steps=10, eta=0.0), verifier=Scripted(), batch=1), Random(block=1), (cap,), [0])
         for cap in caps
     ]
     assert [result[0].outcomes[0].reward for result in alone] == LEADERS
@@ -164,7 +164,7 @@ def test_a_member_that_answers_nan_is_counted_and_has_no_say(lab):
     """Where it knows nothing all are equal to it, so the other member alone decides."""
 
     def run(verifier):
-        return lab.results(lab.engine(DDIM(steps=10), verifier=verifier), Random(block=3), CAPS, range(4))
+        return lab.results(lab.engine(DDIM(steps=10, eta=0.0), verifier=verifier), Random(block=3), CAPS, range(4))
 
     sick = run(Ensemble({"moody": Moody(lab.data.logits), "null": NullRewards()}))
     well, other = run(ensemble(lab)), run(NullRewards())
@@ -180,7 +180,7 @@ def test_columns_and_members_agree(lab):
     broken = ensemble(lab)
     broken.members = ("classifier",)
     with pytest.raises(RuntimeError, match=r"shape \(32, 2\) for 32 images; .* of shape \(32, 1\)"):
-        lab.results(lab.engine(DDIM(steps=10), verifier=broken), Random(), CAPS, range(2))
+        lab.results(lab.engine(DDIM(steps=10, eta=0.0), verifier=broken), Random(), CAPS, range(2))
 
 
 SMALL = (

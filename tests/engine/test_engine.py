@@ -20,18 +20,18 @@ from its.search.random import Random
 )
 def test_what_makes_no_sense_is_refused(lab, options, message):
     with pytest.raises(ValueError, match=message):
-        Engine(lab.denoiser(scale=2.0), DDIM(steps=5), {}, **options)
+        Engine(lab.denoiser(scale=2.0), DDIM(steps=5, eta=0.0), {}, **options)
 
 
 def test_no_problems_no_results(lab):
-    assert lab.results(lab.engine(DDIM(steps=5)), NoSearch(), (5,), []) == {}
+    assert lab.results(lab.engine(DDIM(steps=5, eta=0.0)), NoSearch(), (5,), []) == {}
 
 
 @pytest.mark.parametrize("read", [1, 3])
 def test_the_garbage_collector_is_left_as_it_was(lab, read):
     """Whether a run is read to its end or not."""
     before = gc.get_threshold()
-    stream = lab.engine(DDIM(steps=5)).run(NoSearch(), (5,), lab.problems(range(3)))
+    stream = lab.engine(DDIM(steps=5, eta=0.0)).run(NoSearch(), (5,), lab.problems(range(3)))
     next(stream)
     assert gc.get_threshold() != before
     assert gc.get_freeze_count() > 0
@@ -51,7 +51,7 @@ def test_problems_are_taken_as_they_are_needed(lab):
             taken.append(problem.index)
             yield problem
 
-    stream = lab.engine(DDIM(steps=5), batch=4).run(Random(candidates=2), (math.inf,), problems())
+    stream = lab.engine(DDIM(steps=5, eta=0.0), batch=4).run(Random(candidates=2), (math.inf,), problems())
     first = [next(stream).problem.index for _ in range(20)]
     assert len(taken) < 200
     assert sorted(first) == list(range(20)), "oldest first"
@@ -74,7 +74,7 @@ def test_what_waits_for_nothing_is_an_error(lab, monkeypatch):
     """A lost row is told, and does not end the run as if it were complete."""
     monkeypatch.setattr(Evaluate, "add", lambda queue, order, item: None)
     with pytest.raises(RuntimeError, match="2 images of NoSearch wait for work that is not queued"):
-        lab.results(lab.engine(DDIM(steps=5)), NoSearch(), (5,), range(2))
+        lab.results(lab.engine(DDIM(steps=5, eta=0.0)), NoSearch(), (5,), range(2))
 
 
 def test_an_error_in_a_search_is_its_own(lab):
@@ -100,5 +100,5 @@ def test_a_planned_search_may_catch_what_it_cannot_afford(lab):
             yield reward([second])
             return second
 
-    [outcome] = lab.results(lab.engine(DDIM(steps=10)), lab.script(body), (14,), [0])[0].outcomes
+    [outcome] = lab.results(lab.engine(DDIM(steps=10, eta=0.0)), lab.script(body), (14,), [0])[0].outcomes
     assert outcome.ledger["nfe"] == 14

@@ -8,7 +8,7 @@ from its.particles.verbs import advance, reward
 from its.sampler.ddim import DDIM
 from its.search.random import Random
 
-ODE = DDIM(steps=5)
+ODE = DDIM(steps=5, eta=0.0)
 
 
 def test_the_number_of_the_starting_point(lab):

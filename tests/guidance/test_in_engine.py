@@ -193,7 +193,7 @@ def test_a_guidance_needs_a_guide(lab):
         ({"samples": 0}, "guidance.samples is 0; it is a whole number of at least 1"),
         ({"iterations": 1.5}, "guidance.iterations is 1.5; it is a whole number"),
         ({"sigma": math.nan}, "guidance.sigma is nan"),
-        ({"rho_trend": "up"}, "choose one of increase"),
+        ({"rho_trend": "up"}, "it is one of increase"),
         ({"sigma_trend": "increase"}, "choose one of decrease, constant"),
     ],
 )

@@ -28,7 +28,7 @@ def test_fold_tells_words_and_their_order_apart():
 
 
 def test_child_keys_keep_the_first_and_fold_level_and_number_into_the_others(lab):
-    engine = lab.engine(DDIM(steps=5))
+    engine = lab.engine(DDIM(steps=5, eta=0.0))
     image = Image(Problem(0), 0, engine.prices, Ledger(), anytime=False, shape=engine.model.shape)
     [start] = image.start()
     [moved] = image.move(start, Mix(0.5))

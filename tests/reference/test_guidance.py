@@ -81,7 +81,7 @@ class Naive:
         self.model = MixtureDenoiser(data)
         self.eta = eta
         self.draws = iter(draws)
-        self.grid = DDIM(steps=STEPS).grid(self.model.path)
+        self.grid = DDIM(steps=STEPS, eta=0.0).grid(self.model.path)
         self.data = data
 
     def f(self, x0):
@@ -263,7 +263,7 @@ def test_analytic_step_on_one_gaussian(rho, mu):
     engine_x0, draws = run_one(guidance, data, Pull(centre, width))
     mean = torch.as_tensor(data.means[0]).reshape(data.shape)
     x = draws[0]
-    for t, s in pairwise(DDIM(steps=STEPS).grid(MixtureDenoiser(data).path)):
+    for t, s in pairwise(DDIM(steps=STEPS, eta=0.0).grid(MixtureDenoiser(data).path)):
         variance = t.alpha**2 * data.std**2 + t.sigma**2
         slope = t.alpha * data.std**2 / variance
         x0 = mean + slope * (x - t.alpha * mean)

@@ -333,7 +333,7 @@ def test_the_command_tells_what_it_found_and_the_report_lists_it(tmp_path, capsy
 
 @pytest.mark.long
 def test_five_searched_steps_beat_five_even_ones_on_digits(tmp_path):
-    """docs/searched-times.md, by its command: by more than three standard errors of the paired difference on fresh seeds."""
+    """docs/searched-times.md, by its command: by more than three standard errors of the paired difference."""
     run = make_schedule(tmp_path, "experiment=schedule_digits", "search.strategy=evolution")
     told = run.run().summary()
     assert told["difference"]["mean"] > 3 * told["difference"]["se"] > 0

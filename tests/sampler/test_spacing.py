@@ -82,22 +82,22 @@ def test_flow_shift():
 
 
 def test_listed_times():
-    grid = DDIM(steps=3, spacing=[900, 500, 20]).grid(linear_vp())
+    grid = DDIM(steps=3, spacing=[900, 500, 20], eta=0.0).grid(linear_vp())
     assert [level.time for level in grid] == [900, 500, 20, -1]
     with pytest.raises(ValueError, match="lists 3 times, and 2 steps"):
-        DDIM(steps=3, spacing=[900, 500, 20]).grid(linear_vp(), 2)
+        DDIM(steps=3, spacing=[900, 500, 20], eta=0.0).grid(linear_vp(), 2)
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: DDIM(steps=0), "at least 1"),
+        (lambda: DDIM(steps=0, eta=0.0), "at least 1"),
         (lambda: DDIM(steps=2, eta=1.5), "between 0"),
-        (lambda: DDIM(steps=2, spacing="cosine").grid(linear_vp()), "choose one of"),
-        (lambda: DDIM(steps=1001).grid(linear_vp()), "between 1 and 1000"),
-        (lambda: DDIM(steps=2).grid(linear_vp(), 0), "between 1 and 1000"),
-        (lambda: DDIM(steps=2, spacing=[3, 3]).grid(linear_vp()), "descending times"),
-        (lambda: DDIM(steps=2, spacing=[1000, 3]).grid(linear_vp()), "descending times"),
+        (lambda: DDIM(steps=2, spacing="cosine", eta=0.0).grid(linear_vp()), "choose one of"),
+        (lambda: DDIM(steps=1001, eta=0.0).grid(linear_vp()), "between 1 and 1000"),
+        (lambda: DDIM(steps=2, eta=0.0).grid(linear_vp(), 0), "between 1 and 1000"),
+        (lambda: DDIM(steps=2, spacing=[3, 3], eta=0.0).grid(linear_vp()), "descending times"),
+        (lambda: DDIM(steps=2, spacing=[1000, 3], eta=0.0).grid(linear_vp()), "descending times"),
     ],
 )
 def test_what_makes_no_sense_is_refused(make, message):
@@ -107,7 +107,12 @@ def test_what_makes_no_sense_is_refused(make, message):
 
 @pytest.mark.parametrize(
     ("sampler", "slots", "whole", "rest"),
-    [(DDIM(steps=10), 1, 10, 6), (DDIM(steps=10), 2, 20, 12), (Heun(steps=10), 1, 19, 11), (Heun(steps=10), 2, 38, 22)],
+    [
+        (DDIM(steps=10, eta=0.0), 1, 10, 6),
+        (DDIM(steps=10, eta=0.0), 2, 20, 12),
+        (Heun(steps=10), 1, 19, 11),
+        (Heun(steps=10), 2, 38, 22),
+    ],
 )
 def test_prices(sampler, slots, whole, rest):
     prices = Prices(linear_vp(), sampler, slots)
@@ -122,7 +127,7 @@ def test_prices(sampler, slots, whole, rest):
 
 
 def test_steps_between_levels_are_equal_in_time_and_end_there():
-    prices = Prices(linear_vp(), DDIM(steps=10), 1)
+    prices = Prices(linear_vp(), DDIM(steps=10, eta=0.0), 1)
     levels, _ = prices.route(prices.grid[3], prices.grid[7], 3, False)
     assert (levels[0], levels[-1], len(levels)) == (prices.grid[3], prices.grid[7], 4)
     np.testing.assert_allclose(np.diff([level.time for level in levels]), -400 / 3)

@@ -17,7 +17,7 @@ def test_at_temperature_0_it_is_best_of_n(lab, eta):
 
 def test_what_pruning_saves_buys_further_populations(lab):
     """With collapse after the third step: 5 cost 5 * 3 + 7, and leave enough of 50 for 2, and those for 1."""
-    engine = lab.engine(DDIM(steps=10), verifier=NullRewards())
+    engine = lab.engine(DDIM(steps=10, eta=0.0), verifier=NullRewards())
     nfe = lab.results(engine, BFSPrune(temperature=1e6, start=2, step_size=10), (50,), range(8))
     assert all(result.outcomes[0].ledger["nfe"] == 22 + 13 + 10 for result in nfe.values())
 

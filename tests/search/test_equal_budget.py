@@ -24,7 +24,7 @@ from its.search.zero_order import ZeroOrder
 
 PROBLEMS = 200
 CAP = 40
-ANCESTRAL, DETERMINISTIC = DDIM(steps=10, eta=1.0), DDIM(steps=10)
+ANCESTRAL, DETERMINISTIC = DDIM(steps=10, eta=1.0), DDIM(steps=10, eta=0.0)
 
 
 def rewards(lab, search, sampler) -> np.ndarray:

@@ -44,7 +44,7 @@ def test_a_tournament_of_all_is_won_by_what_led_to_the_best_image(lab, monkeypat
     monkeypatch.setattr(Image, "jitter", lambda image, ps, std: parents.extend(ps) or jitter(image, ps, std))
     log: list = []
     search = EvoSearch(population=6, offspring=3, subset=1.0, schedule=(0.0, 0.5))
-    outcome_of(lab, lab.script(traced(search, log)), DDIM(steps=10))
+    outcome_of(lab, lab.script(traced(search, log)), DDIM(steps=10, eta=0.0))
     rounds = [reply for request, reply in log if isinstance(request, Reward)]
     middles = [reply for request, reply in log if isinstance(request, Advance) and request.to[0] is not None]
     states = [p for reply in middles for p in reply if not p.is_start][:9]
@@ -63,20 +63,20 @@ def test_a_tournament_is_held_in_a_share_of_the_pool(lab):
         won.extend(states.index(p) for p in winners([(-float(k), p) for k, p in enumerate(states)], 0.25, 4000, image))
         yield reward((yield advance(states[:1])))
 
-    outcome_of(lab, lab.script(body), DDIM(steps=2))
+    outcome_of(lab, lab.script(body), DDIM(steps=2, eta=0.0))
     expected = [4000 * math.comb(9 - k, 2) / math.comb(10, 3) for k in range(8)]
     assert chisquare(np.bincount(won, minlength=8), expected).pvalue > 0.001
 
 
 def test_at_one_sampling_it_is_plain(lab):
-    plain, found = (outcome_of(lab, search, DDIM(steps=10), cap=10) for search in (NoSearch(), EvoSearch()))
+    plain, found = (outcome_of(lab, search, DDIM(steps=10, eta=0.0), cap=10) for search in (NoSearch(), EvoSearch()))
     assert (plain.reward, plain.image.tobytes()) == (found.reward, found.image.tobytes())
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 10])
 def test_a_cap_is_spent(lab, steps):
     for cap in range(steps, 12 * steps):
-        found = outcome_of(lab, EvoSearch(), DDIM(steps=steps), Always(-math.inf), cap=cap)
+        found = outcome_of(lab, EvoSearch(), DDIM(steps=steps, eta=0.0), Always(-math.inf), cap=cap)
         assert cap - max(1, steps // 5) < found.ledger["nfe"] <= cap
 
 

@@ -26,7 +26,7 @@ from its.verifier.null_rewards import NullRewards
 
 STEPS = 40
 """In 10, the images lie so close to the means of the components that a spread of x_T is not seen in them."""
-ANCESTRAL, DETERMINISTIC = DDIM(steps=STEPS, eta=1.0), DDIM(steps=STEPS)
+ANCESTRAL, DETERMINISTIC = DDIM(steps=STEPS, eta=1.0), DDIM(steps=STEPS, eta=0.0)
 UNBIASED = {
     "random": (Random(), DETERMINISTIC),
     "zero_order-paper": (ZeroOrder(pivot="paper"), DETERMINISTIC),

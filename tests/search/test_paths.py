@@ -32,7 +32,7 @@ def test_levels_and_cost_are_those_of_the_paper(lab):
 
 def test_the_best_of_all_children_go_on(lab):
     log: list = []
-    outcome = outcome_of(lab, lab.script(traced(Paths(paths=2, noises=3), log)), DDIM(steps=10))
+    outcome = outcome_of(lab, lab.script(traced(Paths(paths=2, noises=3), log)), DDIM(steps=10, eta=0.0))
     rounds = [(request.particles, reply) for request, reply in log if isinstance(request, Reward)]
     noised = [request.particles for request, _ in log if isinstance(request, Advance)]
     for (children, rewards), following in zip(rounds[:3], noised[2:5], strict=True):
@@ -43,7 +43,7 @@ def test_the_best_of_all_children_go_on(lab):
 
 @pytest.mark.parametrize("cap", [10, 15, 20])
 def test_too_little_for_a_round_is_best_of_n(lab, cap):
-    sampler = DDIM(steps=10)
+    sampler = DDIM(steps=10, eta=0.0)
     few, plain = (outcome_of(lab, search, sampler, cap=cap) for search in (Paths(steps=9), Random()))
     assert (few.reward, few.image.tobytes()) == (plain.reward, plain.image.tobytes())
 
@@ -57,13 +57,13 @@ def test_fewer_rounds_before_fewer_than_two_noises(lab, cap, sizes):
     def watched(image):
         return (yield from traced(Paths().sized_for(cap, image), log)(image))
 
-    lab.results(lab.engine(DDIM(steps=10)), lab.script(watched), (cap,), [0])
+    lab.results(lab.engine(DDIM(steps=10, eta=0.0)), lab.script(watched), (cap,), [0])
     assert [len(request.particles) for request, _ in log if isinstance(request, Advance)] == sizes
 
 
 def test_most_of_a_cap_is_spent(lab):
     for cap in range(10, 120):
-        assert 0.6 * cap <= outcome_of(lab, Paths(), DDIM(steps=10), cap=cap).ledger["nfe"] <= cap
+        assert 0.6 * cap <= outcome_of(lab, Paths(), DDIM(steps=10, eta=0.0), cap=cap).ledger["nfe"] <= cap
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from its.search.random import Random
 
 
 def test_a_number_of_candidates_ends_it(lab):
-    [outcome] = lab.results(lab.engine(DDIM(steps=10)), Random(candidates=3), (float("inf"),), [0])[0].outcomes
+    [outcome] = lab.results(lab.engine(DDIM(steps=10, eta=0.0)), Random(candidates=3), (float("inf"),), [0])[0].outcomes
     assert (outcome.ledger["nfe"], outcome.ledger["verifier_calls"]) == (30, 3)
 
 

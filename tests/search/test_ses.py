@@ -13,7 +13,7 @@ from its.search.ses import SES
 from its.verifier.null_rewards import NullRewards
 from tests.search.trace import outcome_of
 
-SAMPLER = DDIM(steps=2)
+SAMPLER = DDIM(steps=2, eta=0.0)
 
 
 @pytest.fixture
@@ -66,7 +66,9 @@ def test_energy_drifts_under_random_rewards_unless_it_is_held(lab, bands):
     def energies(renormalise: bool) -> np.ndarray:
         bands.clear()
         for problem in range(60):
-            outcome_of(lab, SES(candidates=50, renormalise=renormalise), DDIM(steps=1), NullRewards(), problem=problem)
+            outcome_of(
+                lab, SES(candidates=50, renormalise=renormalise), DDIM(steps=1, eta=0.0), NullRewards(), problem=problem
+            )
         return np.square(bands).reshape(60, 5, -1).mean(axis=(0, 2))
 
     free = energies(renormalise=False)

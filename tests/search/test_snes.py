@@ -32,7 +32,7 @@ def test_the_step_is_the_natural_gradient(lab, monkeypatch):
     noises: list[np.ndarray] = []
     move = Image.move
     monkeypatch.setattr(Image, "move", lambda image, p, change: noises.append(change.coefs) or move(image, p, change))
-    outcome_of(lab, SNES(population=6, candidates=12), DDIM(steps=2), Always(0.0))
+    outcome_of(lab, SNES(population=6, candidates=12), DDIM(steps=2, eta=0.0), Always(0.0))
     random = HostRandom(0, 0)
     draws, further = random.normal((6, 1, 4, 4)), random.normal((6, 1, 4, 4))
     np.testing.assert_array_equal(np.stack(noises[:6]), draws)
@@ -45,12 +45,12 @@ def test_the_step_is_the_natural_gradient(lab, monkeypatch):
 def test_the_population_follows_the_dimension(lab):
     """4 + 3 ln 16 is 12."""
     log: list = []
-    outcome_of(lab, lab.script(traced(SNES(candidates=30), log)), DDIM(steps=2), Distance())
+    outcome_of(lab, lab.script(traced(SNES(candidates=30), log)), DDIM(steps=2, eta=0.0), Distance())
     assert [len(request.particles) for request, _ in log[::2]] == [12, 12, 6]
 
 
 def test_it_climbs(lab):
-    few, many = (outcome_of(lab, SNES(candidates=n), DDIM(steps=2), Distance()).reward for n in (1, 400))
+    few, many = (outcome_of(lab, SNES(candidates=n), DDIM(steps=2, eta=0.0), Distance()).reward for n in (1, 400))
     assert many > few
 
 

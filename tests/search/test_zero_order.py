@@ -9,7 +9,7 @@ NEIGHBORS = 3
 def test_modes_differ(lab):
     def rewards(mode):
         search = ZeroOrder(neighbors=3, rounds=6, pivot=mode)
-        outcomes = lab.results(lab.engine(DDIM(steps=6)), search, (24, 48, 84, 120), range(4)).values()
+        outcomes = lab.results(lab.engine(DDIM(steps=6, eta=0.0)), search, (24, 48, 84, 120), range(4)).values()
         return [outcome.reward for result in outcomes for outcome in result.outcomes]
 
     assert len({tuple(rewards(mode)) for mode in ("paper", "keep", "peer")}) == 3
@@ -18,7 +18,7 @@ def test_modes_differ(lab):
 @pytest.mark.parametrize("mode", ["paper", "keep", "peer"])
 def test_a_number_of_rounds_ends_it(lab, mode):
     search = ZeroOrder(neighbors=2, rounds=3, pivot=mode)
-    [outcome] = lab.results(lab.engine(DDIM(steps=5)), search, (float("inf"),), [0])[0].outcomes
+    [outcome] = lab.results(lab.engine(DDIM(steps=5, eta=0.0)), search, (float("inf"),), [0])[0].outcomes
     samplings = outcome.ledger["nfe"] / 5
     assert samplings == outcome.ledger["verifier_calls"]
     assert samplings == 7 if mode != "peer" else 7 <= samplings <= 9
