@@ -1,4 +1,4 @@
-"""How fast each search runs here, and where the time goes; `plan=true` reads the rates this leaves.
+"""Measure how fast each search runs here, and where the time goes; `plan=true` reads the rates.
 
     python scripts/benchmark.py [--images 2000] [--searches none,random] [key=value ...]
 
@@ -136,7 +136,7 @@ def measure(run: Experiment, images: int) -> dict[str, float]:
     clock = Clock(run.engine.model.device)
     bare = bare_rows_per_second(run)
     with timed(run, clock), TemporaryDirectory() as folder:
-        last, total = drained(run, images, clock, Store(Path(folder)))
+        last, total = run_until_drained(run, images, clock, Store(Path(folder)))
     if not last["served"]:
         raise ValueError(
             f"--images is {images}, and all were begun before one was finished; ask for several batches "
@@ -148,7 +148,7 @@ def measure(run: Experiment, images: int) -> dict[str, float]:
     share = {name: last["spent"].get(name, 0.0) / last["seconds"] for name in (*NETWORKS, "noise", "io")}
     networks = sum(share[name] for name in NETWORKS)
     return {
-        "images/s": last["done"] / last["seconds"],
+        "images/s": last["finished"] / last["seconds"],
         "NFE/s": last["rows"] / last["seconds"],
         "bare NFE/s": bare,
         "networks": networks,
@@ -161,10 +161,10 @@ def measure(run: Experiment, images: int) -> dict[str, float]:
     }
 
 
-def drained(run: Experiment, images: int, clock: Clock, store: Store) -> tuple[dict[str, Any], float]:
-    """What had been done when the last image was admitted, and the seconds until all were finished."""
+def run_until_drained(run: Experiment, images: int, clock: Clock, store: Store) -> tuple[dict[str, Any], float]:
+    """Run a search; return the counts at the admission of the last image, and the seconds until all were finished."""
     engine, last = run.engine, cast(dict[str, Any], {})
-    started, done = clock.now(), 0
+    started, finished = clock.now(), 0
 
     def problems() -> Iterator[Problem]:
         for index in range(images):
@@ -173,16 +173,16 @@ def drained(run: Experiment, images: int, clock: Clock, store: Store) -> tuple[d
             seconds=clock.now() - started,
             spent=dict(clock.seconds),
             served=dict(engine.served),
-            done=done,
+            finished=finished,
             rows=engine.rows_evaluated,
         )
 
     def write(results: list[Result]) -> None:
-        store.write(f"{done}.safetensors", shards.pack(results))
+        store.write(f"{finished}.safetensors", shards.pack(results))
 
     write, results = clock.wrap("io", write), []
     for result in engine.run(run.search, run.caps, problems()):
-        done += 1
+        finished += 1
         results.append(result)
         if len(results) == run.shard:
             write(results)
@@ -191,7 +191,7 @@ def drained(run: Experiment, images: int, clock: Clock, store: Store) -> tuple[d
 
 
 def fixed_seconds(overrides: list[str], images: int) -> float:
-    """Seconds that no NFE buys: loading, features, metrics and figures of a plain run of so many images."""
+    """Time what no NFE buys: loading, features, metrics and figures of a plain run of so many images."""
     with TemporaryDirectory() as folder:
         started = time.perf_counter()
         run, _ = experiment([*overrides, "search=none", f"images={images}", f"out_dir={folder}"])
@@ -202,25 +202,30 @@ def fixed_seconds(overrides: list[str], images: int) -> float:
 
 @command
 def main() -> None:
+    # Read the command line.
     parser = Parser(__doc__)
     parser.add_argument("--images", type=int, default=1000)
     searches = sorted(file.stem for file in (ROOT / "conf" / "search").glob("*.yaml"))
     parser.add_argument("--searches", default=",".join(searches), help="comma-separated")
     parser.add_argument("overrides", nargs="*")
     options = parser.parse_intermixed_args()
+
+    # Measure each search.
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     rates: dict[str, Any] = {}
     fixed = fixed_seconds(options.overrides, options.images)
     for search in options.searches.split(","):
         run, blueprint = experiment([*options.overrides, f"search={search}"])
-        found = measure(run, options.images)
-        print(f"{search:<14}" + "  ".join(f"{name} {value:.3g}" for name, value in found.items()), flush=True)
+        figures = measure(run, options.images)
+        print(f"{search:<14}" + "  ".join(f"{name} {value:.3g}" for name, value in figures.items()), flush=True)
         label, plain = blueprint.label, blueprint.plain
-        rate = {"nfe_per_second": found["nfe_per_second"], "fixed_seconds": fixed}
+        rate = {"nfe_per_second": figures["nfe_per_second"], "fixed_seconds": fixed}
         rates[rate_key(label["search"], label["model"], plain)] = rate
         path = Path(plain["out_dir"]).expanduser().absolute() / RATES
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    write_atomic(path, (json.dumps(known | rates, indent=1, sort_keys=True) + "\n").encode())
+
+    # Keep the rates for plans.
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    write_atomic(path, (json.dumps(earlier | rates, indent=1, sort_keys=True) + "\n").encode())
     print(f"rates for plan=true are in {path}")
 
 

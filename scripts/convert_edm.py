@@ -54,21 +54,21 @@ class Record(dict):
 
 
 def record_of(meta: dict[str, Any]) -> Record:
-    """What EDM's persistence makes an object from: only its state is kept, its source is not run."""
+    """Read the state of an object of EDM's persistence; its source is not run."""
     record = Record()
     record.update(meta.get("state") or {})
     return record
 
 
 def tensors_of(data: bytes) -> Any:
-    """A tensor's storage, by torch's restricted reader."""
+    """Read a tensor's storage by torch's restricted reader."""
     return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
 
 
 class Reader(pickle.Unpickler):
     """Resolves tensors, plain containers and EDM's persistent objects; whatever else is named is refused."""
 
-    known: ClassVar[dict[str, Callable[..., Any]]] = {
+    allowed: ClassVar[dict[str, Callable[..., Any]]] = {
         "torch_utils.persistence._reconstruct_persistent_obj": record_of,
         "dnnlib.util.EasyDict": Record,
         "collections.OrderedDict": OrderedDict,
@@ -79,21 +79,21 @@ class Reader(pickle.Unpickler):
     }
 
     def find_class(self, module: str, name: str) -> Any:
-        if (found := self.known.get(f"{module}.{name}")) is not None:
-            return found
+        if (maker := self.allowed.get(f"{module}.{name}")) is not None:
+            return maker
         if module.partition(".")[0] in ("numpy", "torch"):
             return Record
         raise pickle.UnpicklingError(f"it names {module}.{name}, which no network of EDM needs; it is not opened")
 
 
 def state_dict(record: dict[str, Any], prefix: str = "") -> dict[str, Tensor]:
-    """Parameters and buffers of a module's record, by dotted name."""
-    own = {**record.get("_parameters", {}), **record.get("_buffers", {})}
-    found = {prefix + name: value.detach().contiguous() for name, value in own.items() if isinstance(value, Tensor)}
+    """Collect parameters and buffers of a module's record, by dotted name."""
+    values = {**record.get("_parameters", {}), **record.get("_buffers", {})}
+    state = {prefix + name: value.detach().contiguous() for name, value in values.items() if isinstance(value, Tensor)}
     for name, child in record.get("_modules", {}).items():
         if child is not None:
-            found |= state_dict(child, f"{prefix}{name}.")
-    return found
+            state |= state_dict(child, f"{prefix}{name}.")
+    return state
 
 
 def convert(source: Path, expected: str, target: Path) -> dict[str, Any]:
@@ -102,19 +102,24 @@ def convert(source: Path, expected: str, target: Path) -> dict[str, Any]:
     Raises:
         ValueError: the hash differs, or the file is not an EDM network.
     """
+    # Check the file.
     data = source.read_bytes()
-    found = sha256(data).hexdigest()
-    if found != expected.lower():
-        raise ValueError(f"{source} has sha256 {found}, not {expected}; fetch the published file again")
+    digest = sha256(data).hexdigest()
+    if digest != expected.lower():
+        raise ValueError(f"{source} has sha256 {digest}, not {expected}; fetch the published file again")
+
+    # Read the network.
     try:
         network = Reader(io.BytesIO(data)).load()["ema"]
         arguments = {**network, **network["_init_kwargs"]}
         model = network["_modules"]["model"]
     except (pickle.UnpicklingError, KeyError, TypeError) as error:
         raise ValueError(f"{source} is not one of EDM's networks: {error}") from error
+
+    # Write its tensors, and its configuration into the header.
     config = {key: arguments[key] for key in CONFIG if key in arguments}
     tensors = {name: value for name, value in state_dict(model).items() if not name.startswith("map_augment.")}
-    save_file(tensors, target, {"edm": json.dumps(config), "source": f"{source.name} sha256 {found}"})
+    save_file(tensors, target, {"edm": json.dumps(config), "source": f"{source.name} sha256 {digest}"})
     return config
 
 
@@ -124,11 +129,11 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("--sha256", required=True, help="of the published file")
     parser.add_argument("--target", type=Path, help="default: beside the source, .safetensors")
-    given = parser.parse_args()
-    target = given.target or given.source.with_suffix(".safetensors")
+    options = parser.parse_args()
+    target = options.target or options.source.with_suffix(".safetensors")
     if target.exists():
         raise ValueError(f"{target} is there already; name another --target")
-    config = convert(given.source, given.sha256, target)
+    config = convert(options.source, options.sha256, target)
     print(f"{target}: {config}")
 
 

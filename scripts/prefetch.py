@@ -59,10 +59,10 @@ def needs(plans: Sequence[Blueprint], *, fetch: bool) -> Iterator[Need]:
 
 
 def _made(node: dict[str, Any], packages: Sequence[str], *, fetch: bool) -> object:
-    """A part of a data set; what can be downloaded says how by `fetch`, called as its class is."""
-    made = defined(node["_target_"], packages)
-    if fetch and hasattr(made, "fetch"):
-        made.fetch(**{key: value for key, value in node.items() if key != "_target_"})
+    """Make a part of a data set, after `fetch` of its class, called with the same arguments, if there is one."""
+    definition = defined(node["_target_"], packages)
+    if fetch and hasattr(definition, "fetch"):
+        definition.fetch(**{key: value for key, value in node.items() if key != "_target_"})
     return instantiate(node, packages)
 
 
@@ -73,7 +73,7 @@ def _statistics(path: str) -> object:
 
 
 def cut_off() -> None:
-    """From now on this process has no network, as a compute node's has none."""
+    """Cut this process off from the network, as a compute node is."""
     from its.cluster.submit import OFFLINE
 
     def refuse(*args: object, **kwargs: object) -> NoReturn:

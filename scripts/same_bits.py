@@ -9,7 +9,6 @@ no difference: such are counted, and listed with --folders. It exits with 1 if a
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import math
@@ -25,6 +24,8 @@ from typing import Any
 
 import yaml
 from safetensors.numpy import load_file
+
+from its.process.command import Parser, command
 
 ROOT = Path(__file__).parents[1]
 
@@ -94,10 +95,10 @@ def searches(tree: Path) -> set[str]:
     return {path.stem for path in tree.glob("conf/search/*.yaml")} - {"schedule"}
 
 
-def spoken(tree: Path, sweep: tuple[str, ...], methods: set[str]) -> list[str]:
+def words_of(tree: Path, sweep: tuple[str, ...], methods: set[str]) -> list[str]:
     """Say a sweep in the words of a tree."""
-    known = yaml.safe_load((tree / "conf" / "config.yaml").read_text(encoding="utf-8"))
-    keys = {new: old for new, old in WORDS.items() if new not in known}
+    root = yaml.safe_load((tree / "conf" / "config.yaml").read_text(encoding="utf-8"))
+    keys = {new: old for new, old in WORDS.items() if new not in root}
     parts = [word.replace("<all>", ",".join(sorted(methods))).partition("=") for word in sweep]
     return [f"{keys.get(key, key)}{equal}{value}" for key, equal, value in parts]
 
@@ -108,7 +109,7 @@ def make(tree: Path, out_dir: Path, methods: set[str]) -> None:
     out_dir.mkdir(parents=True)
     for name, sweep in SWEEPS.items():
         # Run it, in a process that exits with 1 if a search refuses.
-        words, title, started = spoken(tree, sweep, methods), name.split("-")[0], time.perf_counter()
+        words, title, started = words_of(tree, sweep, methods), name.split("-")[0], time.perf_counter()
         command = [sys.executable, "run.py", "-m", f"name={name}", *words, f"out_dir={out_dir}"]
         with (out_dir / f"{title}.log").open("wb") as log:
             subprocess.run(command, cwd=tree, env=environment, stdout=log, stderr=log, check=False)
@@ -120,18 +121,18 @@ def make(tree: Path, out_dir: Path, methods: set[str]) -> None:
 
 def runs(out_dir: Path) -> dict[tuple[str, ...], Path]:
     """Find the folder of every finished run, by its label."""
-    found = {}
+    folders = {}
     for path in sorted(out_dir.rglob("*.json")):
         if path.name in ("metrics.json", "schedule.json"):
             summary = json.loads(path.read_text(encoding="utf-8"))
-            found[tuple(summary[key] for key in LABEL)] = path.parent
-    return found
+            folders[tuple(summary[key] for key in LABEL)] = path.parent
+    return folders
 
 
 def files(run: Path) -> dict[str, Path]:
     """Find the files of a run that are compared, by their place in it."""
-    found = [*run.rglob("*.safetensors"), *run.glob("curve.csv"), *run.glob("schedule.json")]
-    return {str(path.relative_to(run)): path for path in found}
+    paths = [*run.rglob("*.safetensors"), *run.glob("curve.csv"), *run.glob("schedule.json")]
+    return {str(path.relative_to(run)): path for path in paths}
 
 
 def contents(path: Path) -> dict[str, Any]:
@@ -150,10 +151,10 @@ def differences(old: Path, new: Path) -> Iterator[str]:
         if name not in before or name not in after:
             yield f"{name} is {'only' if name in after else 'missing'} here"
             continue
-        was, found = contents(before[name]), contents(after[name])
-        other = [part for part in sorted(was.keys() | found.keys()) if was.get(part) != found.get(part)]
-        if other:
-            yield f"{name} differs in {', '.join(other)}"
+        theirs, ours = contents(before[name]), contents(after[name])
+        parts = [part for part in sorted(theirs.keys() | ours.keys()) if theirs.get(part) != ours.get(part)]
+        if parts:
+            yield f"{name} differs in {', '.join(parts)}"
 
 
 def compare(old: Path, new: Path, methods: set[str], *, folders: bool) -> int:
@@ -161,47 +162,50 @@ def compare(old: Path, new: Path, methods: set[str], *, folders: bool) -> int:
     before, after = runs(old), runs(new)
 
     # A search or sweep without a run is a difference too: nobody has looked.
-    made = {part.split(mark)[0] for key in before for part, mark in ((key[0], "-"), (key[LABEL.index("search")], "+"))}
-    wanted = methods | {name.split("-")[0] for name in SWEEPS}
-    told = [f"{what}: the old code makes no run" for what in sorted(wanted - made)]
+    present = {
+        part.split(mark)[0] for key in before for part, mark in ((key[0], "-"), (key[LABEL.index("search")], "+"))
+    }
+    expected = methods | {name.split("-")[0] for name in SWEEPS}
+    lines = [f"{what}: the old code makes no run" for what in sorted(expected - present)]
 
     # Runs that only one side has made.
     sides = [(after, before, "missing"), (before, after, "only")]
-    told += [
+    lines += [
         f"{' '.join(key)}: the run is {word} here; --keep keeps the logs"
-        for one, other, word in sides
-        for key in sorted(other.keys() - one.keys())
+        for lacking, having, word in sides
+        for key in sorted(having.keys() - lacking.keys())
     ]
 
     # Files of those that both have made.
     both = sorted(before.keys() & after.keys())
-    told += [f"{' '.join(key)}: {each}" for key in both for each in differences(before[key], after[key])]
+    lines += [f"{' '.join(key)}: {each}" for key in both for each in differences(before[key], after[key])]
 
     # Their folders.
     pairs = [(before[key].relative_to(old), after[key].relative_to(new)) for key in both]
-    renamed = [f"{was} -> {found}" for was, found in pairs if was != found]
-    counts = f"{len(both)} runs compared, {len(told)} differences, {len(renamed)} folders renamed"
-    print(*told, counts, *(renamed if folders else ()), sep="\n")
-    return len(told)
+    renamed = [f"{theirs} -> {ours}" for theirs, ours in pairs if theirs != ours]
+    counts = f"{len(both)} runs compared, {len(lines)} differences, {len(renamed)} folders renamed"
+    print(*lines, counts, *(renamed if folders else ()), sep="\n")
+    return len(lines)
 
 
+@command
 def main() -> None:
     # Read the command line.
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("commit")
     parser.add_argument("--keep", type=Path, help="where both sides' runs stay; a new folder")
     parser.add_argument("--folders", action="store_true", help="list the folders that are renamed")
-    asked = parser.parse_args()
-    if asked.keep and asked.keep.exists():
-        parser.error(f"{asked.keep} exists; what is in it might be taken for a result")
+    options = parser.parse_args()
+    if options.keep and options.keep.exists():
+        raise ValueError(f"{options.keep} exists, and what is in it might be taken for a result; give a new folder")
 
     # Make both sides' runs and compare them.
-    with TemporaryDirectory() as scratch, checked_out(asked.commit, tree := Path(scratch, "tree")):
-        place = asked.keep.absolute() if asked.keep else Path(scratch)
+    with TemporaryDirectory() as scratch, checked_out(options.commit, tree := Path(scratch, "tree")):
+        place = options.keep.absolute() if options.keep else Path(scratch)
         methods = searches(tree) & searches(ROOT)
         make(tree, place / "old", methods)
         make(ROOT, place / "new", methods)
-        different = compare(place / "old", place / "new", methods, folders=asked.folders)
+        different = compare(place / "old", place / "new", methods, folders=options.folders)
     sys.exit(1 if different else 0)
 
 

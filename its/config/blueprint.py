@@ -1,4 +1,4 @@
-"""From a composed configuration to a blueprint: everything about a run that can be known and checked without torch."""
+"""Blueprints: everything about a run that a configuration decides and that can be checked without torch."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def _names(expression: ast.expr) -> frozenset[str]:
 
 
 def _absolute(module: str, statement: ast.ImportFrom) -> str:
-    """The module that a `from` statement in `module` names."""
+    """Resolve the module that a `from` statement in `module` names."""
     if not statement.level:
         return statement.module or ""
     spec = _spec(module)
@@ -131,7 +131,7 @@ def _tree(module: str) -> ast.Module | None:
 
 @cache
 def _spec(module: str) -> ModuleSpec | None:
-    """Where a module's source is; unlike importlib's own, this imports no package on the way."""
+    """Find a module's source; unlike importlib's own search, this imports no package on the way."""
     package, _, _ = module.rpartition(".")
     if not package:
         try:

@@ -12,7 +12,7 @@ from its.engine.materialise import RECURRENCE, STEP, Materialiser
 from its.engine.rows import Rows
 from its.engine.state import FirstStage, Rollout, State, Value
 from its.guidance.guidance import Guidance
-from its.levels import Columns, Guess, forward_variance
+from its.levels import Columns, Guess
 from its.sampler.sampler import Sampler
 
 
@@ -103,7 +103,8 @@ class Steps:
     def _recur(self, rollouts: Sequence[Rollout], x: Tensor, stepped: Stepped) -> None:
         """Take rows back up to the level that they have just left, to leave it again."""
         t, s = (Columns.of([each.route[each.at + k] for each in rollouts], x.ndim, x.device) for k in (0, 1))
-        std = forward_variance(s, t).sqrt()
+        # The forward kernel's deviation, in the order of operations that results on disk were made with.
+        std = (t.sigma**2 - (t.alpha / s.alpha * s.sigma) ** 2).clamp(min=0.0).sqrt()
         x = (t.alpha / s.alpha).to(x) * x + std.to(x) * self._materialiser.step_noise(rollouts, RECURRENCE)
         for rollout, row in zip(rollouts, self._rows.put(x), strict=True):
             rollout.state, rollout.x = None, row

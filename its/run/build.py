@@ -1,4 +1,4 @@
-"""From a blueprint to a run that can be made: here networks are loaded, and a smoke run's twins made."""
+"""Building of a run from its blueprint: networks are loaded here, and a smoke run's twins are made."""
 
 from __future__ import annotations
 

@@ -192,10 +192,9 @@ class Closing(Callback):
 
 
 def _print_table(folder: Path) -> None:
-    """Print a run's own rows, without what draws figures."""
-    from its.report.runs import load_runs
-    from its.report.tables import table_text
+    """Print a run's own rows, without loading what draws figures."""
+    from its.disk.run_folder import RunFolder
+    from its.report.terminal import run_table
 
-    runs = load_runs(folder)
-    if runs:
-        print(table_text(runs, []))
+    if table := run_table(RunFolder(folder)):
+        print(table)
