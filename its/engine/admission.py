@@ -14,7 +14,7 @@ class Admission:
     The size of a run is learned: it is the most rows that runs have held at any moment, divided by the number of runs
     alive then. States that wait for the network count with the rows that they will hold. The runs that fill the
     first batch are therefore admitted before anything is known of their size, and may exceed the limit together; those
-    after them keep it.
+    after them keep it, as far as runs are alike.
 
     Args:
         limit: tensor rows that runs in the making may hold together.

@@ -1,4 +1,4 @@
-"""Every candidate of an image, copied to the host as it comes: what `keep_candidates` keeps holds no rows."""
+"""Copies of candidates on the host: each goes there once it is rewarded, so that candidates hold no rows."""
 
 from __future__ import annotations
 

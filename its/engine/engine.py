@@ -35,11 +35,10 @@ NO_GUIDANCE = NoGuidance()
 
 @contextmanager
 def _rare_garbage_collections() -> Iterator[None]:
-    """Let Python's garbage collector look rarely, and not at what was there before.
+    """Let Python's garbage collector run rarely, and only over new objects.
 
-    A search makes many small objects, and few of them in cycles. At Python's own threshold of 700 looking at them took
-    a sixth of the time that the engine spends in Python, and walking through all that torch and diffusers have loaded
-    0.3 s every few seconds.
+    Searches make many small objects, and few cycles. At Python's own threshold of 700 the collector took a sixth of
+    the engine's time in Python; each walk through the objects of torch and diffusers took 0.3 s, every few seconds.
     """
     thresholds = gc.get_threshold()
     gc.freeze()
@@ -61,7 +60,7 @@ class Engine:
         batch: network rows of one batch, for evaluations; also rows of a decode or verify batch.
         gradient_batch: network rows of one batch with gradients (default half a batch).
         rows: tensor rows that images in the making may hold together (default 96 batches).
-        noise: where draws come from, with the signature of `its.engine.noise.normal`; see docs/replay.md.
+        noise: source of draws, with the signature of `its.engine.noise.normal`; see docs/replay.md.
         keep_candidates: bring every candidate to the host, not only the images chosen.
 
     Attributes:
@@ -82,6 +81,7 @@ class Engine:
         keep_candidates: bool = False,
         noise: Noise = normal,
     ) -> None:
+        # Check what does not fit together.
         if batch < model.slots:
             raise ValueError(
                 f"batch is {batch}, and one evaluation of this model takes {model.slots} network rows; "
@@ -90,6 +90,7 @@ class Engine:
         if not 0 <= seed < 2**32:
             raise ValueError(f"seed is {seed}; it lies in [0, 2**32)")
         check_guidance(guidance, model, sampler, verifiers)
+
         self.model = model
         self.sampler = sampler
         self.guidance = guidance
@@ -131,10 +132,13 @@ class Engine:
 
     def stream(self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem]) -> Stream:
         """Put together the parts that run a search on problems; see `run`."""
+        # Rows, and the parts that make and copy them.
         model = self.model
         rows = Rows(model.shape, model.dtype, model.device, self.batch)
         materialiser = Materialiser(self.seed, model, rows, self.noise, self.guidance.num_draws)
         readback: Readback = Readback()
+
+        # Queues of the network, the decoder and the verifiers.
         scoring = Scoring(model, self.verifiers, rows, self.batch)
         stepping = WAYS[self.guidance.needs](
             Parts(

@@ -24,10 +24,13 @@ def count_flops(engine: Engine, condition: object) -> dict[str, int]:
     Returns:
         FLOPs by column of the ledger.
     """
+    # A row at the noisiest level.
     model = engine.model
     x = torch.zeros((1, *model.shape), dtype=model.dtype, device=model.device)
     levels = Columns.of(engine.prices.grid[:1], x.ndim, model.device)
     conditions: list = [condition]
+
+    # The networks, one after the other.
     forward = _flops(lambda: model(x, levels, conditions)) // model.slots
     images = x
     decoder = 0

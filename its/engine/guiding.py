@@ -233,6 +233,7 @@ def check_guidance(guidance: Guidance, model: Denoiser, sampler: Sampler, verifi
     Raises:
         ValueError: the message names the rule and the remedy.
     """
+    # The sampler.
     name = type(guidance).__name__
     if (guidance.needs != "nothing" or guidance.rounds > 1) and sampler.second_order:
         raise ValueError(
@@ -241,6 +242,8 @@ def check_guidance(guidance: Guidance, model: Denoiser, sampler: Sampler, verifi
         )
     if guidance.needs == "nothing":
         return
+
+    # The guide.
     if "guide" not in verifiers:
         raise ValueError(f"{name} takes gradients of a guide, and there is none; set verifier@guide=...")
     if model.decoder is not None:

@@ -156,6 +156,7 @@ class Steps:
 
     def _noise(self, rollouts: Sequence[Rollout], x: Tensor) -> Tensor:
         """Return for each step the search's noise, a draw of its own, or zeros if it takes none."""
+        # Tell apart the steps that take the search's noise and those that draw.
         from_search = [k for k, rollout in enumerate(rollouts) if rollout.noise is not None and not rollout.round]
         fresh = [
             k
@@ -165,6 +166,8 @@ class Steps:
         ]
         if len(fresh) == len(rollouts):
             return self._materialiser.step_noise(rollouts, STEP)
+
+        # Fill in both.
         z = torch.zeros_like(x)
         if from_search:
             states = cast("list[State]", [rollouts[k].noise for k in from_search])

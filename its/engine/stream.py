@@ -75,12 +75,15 @@ class Stream:
         fullest partial batch.
         """
         while True:
+            # Act on what has come back, and deliver.
             self._collect(wait=False)
             self._move()
             for run in self._delivery.send():
                 self._close(run)
             while self._over:
                 yield self._over.popleft()
+
+            # Choose the next work.
             full = next((queue for queue in self._queues.values() if len(queue) >= queue.size), None)
             if full is not None:
                 self._serve(full)

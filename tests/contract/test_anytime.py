@@ -34,11 +34,11 @@ def mixed_costs(image: Image) -> Coroutine:
 def delayed_rewards(image: Image) -> Coroutine:
     """Images are scored after a later request has been charged."""
     yield reward((yield advance(image.start())))
-    kept = yield advance(image.start())
+    images = yield advance(image.start())
     while True:
         more = yield advance(image.start(3))
-        yield reward(kept)
-        kept = more
+        yield reward(images)
+        images = more
 
 
 def free_endings(image: Image) -> Coroutine:
@@ -59,15 +59,15 @@ def peeking(image: Image) -> Coroutine:
         halves = yield advance(image.start(3), to=image.grid[5])
         yield reward(halves, of="before")
         yield reward([*halves, first])
-        [*done] = yield advance(halves)
-        yield reward([*done, first])
-        first = done[-1]
+        [*images] = yield advance(halves)
+        yield reward([*images, first])
+        first = images[-1]
 
 
 SCRIPTS: list[Callable[[Image], Coroutine]] = [mixed_costs, delayed_rewards, free_endings, peeking]
 
 
-def check(lab, engine: Callable, search: Search) -> None:
+def check_every_cap(lab, engine: Callable, search: Search) -> None:
     together = lab.bits(engine(), search, CAPS, range(3))
     for k, cap in enumerate(CAPS):
         alone = lab.bits(engine(), search, (cap,), range(3))
@@ -75,13 +75,13 @@ def check(lab, engine: Callable, search: Search) -> None:
 
 
 def test_searches(lab, search, setting, every_setting, anytime_only):
-    check(lab, lambda: lab.engine(setting.sampler, setting.model(lab)), search)
+    check_every_cap(lab, lambda: lab.engine(setting.sampler, setting.model(lab)), search)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
 @pytest.mark.parametrize("body", SCRIPTS, ids=lambda body: body.__name__)
 def test_scripts(lab, body, sampler):
-    check(lab, lambda: lab.engine(sampler), lab.script(body, anytime=True))
+    check_every_cap(lab, lambda: lab.engine(sampler), lab.script(body, anytime=True))
 
 
 @pytest.mark.parametrize("search", [Random(block=3), ZeroOrder(neighbors=3)], ids=lambda search: type(search).__name__)

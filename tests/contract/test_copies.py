@@ -1,4 +1,4 @@
-"""Noise belongs to the path: copies separate, retries are new, moves keep what they should."""
+"""Noise belongs to the particle: copies separate, retries are new, moves keep what they should."""
 
 import math
 from collections.abc import Iterator
@@ -122,28 +122,28 @@ def test_neighbours_share_step_noise_and_rounds_have_their_own_directions(lab):
         unit = rounds / rounds.norm(dim=1, keepdim=True)
         assert ((unit @ unit.T).fill_diagonal_(0).abs() < 0.8).all()
         [fresh] = image.move(pivot, move, fresh=True)
-        [own] = yield advance([fresh], to=image.grid[1])
-        assert (step_noise(lab, [fresh], [own]) - noises[:1]).abs().max() > 0.1
-        [done] = yield advance(below[:1])
-        return done
+        [lower] = yield advance([fresh], to=image.grid[1])
+        assert (step_noise(lab, [fresh], [lower]) - noises[:1]).abs().max() > 0.1
+        [clean] = yield advance(below[:1])
+        return clean
 
     lab.play(body)
 
 
 def test_twins_of_neighbours_share_step_noise_and_are_renoised_differently(lab):
-    """What a neighbour shares with its pivot's other neighbours is the noise of steps, further down too."""
+    """A neighbour shares with its pivot's other neighbours the noise of steps, further down too."""
 
     def body(image):
         near = image.move(*image.start(), Rotate(0.8), 2)
-        _, one, _, other = yield advance([near[0]] * 2 + [near[1]] * 2, to=image.grid[3])
-        below = yield advance([one, other], to=image.grid[4])
-        torch.testing.assert_close(*step_noise(lab, [one, other], below), rtol=0, atol=1e-9)
-        up = image.renoise([one, other], image.grid[1])
-        [done, _] = yield advance(up)
+        _, first, _, second = yield advance([near[0]] * 2 + [near[1]] * 2, to=image.grid[3])
+        below = yield advance([first, second], to=image.grid[4])
+        torch.testing.assert_close(*step_noise(lab, [first, second], below), rtol=0, atol=1e-9)
+        up = image.renoise([first, second], image.grid[1])
+        [clean, _] = yield advance(up)
         scale = image.grid[1].alpha / image.grid[3].alpha
-        added = (lab.rows(up) - scale * lab.rows([one, other])) / forward_std(image.grid[3], image.grid[1])
+        added = (lab.rows(up) - scale * lab.rows([first, second])) / forward_std(image.grid[3], image.grid[1])
         assert (added[0] - added[1]).abs().max() > 0.1
-        return done
+        return clean
 
     lab.play(body)
 
@@ -156,9 +156,9 @@ def test_a_start_at_any_top_counts_its_children_together(lab):
         higher, lower = image.level(1.0), image.level(0.9)
         twin = start.raise_to(lower)
         assert twin.raise_to(higher).add_child(Verb.ADVANCE) == 0
-        assert [one.add_child(Verb.ADVANCE) for one in (start, twin, start.raise_to(lower))] == [1, 2, 3]
-        [done] = yield advance([start])
-        return done
+        assert [particle.add_child(Verb.ADVANCE) for particle in (start, twin, start.raise_to(lower))] == [1, 2, 3]
+        [clean] = yield advance([start])
+        return clean
 
     lab.play(body)
 
@@ -174,8 +174,8 @@ def test_rotation_is_exact(lab):
             (y @ x.T).squeeze(1) / x.norm() ** 2, torch.full((50,), 0.3, dtype=x.dtype), rtol=0, atol=1e-12
         )
         assert distinct(y) == 50
-        [done] = yield advance([start])
-        return done
+        [clean] = yield advance([start])
+        return clean
 
     lab.play(body)
 
@@ -201,8 +201,8 @@ def test_mixing_keeps_the_law(lab):
         moved = image.move(start, Mix(0.6), 400)
         yield reward([start, *moved])
         assert normal_like((lab.rows(moved) - 0.8 * lab.rows([start])) / 0.6)
-        [done] = yield advance([start])
-        return done
+        [clean] = yield advance([start])
+        return clean
 
     lab.play(body)
 

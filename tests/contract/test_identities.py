@@ -62,21 +62,21 @@ def test_an_advance_in_pieces_is_one_advance(lab, some_setting, body):
 
 
 def test_starting_points_are_one_sequence(lab):
-    seen = {}
+    rewards = {}
 
     def body(name, counts):
         def run(image):
             particles = [p for n in counts for p in image.start(n)]
             images = yield advance(particles)
-            seen[name] = yield reward(images)
+            rewards[name] = yield reward(images)
             return images[0]
 
         return run
 
     lab.play(body("5", [5]))
     lab.play(body("2 + 3", [2, 3]))
-    assert seen["5"] == seen["2 + 3"]
-    assert len(set(seen["5"])) == 5
+    assert rewards["5"] == rewards["2 + 3"]
+    assert len(set(rewards["5"])) == 5
 
 
 def test_a_start_on_another_grid_branches_and_shares_its_evaluation(lab):

@@ -19,7 +19,7 @@ PROBLEMS = range(5)
 class Counters:
     """Network, decoder and verifier that count the rows they are given.
 
-    A batch's real rows lie in distinct places, and padding repeats one: `taken` counts the latest gathering.
+    A batch's real rows lie in distinct places, and padding repeats one: `gathered` counts the latest gathering.
     """
 
     def __init__(self, lab, setting, monkeypatch, *, latent: bool) -> None:
@@ -34,21 +34,21 @@ class Counters:
         take = Rows.take
 
         def counted(store, rows):
-            self.taken = len({row.index for row in rows})
+            self.gathered = len({row.index for row in rows})
             return take(store, rows)
 
         monkeypatch.setattr(Rows, "take", counted)
 
     def network(self, x, coefficients, label):
-        self.rows += self.taken * self.model.slots
+        self.rows += self.gathered * self.model.slots
         return self._network(x, coefficients, label)
 
     def reward(self, images, conditions):
-        self.images += self.taken
+        self.images += self.gathered
         return self._reward(images, conditions)
 
     def __call__(self, latents):
-        self.decoded += self.taken
+        self.decoded += self.gathered
         return latents.repeat_interleave(2, -1).repeat_interleave(2, -2)
 
 
@@ -74,14 +74,14 @@ def test_rows(lab, search, setting, every_setting, latent, monkeypatch):
             assert counters.rows <= sum(charged)
 
     monkeypatch.setattr(Ledger, "charge", watched)
-    paid, filled = Counter(), 0
+    totals, filled = Counter(), 0
     for caps in [CAPS] if search.anytime else [(cap,) for cap in CAPS]:
         engine = lab.engine(setting.sampler, counters.model, counters.verifier, batch=14)
         results = lab.results(engine, search, caps, PROBLEMS)
         assert all(o.ledger["nfe"] <= cap for r in results.values() for o, cap in zip(r.outcomes, caps, strict=True))
-        paid.update(paid_by(results))
+        totals.update(paid_by(results))
         filled += engine.served["evaluate"][0] * setting.slots
-    assert paid == {
+    assert totals == {
         "nfe": counters.rows,
         "nfe_backward": 0,
         "guide_calls": 0,
@@ -123,14 +123,14 @@ def test_a_returned_unscored_latent_is_decoded_once(lab, some_setting, monkeypat
 
 
 def test_an_uncapped_planned_search_has_everything_left(lab):
-    left = []
+    readings = []
 
     def body(image):
-        left.append(image.left)
+        readings.append(image.left)
         return (yield from unscored(image))
 
     lab.play(body)
-    assert left == [math.inf]
+    assert readings == [math.inf]
 
 
 def test_an_anytime_search_may_not_ask_what_is_left(lab):

@@ -48,13 +48,13 @@ def by_brute_force(candidates: list[tuple[Components, float]], cap: float) -> Co
 
 @pytest.mark.parametrize(("search", "sampler"), PAIRS)
 def test_the_front_holds_the_best_of_all_candidates_at_every_cap(lab, search, sampler, monkeypatch):
-    seen: dict[int, list] = {}
+    entries: dict[int, list] = {}
     enter = ParetoFront.enter
     monkeypatch.setattr(
         ParetoFront,
         "enter",
         lambda front, contender, clock: (
-            seen.setdefault((contender.value.run.image.problem.index, *front._caps), []).append(
+            entries.setdefault((contender.value.run.image.problem.index, *front._caps), []).append(
                 (contender.reward, clock)
             ),
             enter(front, contender, clock),
@@ -64,7 +64,7 @@ def test_the_front_holds_the_best_of_all_candidates_at_every_cap(lab, search, sa
     returning = search in [SEARCHES[name] for name in RETURNING]
     for index, result in results.items():
         for cap, outcome in zip(CAPS, result.outcomes, strict=True):
-            candidates = seen[(index, *(CAPS if search.anytime else (cap,)))]
+            candidates = entries[(index, *(CAPS if search.anytime else (cap,)))]
             if returning:
                 assert outcome.reward in [reward for reward, _ in candidates]
             else:
@@ -121,35 +121,31 @@ def test_a_winner_that_lost_the_lead_may_win_it_back(lab):
 def test_dominated_images_are_dropped_and_no_others(members):
     random = np.random.default_rng(members)
     for _ in range(200):
+        # Enter random rewards, of which many tie.
         front, candidates = ParetoFront((1, 2, 3)), []
         for turn in range(random.integers(1, 30)):
             reward, clock = Components(random.integers(0, 6, members).astype(float)), int(random.integers(1, 5))
             candidates.append((reward, clock))
             front.enter(Contender(reward, turn, None), clock)
-        for at in range(3):
-            within = [(reward, clock) for reward, clock in candidates if clock <= at + 1]
-            found = front.best(at)
-            assert (found is None) == (not within)
-            if found is not None:
-                best = by_brute_force(within, at + 1)
-                first = next(k for k, (reward, clock) in enumerate(candidates) if reward == best and clock <= at + 1)
-                assert (found.reward, found.value) == (best, first)
-        better = [
-            sum(
-                all(x >= y for x, y in zip(other, reward, strict=True)) and other != reward
-                for other, clock in candidates
-                if clock == 1
-            )
-            for reward, since in candidates
-            if since == 1
-        ]
-        assert len(front) >= len(
-            {
-                reward
-                for (reward, _), worse in zip([c for c in candidates if c[1] == 1], better, strict=True)
-                if not worse
-            }
-        )
+
+        # The best at each cap is that of all candidates, and the first of equals.
+        for cap in (1, 2, 3):
+            winner = front.best(cap - 1)
+            within = [(reward, clock) for reward, clock in candidates if clock <= cap]
+            assert (winner is None) == (not within)
+            if winner is not None:
+                best = by_brute_force(within, cap)
+                first = next(k for k, (reward, clock) in enumerate(candidates) if reward == best and clock <= cap)
+                assert (winner.reward, winner.value) == (best, first)
+
+        # Whatever no other dominates is there.
+        rewards = {reward for reward, clock in candidates if clock == 1}
+        undominated = [reward for reward in rewards if not any(dominates(other, reward) for other in rewards)]
+        assert len(front) >= len(undominated)
+
+
+def dominates(a: Components, b: Components) -> bool:
+    return a != b and all(x >= y for x, y in zip(a, b, strict=True))
 
 
 class Moody(Classifier):
@@ -161,7 +157,7 @@ class Moody(Classifier):
 
 
 def test_a_member_that_answers_nan_is_counted_and_has_no_say(lab):
-    """Where it knows nothing all are equal to it, so the other member alone decides."""
+    """All images are equal to a member that answers NaN, so the other member alone decides."""
 
     def run(verifier):
         return lab.results(lab.engine(DDIM(steps=10, eta=0.0), verifier=verifier), Random(block=3), CAPS, range(4))

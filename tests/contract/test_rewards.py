@@ -1,4 +1,4 @@
-"""What is scored, what that costs, and which images become candidates."""
+"""Scores, their costs, and the images that become candidates."""
 
 import math
 
@@ -76,11 +76,11 @@ def test_a_particle_listed_at_its_own_level_shares_nothing(lab):
 
     def body(image):
         [start] = image.start()
-        still, one = yield advance([start, start], to=[start.level, image.grid[1]])
+        still, lower = yield advance([start, start], to=[start.level, image.grid[1]])
         assert still is start
         assert image.ledger.spent == 1
-        [done] = yield advance([one])
-        return done
+        [clean] = yield advance([lower])
+        return clean
 
     engine = lab.engine(SAMPLER)
     [outcome] = lab.results(engine, lab.script(body), (math.inf,), [0])[0].outcomes
@@ -104,17 +104,17 @@ def test_only_the_selecting_verifier_makes_candidates(lab):
         def reward(self, images, conditions):
             return images.new_full((len(images),), 5.0)
 
-    seen = []
+    rewards = []
 
     def body(image):
         images = yield advance(image.start(2))
-        seen.extend((yield reward(images, by="guide")))
-        seen.extend((yield reward(images[:1])))
+        rewards.extend((yield reward(images, by="guide")))
+        rewards.extend((yield reward(images[:1])))
 
     select = lab.engine(SAMPLER).verifiers["select"]
     engine = Engine(lab.denoiser(), SAMPLER, {"select": select, "guide": Constant()}, seed=0, batch=4)
     [outcome] = lab.results(engine, lab.script(body), (math.inf,), [0])[0].outcomes
-    assert seen == [5.0, 5.0, outcome.reward]
+    assert rewards == [5.0, 5.0, outcome.reward]
     assert outcome.ledger["verifier_calls"] == 3
 
 
@@ -173,11 +173,11 @@ def test_requests_that_make_no_sense_are_refused(lab, body, message):
 
 
 def test_particles_stay_with_their_image(lab):
-    held = []
+    particles = []
 
     def body(image):
-        held.extend(image.start())
-        yield advance(held[:1])
+        particles.extend(image.start())
+        yield advance(particles[:1])
 
     with pytest.raises(ValueError, match="particle of another image"):
         lab.results(lab.engine(SAMPLER), lab.script(body), (math.inf,), [0, 1])

@@ -1,4 +1,4 @@
-"""A pool holds every candidate once, with the image and reward that the search met; keeping it changes nothing."""
+"""Every candidate is kept once, with the image and reward that the search met; keeping them changes nothing."""
 
 import math
 from types import SimpleNamespace
@@ -36,26 +36,36 @@ def engine(lab, *, keep_candidates=True, **options) -> Engine:
     )
 
 
-def test_what_a_search_was_told_is_what_is_kept(lab):
+def pixels(result) -> list[bytes]:
+    """Return the images of all candidates as bytes."""
+    return [candidate.image.tobytes() for candidate in result.candidates]
+
+
+def origins(result) -> list[str]:
+    """Return the origins of all candidates as text."""
+    return [to_text(candidate.origin) for candidate in result.candidates]
+
+
+def test_candidates_have_the_rewards_and_images_that_the_search_met(lab):
     """Guesses, other images of the same path and a second asking are no candidates."""
-    told: list[float] = []
-    seen: list[torch.Tensor] = []
+    rewards: list[float] = []
+    rows: list[torch.Tensor] = []
 
     def body(image):
         halves = yield advance(image.start(3), to=image.grid[3])
         yield reward(halves)
         yield reward(halves, of="before")
         images = yield advance(halves + halves[:1])
-        told.extend((yield reward(images[::-1])))
-        seen.extend(lab.rows(images[::-1]))
+        rewards.extend((yield reward(images[::-1])))
+        rows.extend(lab.rows(images[::-1]))
         yield reward(images)
         more = yield advance(image.renoise(images[:1], image.grid[4]))
-        told.extend((yield reward(more)))
-        seen.extend(lab.rows(more))
+        rewards.extend((yield reward(more)))
+        rows.extend(lab.rows(more))
 
     [result] = lab.results(engine(lab, rows=8192), lab.script(body), (math.inf,), [0]).values()
-    assert [candidate.reward for candidate in result.candidates] == told
-    assert [candidate.image.ravel().tolist() for candidate in result.candidates] == [row.tolist() for row in seen]
+    assert [candidate.reward for candidate in result.candidates] == rewards
+    assert [candidate.image.ravel().tolist() for candidate in result.candidates] == [row.tolist() for row in rows]
     assert [candidate.clock for candidate in result.candidates] == [20, 18, 16, 14, 22]
     assert [candidate.origin is None for candidate in result.candidates] == [False] * 4 + [True]
     assert {candidate.cap for candidate in result.candidates} == {0}
@@ -66,20 +76,20 @@ def test_what_a_search_was_told_is_what_is_kept(lab):
     [Random(block=3), ZeroOrder(neighbors=3), BFSResample(), Paths(paths=2)],
     ids=lambda search: type(search).__name__,
 )
-def test_keeping_the_pool_changes_nothing_and_the_best_of_it_is_the_result(lab, search):
+def test_keeping_candidates_changes_nothing_and_the_best_is_the_result(lab, search):
     plain = lab.results(engine(lab, keep_candidates=False), search, CAPS, range(4))
-    kept = lab.results(engine(lab), search, CAPS, range(4))
-    assert lab.as_bits(kept) == lab.as_bits(plain)
+    keeping = lab.results(engine(lab), search, CAPS, range(4))
+    assert lab.as_bits(keeping) == lab.as_bits(plain)
     assert not any(result.candidates for result in plain.values())
-    for result in kept.values():
+    for result in keeping.values():
         for k, (cap, outcome) in enumerate(zip(CAPS, result.outcomes, strict=True)):
-            counting = [one for one in result.candidates if one.cap in (-1, k) and one.clock <= cap]
-            best = max(counting, key=lambda one: one.reward)
+            counting = [each for each in result.candidates if each.cap in (-1, k) and each.clock <= cap]
+            best = max(counting, key=lambda each: each.reward)
             assert (best.reward, best.cap == -1) == (outcome.reward, search.anytime)
             assert np.array_equal(to_uint8(torch.from_numpy(best.image[None]))[0].numpy(), outcome.image)
 
 
-def test_a_pool_holds_no_rows(lab):
+def test_candidates_hold_no_rows(lab):
     """Twenty-five candidates under a limit of fewer rows, of which none are left at the end."""
     stream = engine(lab, rows=16, batch=2).stream(Random(block=1), (150,), lab.problems([0]))
     assert [len(run.candidates) for run in stream.run()] == [25]
@@ -103,8 +113,9 @@ def test_latents_are_kept_decoded(lab):
     )
     latent.model.decoder = Double()
     [result] = lab.results(latent, Random(candidates=3), (math.inf,), [0]).values()
-    pixels = [one.image for one in lab.results(engine(lab), Random(candidates=3), (math.inf,), [0])[0].candidates]
-    assert [one.image.tolist() for one in result.candidates] == [x.repeat(2, -1).repeat(2, -2).tolist() for x in pixels]
+    [plain] = lab.results(engine(lab), Random(candidates=3), (math.inf,), [0]).values()
+    doubled = [candidate.image.repeat(2, -1).repeat(2, -2) for candidate in plain.candidates]
+    assert pixels(result) == [image.tobytes() for image in doubled]
 
 
 def moved(image: Image):
@@ -129,13 +140,13 @@ def test_a_recipe_gives_the_image_again(lab):
     assert len(result.candidates) == 7
 
     def again(image):
-        starts = [restore(image, to_text(one.origin), one.noise_key) for one in result.candidates]
+        starts = [restore(image, to_text(each.origin), each.noise_key) for each in result.candidates]
         yield reward((yield advance(starts)))
 
     [rendered] = lab.results(engine(lab), lab.script(again), (math.inf,), [5]).values()
-    assert [to_text(one.origin) for one in rendered.candidates] == [to_text(one.origin) for one in result.candidates]
-    assert [one.image.tobytes() for one in rendered.candidates] == [one.image.tobytes() for one in result.candidates]
-    assert len({one.image.tobytes() for one in result.candidates}) == 7
+    assert origins(rendered) == origins(result)
+    assert pixels(rendered) == pixels(result)
+    assert len(set(pixels(result))) == 7
 
 
 @pytest.mark.parametrize(

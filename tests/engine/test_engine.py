@@ -29,7 +29,7 @@ def test_no_problems_no_results(lab):
 
 @pytest.mark.parametrize("read", [1, 3])
 def test_the_garbage_collector_is_left_as_it_was(lab, read):
-    """Whether a run is read to its end or not."""
+    """The same whether a run is read to its end or not."""
     before = gc.get_threshold()
     stream = lab.engine(DDIM(steps=5, eta=0.0)).run(NoSearch(), (5,), lab.problems(range(3)))
     next(stream)
@@ -44,16 +44,16 @@ def test_the_garbage_collector_is_left_as_it_was(lab, read):
 
 def test_problems_are_taken_as_they_are_needed(lab):
     """A stream of millions is never listed; results come while later problems wait."""
-    taken = []
+    indices = []
 
     def problems():
         for problem in lab.problems(range(1000)):
-            taken.append(problem.index)
+            indices.append(problem.index)
             yield problem
 
     stream = lab.engine(DDIM(steps=5, eta=0.0), batch=4).run(Random(candidates=2), (math.inf,), problems())
     first = [next(stream).problem.index for _ in range(20)]
-    assert len(taken) < 200
+    assert len(indices) < 200
     assert sorted(first) == list(range(20)), "oldest first"
 
 

@@ -1,4 +1,4 @@
-"""Draws are Philox4x32-10 of (seed, problem, path, element) and nothing else."""
+"""Draws are Philox4x32-10 of (seed, problem, key, element) and nothing else."""
 
 import numpy as np
 import pytest
@@ -45,11 +45,11 @@ def test_arrays_and_tensors_have_the_same_words():
 
 
 def test_words_are_where_the_documentation_says():
-    """Element e of a row comes from block e // 4 of counter (path low, path high, block, 0) under (seed, problem)."""
-    path, problem, seed = 0x0123456789ABCDEF, 77, 5
-    row = normal(seed, [problem], [path], (10,))[0].double().numpy()
+    """Element e of a row comes from block e // 4 of counter (key low, key high, block, 0) under (seed, problem)."""
+    key, problem, seed = 0x0123456789ABCDEF, 77, 5
+    row = normal(seed, [problem], [key], (10,))[0].double().numpy()
     for block in range(3):
-        counter = [torch.tensor([word]) for word in (path & ONES, path >> 32, block, 0)]
+        counter = [torch.tensor([word]) for word in (key & ONES, key >> 32, block, 0)]
         words = philox(counter, [torch.tensor([seed]), torch.tensor([problem])])
         u = [(int(word) + 0.5) / 2**32 for word in words]
         expected = [
@@ -64,11 +64,11 @@ def test_words_are_where_the_documentation_says():
 
 @pytest.mark.parametrize("shape", [(1,), (3,), (1, 4, 4), (3, 5, 7), (3, 128, 128)])
 def test_a_row_depends_on_itself_alone(shape):
-    problems, paths = [3, 3, 0, 2**32 - 1, 9], [1, 2**64 - 1, 1, 5, 2**63]
-    together = normal(1, problems, paths, shape)
+    problems, keys = [3, 3, 0, 2**32 - 1, 9], [1, 2**64 - 1, 1, 5, 2**63]
+    together = normal(1, problems, keys, shape)
     assert together.shape == (5, *shape)
     for rows in ([0], [4], [2, 1], [4, 3, 2, 1, 0]):
-        apart = normal(1, [problems[k] for k in rows], [paths[k] for k in rows], shape)
+        apart = normal(1, [problems[k] for k in rows], [keys[k] for k in rows], shape)
         assert torch.equal(apart, together[rows])
 
 
@@ -78,10 +78,10 @@ def test_a_smaller_row_is_the_beginning_of_a_larger_one():
 
 def test_every_part_of_the_key_counts():
     rows = [
-        normal(seed, [problem], [path], (64,))
+        normal(seed, [problem], [key], (64,))
         for seed in (0, 1, 2**32 - 1)
         for problem in (0, 1, 2**32 - 1)
-        for path in (0, 1, 2**32, 2**64 - 1)
+        for key in (0, 1, 2**32, 2**64 - 1)
     ]
     assert len({row.numpy().tobytes() for row in rows}) == len(rows)
     correlation = torch.corrcoef(torch.cat(rows)).fill_diagonal_(0)
@@ -131,19 +131,19 @@ def test_each_host_call_is_a_numpy_philox_of_its_own():
     for call in (1, 2, 3):
         for problem, stream in streams.items():
             fresh = np.random.Generator(np.random.Philox(key=((5 << 32) | problem) << 64 | fold(0, call)))
-            drawn, expected = {
+            ours, numpys = {
                 1: (stream.permutation, fresh.permutation),
                 2: (stream.uniform, fresh.random),
                 3: (stream.normal, fresh.standard_normal),
             }[call]
-            assert list(drawn(5)) == list(expected(5))
+            assert list(ours(5)) == list(numpys(5))
 
 
 def test_host_calls_do_not_depend_on_the_size_of_earlier_ones():
-    one, other = HostRandom(0, 0), HostRandom(0, 0)
-    one.uniform(1)
-    other.normal((100, 3))
-    assert one.permutation(20) == other.permutation(20)
+    few, many = HostRandom(0, 0), HostRandom(0, 0)
+    few.uniform(1)
+    many.normal((100, 3))
+    assert few.permutation(20) == many.permutation(20)
 
 
 def test_host_laws():

@@ -1,4 +1,4 @@
-"""What the engine says of where an image came from."""
+"""Starting points of images, as the engine reports them."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Particle methods, written from their papers. Each returns the chosen image and its NFE."""
+"""Particle methods, written from their papers. Each returns the survivors image and its NFE."""
 
 from __future__ import annotations
 
@@ -137,8 +137,8 @@ def fk(
         log_product, log_weight = log_product + log_g, log_weight + log_g
         weights = np.exp(log_weight - logsumexp(log_weight))
         if 1 / (weights**2).sum() < ess * particles:
-            chosen = RESAMPLERS[resampler](weights, naive)
-            xs, score, log_product = [xs[k] for k in chosen], score[chosen], log_product[chosen]
+            survivors = RESAMPLERS[resampler](weights, naive)
+            xs, score, log_product = [xs[k] for k in survivors], score[survivors], log_product[survivors]
             log_weight = np.zeros(particles)
     rewards = np.array([naive.reward(x) for x in xs])
     if final == "best":

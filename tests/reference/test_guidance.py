@@ -45,7 +45,7 @@ class Noisy:
 
 def run(guidance, eta, data, guide=None):
     """x_0 of one image, and every draw in the order in which the engine asked for it."""
-    draws, found = [], []
+    draws, images = [], []
 
     def recording(*args):
         rows = normal(*args)
@@ -54,7 +54,7 @@ def run(guidance, eta, data, guide=None):
 
     def body(image):
         [last] = yield advance(image.start())
-        found.append(last.state.x.rows.take([last.state.x])[0])
+        images.append(last.state.x.rows.take([last.state.x])[0])
         return last
 
     verifier = Classifier(data.logits)
@@ -71,7 +71,7 @@ def run(guidance, eta, data, guide=None):
 
     [result] = engine.run(Script(body), (math.inf,), [Problem(0, COMPONENT)])
     assert not result.failure, result.failure
-    return found[0].clone(), [draw.clone() for draw in draws]
+    return images[0].clone(), [draw.clone() for draw in draws]
 
 
 class Naive:
@@ -233,12 +233,12 @@ CASES = {
 def test_same_image_from_the_same_draws(case, eta):
     guidance, naive = CASES[case]
     data = Mixture(std=0.3)
-    found, draws = run(guidance, eta, data, Noisy(data) if case == "cg" else None)
+    images, draws = run(guidance, eta, data, Noisy(data) if case == "cg" else None)
     by_hand = Naive(data, eta, draws)
     expected = by_hand.sample(naive(guidance), guidance.rounds)
     plain, _ = run(TFG(rho=0.0, mu=0.0), eta, data)
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
-    assert not torch.allclose(found, plain, rtol=1e-2), "the case would not see a guidance that does nothing"
+    torch.testing.assert_close(images, expected, rtol=1e-5, atol=1e-7)
+    assert not torch.allclose(images, plain, rtol=1e-2), "the case would not see a guidance that does nothing"
     assert next(by_hand.draws, None) is None, "every draw was used"
 
 
@@ -268,8 +268,8 @@ def test_analytic_step_on_one_gaussian(rho, mu):
         slope = t.alpha * data.std**2 / variance
         x0 = mean + slope * (x - t.alpha * mean)
         eps = (x - t.alpha * x0) / t.sigma
-        kept = (1 - mu / width**2) ** iterations
-        ascended = centre + kept * (x0 - centre)
+        ratio = (1 - mu / width**2) ** iterations
+        ascended = centre + ratio * (x0 - centre)
         push = -rho * slope * (x0 - centre) / width**2
         x = s.alpha * ascended + s.sigma * eps + push * s.alpha / t.alpha
     torch.testing.assert_close(engine_x0, x, rtol=1e-9, atol=1e-9)
