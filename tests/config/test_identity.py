@@ -95,11 +95,11 @@ def test_identity_goes_by_the_content_of_weights(tmp_path: Path):
 
 def test_a_record_notices_a_default_that_has_changed_since(tmp_path: Path):
     """A record holds the defaults of its classes, so that a new default is not taken for the old one."""
-    record = blueprint_of(tmp_path, "guidance=tfg").record
-    assert record["guidance"]["iterations"] == 4
-    assert "iterations" not in identity(record)["guidance"]
-    old = {**record, "guidance": {**record["guidance"], "iterations": 2}}
-    assert differences(old, record) == ["guidance"]
+    record = blueprint_of(tmp_path).record
+    assert record["verifier"]["output"] == "log_probability", "of which the YAML says nothing"
+    assert "output" not in identity(record)["verifier"]
+    old = {**record, "verifier": {**record["verifier"], "output": "logit"}}
+    assert differences(old, record) == ["verifier"]
 
 
 def test_a_plugin_counts_by_its_dotted_name(tmp_path: Path, monkeypatch):
@@ -139,7 +139,7 @@ def test_names_are_given_once():
 
 def test_of_before_reads_what_earlier_versions_wrote(tmp_path: Path):
     record = blueprint_of(tmp_path).record
-    old = {**record, "search": {**record["search"], "keep_pool": False, "block": 8}}
+    old = {**record, "search": {**record["search"], "keep_pool": False, "block": 3}}
     old["dataset"] = {**record["dataset"], "name": "digits", "classifier": {"_target_": "its.model.digits.load"}}
     old["verifier"] = names.in_first_names(record["verifier"])
     assert old["verifier"]["network"]["_target_"] == "its.model.digits.load"
