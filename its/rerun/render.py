@@ -32,6 +32,7 @@ from its.run.experiment import Experiment
 from its.run.instruments import Instruments
 from its.run.measure import Curve, Row
 from its.run.shards import Shards
+from its.sampler.sampler import Sampler
 from its.search.search import Coroutine, Search
 from its.types import Problem
 
@@ -176,18 +177,11 @@ def build_rendering(
     plain = _plain(saved, composed)
     packages = (*CHOICES, *plain["plugins"])
     plain = settle(plain, packages)
-
-    # Refuse what would not give the run's own images.
     for group in GROUPS:
         check_targets(plain[group], packages)
     _check_same(saved, plain)
     run.require_starts()
-    sampler = instantiate(plain["sampler"], packages)
-    if sampler.stochastic:
-        raise ValueError(
-            f"sampler={choices['sampler']} draws noise of its own, so that the image would no longer be "
-            "its starting point's; set sampler.eta=0, or choose euler or heun"
-        )
+    sampler = _deterministic(instantiate(plain["sampler"], packages), choices["sampler"])
 
     # Load networks and instruments.
     instruments = Instruments.of(plain, packages)
@@ -213,6 +207,20 @@ def build_rendering(
         command=" ".join(["python scripts/render.py", *map(shlex.quote, command)]),
         searched=run.summary["curve"],
     )
+
+
+def _deterministic(sampler: Sampler, choice: str) -> Sampler:
+    """Return the sampler, which must draw no noise of its own.
+
+    Raises:
+        ValueError: it draws some.
+    """
+    if sampler.stochastic:
+        raise ValueError(
+            f"sampler={choice} draws noise of its own, so that the image would no longer be "
+            "its starting point's; set sampler.eta=0, or choose euler or heun"
+        )
+    return sampler
 
 
 def _plain(saved: Mapping[str, Any], composed: DictConfig) -> dict[str, Any]:
