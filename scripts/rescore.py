@@ -27,15 +27,15 @@ from its.run.build import Blueprint
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
 
-def rescoring_of(run: FinishedRun, given: list[str]) -> Rescoring:
-    """Return the run's rescoring with what is given instead of its verifier."""
-    overrides = words(run, given)
-    check_command_line(overrides, CONF)
+def rescoring_of(run: FinishedRun, overrides: list[str]) -> Rescoring:
+    """Return the run's rescoring with the verifier that `overrides` name."""
+    every = words(run, overrides)
+    check_command_line(every, CONF)
     with initialize_config_dir(str(CONF), version_base=None):
-        config = compose("config", overrides, return_hydra_config=True)
+        config = compose("config", every, return_hydra_config=True)
     choices = dict(config.hydra.runtime.choices)
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    return Rescoring.of(run, Blueprint.of(own, choices, overrides))
+    return Rescoring.of(run, Blueprint.of(own, choices, every))
 
 
 @command

@@ -43,26 +43,26 @@ OPEN_KEYS = ("sampler", "device", "batch", "rows", "metric", "plugins", "hydra.s
 """Groups and keys that may differ from the run's."""
 
 
-def words(run: FinishedRun, given: Sequence[str]) -> list[str]:
-    """Return the overrides that compose the run's choices with the sampler that `given` asks for.
+def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
+    """Return the overrides that compose the run's choices with the sampler that `overrides` ask for.
 
-    The sampler's values are the run's, but for those that `given` sets.
+    The sampler's values are the run's, but for those that `overrides` set.
 
     Raises:
         ValueError: something else is given.
     """
-    for override in given:
+    for override in overrides:
         key = override.lstrip("+~").split("=")[0]
         if not any(key == name or key.startswith(f"{name}.") for name in OPEN_KEYS):
             raise ValueError(
                 f"{override} would change more than how the winners are sampled; render takes {', '.join(OPEN_KEYS)}"
             )
     groups = [f"{group}={run.summary[group]}" for group in ("dataset", "model", "verifier")]
-    if not any(override.startswith("sampler=") for override in given):
+    if not any(override.startswith("sampler=") for override in overrides):
         groups.append(f"sampler={run.summary['sampler']}")
         values = {key: value for key, value in run.config["sampler"].items() if key != "_target_"}
         groups += [f"++sampler.{key}={json.dumps(value)}" for key, value in values.items()]
-    return [*groups, *given]
+    return [*groups, *overrides]
 
 
 @dataclass(frozen=True)
