@@ -114,8 +114,8 @@ class Rescoring:
                 f"{verifier} gives"
             )
         return (
-            f"{search} chose its way by {selector}, so this is the best of that run's candidates by {verifier}, and not "
-            f"what a run that selects by {verifier} gives"
+            f"{search} chose its way by {selector}, so this is the best of that run's candidates by {verifier}, and "
+            f"not what a run that selects by {verifier} gives"
         )
 
     def scored(self) -> Iterator[ScoredShard]:
