@@ -23,11 +23,11 @@ from its.rerun.rescore import command_of, rescore
 from its.rerun.rescoring import Rescoring, words
 
 
-def rescoring_of(run: FinishedRun, given: list[str]) -> Rescoring:
-    """Return the run's rescoring with what is given instead of its verifier."""
-    overrides = words(run, given)
-    check_command_line(overrides)
-    return Rescoring.of(run, Blueprint.of(*composed(overrides)))
+def rescoring_of(run: FinishedRun, overrides: list[str]) -> Rescoring:
+    """Return the run's rescoring with the verifier that `overrides` name."""
+    every = words(run, overrides)
+    check_command_line(every)
+    return Rescoring.of(run, Blueprint.of(*composed(every)))
 
 
 @command

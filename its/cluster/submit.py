@@ -34,12 +34,15 @@ TRIES = 4
 
 def submit(runs: Sequence[SweepRun], experiment: Path, parameters: dict[str, Any]) -> None:
     """Submit runs and write down their jobs; a run whose submission is refused has failed, the others go on."""
+    # Read the settings.
     site = load_site()
     options = sbatch_options(parameters, site)
     submission = new_submission(experiment)
     here = source_tree()
     jobs = list(chunks(list(runs), parameters["runs_per_job"]))
     log.info("%d jobs, source %s, logs in %s", len(jobs), here, submission)
+
+    # Submit arrays of at most the cluster's size, and write down after each which job makes which run.
     for array in chunks(jobs, max_array_size()):
         calls = [
             SlurmJob(str(ROOT), tuple((run.number, run.overrides) for run in job), str(submission / "status"), here)
@@ -127,6 +130,7 @@ def _sbatch(jobs: Sequence[SlurmJob], submission: Path, options: dict[str, Any],
     """Submit one array; return the number of each of its jobs."""
     import submitit
 
+    # Set up submitit.
     python = " ".join([*site.get("container", "").split(), site.get("python", shlex.quote(sys.executable))])
     executor = submitit.AutoExecutor(submission, cluster="slurm", slurm_max_num_timeout=1_000_000, slurm_python=python)
     executor.update_parameters(
@@ -134,6 +138,8 @@ def _sbatch(jobs: Sequence[SlurmJob], submission: Path, options: dict[str, Any],
         slurm_setup=setup_lines(site),
         slurm_teardown=[f"bash {shlex.quote(str(ROOT / 'slurm' / 'requeue.sh'))} $?"],
     )
+
+    # Submit, again if the controller is busy.
     for attempt in range(TRIES):
         try:
             with executor.batch():

@@ -49,6 +49,7 @@ class Archive:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        # Refuse what is no archive; a pickle gets the way to make one.
         if not path.is_file():
             raise ValueError(f"there is no file {path.absolute()}; give the path of a .npz")
         if not zipfile.is_zipfile(path):
@@ -56,6 +57,8 @@ class Archive:
                 pickled = file.read(1) in (b"\x80", b"(") or path.suffix in (".pkl", ".pickle", ".pt", ".pth")
             why = f"{REMAKE} <images> {path.with_suffix('.npz').name}" if pickled else "it is cut short, or no .npz"
             raise ValueError(f"{path} cannot be read: {why}")
+
+        # Read the headers of its arrays.
         with self._zip() as archive:
             if any(Path(name).name == "data.pkl" for name in archive.namelist()):
                 raise ValueError(f"{path} cannot be read: {REMAKE} <images> {path.with_suffix('.npz').name}")
@@ -133,11 +136,15 @@ class Archive:
 
     def _header(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header:
         name = info.filename.removesuffix(".npy")
+
+        # Refuse a member that unpacks to far more than it is.
         if info.file_size > CHUNK and info.file_size > MOST_PACKED * info.compress_size:
             raise ValueError(
                 f"{name} of {self.path} unpacks from {info.compress_size / 1e6:.1f} to "
                 f"{info.file_size / 1e6:.0f} MB; images do not: it is not opened"
             )
+
+        # Read the header, and compare it with the member's size.
         try:
             with archive.open(info) as member:
                 version = np.lib.format.read_magic(member)

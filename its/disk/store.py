@@ -29,6 +29,7 @@ MANIFEST, TIMING = "manifest.jsonl", "timing.jsonl"
 
 def write_atomic(path: Path, content: bytes) -> None:
     """Write `content` so that `path` is only ever absent or whole."""
+    # Write under another name, and rename once everything is on disk.
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
@@ -42,6 +43,8 @@ def write_atomic(path: Path, content: bytes) -> None:
         if isinstance(error, OSError):
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+    # Put the new name on disk too.
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -167,12 +170,16 @@ class _Lines:
         """
         if anew:
             self.entries, self._position = [], 0
+
+        # Read from where the last call ended.
         try:
             with self.path.open("rb") as file:
                 file.seek(self._position)
                 content = file.read()
         except FileNotFoundError:
             return []
+
+        # Parse whole lines; one that is still being written waits for the next call.
         whole = content.rfind(b"\n") + 1
         self._position += whole
         new = []

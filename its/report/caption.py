@@ -36,6 +36,8 @@ def caption(runs: Sequence[RunRecord], series: Sequence[Series], panels: Sequenc
             f"select verifier: {main_verifier(runs)}",
         )
     )
+
+    # Say how to read the panels, and the commands.
     notes = NOTES | {"curve": f"bands: {_bands(series)}"}
     kinds = dict.fromkeys(panel.kind for panel in panels)
     lines = [wrapped(what), wrapped(" · ".join((_seeds(series), *(notes[kind] for kind in kinds if kind in notes))))]

@@ -48,6 +48,7 @@ def styles_of(series: Sequence[Series]) -> list[Style]:
 
     A guided series looks like its search without, with hollow markers on a line of dashes and dots.
     """
+    # Give methods that have no fixed look one of those that are free.
     free = [
         pair
         for k in range(len(MARKERS) * len(PALETTE))
@@ -56,6 +57,8 @@ def styles_of(series: Sequence[Series]) -> list[Style]:
     others = sorted({line.verifier for line in series if line.other_verifier})
     free_methods = sorted({unguided(line.method) for line in series} - FIXED.keys())
     looks = FIXED | {method: free[k % len(free)] for k, method in enumerate(free_methods)}
+
+    # Let the line tell verifier, guidance and baseline.
     styles = []
     for line in series:
         colour, marker = looks[unguided(line.method)]
@@ -83,6 +86,7 @@ def unguided(method: str) -> str:
 
 def draw(axes: Axes, panel: Panel, styles: Sequence[Style]) -> None:
     """Fill the axes; what belongs to a series has the group id `series-<number>`."""
+    # Draw what stands behind the marks.
     if panel.kind == "front":
         steps = [mark for _, mark in panel.front]
         axes.step(
@@ -96,12 +100,16 @@ def draw(axes: Axes, panel: Panel, styles: Sequence[Style]) -> None:
         )
     if panel.kind == "paired":
         axes.axhline(0, color=FIXED["random"][0], linewidth=1, zorder=2)
+
+    # Draw each series' marks.
     for number, marks in zip(panel.series, panel.marks, strict=True):
         style = styles[number]
         if panel.kind == "front":
             style = {**style, "linestyle": "none"}
         aside = _aside(panel, panel.series.index(number)) if panel.kind == "paired" else 1.0
         _line(axes, panel, marks, style, f"series-{number}", aside)
+
+    # Name the axes.
     axes.set_xlabel(panel.x_label, fontsize=8.5)
     axes.set_ylabel(panel.y_label, fontsize=8.5)
     if panel.title:
@@ -125,6 +133,7 @@ def _aside(panel: Panel, position: int) -> float:
 
 
 def _line(axes: Axes, panel: Panel, marks: Sequence[Mark], style: Style, group: str, aside: float) -> None:
+    # Draw the marks and the line through them.
     x, y = np.array([mark.x * aside for mark in marks]), np.array([mark.y for mark in marks])
     low, high = (
         np.array([math.nan if end is None else end for end in ends])
@@ -133,6 +142,8 @@ def _line(axes: Axes, panel: Panel, marks: Sequence[Mark], style: Style, group: 
     star = style["marker"] == "*"
     (line,) = axes.plot(x, y, zorder=4 if star else 3, **style)
     line.set_gid(group)
+
+    # Draw the intervals: bars where they stand alone, else a band.
     if panel.kind not in ("curve", "paired"):
         return
     if len(marks) == 1 or star or panel.kind == "paired":
@@ -149,6 +160,7 @@ def _ticks(axes: Axes, panel: Panel) -> None:
     """Make a log axis of costs, with the caps as plain numbers where they are the axis."""
     from matplotlib.ticker import EngFormatter, NullLocator
 
+    # Place the ticks of the costs.
     if panel.kind != "path":
         places = [mark.x for marks in panel.marks for mark in marks]
         low, high = min((*panel.ticks, *places)), max((*panel.ticks, *places))
@@ -162,6 +174,8 @@ def _ticks(axes: Axes, panel: Panel) -> None:
             ticks, prefixed = _round(low / 1.2, high * 1.2), EngFormatter(sep="")
             axes.set_xticks(ticks, [prefixed(place) if place >= 1000 else f"{place:.3g}" for place in ticks])
             axes.xaxis.set_minor_locator(NullLocator())
+
+    # Draw the grid.
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.tick_params(labelsize=8)
     axes.grid(visible=True, color="#dddddd", linewidth=0.6)

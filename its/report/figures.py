@@ -93,6 +93,8 @@ def sample_grid(images: np.ndarray) -> bytes:
             f"images are {images.dtype} of shape {images.shape}; they must be uint8 [n, H, W, C] with "
             "n in [1, 100] and C 1 or 3"
         )
+
+    # Lay out the cells on white.
     n, height, width, channels = images.shape
     zoom = math.ceil(48 / min(height, width))
     columns, gap = min(10, n), 2

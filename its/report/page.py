@@ -147,6 +147,8 @@ def _samples(section: Section) -> str:
         return ""
     caps, legends = caps_of(section.strips), section.legends
     header = ["method", *("no cap" if cap is None else f"NFE {cap:g}" for cap in caps)]
+
+    # Put the pictures into the page itself, a row for each method.
     rows = []
     for strip in section.strips:
         cells = [

@@ -114,6 +114,7 @@ class ScheduleOutcome:
 
     def markdown(self, folder: Path) -> str:
         """Return what the terminal and `schedule.md` show."""
+        # Fill the tables.
         summary, fitness = self.summary(), self.search.fitness
         gain, se = summary["difference"].values()
         rows = [("found", summary[fitness], self.winner), ("the sampler's own", summary["own"], self.sampler_grid)]
@@ -215,6 +216,7 @@ def _progress(axes: Axes, outcome: ScheduleOutcome) -> None:
 
     from its.search.schedule import LOWER
 
+    # Plot every score and the best so far.
     scores = [grid.score for grid in outcome.searched]
     best = np.minimum.accumulate if LOWER[outcome.search.fitness] else np.maximum.accumulate
     number = range(1, 1 + len(scores))
@@ -225,6 +227,8 @@ def _progress(axes: Axes, outcome: ScheduleOutcome) -> None:
         for axis in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
             axis(FuncFormatter(lambda value, _: f"{value:.3g}"))
         axes.tick_params(which="minor", labelsize=7)
+
+    # Name the axes.
     axes.set_xlabel(f"grids scored ({outcome.search.strategy})", fontsize=8.5)
     axes.set_ylabel(
         f"{outcome.search.fitness.upper()} of {outcome.search.num_samples} images, search noise", fontsize=8.5

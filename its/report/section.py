@@ -70,10 +70,8 @@ class Section:
     def samples_note(self) -> str:
         """The line that says what the strips show."""
         classes = ", ".join(map(str, self.strips[0].classes))
-        request = f", wanted classes {classes}" if classes else ""
-        return (
-            f"The same first problems, with the same noise, under every method: seed {seed_of(self.series)}{request}."
-        )
+        seed, request = seed_of(self.series), f", wanted classes {classes}" if classes else ""
+        return f"The same first problems, with the same noise, under every method: seed {seed}{request}."
 
     @cached_property
     def figures(self) -> dict[str, Callable[[], Figure]]:

@@ -99,6 +99,7 @@ def strips_figure(strips: Sequence[Strip], legends: Sequence[str], caption: str)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    # Put all strips on one canvas.
     caps = caps_of(strips)
     rows = [{cap: strip_image(images) for cap, images in strip.by_cap.items()} for strip in strips]
     height, width, channels = next(iter(rows[0].values())).shape
@@ -110,11 +111,15 @@ def strips_figure(strips: Sequence[Strip], legends: Sequence[str], caption: str)
                     k * (height + 4) : k * (height + 4) + height,
                     column * (width + 12) : column * (width + 12) + row[cap].shape[1],
                 ] = row[cap]
+
+    # Make the figure as tall as that canvas needs.
     wide = 7.8 - 0.068 * max(len(legends[strip.series]) for strip in strips)
     tall = wide * canvas.shape[0] / canvas.shape[1] + 0.5 + 0.14 * caption.count("\n")
     figure = Figure(figsize=(8.0, tall), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
+
+    # Show it, with methods and caps as ticks.
     axes.imshow(canvas if channels == 3 else canvas[..., 0], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_yticks(
         [k * (height + 4) + height / 2 for k in range(len(rows))], [legends[strip.series] for strip in strips]

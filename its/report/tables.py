@@ -67,6 +67,8 @@ def main_table(series: Sequence[Series]) -> Table:
     """Return the cells of all runs of a group; columns that no run has are left out."""
     entries = [(line.legend, run, row) for line in series for run, row in _rows(line)]
     rows = [row for _, _, row in entries]
+
+    # Leave out what no run has.
     columns = {
         name: cell
         for name, (cell, keys) in _COLUMNS.items()
@@ -74,6 +76,8 @@ def main_table(series: Sequence[Series]) -> Table:
     }
     if not any(row.get("nfe_backward") for row in rows):
         columns.pop("NFE backward", None)
+
+    # Fill the cells.
     seeds = len({run.seed for _, run, _ in entries}) > 1
     header = ["method", *(["seed"] if seeds else []), *columns]
     cells = [

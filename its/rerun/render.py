@@ -34,6 +34,7 @@ from its.run.experiment import Experiment
 from its.run.instruments import Instruments, check_shapes
 from its.run.measure import Curve, Row
 from its.run.shards import Shards
+from its.sampler.sampler import Sampler
 from its.search.search import Coroutine, Search
 from its.types import Problem
 
@@ -44,26 +45,26 @@ OPEN_KEYS = ("sampler", "device", "batch", "rows", "metric", "plugins", "hydra.s
 """Groups and keys that may differ from the run's."""
 
 
-def words(run: FinishedRun, given: Sequence[str]) -> list[str]:
-    """Return the overrides that compose the run's choices with the sampler that `given` asks for.
+def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
+    """Return the overrides that compose the run's choices with the sampler that `overrides` ask for.
 
-    The sampler's values are the run's, but for those that `given` sets.
+    The sampler's values are the run's, but for those that `overrides` set.
 
     Raises:
         ValueError: something else is given.
     """
-    for override in given:
+    for override in overrides:
         key = override.lstrip("+~").split("=")[0]
         if not any(key == name or key.startswith(f"{name}.") for name in OPEN_KEYS):
             raise ValueError(
                 f"{override} would change more than how the winners are sampled; render takes {', '.join(OPEN_KEYS)}"
             )
     groups = [f"{group}={run.summary[group]}" for group in ("dataset", "model", "verifier")]
-    if not any(override.startswith("sampler=") for override in given):
+    if not any(override.startswith("sampler=") for override in overrides):
         groups.append(f"sampler={run.summary['sampler']}")
         values = {key: value for key, value in run.config["sampler"].items() if key != "_target_"}
         groups += [f"++sampler.{key}={json.dumps(value)}" for key, value in values.items()]
-    return [*groups, *given]
+    return [*groups, *overrides]
 
 
 @dataclass(frozen=True)
@@ -175,18 +176,11 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
     plain = _plain(saved, composed.config)
     packages = (*CHOICES, *plain["plugins"])
     plain, _ = settled(plain, packages)
-
-    # Refuse what would not give the run's own images.
     for group in GROUPS:
         check_targets(plain[group], packages)
     _check_same(saved, plain)
     run.require_starts()
-    sampler = instantiate(plain["sampler"], packages)
-    if sampler.stochastic:
-        raise ValueError(
-            f"sampler={choices['sampler']} draws noise of its own, so that the image would no longer be "
-            "its starting point's; set sampler.eta=0, or choose euler or heun"
-        )
+    sampler = _deterministic(instantiate(plain["sampler"], packages), choices["sampler"])
 
     # Load networks and instruments.
     instruments = Instruments.of(plain, packages)
@@ -212,6 +206,20 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
         command=" ".join(["python scripts/render.py", *map(shlex.quote, command)]),
         searched=run.summary["curve"],
     )
+
+
+def _deterministic(sampler: Sampler, choice: str) -> Sampler:
+    """Return the sampler, which must draw no noise of its own.
+
+    Raises:
+        ValueError: it draws some.
+    """
+    if sampler.stochastic:
+        raise ValueError(
+            f"sampler={choice} draws noise of its own, so that the image would no longer be "
+            "its starting point's; set sampler.eta=0, or choose euler or heun"
+        )
+    return sampler
 
 
 def _plain(saved: Mapping[str, Any], config: DictConfig) -> dict[str, Any]:

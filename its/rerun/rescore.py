@@ -106,6 +106,6 @@ def _figure(rescoring: Rescoring, target: Path, curve: Curve) -> bytes:
     return comparison_figure([original, other])["png"]
 
 
-def command_of(folder: Path, given: Sequence[str]) -> str:
-    """Return the command that rescores `folder` as `given` says."""
-    return " ".join(["python scripts/rescore.py", *map(shlex.quote, (str(folder), *given))])
+def command_of(folder: Path, overrides: Sequence[str]) -> str:
+    """Return the command that rescores `folder` by the verifier that `overrides` name."""
+    return " ".join(["python scripts/rescore.py", *map(shlex.quote, (str(folder), *overrides))])

@@ -109,15 +109,15 @@ class Rescoring:
     @property
     def meaning(self) -> str:
         """The meaning of the rescored curve, in one sentence."""
-        search, verifier, guide = self.label["search"], self.label["verifier"], self.run.summary["verifier"]
+        search, verifier, selector = self.label["search"], self.label["verifier"], self.run.summary["verifier"]
         if self.exact:
             return (
                 f"the candidates of {search} do not depend on rewards, so this is what a run that selects by "
                 f"{verifier} gives"
             )
         return (
-            f"{search} chose its way by {guide}, so this is the best of that run's candidates by {verifier}, and not "
-            f"what a run that selects by {verifier} gives"
+            f"{search} chose its way by {selector}, so this is the best of that run's candidates by {verifier}, and "
+            f"not what a run that selects by {verifier} gives"
         )
 
     def scored(self) -> Iterator[ScoredShard]:
@@ -183,29 +183,29 @@ def is_blind(search: Search) -> bool:
     return isinstance(search, BLIND)
 
 
-def words(run: FinishedRun, given: Sequence[str]) -> list[str]:
-    """Return the run's own overrides followed by `given`; a verifier that is given replaces the run's whole.
+def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
+    """Return the run's own overrides followed by others; a verifier among these replaces the run's whole.
 
     `plugins` is not taken over: whose code runs is said on the command line.
 
     Raises:
         ValueError: something else is given.
     """
-    for word in given:
+    for word in overrides:
         if _key(word).partition("@")[0].partition(".")[0] not in OPEN_KEYS:
             raise ValueError(
                 f"{word} would make another run, whose candidates these are not; rescoring takes "
                 f"{', '.join(OPEN_KEYS)} only"
             )
     dropped = {"images", "plugins"}
-    if any(word.startswith("verifier=") for word in given):
+    if any(word.startswith("verifier=") for word in overrides):
         dropped.add("verifier")
     words_of_run = [
         word
         for word in map(current_word, overrides_of(run.summary["command"]))
         if _key(word) not in dropped and not ("verifier" in dropped and _key(word).startswith("verifier."))
     ]
-    return [*words_of_run, *given, f"images={run.summary['images']}"]
+    return [*words_of_run, *overrides, f"images={run.summary['images']}"]
 
 
 def _key(word: str) -> str:

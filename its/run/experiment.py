@@ -179,10 +179,13 @@ class Experiment:
 
     def _generate(self, missing: Sequence[range]) -> None:
         """Stream the missing shards' problems through the engine; write each shard once it is whole."""
+        # Begin, on the type of device that earlier shards were made on.
         here = device_type(self.engine.model.device)
         notes = self.files.store.notes
         require_one_device_type(self.folder, notes(), here)
         shard_of = {index: indices for indices in missing for index in indices}
+
+        # Take results as they come, and write a shard when its last one is there.
         open_shards: dict[range, list[Result]] = {}
         progress = Progress(total=len(shard_of))
         started, rows_before = time.perf_counter(), self.engine.rows_evaluated

@@ -108,11 +108,13 @@ class ScheduleRun:
         Raises:
             ValueError: a value breaks a rule; the message says which and what to do.
         """
+        # Load instruments and model.
         plain, packages = blueprint.with_twins(), blueprint.packages
         instruments = Instruments.of({**plain, "metric": {}}, packages)
         model = instantiate(plain["model"], packages)
         check_shapes(plain["dataset"]["name"], instruments.data, model)
 
+        # Put the search together.
         def engine(sampler: Sampler, seed: int) -> Engine:
             return Engine(model, sampler, {}, seed=seed, batch=plain["batch"], rows=plain["rows"])
 

@@ -127,11 +127,14 @@ class Follower:
         """Log the rows of the curve, each with its samples, and the ledger of the last cap as the run's summary."""
         import wandb
 
+        # Read the curve, and let NFE be the axis of all its columns.
         with files.curve.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         for column in rows[0]:
             self._run.define_metric(column, step_metric="nfe")
         self._run.define_metric("samples", step_metric="nfe")
+
+        # Log it, and what was spent in all.
         for k, row in enumerate(rows, start=1):
             entry: dict[str, Any] = {column: number(text) for column, text in row.items() if text}
             grid = files.samples(row["nfe_cap"])
@@ -166,9 +169,12 @@ def require_space(folder: Path) -> None:
 
 def main() -> None:
     """Follow until the pipe closes; then end within `timeout`, whatever hangs."""
+    # Keep the way to the parent free of what libraries print.
     settings = json.loads(sys.argv[1])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+
+    # Read lines in a thread; once the pipe is closed, end for good after the timeout.
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def read() -> None:
@@ -180,6 +186,8 @@ def main() -> None:
         lines.put("")
 
     threading.Thread(target=read, daemon=True).start()
+
+    # Do what each line says; look at the run's files in between.
     follower = Follower(settings)
     while True:
         line: str | None = None

@@ -122,6 +122,8 @@ class Client:
         """End the child; tell what became of its runs."""
         if self._closed or self._child is None:
             return
+
+        # Wait for the child.
         self._closed = True
         try:
             answer, _ = self._child.communicate(self._waiting, timeout=self._tracker.timeout)
@@ -130,6 +132,8 @@ class Client:
             self._child.communicate()
             self._warn(f"no end after {self._tracker.timeout:g} s")
             return
+
+        # Say what became of its runs.
         reports = [json.loads(line) for line in answer.splitlines()]
         failures = [report["failed"] for report in reports if "failed" in report]
         if failures or self._child.returncode:

@@ -15,6 +15,7 @@ import pytest
 
 from its.cluster.sweep import SweepRun
 from its.config.plan import plan_of
+from its.disk.run_folder import RunFolder
 from its.particles.keys import fold
 from its.process.workers import Worker
 from its.report.report import make_report
@@ -90,7 +91,7 @@ def test_every_grid_meets_the_same_noise_and_every_draw_another(tmp_path):
 def test_the_samplers_own_grid_scores_the_same_as_a_list(tmp_path):
     run = make_schedule(tmp_path, *SMALL)
     listed, own = run._scores([(999.0, 666.0, 332.0), None], [0])
-    assert run._own == (999.0, 666.0, 332.0)
+    assert run._sampler_grid == (999.0, 666.0, 332.0)
     assert (listed.score, listed.nfe) == (own.score, own.nfe)
 
 
@@ -306,10 +307,10 @@ def test_a_cluster_and_the_status_see_that_it_is_finished(tmp_path, whole):
     shutil.copytree(whole[0].folder, folder)
     job = SweepRun(0, (), folder=str(folder), images=200)
     assert job.finished()
-    assert status(folder) == f"finished  {SETS} sets"
+    assert status(RunFolder(folder)) == f"finished  {SETS} sets"
     (folder / "schedule.json").unlink()
     assert not job.finished()
-    assert f"{SETS} sets are there; the same command goes on" in status(folder)
+    assert f"{SETS} sets are there; the same command goes on" in status(RunFolder(folder))
 
 
 @pytest.mark.parametrize("name", ["schedule_digits", "schedule_o2tdm"])
