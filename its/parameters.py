@@ -83,6 +83,7 @@ def _resolved(hint: Any, function: Any) -> Any:
 
 def fits(value: Any, hint: Any) -> bool:
     """Return whether a value is of an annotated type; true and false are no numbers, and NaN is none either."""
+    # Plain types.
     origin, arguments = get_origin(hint), get_args(hint)
     if hint is Any:
         return True
@@ -90,6 +91,8 @@ def fits(value: Any, hint: Any) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool) and not isnan(value)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
+
+    # Composed types.
     if origin in (Union, UnionType):
         return any(fits(value, argument) for argument in arguments)
     if origin is Literal:

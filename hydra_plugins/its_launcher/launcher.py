@@ -32,6 +32,8 @@ class ItsLauncher(BaseSubmititLauncher):
         assert self.config is not None
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+
+        # See what is there, and say what is left.
         runs = [self._run(initial_job_idx + k, list(overrides)) for k, overrides in enumerate(job_overrides)]
         experiment = out_dir(self.config) / self.config.name
         missing = [run for run in runs if run.state == "missing"]
@@ -43,6 +45,8 @@ class ItsLauncher(BaseSubmititLauncher):
             len(missing),
             sweep.nfe(missing),
         )
+
+        # Make it, and say what became of each run.
         try:
             self._make(runs, experiment)
         except (ValueError, Unreachable) as error:
@@ -115,6 +119,7 @@ class LocalLauncher(ItsLauncher):
     def _process(self, run: SweepRun, submission: Path, environment: dict[str, str]) -> None:
         from its.process import leave, status
 
+        # The run's process, with its log and the file for its status.
         run.submission = str(submission)
         logs = submission / f"{run.number}.log"
         status_file = str(status.status_file(submission / "status", run.number, 0))
@@ -129,5 +134,7 @@ class LocalLauncher(ItsLauncher):
             )
             leave.children.append(process)
             code = process.wait()
+
+        # Its folder and status say how it ended.
         run.conclude(f"the process ended with exit code {code}; its log is {logs}")
         log.info("%s %s", run.state, " ".join(run.overrides))

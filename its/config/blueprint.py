@@ -63,6 +63,8 @@ class Blueprint(Parts):
             FileNotFoundError: weights are nowhere, and this is no plan.
         """
         plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
+
+        # Check values, secrets and targets; put a smoke run's twins in place.
         check_values(plain)
         check_plugins(plain, overrides)
         packages = (*CHOICES, *plain["plugins"])
@@ -72,9 +74,13 @@ class Blueprint(Parts):
         for group in (*GROUPS, "guide"):
             check_targets(plain[group], packages)
         check_scorers(plain)
+
+        # Make the parts that need no network.
         objects = (instantiate(plain[group], packages) for group in ("sampler", "guidance", "search", "budget"))
         sampler, guidance, search, budget = objects
         parts = Parts(plain, choices, packages, sampler, guidance, search, budget)
+
+        # Its kind decides whether they go together, and what the run is called.
         kind = KINDS[getattr(parts.search, "makes", "images")]
         kind.check(parts)
         label = kind.label(parts)

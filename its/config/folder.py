@@ -59,6 +59,7 @@ def check_folder(folder: Path, record: Mapping[str, Any]) -> None:
     Raises:
         ValueError: see `claim`.
     """
+    # A run that has not begun must not lie under an older name.
     path = folder / CONFIG
     if not path.exists():
         older = older_folder(folder, record)
@@ -68,6 +69,8 @@ def check_folder(folder: Path, record: Mapping[str, Any]) -> None:
                 f"{adoption(older, folder)}\n(to begin anew, choose another name= or out_dir=)"
             )
         return
+
+    # One that has begun must be this very run.
     saved = yaml.safe_load(path.read_text(encoding="utf-8"))
     keys = _differing(saved, record)
     if keys:

@@ -36,6 +36,7 @@ def check_command_line(arguments: Sequence[str]) -> None:
         ValueError: a secret as a value, a flag that swaps the configuration, or a target of Hydra's own that is not
             known.
     """
+    # The words themselves.
     for argument in arguments:
         if argument.split("=")[0] in FLAGS:
             raise ValueError(
@@ -47,6 +48,8 @@ def check_command_line(arguments: Sequence[str]) -> None:
         if current_word(override) != override:
             raise ValueError(f"{override} has another name now; write {current_word(override)}")
     check_secrets(list(arguments))
+
+    # The configuration that they compose.
     try:
         config = compose_whole(first_values(overrides))
         plain: Any = OmegaConf.to_container(config, resolve=False)

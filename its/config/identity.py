@@ -123,6 +123,8 @@ def _canonical(node: Any, content: Mapping[str, str]) -> Any:
         return [_canonical(value, content) for value in node]
     if not isinstance(node, dict):
         return node
+
+    # Of a class: its recorded name, and parameters that decide images and stand at another value than the default.
     declared, target = _parameters(node), str(node.get("_target_"))
     entries = {}
     for key, value in node.items():

@@ -42,12 +42,15 @@ class Instruments:
         Raises:
             ValueError: a file is damaged, or a metric needs what the reference has not.
         """
+        # Load them, and refuse what does not fit together.
         dataset = plain["dataset"]
         data, extractor, real = (instantiate(dataset.get(key), packages) for key in ("images", "report", "reference"))
         metrics = instantiate(plain["metric"], packages)
         reference = ReferenceSource.open(extractor, real or real_images(data), dataset.get("statistics"))
         check_metrics(metrics, reference)
         check_report_width(dataset["report_width"], extractor, data.shape)
+
+        # Fingerprint what decides the metrics.
         fingerprint = hash8(
             {
                 "metric": measured_by(plain["metric"]),

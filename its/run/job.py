@@ -48,12 +48,15 @@ def _run(config: DictConfig) -> dict[str, Any]:
 
     folder: Path | None = None
     try:
+        # Check the configuration, or plan it.
         blueprint = Blueprint.of(*of_job(config, HydraConfig.get()), planning=config.plan)
         if config.plan:
             from its.config.plan import plan_of
 
             log.info("%s", plan_of(blueprint).line())
             return {"status": "planned"}
+
+        # Make what is missing.
         require_source_tree(allow_edited=config.allow_edited)
         blueprint.check_folder()
         with tracked(tracker_of(config) if Worker.here().rank == 0 else NoTracker(), blueprint.job()):
