@@ -140,7 +140,7 @@ class Engine:
 
         # Queues of the network, the decoder and the verifiers.
         scoring = Scoring(model, self.verifiers, rows, self.batch)
-        stepping = WAYS[self.guidance.needs](
+        guiding = WAYS[self.guidance.needs](
             Parts(
                 model=model,
                 sampler=self.sampler,
@@ -156,9 +156,9 @@ class Engine:
         return Stream(
             self._search_runs(search, caps, problems),
             rows,
-            stepping,
+            guiding,
             scoring,
-            Requests(self.prices, stepping, scoring),
+            Requests(self.prices, guiding, scoring),
             Delivery(rows, scoring, readback, self.keep_candidates),
             readback,
             Admission(self.rows),

@@ -1,4 +1,4 @@
-"""Three ways to step: plainly, under a guidance at the guess, or under one through the network.
+"""Three ways to guide steps: not at all, at the guess, or through the network.
 
 Each owns its queues, and charges the calls of the guide.
 """
@@ -29,7 +29,7 @@ from its.verifier.verifier import Verifier
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts that every way to step is built from.
+    """The parts that every way to guide is built from.
 
     Attributes:
         guide: the verifier whose gradients a guidance takes; None without one.
@@ -51,8 +51,8 @@ class Parts:
         return Steps(self.sampler, self.guidance, self.rows, self.materialiser)
 
 
-class Stepping(ABC):
-    """A way from states and rollouts to the next level.
+class Guiding(ABC):
+    """A way to guide: what is evaluated before a step, and what the step starts from.
 
     Attributes:
         network: name of the queue in which the network is evaluated.
@@ -83,7 +83,7 @@ class Stepping(ABC):
         """Step rollouts whose first step needs nothing that is not known."""
 
 
-class Unguided(Stepping):
+class Unguided(Guiding):
     """Rows step from the network's own guess."""
 
     def __init__(self, parts: Parts) -> None:
@@ -115,7 +115,7 @@ class Unguided(Stepping):
         return self._steps.step(rollouts, Batch(x, t, Guess(x0, eps), x0))
 
 
-class Guided(Stepping):
+class Guided(Guiding):
     """Rows step from a guidance's output."""
 
     def __init__(self, parts: Parts, queue: type[Guide]) -> None:
@@ -224,7 +224,7 @@ WAYS: Mapping[Needs, type[Unguided | GuidedAtGuess | GuidedThroughNetwork]] = {
     "guess": GuidedAtGuess,
     "network": GuidedThroughNetwork,
 }
-"""The way to step under a guidance, by whose gradients it takes."""
+"""The ways to guide, by the gradients that a guidance needs."""
 
 
 def check_guidance(guidance: Guidance, model: Denoiser, sampler: Sampler, verifiers: Mapping[str, Verifier]) -> None:

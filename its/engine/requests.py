@@ -1,10 +1,10 @@
-"""Requests: what a search asks for is charged, in list order, and becomes work. Nothing else charges forwards."""
+"""Requests of searches: each is charged, in list order, and becomes work. Nothing else charges forwards."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from its.engine.guiding import Stepping
+from its.engine.guiding import Guiding
 from its.engine.rows import UNMADE
 from its.engine.score import Scoring
 from its.engine.state import Rollout, SearchRun, State, Unrewarded, Value
@@ -29,9 +29,9 @@ class Opened(NamedTuple):
 class Requests:
     """Charges requests and queues their work."""
 
-    def __init__(self, prices: Prices, stepping: Stepping, scoring: Scoring) -> None:
+    def __init__(self, prices: Prices, guiding: Guiding, scoring: Scoring) -> None:
         self._prices = prices
-        self._stepping = stepping
+        self._guiding = guiding
         self._scoring = scoring
 
     def open(self, run: SearchRun, request: object) -> Opened:
@@ -62,7 +62,7 @@ class Requests:
             rollout = Rollout(run, position, source.child(route[-1]), route, state, max(clock, state.guess.clock))
             if request.noise is not None:
                 rollout.noise = _state_of(run, request.noise[position])
-            if self._stepping.begin(rollout, clock):
+            if self._guiding.begin(rollout, clock):
                 opened.ready.append(rollout)
         return opened
 
@@ -97,7 +97,7 @@ class Requests:
         makes_candidates = request.of == "own" and request.by == "select"
         for position, (clock, (value, state)) in enumerate(zip(clocks, values, strict=False)):
             if state is not None:
-                self._stepping.ask_guess(state, clock)
+                self._guiding.ask_guess(state, clock)
             clock = max(clock, value.clock)
             if state is None and makes_candidates:
                 run.unrewarded.append(Unrewarded(position, request.particles[position], value, clock))

@@ -12,7 +12,7 @@ import torch
 from its.budget import OutOfBudget
 from its.engine.admission import Admission
 from its.engine.delivery import Delivery
-from its.engine.guiding import Stepping
+from its.engine.guiding import Guiding
 from its.engine.queue import Evaluated, Queue, Scored
 from its.engine.readback import Readback
 from its.engine.requests import Opened, Requests
@@ -35,7 +35,7 @@ class Stream:
         self,
         runs: Iterator[SearchRun],
         rows: Rows,
-        stepping: Stepping,
+        guiding: Guiding,
         scoring: Scoring,
         requests: Requests,
         delivery: Delivery,
@@ -44,13 +44,13 @@ class Stream:
     ) -> None:
         self._runs = runs
         self._rows = rows
-        self._stepping = stepping
+        self._guiding = guiding
         self._scoring = scoring
         self._requests = requests
         self._delivery = delivery
         self._readback = readback
         self._admission = admission
-        self._queues: dict[str, Queue] = {**scoring.queues, **stepping.queues}
+        self._queues: dict[str, Queue] = {**scoring.queues, **guiding.queues}
         self._upcoming = next(runs, None)
         self._admitted = 0
         self._alive: set[SearchRun] = set()
@@ -125,7 +125,7 @@ class Stream:
 
     def _observe_rows(self) -> None:
         """Let the admission learn what runs hold."""
-        waiting = sum(map(len, self._stepping.queues.values()))
+        waiting = sum(map(len, self._guiding.queues.values()))
         self._admission.observe(len(self._alive), self._rows.in_use, waiting)
         if len(self._alive) == 1:
             self._admission.check(next(iter(self._alive)), self._rows.in_use)
@@ -143,7 +143,7 @@ class Stream:
             if self._ready:
                 rollouts, self._ready = self._ready, []
                 with torch.inference_mode():
-                    stepped = self._stepping.step_known(rollouts)
+                    stepped = self._guiding.step_known(rollouts)
                 self._follow_up(*stepped)
 
     def _follow_up(self, arrivals: Sequence[Rollout], onward: Sequence[Rollout]) -> None:
@@ -152,7 +152,7 @@ class Stream:
             self._answer(rollout.run, rollout.position, rollout.child)
         for rollout in onward:
             if not rollout.run.failure:
-                self._stepping.go_on(rollout)
+                self._guiding.go_on(rollout)
 
     def _resume(self, run: SearchRun, reply: list | None) -> None:
         """Hand over a reply; charge what is asked next, or end the run."""
