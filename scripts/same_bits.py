@@ -25,6 +25,7 @@ from typing import Any
 import yaml
 from safetensors.numpy import load_file
 
+from its.disk.run_folder import SCHEDULE, SUMMARY, RunFolder
 from its.process.command import Parser, command
 
 ROOT = Path(__file__).parents[1]
@@ -97,7 +98,7 @@ def searches(tree: Path) -> set[str]:
 
 def words_of(tree: Path, sweep: tuple[str, ...], methods: set[str]) -> list[str]:
     """Say a sweep in the words of a tree."""
-    root = yaml.safe_load((tree / "conf" / "config.yaml").read_text(encoding="utf-8"))
+    root = yaml.safe_load((tree / "conf/config.yaml").read_text(encoding="utf-8"))
     keys = {new: old for new, old in WORDS.items() if new not in root}
     parts = [word.replace("<all>", ",".join(sorted(methods))).partition("=") for word in sweep]
     return [f"{keys.get(key, key)}{equal}{value}" for key, equal, value in parts]
@@ -123,7 +124,7 @@ def runs(out_dir: Path) -> dict[tuple[str, ...], Path]:
     """Find the folder of every finished run, by its label."""
     folders = {}
     for path in sorted(out_dir.rglob("*.json")):
-        if path.name in ("metrics.json", "schedule.json"):
+        if path.name in (SUMMARY, SCHEDULE):
             summary = json.loads(path.read_text(encoding="utf-8"))
             folders[tuple(summary[key] for key in LABEL)] = path.parent
     return folders
@@ -131,7 +132,7 @@ def runs(out_dir: Path) -> dict[tuple[str, ...], Path]:
 
 def files(run: Path) -> dict[str, Path]:
     """Find the files of a run that are compared, by their place in it."""
-    paths = [*run.rglob("*.safetensors"), *run.glob("curve.csv"), *run.glob("schedule.json")]
+    paths = [*run.rglob("*.safetensors"), *run.glob(RunFolder(run).curve.name), *run.glob(SCHEDULE)]
     return {str(path.relative_to(run)): path for path in paths}
 
 

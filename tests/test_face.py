@@ -32,7 +32,7 @@ def test_face_has_every_name(name: str):
     assert getattr(its, name) is not None
 
 
-def test_face_names_what_there_is():
+def test_face_lists_its_names_when_one_is_unknown():
     with pytest.raises(AttributeError, match=r"no attribute 'serch'; it has .*Search"):
         its.serch  # noqa: B018
 
@@ -42,6 +42,6 @@ def test_face_loads_nothing_at_import():
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
 
 
-def test_search_needs_no_torch():
+def test_face_offers_search_without_loading_torch():
     code = "import sys; from its import Search, Rotate, advance, reward, sized; print('torch' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"

@@ -25,7 +25,7 @@ def test_forward_variance_takes_a_row_from_s_to_t(grid):
 
 
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
-def test_variances_of_columns_are_those_of_levels(grid):
+def test_columns_have_the_variances_of_their_levels(grid):
     t, s = (Columns.of(levels, 2, "cpu") for levels in (grid[:-1], grid[1:]))
     forward = [forward_variance(b, a) for a, b in pairwise(grid)]
     ancestral = [ancestral_variance(a, b, 0.7) for a, b in pairwise(grid)]

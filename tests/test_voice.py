@@ -36,17 +36,17 @@ def variables() -> Iterator[tuple[str, str]]:
                 yield f"{path.relative_to(ROOT)}:{node.lineno}", node.id
 
 
-def test_docstrings_open_with_their_subject():
+def test_voice_docstrings_open_with_their_subject():
     lines = list(first_lines())
     riddles = [line for line in lines if RIDDLE.match(line[1])]
     assert len(riddles) < 0.01 * len(lines), riddles
 
 
-def test_docstrings_end_their_first_sentence():
+def test_voice_docstrings_end_their_first_sentence():
     assert not [line for line in first_lines() if not line[1].rstrip("`\"'").endswith((".", ":", "!", "?", ")"))]
 
 
-def test_variables_are_nouns():
+def test_voice_variables_are_nouns():
     names = list(variables())
     participles = [name for name in names if PARTICIPLES.fullmatch(name[1])]
     assert len(participles) < 0.008 * len(names), participles

@@ -30,11 +30,11 @@ def annotations(target: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_loader_declares_weights_device_and_slots(target):
+def test_weights_device_and_slots_are_declared_by_every_loader(target):
     for name, annotation in annotations(target).items():
         marks = set(re.findall(r"\w+", annotation)) & set(MARKS.values())
         assert marks == ({MARKS[name]} if name in MARKS else set()), name
 
 
-def test_marks_are_plain_types():
+def test_weights_marks_are_plain_types():
     assert (weights.Weights, weights.Device, weights.GuidanceScale) == (str, str, float)

@@ -22,7 +22,7 @@ LEDGER_BYTES = 64
 """Of one image at one cap: reward, pick, start and counts, at most; see `its.run.shards`."""
 
 CANDIDATE_BYTES = 80
-"""Of one candidate in a pool: keys, clock, reward and a short recipe; see `its.run.pools`."""
+"""Of one candidate in a pool: keys, clock, reward and a short recipe; see `its.run.candidates`."""
 
 SET_BYTES = 600
 """Of one scored set of a schedule search, with its line in the manifest."""

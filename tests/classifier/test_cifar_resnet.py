@@ -28,7 +28,7 @@ PUBLISHED = [
 
 @pytest.mark.skipif(not SUBSET.exists(), reason=f"needs {SUBSET}, which is not part of the repository")
 @pytest.mark.parametrize(("architecture", "mark", "accuracy"), PUBLISHED)
-def test_the_verifier_reaches_the_measured_accuracy(tmp_path, architecture, mark, accuracy):
+def test_cifar_resnet_verifier_reaches_the_measured_accuracy(tmp_path, architecture, mark, accuracy):
     """The class of largest reward, by the verifier of the YAML and from uint8 images, as a search meets them."""
     with np.load(SUBSET, allow_pickle=False) as subset:
         images = from_uint8(torch.from_numpy(subset["test_x"]))
@@ -82,12 +82,12 @@ def small(tmp_path: Path, architecture: str = "resnet20") -> str:
         ),
     ],
 )
-def test_names_and_shapes_are_the_published_ones(tmp_path, architecture, shapes):
+def test_cifar_resnet_has_the_published_names_and_shapes(tmp_path, architecture, shapes):
     state = load(small(tmp_path, architecture), architecture).network.state_dict()
     assert {name: tuple(state[name].shape) for name in shapes} == shapes
 
 
-def test_the_wrong_architecture_is_told_by_its_first_keys(tmp_path):
+def test_cifar_resnet_refuses_weights_of_another_architecture(tmp_path):
     weights = small(tmp_path)
     with pytest.raises(
         ValueError,
@@ -99,13 +99,13 @@ def test_the_wrong_architecture_is_told_by_its_first_keys(tmp_path):
         load(weights, "resnet21")
 
 
-def test_features_and_head_make_the_logits(tmp_path):
+def test_cifar_resnet_head_of_its_features_equals_the_logits(tmp_path):
     network = load(small(tmp_path), "resnet20")
     images = torch.rand(3, 3, 32, 32) * 2 - 1
     torch.testing.assert_close(network.head(network.features(images)), network(images))
 
 
-def test_classes_in_another_order_are_matched_by_name(tmp_path):
+def test_cifar_resnet_matches_classes_by_name(tmp_path):
     weights = small(tmp_path)
     images = torch.rand(4, 3, 32, 32) * 2 - 1
     own = load(weights, "resnet20", classes=NAMES)

@@ -32,7 +32,7 @@ def recorded_accuracy(name):
     return row[1], float(row[2])
 
 
-def test_readme_records_the_sha256_of_exactly_the_files_that_are_there():
+def test_digits_weights_pages_record_the_sha256_of_every_file():
     recorded = {
         path: digest
         for page in WEIGHTS.glob("*.md")
@@ -44,7 +44,7 @@ def test_readme_records_the_sha256_of_exactly_the_files_that_are_there():
     assert {p.suffix for p in files} == {".json", ".safetensors"}
 
 
-def test_weights_are_small_enough_to_embed():
+def test_digits_weights_are_small_enough_to_embed():
     size = {p.stem: p.stat().st_size for p in WEIGHTS.rglob("*.safetensors")}
     assert set(size) == {"diffusion_pytorch_model", "verifier", "report", "noisy"}
     assert sum(size.values()) < 4e6
@@ -52,7 +52,7 @@ def test_weights_are_small_enough_to_embed():
 
 
 @pytest.mark.parametrize(("cls_name", "name"), CLASSIFIERS)
-def test_accuracy_on_the_unseen_half_is_as_recorded(cls_name, name):
+def test_digits_classifier_accuracy_on_the_unseen_half_is_as_recorded(cls_name, name):
     split, recorded = recorded_accuracy(name)
     assert split == {"verifier": "report", "report": "verifier"}[name]
     x_0, class_ids = half(split)
@@ -63,7 +63,7 @@ def test_accuracy_on_the_unseen_half_is_as_recorded(cls_name, name):
 
 
 @pytest.mark.parametrize(("cls_name", "name"), CLASSIFIERS)
-def test_classifiers_are_imperfect_and_less_sure_when_wrong(cls_name, name):
+def test_digits_classifier_errs_and_is_less_sure_when_wrong(cls_name, name):
     x_0, class_ids = half(recorded_accuracy(name)[0])
     probability, guess = load(cls_name, WEIGHTS / f"{name}.safetensors")(x_0).softmax(1).max(1)
     wrong = guess != class_ids
@@ -72,7 +72,7 @@ def test_classifiers_are_imperfect_and_less_sure_when_wrong(cls_name, name):
 
 
 @pytest.mark.parametrize(("cls_name", "name"), CLASSIFIERS)
-def test_loaded_classifiers_are_frozen_deterministic_and_differentiable(cls_name, name):
+def test_digits_classifier_is_frozen_deterministic_and_differentiable(cls_name, name):
     network = load(cls_name, WEIGHTS / f"{name}.safetensors")
     x_0 = half("report")[0][:10].requires_grad_()
     logits = network(x_0)
@@ -84,7 +84,7 @@ def test_loaded_classifiers_are_frozen_deterministic_and_differentiable(cls_name
     assert (gradient.flatten(1).norm(dim=1) > 0).all()
 
 
-def test_report_features_carry_the_logits():
+def test_report_net_head_of_its_features_equals_the_logits():
     network = load("ReportNet", WEIGHTS / "report.safetensors")
     x_0 = half("verifier")[0]
     features = network.features(x_0)
@@ -93,12 +93,12 @@ def test_report_features_carry_the_logits():
     assert (features.std(0) > 1e-3).all(), "a dead feature makes the covariance singular"
 
 
-def test_verifier_and_report_differ_in_architecture():
+def test_verifier_net_and_report_net_differ_in_architecture():
     shapes = [sorted(tuple(p.shape) for p in c().parameters()) for c in (VerifierNet, ReportNet)]
     assert shapes[0] != shapes[1]
 
 
-def test_load_rejects_other_names_and_other_states(tmp_path):
+def test_digits_classifier_load_refuses_unknown_names_and_misfits(tmp_path):
     with pytest.raises(ValueError, match=r"'Net'.*VerifierNet, ReportNet"):
         load("Net", WEIGHTS / "report.safetensors")
     with pytest.raises(ValueError, match="Missing key"):
@@ -111,7 +111,7 @@ def test_load_rejects_other_names_and_other_states(tmp_path):
         load("ReportNet", str(tmp_path / "absent.safetensors"))
 
 
-def test_schedule_is_the_one_of_training():
+def test_digits_generator_schedule_is_the_one_of_training():
     config = json.loads((WEIGHTS / "generator" / "scheduler_config.json").read_text())
     wanted = {
         "_class_name": "DDIMScheduler",
@@ -140,7 +140,7 @@ def generator():
     return UNet2DModel.from_pretrained(WEIGHTS / "generator", local_files_only=True).eval()
 
 
-def test_generator_has_ten_classes_and_a_null_class(generator):
+def test_digits_generator_has_ten_classes_and_a_null_class(generator):
     assert generator.config.sample_size == 8
     assert (generator.config.in_channels, generator.config.out_channels) == (1, 1)
     assert generator.config.num_class_embeds == 11
@@ -160,14 +160,14 @@ def sample(generator, condition, steps=10):
     return x_t.clamp(-1, 1)
 
 
-def test_ten_ddim_steps_give_the_wanted_class(generator):
+def test_digits_generator_gives_the_wanted_class_in_ten_ddim_steps(generator):
     wanted = torch.arange(200) % 10
     guess = load("ReportNet", WEIGHTS / "report.safetensors")(sample(generator, wanted)).argmax(1)
     # True share 0.96 or more: standard error 0.014 for 200 samples, four of them below.
     assert (guess == wanted).float().mean() > 0.96 - 4 * 0.014
 
 
-def test_null_class_gives_every_class_and_ignores_the_wanted_one(generator):
+def test_digits_generator_with_the_null_class_gives_every_class(generator):
     wanted = torch.arange(200) % 10
     null = torch.full_like(wanted, 10)
     probability = load("ReportNet", WEIGHTS / "report.safetensors")(sample(generator, null)).softmax(1)

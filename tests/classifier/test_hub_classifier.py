@@ -28,7 +28,7 @@ def tiny(folder, **config):
     return str(folder)
 
 
-def test_labels_are_matched_by_name(tmp_path):
+def test_hub_classifier_matches_labels_by_name(tmp_path):
     weights = tiny(tmp_path / "a", label_names=["Sea_Bird", "cat", "DOG"])
     images = torch.rand(2, 3, 32, 32)
     torch.testing.assert_close(load(weights, classes=NAMES)(images), load(weights)(images)[:, [1, 2, 0]])
@@ -40,7 +40,7 @@ def test_labels_are_matched_by_name(tmp_path):
     )
 
 
-def test_a_checkpoint_of_another_size_is_refused(tmp_path):
+def test_hub_classifier_refuses_a_checkpoint_of_another_size(tmp_path):
     weights = tiny(tmp_path / "a", num_classes=4)
     with pytest.raises(ValueError, match=r"mis-shaped \(head\.weight is \[3, 32\] and should be \[4, 32\]\)"):
         load(weights)
@@ -51,7 +51,7 @@ def test_a_checkpoint_of_another_size_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("mode", "resample"), [("bilinear", Image.Resampling.BILINEAR), ("bicubic", Image.Resampling.BICUBIC)]
 )
-def test_preparation_is_that_of_pillow(mode, resample):
+def test_image_classifier_prepares_images_as_pillow_does(mode, resample):
     pixels = np.random.Generator(np.random.Philox(key=3)).integers(90, 166, (32, 32, 3), dtype=np.uint8)
     prepared = ImageClassifier(
         torch.nn.Identity(), [0.5, 0.4, 0.3], [0.2, 0.3, 0.4], size=96, crop=80, interpolation=mode
@@ -62,7 +62,7 @@ def test_preparation_is_that_of_pillow(mode, resample):
     torch.testing.assert_close(prepared, expected, rtol=0, atol=1.25 / 255 / 0.2)
 
 
-def test_a_classifier_of_transformers_is_the_one_that_it_loads(tmp_path):
+def test_hub_classifier_equals_the_transformers_model_it_loads(tmp_path):
     transformers = pytest.importorskip("transformers")
     config = transformers.ViTConfig(
         hidden_size=32,

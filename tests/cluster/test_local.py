@@ -20,7 +20,7 @@ SMALL = (
 )
 
 
-def test_one_is_refused_one_fails_and_one_is_made(tmp_path: Path):
+def test_local_launcher_finishes_the_sweep_despite_refused_and_failed_runs(tmp_path: Path):
     six, nine = (blueprint_of(tmp_path, *SMALL, f"budget.nfe=[{cap}]").folder for cap in (6, 9))
     obstruct(nine)
     command = [

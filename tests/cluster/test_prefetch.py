@@ -76,7 +76,7 @@ def prefetch(*words: str, **environment: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("revision", ["", f"@{COMMIT}"])
-def test_weights_of_the_hub_are_missing_then_fetched_then_there(tmp_path: Path, hub: str, revision: str):
+def test_prefetch_fetches_missing_weights_of_the_hub(tmp_path: Path, hub: str, revision: str):
     words, home = f"model.weights=someone/digits{revision}", {"HF_HOME": str(tmp_path)}
     code, said = prefetch("--check", words, HF_ENDPOINT=hub, **home)
     assert code == 1
@@ -91,7 +91,7 @@ def test_weights_of_the_hub_are_missing_then_fetched_then_there(tmp_path: Path, 
     assert f"there    weights someone/digits{revision}" in said
 
 
-def test_everything_that_real_images_need_is_named_and_nothing_else(tmp_path: Path):
+def test_prefetch_names_every_file_missing_for_real_images(tmp_path: Path):
     words = ("dataset=cifar10", "model=openai_cifar10", "verifier=resnet56_cifar10", "search=none,random")
     places = (f"dataset.reference.root={tmp_path}", f"dataset.statistics={tmp_path}/x.npz")
     code, said = prefetch("--check", *words, *places, TORCH_HOME=str(tmp_path))
@@ -108,7 +108,7 @@ def test_everything_that_real_images_need_is_named_and_nothing_else(tmp_path: Pa
     assert f"no Inception weights in {tmp_path}/hub/checkpoints" in said
 
 
-def test_a_job_that_is_refused_is_told():
+def test_prefetch_reports_the_error_of_a_refused_job():
     code, said = prefetch("--check", "search=random,zero_order", "images=0")
     assert code == 1
     assert "error: images is 0" in said

@@ -34,7 +34,7 @@ def controller(tmp_path: Path):
 
 
 @pytest.mark.parametrize("code", [138, 140, 143])
-def test_a_running_job_whose_workers_left_is_requeued(controller, code: int):
+def test_requeue_script_requeues_a_running_job_after_a_signal(controller, code: int):
     assert controller(code, "RUNNING") == (code, ["12"])
 
 
@@ -42,9 +42,9 @@ def test_a_running_job_whose_workers_left_is_requeued(controller, code: int):
     ("code", "state"),
     [(143, "COMPLETING"), (143, "CANCELLED"), (0, "RUNNING"), (1, "RUNNING"), (137, "RUNNING"), (143, "")],
 )
-def test_others_are_not(controller, code: int, state: str):
+def test_requeue_script_leaves_ended_and_failed_jobs(controller, code: int, state: str):
     assert controller(code, state) == (code, [])
 
 
-def test_of_an_array_only_its_own_task(controller):
+def test_requeue_script_requeues_only_its_own_array_task(controller):
     assert controller(143, "RUNNING", SLURM_ARRAY_JOB_ID="12", SLURM_ARRAY_TASK_ID="3") == (143, ["12_3"])

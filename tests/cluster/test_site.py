@@ -18,7 +18,7 @@ def site_file(folder: Path, text: str) -> dict[str, str]:
     return {"ITS_SITE": str(folder / "site.yaml")}
 
 
-def test_the_configuration_replaces_the_site_file_and_tasks_multiply(tmp_path: Path):
+def test_sbatch_options_override_the_site_and_multiply_by_tasks(tmp_path: Path):
     site = load_site(site_file(tmp_path, "partition: gpu\naccount: mine\ngres: gpu:a100:1\nmem_gb: 8\n"))
     options = sbatch_options({**LAUNCHER, "partition": "long", "tasks_per_node": 4}, site)
     assert (options["slurm_partition"], options["slurm_account"]) == ("long", "mine")
@@ -36,7 +36,7 @@ def test_the_configuration_replaces_the_site_file_and_tasks_multiply(tmp_path: P
         ("gpu:1,nvme:1", "gpu:4,nvme:4"),
     ],
 )
-def test_resources_of_four_tasks(one: str, four: str):
+def test_times_multiplies_resources_by_tasks(one: str, four: str):
     assert times(one, 4) == four
 
 
@@ -51,7 +51,7 @@ def test_resources_of_four_tasks(one: str, four: str):
         {"setup": ["rm"]},
     ],
 )
-def test_bad_values_are_refused(given: dict):
+def test_sbatch_options_refuse_bad_values(given: dict):
     with pytest.raises(ValueError, match=r"one line of text|whole number|it may have"):
         sbatch_options({**LAUNCHER, **given}, {})
 
@@ -66,24 +66,24 @@ def test_bad_values_are_refused(given: dict):
         ('additional_parameters: {comment: "x\\ny"}', "one line of text"),
     ],
 )
-def test_a_bad_site_file_is_named(tmp_path: Path, text: str, message: str):
+def test_load_site_refuses_bad_entries(tmp_path: Path, text: str, message: str):
     with pytest.raises(ValueError, match=message):
         load_site(site_file(tmp_path, text))
 
 
-def test_a_missing_one_is_an_error_only_if_it_was_named(tmp_path: Path):
+def test_load_site_refuses_a_named_file_that_is_missing(tmp_path: Path):
     with pytest.raises(ValueError, match=r"site\.example\.yaml"):
         load_site({"ITS_SITE": str(tmp_path / "none.yaml")})
 
 
-def test_the_example_is_a_site_file(tmp_path: Path):
+def test_load_site_reads_the_example(tmp_path: Path):
     assert load_site({"ITS_SITE": str(ROOT / "slurm" / "site.example.yaml")})["gres"] == "gpu:1"
 
 
-def test_shell_comes_from_the_site_file_only():
+def test_setup_lines_come_only_from_the_site_file():
     assert not set(SITE_ONLY) & set(LAUNCHER)
     assert setup_lines({"setup": ["module load cuda"]})[-1] == "module load cuda"
 
 
-def test_a_sweep_is_cut_into_arrays():
+def test_chunks_cut_a_sweep_into_arrays():
     assert [len(part) for part in chunks(range(2500), 1001)] == [1001, 1001, 498]

@@ -59,13 +59,13 @@ def watched(monkeypatch):
     return watch
 
 
-def test_a_finished_run_is_over_whatever_the_queue_says(tmp_path, watched):
+def test_wait_ends_for_a_finished_run_still_in_the_queue(tmp_path, watched):
     run = a_run(tmp_path)
     assert watched([run], [{"5_0": "RUNNING"}, lambda: finish(run) or {"5_0": "COMPLETING"}]) == 2
     assert run.state == "finished"
 
 
-def test_a_killed_one_is_over_when_it_is_gone_twice(tmp_path, watched):
+def test_wait_fails_a_run_missing_from_the_queue_twice(tmp_path, watched):
     run = a_run(tmp_path)
     assert watched([run], [{"5_0": "RUNNING"}, {}, {"5_0": "PENDING"}, {}, {}]) == 5
     assert run.state == "failed"
@@ -73,14 +73,14 @@ def test_a_killed_one_is_over_when_it_is_gone_twice(tmp_path, watched):
     assert "CANCELLED" in json.loads((Path(run.folder) / "failed.json").read_text())["reason"]
 
 
-def test_a_silent_controller_ends_nothing(tmp_path, watched):
+def test_wait_goes_on_while_the_controller_is_silent(tmp_path, watched):
     run = a_run(tmp_path)
     away = slurm.Unreachable("no answer")
     assert watched([run], [{}, away, away, away, lambda: finish(run) or {}]) == 5
     assert run.state == "finished"
 
 
-def test_the_reason_is_the_one_that_the_process_told(tmp_path, watched):
+def test_wait_reports_the_reason_given_by_the_process(tmp_path, watched):
     run = a_run(tmp_path)
     (Path(run.submission) / "status" / "0.1.json").write_text(
         json.dumps({"status": "failed", "reason": "ValueError: no", "folder": None})
@@ -89,7 +89,7 @@ def test_the_reason_is_the_one_that_the_process_told(tmp_path, watched):
     assert run.reason == "ValueError: no"
 
 
-def test_a_run_whose_pool_is_wanted_is_not_finished_without_it(tmp_path):
+def test_sweep_run_with_candidates_is_unfinished_without_its_pool(tmp_path):
     run = replace(a_run(tmp_path), candidates=True)
     finish(run)
     assert not run.finished()
@@ -99,12 +99,12 @@ def test_a_run_whose_pool_is_wanted_is_not_finished_without_it(tmp_path):
     assert replace(run, candidates=False).finished()
 
 
-def test_work_that_two_runs_share_is_counted_once(tmp_path):
+def test_sweep_nfe_counts_shared_work_once(tmp_path):
     runs = [replace(a_run(tmp_path, number=number), nfe=10.0 + number) for number in (0, 1)]
     assert sweep.nfe([*runs, replace(runs[0], number=2)]) == 21
 
 
-def test_a_folder_of_another_configuration_is_left_alone(tmp_path, watched):
+def test_wait_writes_nothing_into_a_folder_of_another_configuration(tmp_path, watched):
     run = a_run(tmp_path)
     Path(run.folder).mkdir()
     (Path(run.folder) / "config.yaml").write_text("seed: 7\n")
@@ -112,7 +112,7 @@ def test_a_folder_of_another_configuration_is_left_alone(tmp_path, watched):
     assert [path.name for path in Path(run.folder).iterdir()] == ["config.yaml"]
 
 
-def test_the_same_command_attaches_to_living_jobs_only(tmp_path):
+def test_attach_finds_living_jobs_only(tmp_path):
     first = [a_run(tmp_path, "5_0", 0), a_run(tmp_path, "5_1", 1)]
     sweep.write_jobs(tmp_path / ".slurm" / "s", first)
     again = [SweepRun(k, run.overrides, run.folder, run.images, run.metrics_config_hash) for k, run in enumerate(first)]
@@ -126,11 +126,11 @@ def test_the_same_command_attaches_to_living_jobs_only(tmp_path):
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("00:00:07", 7), ("01:02:03", 3723), ("2-00:00:01", 172801)])
-def test_durations(text: str, seconds: float):
+def test_duration_reads_slurm_times(text: str, seconds: float):
     assert duration(text) == seconds
 
 
-def test_a_time_limit_is_told_from_a_preemption():
+def test_allocation_tells_a_time_limit_from_a_preemption():
     late = Allocation(3500.0, "01:00:00", preempted=False)
     assert late.time_is_up(10)
     assert not late.time_is_up(15)
@@ -139,6 +139,6 @@ def test_a_time_limit_is_told_from_a_preemption():
     assert not Allocation(3500.0, "UNLIMITED", preempted=False).time_is_up(10)
 
 
-def test_the_first_task_of_an_array_is_not_the_array():
+def test_own_id_names_the_task_of_an_array():
     assert own_id({"SLURM_JOB_ID": "12", "SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "0"}) == "12_0"
     assert own_id({"SLURM_JOB_ID": "12"}) == "12"

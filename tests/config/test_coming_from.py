@@ -37,13 +37,13 @@ def keys_of_yaml() -> set[str]:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_builds(tmp_path: Path, command: str):
+def test_coming_from_page_has_commands_that_build(tmp_path: Path, command: str):
     words = [NUMBERS.get(word, word) for word in shlex.split(command.removeprefix("python run.py")) if word != "-m"]
     first = [word if "[" in word else word.split(",")[0] for word in words]
     assert make_experiment(tmp_path, *first, "smoke=true").caps
 
 
-def test_every_key_and_choice_exists():
+def test_coming_from_page_names_existing_keys_and_choices():
     known = keys_of_yaml()
     for word in (word for span in SPANS if span not in COMMANDS for word in span.split()):
         key, _, value = word.partition("=")

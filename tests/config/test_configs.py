@@ -24,7 +24,7 @@ def choices(group: str) -> list[str]:
 
 @pytest.mark.parametrize("search", choices("search"))
 @pytest.mark.parametrize("problem", OF_DATASET.values(), ids=OF_DATASET)
-def test_every_search_builds_on_every_problem(tmp_path: Path, search: str, problem: list[str]):
+def test_conf_builds_every_search_on_every_problem(tmp_path: Path, search: str, problem: list[str]):
     run = make_experiment(tmp_path, f"search={search}", *problem)
     assert search == "schedule" or run.caps == (10, 20, 40, 80)
     assert f"/{search}/" in str(run.folder)
@@ -52,7 +52,7 @@ def place(choice: str) -> list[str]:
         if c not in ("openai", "noisy_classifier")
     ],
 )
-def test_every_other_choice_builds(tmp_path: Path, group: str, choice: str):
+def test_conf_builds_every_choice_of_the_other_groups(tmp_path: Path, group: str, choice: str):
     run = make_experiment(tmp_path, *place(choice), f"{group}={choice}", *NEEDED.get(choice, []))
     assert choice in str(run.folder) or group == "metric" or choice == "none"
 
@@ -61,7 +61,7 @@ IMAGES = {"cifar10": (10, 32), "cifar100": (100, 32), "folder": (0, 64), "npz": 
 
 
 @pytest.mark.parametrize("dataset", sorted(set(GROUPS["dataset"]) - {*OF_DATASET}))
-def test_every_dataset_of_real_images_builds(tmp_path: Path, inception_weights: Path, dataset: str):
+def test_conf_builds_every_dataset_of_real_images(tmp_path: Path, inception_weights: Path, dataset: str):
     """With statistics for a reference, as the images are elsewhere; metric=openai is the one that needs all of them."""
     classes, size = IMAGES[dataset]
     np.savez(tmp_path / "stats.npz", mu=np.zeros(2048), sigma=np.eye(2048), mu_s=np.zeros(2023), sigma_s=np.eye(2023))
@@ -87,10 +87,11 @@ def test_every_dataset_of_real_images_builds(tmp_path: Path, inception_weights: 
 
 
 @pytest.mark.parametrize("tracker", choices("tracker"))
-def test_a_tracker_changes_nothing_about_a_run(tmp_path: Path, tracker: str):
-    plain, told = make_experiment(tmp_path), make_experiment(tmp_path, f"tracker={tracker}")
-    for what in ("folder", "config", "label", "measured"):
-        assert getattr(told, what) == getattr(plain, what)
+def test_conf_tracker_changes_no_folder_or_record(tmp_path: Path, tracker: str):
+    plain, tracked = make_experiment(tmp_path), make_experiment(tmp_path, f"tracker={tracker}")
+    for name in ("folder", "config", "label"):
+        assert getattr(tracked, name) == getattr(plain, name)
+    assert tracked.instruments.fingerprint == plain.instruments.fingerprint
 
 
 NFE = {
@@ -107,7 +108,7 @@ NFE = {
 
 
 @pytest.mark.parametrize("name", choices("experiment"))
-def test_every_experiment_plans_all_its_jobs_and_builds_one(tmp_path: Path, name: str):
+def test_conf_experiments_plan_the_nfe_counted_by_hand(tmp_path: Path, name: str):
     config = compose_whole([f"experiment={name}"])
     assert config.name == name, "an experiment's runs land in the folder of its own name"
     params = config.hydra.sweeper.params.items()
@@ -119,6 +120,6 @@ def test_every_experiment_plans_all_its_jobs_and_builds_one(tmp_path: Path, name
     make_experiment(tmp_path, *jobs[0], "smoke=true")
 
 
-def test_every_yaml_says_what_it_is():
+def test_conf_files_begin_with_a_comment():
     silent = [str(file) for file in CONF.rglob("*.yaml") if not file.read_text().startswith("#")]
     assert not silent

@@ -10,7 +10,7 @@ from tests.build import CONF, blueprint_of
 CANARY = "raise SystemExit('imported')\n"
 
 
-def test_marked_goes_by_declarations_and_not_by_keys(tmp_path: Path, monkeypatch):
+def test_marked_reads_type_declarations_and_not_key_names(tmp_path: Path, monkeypatch):
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "__init__.py").write_text(f"{CANARY}from .nets import load as loader\n")
     (tmp_path / "foreign" / "nets.py").write_text(
@@ -27,7 +27,7 @@ def test_marked_goes_by_declarations_and_not_by_keys(tmp_path: Path, monkeypatch
     assert "foreign" not in sys.modules
 
 
-def test_parameters_of_a_dataclass_are_its_fields_and_its_bases(tmp_path: Path, monkeypatch):
+def test_parameters_of_a_dataclass_are_its_own_and_inherited_fields(tmp_path: Path, monkeypatch):
     (tmp_path / "classes.py").write_text(
         "from dataclasses import dataclass, field\n"
         "from typing import ClassVar\n"
@@ -45,13 +45,13 @@ def test_parameters_of_a_dataclass_are_its_fields_and_its_bases(tmp_path: Path, 
     assert parameters("classes.Plain") == parameters("classes.Absent") == parameters("no.such.module.X") == {}
 
 
-def test_guidance_slots_follow_from_the_declaration(tmp_path: Path):
+def test_guidance_scale_doubles_the_price_of_a_sampling(tmp_path: Path):
     plain = blueprint_of(tmp_path, "model=digits", "search=none")
     guided = blueprint_of(tmp_path, "model=digits", "search=none", "model.guidance_scale=2")
     assert guided.prices.sampling == 2 * plain.prices.sampling
 
 
-def test_reading_declarations_loads_no_torch():
+def test_parameters_are_read_without_loading_torch():
     code = (
         "import sys; from its.config.declarations import parameters; "
         "print(len(parameters('its.model.unet2d.load')), 'torch' in sys.modules)"

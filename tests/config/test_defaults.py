@@ -28,7 +28,7 @@ def defaults(target: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", PLAIN, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_yaml_defaults_are_the_class_defaults(path: Path):
+def test_conf_defaults_equal_the_class_defaults(path: Path):
     node = yaml.safe_load(path.read_text())
     there = defaults(node.pop("_target_"))
     differing = {

@@ -32,7 +32,7 @@ def run(out_dir: Path, *words: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=CONF.parent, text=True, capture_output=True, timeout=300)
 
 
-def test_an_older_folder_is_adopted(tmp_path: Path):
+def test_run_script_continues_a_folder_of_an_earlier_version_after_mv(tmp_path: Path):
     folder = blueprint_of(tmp_path, *WORDS, "images=4").folder
     older = folder.parent / "seed=0-31bbfaa9"
     shutil.copytree(BEFORE, older)
@@ -59,7 +59,7 @@ def test_an_older_folder_is_adopted(tmp_path: Path):
         assert (folder / name).read_bytes() == (made / name).read_bytes()
 
 
-def test_older_folder_is_only_one_of_the_same_run(tmp_path: Path):
+def test_older_folder_finds_only_a_folder_of_the_same_run(tmp_path: Path):
     blueprint = blueprint_of(tmp_path, *WORDS)
     shutil.copytree(BEFORE, blueprint.folder.parent / "seed=0-31bbfaa9")
     assert older_folder(blueprint.folder, blueprint.record) == blueprint.folder.parent / "seed=0-31bbfaa9"

@@ -48,7 +48,7 @@ TARGETS = [
 
 @pytest.mark.parametrize("group", ["verifier", "sampler"])
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_target_from_elsewhere_is_refused(tmp_path: Path, group: str, target: str):
+def test_instantiate_refuses_targets_outside_its_choices(tmp_path: Path, group: str, target: str):
     with pytest.raises(ValueError, match="_target_"):
         make_experiment(tmp_path, f"{group}._target_='{target}'")
     assert not list(tmp_path.iterdir())
@@ -68,7 +68,7 @@ NESTED = [
 
 
 @pytest.mark.parametrize("override", NESTED)
-def test_nested_and_interpolated_targets_are_refused(tmp_path: Path, override: str):
+def test_instantiate_refuses_nested_and_interpolated_targets(tmp_path: Path, override: str):
     overrides = override.split(" verifier.")
     overrides = [overrides[0], *(f"verifier.{rest}" for rest in overrides[1:])]
     with pytest.raises(Exception, match=r"_target_|not allowed|already at"):
@@ -90,7 +90,7 @@ HYDRA = [
 
 
 @pytest.mark.parametrize("override", HYDRA)
-def test_hydra_makes_nothing_unknown(override: str):
+def test_guard_refuses_foreign_targets_in_hydra_settings(override: str):
     with pytest.raises(ValueError, match=r"take it out|logging may use|is not supported"):
         check_command_line([override])
 
@@ -108,13 +108,13 @@ SECRETS = [
 
 
 @pytest.mark.parametrize("override", SECRETS)
-def test_a_secret_as_a_value_is_refused(override: str):
+def test_guard_refuses_keys_that_look_like_secrets(override: str):
     with pytest.raises(ValueError, match="looks like a secret"):
         check_command_line([override])
 
 
 @pytest.mark.parametrize("where", ["name=x{}", "+dataset.note={}", "hydra.job.name={}", "hydra.sweep.dir=/x/{}"])
-def test_a_value_of_a_secret_variable_is_refused(tmp_path: Path, monkeypatch, where: str):
+def test_guard_refuses_the_value_of_a_secret_environment_variable(tmp_path: Path, monkeypatch, where: str):
     monkeypatch.setenv("SOME_API_KEY", "0123456789abc")
     with pytest.raises(ValueError, match=r"holds what the environment's SOME_API_KEY holds"):
         check_command_line([where.format("0123456789abc")])
@@ -130,7 +130,7 @@ def test_a_value_of_a_secret_variable_is_refused(tmp_path: Path, monkeypatch, wh
         "hydra: {job: {env_set: {X: 0123456789abc}}}",
     ],
 )
-def test_a_value_of_a_secret_variable_in_a_yaml_is_refused_before_hydra_writes(tmp_path, monkeypatch, text):
+def test_guard_refuses_a_yaml_with_the_value_of_a_secret_variable(tmp_path, monkeypatch, text):
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{text}\n")
     monkeypatch.setenv("SOME_API_KEY", "0123456789abc")
@@ -138,7 +138,7 @@ def test_a_value_of_a_secret_variable_in_a_yaml_is_refused_before_hydra_writes(t
         check_command_line(["-m", "seed=0,1", f"hydra.searchpath=[file://{tmp_path}]", "experiment=mine"])
 
 
-def test_a_yaml_that_asks_for_a_secret_is_refused(tmp_path: Path, monkeypatch):
+def test_blueprint_refuses_interpolation_of_a_secret_variable(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "0123456789abc")
     with pytest.raises(ValueError, match=r"dataset\.name holds what the environment's HF_TOKEN holds"):
         make_experiment(tmp_path, "dataset.name=${oc.env:HF_TOKEN}")
@@ -156,12 +156,12 @@ def test_a_yaml_that_asks_for_a_secret_is_refused(tmp_path: Path, monkeypatch):
         ["search=no_such_thing"],
     ],
 )
-def test_honest_command_lines_pass(harmless: list[str]):
+def test_guard_accepts_harmless_command_lines(harmless: list[str]):
     check_command_line(harmless)
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc", "a/b", "..", "x" * 300, "", "a b", "a\0b", "-rf"])
-def test_a_name_stays_below_the_output_folder(tmp_path: Path, name: str):
+def test_blueprint_refuses_names_that_leave_the_output_folder(tmp_path: Path, name: str):
     with pytest.raises(ValueError, match=r"cannot name a folder|null"):
         make_experiment(tmp_path, f"name={name!r}")
     assert not list(tmp_path.iterdir())
@@ -190,7 +190,7 @@ def run(tmp_path: Path, *overrides: str, **environment: str) -> subprocess.Compl
         "hydra: {{job_logging: {{handlers: {{x: {{'()': os.system, command: touch {canary}}}}}}}}}\n",
     ],
 )
-def test_a_yaml_runs_nothing(tmp_path: Path, text: str):
+def test_run_script_refuses_a_hostile_yaml_without_running_it(tmp_path: Path, text: str):
     canary = tmp_path / CANARY
     (tmp_path / "mine" / "experiment").mkdir(parents=True)
     (tmp_path / "mine" / "experiment" / "evil.yaml").write_text(text.format(canary=canary))
@@ -208,7 +208,7 @@ class Touch:
         return os.system, (f"touch {self.path}",)
 
 
-def test_a_pickled_checkpoint_is_not_opened(tmp_path: Path):
+def test_classifier_weights_refuse_pickles_without_opening_them(tmp_path: Path):
     canary = tmp_path / CANARY
     weights = tmp_path / "weights.safetensors"
     torch.save({"head.weight": Touch(canary)}, weights)
@@ -221,12 +221,12 @@ def test_a_pickled_checkpoint_is_not_opened(tmp_path: Path):
     assert not (tmp_path / "out").exists()
 
 
-def test_wrong_shapes_are_named(tmp_path: Path):
+def test_classifier_weights_of_another_network_name_the_missing_keys(tmp_path: Path):
     with pytest.raises(ValueError, match=r"digits/report.safetensors does not fit VerifierNet.*[Mm]issing"):
         make_experiment(tmp_path, "dataset.classifier.weights=digits/report.safetensors", "allow_same_scorer=true")
 
 
-def test_secrets_of_the_environment_are_nowhere_on_disk(tmp_path: Path):
+def test_run_script_writes_no_secret_of_the_environment(tmp_path: Path):
     secret = "s3cr3t-c4n4ry"
     done = run(
         tmp_path,
@@ -246,7 +246,7 @@ def test_secrets_of_the_environment_are_nowhere_on_disk(tmp_path: Path):
     assert secret not in done.stdout + done.stderr
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path):
+def test_run_script_names_an_output_folder_that_cannot_be_written(tmp_path: Path):
     (tmp_path / "out").write_text("a file where the folder should be")
     done = run(tmp_path, "images=4", "shard=4", "sampler.steps=2")
     assert done.returncode == 1

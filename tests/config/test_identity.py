@@ -13,14 +13,14 @@ from tests.build import CONF, blueprint_of
 MIXTURE = ["dataset=mixture", "model=mixture"]
 
 FOLDERS = {
-    "seed=0-df65937e": [],
-    "seed=0-d36fb79b": ["search=zero_order", "budget=nfe_800"],
+    "seed=0-80a25f54": [],
+    "seed=0-93e8865e": ["search=zero_order", "budget=nfe_800"],
     "seed=0-665a7ed5": ["search=bfs_resample", "sampler.eta=1", "guidance=tfg"],
     "seed=0-d07c07f2": ["search=none", "sampler=heun", "model=digits"],
-    "seed=3-6953b35a": ["model=digits", "model.guidance_scale=2", "seed=3"],
-    "seed=0-a65c8bbc": ["guidance=cg", "verifier@guide=noisy_classifier", "search=more_steps"],
-    "seed=0-1946969c": ["search=schedule", "sampler.eta=0"],
-    "seed=0-17df1da9": [*MIXTURE, "search=ses"],
+    "seed=3-62559cea": ["model=digits", "model.guidance_scale=2", "seed=3"],
+    "seed=0-c537eea9": ["guidance=cg", "verifier@guide=noisy_classifier", "search=more_steps"],
+    "seed=0-0ca9cd1e": ["search=schedule", "sampler.eta=0"],
+    "seed=0-0efd43c9": [*MIXTURE, "search=ses"],
     "seed=0-370020d6": [*MIXTURE, "model.path=flow", "sampler=euler", "dataset.classes=[1,2]", "search=schedule"],
     "seed=0-ad6cd7cc": ["experiment=phase1_cifar10"],
     "seed=0-9ce8664c": ["dataset=cifar10", "model=edm_cifar10", "sampler=edm", "verifier=vit_cifar10"],
@@ -29,7 +29,7 @@ FOLDERS = {
 
 
 @pytest.mark.parametrize(("folder", "words"), FOLDERS.items(), ids=FOLDERS)
-def test_folder_of_is_what_it_was(tmp_path: Path, folder: str, words: list[str]):
+def test_folder_of_keeps_the_recorded_names(tmp_path: Path, folder: str, words: list[str]):
     assert blueprint_of(tmp_path, *words, planning=True).folder.name == folder
 
 
@@ -61,7 +61,7 @@ SAME = {
 
 
 @pytest.mark.parametrize(("words", "others"), SAME.values(), ids=SAME)
-def test_identity_leaves_out_what_changes_no_image(tmp_path: Path, words: list[str], others: list[str]):
+def test_identity_ignores_options_that_change_no_image(tmp_path: Path, words: list[str], others: list[str]):
     assert name_of(tmp_path, *words) == name_of(tmp_path, *others)
 
 
@@ -77,13 +77,13 @@ OTHER = {
 }
 
 
-def test_identity_tells_every_other_run_apart(tmp_path: Path):
+def test_identity_differs_between_runs_with_other_images(tmp_path: Path):
     folders = {name_of(tmp_path, *words) for words in OTHER.values()}
     guided, grids = name_of(tmp_path, "guidance=tfg"), name_of(tmp_path, "search=schedule")
     assert len(folders | {name_of(tmp_path), guided, grids}) == len(OTHER) + 3
 
 
-def test_identity_goes_by_the_content_of_weights(tmp_path: Path):
+def test_identity_uses_the_content_of_weights_and_not_their_path(tmp_path: Path):
     copy = shutil.copy(locate("digits/verifier.safetensors"), tmp_path / "copy.safetensors")
     moved = blueprint_of(tmp_path, f"dataset.classifier.weights={copy}")
     assert moved.folder == blueprint_of(tmp_path).folder
@@ -93,7 +93,7 @@ def test_identity_goes_by_the_content_of_weights(tmp_path: Path):
     assert blueprint_of(tmp_path, f"dataset.classifier.weights={copy}").folder != moved.folder
 
 
-def test_a_record_notices_a_default_that_has_changed_since(tmp_path: Path):
+def test_differences_name_a_default_that_has_changed(tmp_path: Path):
     """A record holds the defaults of its classes, so that a new default is not taken for the old one."""
     record = blueprint_of(tmp_path).record
     assert record["verifier"]["output"] == "log_probability", "of which the YAML says nothing"
@@ -102,7 +102,7 @@ def test_a_record_notices_a_default_that_has_changed_since(tmp_path: Path):
     assert differences(old, record) == ["verifier"]
 
 
-def test_a_plugin_counts_by_its_dotted_name(tmp_path: Path, monkeypatch):
+def test_identity_names_a_plugin_by_its_dotted_path(tmp_path: Path, monkeypatch):
     (tmp_path / "mine.py").write_text(
         "from its.search.none import NoSearch\n"
         "from its.types import SpeedOnly\n"
@@ -132,12 +132,12 @@ def test_names_hold_every_target_of_the_configuration():
     assert targets - makers - {"its.run.job.Closing"} <= today
 
 
-def test_names_are_given_once():
+def test_names_list_each_dotted_path_once():
     every = [dotted for several in names.NAMES.values() for dotted in several]
     assert len(every) == len(set(every))
 
 
-def test_of_before_reads_what_earlier_versions_wrote(tmp_path: Path):
+def test_of_before_reads_records_of_earlier_versions(tmp_path: Path):
     record = blueprint_of(tmp_path).record
     old = {**record, "search": {**record["search"], "keep_pool": False, "block": 3}}
     old["dataset"] = {**record["dataset"], "name": "digits", "classifier": {"_target_": "its.model.digits.load"}}
@@ -146,7 +146,7 @@ def test_of_before_reads_what_earlier_versions_wrote(tmp_path: Path):
     assert hash8(identity(of_before(old))) == hash8(identity(record))
 
 
-def test_a_renamed_parameter_leaves_the_identity_as_it_was(tmp_path: Path, monkeypatch):
+def test_identity_survives_a_renamed_parameter(tmp_path: Path, monkeypatch):
     before = blueprint_of(tmp_path).record
     monkeypatch.setattr(names, "PARAMETERS", {"verifier/classifier": {"network": "scorer"}})
     node = dict(before["verifier"])

@@ -15,7 +15,7 @@ MODULES = sorted(Path(its.__file__).parent.rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_no_module_asks_for_a_kind_by_class_or_target(path: Path):
+def test_kinds_are_never_told_apart_by_class_or_target(path: Path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
             assert "Schedule" not in ast.dump(node.args[1])
@@ -24,11 +24,11 @@ def test_no_module_asks_for_a_kind_by_class_or_target(path: Path):
             assert not any(isinstance(side.slice, ast.Constant) and side.slice.value == "_target_" for side in sides)
 
 
-def test_every_kind_is_built():
+def test_kinds_have_a_builder_each():
     assert {type(kind) for kind in KINDS.values()} == BUILDERS.keys()
 
 
-def test_kinds_label_and_plan_their_own(tmp_path: Path):
+def test_kinds_give_image_runs_and_grid_searches_their_label_and_plan(tmp_path: Path):
     images = blueprint_of(tmp_path, "guidance=tfg", "images=30", "shard=10")
     grids = blueprint_of(tmp_path, "search=schedule", "search.num_samples=7")
     assert images.label.keys() == grids.label.keys() == set(LABELS)
@@ -42,7 +42,7 @@ def test_kinds_label_and_plan_their_own(tmp_path: Path):
     assert " sets missing" in plan_of(grids).line()
 
 
-def test_a_finished_run_is_known_by_its_summary(tmp_path: Path):
+def test_blueprint_knows_a_finished_run_by_its_summary(tmp_path: Path):
     blueprint = blueprint_of(tmp_path, "images=30")
     blueprint.folder.mkdir(parents=True)
     summary = '{{"images": {}, "asked": "{}", "pool": {}, "curve": [{{}}]}}'

@@ -30,7 +30,7 @@ def loaded(out_dir: Path, *overrides: str) -> str:
     return done.stdout
 
 
-def test_a_plan_says_what_is_missing_and_loads_nothing(tmp_path):
+def test_plan_counts_missing_shards_and_loads_no_torch(tmp_path):
     fresh = plan(tmp_path)
     assert "40 images, 0 on disk, 2 shards missing, 320 NFE to spend, rate unknown" in fresh
     assert fresh.rstrip().endswith("[]"), "neither torch nor wandb"
@@ -43,7 +43,7 @@ def test_a_plan_says_what_is_missing_and_loads_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("experiment", ["phase1_cifar10", "schedule_digits"])
-def test_a_smoke_plan_loads_nothing_writes_nothing_and_names_the_folder(tmp_path, experiment):
+def test_plan_of_a_smoke_run_names_the_folder_and_writes_no_file(tmp_path, experiment):
     words = (f"experiment={experiment}", "smoke=true")
     out = loaded(tmp_path, "plan=true", "-m", *words)
     assert out.rstrip().endswith("[]")
@@ -54,7 +54,7 @@ def test_a_smoke_plan_loads_nothing_writes_nothing_and_names_the_folder(tmp_path
     assert f"/smoke/{experiment}/" in out
 
 
-def test_a_finished_run_says_so_and_loads_nothing(tmp_path):
+def test_run_script_reports_a_finished_run_without_loading_torch(tmp_path):
     words = (*SIZE, "images=20")
     run = make_experiment(tmp_path, *words)
     run.run()
@@ -72,7 +72,7 @@ def test_a_finished_run_says_so_and_loads_nothing(tmp_path):
     assert shard.read_bytes() == whole
 
 
-def test_a_plan_of_a_sweep_uses_measured_rates(tmp_path):
+def test_plan_of_a_sweep_uses_measured_rates(tmp_path):
     rates = {
         f"{search} digits_unconditional cpu batch 128": {"nfe_per_second": 16.0, "fixed_seconds": 3.0}
         for search in ("random", "more_steps")
@@ -85,14 +85,14 @@ def test_a_plan_of_a_sweep_uses_measured_rates(tmp_path):
     assert "160 NFE to spend, rate unknown" in said
 
 
-def test_a_cap_below_one_sampling_is_told_by_the_plan(tmp_path):
+def test_plan_refuses_a_cap_below_one_sampling(tmp_path):
     command = [sys.executable, "run.py", f"out_dir={tmp_path}", "plan=true", "budget=nfe_100", "sampler.steps=200"]
     done = subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "cap of 100 NFE is below the 200 NFE" in done.stdout + done.stderr
 
 
-def test_a_run_that_may_not_fit_on_the_disk_is_refused_before_it_starts(tmp_path):
+def test_run_script_refuses_a_run_larger_than_the_free_disk(tmp_path):
     run = make_experiment(tmp_path / "whole", *SIZE)
     run.run()
     made = sum(path.stat().st_size for path in (run.folder / "shards").iterdir())

@@ -13,7 +13,7 @@ from tests.build import make_experiment, numbers
 CIFAR = ("dataset=cifar10", "model=openai_cifar10", "verifier=resnet18_cifar10", "smoke=true")
 
 
-def test_a_smoke_run_ends_with_a_finite_curve(tmp_path: Path):
+def test_smoke_run_ends_with_a_finite_curve(tmp_path: Path):
     run = make_experiment(tmp_path, "experiment=phase1_cifar10", "guidance=tfg_cifar10", "smoke=true")
     guidance = run.engine.guidance
     assert (guidance.rho, guidance.mu, guidance.sigma, run.engine.gradient_batch) == (1.0, 0.25, 0.001, 12)
@@ -27,7 +27,7 @@ def test_a_smoke_run_ends_with_a_finite_curve(tmp_path: Path):
     assert {path.name for path in tmp_path.iterdir()} == {"smoke"}
 
 
-def test_a_twin_is_made_once_and_decides_the_folder(tmp_path: Path):
+def test_twin_is_written_once_and_the_folder_name_stays(tmp_path: Path):
     first = make_experiment(tmp_path, *CIFAR).folder
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "smoke" / "twins").rglob("*") if path.is_file()}
     assert len(made) == 4, "of the model, the verifier, the real images and the report network"
@@ -36,7 +36,7 @@ def test_a_twin_is_made_once_and_decides_the_folder(tmp_path: Path):
     assert make_experiment(tmp_path, *CIFAR, "seed=1").folder != first
 
 
-def test_without_smoke_nothing_of_it_is_left():
+def test_settled_removes_the_smoke_keys_without_smoke():
     make = {"_target_": "os.system"}
     node = {"a": {"_target_": "x", "smoke": {"b": 1, "make": make}, "b": 2}, "out_dir": "o", "smoke": False}
     assert settled(node, ()) == ({"a": {"_target_": "x", "b": 2}, "out_dir": "o"}, [])
@@ -44,17 +44,17 @@ def test_without_smoke_nothing_of_it_is_left():
         settled({"smoke": "yes"}, ())
 
 
-def test_a_twin_is_made_by_a_function_of_its_only(tmp_path: Path):
+def test_twin_refuses_a_maker_from_outside_its(tmp_path: Path):
     with pytest.raises(ValueError, match=r"_target_ is 'os\.system'"):
         make_experiment(tmp_path, *CIFAR, "model.smoke.make._target_=os.system")
 
 
-def test_twin_maker_is_no_choice_of_a_group(tmp_path: Path):
+def test_twin_maker_is_refused_as_a_choice_of_a_group(tmp_path: Path):
     with pytest.raises(ValueError, match=r"_target_ is 'its\.twins\.unet2d\.write'; it must be defined in"):
         make_experiment(tmp_path, *CIFAR, "model._target_=its.twins.unet2d.write")
 
 
-def test_one_network_does_not_select_and_report_unless_it_is_meant(tmp_path: Path):
+def test_check_scorers_refuses_one_network_as_selector_and_reporter(tmp_path: Path):
     same = str(tmp_path / "a.th"), str(tmp_path / "b.th")
     write(same[0], architecture="resnet20")
     shutil.copy(*same)
@@ -73,6 +73,6 @@ def test_one_network_does_not_select_and_report_unless_it_is_meant(tmp_path: Pat
     assert make_experiment(tmp_path, *command, "allow_same_scorer=true").folder
 
 
-def test_digits_scorers_are_different_networks(tmp_path: Path):
+def test_check_scorers_accepts_the_digits_networks(tmp_path: Path):
     run = make_experiment(tmp_path)
     assert run.folder.name.startswith("seed=0-")

@@ -74,25 +74,25 @@ def check_every_cap(lab, engine: Callable, search: Search) -> None:
         assert {index: outcomes[k : k + 1] for index, outcomes in together.items()} == alone, f"cap {cap}"
 
 
-def test_searches(lab, search, setting, every_setting, anytime_only):
+def test_search_gives_each_cap_what_a_run_of_its_own_gives(lab, search, setting, every_setting, anytime_only):
     check_every_cap(lab, lambda: lab.engine(setting.sampler, setting.model(lab)), search)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
 @pytest.mark.parametrize("body", SCRIPTS, ids=lambda body: body.__name__)
-def test_scripts(lab, body, sampler):
+def test_engine_gives_each_cap_its_own_result_under_irregular_requests(lab, body, sampler):
     check_every_cap(lab, lambda: lab.engine(sampler), lab.script(body, anytime=True))
 
 
 @pytest.mark.parametrize("search", [Random(block=3), ZeroOrder(neighbors=3)], ids=lambda search: type(search).__name__)
-def test_more_compute_never_finds_worse_images(lab, search):
+def test_random_and_zero_order_never_find_worse_with_more_compute(lab, search):
     results = lab.results(lab.engine(DDIM(steps=10, eta=0.0)), search, CAPS, range(8))
     rewards = [[outcome.reward for outcome in result.outcomes] for result in results.values()]
     assert all(curve == sorted(curve) for curve in rewards)
     assert sum(curve[0] < curve[-1] for curve in rewards) >= 4
 
 
-def test_free_before_costly_is_refused(lab):
+def test_engine_refuses_free_before_costly_in_an_anytime_search(lab):
     def body(image):
         images = yield advance(image.start())
         yield reward(images)
@@ -102,7 +102,7 @@ def test_free_before_costly_is_refused(lab):
         lab.bits(lab.engine(DDIM(steps=10, eta=0.0)), lab.script(body, anytime=True), (30,), [0])
 
 
-def test_ties_go_to_the_first_at_every_cap(lab):
+def test_engine_gives_ties_to_the_first_scored_at_every_cap(lab):
     """All rewards are equal, and the later of two scored images was paid for first."""
 
     class Same:

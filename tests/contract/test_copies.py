@@ -34,7 +34,7 @@ def normal_like(z: torch.Tensor) -> bool:
 
 @pytest.mark.parametrize(("eta", "expected"), [(0.0, 1), (1.0, 6)])
 @pytest.mark.parametrize("origin", ["start", "middle", "renoised", "jittered", "moved"])
-def test_copies_separate_at_the_next_stochastic_step(lab, eta, expected, origin):
+def test_advance_separates_copies_at_the_next_stochastic_step(lab, eta, expected, origin):
     def body(image):
         [start] = image.start()
         [middle] = yield advance([start], to=image.grid[4])
@@ -57,7 +57,7 @@ def test_copies_separate_at_the_next_stochastic_step(lab, eta, expected, origin)
     lab.play(body, DDIM(steps=10, eta=eta))
 
 
-def test_copies_stay_together_at_the_last_step(lab):
+def test_advance_keeps_copies_together_at_the_last_step(lab):
     def body(image):
         [last] = yield advance(image.start(), to=image.grid[-2])
         images = yield advance([last] * 3)
@@ -67,7 +67,7 @@ def test_copies_stay_together_at_the_last_step(lab):
     assert lab.play(body).outcomes[0].ledger["nfe"] == 10
 
 
-def test_a_retry_after_renoising_meets_new_noise(lab):
+def test_renoise_gives_a_retry_new_noise(lab):
     def body(image):
         high, low = image.grid[3], image.grid[4]
         [first] = yield advance(image.start(), to=high)
@@ -84,7 +84,7 @@ def test_a_retry_after_renoising_meets_new_noise(lab):
     lab.play(body)
 
 
-def test_a_particle_and_its_child_are_renoised_differently(lab):
+def test_renoise_differs_between_a_particle_and_its_child(lab):
     def body(image):
         top, high, low = image.grid[1], image.grid[3], image.grid[6]
         [parent] = yield advance(image.start(), to=high)
@@ -102,7 +102,7 @@ def test_a_particle_and_its_child_are_renoised_differently(lab):
     lab.play(body)
 
 
-def test_neighbours_share_step_noise_and_rounds_have_their_own_directions(lab):
+def test_move_neighbours_share_step_noise_but_not_directions(lab):
     move = Rotate(0.8)
 
     def directions(pivot, moved):
@@ -130,7 +130,7 @@ def test_neighbours_share_step_noise_and_rounds_have_their_own_directions(lab):
     lab.play(body)
 
 
-def test_twins_of_neighbours_share_step_noise_and_are_renoised_differently(lab):
+def test_move_neighbours_copies_share_step_noise_but_not_renoising(lab):
     """A neighbour shares with its pivot's other neighbours the noise of steps, further down too."""
 
     def body(image):
@@ -148,7 +148,7 @@ def test_twins_of_neighbours_share_step_noise_and_are_renoised_differently(lab):
     lab.play(body)
 
 
-def test_a_start_at_any_top_counts_its_children_together(lab):
+def test_raise_to_counts_the_children_of_a_start_together(lab):
     """Also through the start that an advance to the level where it stands hands back."""
 
     def body(image):
@@ -163,7 +163,7 @@ def test_a_start_at_any_top_counts_its_children_together(lab):
     lab.play(body)
 
 
-def test_rotation_is_exact(lab):
+def test_rotate_keeps_the_norm_and_gives_the_exact_cosine(lab):
     def body(image):
         [start] = image.start()
         moved = image.move(start, Rotate(0.3), 50)
@@ -190,12 +190,12 @@ def two_threads() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5])
-def test_a_rotation_does_not_know_its_companions(rows, two_threads):
+def test_rotate_is_independent_of_its_companions(rows, two_threads):
     x, z = torch.randn(2, 5, 200_001, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).unbind()
     assert torch.equal(Rotate(0.9)(x, z)[:rows], Rotate(0.9)(x[:rows], z[:rows]))
 
 
-def test_mixing_keeps_the_law(lab):
+def test_mix_combines_the_start_and_normal_noise_at_its_share(lab):
     def body(image):
         [start] = image.start()
         moved = image.move(start, Mix(0.6), 400)
@@ -208,7 +208,7 @@ def test_mixing_keeps_the_law(lab):
 
 
 @pytest.mark.parametrize("path", ["vp", "flow"])
-def test_renoising_is_the_forward_kernel(lab, path):
+def test_renoise_follows_the_forward_kernel(lab, path):
     def body(image):
         [low] = yield advance(image.start(), to=image.grid[7])
         [clean] = yield advance([low])
@@ -226,7 +226,7 @@ def test_renoising_is_the_forward_kernel(lab, path):
     lab.play(body, model=MixtureDenoiser(lab.data, path))
 
 
-def test_jitter_adds_its_variance(lab):
+def test_jitter_adds_noise_of_its_deviation_at_the_same_level(lab):
     def body(image):
         [low] = yield advance(image.start(), to=image.grid[7])
         jittered = image.jitter([low] * 400, 0.3)
@@ -248,7 +248,7 @@ def test_jitter_adds_its_variance(lab):
         (lambda image, clean: image.move(clean, Rotate(0.5)), "starting points only"),
     ],
 )
-def test_verbs_that_make_no_sense_are_refused(lab, verb, message):
+def test_image_refuses_an_invalid_jitter_renoise_or_move(lab, verb, message):
     def body(image):
         [clean] = yield advance(image.start())
         with pytest.raises(ValueError, match=message):

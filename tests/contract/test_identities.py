@@ -15,7 +15,7 @@ def images_and_rewards(bits) -> dict:
     return {index: [outcome[:2] for outcome in outcomes] for index, outcomes in bits.items()}
 
 
-def test_bfs_at_temperature_0_is_best_of_n(lab, some_setting):
+def test_bfs_resample_at_temperature_0_equals_best_of_n(lab, some_setting):
     def run(search):
         engine = lab.engine(some_setting.sampler, some_setting.model(lab))
         cap = 5 * engine.prices.sampling
@@ -26,7 +26,7 @@ def test_bfs_at_temperature_0_is_best_of_n(lab, some_setting):
     assert [o[0][2]["nfe"] for o in bfs.values()] == [o[0][2]["nfe"] for o in best_of_n.values()]
 
 
-def test_the_block_of_random_search_changes_nothing(lab, some_setting):
+def test_random_result_is_independent_of_its_block_size(lab, some_setting):
     engine = lab.engine(some_setting.sampler, some_setting.model(lab))
     runs = [lab.bits(engine, Random(block=block), (57, 131), range(4)) for block in (1, 3, 8)]
     assert runs[0] == runs[1] == runs[2]
@@ -51,7 +51,7 @@ def guessed_on_the_way(image):
 
 
 @pytest.mark.parametrize("body", [in_pieces, guessed_on_the_way], ids=lambda body: body.__name__)
-def test_an_advance_in_pieces_is_one_advance(lab, some_setting, body):
+def test_advance_in_pieces_equals_one_advance(lab, some_setting, body):
     def run(search):
         engine = lab.engine(some_setting.sampler, some_setting.model(lab))
         return lab.bits(engine, search, (math.inf,), range(3)), engine.served["evaluate"][0]
@@ -61,7 +61,7 @@ def test_an_advance_in_pieces_is_one_advance(lab, some_setting, body):
     assert whole[1] == pieces[1]
 
 
-def test_starting_points_are_one_sequence(lab):
+def test_image_start_in_parts_gives_the_same_sequence_of_points(lab):
     rewards = {}
 
     def body(name, counts):
@@ -79,7 +79,7 @@ def test_starting_points_are_one_sequence(lab):
     assert len(set(rewards["5"])) == 5
 
 
-def test_a_start_on_another_grid_branches_and_shares_its_evaluation(lab):
+def test_advance_on_another_grid_branches_and_shares_its_first_evaluation(lab):
     def body(image):
         [start] = image.start()
         on_own = yield advance([start, start])

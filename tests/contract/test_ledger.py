@@ -58,7 +58,7 @@ def paid_by(results) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("latent", [False, True], ids=["pixels", "latents"])
-def test_rows(lab, search, setting, every_setting, latent, monkeypatch):
+def test_ledger_equals_the_counted_work_without_padding(lab, search, setting, every_setting, latent, monkeypatch):
     counters = Counters(lab, setting, monkeypatch, latent=latent)
     ledgers: set[int] = set()
     charge, charged = Ledger.charge, []
@@ -91,7 +91,7 @@ def test_rows(lab, search, setting, every_setting, latent, monkeypatch):
     assert counters.rows == filled == sum(charged) > 0
 
 
-def test_caps_around_one_sampling(lab, search, setting, every_setting):
+def test_search_needs_a_cap_of_at_least_one_sampling(lab, search, setting, every_setting):
     engine = lab.engine(setting.sampler, setting.model(lab))
     cost = engine.prices.sampling
     assert search.minimum(cost) == cost
@@ -107,13 +107,13 @@ def unscored(image):
     return particle
 
 
-def test_sampling_costs(lab, some_setting):
+def test_prices_sampling_is_evaluations_times_slots(lab, some_setting):
     sampler = some_setting.sampler
     evaluations = 2 * sampler.steps - 1 if isinstance(sampler, Heun) else sampler.steps
     assert lab.engine(sampler, some_setting.model(lab)).prices.sampling == evaluations * some_setting.slots
 
 
-def test_a_returned_unscored_latent_is_decoded_once(lab, some_setting, monkeypatch):
+def test_ledger_counts_one_decoding_of_a_returned_unscored_latent(lab, some_setting, monkeypatch):
     counters = Counters(lab, some_setting, monkeypatch, latent=True)
     engine = lab.engine(some_setting.sampler, counters.model, counters.verifier)
     [outcome] = lab.results(engine, lab.script(unscored), (math.inf,), [0])[0].outcomes
@@ -122,7 +122,7 @@ def test_a_returned_unscored_latent_is_decoded_once(lab, some_setting, monkeypat
     assert outcome.image.shape == (8, 8, 1)
 
 
-def test_an_uncapped_planned_search_has_everything_left(lab):
+def test_image_left_is_infinite_for_an_uncapped_planned_search(lab):
     readings = []
 
     def body(image):
@@ -133,7 +133,7 @@ def test_an_uncapped_planned_search_has_everything_left(lab):
     assert readings == [math.inf]
 
 
-def test_an_anytime_search_may_not_ask_what_is_left(lab):
+def test_image_left_is_refused_to_an_anytime_search(lab):
     engine = lab.engine(DDIM(steps=10, eta=0.0))
     with pytest.raises(RuntimeError, match=r"image\.left was read by an anytime search"):
         lab.results(engine, lab.script(lambda image: image.left, anytime=True), (10,), [0])

@@ -57,7 +57,7 @@ def watch(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("body", [ragged, retrying], ids=lambda body: body.__name__)
-def test_planned_searches_fill_the_batch(lab, body, monkeypatch):
+def test_stream_fills_the_batches_of_planned_searches(lab, body, monkeypatch):
     watch(monkeypatch)
     engine = lab.engine(DDIM(steps=10, eta=1.0), batch=BATCH)
     lab.results(engine, lab.script(body), (math.inf,), range(20 * BATCH))
@@ -66,7 +66,7 @@ def test_planned_searches_fill_the_batch(lab, body, monkeypatch):
 
 
 @pytest.mark.parametrize("search", [ZeroOrder(neighbors=3), Random(block=1)], ids=lambda search: type(search).__name__)
-def test_anytime_searches_fill_the_batch(lab, search, monkeypatch):
+def test_stream_fills_the_batches_of_anytime_searches(lab, search, monkeypatch):
     watch(monkeypatch)
     engine = lab.engine(DDIM(steps=10, eta=1.0), batch=BATCH)
     lab.results(engine, search, (25, CAP), range(20 * BATCH))
@@ -89,7 +89,7 @@ def most_held(lab, engine, search, cap, indices, after: int = 0) -> int:
     return max(peaks)
 
 
-def test_little_memory_changes_nothing(lab, search, setting, every_setting):
+def test_stream_results_are_independent_of_the_row_limit(lab, search, setting, every_setting):
     """Rows for one image at a time, of whichever needs the most."""
     engine = lab.engine(setting.sampler, setting.model(lab), batch=4, rows=4096)
     expected = lab.bits(engine, search, (CAP,), range(6))
@@ -97,7 +97,7 @@ def test_little_memory_changes_nothing(lab, search, setting, every_setting):
     assert lab.bits(engine, search, (CAP,), range(6)) == expected
 
 
-def test_rows_are_freed(lab, search, setting, every_setting):
+def test_stream_frees_all_rows_without_the_garbage_collector(lab, search, setting, every_setting):
     """The last handles go with the image, and without the help of the garbage collector."""
     engine = lab.engine(setting.sampler, setting.model(lab), batch=4)
     gc.collect()
@@ -111,7 +111,7 @@ def test_rows_are_freed(lab, search, setting, every_setting):
     assert ended == 6 * (1 if search.anytime else 2)
 
 
-def test_handles_that_were_never_evaluated_hold_nothing(lab):
+def test_stream_holds_no_rows_for_handles_never_evaluated(lab):
     def body(image):
         [start] = image.start()
         yield reward((yield advance([start])))
@@ -139,7 +139,7 @@ def hoarding(image):
     return particles[0]
 
 
-def test_a_search_that_keeps_every_node_is_told_so(lab):
+def test_stream_refuses_a_search_that_holds_too_many_rows(lab):
     engine = lab.engine(DDIM(steps=20, eta=0.0), batch=4, rows=65)
     with pytest.raises(RuntimeError, match=r"Script holds \d+ tensor rows for one image, and the limit is 65"):
         lab.results(engine, lab.script(hoarding), (math.inf,), range(3))
@@ -159,7 +159,7 @@ def growing(image):
     yield reward([particle])
 
 
-def test_runs_are_admitted_by_the_rows_that_earlier_ones_held(lab):
+def test_stream_admits_runs_by_the_rows_that_earlier_ones_held(lab):
     """Once the first batch of runs is over: those fill the batch, whatever they will come to hold."""
     search, peaks = lab.script(growing), {}
     alone = most_held(lab, lab.engine(DDIM(steps=20, eta=1.0), batch=8), search, math.inf, [0])

@@ -39,7 +39,7 @@ class Broken(MixtureDenoiser):
         return Guess(guess.x0, guess.eps.masked_fill(sick.reshape(-1, 1, 1, 1), torch.inf))
 
 
-def test_nan_rewards(lab, search, setting):
+def test_engine_confines_nan_rewards_to_their_image(lab, search, setting):
     def run(verifier):
         engine = lab.engine(setting.sampler, setting.model(lab), verifier(lab.data.logits), batch=6)
         results = lab.results(engine, search, CAPS, range(6))
@@ -57,13 +57,13 @@ def test_nan_rewards(lab, search, setting):
         assert all((o.image == first.outcomes[0].image).all() for o in results[SICK].outcomes), "ties: the first"
 
 
-def test_a_verifier_answers_for_every_image(lab, search, setting):
+def test_engine_refuses_a_verifier_that_skips_an_image(lab, search, setting):
     engine = lab.engine(setting.sampler, setting.model(lab), Short(lab.data.logits), batch=6)
     with pytest.raises(RuntimeError, match=r"verifier Short returned rewards of shape \(5,\) for 6 images"):
         lab.results(engine, search, CAPS, range(4))
 
 
-def test_a_network_that_fails_on_one_image(lab, search, setting):
+def test_engine_fails_only_the_image_on_which_the_network_fails(lab, search, setting):
     def run(kind):
         model = kind(lab.data, setting.path, conditional=setting.scale != 1.0, guidance_scale=setting.scale)
         engine = lab.engine(setting.sampler, model, batch=6)
@@ -78,7 +78,7 @@ def test_a_network_that_fails_on_one_image(lab, search, setting):
     assert all(result.failure is None for index, result in results.items() if index != SICK)
 
 
-def test_a_failed_image_stops_spending(lab):
+def test_engine_stops_spending_on_a_failed_image(lab):
     engine = lab.engine(DDIM(steps=10, eta=0.0), Broken(lab.data))
     lab.results(engine, MoreSteps(), (200,), [SICK])
     assert engine.served["evaluate"][0] < 200

@@ -47,7 +47,7 @@ def by_brute_force(candidates: list[tuple[Components, float]], cap: float) -> Co
 
 
 @pytest.mark.parametrize(("search", "sampler"), PAIRS)
-def test_the_front_holds_the_best_of_all_candidates_at_every_cap(lab, search, sampler, monkeypatch):
+def test_pareto_front_holds_the_best_of_all_candidates_at_every_cap(lab, search, sampler, monkeypatch):
     entries: dict[int, list] = {}
     enter = ParetoFront.enter
     monkeypatch.setattr(
@@ -74,7 +74,7 @@ def test_the_front_holds_the_best_of_all_candidates_at_every_cap(lab, search, sa
 @pytest.mark.parametrize(
     ("search", "sampler"), [pair for pair in PAIRS if pair.values[0].anytime and not pair.values[1].eta]
 )
-def test_one_run_serves_every_cap(lab, search, sampler):
+def test_ensemble_run_for_all_caps_equals_a_run_for_each(lab, search, sampler):
     def bits(caps):
         results = lab.results(lab.engine(sampler, verifier=ensemble(lab), batch=8), search, caps, range(2))
         return {k: [(o.image.tobytes(), o.reward, dict(o.ledger)) for o in r.outcomes] for k, r in results.items()}
@@ -103,7 +103,7 @@ class Scripted:
         return torch.tensor([(A, B, C, D, E)[turn] for turn in turns], dtype=torch.float64)
 
 
-def test_a_winner_that_lost_the_lead_may_win_it_back(lab):
+def test_pareto_front_lets_a_past_winner_win_again(lab):
     """All in one run, and each cap in a run of its own."""
     caps = (10, 20, 30, 40, 50)
     engine = lab.engine(DDIM(steps=10, eta=0.0), verifier=Scripted(), batch=1)
@@ -118,7 +118,7 @@ def test_a_winner_that_lost_the_lead_may_win_it_back(lab):
 
 
 @pytest.mark.parametrize("members", [1, 2, 3])
-def test_dominated_images_are_dropped_and_no_others(members):
+def test_pareto_front_drops_no_image_that_could_win(members):
     random = np.random.default_rng(members)
     for _ in range(200):
         # Enter random rewards, of which many tie.
@@ -156,7 +156,7 @@ class Moody(Classifier):
         return rewards.masked_fill(torch.tensor(conditions) == 3, torch.nan)
 
 
-def test_a_member_that_answers_nan_is_counted_and_has_no_say(lab):
+def test_ensemble_counts_a_nan_member_and_gives_it_no_say(lab):
     """All images are equal to a member that answers NaN, so the other member alone decides."""
 
     def run(verifier):
@@ -172,7 +172,7 @@ def test_a_member_that_answers_nan_is_counted_and_has_no_say(lab):
     assert all((a.image == b.image).all() for a, b in zip(sick[3].outcomes, other[3].outcomes, strict=True))
 
 
-def test_columns_and_members_agree(lab):
+def test_engine_refuses_an_ensemble_whose_columns_and_members_differ(lab):
     broken = ensemble(lab)
     broken.members = ("classifier",)
     with pytest.raises(RuntimeError, match=r"shape \(32, 2\) for 32 images; .* of shape \(32, 1\)"):
@@ -202,7 +202,7 @@ def work(out_dir) -> None:
     make_experiment(out_dir, *SMALL).run()
 
 
-def test_shards_of_a_rerun_and_of_a_killed_and_resumed_run_are_the_same(tmp_path):
+def test_ensemble_run_gives_the_same_files_when_killed_and_resumed(tmp_path):
     whole, again = (make_experiment(tmp_path / name, *SMALL) for name in ("whole", "again"))
     rows = whole.run()
     again.run()

@@ -21,7 +21,7 @@ class FirstPixel:
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.0])
-def test_own_before_and_image(lab, scale):
+def test_reward_of_the_last_guess_equals_that_of_its_image(lab, scale):
     rewards = {}
 
     def body(image):
@@ -41,7 +41,7 @@ def test_own_before_and_image(lab, scale):
     assert outcome.ledger["verifier_calls"] == 3
 
 
-def test_own_on_a_guess_is_the_next_evaluation(lab):
+def test_reward_of_a_guess_shares_the_next_evaluation(lab):
     def body(image):
         particles = image.start(2)
         for level in image.grid[1:]:
@@ -56,7 +56,7 @@ def test_own_on_a_guess_is_the_next_evaluation(lab):
     assert outcome.ledger == {"nfe": 16, "nfe_backward": 0, "verifier_calls": 16, "decoder_calls": 0, "guide_calls": 0}
 
 
-def test_one_evaluation_serves_all_who_branch_from_it(lab):
+def test_ledger_charges_one_evaluation_for_all_branches(lab):
     def body(image):
         start = image.start()
         scored_twice = yield reward(start * 2)
@@ -71,7 +71,7 @@ def test_one_evaluation_serves_all_who_branch_from_it(lab):
     lab.play(body, SAMPLER)
 
 
-def test_a_particle_listed_at_its_own_level_shares_nothing(lab):
+def test_advance_to_its_own_level_shares_no_evaluation(lab):
     """Standing still evaluates nothing, so a further copy that moves on pays in full."""
 
     def body(image):
@@ -88,7 +88,7 @@ def test_a_particle_listed_at_its_own_level_shares_nothing(lab):
 
 
 @pytest.mark.parametrize(("of", "finish"), [("before", True), ("own", False)])
-def test_only_finished_images_that_were_scored_are_candidates(lab, of, finish):
+def test_engine_takes_only_scored_finished_images_as_candidates(lab, of, finish):
     def body(image):
         particles = yield advance(image.start(), to=None if finish else image.grid[4])
         yield reward(particles, of=of)
@@ -97,7 +97,7 @@ def test_only_finished_images_that_were_scored_are_candidates(lab, of, finish):
         lab.play(body, SAMPLER)
 
 
-def test_only_the_selecting_verifier_makes_candidates(lab):
+def test_engine_takes_candidates_from_the_selecting_verifier_only(lab):
     class Constant:
         absolute = True
 
@@ -118,7 +118,7 @@ def test_only_the_selecting_verifier_makes_candidates(lab):
     assert outcome.ledger["verifier_calls"] == 3
 
 
-def test_returned_particle_beats_a_better_one(lab):
+def test_engine_prefers_the_returned_particle_to_a_better_one(lab):
     rewards = []
 
     def body(image):
@@ -167,12 +167,12 @@ def standstill(image):
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_requests_that_make_no_sense_are_refused(lab, body, message):
+def test_engine_refuses_invalid_requests(lab, body, message):
     with pytest.raises((RuntimeError, TypeError, ValueError), match=message):
         lab.play(body, SAMPLER)
 
 
-def test_particles_stay_with_their_image(lab):
+def test_engine_refuses_a_particle_of_another_image(lab):
     particles = []
 
     def body(image):

@@ -13,7 +13,7 @@ CAPS = (25, 57)
 PROBLEMS = range(5)
 
 
-def test_batch_order_and_companions(lab, search, setting):
+def test_engine_results_are_independent_of_batch_order_and_companions(lab, search, setting):
     def bits(indices, batch=32):
         return lab.bits(lab.engine(setting.sampler, setting.model(lab), batch=batch, rows=1024), search, CAPS, indices)
 
@@ -26,7 +26,7 @@ def test_batch_order_and_companions(lab, search, setting):
     assert bits([3]) == {3: expected[3]}
 
 
-def test_order_of_work(lab, search, setting, monkeypatch):
+def test_stream_results_are_independent_of_the_order_of_work(lab, search, setting, monkeypatch):
     def engine(**options):
         return lab.engine(setting.sampler, setting.model(lab), batch=6, **options)
 
@@ -45,7 +45,7 @@ def test_order_of_work(lab, search, setting, monkeypatch):
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
-def test_seeds_and_problems_differ(lab, eta):
+def test_engine_makes_another_image_for_every_seed_and_problem(lab, eta):
     sampler = DDIM(steps=5, eta=eta)
     runs = [lab.bits(lab.engine(sampler, seed=seed), Random(block=2), (10,), range(4)) for seed in (0, 1)]
     images = [outcome[0] for run in runs for outcomes in run.values() for outcome in outcomes]

@@ -11,11 +11,11 @@ from its.dataset.mixture import Mixture
 
 
 @pytest.mark.parametrize("start", [0, 7, 49_990])
-def test_balanced_takes_every_class_in_turn(start):
+def test_class_order_balanced_takes_every_class_in_turn(start):
     assert sorted(ClassOrder().condition(index, 10) for index in range(start, start + 10)) == list(range(10))
 
 
-def test_uniform_is_keyed_by_seed_and_problem():
+def test_class_order_uniform_is_keyed_by_seed_and_problem():
     one, other = ClassOrder("uniform", seed=1), ClassOrder("uniform", seed=2)
     forward = [one.condition(index, 10) for index in range(3000)]
     assert [one.condition(index, 10) for index in reversed(range(3000))] == forward[::-1]
@@ -28,13 +28,13 @@ def test_uniform_is_keyed_by_seed_and_problem():
     assert repeats == pytest.approx(300, abs=80), "neighbours are independent"
 
 
-def test_one_class_and_a_list():
+def test_class_order_takes_one_class_or_a_list():
     assert [ClassOrder(3).condition(index, 10) for index in range(3)] == [3, 3, 3]
     assert [ClassOrder([5, 1]).condition(index, 10) for index in range(4)] == [5, 1, 5, 1]
 
 
 @pytest.mark.parametrize("classes", ["random", -1, [], [1, -2], [1.5], True, ["a"]])
-def test_what_is_no_schedule_is_refused(classes):
+def test_class_order_refuses_bad_parameters(classes):
     with pytest.raises(ValueError, match="it is balanced, uniform, one class"):
         ClassOrder(classes)
 
@@ -48,17 +48,17 @@ def test_what_is_no_schedule_is_refused(classes):
     ],
     ids=["classes", "digits", "mixture"],
 )
-def test_every_dataset_takes_a_schedule(of):
+def test_class_order_is_followed_by_every_dataset(of):
     assert [of(ClassOrder([9, 2])).condition(index) for index in range(3)] == [9, 2, 9]
     with pytest.raises(ValueError, match="asks for class 10, and the dataset has 10"):
         of(ClassOrder([2, 10]))
 
 
-def test_without_classes_nothing_is_asked_for():
+def test_classes_give_no_condition_when_there_are_none():
     assert Classes([3, 4, 4], 0).condition(7) is None
 
 
-def test_a_shape_that_is_no_image_is_refused():
+def test_classes_refuse_a_shape_that_is_no_image():
     for shape in ([4, 4], [2, 4, 4], [3, 0, 4]):
         with pytest.raises(ValueError, match="shape is"):
             Classes(shape, 10)

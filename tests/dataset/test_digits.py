@@ -14,7 +14,7 @@ def keys(images):
 
 
 @pytest.mark.parametrize(("split", "size"), [("all", 1797), ("verifier", 899), ("report", 898)])
-def test_images_have_the_documented_shape_and_type(split, size):
+def test_digits_images_have_the_documented_shape_and_type(split, size):
     images, class_ids = Digits().images(split)
     assert images.shape == (size, 8, 8, 1)
     assert images.dtype == np.uint8
@@ -23,7 +23,7 @@ def test_images_have_the_documented_shape_and_type(split, size):
     assert set(class_ids) == set(range(10))
 
 
-def test_values_are_the_source_scaled_to_a_full_byte():
+def test_digits_values_are_the_source_scaled_to_a_full_byte():
     images, class_ids = Digits().reference()
     source = load_digits()
     assert (images.min(), images.max()) == (0, 255)
@@ -31,14 +31,14 @@ def test_values_are_the_source_scaled_to_a_full_byte():
     np.testing.assert_array_equal(class_ids, source.target)
 
 
-def test_halves_are_disjoint_and_complete():
+def test_digits_halves_are_disjoint_and_complete():
     (real, _), (first, _), (second, _) = (Digits().images(split) for split in ("all", "verifier", "report"))
     assert len(keys(real)) == 1797, "duplicate images would make 'disjoint' ambiguous"
     assert not keys(first) & keys(second)
     assert keys(first) + keys(second) == keys(real)
 
 
-def test_halves_keep_the_label_of_each_image():
+def test_digits_halves_keep_the_label_of_each_image():
     images, class_ids = Digits().reference()
     label = {image.tobytes(): class_id for image, class_id in zip(images, class_ids, strict=True)}
     for split in ("verifier", "report"):
@@ -46,12 +46,12 @@ def test_halves_keep_the_label_of_each_image():
         assert [label[image.tobytes()] for image in images] == class_ids.tolist()
 
 
-def test_halves_are_stratified():
+def test_digits_halves_are_stratified():
     first, second = (np.bincount(Digits().images(s)[1]) for s in ("verifier", "report"))
     assert np.abs(first - second).max() <= 1
 
 
-def test_halves_are_shuffled_but_fixed():
+def test_digits_halves_are_shuffled_but_fixed():
     images, class_ids = Digits().images("verifier")
     again, class_ids_again = Digits().images("verifier")
     np.testing.assert_array_equal(images, again)
@@ -64,17 +64,17 @@ def test_halves_are_shuffled_but_fixed():
 
 
 @pytest.mark.parametrize("start", [0, 7, 49_990])
-def test_any_ten_problems_in_a_row_hold_every_class_once(start):
+def test_digits_hold_every_class_once_in_any_ten_problems_in_a_row(start):
     dataset = Digits()
     assert sorted(dataset.condition(index) for index in range(start, start + 10)) == list(range(10))
 
 
-def test_shape_is_that_of_one_image():
+def test_digits_shape_is_that_of_one_image():
     channel, height, width = Digits().shape
     assert Digits().images("all")[0].shape[1:] == (height, width, channel)
 
 
-def test_errors_name_value_and_rule():
+def test_digits_refuse_bad_parameters():
     with pytest.raises(ValueError, match=r"'train'.*all, verifier, report"):
         Digits().images("train")
     with pytest.raises(ValueError, match=r"num_classes is 7.*exactly 10"):

@@ -25,7 +25,7 @@ def pixels() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (7, 6, 5, 3), dtype=np.uint8)
 
 
-def test_a_folder_gives_its_images_in_the_order_of_their_names(tmp_path: Path, pixels):
+def test_folder_gives_images_in_the_order_of_their_names(tmp_path: Path, pixels):
     for k in (3, 0, 6, 1, 2, 5, 4):
         Image.fromarray(pixels[k]).save(tmp_path / f"{k:05d}_label{9 - k}.png")
     (tmp_path / "notes.txt").touch()
@@ -35,7 +35,7 @@ def test_a_folder_gives_its_images_in_the_order_of_their_names(tmp_path: Path, p
     assert labels.dtype == np.int64
 
 
-def test_subfolders_are_classes_in_alphabetical_order(tmp_path: Path, pixels):
+def test_folder_takes_subfolders_as_classes_in_alphabetical_order(tmp_path: Path, pixels):
     for k, name in enumerate(["dog/a.png", "cat/b.png", "cat/c.png"]):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.fromarray(pixels[k]).save(tmp_path / name)
@@ -44,12 +44,12 @@ def test_subfolders_are_classes_in_alphabetical_order(tmp_path: Path, pixels):
     assert labels.tolist() == [0, 0, 1]
 
 
-def test_names_that_say_no_class_say_none(tmp_path: Path, pixels):
+def test_folder_gives_no_class_to_images_named_without_one(tmp_path: Path, pixels):
     Image.fromarray(pixels[0]).save(tmp_path / "face.png")
     assert gathered(Folder(str(tmp_path)))[1].tolist() == [-1]
 
 
-def test_a_fingerprint_follows_content_names_and_crop(tmp_path: Path, pixels):
+def test_folder_fingerprint_follows_content_names_and_crop(tmp_path: Path, pixels):
     Image.fromarray(pixels[0]).save(tmp_path / "a.png")
     first = Folder(str(tmp_path)).fingerprint()
     assert Folder(str(tmp_path)).fingerprint() == first
@@ -61,7 +61,7 @@ def test_a_fingerprint_follows_content_names_and_crop(tmp_path: Path, pixels):
     assert len(prints) == 5
 
 
-def test_adm_takes_the_centre_and_squash_the_whole():
+def test_squared_takes_the_centre_by_adm_and_the_whole_by_squash():
     """A wide image whose left half is black and right half white, with a red square in the middle."""
     wide = np.zeros((64, 192, 3), dtype=np.uint8)
     wide[:, 96:] = 255
@@ -73,7 +73,7 @@ def test_adm_takes_the_centre_and_squash_the_whole():
     np.testing.assert_array_equal(squashed[6, [1, 6, 10]], [[0, 0, 0], [255, 0, 0], [255, 255, 255]])
 
 
-def test_adm_halves_by_averaging_before_its_bicubic_step():
+def test_squared_by_adm_halves_by_averaging_before_bicubic():
     rough = np.random.default_rng(1).integers(0, 256, (64, 64), dtype=np.uint8)
     by_hand = rough.reshape(16, 4, 16, 4).astype(float).mean(axis=(1, 3))
     found = np.asarray(squared(Image.fromarray(rough), "adm", 16)).astype(float)
@@ -86,12 +86,12 @@ def test_adm_halves_by_averaging_before_its_bicubic_step():
     ("crop", "size", "message"),
     [("none", 8, "none has null"), ("adm", None, "have a size"), ("centre", 8, "choose one of none, adm, squash")],
 )
-def test_crop_and_size_go_together(tmp_path: Path, crop, size, message):
+def test_folder_refuses_mismatched_crop_and_size(tmp_path: Path, crop, size, message):
     with pytest.raises(ValueError, match=message):
         Folder(str(tmp_path), crop, size)
 
 
-def test_what_is_wrong_with_a_folder_is_named(tmp_path: Path, pixels):
+def test_folder_refuses_missing_unequal_and_damaged_images(tmp_path: Path, pixels):
     with pytest.raises(ValueError, match="there are no images"):
         Folder(str(tmp_path))
     Image.fromarray(pixels[0]).save(tmp_path / "a.png")
@@ -105,14 +105,14 @@ def test_what_is_wrong_with_a_folder_is_named(tmp_path: Path, pixels):
 
 @pytest.mark.parametrize("names", [("arr_0", "arr_1"), ("arr", "label_arr")])
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_npz_batches_of_others_are_read(tmp_path: Path, pixels, names, save):
+def test_npz_reads_images_and_labels_under_either_name(tmp_path: Path, pixels, names, save):
     save(tmp_path / "a.npz", **dict(zip(names, (pixels, np.arange(7)), strict=True)))
     images, labels = gathered(Npz(str(tmp_path / "a.npz")))
     np.testing.assert_array_equal(images, pixels)
     assert labels.tolist() == list(range(7))
 
 
-def test_npz_images_without_labels(tmp_path: Path, pixels):
+def test_npz_without_labels_gives_no_class_to_its_images(tmp_path: Path, pixels):
     np.savez(tmp_path / "a.npz", pixels)
     assert gathered(Npz(str(tmp_path / "a.npz")))[1].tolist() == [-1] * 7
 
@@ -126,20 +126,20 @@ def test_npz_images_without_labels(tmp_path: Path, pixels):
         ({"arr_0": np.zeros((2, 4, 4, 3), dtype=np.uint8), "arr_1": np.zeros(3)}, "there are 2 images"),
     ],
 )
-def test_npz_files_without_such_images_are_refused(tmp_path: Path, arrays, message):
+def test_npz_refuses_bad_images_and_labels(tmp_path: Path, arrays, message):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(ValueError, match=message):
         Npz(str(tmp_path / "a.npz"))
 
 
-def test_images_in_memory_have_a_fingerprint_of_content(pixels):
+def test_loaded_fingerprint_follows_the_content(pixels):
     labels = np.zeros(7, dtype=np.int64)
     prints = {Loaded("a", pixels, labels).fingerprint(), Loaded("b", pixels.copy(), labels).fingerprint()}
     assert len(prints) == 1
     assert Loaded("a", pixels, labels + 1).fingerprint() not in prints
 
 
-def test_cifar_is_torchvisions(tmp_path: Path, monkeypatch):
+def test_cifar_reads_the_files_of_torchvision(tmp_path: Path, monkeypatch):
     """Files in the original's format, with MD5 sums of their own, as there is no network here."""
     import hashlib
     import pickle
@@ -173,7 +173,7 @@ def test_cifar_is_torchvisions(tmp_path: Path, monkeypatch):
         Cifar(10, str(tmp_path)).batches(9)
 
 
-def test_cifar_that_is_not_there_says_how_to_get_it(tmp_path: Path):
+def test_cifar_tells_how_to_get_missing_files(tmp_path: Path):
     with pytest.raises(ValueError, match=r"CIFAR100 as C; C\(.*download=True"):
         Cifar(100, str(tmp_path))
     with pytest.raises(ValueError, match="there is CIFAR-10 and -100"):

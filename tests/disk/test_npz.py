@@ -28,7 +28,7 @@ def read_all(path: Path) -> None:
         archive.array(name)
 
 
-def test_arrays_come_back_whole_and_by_rows(tmp_path: Path):
+def test_archive_returns_arrays_whole_and_by_rows(tmp_path: Path):
     write_npz(tmp_path / "a.npz", {"x": ROWS, "f": Stream((12, 5), np.int32, (ROWS[k : k + 5] for k in (0, 5, 10)))})
     archive = Archive(tmp_path / "a.npz")
     np.testing.assert_array_equal(archive.array("x"), ROWS)
@@ -44,7 +44,7 @@ def test_arrays_come_back_whole_and_by_rows(tmp_path: Path):
         list(other.rows("x", 2))
 
 
-def test_the_same_arrays_give_the_same_bytes_and_a_wrong_stream_no_file(tmp_path: Path):
+def test_write_npz_is_reproducible_and_leaves_no_partial_file(tmp_path: Path):
     for name in ("a", "b"):
         write_npz(tmp_path / f"{name}.npz", {"x": ROWS})
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
@@ -54,7 +54,7 @@ def test_the_same_arrays_give_the_same_bytes_and_a_wrong_stream_no_file(tmp_path
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_every_cut_and_every_flipped_bit_of_the_content_is_found(tmp_path: Path, save):
+def test_archive_detects_cut_files_and_flipped_bits(tmp_path: Path, save):
     content = io.BytesIO()
     save(content, x=np.random.default_rng(0).integers(0, 256, 2000, dtype=np.uint8))
     whole, path = content.getvalue(), tmp_path / "a.npz"
@@ -69,7 +69,7 @@ def test_every_cut_and_every_flipped_bit_of_the_content_is_found(tmp_path: Path,
 
 
 @pytest.mark.parametrize("name", ["stats.pkl", "stats.pt", "stats.npz"])
-def test_pickles_are_refused_with_the_line_that_remakes_them(tmp_path: Path, name: str):
+def test_archive_refuses_pickles_and_tells_how_to_remake_them(tmp_path: Path, name: str):
     canary = tmp_path / "canary"
     (tmp_path / name).write_bytes(pickle.dumps({"mu": Touch(canary)}))
     with pytest.raises(ValueError, match=r"python scripts/prepare_reference.py <images> stats.npz"):
@@ -77,7 +77,7 @@ def test_pickles_are_refused_with_the_line_that_remakes_them(tmp_path: Path, nam
     assert not canary.exists()
 
 
-def test_pickles_inside_archives_are_refused(tmp_path: Path):
+def test_archive_refuses_pickles_inside_archives(tmp_path: Path):
     canary = tmp_path / "canary"
     np.savez(tmp_path / "objects.npz", mu=np.array([Touch(canary)], dtype=object), allow_pickle=True)
     with zipfile.ZipFile(tmp_path / "torch.pt", "w") as archive:
@@ -106,14 +106,14 @@ def member(shape: str, body: bytes = b"") -> bytes:
         (member("(8000000,)", bytes(8_000_000)), "unpacks from"),
     ],
 )
-def test_members_that_are_not_what_they_say_are_refused(tmp_path: Path, content: bytes, message: str):
+def test_archive_refuses_members_that_differ_from_their_headers(tmp_path: Path, content: bytes, message: str):
     with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("arr_0.npy", content)
     with pytest.raises(ValueError, match=message):
         Archive(tmp_path / "a.npz")
 
 
-def test_an_empty_archive_and_no_file_are_refused(tmp_path: Path):
+def test_archive_refuses_empty_and_missing_files(tmp_path: Path):
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("readme.txt", "nothing")
     with pytest.raises(ValueError, match="holds no arrays"):

@@ -43,7 +43,7 @@ def literals(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_name_stands_literally_in_one_module(name):
+def test_run_folder_file_names_stand_in_one_module_each(name):
     places = defaultdict(list)
     for path in SOURCES:
         for text in literals(path):
@@ -82,7 +82,7 @@ def test_read_curve_of_an_unreadable_summary_is_none(tmp_path):
     assert RunFolder(tmp_path).read_curve(images=1, candidates=False) is None
 
 
-def test_state_follows_the_files(tmp_path):
+def test_run_folder_state_follows_the_files(tmp_path):
     run = RunFolder(tmp_path / "run")
     assert run.state == "absent"
     run.path.mkdir()

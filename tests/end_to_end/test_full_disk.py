@@ -19,7 +19,7 @@ def run(out_dir: Path, *words: str, largest: int) -> subprocess.CompletedProcess
     return subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=120)
 
 
-def test_a_shard_that_cannot_be_written_ends_the_run_and_the_next_one_makes_it(tmp_path):
+def test_full_disk_ends_the_run_and_the_next_run_completes_it(tmp_path):
     done = run(tmp_path, largest=4096)
     assert done.returncode == 1
     assert "File too large: " in done.stdout + done.stderr
@@ -33,7 +33,7 @@ def test_a_shard_that_cannot_be_written_ends_the_run_and_the_next_one_makes_it(t
     assert made == contents(fresh.folder)
 
 
-def test_a_report_that_cannot_be_written_is_a_failure(tmp_path):
+def test_run_script_fails_if_its_report_cannot_be_written(tmp_path):
     (tmp_path / "default").mkdir()
     (tmp_path / "default" / "report").touch()
     done = run(tmp_path, "reporting=each", largest=2**30)

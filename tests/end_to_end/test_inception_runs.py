@@ -68,7 +68,7 @@ def script(monkeypatch, module, *arguments: object) -> None:
     module.main()
 
 
-def test_a_run_has_the_evaluators_columns(finished):
+def test_inception_run_has_every_column_of_the_evaluator(finished):
     run, (row,) = finished
     columns = {"fid", "fid_se", "sfid", "sfid_se", "isc", "precision", "recall"}
     assert columns <= set(row)
@@ -78,7 +78,7 @@ def test_a_run_has_the_evaluators_columns(finished):
     assert re.fullmatch(r"inception-[0-9a-f]{8}-spatial", name)
 
 
-def test_evaluate_says_what_the_run_says(finished, problem, monkeypatch, capsys):
+def test_evaluate_gives_the_numbers_of_the_run(finished, problem, monkeypatch, capsys):
     run, (row,) = finished
     script(monkeypatch, evaluate, problem[0] / "real.npz", run.folder, "--metrics", "fid,sfid,openai_isc,prc", "--json")
     found = json.loads(capsys.readouterr().out)
@@ -86,7 +86,7 @@ def test_evaluate_says_what_the_run_says(finished, problem, monkeypatch, capsys)
     assert found == pytest.approx({name: row[name] for name in found}, rel=1e-6)
 
 
-def test_statistics_of_every_format_give_the_same_fid(finished, problem, tmp_path, monkeypatch, capsys):
+def test_prepare_reference_formats_give_the_same_fid(finished, problem, tmp_path, monkeypatch, capsys):
     run, (row,) = finished
     (kept,) = (problem[0] / "cache").rglob("*.npz")
     before = kept.read_bytes()
@@ -116,7 +116,7 @@ def test_statistics_of_every_format_give_the_same_fid(finished, problem, tmp_pat
         script(monkeypatch, prepare_reference, problem[0] / "real.npz", tmp_path / "edm.npz")
 
 
-def test_a_run_refuses_what_its_reference_cannot_serve(problem, tmp_path):
+def test_inception_run_refuses_metrics_its_reference_cannot_serve(problem, tmp_path):
     _, overrides = problem
     statistics = tmp_path / "stats.npz"
     np.savez(statistics, mu=np.zeros(48), sigma=np.eye(48))
@@ -142,7 +142,7 @@ def test_a_run_refuses_what_its_reference_cannot_serve(problem, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_reference_decides_no_image(problem, tmp_path):
+def test_inception_run_folder_ignores_the_reference(problem, tmp_path):
     _, overrides = problem
     first = make_experiment(tmp_path, *overrides, "metric=per_class")
     other = tmp_path / "other.npz"
@@ -155,7 +155,7 @@ def test_the_reference_decides_no_image(problem, tmp_path):
     assert third.folder != first.folder
 
 
-def test_images_are_exported_with_their_classes(finished, problem, tmp_path, monkeypatch, capsys):
+def test_export_samples_writes_images_with_their_classes(finished, problem, tmp_path, monkeypatch, capsys):
     run, _ = finished
     script(monkeypatch, export_samples, run.folder, tmp_path / "png", "--limit", 3)
     names = sorted(path.name for path in (tmp_path / "png").iterdir())

@@ -23,7 +23,7 @@ def fid(experiment, seeds: int, *overrides: str) -> np.ndarray:
         pytest.param(10, 1000, "[1,2,4,8]", marks=pytest.mark.long),
     ],
 )
-def test_random_rewards_do_not_move_fid(experiment, seeds, images, samplings):
+def test_null_rewards_leave_fid_unchanged(experiment, seeds, images, samplings):
     size = (f"images={images}", f"shard={images}", "sampler.steps=5", f"budget.samplings={samplings}")
     plain = fid(experiment, seeds, "search=none", *size)
     searched = fid(experiment, seeds, "search=random", "verifier=null_rewards", *size)
@@ -33,7 +33,7 @@ def test_random_rewards_do_not_move_fid(experiment, seeds, images, samplings):
     assert np.all(np.abs(difference[:, 1:].mean(axis=0)) < 3 * error)
 
 
-def test_a_verifier_that_knows_something_does_move_it(experiment):
+def test_classifier_rewards_raise_fid_of_random_search(experiment):
     size = ("images=200", "shard=200", "sampler.steps=5", "budget.samplings=[1,4]")
     difference = np.diff(fid(experiment, 5, "search=random", *size), axis=1)
     assert difference.mean() > 3 * difference.std(ddof=1) / np.sqrt(5)

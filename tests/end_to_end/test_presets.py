@@ -34,7 +34,7 @@ PRESETS = [
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_a_preset_smokes_to_full_finite_curves(tmp_path: Path, preset: str):
+def test_presets_give_full_finite_curves_as_smoke_runs(tmp_path: Path, preset: str):
     command = [sys.executable, "run.py", "-m", f"experiment={preset}", "smoke=true", f"out_dir={tmp_path}"]
     done = subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("search", ["random", "bfs_resample"])
-def test_a_second_run_is_bit_identical_and_a_repeated_one_computes_nothing(experiment, search):
+def test_resume_of_a_finished_run_writes_nothing_and_runs_are_identical(experiment, search):
     first, second = experiment("a", f"search={search}", *SMALL), experiment("b", f"search={search}", *SMALL)
     first.run()
     second.run()
@@ -28,7 +28,7 @@ def test_a_second_run_is_bit_identical_and_a_repeated_one_computes_nothing(exper
 
 
 @pytest.mark.parametrize("images", [60, 50])
-def test_extended_equals_made_at_once(experiment, images):
+def test_resume_with_more_images_equals_one_run(experiment, images):
     short = experiment("a", *SMALL, f"images={images}")
     short.run()
     extended = experiment("a", *SMALL)
@@ -41,7 +41,7 @@ def test_extended_equals_made_at_once(experiment, images):
     assert numbers(extended.folder) == numbers(at_once.folder)
 
 
-def test_fewer_images_later_measure_the_first_ones(experiment):
+def test_resume_with_fewer_images_measures_the_first_ones(experiment):
     long = experiment("a", *SMALL)
     long.run()
     short = experiment("a", *SMALL, "images=50")
@@ -51,7 +51,7 @@ def test_fewer_images_later_measure_the_first_ones(experiment):
     assert numbers(short.folder) == numbers(alone.folder)
 
 
-def test_other_weights_under_the_same_name_measure_anew(experiment, tmp_path):
+def test_resume_measures_anew_with_other_report_weights(experiment, tmp_path):
     weights = tmp_path / "report.safetensors"
     state = load_file(locate("digits/report.safetensors"))
     save_file(state, weights)
@@ -81,7 +81,7 @@ def damage(path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["truncated", "empty", "missing", "0", "1", "50", "99"])
-def test_a_damaged_file_is_named_and_made_again(experiment, caplog, kind):
+def test_resume_names_and_remakes_a_damaged_file(experiment, caplog, kind):
     run = experiment("a", *SMALL, "images=40")
     run.run()
     whole = contents(run.folder)
@@ -95,7 +95,7 @@ def test_a_damaged_file_is_named_and_made_again(experiment, caplog, kind):
             assert name in caplog.text
 
 
-def test_killed_at_random_points_and_resumed(tmp_path):
+def test_resume_after_random_kills_equals_an_undisturbed_run(tmp_path):
     """One process forks the run again and again, and kills each fork with SIGKILL at a random moment."""
     whole = make_experiment(tmp_path / "whole", *SMALL)
     started = time.perf_counter()
@@ -109,7 +109,7 @@ def test_killed_at_random_points_and_resumed(tmp_path):
     assert numbers(resumed.folder) == numbers(whole.folder)
 
 
-def test_an_edited_folder_is_refused_and_left_alone(tmp_path):
+def test_resume_refuses_an_edited_folder_and_leaves_it_alone(tmp_path):
     small = (*SMALL, "images=20")
     run = make_experiment(tmp_path, *small)
     run.run()

@@ -54,7 +54,7 @@ def alone(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("world", "kill"), [(2, 0), (3, 0), (3, 2), (16, 0)])
-def test_racing_workers_leave_the_same_files(tmp_path, alone, world, kill):
+def test_workers_racing_leave_the_files_of_one_worker(tmp_path, alone, world, kill):
     race(tmp_path, world, kill)
     folder = make_experiment(tmp_path, *SMALL).folder
     if kill:
@@ -63,14 +63,14 @@ def test_racing_workers_leave_the_same_files(tmp_path, alone, world, kill):
     assert numbers(folder) == numbers(alone)
 
 
-def test_workers_on_the_command_line(tmp_path, alone):
+def test_workers_option_leaves_the_files_of_one_worker(tmp_path, alone):
     command = [sys.executable, "run.py", f"out_dir={tmp_path}", *SMALL, "workers=2"]
     done = subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stdout + done.stderr
     assert contents(make_experiment(tmp_path, *SMALL).folder) == contents(alone)
 
 
-def test_rank_and_world_come_from_the_environment():
+def test_worker_reads_rank_and_world_from_the_environment():
     assert Worker.here({}) == Worker(0, 1)
     assert Worker.here({"SLURM_PROCID": "2", "SLURM_NTASKS": "4"}) == Worker(2, 4)
     assert Worker.here({"RANK": "1", "WORLD_SIZE": "2"}) == Worker(1, 2)
@@ -78,13 +78,13 @@ def test_rank_and_world_come_from_the_environment():
         Worker.here({"RANK": "2", "WORLD_SIZE": "2"})
 
 
-def test_a_worker_begins_with_its_own_share():
+def test_worker_order_begins_with_its_own_share():
     assert Worker(1, 3).order("abcdefg")[:2] == ["b", "e"]
     assert sorted(Worker(1, 3).order("abcdefg")) == list("abcdefg")
     assert sorted(Worker(0, 16).order("abc")) == list("abc")
 
 
-def test_workers_that_are_done_early_go_separate_ways():
+def test_worker_order_spreads_early_workers_over_the_rest():
     """Four of five help the slow fifth: of its 200 items few are begun by two at once."""
     helped = [Worker(rank, 5).order(range(1000))[200:] for rank in range(4)]
     turns = [[item for item in order if item % 5 == 4] for order in helped]

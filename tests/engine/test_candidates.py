@@ -13,7 +13,7 @@ from its.particles.moves import Ball, LowBand, Mix, Rotate
 from its.particles.origin import restore, to_text
 from its.particles.verbs import advance, reward
 from its.pixels import to_uint8
-from its.run import pools
+from its.run import candidates
 from its.sampler.ddim import DDIM
 from its.search.bfs_resample import BFSResample
 from its.search.paths import Paths
@@ -76,7 +76,7 @@ def test_candidates_have_the_rewards_and_images_that_the_search_met(lab):
     [Random(block=3), ZeroOrder(neighbors=3), BFSResample(), Paths(paths=2)],
     ids=lambda search: type(search).__name__,
 )
-def test_keeping_candidates_changes_nothing_and_the_best_is_the_result(lab, search):
+def test_candidates_change_no_result_and_their_best_is_the_outcome(lab, search):
     plain = lab.results(engine(lab, keep_candidates=False), search, CAPS, range(4))
     keeping = lab.results(engine(lab), search, CAPS, range(4))
     assert lab.as_bits(keeping) == lab.as_bits(plain)
@@ -96,7 +96,7 @@ def test_candidates_hold_no_rows(lab):
     assert stream.rows_in_use == 0
 
 
-def test_latents_are_kept_decoded(lab):
+def test_candidates_of_latents_are_kept_decoded(lab):
     class Double:
         shape = (1, 8, 8)
 
@@ -135,7 +135,7 @@ def moved(image: Image):
     yield reward((yield advance(points)))
 
 
-def test_a_recipe_gives_the_image_again(lab):
+def test_restore_makes_the_same_image_from_its_origin(lab):
     [result] = lab.results(engine(lab), lab.script(moved), (math.inf,), [5]).values()
     assert len(result.candidates) == 7
 
@@ -153,23 +153,23 @@ def test_a_recipe_gives_the_image_again(lab):
     ("text", "message"),
     [("null", "has no recipe; run its search again"), ('[{"path": "1"}, {"path": "2", "move": "Jump"}]', "'Jump'")],
 )
-def test_what_has_no_recipe_is_told(text, message):
+def test_restore_refuses_a_missing_recipe_and_an_unknown_move(text, message):
     with pytest.raises(ValueError, match=message):
         restore(SimpleNamespace(grid=[None]), text, 0)
 
 
-def test_choosing_by_rank():
+def test_choose_picks_the_best_and_the_worst_by_mean_rank():
     """Three members, of whom two see ties, which share their average rank; the first row is not asked for."""
     rewards = np.array([[9.0, 9.0, 9.0], [1.0, 2.0, 0.0], [0.5, 5.0, 1.0], [2.0, 1.0, 1.0], [0.0, 1.0, -np.inf]])
-    choice = pools.choose(rewards, np.array([1, 2, 3, 4]))
+    choice = candidates.choose(rewards, np.array([1, 2, 3, 4]))
     ranks = [(2 + 2 + 3) / 3, (3 + 1 + 1.5) / 3, (1 + 3.5 + 1.5) / 3, (4 + 3.5 + 4) / 3]
     assert (choice.best, choice.worst) == (1 + ranks.index(min(ranks)), 4)
     assert choice.reward == pytest.approx(-min(ranks))
     assert choice.worst_reward == pytest.approx(-max(ranks))
-    tied = pools.choose(np.array([[1.0, 2.0], [2.0, 1.0], [0.0, 0.0]]), np.arange(3))
+    tied = candidates.choose(np.array([[1.0, 2.0], [2.0, 1.0], [0.0, 0.0]]), np.arange(3))
     assert (tied.best, tied.reward) == (0, -1.5)
 
 
-def test_ties_go_to_the_earlier():
-    choice = pools.choose(np.array([7.0, 1.0, 3.0, 3.0, 1.0]), np.array([1, 2, 3, 4]))
+def test_choose_gives_ties_to_the_earlier():
+    choice = candidates.choose(np.array([7.0, 1.0, 3.0, 3.0, 1.0]), np.array([1, 2, 3, 4]))
     assert (choice.best, choice.worst, choice.reward, choice.worst_reward) == (2, 1, 3.0, 1.0)

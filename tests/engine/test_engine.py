@@ -18,17 +18,17 @@ from its.search.random import Random
     ("options", "message"),
     [({"seed": -1}, "lies in"), ({"seed": 2**32}, "lies in"), ({"seed": 0, "batch": 1}, "set batch to at least 2")],
 )
-def test_what_makes_no_sense_is_refused(lab, options, message):
+def test_engine_refuses_a_bad_seed_or_batch(lab, options, message):
     with pytest.raises(ValueError, match=message):
         Engine(lab.denoiser(scale=2.0), DDIM(steps=5, eta=0.0), {}, **options)
 
 
-def test_no_problems_no_results(lab):
+def test_engine_gives_no_results_for_no_problems(lab):
     assert lab.results(lab.engine(DDIM(steps=5, eta=0.0)), NoSearch(), (5,), []) == {}
 
 
 @pytest.mark.parametrize("read", [1, 3])
-def test_the_garbage_collector_is_left_as_it_was(lab, read):
+def test_engine_restores_the_garbage_collector(lab, read):
     """The same whether a run is read to its end or not."""
     before = gc.get_threshold()
     stream = lab.engine(DDIM(steps=5, eta=0.0)).run(NoSearch(), (5,), lab.problems(range(3)))
@@ -42,7 +42,7 @@ def test_the_garbage_collector_is_left_as_it_was(lab, read):
     assert gc.get_freeze_count() == 0
 
 
-def test_problems_are_taken_as_they_are_needed(lab):
+def test_engine_reads_problems_only_as_they_are_needed(lab):
     """A stream of millions is never listed; results come while later problems wait."""
     indices = []
 
@@ -57,7 +57,7 @@ def test_problems_are_taken_as_they_are_needed(lab):
     assert sorted(first) == list(range(20)), "oldest first"
 
 
-def test_a_moved_point_may_be_evaluated_beside_its_own_parent(lab):
+def test_engine_evaluates_a_moved_point_beside_its_parent(lab):
     def body(image):
         [start] = image.start()
         moved = image.move(start, Rotate(0.9), 2)
@@ -70,14 +70,14 @@ def test_a_moved_point_may_be_evaluated_beside_its_own_parent(lab):
     lab.play(body)
 
 
-def test_what_waits_for_nothing_is_an_error(lab, monkeypatch):
+def test_stream_reports_images_that_wait_for_work_not_queued(lab, monkeypatch):
     """A lost row is told, and does not end the run as if it were complete."""
     monkeypatch.setattr(Evaluate, "add", lambda queue, order, item: None)
     with pytest.raises(RuntimeError, match="2 images of NoSearch wait for work that is not queued"):
         lab.results(lab.engine(DDIM(steps=5, eta=0.0)), NoSearch(), (5,), range(2))
 
 
-def test_an_error_in_a_search_is_its_own(lab):
+def test_engine_passes_on_an_error_raised_in_a_search(lab):
     def body(image):
         yield advance(image.start())
         raise ZeroDivisionError("in the method")
@@ -86,7 +86,7 @@ def test_an_error_in_a_search_is_its_own(lab):
         lab.play(body)
 
 
-def test_a_planned_search_may_catch_what_it_cannot_afford(lab):
+def test_out_of_budget_may_be_caught_by_a_planned_search(lab):
     from its.budget import OutOfBudget
 
     def body(image):

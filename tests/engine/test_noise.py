@@ -26,13 +26,13 @@ ONES = 0xFFFFFFFF
     ids=["zeros", "ones", "pi"],
 )
 @pytest.mark.parametrize("kind", [np.array, torch.tensor])
-def test_known_answers(counter, key, expected, kind):
+def test_philox_equals_the_published_random123_vectors(counter, key, expected, kind):
     """The vectors that Random123 publishes for philox4x32 with 10 rounds."""
     words = philox([kind([word]) for word in counter], [kind([word]) for word in key])
     assert tuple(int(word[0]) for word in words) == expected
 
 
-def test_arrays_and_tensors_have_the_same_words():
+def test_philox_gives_arrays_and_tensors_the_same_words():
     """Rows are drawn by NumPy on the CPU and by torch on a GPU."""
     rng = np.random.default_rng(0)
     counter = [rng.integers(0, 2**32, shape) for shape in ((500, 1), (500, 1), (1, 16), (1, 1))]
@@ -44,7 +44,7 @@ def test_arrays_and_tensors_have_the_same_words():
         np.testing.assert_array_equal(array, tensor)
 
 
-def test_words_are_where_the_documentation_says():
+def test_normal_takes_each_element_from_its_documented_block():
     """Element e of a row comes from block e // 4 of counter (key low, key high, block, 0) under (seed, problem)."""
     key, problem, seed = 0x0123456789ABCDEF, 77, 5
     row = normal(seed, [problem], [key], (10,))[0].double().numpy()
@@ -63,7 +63,7 @@ def test_words_are_where_the_documentation_says():
 
 
 @pytest.mark.parametrize("shape", [(1,), (3,), (1, 4, 4), (3, 5, 7), (3, 128, 128)])
-def test_a_row_depends_on_itself_alone(shape):
+def test_normal_row_is_independent_of_its_companions(shape):
     problems, keys = [3, 3, 0, 2**32 - 1, 9], [1, 2**64 - 1, 1, 5, 2**63]
     together = normal(1, problems, keys, shape)
     assert together.shape == (5, *shape)
@@ -72,11 +72,11 @@ def test_a_row_depends_on_itself_alone(shape):
         assert torch.equal(apart, together[rows])
 
 
-def test_a_smaller_row_is_the_beginning_of_a_larger_one():
+def test_normal_smaller_row_is_the_beginning_of_a_larger_one():
     assert torch.equal(normal(1, [2], [3], (7,))[0], normal(1, [2], [3], (2, 50)).flatten()[:7])
 
 
-def test_every_part_of_the_key_counts():
+def test_normal_differs_with_every_part_of_its_key():
     rows = [
         normal(seed, [problem], [key], (64,))
         for seed in (0, 1, 2**32 - 1)
@@ -88,7 +88,7 @@ def test_every_part_of_the_key_counts():
     assert correlation.abs().max() < 0.6
 
 
-def test_the_law_is_standard_normal():
+def test_normal_follows_the_standard_normal_law():
     """Under a true normal each bound fails once in more than a thousand choices of the seed; this seed is fixed."""
     z = normal(0, list(range(1000)), [7] * 1000, (1000,)).double()
     n = z.numel()
@@ -102,7 +102,7 @@ def test_the_law_is_standard_normal():
     assert abs((z[:-1] * z[1:]).mean()) < 3.3 / n**0.5
 
 
-def test_tails_are_there():
+def test_normal_reaches_its_tails_and_stays_finite():
     z = normal(1, list(range(500)), [0] * 500, (4000,))
     assert 4.5 < z.abs().max() < 6.8
     assert torch.isfinite(z).all()
@@ -113,7 +113,7 @@ def host(seed, problem, calls=1):
     return [tuple(stream.uniform(3)) for _ in range(calls)]
 
 
-def test_host_numbers_are_keyed_by_seed_problem_and_call():
+def test_host_random_is_keyed_by_seed_problem_and_call():
     """Neighbouring problems of a large seed too: the key has 64 bits of each part."""
     draws = [
         draw
@@ -125,7 +125,7 @@ def test_host_numbers_are_keyed_by_seed_problem_and_call():
     assert host(3, 4, calls=2) == host(3, 4, calls=2)
 
 
-def test_each_host_call_is_a_numpy_philox_of_its_own():
+def test_host_random_calls_equal_separate_numpy_philox_generators():
     """Two images take turns, and leave numbers of theirs unread, such as half of a 64-bit word in a permutation."""
     streams = {problem: HostRandom(5, problem) for problem in (7, 2**32 - 1)}
     for call in (1, 2, 3):
@@ -139,14 +139,14 @@ def test_each_host_call_is_a_numpy_philox_of_its_own():
             assert list(ours(5)) == list(numpys(5))
 
 
-def test_host_calls_do_not_depend_on_the_size_of_earlier_ones():
+def test_host_random_calls_ignore_the_size_of_earlier_ones():
     few, many = HostRandom(0, 0), HostRandom(0, 0)
     few.uniform(1)
     many.normal((100, 3))
     assert few.permutation(20) == many.permutation(20)
 
 
-def test_host_laws():
+def test_host_random_follows_its_distributions():
     stream = HostRandom(0, 0)
     u = stream.uniform(20_000)
     assert (u >= 0).all()

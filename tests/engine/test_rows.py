@@ -15,7 +15,7 @@ def test_rows_come_back_in_any_order_and_survive_growth():
     assert torch.equal(rows.take([slots[4], slots[4]]), values[[4, 4]])
 
 
-def test_a_row_is_freed_with_its_last_handle_and_used_again():
+def test_rows_are_freed_with_their_last_handle():
     rows = Rows((1,), torch.float32, torch.device("cpu"), chunk=2)
     first = rows.put(torch.zeros(2, 1))
     other = first[0]
@@ -26,14 +26,14 @@ def test_a_row_is_freed_with_its_last_handle_and_used_again():
     assert rows.take([other, *new]).flatten().tolist() == [0, 1]
 
 
-def test_a_taken_row_is_a_copy():
+def test_rows_take_returns_a_copy():
     rows = Rows((1,), torch.float32, torch.device("cpu"), chunk=2)
     slots = rows.put(torch.zeros(1, 1))
     rows.take(slots).fill_(5)
     assert rows.take(slots).item() == 0
 
 
-def test_older_images_go_first_and_then_first_come_first_served():
+def test_queue_serves_older_images_first_then_first_come_first_served():
     queue = Queue(size=3)
     for order, item in [(2, "c"), (1, "a"), (2, "d"), (1, "b")]:
         queue.add(order, item)
@@ -42,6 +42,6 @@ def test_older_images_go_first_and_then_first_come_first_served():
     assert (queue.filled, queue.capacity) == (4, 6)
 
 
-def test_padding_repeats_the_last():
+def test_pad_repeats_the_last_item():
     assert pad(["a", "b"], 4) == ["a", "b", "b", "b"]
     assert pad(["a", "b"], 2) == ["a", "b"]

@@ -11,7 +11,7 @@ from its.search.random import Random
 ODE = DDIM(steps=5, eta=0.0)
 
 
-def test_the_number_of_the_starting_point(lab):
+def test_outcome_start_is_the_number_of_the_starting_point(lab):
     result = lab.results(lab.engine(ODE), Random(block=2), (5, 40), [1])[1]
     rewards = []
 
@@ -22,12 +22,12 @@ def test_the_number_of_the_starting_point(lab):
     assert [outcome.start for outcome in result.outcomes] == [0, rewards.index(max(rewards))]
 
 
-def test_nothing_under_a_stochastic_sampler(lab):
+def test_outcome_start_is_none_under_a_stochastic_sampler(lab):
     result = lab.results(lab.engine(DDIM(steps=5, eta=1.0)), Random(), (40,), [1])[1]
     assert result.outcomes[0].start is None
 
 
-def test_the_row_of_a_moved_point_and_none_after_a_renoising(lab):
+def test_outcome_start_is_the_moved_row_and_none_after_renoise_or_jitter(lab):
     rows = []
 
     def moved(image: Image):

@@ -26,7 +26,7 @@ def taped(lab, tape, search, cap=17.0, seed=0, batch=32, sampler=SAMPLER):
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_a_recorded_run_is_played_back_to_the_bit_under_another_seed(lab, tmp_path, name):
+def test_tape_replays_a_run_to_the_bit_under_another_seed(lab, tmp_path, name):
     search, tape = SEARCHES[name], Tape()
     recorded = taped(lab, tape, search)
     assert recorded == lab.as_bits(lab.results(lab.engine(SAMPLER), search, (17.0,), INDICES))
@@ -38,7 +38,7 @@ def test_a_recorded_run_is_played_back_to_the_bit_under_another_seed(lab, tmp_pa
     }
 
 
-def test_draws_are_named_in_the_order_in_which_they_are_asked_for(lab):
+def test_tape_names_draws_in_the_order_they_are_asked_for(lab):
     tape = Tape()
     taped(lab, tape, Random(candidates=2), math.inf)
     times = [f"step {level.time:g}" for level in SAMPLER.grid(lab.denoiser().path)[:5]]
@@ -51,13 +51,13 @@ def test_draws_are_named_in_the_order_in_which_they_are_asked_for(lab):
         assert torch.equal(tape.draws[2][name], normal(0, [2], [at], (1, 4, 4))[0])
 
 
-def test_what_a_cap_no_longer_pays_for_is_not_on_the_tape(lab):
+def test_tape_omits_draws_that_the_cap_does_not_pay_for(lab):
     tape = Tape()
     taped(lab, tape, Random(block=8), 17.0)
     assert [name.split()[1] for name in tape.draws[2]].count("start") == 2
 
 
-def test_given_draws_are_all_that_a_run_draws(lab):
+def test_tape_serves_a_whole_run_from_given_draws(lab):
     draws = {f"{k:06d} {what}": torch.full((1, 4, 4), float(k)) for k, what in enumerate(["start", "move", "move"])}
     tape = Tape({2: draws})
     engine = lab.engine(DDIM(steps=6, eta=0.0), noise=tape.noise)
@@ -72,13 +72,13 @@ def test_given_draws_are_all_that_a_run_draws(lab):
         (["000000 start"], "asks the tape for '000001 step 999', and it has 'nothing' there"),
     ],
 )
-def test_a_tape_of_another_method_is_refused(lab, names, message):
+def test_tape_refuses_another_method(lab, names, message):
     tape = Tape({index: {name: torch.zeros(1, 4, 4) for name in names} for index in INDICES})
     with pytest.raises(ValueError, match=message):
         taped(lab, tape, Random(candidates=1), math.inf)
 
 
-def test_a_tape_holds_one_run_and_is_not_overwritten(lab, tmp_path):
+def test_tape_holds_one_run_and_is_not_overwritten(lab, tmp_path):
     tape = Tape()
     taped(lab, tape, Random())
     tape.save(tmp_path / "noise.safetensors")
@@ -88,7 +88,7 @@ def test_a_tape_holds_one_run_and_is_not_overwritten(lab, tmp_path):
         taped(lab, tape, Random())
 
 
-def test_the_worked_example_of_the_documentation_holds(tmp_path, monkeypatch):
+def test_replay_docs_code_blocks_run_as_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "replay.md").read_text(), re.DOTALL)
     assert len(blocks) == 3

@@ -82,14 +82,14 @@ def remembered(case: Case) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("lab")  # one thread
 @pytest.mark.parametrize("case", CASES)
-def test_a_run_is_as_it_was(case: str):
+def test_golden_run_equals_golden_json(case: str):
     golden = dict(GOLDEN[case])
     if "mean" in golden:
         golden["mean"] = pytest.approx(golden["mean"], abs=1 / 255)
     assert remembered(CASES[case]) == golden
 
 
-def test_nothing_else_is_remembered():
+def test_golden_file_holds_exactly_the_cases():
     assert set(GOLDEN) == set(CASES)
 
 

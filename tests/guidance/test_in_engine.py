@@ -41,7 +41,7 @@ def engine(lab, guidance, *, sampler=SAMPLER, model=None, guide=None, **options)
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
-def test_without_strength_it_is_the_plain_sampler_to_the_bit(lab, eta):
+def test_tfg_of_strength_zero_equals_the_plain_sampler_bit_for_bit(lab, eta):
     sampler = DDIM(steps=8, eta=eta)
     runs = [
         lab.bits(engine(lab, guidance, sampler=sampler), Random(block=3), (40,), range(4))
@@ -50,7 +50,7 @@ def test_without_strength_it_is_the_plain_sampler_to_the_bit(lab, eta):
     assert runs[0] == runs[1]
 
 
-def test_random_is_bfs_at_temperature_0(lab):
+def test_bfs_resample_at_temperature_zero_equals_random_under_guidance(lab):
     """Zhang et al.'s "BFS" without resampling, under the same guidance."""
 
     def images(search):
@@ -62,7 +62,7 @@ def test_random_is_bfs_at_temperature_0(lab):
 
 @pytest.mark.parametrize("guidance", [THROUGH, AT_GUESS], ids=["through", "at_guess"])
 @pytest.mark.parametrize("name", SEARCHES)
-def test_every_search_under_guidance(lab, name, guidance):
+def test_guidance_in_every_search_keeps_the_cap_and_ignores_batch_sizes(lab, name, guidance):
     """It keeps its cap, and batches, their order and companions change no bit."""
     search = SEARCHES[name]
 
@@ -114,7 +114,7 @@ class CountedGuide(Classifier):
     [NoSearch(), Random(block=2), SVDD(), BFSResample(temperature=0.05)],
     ids=lambda search: type(search).__name__,
 )
-def test_the_ledger_is_what_hooks_count(lab, search, guidance):
+def test_guidance_ledger_equals_the_calls_counted_by_hooks(lab, search, guidance):
     model = Counted(lab.denoiser())
     guide = CountedGuide(lab.data.logits, model.counts)
     run = engine(lab, guidance, model=model, guide=guide, batch=1, gradient_batch=1)
@@ -126,7 +126,7 @@ def test_the_ledger_is_what_hooks_count(lab, search, guidance):
     assert run.rows_evaluated == model.counts["nfe"]
 
 
-def test_a_recurrence_costs_its_rounds_and_changes_the_image(lab):
+def test_tfg_recurrence_multiplies_nfe_and_changes_the_image(lab):
     once, twice = (
         lab.results(engine(lab, TFG(rho=0.0, mu=0.0, recurrence=rounds)), NoSearch(), (math.inf,), [0])[0]
         for rounds in (1, 2)
@@ -143,7 +143,7 @@ class Poison(Classifier):
         return scores * torch.tensor([math.nan if condition == 1 else 1.0 for condition in conditions])
 
 
-def test_a_gradient_that_is_no_number_fails_its_image_alone(lab):
+def test_guidance_with_a_nan_gradient_fails_that_image_alone(lab):
     good = lab.bits(engine(lab, THROUGH), Random(), (16,), range(4))
     bad = lab.results(engine(lab, THROUGH, guide=Poison(lab.data.logits)), Random(), (16,), range(4))
     assert [index for index, result in bad.items() if result.failure] == [1]
@@ -153,7 +153,7 @@ def test_a_gradient_that_is_no_number_fails_its_image_alone(lab):
 
 
 @pytest.mark.parametrize("guidance", [THROUGH, AT_GUESS], ids=["through", "at_guess"])
-def test_batches_with_gradients_are_full(lab, guidance):
+def test_guidance_fills_batches_of_plain_and_gradient_rows(lab, guidance):
     """Both kinds of work, until the last image is admitted."""
     run = engine(lab, guidance, batch=16, gradient_batch=8, rows=1024)
     served = {}
@@ -176,12 +176,12 @@ def test_batches_with_gradients_are_full(lab, guidance):
         (CG(), {}, "CG scores noisy rows, and the guide Classifier scores images"),
     ],
 )
-def test_what_does_not_go_together_is_refused(lab, guidance, options, message):
+def test_guidance_refuses_heun_and_cg_with_an_image_guide(lab, guidance, options, message):
     with pytest.raises(ValueError, match=message):
         engine(lab, guidance, **options)
 
 
-def test_a_guidance_needs_a_guide(lab):
+def test_guidance_refuses_to_run_without_a_guide(lab):
     with pytest.raises(ValueError, match="set verifier@guide"):
         Engine(lab.denoiser(), SAMPLER, {"select": Classifier(lab.data.logits)}, seed=0, guidance=DPS())
 
@@ -197,6 +197,6 @@ def test_a_guidance_needs_a_guide(lab):
         ({"sigma_trend": "increase"}, "choose one of decrease, constant"),
     ],
 )
-def test_parameters_out_of_range(values, message):
+def test_tfg_refuses_bad_parameters(values, message):
     with pytest.raises(ValueError, match=message):
         TFG(**values)

@@ -51,7 +51,7 @@ KINDS = ("plain", "constant", "zero", "few", "copies", "huge", "tiny", "line")
 @pytest.mark.parametrize("metric", COLUMNS, ids=lambda metric: type(metric).__name__)
 @pytest.mark.parametrize("sample", KINDS)
 @pytest.mark.parametrize("reference", KINDS)
-def test_numbers_are_finite_and_the_same_again(metric, sample, reference, capfd) -> None:
+def test_every_metric_is_finite_and_repeatable_on_awkward_sets(metric, sample, reference, capfd) -> None:
     made, real = awkward(sample, seed=0), awkward(reference, seed=1)
     found = metric(made, real)
     assert set(found) == COLUMNS[metric]
@@ -62,7 +62,7 @@ def test_numbers_are_finite_and_the_same_again(metric, sample, reference, capfd)
     assert capfd.readouterr() == ("", "")
 
 
-def test_nothing_heavy_is_imported_before_a_metric_is_called() -> None:
+def test_every_metric_imports_nothing_heavy_before_its_call() -> None:
     modules = "accuracy, features, fid, isc, kid, prc"
     check = (
         f"import sys; from its.metric import {modules}; isc.InceptionScore(); kid.Kid(); "

@@ -16,7 +16,7 @@ def assert_same(a: Moments, b: Moments, rtol: float) -> None:
 
 
 @pytest.mark.parametrize("count", [2, 37, BLOCK_ROWS, BLOCK_ROWS + 1, 2 * BLOCK_ROWS + 5])
-def test_moments_are_numpys(count: int) -> None:
+def test_moments_agree_with_numpy(count: int) -> None:
     features = np.random.default_rng(0).standard_normal((count, 5)) * [1, 2, 3, 4, 5]
     expected = Moments(count, features.mean(axis=0), np.cov(features, rowvar=False))
     assert_same(Moments.of(features), expected, rtol=1e-10)
@@ -29,7 +29,7 @@ def test_moments_survive_a_mean_far_larger_than_the_spread() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_shards_of_any_size_merge_in_any_order(digits: Features, seed: int) -> None:
+def test_moments_merge_shards_of_any_size_in_any_order(digits: Features, seed: int) -> None:
     rng = np.random.default_rng(seed)
     cuts = np.sort(np.append(rng.integers(0, len(digits), 12), [0, 1, 1, len(digits)]))
     shards = [digits.features[a:b] for a, b in itertools.pairwise(cuts)]
@@ -41,7 +41,7 @@ def test_shards_of_any_size_merge_in_any_order(digits: Features, seed: int) -> N
     assert_same(digits.moments.merge(streamed), streamed.merge(digits.moments), rtol=1e-10)
 
 
-def test_factor_squares_to_the_covariance_and_has_its_rank(digits: Features) -> None:
+def test_moments_factor_squares_to_the_covariance_and_has_its_rank(digits: Features) -> None:
     few = Moments.of(digits.features[:20])
     np.testing.assert_allclose(few.factor @ few.factor.T, few.covariance, atol=1e-14)
     assert few.factor.shape == (64, 19)
@@ -49,7 +49,7 @@ def test_factor_squares_to_the_covariance_and_has_its_rank(digits: Features) -> 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("where", ["features", "logits"])
-def test_a_number_that_is_not_finite_is_named_by_its_row(value: float, where: str) -> None:
+def test_features_name_the_row_of_a_number_that_is_not_finite(value: float, where: str) -> None:
     arrays = {name: np.zeros((6, 3), dtype=np.float32) for name in ("features", "logits")}
     arrays[where][4, 1] = value
     with pytest.raises(ValueError, match=f"{where} holds NaN or Inf in row 4"):
@@ -58,7 +58,7 @@ def test_a_number_that_is_not_finite_is_named_by_its_row(value: float, where: st
         Moments.of(arrays[where])
 
 
-def test_arrays_that_do_not_belong_together_are_refused() -> None:
+def test_features_refuse_arrays_that_do_not_belong_together() -> None:
     features = np.zeros((6, 3), dtype=np.float32)
     labels = np.zeros(6, dtype=np.int64)
     with pytest.raises(ValueError, match="logits has 5 rows and features 6"):
@@ -73,7 +73,7 @@ def test_arrays_that_do_not_belong_together_are_refused() -> None:
         Moments.of(features).merge(Moments.of(features[:, :2]))
 
 
-def test_statistics_that_are_none_are_refused() -> None:
+def test_moments_refuse_invalid_statistics() -> None:
     mean = np.zeros(2)
     with pytest.raises(ValueError, match="symmetric"):
         Moments(9, mean, np.array([[1.0, 0.0], [0.5, 1.0]]))
@@ -85,7 +85,7 @@ def test_statistics_that_are_none_are_refused() -> None:
         Moments(9, np.zeros(3), np.eye(2))
 
 
-def test_statistics_rounded_to_float32_are_admitted(digits: Features) -> None:
+def test_moments_admit_statistics_rounded_to_float32(digits: Features) -> None:
     few = Moments.of(digits.features[:20])
     rounded = Moments(20, few.mean, few.covariance.astype(np.float32))
     assert np.linalg.eigvalsh(rounded.covariance)[0] < 0

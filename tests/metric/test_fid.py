@@ -35,20 +35,20 @@ def halves(principal: Features, take: Take) -> tuple[Features, Features]:
     return take(principal, slice(0, 400)), take(principal, slice(400, 1300))
 
 
-def test_agrees_with_torch_fidelity(halves, torch_fidelity_public) -> None:
+def test_fid_agrees_with_torch_fidelity(halves, torch_fidelity_public) -> None:
     """1e-6: torch-fidelity keeps the mean in float32."""
     expected = torch_fidelity_public(*halves, fid=True)["frechet_inception_distance"]
     assert Fid()(*halves)["fid"] == pytest.approx(expected, rel=1e-6)
 
 
-def test_agrees_with_the_matrix_root(halves) -> None:
+def test_frechet_distance_agrees_with_the_matrix_root(halves) -> None:
     sample, reference = (half.moments for half in halves)
     expected = by_matrix_root(sample, reference)
     assert frechet_distance(sample, reference) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_commuting_gaussians_have_their_closed_form(seed: int) -> None:
+def test_frechet_distance_of_commuting_gaussians_has_its_closed_form(seed: int) -> None:
     """|m - r|² + Σ (√s - √r)² for variances s, r along common axes, here over ten decades."""
     rng = np.random.default_rng(seed)
     axes = np.eye(12) if seed == 0 else np.linalg.qr(rng.standard_normal((12, 12)))[0]
@@ -61,19 +61,19 @@ def test_commuting_gaussians_have_their_closed_form(seed: int) -> None:
     assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-8)
 
 
-def test_is_symmetric_and_zero_between_equal_sets(halves) -> None:
+def test_frechet_distance_is_symmetric_and_zero_between_equal_sets(halves) -> None:
     sample, reference = (half.moments for half in halves)
     there, back = frechet_distance(sample, reference), frechet_distance(reference, sample)
     assert there == pytest.approx(back, rel=1e-10)
     assert frechet_distance(sample, sample) == pytest.approx(0, abs=1e-12)
 
 
-def test_is_zero_between_equal_sets_that_lack_rank(digits: Features, take: Take) -> None:
+def test_fid_is_zero_between_equal_sets_that_lack_rank(digits: Features, take: Take) -> None:
     few = take(digits, slice(0, 20))
     assert Fid()(few, few)["fid"] == pytest.approx(0, abs=1e-12)
 
 
-def test_order_and_sharding_do_not_matter(halves, take: Take) -> None:
+def test_fid_does_not_depend_on_order_or_sharding(halves, take: Take) -> None:
     sample, reference = halves
     expected = Fid()(sample, reference)
     order = np.random.default_rng(0).permutation(len(sample))
@@ -85,7 +85,7 @@ def test_order_and_sharding_do_not_matter(halves, take: Take) -> None:
     assert Fid()(sample, streamed) == pytest.approx(expected, rel=1e-10)
 
 
-def test_fewer_images_than_features(digits: Features, take: Take, torch_fidelity_public) -> None:
+def test_fid_is_exact_with_fewer_images_than_features(digits: Features, take: Take, torch_fidelity_public) -> None:
     """Exact by rows; torch-fidelity takes roots of 64 - 29 eigenvalues that are 0 but for rounding.
 
     Each such root is about sqrt(2e-16 |S||R|), hence the width of its tolerance.
@@ -101,7 +101,7 @@ def test_fewer_images_than_features(digits: Features, take: Take, torch_fidelity
 
 
 @pytest.mark.parametrize(("features", "count"), [("principal", 60), ("digits", 60), ("digits", 25)])
-def test_influence_is_the_derivative(request, take: Take, features: str, count: int) -> None:
+def test_influence_is_the_derivative_of_fid_by_an_image_weight(request, take: Take, features: str, count: int) -> None:
     """Central differences over an image's weight: full rank, constant pixels, fewer than 64."""
     everything = request.getfixturevalue(features)
     sample, reference = take(everything, slice(0, count)), take(everything, slice(count, 400))
@@ -115,7 +115,7 @@ def test_influence_is_the_derivative(request, take: Take, features: str, count: 
     assert np.sum(effects) == pytest.approx(0, abs=1e-9 * np.sum(np.abs(effects)))
 
 
-def test_influence_of_a_mean_and_of_a_spread() -> None:
+def test_influence_in_one_dimension_has_its_closed_form() -> None:
     """In one dimension FID = (m - r)² + (s - t)², so IF = 2(m - r)z + (1 - t/s)(c z² - s²)."""
     x = np.array([0.0, 1.0, 5.0, 6.0])
     centred, s, t = x - 3, np.std(x, ddof=1), 2.0
@@ -129,7 +129,7 @@ def test_influence_of_a_mean_and_of_a_spread() -> None:
 
 
 @pytest.mark.parametrize("features", ["principal", "digits"])
-def test_standard_error_is_the_bootstraps(request, take: Take, features: str) -> None:
+def test_fid_error_agrees_with_the_bootstrap(request, take: Take, features: str) -> None:
     """400 digits of classes 0 to 6 against all; 300 resamples know a deviation to 4 %, so 15 %."""
     everything = request.getfixturevalue(features)
     rng = np.random.default_rng(0)
@@ -142,7 +142,7 @@ def test_standard_error_is_the_bootstraps(request, take: Take, features: str) ->
     assert error == pytest.approx(np.std(resampled, ddof=1), rel=0.15)
 
 
-def test_standard_error_is_the_deviation_over_new_sets(synthetic) -> None:
+def test_fid_error_is_the_deviation_over_new_sets(synthetic) -> None:
     """300 fresh sets know their deviation to 4 %."""
     rng = np.random.default_rng(0)
     reference = Moments(10**6, np.zeros(8), np.eye(8))
@@ -152,7 +152,7 @@ def test_standard_error_is_the_deviation_over_new_sets(synthetic) -> None:
     assert np.mean([f["fid_se"] for f in found]) == pytest.approx(deviation, rel=0.15)
 
 
-def test_a_single_image_and_two_extractors_are_refused(halves, take: Take) -> None:
+def test_fid_refuses_a_single_image_and_features_of_different_width(halves, take: Take) -> None:
     sample, reference = halves
     with pytest.raises(ValueError, match="FID is given 1 images, but needs 2"):
         Fid()(take(sample, slice(0, 1)), reference)

@@ -68,7 +68,7 @@ def by_torch_fidelity(inception_weights: Path, sets: tuple[Loaded, Loaded], **me
     )
 
 
-def test_metrics_equal_torch_fidelity(inception_weights, sets, measured):
+def test_inception_features_give_the_metrics_of_torch_fidelity(inception_weights, sets, measured):
     theirs = by_torch_fidelity(
         inception_weights, sets, isc=True, kid=True, prc=True, isc_splits=3, kid_subsets=7, kid_subset_size=12
     )
@@ -87,14 +87,14 @@ def test_metrics_equal_torch_fidelity(inception_weights, sets, measured):
 
 
 @pytest.mark.long
-def test_fid_equals_torch_fidelity(inception_weights, sets, measured):
+def test_inception_features_give_the_fid_of_torch_fidelity(inception_weights, sets, measured):
     """Its eigenvalues of a product of 2,048 x 2,048 matrices take most of a minute."""
     theirs = by_torch_fidelity(inception_weights, sets, fid=True)["frechet_inception_distance"]
     assert theirs > 0.01
     assert Fid()(*measured)["fid"] == pytest.approx(theirs, rel=1e-5)
 
 
-def test_spatial_features_are_the_first_branch_of_mixed_6(inception_weights, sets, measured):
+def test_inception_features_take_spatial_ones_from_a_branch_of_mixed_6(inception_weights, sets, measured):
     network = load_network(inception_weights.read_bytes(), "")
     seen = []
     network.Mixed_6d.branch1x1.register_forward_hook(lambda module, inputs, output: seen.append(output))
@@ -105,7 +105,7 @@ def test_spatial_features_are_the_first_branch_of_mixed_6(inception_weights, set
     np.testing.assert_allclose(measured[0].spatial[:2], places_first, rtol=1e-4, atol=1e-5)
 
 
-def test_a_reference_is_measured_in_one_pass(extractor, sets, measured, monkeypatch):
+def test_extract_reference_in_blocks_equals_the_whole(extractor, sets, measured, monkeypatch):
     monkeypatch.setattr("its.metric.reference.ROWS", 7)
     monkeypatch.setattr("its.metric.reference.BLOCK_ROWS", 14)
     monkeypatch.setattr(type(extractor), "__call__", lambda self, images: rows_of(images))
@@ -127,13 +127,13 @@ def test_a_reference_is_measured_in_one_pass(extractor, sets, measured, monkeypa
     np.testing.assert_array_equal(found.images.labels, sets[1].labels)
 
 
-def test_gray_images_are_shown_as_colour(extractor):
+def test_inception_features_repeat_gray_images_as_colour(extractor):
     gray = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1), dtype=np.uint8)
     for name, array in extractor(gray).items():
         np.testing.assert_array_equal(array, extractor(gray.repeat(3, axis=3))[name])
 
 
-def test_a_held_out_classifier_is_asked_for_classes(inception_weights):
+def test_inception_features_take_classes_from_a_held_out_classifier(inception_weights):
     class Mean(torch.nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return images.mean(dim=(2, 3))
@@ -147,7 +147,7 @@ def test_a_held_out_classifier_is_asked_for_classes(inception_weights):
     assert extractor.name != InceptionFeatures(str(inception_weights)).name
 
 
-def test_weights_are_found_by_path_by_environment_and_in_the_hub_cache(tmp_path, monkeypatch):
+def test_find_weights_takes_path_then_environment_then_hub_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.delenv("ITS_INCEPTION", raising=False)
     with pytest.raises(ValueError, match="load_state_dict_from_url"):
@@ -166,7 +166,7 @@ def test_weights_are_found_by_path_by_environment_and_in_the_hub_cache(tmp_path,
         InceptionFeatures(str(cached))
 
 
-def test_what_is_not_in_the_hub_cache_is_fetched_once_and_checked(tmp_path, monkeypatch):
+def test_inception_features_fetch_weights_once_and_check_the_hash(tmp_path, monkeypatch):
     (tmp_path / "published").write_bytes(b"weights")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.delenv("ITS_INCEPTION", raising=False)
@@ -186,7 +186,7 @@ class Evil:
         return print, ("this would have been code",)
 
 
-def test_weights_with_anything_else_in_them_are_refused(tmp_path, capsys):
+def test_inception_features_refuse_pickled_code_and_misfit_weights(tmp_path, capsys):
     torch.save({"fc.weight": Evil()}, tmp_path / "evil.pth")
     with pytest.raises(ValueError, match="does not hold weights alone"):
         InceptionFeatures(str(tmp_path / "evil.pth"))

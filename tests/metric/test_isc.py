@@ -20,7 +20,7 @@ def scores_by_definition(logits: np.ndarray, splits: int, seed: int) -> list[flo
 
 
 @pytest.mark.parametrize(("splits", "seed"), [(10, 2020), (3, 1)])
-def test_agrees_with_definition_and_torch_fidelity(
+def test_inception_score_agrees_with_its_definition_and_torch_fidelity(
     digits: Features, take, torch_fidelity_public, splits: int, seed: int
 ) -> None:
     sample = take(digits, slice(0, 501))
@@ -34,7 +34,9 @@ def test_agrees_with_definition_and_torch_fidelity(
 
 
 @pytest.mark.parametrize(("n", "sizes"), [(60, (20, 20, 20)), (50, (20, 20, 10)), (20, (20,))])
-def test_openais_score_is_that_of_blocks_in_order(digits: Features, take, n: int, sizes: tuple[int, ...]) -> None:
+def test_openai_inception_score_averages_blocks_in_order(
+    digits: Features, take, n: int, sizes: tuple[int, ...]
+) -> None:
     sample = take(digits, slice(0, n))
     found = OpenAIInceptionScore(block=20)(sample)
     scores = []
@@ -49,7 +51,7 @@ def test_openais_score_is_that_of_blocks_in_order(digits: Features, take, n: int
 
 
 @pytest.mark.parametrize("sure", [50.0, 1e4, 1e30])
-def test_sure_and_even_is_the_number_of_classes(synthetic, sure: float) -> None:
+def test_inception_score_of_sure_and_even_classes_is_their_number(synthetic, sure: float) -> None:
     """Classes dealt so that after the shuffle each split has 4 images of each of 5."""
     classes = np.empty(60, dtype=int)
     classes[np.random.RandomState(7).permutation(60)] = np.arange(60) % 5
@@ -58,13 +60,13 @@ def test_sure_and_even_is_the_number_of_classes(synthetic, sure: float) -> None:
 
 
 @pytest.mark.parametrize("logits", [[0.0, 0.0, 0.0], [3.0, 1.0, 2.0], [1e4, 0.0, -1e30]])
-def test_all_alike_is_one(synthetic, logits: list[float]) -> None:
+def test_inception_score_of_identical_images_is_one(synthetic, logits: list[float]) -> None:
     """The last has classes of probability 0, of which torch-fidelity by itself makes NaN."""
     found = InceptionScore()(synthetic(logits=np.tile(logits, (40, 1))))
     assert found == pytest.approx({"isc": 1.0, "isc_se": 0.0}, abs=1e-12)
 
 
-def test_standard_error_is_the_deviation_over_new_sets(synthetic) -> None:
+def test_inception_score_error_is_the_deviation_over_new_sets(synthetic) -> None:
     """300 fresh sets know their deviation to 4 %, and the error's mean square to 3 %."""
     rng = np.random.default_rng(0)
     found = [InceptionScore()(synthetic(logits=2 * rng.standard_normal((400, 10)))) for _ in range(300)]
@@ -73,7 +75,7 @@ def test_standard_error_is_the_deviation_over_new_sets(synthetic) -> None:
     assert error == pytest.approx(deviation, rel=0.2)
 
 
-def test_impossible_choices_and_sets_are_refused(synthetic) -> None:
+def test_inception_score_refuses_bad_parameters_and_small_sets(synthetic) -> None:
     with pytest.raises(ValueError, match="splits is 1"):
         InceptionScore(splits=1)
     with pytest.raises(ValueError, match="seed is -1"):

@@ -21,7 +21,7 @@ def mmd_by_loops(x: np.ndarray, y: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(("subsets", "size"), [(100, 50), (7, 300)])
-def test_agrees_with_torch_fidelity(digits: Features, take, torch_fidelity_public, subsets: int, size: int) -> None:
+def test_kid_agrees_with_torch_fidelity(digits: Features, take, torch_fidelity_public, subsets: int, size: int) -> None:
     """Its public path averages kernels of about 2 in float32, each off by up to 2e-7."""
     sample, reference = take(digits, slice(0, 300)), take(digits, slice(300, 900))
     choices = {"kid_subsets": subsets, "kid_subset_size": size, "rng_seed": 5}
@@ -30,14 +30,14 @@ def test_agrees_with_torch_fidelity(digits: Features, take, torch_fidelity_publi
     assert found == pytest.approx(expected["kernel_inception_distance_mean"], rel=1e-5, abs=4e-7)
 
 
-def test_agrees_with_plain_loops(digits: Features, take) -> None:
+def test_kid_agrees_with_plain_loops(digits: Features, take) -> None:
     sample, reference = take(digits, slice(0, 40)), take(digits, slice(900, 940))
     pixels = [side.features.astype(np.float64) for side in (sample, reference)]
     found = Kid(subset_size=40)(sample, reference)["kid"]
     assert found == pytest.approx(mmd_by_loops(*pixels), rel=1e-10)
 
 
-def test_fewer_images_than_a_subset(digits: Features, take, torch_fidelity_public) -> None:
+def test_kid_shrinks_its_subsets_to_the_smaller_set(digits: Features, take, torch_fidelity_public) -> None:
     """The subset shrinks to the smaller set, and is named in no random way."""
     few, many = take(digits, slice(0, 30)), take(digits, slice(30, 130))
     for sample, reference in ((few, many), (many, few), (few, take(many, slice(0, 30)))):
@@ -49,7 +49,7 @@ def test_fewer_images_than_a_subset(digits: Features, take, torch_fidelity_publi
         assert found["kid"] == pytest.approx(expected[key], rel=1e-5)
 
 
-def test_is_unbiased(synthetic) -> None:
+def test_kid_is_unbiased(synthetic) -> None:
     """Between sets of one distribution the mean is 0, within 4 of its standard errors."""
     rng = np.random.default_rng(0)
     found = [Kid()(*(synthetic(rng.standard_normal((25, 4))) for _ in range(2)))["kid"] for _ in range(400)]
@@ -57,7 +57,7 @@ def test_is_unbiased(synthetic) -> None:
     assert min(found) < 0
 
 
-def test_witness_leaves_itself_out(synthetic) -> None:
+def test_witness_leaves_each_image_out_of_its_own_mean(synthetic) -> None:
     """Across the border of a block, where a diagonal is easily misplaced."""
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((BLOCK_ROWS + 9, 3)), rng.standard_normal((20, 3))
@@ -69,7 +69,7 @@ def test_witness_leaves_itself_out(synthetic) -> None:
 
 
 @pytest.mark.parametrize("size", [100, 25])
-def test_standard_error_is_the_deviation_over_new_sets(synthetic, size: int) -> None:
+def test_kid_error_is_the_deviation_over_new_sets(synthetic, size: int) -> None:
     """250 fresh sets know their deviation to 4.5 %; with all images in a subset and a quarter."""
     rng = np.random.default_rng(1)
     reference = synthetic(rng.standard_normal((100, 8)))
@@ -78,7 +78,7 @@ def test_standard_error_is_the_deviation_over_new_sets(synthetic, size: int) -> 
     assert np.mean([f["kid_se"] for f in found]) == pytest.approx(deviation, rel=0.18)
 
 
-def test_standard_error_holds_the_drawing_of_subsets(synthetic) -> None:
+def test_kid_error_includes_the_drawing_of_subsets(synthetic) -> None:
     """On one pair of sets, what the error holds beside sampling is the deviation over seeds."""
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((200, 4)) + 0.5, rng.standard_normal((200, 4))
@@ -91,6 +91,6 @@ def test_standard_error_holds_the_drawing_of_subsets(synthetic) -> None:
 
 
 @pytest.mark.parametrize(("key", "value"), [("subsets", 1), ("subset_size", 1), ("seed", -1)])
-def test_impossible_choices_are_refused(key: str, value: int) -> None:
+def test_kid_refuses_bad_parameters(key: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"{key} is {value}"):
         Kid(**{key: value})

@@ -29,7 +29,9 @@ def share_covered(points: np.ndarray, centres: np.ndarray, k: int) -> float:
 
 
 @pytest.mark.parametrize("k", [1, 3, 10])
-def test_agrees_with_plain_distances_and_torch_fidelity(digits: Features, take, torch_fidelity_public, k: int) -> None:
+def test_precision_recall_agrees_with_distances_and_torch_fidelity(
+    digits: Features, take, torch_fidelity_public, k: int
+) -> None:
     """Sets of different size and kind, so that no two of the roles can be swapped unseen."""
     sample = take(digits, np.flatnonzero(digits.labels < 4)[:150])
     reference = take(digits, slice(900, 1200))
@@ -43,7 +45,7 @@ def test_agrees_with_plain_distances_and_torch_fidelity(digits: Features, take, 
     assert found["recall"] == pytest.approx(expected["recall"], abs=1e-5)
 
 
-def test_more_than_a_block(synthetic) -> None:
+def test_precision_recall_counts_images_past_a_block(synthetic) -> None:
     """Images past the border of a block count like the others: all real, only the last one made."""
     line = np.arange(BLOCK_ROWS + 4.0)[:, None]
     found = PrecisionRecall()(synthetic(line[-4:]), synthetic(line))
@@ -51,16 +53,16 @@ def test_more_than_a_block(synthetic) -> None:
     assert found["recall"] == pytest.approx(7 / (BLOCK_ROWS + 4), rel=1e-5)
 
 
-def test_equal_sets_cover_each_other(digits: Features) -> None:
+def test_precision_recall_is_one_between_equal_sets(digits: Features) -> None:
     assert PrecisionRecall()(digits, digits) == {"precision": 1, "precision_se": 0, "recall": 1}
 
 
-def test_distant_sets_cover_nothing(digits: Features, synthetic) -> None:
+def test_precision_recall_is_zero_between_distant_sets(digits: Features, synthetic) -> None:
     found = PrecisionRecall()(synthetic(digits.features + 100), digits)
     assert found == {"precision": 0, "precision_se": 0, "recall": 0}
 
 
-def test_a_lost_mode_costs_recall_and_a_false_one_precision(synthetic) -> None:
+def test_precision_recall_tells_a_lost_mode_from_a_false_one(synthetic) -> None:
     """Precision is of the generated set; before 0.4 torch-fidelity had it the other way round."""
     rng = np.random.default_rng(0)
     two_modes = np.concatenate([rng.random((50, 2)), rng.random((50, 2)) + 100])
@@ -72,14 +74,14 @@ def test_a_lost_mode_costs_recall_and_a_false_one_precision(synthetic) -> None:
     assert false["precision_se"] == pytest.approx(0.05)
 
 
-def test_a_common_offset_changes_nothing(digits: Features, take, synthetic) -> None:
+def test_precision_recall_ignores_a_common_offset(digits: Features, take, synthetic) -> None:
     """Squared norms of 1e7 in float32 would round away the distances, which are about 2."""
     sample, reference = take(digits, slice(0, 200)), take(digits, slice(200, 500))
     moved = (synthetic(side.features + 512) for side in (sample, reference))
     assert PrecisionRecall()(*moved) == PrecisionRecall()(sample, reference)
 
 
-def test_precision_error_is_the_deviation_over_new_sets(synthetic) -> None:
+def test_precision_recall_error_is_the_deviation_over_new_sets(synthetic) -> None:
     """300 fresh sets know their deviation to 4 %."""
     rng = np.random.default_rng(0)
     reference = synthetic(rng.standard_normal((100, 6)))
@@ -88,7 +90,7 @@ def test_precision_error_is_the_deviation_over_new_sets(synthetic) -> None:
     assert np.mean([f["precision_se"] for f in found]) == pytest.approx(deviation, rel=0.15)
 
 
-def test_impossible_choices_and_sets_are_refused(synthetic) -> None:
+def test_precision_recall_refuses_bad_parameters_and_small_sets(synthetic) -> None:
     with pytest.raises(ValueError, match="neighborhood is 0"):
         PrecisionRecall(0)
     three, four = synthetic(np.zeros((3, 2))), synthetic(np.zeros((4, 2)))

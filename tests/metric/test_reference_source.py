@@ -46,7 +46,7 @@ def images() -> Loaded:
     return Loaded("noise", pixels, np.arange(30) % 4)
 
 
-def test_images_are_measured_once_for_their_content(images, cache):
+def test_reference_source_measures_images_once_by_content(images, cache):
     extractor = Mean()
     first = ReferenceSource(extractor, images)
     first.prepare()
@@ -62,7 +62,7 @@ def test_images_are_measured_once_for_their_content(images, cache):
     assert len(list(cache.rglob("*.npz"))) == 3
 
 
-def test_what_is_damaged_in_the_cache_is_made_again(images, cache, caplog):
+def test_reference_source_remakes_a_damaged_cache_file(images, cache, caplog):
     whole = ReferenceSource(Mean(), images).load()
     (kept,) = cache.rglob("*.npz")
     kept.write_bytes(kept.read_bytes()[:-40])
@@ -71,7 +71,7 @@ def test_what_is_damaged_in_the_cache_is_made_again(images, cache, caplog):
     np.testing.assert_array_equal(again.moments.mean, whole.moments.mean)
 
 
-def test_an_extractor_without_a_fingerprint_keeps_nothing(images, cache):
+def test_reference_source_caches_nothing_without_a_fingerprint(images, cache):
     extractor = Mean()
     extractor.fingerprint = None
     source = ReferenceSource(extractor, images)
@@ -81,7 +81,7 @@ def test_an_extractor_without_a_fingerprint_keeps_nothing(images, cache):
     assert not cache.exists()
 
 
-def test_given_statistics_stand_and_images_serve_the_rest(tmp_path: Path, images):
+def test_reference_source_keeps_given_statistics_beside_images(tmp_path: Path, images):
     extractor = Mean()
     np.savez(tmp_path / "given.npz", arr_0=images.images, mu=np.ones(5), sigma=np.eye(5))
     source = ReferenceSource.open(extractor, None, str(tmp_path / "given.npz"))
@@ -95,7 +95,7 @@ def test_given_statistics_stand_and_images_serve_the_rest(tmp_path: Path, images
     assert both.fingerprint != ReferenceSource(extractor, images).fingerprint
 
 
-def test_given_statistics_are_kept_in_another_format(tmp_path: Path, images):
+def test_write_statistics_keeps_given_moments_in_another_format(tmp_path: Path, images):
     """As scripts/prepare_reference.py does: OpenAI's and EDM's numbers stand, features of arr_0 are added."""
     mean, covariance = np.arange(5.0), np.diag([1.0, 2.0, 3.0, 4.0, 5.0])
     np.savez(tmp_path / "openai.npz", arr_0=images.images, arr_1=images.labels, mu=mean, sigma=covariance)
@@ -113,7 +113,7 @@ def test_given_statistics_are_kept_in_another_format(tmp_path: Path, images):
         write_statistics(tmp_path / "x.npz", "openai", source.load(), source.images, extractor.fingerprint)
 
 
-def test_statistics_alone_refuse_what_needs_images(tmp_path: Path):
+def test_check_metrics_refuses_kid_and_sfid_on_moments_alone(tmp_path: Path):
     np.savez(tmp_path / "alone.npz", mu=np.ones(5), sigma=np.eye(5))
     source = ReferenceSource.open(Mean("spatial"), None, str(tmp_path / "alone.npz"))
     check_metrics({"fid": Fid()}, source)
@@ -127,7 +127,7 @@ def test_statistics_alone_refuse_what_needs_images(tmp_path: Path):
         check_metrics({"sfid": SFid()}, source)
 
 
-def test_metrics_that_the_extractor_cannot_serve_are_refused(images):
+def test_check_metrics_refuses_metrics_the_extractor_cannot_serve(images):
     source = ReferenceSource(Mean(), images)
     with pytest.raises(ValueError, match=r"reads spatial.*dataset.report.spatial=true, or leave it out: ~metric.sfid"):
         check_metrics({"sfid": SFid()}, source)
@@ -135,7 +135,7 @@ def test_metrics_that_the_extractor_cannot_serve_are_refused(images):
         check_metrics({"accuracy": Accuracy()}, source)
 
 
-def test_a_reference_of_other_weights_or_of_nothing_is_refused(tmp_path: Path, images):
+def test_reference_source_refuses_other_weights_and_no_reference(tmp_path: Path, images):
     with pytest.raises(ValueError, match="neither images nor statistics"):
         ReferenceSource(Mean())
     np.savez(tmp_path / "narrow.npz", mu=np.ones(4), sigma=np.eye(4))

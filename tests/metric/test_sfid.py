@@ -15,7 +15,7 @@ def side(seed: int) -> Features:
     return Features(features + seed, np.zeros((60, 2), dtype=np.float32), np.arange(60) % 3, spatial - seed)
 
 
-def test_spatial_fid_is_the_distance_of_the_spatial_features():
+def test_sfid_equals_fid_of_the_spatial_features():
     sample, reference = side(0), side(1)
     found = SFid()(sample, reference.spatial_moments)
     plain = Fid()(*(Features(of.spatial, of.logits, of.labels) for of in (sample, reference)))
@@ -23,13 +23,13 @@ def test_spatial_fid_is_the_distance_of_the_spatial_features():
     assert found["sfid"] != Fid()(sample, reference)["fid"]
 
 
-def test_without_spatial_features_there_is_none():
+def test_sfid_refuses_features_without_spatial_ones():
     bare = Features(side(0).features, side(0).logits, side(0).labels)
     with pytest.raises(ValueError, match="spatial=true"):
         SFid()(bare, side(1).spatial_moments)
 
 
-def test_class_fid_is_the_fid_of_each_class_and_their_mean():
+def test_class_fid_equals_fid_of_each_class_and_their_mean():
     sample, reference = side(0), side(1)
     pairs = [
         [Features(of.features[k::3], of.logits[k::3], of.labels[k::3]) for of in (sample, reference)] for k in range(3)
@@ -41,7 +41,7 @@ def test_class_fid_is_the_fid_of_each_class_and_their_mean():
     assert set(ClassFid(classes=[2])(sample, reference)) == {"class_fid", "fid_class_2"}
 
 
-def test_a_class_without_images_is_refused():
+def test_class_fid_refuses_a_class_without_images():
     sample, reference = side(0), side(1)
     with pytest.raises(ValueError, match="class 5 has 0 generated and 0 real images"):
         ClassFid(classes=[5])(sample, reference)

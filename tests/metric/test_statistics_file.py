@@ -28,7 +28,7 @@ def images() -> Loaded:
     return Loaded("noise", pixels, np.arange(N) % 4)
 
 
-def test_ours_holds_everything(tmp_path: Path, reference, images):
+def test_statistics_file_in_our_format_holds_everything(tmp_path: Path, reference, images):
     write_statistics(tmp_path / "a.npz", "its", reference, images, "print")
     found = read_statistics(tmp_path / "a.npz")
     for own, written in ((found.moments, reference.moments), (found.spatial, reference.spatial)):
@@ -41,7 +41,7 @@ def test_ours_holds_everything(tmp_path: Path, reference, images):
 
 
 @pytest.mark.parametrize("form", ["edm", "pytorch-fid", "openai"])
-def test_others_are_read_by_numpy_and_by_us(tmp_path: Path, reference, images, form):
+def test_statistics_file_in_other_formats_is_read_by_numpy_and_here(tmp_path: Path, reference, images, form):
     write_statistics(tmp_path / "a.npz", form, reference, images, "print")
     with np.load(tmp_path / "a.npz", allow_pickle=False) as file:
         wanted = {"mu", "sigma"} | ({"arr_0", "arr_1", "mu_s", "sigma_s"} if form == "openai" else set())
@@ -56,7 +56,7 @@ def test_others_are_read_by_numpy_and_by_us(tmp_path: Path, reference, images, f
     assert found.images is None
 
 
-def test_covariance_is_numpys(tmp_path: Path, reference, images):
+def test_statistics_file_covariance_agrees_with_numpy(tmp_path: Path, reference, images):
     write_statistics(tmp_path / "a.npz", "edm", reference, images, "print")
     with np.load(tmp_path / "a.npz", allow_pickle=False) as file:
         expected = np.cov(reference.images.features.astype(float), rowvar=False)
@@ -64,7 +64,7 @@ def test_covariance_is_numpys(tmp_path: Path, reference, images):
 
 
 @pytest.mark.parametrize("most", [None, 7, 100])
-def test_image_arrays_may_be_cut(images, most, monkeypatch):
+def test_image_arrays_are_cut_to_the_number_asked_for(images, most, monkeypatch):
     monkeypatch.setattr("its.metric.statistics_file.ROWS", 3)
     arrays = image_arrays(images, most)
     n = min(N, most or N)
@@ -73,7 +73,7 @@ def test_image_arrays_may_be_cut(images, most, monkeypatch):
     np.testing.assert_array_equal(arrays["arr_1"], images.labels[:n])
 
 
-def test_labels_that_are_not_known_are_not_written(images):
+def test_image_arrays_leave_out_unknown_labels(images):
     assert "arr_1" not in image_arrays(Loaded("noise", images.images, images.labels - 1))
 
 
@@ -93,7 +93,7 @@ good = {"mu": np.zeros(3), "sigma": np.eye(3)}
         ({**good, "features": np.zeros((2, 3))}, "features is float64"),
     ],
 )
-def test_what_is_no_statistics_is_refused(tmp_path: Path, arrays, message):
+def test_read_statistics_refuses_invalid_statistics(tmp_path: Path, arrays, message):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(ValueError, match=message):
         read_statistics(tmp_path / "a.npz")

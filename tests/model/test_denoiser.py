@@ -20,7 +20,7 @@ def network(x, time, label):
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "sample", "v_prediction", "flow"])
-def test_guess_from_the_true_prediction_is_the_truth(prediction):
+def test_guess_from_recovers_x0_and_eps_from_every_prediction_type(prediction):
     path = Flow() if prediction == "flow" else linear_vp()
     t = levels(path, *((0.9, 0.2) if prediction == "flow" else (900, 10)))
     x0, eps = torch.randn(2, 2, 5, dtype=torch.float64)
@@ -30,7 +30,7 @@ def test_guess_from_the_true_prediction_is_the_truth(prediction):
     torch.testing.assert_close(guess.eps, eps)
 
 
-def test_guess_from_an_unknown_prediction_is_refused():
+def test_guess_from_refuses_an_unknown_prediction_type():
     with pytest.raises(ValueError, match="prediction is 'score'; it is epsilon, v_prediction, sample or flow"):
         guess_from("score", torch.zeros(1, 1), torch.zeros(1, 1), levels(linear_vp(), 3))
 

@@ -88,7 +88,7 @@ def wave(*shape: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_denoiser_is_the_original(kind):
+def test_edm_denoiser_equals_the_original_network(kind):
     network = song_unet(small(kind))
     network.load_state_dict(random_state(network))
     model = EDMDenoiser(network.eval(), EDM(), (3, 16, 16), labels=4)
@@ -102,7 +102,7 @@ def test_the_denoiser_is_the_original(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_row_does_not_depend_on_its_companions(kind):
+def test_edm_rows_do_not_depend_on_the_rest_of_the_batch(kind):
     network = song_unet(small(kind))
     network.load_state_dict(random_state(network))
     model = EDMDenoiser(network.eval(), EDM(), (3, 16, 16), labels=4)
@@ -117,7 +117,7 @@ def test_a_row_does_not_depend_on_its_companions(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_names_and_shapes_are_those_of_the_published_configuration(kind):
+def test_song_unet_has_the_published_names_and_shapes(kind):
     config = {
         **DEFAULTS,
         **KINDS[kind],
@@ -132,7 +132,7 @@ def test_names_and_shapes_are_those_of_the_published_configuration(kind):
     assert sha256(told.encode()).hexdigest()[:16] == KEYS[kind]
 
 
-def test_levels_are_those_of_the_paper():
+def test_edm_levels_equal_those_of_the_paper():
     grid = EDM().grid(18, "karras")
     k = np.arange(18)
     expected = (80 ** (1 / 7) + k / 17 * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7  # Eq. 5
@@ -145,7 +145,7 @@ def test_levels_are_those_of_the_paper():
     np.testing.assert_allclose([level.sigma for level in listed], [40.0, 1.5, 0.0], rtol=1e-12)
 
 
-def test_heun_is_the_original_sampler():
+def test_edm_heun_equals_the_original_sampler():
     network = song_unet(small("ncsnpp"))
     network.load_state_dict(random_state(network))
     model, sampler = EDMDenoiser(network.eval(), EDM(), (3, 16, 16), labels=4), Heun(steps=5, spacing="karras")
@@ -164,7 +164,7 @@ def test_heun_is_the_original_sampler():
     torch.testing.assert_close(x[:, ::2, 7, ::6].flatten(), torch.tensor(SAMPLED), rtol=1e-4, atol=1e-4)
 
 
-def test_eighteen_steps_cost_35():
+def test_edm_heun_costs_35_evaluations_in_18_steps():
     assert Prices(EDM(), Heun(steps=18, spacing="karras"), 1).sampling == 35
 
 
@@ -179,12 +179,12 @@ def test_eighteen_steps_cost_35():
         (lambda: EDM(sigma_min=3.0, sigma_max=2.0), "sigma_min below sigma_max"),
     ],
 )
-def test_errors_name_value_and_rule(call, message):
+def test_edm_refuses_bad_spacings_and_sigmas(call, message):
     with pytest.raises(ValueError, match=message):
         call()
 
 
-def test_a_converted_file_loads_with_its_own_sizes(tmp_path):
+def test_edm_load_takes_the_sizes_from_a_converted_file(tmp_path):
     weights = str(tmp_path / "x.safetensors")
     write(weights, size=16, channels=16, blocks=1, labels=3)
     model = load(weights)
@@ -225,7 +225,7 @@ class Persistent:
         return self.function, ({"module_src": "raise SystemExit", "class_name": "X", "state": self.state},)
 
 
-def test_the_converter_keeps_tensors_and_runs_nothing(tmp_path, persistence):
+def test_convert_edm_keeps_tensors_and_runs_no_code(tmp_path, persistence):
     config = small("ddpmpp")
     network = song_unet(config)
     state = random_state(network)
@@ -276,7 +276,7 @@ class Hostile:
         return (open, ("canary", "w"))
 
 
-def test_the_converter_refuses_other_pickles(tmp_path, monkeypatch):
+def test_convert_edm_refuses_other_pickles(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     source = tmp_path / "x.pkl"
     source.write_bytes(pickle.dumps({"ema": Hostile()}))

@@ -67,7 +67,7 @@ def wave(*shape: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("scale_shift", [True, False])
-def test_the_network_is_the_original(scale_shift):
+def test_openai_unet_equals_the_original_network(scale_shift):
     classes = 5 if scale_shift else None
     network = OpenAIUNet(32, 32, 1, (1, 2, 3), (16, 8), 4, 6, scale_shift=scale_shift, classes=classes).eval()
     network.load_state_dict(random_state(network))
@@ -84,7 +84,7 @@ def test_the_network_is_the_original(scale_shift):
         (64, 192, (1, 2, 3, 4), 1000, "5282b4d8ae2109d4"),
     ],
 )
-def test_names_and_shapes_are_the_published_ones(size, channels, multipliers, classes, mark):
+def test_openai_unet_has_the_published_names_and_shapes(size, channels, multipliers, classes, mark):
     with torch.device("meta"):
         state = OpenAIUNet(size, channels, 3, multipliers, (16, 8), 4, 6, classes=classes).state_dict()
     told = "\n".join(f"{name} {list(value.shape)}" for name, value in sorted(state.items()))
@@ -104,7 +104,7 @@ def columns(schedule, *times):
     return Columns.of([schedule.level(time) for time in times], 4, "cpu")
 
 
-def test_a_checkpoint_loads_and_is_asked_on_a_clock_of_a_thousand(tmp_path, monkeypatch):
+def test_openai_load_rescales_times_to_a_thousand_and_clips(tmp_path, monkeypatch):
     weights = str(tmp_path / "x.pt")
     write(weights, **SIZES)
     model = load(weights, **SIZES, betas="cosine", steps=4000)
@@ -128,7 +128,7 @@ def test_a_checkpoint_loads_and_is_asked_on_a_clock_of_a_thousand(tmp_path, monk
         assert alone(x, levels, [None] * 3).x0.abs().max() > 1
 
 
-def test_a_row_does_not_depend_on_its_companions(tmp_path):
+def test_openai_rows_do_not_depend_on_the_rest_of_the_batch(tmp_path):
     weights = str(tmp_path / "x.pt")
     write(weights, **SIZES)
     model = load(weights, **SIZES, betas="linear", steps=1000)
@@ -141,7 +141,7 @@ def test_a_row_does_not_depend_on_its_companions(tmp_path):
     assert torch.equal(one.eps[0], two.eps[2])
 
 
-def test_what_does_not_fit_is_told_with_the_sizes_that_would(tmp_path):
+def test_openai_load_refuses_a_misfit_and_tells_the_right_sizes(tmp_path):
     weights = str(tmp_path / "x.pt")
     write(weights, **SIZES)
     with pytest.raises(ValueError, match=r"missing \(input_blocks.*unexpected.*mis-shaped.*model\.blocks=1"):
@@ -159,7 +159,7 @@ class Payload:
         return (open, ("canary", "w"))
 
 
-def test_a_pickled_object_is_not_opened(tmp_path, monkeypatch):
+def test_checkpoint_read_opens_no_pickled_objects(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"model": Payload()}, "x.pt")
     with pytest.raises(ValueError, match=r"weights_only=True, and pickled objects are not opened.*python -c"):

@@ -36,14 +36,14 @@ def columns(model, *times):
     return Columns.of([model.path.level(time) for time in times], 4, "cpu")
 
 
-def test_the_published_configuration_is_ddpm_s_network():
+def test_unet2d_as_published_has_the_parameter_count_of_ddpm():
     with torch.device("meta"):
         network = UNet2DModel.from_config(PUBLISHED)
     assert sum(p.numel() for p in network.parameters()) == 35_746_307  # 35.7 M: Ho et al. 2020, App. B
     assert network.mid_block.attentions[0].heads == 1
 
 
-def test_a_pipeline_in_torch_s_format_with_old_names_loads(tmp_path):
+def test_unet2d_loads_torch_files_with_old_tensor_names(tmp_path):
     folder = tmp_path / "pipeline"
     write(str(folder), size=16, channels=[16, 32])
     saved = torch.load(folder / "diffusion_pytorch_model.bin", weights_only=True)
@@ -62,7 +62,7 @@ def test_a_pipeline_in_torch_s_format_with_old_names_loads(tmp_path):
     assert guess.x0.isfinite().all()
 
 
-def test_a_missing_tensor_is_not_made_up(tmp_path):
+def test_unet2d_refuses_missing_and_mis_shaped_tensors(tmp_path):
     folder = tmp_path / "pipeline"
     write(str(folder), size=16, channels=[16, 32])
     file = folder / "diffusion_pytorch_model.bin"
@@ -87,7 +87,7 @@ class Payload:
         return (open, ("canary", "w"))
 
 
-def test_a_pickled_network_is_not_opened(tmp_path, monkeypatch):
+def test_unet2d_opens_no_pickled_objects(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "pipeline"
     write(str(folder), size=16, channels=[16, 32])
@@ -97,7 +97,7 @@ def test_a_pickled_network_is_not_opened(tmp_path, monkeypatch):
     assert not (tmp_path / "canary").exists()
 
 
-def test_names_of_the_hub(monkeypatch, tmp_path):
+def test_locate_finds_own_files_and_refuses_unknown_names(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     commit = "267b167dc01f0e4e61923ea244e8b988f84deb80"

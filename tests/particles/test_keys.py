@@ -27,7 +27,7 @@ def test_fold_tells_words_and_their_order_apart():
     assert len({fold(0, 1, 2), fold(0, 2, 1), fold(0, 1), fold(1, 2), fold(1, 0, 2)}) == 5
 
 
-def test_child_keys_keep_the_first_and_fold_level_and_number_into_the_others(lab):
+def test_child_keys_fold_level_and_number_except_for_the_first_child(lab):
     engine = lab.engine(DDIM(steps=5, eta=0.0))
     image = Image(Problem(0), 0, engine.prices, Ledger(), anytime=False, shape=engine.model.shape)
     [start] = image.start()

@@ -25,7 +25,7 @@ SCRIPTS = sorted((Path(__file__).parents[2] / "scripts").glob("*.py"))
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_command_says_a_users_error_in_one_line(error):
+def test_command_prints_a_user_error_in_one_line(error):
     @command
     def main() -> None:
         raise error
@@ -37,7 +37,7 @@ def test_command_says_a_users_error_in_one_line(error):
     assert "\n" not in str(ending.value.code)
 
 
-def test_command_leaves_our_own_errors_their_traceback():
+def test_command_keeps_the_traceback_of_a_bug():
     @command
     def main() -> None:
         raise KeyError("a bug")
@@ -46,7 +46,7 @@ def test_command_leaves_our_own_errors_their_traceback():
         main()
 
 
-def test_parser_refuses_as_any_value_is_refused():
+def test_parser_refuses_a_bad_argument_with_a_value_error():
     parser = Parser("A page.")
     parser.add_argument("--size", type=int)
     with pytest.raises(ValueError, match=r"invalid int value: 'x'; .* --help says what it takes"):
@@ -54,7 +54,7 @@ def test_parser_refuses_as_any_value_is_refused():
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_every_script_is_a_command(script):
+def test_scripts_all_use_command(script):
     text = script.read_text(encoding="utf-8")
     assert "@command\ndef main() -> None:" in text
     assert "SystemExit" not in text
@@ -62,7 +62,7 @@ def test_every_script_is_a_command(script):
 
 
 @pytest.mark.parametrize("words", [["report.py", "nowhere"], ["status.py"], ["rescore.py", "nowhere"]], ids=" ".join)
-def test_a_script_ends_with_one_line_and_code_1(tmp_path, words):
+def test_scripts_end_an_error_with_one_line_and_code_1(tmp_path, words):
     name, *arguments = words
     done = subprocess.run(
         [sys.executable, SCRIPTS[0].parent / name, *arguments], cwd=tmp_path, capture_output=True, text=True

@@ -58,7 +58,7 @@ def start(script: str, *arguments: str, **environment: str) -> subprocess.Popen:
 @pytest.mark.parametrize(
     ("number", "busy"), [(signal.SIGTERM, "library"), (signal.SIGUSR1, "python"), (signal.SIGUSR2, "library")]
 )
-def test_it_leaves_with_the_signals_code(number: signal.Signals, busy: str):
+def test_leave_on_signals_exits_with_the_code_of_the_signal(number: signal.Signals, busy: str):
     process = start(BUSY, busy)
     assert process.stdout.readline() == "ready\n"
     sent = time.monotonic()
@@ -69,7 +69,7 @@ def test_it_leaves_with_the_signals_code(number: signal.Signals, busy: str):
     assert f"{number.name}: leaving" in said
 
 
-def test_children_leave_too():
+def test_leave_on_signals_ends_the_children():
     process = start(PARENT)
     lines = {process.stdout.readline().strip(), process.stdout.readline().strip()}
     child = int((lines - {"ready"}).pop())
@@ -82,12 +82,12 @@ def test_children_leave_too():
     pytest.fail("the child lives on")
 
 
-def test_a_fork_dies_of_the_signal_itself():
+def test_leave_on_signals_lets_a_fork_die_of_the_signal():
     process = start(FORK)
     assert process.communicate(timeout=300)[0].strip() == str(int(signal.SIGTERM))
 
 
-def test_a_time_limit_without_one_shard_is_not_tried_again(tmp_path: Path):
+def test_leave_on_signals_fails_at_the_time_limit_without_a_shard(tmp_path: Path):
     """The controller is a script that says the job has run 55 of its 60 minutes."""
     scontrol = tmp_path / "scontrol"
     scontrol.write_text("#!/bin/sh\necho JobState=RUNNING RunTime=00:55:00 TimeLimit=01:00:00 PreemptTime=None\n")

@@ -23,7 +23,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["run.py", "its/run/job.py", "conf/config.yaml", "its/model/unet2d.py"])
-def test_an_edit_anywhere_changes_the_tree_and_not_the_commit(clone: Path, name: str):
+def test_source_tree_changes_with_an_edit_and_keeps_the_commit(clone: Path, name: str):
     before = source_tree(clone)
     (clone / name).write_text((clone / name).read_text() + "\n")
     commit, tree = source_tree(clone).split(":")
@@ -31,7 +31,7 @@ def test_an_edit_anywhere_changes_the_tree_and_not_the_commit(clone: Path, name:
     assert tree != before.split(":")[1]
 
 
-def test_what_is_no_source_changes_nothing(clone: Path):
+def test_source_tree_ignores_outputs_and_bytecode(clone: Path):
     before = source_tree(clone)
     (clone / "outputs").mkdir()
     (clone / "outputs" / "x.yaml").touch()
@@ -40,7 +40,7 @@ def test_what_is_no_source_changes_nothing(clone: Path):
     assert source_tree(clone) == before
 
 
-def test_another_source_stops_the_job_and_both_are_named():
+def test_require_source_tree_refuses_another_source_and_names_both():
     here = source_tree()
     require_source_tree(allow_edited=False, environment={"ITS_SOURCE": here})
     require_source_tree(allow_edited=False, environment={})
@@ -58,7 +58,7 @@ def shard(folder: Path, first: int) -> None:
     (folder / "shards" / f"{first:08d}.safetensors").touch()
 
 
-def test_several_types_of_gpu_are_named_with_their_shards(tmp_path: Path):
+def test_require_one_device_type_names_gpu_types_and_their_shards(tmp_path: Path):
     for first in (0, 10, 20):
         shard(tmp_path, first)
     notes = [note(0, "A100"), {"batch": 1}, note(10, "A100"), note(20, "H100")]
@@ -83,12 +83,12 @@ def test_several_types_of_gpu_are_named_with_their_shards(tmp_path: Path):
         ({"CUDA_VISIBLE_DEVICES": "0,1"}, "0,1"),
     ],
 )
-def test_a_worker_takes_its_own_gpu(environment: dict[str, str], left: str):
+def test_take_own_gpu_picks_the_gpu_of_the_local_rank(environment: dict[str, str], left: str):
     take_own_gpu(environment)
     assert environment["CUDA_VISIBLE_DEVICES"] == left
 
 
-def test_rank_0_reports_and_not_for_a_parent_of_its_own():
+def test_worker_reports_as_rank_0_unless_a_parent_process_reports():
     assert Worker.reports({})
     assert Worker.reports({"SLURM_PROCID": "0", "SLURM_NTASKS": "4"})
     assert not Worker.reports({"SLURM_PROCID": "1", "SLURM_NTASKS": "4"})

@@ -1,4 +1,4 @@
-"""Particle methods, written from their papers. Each returns the survivors image and its NFE."""
+"""Particle methods, written from their papers. Each returns the chosen image and its NFE."""
 
 from __future__ import annotations
 

@@ -230,7 +230,7 @@ CASES = {
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 @pytest.mark.parametrize("case", CASES)
-def test_same_image_from_the_same_draws(case, eta):
+def test_guidance_equals_the_naive_oracle(case, eta):
     guidance, naive = CASES[case]
     data = Mixture(std=0.3)
     images, draws = run(guidance, eta, data, Noisy(data) if case == "cg" else None)
@@ -255,7 +255,7 @@ class Pull:
 
 
 @pytest.mark.parametrize(("rho", "mu"), [(0.3, 0.0), (0.0, 0.05), (0.3, 0.05)])
-def test_analytic_step_on_one_gaussian(rho, mu):
+def test_tfg_equals_the_closed_form_on_one_gaussian(rho, mu):
     """For N(m, s^2) data, x0_hat = m + (alpha s^2 / V)(x - alpha m), V = alpha^2 s^2 + sigma^2, and all is linear."""
     data = Mixture(classes=1, std=0.4)
     centre, width, iterations = 0.3, 0.8, 3

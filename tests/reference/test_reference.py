@@ -53,28 +53,28 @@ def agree(lab, search, reference, eta: float = 1.0, **options) -> None:
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
-def test_none(lab, eta):
+def test_no_search_equals_the_naive_oracle(lab, eta):
     agree(lab, NoSearch(), rollouts.random, eta, n=1)
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
-def test_random(lab, eta):
+def test_random_equals_the_naive_oracle(lab, eta):
     agree(lab, Random(candidates=7), rollouts.random, eta, n=7)
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 @pytest.mark.parametrize("steps", [5, 13, 40])
-def test_more_steps(lab, steps, eta):
+def test_more_steps_equals_the_naive_oracle(lab, steps, eta):
     agree(lab, MoreSteps(steps), rollouts.more_steps, eta, steps=steps)
 
 
-def test_ses(lab):
+def test_ses_equals_the_naive_oracle(lab):
     search = SES(population=6, elites=4, candidates=18)
     agree(lab, search, rollouts.ses, eta=0.0, population=6, elites=4, generations=3)
 
 
 @pytest.mark.parametrize("temperature", [0.005, 0.01, 0.02, 0.05, 5.0])
-def test_bfs_resample(lab, temperature):
+def test_bfs_resample_equals_the_naive_oracle(lab, temperature):
     agree(
         lab,
         BFSResample(temperature, start=2, step_size=2, particles=6),
@@ -87,7 +87,7 @@ def test_bfs_resample(lab, temperature):
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 @pytest.mark.parametrize("temperature", [0.02, 0.1, 5.0])
-def test_bfs_prune(lab, temperature, eta):
+def test_bfs_prune_equals_the_naive_oracle(lab, temperature, eta):
     agree(
         lab,
         BFSPrune(temperature, start=2, step_size=2, particles=6, populations=1),
@@ -100,12 +100,12 @@ def test_bfs_prune(lab, temperature, eta):
 
 
 @pytest.mark.parametrize("every", [1, 3])
-def test_svdd(lab, every):
+def test_svdd_equals_the_naive_oracle(lab, every):
     agree(lab, SVDD(every, children=4), particles.svdd, children=4, every=every)
 
 
 @pytest.mark.parametrize("every", [1, 3])
-def test_beam(lab, every):
+def test_beam_equals_the_naive_oracle(lab, every):
     agree(lab, Beam(3, every, children=2), particles.beam, beams=3, children=2, every=every)
 
 
@@ -113,7 +113,7 @@ def test_beam(lab, every):
     ("resampler", "ess", "final"), [("multinomial", 0.5, "best"), ("systematic", 1.0, "sample"), ("ssp", 0.5, "sample")]
 )
 @pytest.mark.parametrize("potential", ["diff", "max", "add", "rt"])
-def test_fk(lab, potential, resampler, ess, final):
+def test_fk_equals_the_naive_oracle(lab, potential, resampler, ess, final):
     strength = 0.05
     agree(
         lab,
@@ -131,7 +131,7 @@ def test_fk(lab, potential, resampler, ess, final):
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 @pytest.mark.parametrize(("depth", "start", "step"), [(3, 3, 2), (6, 4, 1), (9, 2, 3)])
-def test_dfs(lab, depth, start, step, eta):
+def test_dfs_equals_the_naive_oracle(lab, depth, start, step, eta):
     agree(
         lab,
         DFS(0.7, depth, start, step, backtracks=6),
@@ -146,7 +146,7 @@ def test_dfs(lab, depth, start, step, eta):
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 @pytest.mark.parametrize(("n", "m"), [(1, 3), (3, 2)])
-def test_paths(lab, n, m, eta):
+def test_paths_equals_the_naive_oracle(lab, n, m, eta):
     agree(
         lab,
         Paths(paths=n, steps=3, noises=m),
@@ -162,13 +162,13 @@ def test_paths(lab, n, m, eta):
 
 
 @pytest.mark.parametrize("nfe", [20, 60])
-def test_rbf(lab, nfe):
+def test_rbf_equals_the_naive_oracle(lab, nfe):
     agree(lab, RBF(pool=0.1, nfe=nfe), rollouts.rbf, nfe=nfe, pool=nfe // 10)
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 @pytest.mark.parametrize("stops", [[0, 3, 5, 6], [2], [0]])
-def test_evosearch(lab, stops, eta):
+def test_evosearch_equals_the_naive_oracle(lab, stops, eta):
     agree(
         lab,
         EvoSearch([stop / STEPS for stop in stops], population=5, offspring=3),
@@ -183,7 +183,7 @@ def test_evosearch(lab, stops, eta):
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.4, 1.0])
-def test_eps_greedy(lab, epsilon):
+def test_eps_greedy_equals_the_naive_oracle(lab, epsilon):
     agree(
         lab,
         EpsGreedy(epsilon=epsilon, candidates=3, rounds=2),
@@ -197,7 +197,7 @@ def test_eps_greedy(lab, epsilon):
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 @pytest.mark.parametrize("pivot", ["paper", "keep", "peer"])
-def test_zero_order(lab, pivot, eta):
+def test_zero_order_equals_the_naive_oracle(lab, pivot, eta):
     agree(
         lab,
         ZeroOrder(0.8, neighbors=3, rounds=5, pivot=pivot),

@@ -80,7 +80,7 @@ def asked(page, question, width=1200):
     return json.loads(re.search("<title>(.*?)</title>", done.stdout)[1])
 
 
-def test_it_opens_laid_out(hundred, tmp_path):
+def test_report_page_opens_laid_out_in_chromium(hundred, tmp_path):
     """With `-s` it says what building and opening took."""
     (tmp_path / "empty.html").write_text("<!doctype html><title></title>")
     spent = []
@@ -93,14 +93,14 @@ def test_it_opens_laid_out(hundred, tmp_path):
 
 
 @pytest.mark.parametrize("width", [1200, 400])
-def test_nothing_is_wider_than_the_window(hundred, width):
+def test_report_page_is_not_wider_than_the_window(hundred, width):
     inner = "[document.documentElement.clientWidth, document.documentElement.scrollWidth]"
     visible, needed = asked(hundred[0], inner, width)
     assert width - 20 <= visible <= width, "but for a scroll bar"
     assert needed == visible
 
 
-def test_filters_hide_what_they_say_and_nothing_else(hundred):
+def test_report_page_filters_hide_only_the_unselected(hundred):
     chosen = """(() => {
         const seen = (what) => [...document.querySelectorAll(what)].filter((part) => part.getClientRects().length);
         const sections = () => seen("section").map((part) => part.dataset.dataset + " " + part.dataset.model);

@@ -6,33 +6,33 @@ from its.report.runs import load_runs
 from its.report.series import series_of
 
 
-def test_a_whole_grid_is_one_sweep():
+def test_caption_commands_join_a_whole_grid_into_one_sweep():
     grid = [
         f"python run.py experiment=e search={search} seed={seed}" for search in ("none", "random") for seed in (0, 1)
     ]
     assert commands(grid) == ["python run.py -m experiment=e search=none,random seed=0,1"]
 
 
-def test_what_is_no_grid_is_several_commands():
+def test_caption_commands_stay_apart_without_a_whole_grid():
     given = ["python run.py search=none", "python run.py search=random", "python run.py search=random seed=1"]
     assert commands(given) == ["python run.py -m search=none,random", "python run.py search=random seed=1"]
 
 
-def test_experiments_are_never_swept_over():
+def test_caption_commands_never_sweep_over_experiments():
     given = ["python run.py experiment=a seed=0", "python run.py experiment=b seed=0"]
     assert commands(given) == given
 
 
-def test_words_that_need_quotes_keep_them_and_deletions_stay():
+def test_caption_commands_keep_quotes_and_deletions():
     given = "python run.py 'budget.nfe=[5, 10]' '~model.x'"
     assert commands([given]) == [given]
 
 
-def test_further_commands_are_counted():
+def test_caption_commands_count_those_left_out():
     assert commands([f"python run.py a{k}=1" for k in range(5)])[-1] == "… and 2 more commands"
 
 
-def test_caption_says_n_seeds_verifier_dataset_model_and_command(write_run, tmp_path):
+def test_caption_names_images_seeds_verifier_dataset_model_and_command(write_run, tmp_path):
     for seed in (0, 1):
         write_run(seed=seed)
     write_run("none")
@@ -47,7 +47,7 @@ def test_caption_says_n_seeds_verifier_dataset_model_and_command(write_run, tmp_
     assert max(map(len, text.splitlines())) <= WIDTH
 
 
-def test_a_caption_speaks_of_what_is_drawn(write_run, rows_of, tmp_path):
+def test_caption_mentions_only_what_its_panels_draw(write_run, rows_of, tmp_path):
     for seed in range(3):
         rows = [row | {"nfe_backward": row["nfe"]} for row in rows_of("random", "classifier", seed, 9)]
         write_run(seed=seed, rows=rows)

@@ -22,7 +22,7 @@ def outputs(write_run, tmp_path, monkeypatch) -> Path:
     return tmp_path / "outputs" / "digits_demo"
 
 
-def test_every_snippet_gives_what_its_text_says(outputs):
+def test_analysis_page_snippets_compute_what_the_text_says(outputs):
     names: dict = {}
     blocks = re.findall("```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert len(blocks) == 2

@@ -34,7 +34,7 @@ def decoded(content):
     return Image.open(io.BytesIO(content))
 
 
-def test_line_styles_say_what_a_line_is(runs):
+def test_comparison_plot_gives_each_kind_of_line_its_style(runs):
     found = lines(panel(comparison_plot(runs), "FID"))
     styles = {label: line.get_linestyle() for label, line in found.items() if label != "random (null)"}
     assert styles == {"none": "None", "more_steps": "--", "random": "-", "zero_order": "-", "bfs_resample": "-"}
@@ -45,7 +45,7 @@ def test_line_styles_say_what_a_line_is(runs):
     assert len(found["none"].get_xdata()) == 1
 
 
-def test_a_guided_line_is_that_of_its_search_with_dashes_dots_and_hollow_markers(write_run, tmp_path):
+def test_comparison_plot_shows_guided_lines_with_hollow_markers(write_run, tmp_path):
     for search in ("none", "none+tfg", "random", "random+tfg", "zero_order"):
         write_run(search)
     found = lines(panel(comparison_plot(load_runs(tmp_path / "demo")), "FID"))
@@ -56,7 +56,7 @@ def test_a_guided_line_is_that_of_its_search_with_dashes_dots_and_hollow_markers
     assert (found["random+tfg"].get_linestyle(), found["random"].get_linestyle()) == ("-.", "-")
 
 
-def test_every_panel_has_a_log_axis_with_the_caps_as_plain_numbers(runs):
+def test_comparison_plot_has_log_axes_with_ticks_at_the_caps(runs):
     figure = comparison_plot(runs)
     assert [re.match("[A-Za-z ]+", axes.get_ylabel())[0].strip() for axes in figure.axes] == [
         "FID",
@@ -70,14 +70,14 @@ def test_every_panel_has_a_log_axis_with_the_caps_as_plain_numbers(runs):
         assert axes.get_xlabel() == "network evaluations (NFE) per image"
 
 
-def test_points_are_the_runs_numbers_against_the_cost_that_was_spent(runs):
+def test_comparison_plot_draws_metrics_against_spent_nfe(runs):
     line = lines(panel(comparison_plot(runs), "FID"))["bfs_resample"]
     (run,) = [run for run in runs if run.search == "bfs_resample"]
     assert line.get_xdata().tolist() == [row["nfe"] for row in run.rows]
     assert line.get_ydata().tolist() == [row["fid"] for row in run.rows]
 
 
-def test_the_band_is_over_seeds_when_there_are_several(write_run, tmp_path):
+def test_comparison_plot_band_is_the_error_over_seeds(write_run, tmp_path):
     for seed in range(3):
         write_run(seed=seed)
     runs = load_runs(tmp_path / "demo")
@@ -91,7 +91,7 @@ def test_the_band_is_over_seeds_when_there_are_several(write_run, tmp_path):
     assert lines(axes)["random"].get_ydata()[-1] == pytest.approx(np.mean(last))
 
 
-def test_rewards_of_another_verifier_stay_off_the_panel(runs):
+def test_comparison_plot_shows_rewards_of_one_verifier(runs):
     axes = panel(comparison_plot(runs), "mean reward")
     assert "random" in lines(axes)
     assert "random (null)" not in lines(axes)
@@ -108,11 +108,11 @@ def test_rewards_of_another_verifier_stay_off_the_panel(runs):
         (2.1, 3.02, [2.5, 3.0]),
     ],
 )
-def test_costs_stand_at_round_numbers(low, high, places):
+def test_draw_places_cost_ticks_at_round_numbers(low, high, places):
     assert _round(low, high) == places
 
 
-def test_intervals_at_one_cap_stand_side_by_side_and_nearer_to_it_than_to_the_next():
+def test_draw_places_intervals_of_one_cap_side_by_side():
     mark = Mark(10.0, 1.0, 0.0, 2.0, 10.0)
     for ticks in ((10.0, 11.0, 40.0), (10.0,)):
         panel = Panel("paired_fid", "paired", "", "", (0, 1, 2, 3, 4), ((mark,),) * 5, ticks)
@@ -122,19 +122,19 @@ def test_intervals_at_one_cap_stand_side_by_side_and_nearer_to_it_than_to_the_ne
         assert asides[-1] < (1.1**0.5 if len(ticks) > 1 else 1.2)
 
 
-def test_columns_that_no_run_has_get_no_panel(write_run, rows_of, tmp_path):
+def test_comparison_plot_has_no_panel_for_missing_columns(write_run, rows_of, tmp_path):
     kept = ("nfe_cap", "nfe", "images", "fid", "fid_se")
     write_run(rows=[{key: row[key] for key in kept} for row in rows_of("random", "classifier", 0, 1000)])
     assert len(comparison_plot(load_runs(tmp_path / "demo")).axes) == 1
 
 
-def test_unequal_numbers_of_images_are_refused(runs, write_run, tmp_path):
+def test_comparison_plot_refuses_unequal_numbers_of_images(runs, write_run, tmp_path):
     write_run("random", images=200)
     with pytest.raises(ValueError, match=r"2 groups of runs .* cannot share a figure"):
         comparison_plot(load_runs(tmp_path / "demo"))
 
 
-def test_nothing_overflows_the_page(runs):
+def test_comparison_plot_fits_its_page(runs):
     figure = comparison_plot(runs)
     figure.draw_without_rendering()
     box = figure.get_tightbbox()
@@ -144,7 +144,7 @@ def test_nothing_overflows_the_page(runs):
     assert box.y1 <= figure.get_figheight()
 
 
-def test_comparison_bytes_are_a_1200_pixel_png_and_a_pdf_and_come_out_again(runs):
+def test_comparison_figure_gives_the_same_png_and_pdf_bytes_twice(runs):
     first, second = comparison_figure(runs), comparison_figure(runs)
     assert first == second
     assert decoded(first["png"]).size[0] == 1200
@@ -153,7 +153,7 @@ def test_comparison_bytes_are_a_1200_pixel_png_and_a_pdf_and_come_out_again(runs
     assert b"CreationDate" not in first["pdf"]
 
 
-def test_curve_of_one_run_has_its_panels_bands_n_and_command(runs):
+def test_curve_plot_has_panels_bands_number_of_images_and_command(runs):
     run = next(run for run in runs if run.search == "random")
     figure = curve_plot(run.rows, run.label, run.command)
     assert [axes.get_title() for axes in figure.axes] == ["Mean reward", "FID", "Accuracy"]
@@ -165,14 +165,14 @@ def test_curve_of_one_run_has_its_panels_bands_n_and_command(runs):
     assert content == curve_figure(run.rows, run.label, run.command)
 
 
-def test_curve_without_a_cap_is_one_point_at_its_cost(rows_of, runs):
+def test_curve_plot_without_a_cap_has_a_tick_at_its_cost(rows_of, runs):
     rows = rows_of("more_steps", "classifier", 0, 1000, caps=(None,))
     figure = curve_plot(rows, runs[0].label | {"search": "more_steps"}, "python run.py")
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["60"]
 
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
-def test_grid_is_in_problem_order_enlarged_and_exact(channels, mode):
+def test_sample_grid_enlarges_images_exactly_in_problem_order(channels, mode):
     images = np.random.default_rng(0).integers(0, 256, (23, 8, 8, channels), dtype=np.uint8)
     grid = decoded(sample_grid(images))
     assert grid.mode == mode
@@ -181,7 +181,7 @@ def test_grid_is_in_problem_order_enlarged_and_exact(channels, mode):
     np.testing.assert_array_equal(pixels[50:98:6, 100:148:6], images[12])
 
 
-def test_large_images_are_not_enlarged():
+def test_sample_grid_keeps_large_images_at_their_size():
     assert decoded(sample_grid(np.zeros((1, 64, 64, 3), dtype=np.uint8))).size == (64, 64)
 
 
@@ -194,6 +194,6 @@ def test_large_images_are_not_enlarged():
         np.zeros((0, 4, 4, 1), np.uint8),
     ],
 )
-def test_what_is_no_grid_of_images_is_refused(images):
+def test_sample_grid_refuses_arrays_that_are_no_images(images):
     with pytest.raises(ValueError, match="they must be uint8"):
         sample_grid(images)

@@ -9,7 +9,7 @@ import its
 from its.report.runs import load_runs
 
 
-def test_every_number_of_every_curve_is_in_its_row(write_run, tmp_path):
+def test_load_sweep_has_every_number_of_every_curve(write_run, tmp_path):
     write_run("none", seed=1)
     write_run("zero_order", extra="search.cosine=0.8")
     frame = its.load_sweep(tmp_path / "demo")
@@ -23,7 +23,7 @@ def test_every_number_of_every_curve_is_in_its_row(write_run, tmp_path):
     assert frame["fid"].dtype == frame["nfe_cap"].dtype == "float64"
 
 
-def test_what_a_run_does_not_have_is_nan(write_run, rows_of, tmp_path):
+def test_load_sweep_fills_missing_numbers_with_nan(write_run, rows_of, tmp_path):
     write_run("more_steps", rows=rows_of("more_steps", "classifier", 0, 1000, caps=(None,)))
     (row,) = rows_of("none", "classifier", 0, 1000, caps=(5,))
     write_run("none", rows=[{key: row[key] for key in row if key != "kid"}])
@@ -32,14 +32,14 @@ def test_what_a_run_does_not_have_is_nan(write_run, rows_of, tmp_path):
     assert frame["kid"].isna().to_dict() == {"more_steps": False, "none": True}
 
 
-def test_a_folder_without_runs_is_an_error_that_says_what_to_do(tmp_path):
+def test_load_sweep_refuses_a_folder_without_runs(tmp_path):
     with pytest.raises(FileNotFoundError, match="give <out_dir>/<experiment>"):
         its.load_sweep(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"no finished run below .*scripts/status\.py"):
         its.load_sweep(tmp_path)
 
 
-def test_importing_the_package_loads_nothing_heavy():
+def test_its_package_imports_no_heavy_library():
     code = "import sys, its; print(sorted({'torch', 'pandas', 'numpy', 'matplotlib', 'wandb'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

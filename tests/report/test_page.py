@@ -53,7 +53,7 @@ def html(tmp_path_factory):
     return page("demo", sections_of(folder, load_runs(folder)), load_failures(folder))
 
 
-def test_nothing_is_fetched(html):
+def test_page_fetches_no_other_file(html):
     for tag, attributes in read(html):
         assert tag not in ("link", "iframe", "object", "base")
         for key in ("src", "href", "xlink:href", "action"):
@@ -62,7 +62,7 @@ def test_nothing_is_fetched(html):
     assert not re.search(r"url\((?!#)", html)
 
 
-def test_every_plot_has_its_table(html):
+def test_page_has_a_table_for_every_plot(html):
     found = read(html)
     figures = [k for k, (tag, _) in enumerate(found) if tag == "figure"]
     assert len(figures) > 12
@@ -70,7 +70,7 @@ def test_every_plot_has_its_table(html):
         assert {"svg", "details", "table"} <= {tag for tag, _ in found[start:end]}
 
 
-def test_filters_name_every_dataset_model_and_method(html):
+def test_page_filters_name_every_dataset_model_and_method(html):
     found = read(html)
     methods = {"none", "more_steps", "random", "beam"}
     assert {attributes["value"] for tag, attributes in found if tag == "input"} == methods
@@ -80,23 +80,23 @@ def test_filters_name_every_dataset_model_and_method(html):
     assert set(drawn) == methods
 
 
-def test_what_runs_say_is_text_and_not_markup(html):
+def test_page_escapes_markup_in_failure_reasons(html):
     assert "<b>no</b>" not in html
     assert "&lt;b&gt;no&lt;/b&gt;" in html
 
 
-def test_samples_commands_and_seeds_are_there(html):
+def test_page_shows_samples_commands_and_seeds(html):
     assert html.count("data:image/png;base64,") == 16
     assert "seed 0, wanted classes 0, 1, 2, 3." in html
     assert "python run.py -m experiment=demo search=beam,more_steps,none,random" in html
 
 
-def test_the_legend_has_the_plots_markers(html):
+def test_page_legend_has_the_markers_of_the_plots(html):
     corners = [attributes["points"].split() for tag, attributes in read(html) if tag == "polygon"]
     assert [len(points) for points in corners[1:3]] == [11, 5], "the star of none, the diamond of more_steps, closed"
 
 
-def test_a_method_with_markup_in_its_settings_stays_text(write_run, tmp_path):
+def test_page_escapes_markup_in_settings(write_run, tmp_path):
     write_run("random")
     write_run("random", extra="search.x='<script>alert(1)</script>\"'")
     html = page("demo", sections_of(tmp_path / "demo", load_runs(tmp_path / "demo")), [])

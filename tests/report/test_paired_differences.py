@@ -40,7 +40,7 @@ def found(tmp_path, column):
     return [one for one in differences(folder, series) if one.column == column]
 
 
-def test_reward_interval_is_that_of_the_paired_t_test(make_run, tmp_path):
+def test_paired_differences_of_reward_equal_the_paired_t_test(make_run, tmp_path):
     random = np.random.default_rng(0)
     shared = random.normal(size=(N, 4)) * 5
     ours, theirs = shared + random.normal(size=(N, 4)) + 0.3, shared + random.normal(size=(N, 4))
@@ -55,7 +55,7 @@ def test_reward_interval_is_that_of_the_paired_t_test(make_run, tmp_path):
         assert (one.pairs, one.seeds) == (N, 1)
 
 
-def test_seeds_are_averaged_and_only_shared_ones_count(make_run, tmp_path):
+def test_paired_differences_average_the_shared_seeds(make_run, tmp_path):
     random = np.random.default_rng(0)
     parts = {(search, seed): random.normal(size=(N, 4)) for search in ("beam", "random") for seed in (0, 1)}
     for (search, seed), rewards in parts.items():
@@ -70,7 +70,7 @@ def test_seeds_are_averaged_and_only_shared_ones_count(make_run, tmp_path):
     assert (one.pairs, one.seeds) == (2 * N, 2)
 
 
-def test_fid_interval_is_that_of_a_bootstrap_over_problems(make_run, tmp_path):
+def test_paired_differences_of_fid_agree_with_a_bootstrap(make_run, tmp_path):
     random = np.random.default_rng(0)
     shared = random.normal(size=(N, 3))
     logits, labels = np.zeros((N, 2), np.float32), np.zeros(N, np.int64)
@@ -95,7 +95,7 @@ def test_fid_interval_is_that_of_a_bootstrap_over_problems(make_run, tmp_path):
     assert (one.high - one.low) / 2 < 0.8 * unpaired
 
 
-def test_what_cannot_be_paired_is_left_out(make_run, write_run, tmp_path):
+def test_paired_differences_leave_out_runs_without_a_pair(make_run, write_run, tmp_path):
     make_run("random", np.zeros((N, 4)))
     write_run("beam", images=N)
     write_run("beam", "null", images=N)

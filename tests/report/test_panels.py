@@ -9,7 +9,7 @@ from its.report.runs import load_runs
 from its.report.series import series_of
 
 
-def test_the_front_is_what_none_beats():
+def test_pareto_front_keeps_the_marks_that_no_other_beats():
     random = np.random.default_rng(0)
     for _ in range(50):
         marks = [
@@ -24,7 +24,7 @@ def test_the_front_is_what_none_beats():
         assert front == sorted({(mark.x, mark.y) for _, mark in marks} - beaten)
 
 
-def test_panels_of_every_cost_hold_the_runs_numbers(write_run, tmp_path):
+def test_cost_panels_hold_the_numbers_of_the_run(write_run, tmp_path):
     write_run("random")
     (run,) = load_runs(tmp_path / "demo")
     series = series_of([run])
@@ -33,7 +33,7 @@ def test_panels_of_every_cost_hold_the_runs_numbers(write_run, tmp_path):
         assert [(mark.x, mark.y) for mark in panel.marks[0]] == [(row[cost], row["fid"]) for row in run.rows]
 
 
-def test_every_mark_is_a_row_of_the_panels_table(write_run, tmp_path):
+def test_panel_table_has_a_row_for_every_mark(write_run, tmp_path):
     for search in ("none", "random", "beam"):
         write_run(search)
     runs = load_runs(tmp_path / "demo")
@@ -49,7 +49,7 @@ def test_every_mark_is_a_row_of_the_panels_table(write_run, tmp_path):
         )
 
 
-def test_hacking_compares_rewards_of_one_verifier(write_run, tmp_path):
+def test_hacking_panels_compare_rewards_of_one_verifier(write_run, tmp_path):
     for verifier in ("classifier", "null"):
         write_run("random", verifier)
     write_run("none")

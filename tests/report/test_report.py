@@ -40,19 +40,19 @@ def made(tmp_path_factory):
     return parent / "demo", printed.getvalue()
 
 
-def test_report_writes_its_files_and_prints_table_figure_and_page(made):
+def test_make_report_writes_its_files_and_prints_their_paths(made):
     report, printed = made[0] / "report", made[1]
     assert set(contents(report)) == TABLES | {f"{name}.{kind}" for name in FIGURES for kind in ("pdf", "png")}
     assert printed.splitlines()[-2:] == [str(report / "fid_vs_nfe.png"), str(report / "index.html")]
     assert "random" in printed
 
 
-def test_parquet_is_the_frame(made):
+def test_curves_parquet_equals_load_sweep(made):
     frame = its.load_sweep(made[0])
     pd.testing.assert_frame_equal(pd.read_parquet(made[0] / "report" / "curves.parquet"), frame)
 
 
-def test_the_same_runs_give_the_same_bytes(made):
+def test_make_report_writes_the_same_bytes_for_the_same_runs(made):
     first = contents(made[0] / "report")
     make_report(made[0])
     assert contents(made[0] / "report") == first
@@ -83,7 +83,7 @@ def test_curves_csv_has_every_number_to_the_last_digit(made):
     assert table[1]["a_new_metric"] == ""
 
 
-def test_groups_get_a_figure_each_and_stale_figures_go(write_run, tmp_path, capsys):
+def test_make_report_draws_each_group_and_removes_stale_figures(write_run, tmp_path, capsys):
     for images in (1000, 200):
         rows = fabricated_rows("random", "classifier", 0, images)
         write_run(
@@ -98,7 +98,7 @@ def test_groups_get_a_figure_each_and_stale_figures_go(write_run, tmp_path, caps
     assert sum(line.endswith(".png") for line in capsys.readouterr().out.splitlines()) == 3
 
 
-def test_without_a_finished_run_it_says_so_and_writes_nothing(write_failure, tmp_path, capsys):
+def test_make_report_without_a_finished_run_writes_no_file(write_failure, tmp_path, capsys):
     write_failure(reason="ValueError: no")
     make_report(tmp_path / "demo")
     printed = capsys.readouterr().out
@@ -137,7 +137,7 @@ def dates(report):
     return {path.name: path.stat().st_mtime_ns for path in report.iterdir()}
 
 
-def test_make_report_draws_nothing_again_where_nothing_changed(two_groups, drawn):
+def test_make_report_redraws_no_unchanged_figure(two_groups, drawn):
     before = dates(two_groups / "report")
     make_report(two_groups)
     assert not drawn
@@ -147,9 +147,7 @@ def test_make_report_draws_nothing_again_where_nothing_changed(two_groups, drawn
     }
 
 
-def test_make_report_draws_the_group_with_a_new_run_and_keeps_the_others_part_of_the_page(
-    two_groups, drawn, write_run, monkeypatch
-):
+def test_make_report_redraws_only_the_group_with_a_new_run(two_groups, drawn, write_run, monkeypatch):
     from its.report import page
 
     before = contents(two_groups / "report")
@@ -171,7 +169,7 @@ def test_make_report_draws_the_group_with_a_new_run_and_keeps_the_others_part_of
 
 
 @pytest.mark.parametrize("harm", ["deleted", "edited"])
-def test_make_report_draws_a_figure_again_that_was(two_groups, drawn, harm):
+def test_make_report_redraws_a_deleted_or_edited_figure(two_groups, drawn, harm):
     before = contents(two_groups / "report")
     (name,) = [name for name in before if name.startswith("pareto") and name.endswith("_200.png")]
     path = two_groups / "report" / name
@@ -181,13 +179,13 @@ def test_make_report_draws_a_figure_again_that_was(two_groups, drawn, harm):
     assert contents(two_groups / "report") == before
 
 
-def test_make_report_draws_all_again_with_other_code(two_groups, drawn, monkeypatch):
+def test_make_report_redraws_every_figure_with_other_code(two_groups, drawn, monkeypatch):
     monkeypatch.setattr("its.report.section.code_digest", lambda: "another")
     make_report(two_groups)
     assert len(drawn) == 4
 
 
-def test_make_report_follows_what_a_run_has_beside_its_summary(made, drawn):
+def test_make_report_redraws_after_a_change_in_timing(made, drawn):
     (run,) = [path.parent for path in made[0].rglob("metrics.json") if "none" in path.parts]
     (run / "timing.jsonl").write_text(json.dumps({"type": "H100", "its": "0"}) + "\n")
     make_report(made[0])
@@ -196,7 +194,7 @@ def test_make_report_follows_what_a_run_has_beside_its_summary(made, drawn):
     make_report(made[0])
 
 
-def test_a_killed_report_is_finished_by_the_next(two_groups, drawn, write_run, monkeypatch):
+def test_make_report_completes_a_killed_report(two_groups, drawn, write_run, monkeypatch):
     from its.report import figures
 
     write_run("none", images=200)
@@ -237,13 +235,13 @@ print(sorted({"numpy", "matplotlib", "pandas", "torch"} & set(sys.modules)))
 
 
 @pytest.mark.parametrize("code", [UNCHANGED, TABLE], ids=["report", "table"])
-def test_nothing_heavy_is_loaded_where_nothing_is_drawn(two_groups, code):
+def test_report_loads_no_heavy_library_without_drawing(two_groups, code):
     folder = two_groups if code == UNCHANGED else next(two_groups.rglob("metrics.json")).parent
     done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_run_table_is_the_runs_own_rows(two_groups, write_failure, tmp_path):
+def test_run_table_lists_the_rows_of_the_run(two_groups, write_failure, tmp_path):
     run = RunFolder(next(two_groups.rglob("metrics.json")).parent)
     (record,) = load_runs(run.path)
     lines = run_table(run).splitlines()

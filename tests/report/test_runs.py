@@ -5,7 +5,7 @@ import pytest
 from its.report.runs import grouped, load_failures, load_runs
 
 
-def test_finished_runs_are_read_in_the_order_of_their_folders(write_run, tmp_path):
+def test_load_runs_reads_finished_runs_in_folder_order(write_run, tmp_path):
     for search in ("random", "none"):
         write_run(search)
     (tmp_path / "demo/digits/digits_unconditional-ddim/random/classifier/nfe_100/seed=0-11111111/shards").mkdir(
@@ -18,7 +18,7 @@ def test_finished_runs_are_read_in_the_order_of_their_folders(write_run, tmp_pat
     assert runs[1].folder.parts[0] == "digits"
 
 
-def test_a_failed_run_is_not_finished_unless_it_has_metrics(write_run, write_failure, tmp_path):
+def test_load_runs_takes_a_failed_run_only_with_metrics(write_run, write_failure, tmp_path):
     write_failure(reason="ValueError: no")
     (write_run("zero_order") / "failed.json").write_text('{"reason": "an attempt at more images"}')
     assert [run.search for run in load_runs(tmp_path / "demo")] == ["zero_order"]
@@ -27,13 +27,13 @@ def test_a_failed_run_is_not_finished_unless_it_has_metrics(write_run, write_fai
     assert failed.folder.name == "seed=0-deadbeef"
 
 
-def test_an_unreadable_curve_is_an_error_that_names_file_and_remedy(write_run, tmp_path):
+def test_load_runs_names_an_unreadable_file_and_the_remedy(write_run, tmp_path):
     (write_run() / "metrics.json").write_text("{")
     with pytest.raises(ValueError, match=r"metrics\.json cannot be read .* run its command again"):
         load_runs(tmp_path / "demo")
 
 
-def test_unequal_numbers_of_images_datasets_models_and_samplers_are_groups_apart(write_run, tmp_path):
+def test_grouped_separates_numbers_of_images_models_and_samplers(write_run, tmp_path):
     write_run("random")
     write_run("zero_order")
     write_run("random", images=200)
@@ -44,7 +44,7 @@ def test_unequal_numbers_of_images_datasets_models_and_samplers_are_groups_apart
     assert all({row["images"] for run in runs for row in run.rows} == {group.images} for group, runs in groups.items())
 
 
-def test_rows_of_one_run_with_unequal_numbers_of_images_are_groups_apart(write_run, rows_of, tmp_path):
+def test_grouped_separates_rows_with_other_numbers_of_images(write_run, rows_of, tmp_path):
     rows = rows_of("random", "classifier", 0, 1000)
     rows[2]["images"] = 998
     write_run(rows=rows)
@@ -55,7 +55,7 @@ def test_rows_of_one_run_with_unequal_numbers_of_images_are_groups_apart(write_r
     }
 
 
-def test_settings_are_the_overrides_that_change_a_method(write_run, tmp_path):
+def test_run_record_settings_are_overrides_that_change_the_method(write_run, tmp_path):
     write_run("zero_order", extra="guidance=tfg search.cosine=0.8 budget.samplings=[1,2] batch=64 device=cuda")
     (run,) = load_runs(tmp_path / "demo")
     assert run.settings == {"experiment=demo", "search.cosine=0.8"}

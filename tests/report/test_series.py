@@ -12,7 +12,7 @@ def labels(runs):
     return [one.legend for one in series_of(runs)]
 
 
-def test_error_is_over_seeds_when_there_are_three(write_run, tmp_path):
+def test_series_error_of_three_seeds_is_over_the_seeds(write_run, tmp_path):
     for seed in range(3):
         write_run(seed=seed)
     runs = load_runs(tmp_path / "demo")
@@ -24,7 +24,7 @@ def test_error_is_over_seeds_when_there_are_three(write_run, tmp_path):
     assert point.seeds == 3
 
 
-def test_error_of_two_seeds_is_that_over_their_images(write_run, tmp_path):
+def test_series_error_of_two_seeds_is_over_their_images(write_run, tmp_path):
     for seed in range(2):
         write_run(seed=seed)
     runs = load_runs(tmp_path / "demo")
@@ -32,7 +32,7 @@ def test_error_of_two_seeds_is_that_over_their_images(write_run, tmp_path):
     assert series_of(runs)[0].points("fid")[1].error == pytest.approx((errors[0] ** 2 + errors[1] ** 2) ** 0.5 / 2)
 
 
-def test_error_is_the_columns_own_with_one_seed(write_run, tmp_path):
+def test_series_error_of_one_seed_is_that_of_the_column(write_run, tmp_path):
     write_run()
     (run,) = load_runs(tmp_path / "demo")
     points = series_of([run])[0].points("fid")
@@ -40,7 +40,7 @@ def test_error_is_the_columns_own_with_one_seed(write_run, tmp_path):
     assert [point.value for point in points] == [row["fid"] for row in run.rows]
 
 
-def test_an_infinite_error_is_unknown_and_a_nan_value_is_no_point(write_run, rows_of, tmp_path):
+def test_series_drops_nan_values_and_infinite_errors(write_run, rows_of, tmp_path):
     rows = rows_of("random", "classifier", 0, 1)
     rows[0]["fid"] = float("nan")
     for row in rows:
@@ -51,13 +51,13 @@ def test_an_infinite_error_is_unknown_and_a_nan_value_is_no_point(write_run, row
     assert {point.error for point in points} == {None}
 
 
-def test_no_search_is_one_point_whatever_the_caps(write_run, tmp_path):
+def test_series_of_no_search_is_one_point(write_run, tmp_path):
     for seed in range(2):
         write_run("none", seed=seed)
     assert len(series_of(load_runs(tmp_path / "demo"))[0].points("fid")) == 1
 
 
-def test_runs_of_single_caps_are_one_line(write_run, rows_of, tmp_path):
+def test_series_joins_runs_of_single_caps_into_one_line(write_run, rows_of, tmp_path):
     rows = rows_of("random", "classifier", 0, 1000)
     for row in rows:
         write_run(rows=[row], budget=f"nfe_{row['nfe_cap']}")
@@ -65,7 +65,7 @@ def test_runs_of_single_caps_are_one_line(write_run, rows_of, tmp_path):
     assert [point.cost for point in series.points("fid")] == [5, 10, 20, 40]
 
 
-def test_another_verifier_and_a_setting_that_differs_are_in_the_label(write_run, tmp_path):
+def test_series_labels_name_another_verifier_and_differing_settings(write_run, tmp_path):
     write_run("none")
     write_run("random")
     write_run("random", "null")
@@ -82,7 +82,7 @@ def test_another_verifier_and_a_setting_that_differs_are_in_the_label(write_run,
     ]
 
 
-def test_runs_that_disagree_are_never_averaged(write_run, rows_of, tmp_path):
+def test_series_of_one_seed_with_different_numbers_stay_apart(write_run, rows_of, tmp_path):
     write_run(rows=rows_of("random", "classifier", 0, 1000))
     write_run(rows=rows_of("random", "classifier", 7, 1000), extra="batch=3")
     runs = load_runs(tmp_path / "demo")

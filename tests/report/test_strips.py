@@ -15,7 +15,7 @@ def strips(folder):
     return strips_of(folder, series_of(load_runs(folder)))
 
 
-def test_a_strip_is_what_was_picked_at_each_cap(write_run, tmp_path):
+def test_strip_shows_the_picked_image_at_each_cap(write_run, tmp_path):
     pick = np.random.default_rng(0).permutation(40).reshape(10, 4)
     images = write_shard(write_run("random", images=10), pick)
     write_run("none", images=10)
@@ -26,7 +26,7 @@ def test_a_strip_is_what_was_picked_at_each_cap(write_run, tmp_path):
         np.testing.assert_array_equal(strip.by_cap[cap], images[pick[:8, column]])
 
 
-def test_an_image_that_failed_is_white_and_shifts_no_other(write_run, tmp_path):
+def test_strip_shows_a_failed_image_as_white_in_its_place(write_run, tmp_path):
     pick = np.arange(16).reshape(4, 4)
     pick[1] = -1
     pick[:, 2] = -1
@@ -37,7 +37,7 @@ def test_an_image_that_failed_is_white_and_shifts_no_other(write_run, tmp_path):
     assert (strip.by_cap[20] == 255).all()
 
 
-def test_all_strips_are_of_one_seed(write_run, tmp_path):
+def test_strips_are_all_of_one_seed(write_run, tmp_path):
     pick = np.arange(16).reshape(4, 4)
     shards = {
         (search, seed): write_shard(write_run(search, seed=seed, images=4), pick, seed)
@@ -48,7 +48,7 @@ def test_all_strips_are_of_one_seed(write_run, tmp_path):
     np.testing.assert_array_equal(random.by_cap[5], shards["random", 1][::4])
 
 
-def test_small_images_are_enlarged_exactly_and_large_ones_thinned():
+def test_strip_image_enlarges_small_images_and_thins_large_ones():
     images = np.arange(2 * 8 * 8, dtype=np.uint8).reshape(2, 8, 8, 1)
     row = strip_image(images)
     assert row.shape == (32, 2 * 32 + 2, 1)

@@ -10,7 +10,7 @@ def cells(markdown, method):
     return [dict(zip(rows[0], row, strict=True)) for row in rows if row[0] == method]
 
 
-def test_one_row_per_run_and_cap_with_sensible_digits(write_run, rows_of, tmp_path):
+def test_table_markdown_has_one_row_per_run_and_cap(write_run, rows_of, tmp_path):
     rows = rows_of("random", "classifier", 0, 1000)
     rows[0] |= {
         "fid": 12.3456,
@@ -42,7 +42,7 @@ def test_one_row_per_run_and_cap_with_sensible_digits(write_run, rows_of, tmp_pa
     }
 
 
-def test_backward_and_seed_columns_appear_when_there_is_something_in_them(write_run, rows_of, tmp_path):
+def test_table_markdown_shows_backward_and_seed_columns_if_filled(write_run, rows_of, tmp_path):
     rows = rows_of("random", "classifier", 0, 1000)
     rows[1]["nfe_backward"] = 2.5
     write_run(rows=rows)
@@ -52,14 +52,14 @@ def test_backward_and_seed_columns_appear_when_there_is_something_in_them(write_
     assert [row["seed"] for row in found] == ["0"] * 4 + ["1"] * 4
 
 
-def test_another_verifier_is_in_the_method(write_run, tmp_path):
+def test_table_markdown_names_another_verifier_in_the_method(write_run, tmp_path):
     write_run("none")
     write_run("random")
     write_run("random", "null")
     assert len(cells(table_markdown(load_runs(tmp_path / "demo")), "random (null)")) == 4
 
 
-def test_groups_are_sections(write_run, tmp_path):
+def test_table_markdown_has_a_section_per_group(write_run, tmp_path):
     write_run()
     write_run(images=200)
     markdown = table_markdown(load_runs(tmp_path / "demo"))
@@ -67,7 +67,7 @@ def test_groups_are_sections(write_run, tmp_path):
     assert "## digits · digits_unconditional–ddim · 1,000 images" in markdown
 
 
-def test_failed_runs_are_listed_with_their_reason(write_run, write_failure, tmp_path):
+def test_tables_list_failed_runs_with_their_reason(write_run, write_failure, tmp_path):
     write_run("none")
     write_failure(reason="ValueError: first\nsecond")
     runs, failures = load_runs(tmp_path / "demo"), load_failures(tmp_path / "demo")
@@ -76,7 +76,7 @@ def test_failed_runs_are_listed_with_their_reason(write_run, write_failure, tmp_
     assert table_text(runs, failures).endswith(f"failed:\n  {path}: ValueError: first second")
 
 
-def test_terminal_columns_line_up(write_run, tmp_path):
+def test_table_text_has_aligned_columns(write_run, tmp_path):
     write_run("none")
     write_run("random")
     _, *table = table_text(load_runs(tmp_path / "demo")).splitlines()
@@ -84,7 +84,7 @@ def test_terminal_columns_line_up(write_run, tmp_path):
     assert len(table) == 2 + 8
 
 
-def test_latex_has_every_cell_and_no_bare_sign():
+def test_latex_escapes_every_special_character():
     text = latex((["method", "FID ↓"], [["a_b #1 50% {x} & $", "1.0 ± 0.1"], ["~^\\", ""]]))
     lines = text.splitlines()
     assert lines[0] == r"\begin{tabular}{lr}"

@@ -51,7 +51,7 @@ def zero_order(tmp_path_factory) -> Experiment:
 
 
 @pytest.mark.parametrize("search", ["random", "zero_order", "ses"])
-def test_the_same_sampler_makes_the_same_images(tmp_path, search):
+def test_render_with_the_same_sampler_repeats_the_images(tmp_path, search):
     """On digits, in float32. Keys are enough for points of the problem's sequence; moved ones are stored."""
     run = make_experiment(tmp_path, f"search={search}", *SMALL)
     run.run()
@@ -70,7 +70,7 @@ def rendering(zero_order) -> Rendering:
     return render(zero_order, "sampler=heun", "sampler.steps=7", *NO_METRICS)
 
 
-def test_another_sampler_starts_from_the_same_noise(zero_order, rendering):
+def test_render_with_another_sampler_starts_from_the_stored_noise(zero_order, rendering):
     """Against a loop over one row at a time."""
     heun, model = Heun(steps=7), zero_order.engine.model
     grid = heun.grid(model.path)
@@ -89,7 +89,7 @@ def test_another_sampler_starts_from_the_same_noise(zero_order, rendering):
     assert checked > 12
 
 
-def test_more_steps_from_a_point_of_the_sequence_are_a_plain_run(tmp_path):
+def test_render_with_more_steps_equals_a_plain_run(tmp_path):
     """The first starting point in ten steps is what search=none makes in ten steps."""
     run = make_experiment(tmp_path, "search=none", *SMALL)
     run.run()
@@ -100,7 +100,7 @@ def test_more_steps_from_a_point_of_the_sequence_are_a_plain_run(tmp_path):
         assert np.array_equal(ours["images"][ours["pick"]], theirs["images"][theirs["pick"]])
 
 
-def test_the_last_sampling_has_a_column_of_its_own(zero_order, rendering):
+def test_render_counts_the_final_sampling_in_its_own_column(zero_order, rendering):
     rows, searched = rendering.run(), zero_order.run()
     assert [row["nfe"] for row in rows] == [row["nfe"] for row in searched] == [4, 12, 32]
     assert [row["nfe_final"] for row in rows] == [13, 13, 13]
@@ -108,7 +108,7 @@ def test_the_last_sampling_has_a_column_of_its_own(zero_order, rendering):
     assert all(after["seconds"] > before["seconds"] for after, before in zip(rows, searched, strict=True))
 
 
-def test_the_same_command_is_resume(zero_order, rendering):
+def test_render_repeated_completes_the_missing_files(zero_order, rendering):
     whole = contents(rendering.folder)
     (rendering.folder / "shards" / "00000008.safetensors").unlink()
     (rendering.folder / "metrics.json").unlink()
@@ -122,7 +122,7 @@ def test_the_same_command_is_resume(zero_order, rendering):
 @pytest.mark.parametrize(
     "options", [["search=random", "sampler.eta=1"], ["search=dfs", "search.threshold=-100", "search.depth=0.25"]]
 )
-def test_images_that_are_not_their_starting_points_are_refused(tmp_path, options):
+def test_render_refuses_images_not_sampled_straight_from_a_start(tmp_path, options):
     run = make_experiment(tmp_path, *MIXTURE, *SMALL, "images=4", "~metric.fid", *options)
     run.run()
     before = contents(tmp_path)
@@ -140,14 +140,14 @@ def test_images_that_are_not_their_starting_points_are_refused(tmp_path, options
         ("images=3", "images=3 would change more"),
     ],
 )
-def test_only_the_sampler_may_be_another_and_draws_no_noise(zero_order, override, message):
+def test_render_refuses_changes_beyond_a_deterministic_sampler(zero_order, override, message):
     before = contents(zero_order.folder)
     with pytest.raises(ValueError, match=message):
         render(zero_order, override)
     assert contents(zero_order.folder) == before
 
 
-def test_an_unfinished_run_and_other_weights_are_refused(tmp_path):
+def test_render_refuses_unfinished_runs_and_other_weights(tmp_path):
     run = make_experiment(tmp_path, "search=none", *SMALL, "images=4", "~metric.fid")
     with pytest.raises(ValueError, match=r"has no config\.yaml, so it is no finished run"):
         render(run)
@@ -159,7 +159,7 @@ def test_an_unfinished_run_and_other_weights_are_refused(tmp_path):
         render(run)
 
 
-def test_on_the_command_line(zero_order):
+def test_render_script_prints_folder_and_curve(zero_order):
     command = [
         sys.executable,
         "scripts/render.py",

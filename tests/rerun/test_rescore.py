@@ -82,13 +82,13 @@ def elsewhere(run, folder, *, keep_candidates=True):
     return replace(run, folder=folder, engine=engine)
 
 
-def test_the_flag_decides_no_folder(tmp_path, kept):
+def test_keep_candidates_changes_no_folder_or_record(tmp_path, kept):
     plain = make_experiment(tmp_path, *MIXTURE, "search=zero_order")
     assert (plain.folder.name, plain.config) == (kept.folder.name, kept.config)
     assert (plain.engine.keep_candidates, kept.engine.keep_candidates) == (False, True)
 
 
-def test_a_pool_is_beside_images_that_stay_the_same_and_may_be_asked_for_later(tmp_path, kept):
+def test_keep_candidates_adds_a_pool_later_and_changes_no_image(tmp_path, kept):
     elsewhere(kept, tmp_path, keep_candidates=False).run()
     plain = contents(tmp_path)
     whole = contents(kept.folder)
@@ -109,7 +109,7 @@ def test_a_pool_is_beside_images_that_stay_the_same_and_may_be_asked_for_later(t
 
 
 @pytest.mark.parametrize("kind", ["missing", "damaged"])
-def test_a_pool_that_is_not_whole_is_made_again(tmp_path, kept, kind):
+def test_keep_candidates_remakes_missing_and_damaged_pool_files(tmp_path, kept, kind):
     shutil.copytree(kept.folder, tmp_path, dirs_exist_ok=True)
     (tmp_path / "metrics.json").unlink()
     for name in ("pool/00000010.safetensors", "pool/pixels/00000000.safetensors"):
@@ -126,7 +126,7 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing catches it."""
 
 
-def test_killed_at_a_write_and_resumed(tmp_path, kept, monkeypatch):
+def test_keep_candidates_resumes_after_a_kill_at_any_write(tmp_path, kept, monkeypatch):
     """The n-th life dies at its n-th write, once the manifest has its line, until one lives to the end."""
     write_atomic = its.disk.store.write_atomic
     for life in range(100):
@@ -160,7 +160,7 @@ def test_killed_at_a_write_and_resumed(tmp_path, kept, monkeypatch):
     ],
     ids=lambda value: value if isinstance(value, str) else value[-1],
 )
-def test_rescoring_is_a_run_with_the_other_verifier(experiment, tmp_path, problem, search, other):
+def test_rescore_equals_a_run_with_the_other_verifier(experiment, tmp_path, problem, search, other):
     """Images, rewards and ledgers of every shard at every cap, to the bit, and every number of the curve."""
     first = "verifier=null_rewards" if other[0] == "verifier=classifier" else "verifier=classifier"
     run = experiment("kept", *problem, f"search={search}", POOL, first)
@@ -179,7 +179,7 @@ def test_rescoring_is_a_run_with_the_other_verifier(experiment, tmp_path, proble
 
 
 @pytest.mark.parametrize("search", ["ses", "beam", "paths"])
-def test_by_its_own_verifier_a_pool_gives_the_run_again(experiment, tmp_path, search):
+def test_rescore_by_the_same_verifier_reproduces_the_run(experiment, tmp_path, search):
     """Nothing is missing from the pool, at any cap."""
     run = experiment("own", *MIXTURE, f"search={search}", "sampler.eta=1", POOL)
     run.run()
@@ -189,7 +189,7 @@ def test_by_its_own_verifier_a_pool_gives_the_run_again(experiment, tmp_path, se
     assert numbers(target) == numbers(run.folder)
 
 
-def test_a_search_that_follows_rewards_is_the_best_of_its_own_pool(tmp_path, kept):
+def test_rescore_of_zero_order_picks_the_best_of_its_pool(tmp_path, kept):
     target = tmp_path
     rescoring, _ = rescored(target, kept.folder, *OTHER)
     assert not rescoring.exact
@@ -210,7 +210,7 @@ def test_a_search_that_follows_rewards_is_the_best_of_its_own_pool(tmp_path, kep
                 assert np.array_equal(shard["images"][shard["pick"][k, cap]], np.moveaxis(pixels, 0, -1))
 
 
-def test_rescore_loads_no_generator_but_for_a_run_of_before_flops_were_stored(kept, tmp_path, monkeypatch):
+def test_rescore_loads_the_generator_only_where_flops_are_missing(kept, tmp_path, monkeypatch):
     folder = shutil.copytree(kept.folder, tmp_path / "run")
     rescored(tmp_path / "before", folder, *OTHER)
     loads = []
@@ -239,7 +239,7 @@ class TwoMembers:
         return torch.stack([mean, -mean.abs()], dim=1)
 
 
-def test_a_relative_verifier_chooses_by_mean_rank(kept, tmp_path):
+def test_rescore_by_a_relative_verifier_picks_by_mean_rank(kept, tmp_path):
     rescoring = replace(rescoring_of(kept.folder), verifier=TwoMembers())
     rescore.rescore(rescoring, tmp_path, "a command")
     pool = load_file(kept.folder / "pool/00000000.safetensors")
@@ -265,7 +265,7 @@ def differing(folder):
                 yield index
 
 
-def test_pairs_are_the_best_and_the_worst_of_every_pool(kept, tmp_path):
+def test_export_pairs_writes_the_best_and_worst_of_every_pool(kept, tmp_path):
     counts = preference_pairs.export_pairs(rescoring_of(kept.folder), tmp_path / "pairs")
     lines = [json.loads(line) for line in (tmp_path / "pairs/pairs.jsonl").read_text().splitlines()]
     assert counts == (len(lines), 26 - len(lines))
@@ -287,7 +287,7 @@ def test_pairs_are_the_best_and_the_worst_of_every_pool(kept, tmp_path):
         preference_pairs.require_new_folder(tmp_path / "pairs")
 
 
-def test_an_image_whose_candidates_are_all_alike_has_no_pair(kept, tmp_path):
+def test_export_pairs_skips_images_without_a_finite_reward(kept, tmp_path):
     class Broken:
         absolute = True
 
@@ -298,7 +298,7 @@ def test_an_image_whose_candidates_are_all_alike_has_no_pair(kept, tmp_path):
     assert preference_pairs.export_pairs(rescoring, tmp_path) == (0, 26)
 
 
-def test_the_command_line(kept, tmp_path):
+def test_rescore_script_writes_curve_and_pairs(kept, tmp_path):
     folder = shutil.copytree(kept.folder, tmp_path / "run")
     command = [sys.executable, "scripts/rescore.py", str(folder), "--pairs", str(tmp_path / "pairs"), *OTHER]
     done = subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=900)
@@ -319,20 +319,20 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("given", "message"), REFUSED.values(), ids=REFUSED)
-def test_what_is_not_the_same_run_is_refused(kept, given, message):
+def test_rescoring_refuses_overrides_that_make_another_run(kept, given, message):
     before = sorted(kept.folder.rglob("*"))
     with pytest.raises(ValueError, match=message):
         rescoring_of(kept.folder, *given)
     assert sorted(kept.folder.rglob("*")) == before
 
 
-def test_a_run_of_other_defaults_is_refused(kept):
+def test_rescoring_refuses_a_run_with_other_defaults(kept):
     finished = FinishedRun.of(kept.folder)
     with pytest.raises(ValueError, match=r"^seed of this run's command are no longer what"):
         script().rescoring_of(replace(finished, config={**finished.config, "seed": 1}), [])
 
 
-def test_a_plugin_in_a_folder_is_not_loaded(kept):
+def test_rescoring_loads_no_plugin_named_by_a_run_folder(kept):
     """Whose code runs is said on the command line, and not by a file that came from somewhere."""
     finished = FinishedRun.of(kept.folder)
     trap = replace(
@@ -342,7 +342,7 @@ def test_a_plugin_in_a_folder_is_not_loaded(kept):
         script().rescoring_of(trap, [])
 
 
-def test_folders_without_a_pool_are_told_what_to_do(kept, tmp_path):
+def test_finished_run_without_a_pool_names_the_command_that_makes_it(kept, tmp_path):
     with pytest.raises(ValueError, match="so it is no finished run"):
         FinishedRun.of(tmp_path)
     shutil.copytree(kept.folder, tmp_path, dirs_exist_ok=True)
@@ -355,7 +355,7 @@ def planned(out_dir, *overrides):
     return blueprint_of(out_dir, *overrides, planning=True)
 
 
-def test_a_plan_counts_pools(kept, tmp_path):
+def test_plan_counts_missing_pools_and_their_disk_space(kept, tmp_path):
     out_dir = shutil.copytree(kept.folder.parents[6], tmp_path / "copy")
     [folder] = (path.parent for path in out_dir.rglob("config.yaml"))
     command = (*MIXTURE, "search=zero_order")
@@ -367,6 +367,6 @@ def test_a_plan_counts_pools(kept, tmp_path):
     assert 0.4 * written < pool - shards < written, "float64 pixels and headers are not in the estimate"
 
 
-def test_true_or_false(tmp_path):
+def test_keep_candidates_refuses_values_other_than_true_or_false(tmp_path):
     with pytest.raises(ValueError, match=r"keep_candidates is 3; it is true or false"):
         make_experiment(tmp_path, "keep_candidates=3")

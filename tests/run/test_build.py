@@ -31,7 +31,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("overrides", "message"), BAD.values(), ids=BAD)
-def test_a_bad_value_is_refused_before_anything_is_written(tmp_path, overrides, message):
+def test_blueprint_refuses_bad_values_and_writes_no_file(tmp_path, overrides, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         make_experiment(tmp_path, *overrides)
     assert not list(tmp_path.iterdir())
@@ -54,11 +54,11 @@ PAYLOADS = [
 
 
 @pytest.mark.parametrize("payload", PAYLOADS, ids=str)
-def test_only_objects_defined_here_are_made(payload):
+def test_instantiate_refuses_objects_not_defined_in_its(payload):
     with pytest.raises(ValueError, match=r"_target_|not allowed"):
         instantiate(payload, CHOICES)
 
 
-def test_a_listed_plugin_is_allowed():
+def test_instantiate_makes_objects_of_a_listed_plugin():
     made = instantiate({"_target_": "fractions.Fraction", "numerator": 1, "denominator": 3}, (*CHOICES, "fractions"))
     assert made.denominator == 3

@@ -5,7 +5,7 @@ import numpy as np
 from its.run.codes import NO_START, decode_lines, decode_start, encode_lines, encode_start
 
 
-def test_decode_start_gives_back_what_was_encoded():
+def test_decode_start_inverts_encode_start():
     points = [np.full((1, 2, 2), value, dtype=np.float32) for value in (0.5, 1.5)]
     starts = [3, points[0], points[0], None, points[1], 0, points[0]]
     moved: list[np.ndarray] = []
@@ -17,7 +17,7 @@ def test_decode_start_gives_back_what_was_encoded():
         assert np.array_equal(decoded, start) if isinstance(start, np.ndarray) else decoded == start
 
 
-def test_decode_lines_gives_back_the_lines():
+def test_decode_lines_inverts_encode_lines():
     for lines in ([], ["null"], ["null", '{"ü": 1}', "x"]):
         array = encode_lines(lines)
         assert array.dtype == np.uint8

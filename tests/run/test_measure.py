@@ -14,7 +14,7 @@ from its.run.measure import measure, per_image_effects, seconds_per_image
 from tests.build import make_experiment
 
 
-def test_accuracy_of_each_image_is_the_held_out_classifiers():
+def test_per_image_effects_read_accuracy_from_the_held_out_classifier():
     """Inception's own logits, which `logits` then are, know nothing of the dataset's classes."""
     right = np.array([True, False, True, True])
     labels = np.array([2, 0, 1, 0])
@@ -37,7 +37,7 @@ def shard(indices: range, ledger: list[int]):
     }
 
 
-def test_measure_needs_arrays_alone():
+def test_measure_averages_costs_and_computes_each_metric_once():
     """Costs are means per image, FLOPs their sum by column; a metric is computed once for the same images."""
     calls = []
 
@@ -62,7 +62,7 @@ def test_measure_needs_arrays_alone():
     assert calls == [5]
 
 
-def test_seconds_per_image_are_divided_among_caps_by_nfe():
+def test_seconds_per_image_are_shared_among_caps_by_nfe():
     shards = [shard(range(2), [2, 6]), shard(range(2, 4), [2, 6])]
     notes = [
         {"first": 0, "images": 2, "seconds": 100.0},
@@ -74,7 +74,7 @@ def test_seconds_per_image_are_divided_among_caps_by_nfe():
     assert seconds_per_image(shards, notes, anytime=False) == pytest.approx([0.75, 2.25])
 
 
-def test_per_image_numbers_add_up_to_the_curves(tmp_path):
+def test_per_image_file_adds_up_to_the_curve(tmp_path):
     run = make_experiment(
         tmp_path,
         "images=80",

@@ -20,25 +20,25 @@ def shard(indices: range, failed: range | set[int]):
     )
 
 
-def test_whole_shards_pass():
+def test_refuse_gaps_accepts_whole_shards():
     shards = [shard(range(3), set()), shard(range(3, 5), set())]
     refuse_gaps(shards)
     assert collect(shards, 0).images.shape == (5, 2, 2, 1)
 
 
-def test_failed_images_of_all_shards_are_named():
+def test_refuse_gaps_names_failed_images_of_all_shards():
     shards = [shard(range(3), {1}), shard(range(3, 6), set()), shard(range(6, 9), {8})]
     with pytest.raises(ValueError, match=r"these images failed: 1, 8\nimage 1: x0_hat is NaN\nimage 8: x0_hat is NaN$"):
         refuse_gaps(shards)
 
 
-def test_a_shard_of_which_nothing_is_left_is_named_too():
+def test_refuse_gaps_names_images_of_a_shard_that_failed_entirely():
     with pytest.raises(ValueError, match=r"these images failed: 3, 4, 5\n"):
         refuse_gaps([shard(range(3), set()), shard(range(3, 6), range(3, 6))])
     with pytest.raises(ValueError, match=rf" and {200 - MOST_NAMED} more\n"):
         refuse_gaps([shard(range(200), range(200))])
 
 
-def test_images_beyond_those_asked_for_may_have_failed():
+def test_refuse_gaps_ignores_failed_images_beyond_the_requested_ones():
     _, arrays = shard(range(4), {3})
     refuse_gaps([(range(3), arrays)])

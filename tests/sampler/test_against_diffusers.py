@@ -140,7 +140,7 @@ def their_ddim(scheduler: DDIMScheduler, model: NetworkDenoiser, grid: Grid, x: 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 @pytest.mark.parametrize(("steps", "spacing"), [(10, s) for s in SPACINGS] + [(50, "leading"), (16, "trailing")])
-def test_ddim(model, settings, prediction, steps, spacing, eta, clip):
+def test_ddim_equals_diffusers(model, settings, prediction, steps, spacing, eta, clip):
     check_ddim(model(prediction, clip=clip), settings, DDIM(steps=steps, spacing=spacing, eta=eta))
 
 
@@ -148,7 +148,7 @@ def test_ddim(model, settings, prediction, steps, spacing, eta, clip):
     ("prediction", "spacing", "eta"),
     [("v_prediction", "trailing", 1.0), ("sample", "leading", 0.0), ("epsilon", "linspace", 1.0)],
 )
-def test_ddim_in_250_steps(model, settings, prediction, spacing, eta):
+def test_ddim_in_250_steps_equals_diffusers(model, settings, prediction, spacing, eta):
     sampler = DDIM(steps=250, spacing=spacing, eta=eta)
     check_ddim(model(prediction, clip=1.0), settings, sampler, follow=prediction == "sample")
 
@@ -175,7 +175,7 @@ def check_ddim(model: NetworkDenoiser, settings: dict, sampler: DDIM, *, follow:
 @pytest.mark.parametrize("clip", [None, 1.0], ids=["free", "clipped"])
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 @pytest.mark.parametrize("steps", [10, 50])
-def test_heun(model, settings, prediction, steps, clip):
+def test_heun_equals_diffusers(model, settings, prediction, steps, clip):
     own = model(prediction, clip=clip, rederive_eps=True)
     sampler = Heun(steps=steps, spacing="linspace")
     scheduler = HeunDiscreteScheduler(**settings, prediction_type=prediction, clip_sample=clip is not None)
@@ -198,7 +198,7 @@ def test_heun(model, settings, prediction, steps, clip):
     ("steps", "spacing", "shift"),
     [(10, "linspace", 1.0), (50, "linspace", 1.0), (10, "trailing", 3.0), (250, "trailing", 1.0)],
 )
-def test_flow_euler(model, steps, spacing, shift):
+def test_euler_equals_diffusers_flow_matching(model, steps, spacing, shift):
     own = model("flow", noise_path=Flow(shift=shift, time_scale=1000.0))
     sampler = Euler(steps=steps, spacing=spacing)
     scheduler = FlowMatchEulerDiscreteScheduler(shift=shift)
@@ -224,7 +224,7 @@ class Keep(NullRewards):
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
-def test_through_the_engine(loaded, settings, eta):
+def test_engine_with_ddim_equals_diffusers(loaded, settings, eta):
     """The shipped weights as they are used: float32, class-conditional, clipped."""
     verifier, sampler = Keep(), DDIM(steps=50, eta=eta)
     own = load(str(WEIGHTS), conditional=True)

@@ -12,7 +12,7 @@ from its.sampler.noise_paths import EDM, Flow, cosine_vp, linear_vp
     [linear_vp(), cosine_vp(), Flow(), Flow(shift=3.0, time_scale=1000.0), EDM()],
     ids=["vp", "cosine", "flow", "shifted", "edm"],
 )
-def test_listable_times_make_a_grid(path):
+def test_noise_paths_make_a_grid_of_their_listable_times(path):
     times = path.listable
     assert len(times) == path.most_steps
     grid = path.grid(len(times), times, whole=True)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 
 @pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
-def test_whole_times_are_those_of_diffusers(spacing):
+def test_spacing_whole_times_equal_those_of_diffusers(spacing):
     """For every number of steps, halves that round to even included (trailing, 16 steps: 937.5)."""
     scheduler = DDIMScheduler(timestep_spacing=spacing)
     for steps in range(1, 1001):
@@ -26,13 +26,13 @@ def test_whole_times_are_those_of_diffusers(spacing):
 
 
 @pytest.mark.parametrize("steps", [5, 16, 50, 333])
-def test_heun_keeps_fractional_times(steps):
+def test_spacing_fractional_times_equal_those_of_diffusers_heun(steps):
     scheduler = HeunDiscreteScheduler()
     scheduler.set_timesteps(steps)
     np.testing.assert_allclose(spaced("linspace", steps, 1000, whole=False), scheduler.timesteps[::2], rtol=1e-6)
 
 
-def test_quadratic_times_of_ddim():
+def test_spacing_quadratic_follows_ddim_without_repeated_times():
     """Song et al.'s rule for CIFAR-10, with colliding times moved apart."""
     assert spaced("quadratic", 10, 1000, whole=True).tolist() == [
         int(t) for t in (np.linspace(0, np.sqrt(800), 10) ** 2)[::-1]
@@ -43,7 +43,7 @@ def test_quadratic_times_of_ddim():
     assert times[0] == 800
 
 
-def test_inclusive_keeps_both_ends():
+def test_spacing_inclusive_keeps_both_ends():
     """As improved-diffusion's space_timesteps(1000, "250")."""
     times = spaced("inclusive", 250, 1000, whole=True)
     assert (times[0], times[-1], len(set(times))) == (999, 0, 250)
@@ -52,7 +52,7 @@ def test_inclusive_keeps_both_ends():
 
 @pytest.mark.parametrize("spacing", SPACINGS)
 @pytest.mark.parametrize("schedule", [linear_vp(), Flow(), Flow(shift=3.0)], ids=["vp", "flow", "shifted"])
-def test_grids_fall_to_clean(schedule, spacing):
+def test_spacing_grids_descend_to_the_clean_level(schedule, spacing):
     for steps in (2, 10, 250, 500, 1000):
         grid = schedule.grid(steps, spacing, whole=True)
         ratio = [level.sigma / max(level.alpha, 1e-300) for level in grid]
@@ -62,13 +62,13 @@ def test_grids_fall_to_clean(schedule, spacing):
         assert not any(level.clean for level in grid[:-1])
 
 
-def test_offset_moves_leading_times_only():
+def test_vp_offset_moves_leading_times_only():
     table = linear_vp().alphas_cumprod
     assert [t.time for t in VP(table, offset=1).grid(4, "leading", whole=True)] == [751, 501, 251, 1, -1]
     assert [t.time for t in VP(table, offset=1).grid(4, "trailing", whole=True)] == [999, 749, 499, 249, -1]
 
 
-def test_levels_are_variance_preserving_and_read_the_table():
+def test_vp_levels_preserve_variance_and_read_the_table():
     schedule = linear_vp()
     for time in (0, 3, 500, 999):
         level = schedule.level(time)
@@ -76,12 +76,12 @@ def test_levels_are_variance_preserving_and_read_the_table():
         assert level.alpha**2 == pytest.approx(schedule.alphas_cumprod[time], rel=1e-12)
 
 
-def test_flow_shift():
+def test_flow_shift_moves_the_middle_level_towards_noise():
     level = Flow(shift=3.0, time_scale=1000.0).grid(2, "trailing", whole=True)[1]
     assert (level.sigma, level.alpha, level.time) == (0.75, 0.25, 750.0)
 
 
-def test_listed_times():
+def test_ddim_takes_listed_times_and_refuses_another_number_of_steps():
     grid = DDIM(steps=3, spacing=[900, 500, 20], eta=0.0).grid(linear_vp())
     assert [level.time for level in grid] == [900, 500, 20, -1]
     with pytest.raises(ValueError, match="lists 3 times, and 2 steps"):
@@ -100,7 +100,7 @@ def test_listed_times():
         (lambda: DDIM(steps=2, spacing=[1000, 3], eta=0.0).grid(linear_vp()), "descending times"),
     ],
 )
-def test_what_makes_no_sense_is_refused(make, message):
+def test_ddim_refuses_bad_parameters(make, message):
     with pytest.raises(ValueError, match=message):
         make()
 
@@ -114,7 +114,7 @@ def test_what_makes_no_sense_is_refused(make, message):
         (Heun(steps=10), 2, 38, 22),
     ],
 )
-def test_prices(sampler, slots, whole, rest):
+def test_prices_count_the_evaluations_of_ddim_and_heun(sampler, slots, whole, rest):
     prices = Prices(linear_vp(), sampler, slots)
     grid = prices.grid
     assert prices.sampling == whole
@@ -126,7 +126,7 @@ def test_prices(sampler, slots, whole, rest):
         prices.cost(grid[0], steps=1001)
 
 
-def test_steps_between_levels_are_equal_in_time_and_end_there():
+def test_prices_route_has_equal_time_steps_and_ends_on_the_level():
     prices = Prices(linear_vp(), DDIM(steps=10, eta=0.0), 1)
     levels, _ = prices.route(prices.grid[3], prices.grid[7], 3, False)
     assert (levels[0], levels[-1], len(levels)) == (prices.grid[3], prices.grid[7], 4)

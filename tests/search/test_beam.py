@@ -22,15 +22,15 @@ def same(lab, one, other, caps) -> bool:
     return run(one) == run(other)
 
 
-def test_one_beam_is_svdd(lab):
+def test_beam_of_one_equals_svdd(lab):
     assert same(lab, Beam(beams=1), SVDD(), (10, 23, 57))
 
 
-def test_one_child_each_is_best_of_n(lab):
+def test_beam_with_one_child_each_equals_best_of_n(lab):
     assert same(lab, Beam(beams=5), Random(), (10, 20, 50))
 
 
-def test_the_best_of_all_children_go_on(lab):
+def test_beam_continues_with_the_best_of_all_children(lab):
     log: list = []
     outcome_of(lab, lab.script(traced(Beam(beams=2, children=3), log)), SAMPLER)
     assert [len(request.particles) for request, _ in log if isinstance(request, Advance)] == [2, 6] * 9 + [2]
@@ -41,12 +41,12 @@ def test_the_best_of_all_children_go_on(lab):
         assert [particle for _, particle in ranked[:2]] == following.particles
 
 
-def test_natural_cost(lab):
+def test_beam_natural_cost_is_one_evaluation_per_child_and_step(lab):
     outcome = outcome_of(lab, Beam(beams=2, children=4), DDIM(steps=10, eta=1.0))
     assert 1 + 9 * 8 <= outcome.ledger["nfe"] <= 2 + 9 * 8
     assert math.isfinite(outcome.reward)
 
 
 @pytest.mark.parametrize("cap", [20, 21, 38, 56])
-def test_a_cap_is_spent(lab, cap):
+def test_beam_spends_a_cap_to_within_two_evaluations(lab, cap):
     assert outcome_of(lab, Beam(), SAMPLER, cap=cap).ledger["nfe"] >= cap - 2

@@ -7,7 +7,7 @@ from its.verifier.null_rewards import NullRewards
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
-def test_at_temperature_0_it_is_best_of_n(lab, eta):
+def test_bfs_prune_at_temperature_0_equals_best_of_n(lab, eta):
     def run(search):
         bits = lab.bits(lab.engine(DDIM(steps=10, eta=eta)), search, (10, 57), range(4))
         return {k: [(image, reward, ledger["nfe"]) for image, reward, ledger in v] for k, v in bits.items()}
@@ -15,7 +15,7 @@ def test_at_temperature_0_it_is_best_of_n(lab, eta):
     assert run(BFSPrune(temperature=0.0)) == run(Random())
 
 
-def test_what_pruning_saves_buys_further_populations(lab):
+def test_bfs_prune_spends_its_savings_on_further_populations(lab):
     """With collapse after the third step: 5 cost 5 * 3 + 7, and leave enough of 50 for 2, and those for 1."""
     engine = lab.engine(DDIM(steps=10, eta=0.0), verifier=NullRewards())
     nfe = lab.results(engine, BFSPrune(temperature=1e6, start=2, step_size=10), (50,), range(8))
@@ -30,6 +30,6 @@ def test_what_pruning_saves_buys_further_populations(lab):
         ({"step_size": -2}, r"search\.step_size is -2"),
     ],
 )
-def test_what_makes_no_sense_is_refused(options, message):
+def test_bfs_prune_refuses_bad_parameters(options, message):
     with pytest.raises(ValueError, match=message):
         BFSPrune(**options)

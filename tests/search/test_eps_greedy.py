@@ -21,7 +21,7 @@ def drawn(lab, parent, child) -> torch.Tensor:
     return (lab.rows([child]) - s.alpha * x0 - math.sqrt(s.sigma**2 - variance) * eps) / math.sqrt(variance)
 
 
-def test_a_given_noise_is_what_the_first_step_draws(lab):
+def test_advance_uses_given_noise_in_the_first_step_only(lab):
     """It replaces that draw alone: later steps have their own, and particles without one are left as they are."""
 
     def body(image):
@@ -43,7 +43,7 @@ def test_a_given_noise_is_what_the_first_step_draws(lab):
     lab.play(body)
 
 
-def test_given_noise_own_draws_and_clean_ends_share_a_batch(lab):
+def test_advance_gives_each_image_its_own_noise_in_a_shared_batch(lab):
     """Images that draw their own, are given noise and end at the same time each get what they get alone."""
 
     def body(image):
@@ -63,12 +63,12 @@ def test_given_noise_own_draws_and_clean_ends_share_a_batch(lab):
     assert len({outcome[0] for [outcome] in alone}) == 6
 
 
-def test_one_noise_each_is_asked_for():
+def test_advance_refuses_fewer_noises_than_particles():
     with pytest.raises(ValueError, match="2 particles and 1 noises"):
         advance([None, None], noise=[None])
 
 
-def test_local_candidates_keep_the_norm_and_stay_near(lab):
+def test_ball_keeps_the_norm_and_stays_near(lab):
     def body(image):
         [pivot] = image.noise()
         moved = image.move(pivot, Ball(0.15), 400)
@@ -85,18 +85,18 @@ def test_local_candidates_keep_the_norm_and_stay_near(lab):
 
 
 @pytest.mark.parametrize(("rounds", "candidates"), [(0, 4), (2, 3)])
-def test_natural_cost(lab, rounds, candidates):
+def test_eps_greedy_natural_cost_counts_rounds_and_candidates(lab, rounds, candidates):
     outcome = outcome_of(lab, EpsGreedy(rounds=rounds, candidates=candidates), SAMPLER)
     assert outcome.ledger["nfe"] == 10 + 9 * rounds * candidates
 
 
 @pytest.mark.parametrize("cap", [10, 11, 19, 28, 57])
 @pytest.mark.parametrize("epsilon", [0.0, 0.4, 1.0])
-def test_a_cap_is_spent_to_the_last_evaluation(lab, cap, epsilon):
+def test_eps_greedy_spends_a_cap_to_the_last_evaluation(lab, cap, epsilon):
     assert outcome_of(lab, EpsGreedy(epsilon=epsilon), SAMPLER, cap=cap).ledger["nfe"] == cap
 
 
-def test_hopeless_rewards_are_borne(lab):
+def test_eps_greedy_survives_rewards_of_minus_infinity(lab):
     assert outcome_of(lab, EpsGreedy(), SAMPLER, Always(-math.inf), cap=40).reward == -math.inf
 
 
@@ -108,6 +108,6 @@ def test_hopeless_rewards_are_borne(lab):
         ({"epsilon": -1}, "at least 0"),
     ],
 )
-def test_what_makes_no_sense_is_refused(options, message):
+def test_eps_greedy_refuses_bad_parameters(options, message):
     with pytest.raises(ValueError, match=message):
         EpsGreedy(**options)

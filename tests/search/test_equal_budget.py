@@ -63,6 +63,6 @@ def plain(lab) -> dict:
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, DDIM) else f"eta{value.eta:.0f}",
 )
-def test_more_reward_than_more_steps(lab, plain, search, sampler):
+def test_search_gains_more_reward_than_more_steps_at_equal_budget(lab, plain, search, sampler):
     gain = rewards(lab, search, sampler) - plain[sampler]
     assert gain.mean() > 3 * gain.std() / math.sqrt(PROBLEMS)

@@ -17,13 +17,13 @@ NATURAL = EvoSearch(population=42, offspring=21)
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
-def test_natural_cost(lab, eta):
+def test_evosearch_natural_cost_counts_samplings_and_mutants(lab, eta):
     """42 samplings, and 21 mutants at steps 0, 20, 30, 40 of 50."""
     outcome = outcome_of(lab, NATURAL, DDIM(steps=50, eta=eta))
     assert outcome.ledger["nfe"] == 42 * 50 + 21 * (50 + 30 + 20 + 10)
 
 
-def test_mutations(lab, monkeypatch):
+def test_evosearch_mixes_starts_and_jitters_states_on_the_way(lab, monkeypatch):
     """Starting points are mixed, states on the way get noise of the step's own deviation."""
     seen: list = []
     jitter, move = Image.jitter, Image.move
@@ -38,7 +38,7 @@ def test_mutations(lab, monkeypatch):
     assert seen == [(0.2, True)] * 2 + [(2, std) for std in stds]
 
 
-def test_a_tournament_of_all_is_won_by_what_led_to_the_best_image(lab, monkeypatch):
+def test_evosearch_full_tournament_is_won_by_the_path_to_the_best_image(lab, monkeypatch):
     parents: list = []
     jitter = Image.jitter
     monkeypatch.setattr(Image, "jitter", lambda image, ps, std: parents.extend(ps) or jitter(image, ps, std))
@@ -54,7 +54,7 @@ def test_a_tournament_of_all_is_won_by_what_led_to_the_best_image(lab, monkeypat
     assert set(map(id, parents)) <= winners
 
 
-def test_a_tournament_is_held_in_a_share_of_the_pool(lab):
+def test_winners_are_the_best_of_random_shares_of_the_pool(lab):
     """Places of the winners among 10 with 3 drawn: P(best of 3 is in place k) = C(9 - k, 2) / C(10, 3)."""
     won: list = []
 
@@ -68,25 +68,25 @@ def test_a_tournament_is_held_in_a_share_of_the_pool(lab):
     assert chisquare(np.bincount(won, minlength=8), expected).pvalue > 0.001
 
 
-def test_at_one_sampling_it_is_plain(lab):
+def test_evosearch_at_one_sampling_equals_plain_sampling(lab):
     plain, found = (outcome_of(lab, search, DDIM(steps=10, eta=0.0), cap=10) for search in (NoSearch(), EvoSearch()))
     assert (plain.reward, plain.image.tobytes()) == (found.reward, found.image.tobytes())
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 10])
-def test_a_cap_is_spent(lab, steps):
+def test_evosearch_spends_a_cap_to_within_a_fifth_of_a_sampling(lab, steps):
     for cap in range(steps, 12 * steps):
         found = outcome_of(lab, EvoSearch(), DDIM(steps=steps, eta=0.0), Always(-math.inf), cap=cap)
         assert cap - max(1, steps // 5) < found.ledger["nfe"] <= cap
 
 
 @pytest.mark.parametrize("schedule", [[], [0.5, 0.2], [0.5, 0.5], [-0.1], [0.0, 1.0]], ids=str)
-def test_what_makes_no_sense_is_refused(schedule):
+def test_evosearch_refuses_a_bad_schedule(schedule):
     with pytest.raises(ValueError, match=r"search\.schedule is \[.*it lists ascending shares"):
         EvoSearch(schedule=schedule)
 
 
 @pytest.mark.parametrize("subset", [0.0, -0.5, 1.5], ids=str)
-def test_a_tournament_of_none_or_more_than_all_is_refused(subset):
+def test_evosearch_refuses_a_subset_of_none_or_more_than_all(subset):
     with pytest.raises(ValueError, match=r"search\.subset is .*above 0 and at most 1"):
         EvoSearch(subset=subset)

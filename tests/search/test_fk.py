@@ -24,7 +24,7 @@ class Linear:
 
 @pytest.mark.parametrize("potential", ["diff", "max", "add", "rt"])
 @pytest.mark.parametrize("resampler", ["multinomial", "systematic", "ssp"])
-def test_at_lambda_0_it_is_best_of_n(lab, potential, resampler):
+def test_fk_at_lambda_0_equals_best_of_n(lab, potential, resampler):
     def run(search):
         bits = lab.bits(lab.engine(DDIM(steps=10, eta=1.0)), search, (10, 57), range(4))
         return {k: [(image, reward, ledger["nfe"]) for image, reward, ledger in v] for k, v in bits.items()}
@@ -36,7 +36,7 @@ def test_at_lambda_0_it_is_best_of_n(lab, potential, resampler):
     ("potential", "weights"),
     [("diff", [-4.0, 2.0, 4.0]), ("rt", [-4.0, -2.0, 2.0]), ("max", [-4.0, -2.0, 2.0]), ("add", [-4.0, -6.0, -4.0])],
 )
-def test_weight_of_each_step(potential, weights):
+def test_lineage_weight_of_each_step_follows_its_potential(potential, weights):
     """Rewards -2, -1, 1 at lambda 2, resampled after each."""
     line, seen = Lineage(), []
     for reward in (-2.0, -1.0, 1.0):
@@ -47,7 +47,7 @@ def test_weight_of_each_step(potential, weights):
 
 
 @pytest.mark.parametrize("potential", ["diff", "max", "add", "rt"])
-def test_the_product_of_all_weights_is_the_final_reward(potential):
+def test_lineage_weights_multiply_to_the_final_reward(potential):
     line, product = Lineage(), 0.0
     for reward in (-2.0, 3.0, 1.0):
         line = line.grown(potential, 2.0, reward)
@@ -57,7 +57,7 @@ def test_the_product_of_all_weights_is_the_final_reward(potential):
 
 
 @pytest.mark.parametrize("potential", ["diff", "max", "add", "rt"])
-def test_hopeless_lineages_are_never_nan(potential):
+def test_lineage_weight_is_never_nan_at_rewards_of_minus_infinity(potential):
     line = Lineage()
     for reward in (-math.inf, -math.inf, 1.0, -math.inf):
         line = line.grown(potential, 10.0, reward)
@@ -94,7 +94,7 @@ def expected(lab) -> float:
 
 
 @pytest.mark.parametrize("ess", [0.5, 1.0])
-def test_it_samples_the_tilted_law(lab, expected, ess):
+def test_fk_samples_the_tilted_law(lab, expected, ess):
     found = tilted(lab, 32, 200, ess=ess)
     assert abs(found.mean() - expected) < 4 * found.std() / math.sqrt(len(found)) + 0.05
 
@@ -118,7 +118,7 @@ def rewards_of(lab, sampler, search, problems):
 
 
 @pytest.mark.long
-def test_its_bias_shrinks_and_at_256_particles_is_within_three_standard_errors(lab):
+def test_fk_bias_shrinks_to_within_three_errors_at_256_particles(lab):
     """Towards the tilted law of the sampler's own images, which in 10 steps is not quite that of the mixture."""
     sampler, problems = DDIM(steps=10, eta=1.0), {1: 1000, 4: 1000, 16: 500, 64: 150, 256: 450}
     plain = rewards_of(lab, sampler, NoSearch(), range(100_000, 140_000))
@@ -155,6 +155,6 @@ def test_its_bias_shrinks_and_at_256_particles_is_within_three_standard_errors(l
         ({"every": 0}, "is 0; it is"),
     ],
 )
-def test_what_makes_no_sense_is_refused(options, message):
+def test_fk_refuses_bad_parameters(options, message):
     with pytest.raises(ValueError, match=message):
         FK(**options)

@@ -22,7 +22,7 @@ GENOTYPES = [
 
 
 @pytest.mark.parametrize("genotype", GENOTYPES, ids=str)
-def test_grids_are_sorted_distinct_and_of_the_right_length(genotype):
+def test_genotypes_give_sorted_distinct_grids_of_the_right_length(genotype):
     random = HostRandom(0, 0)
     genes = [genotype.random(random) for _ in range(50)]
     for _ in range(200):
@@ -37,7 +37,7 @@ def test_grids_are_sorted_distinct_and_of_the_right_length(genotype):
         assert all(type(place) is int for place in grid)
 
 
-def test_a_mutant_has_times_that_its_parent_has_not():
+def test_steps_mutant_has_times_that_its_parent_has_not():
     random = HostRandom(0, 0)
     assert Steps(2, 4).mutant((0, 3), 1.0, random) == (1, 2)
     assert Steps(2, 4).mutant((0, 3), 0.0, random) == (0, 3)
@@ -45,14 +45,14 @@ def test_a_mutant_has_times_that_its_parent_has_not():
     assert scarce == {(1, 2, 3)}, "one time is free, so one is exchanged, the first that is hit"
 
 
-def test_a_time_mutates_with_its_probability():
+def test_steps_mutate_each_time_with_the_given_probability():
     random = HostRandom(0, 0)
     parent = tuple(range(0, 1000, 100))
     lost = [10 - len({*parent} & {*Steps(10, 1000).mutant(parent, 0.25, random)}) for _ in range(400)]
     assert np.mean(lost) == pytest.approx(2.5, abs=4 * np.sqrt(10 * 0.25 * 0.75 / 400))
 
 
-def test_a_child_keeps_what_both_parents_have():
+def test_steps_child_keeps_what_both_parents_have():
     random = HostRandom(0, 0)
     children = {Steps(3, 10).child((0, 4, 7), (4, 7, 9), random) for _ in range(50)}
     assert children == {(0, 4, 7), (4, 7, 9)}
@@ -61,19 +61,19 @@ def test_a_child_keeps_what_both_parents_have():
 
 
 @pytest.mark.parametrize("steps", [1, 4, 5, 10, 250, 1000])
-def test_an_even_density_is_trailing_spacing(steps):
+def test_density_of_even_weights_equals_trailing_spacing(steps):
     density = Density(steps, 1000)
     times = [999 - place for place in density.grid(density.seed)]
     assert times == spaced("trailing", steps, 1000, whole=True).tolist()
 
 
-def test_a_density_places_its_quantiles():
+def test_density_grid_lies_at_its_quantiles():
     """Four times with weights 1, 2, 3, 4: shares 0.1, 0.3, 0.6, 1; half is reached at time 2, all of it at time 3."""
     assert Density(2, 4, 2).grid((1, 4)) == (0, 1)
     assert Density(2, 4, 2).grid((4, 1)) == (0, 2), "shares 0.4, 0.7, 0.9, 1: half is reached at time 1"
 
 
-def test_weights_stay_in_their_alphabets():
+def test_density_weights_stay_in_their_ranges():
     density, random = Density(5, 1000), HostRandom(0, 0)
     first = {weight for _ in range(100) for weight in density.random(random)}
     later = {weight for _ in range(100) for weight in density.mutant(density.seed, 1.0, random)}

@@ -74,7 +74,7 @@ def plain(lab) -> dict:
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", UNBIASED)
-def test_random_rewards_do_not_move_the_law(lab, plain, name):
+def test_null_rewards_do_not_move_the_law_of_unbiased_searches(lab, plain, name):
     search, sampler = UNBIASED[name]
     assert furthest(law(lab, search, sampler), plain[sampler]) < 4.2
 
@@ -89,11 +89,11 @@ class Brightness:
 
 
 @pytest.mark.long
-def test_a_verifier_that_knows_something_is_found(lab, plain):
+def test_random_moves_the_law_under_an_informative_verifier(lab, plain):
     assert furthest(law(lab, Random(), DETERMINISTIC, verifier=Brightness(), images=500), plain[DETERMINISTIC]) > 4.2
 
 
 @pytest.mark.long
-def test_the_drift_of_ses_is_found(lab, plain):
+def test_ses_moves_the_law_under_random_rewards(lab, plain):
     """Five generations; from the second on they are drawn around elites."""
     assert furthest(law(lab, SES(), DETERMINISTIC, images=300, samplings=50), plain[DETERMINISTIC]) > 4.2

@@ -14,7 +14,7 @@ SAMPLER = Euler(steps=10)
 ROUNDS = [(0.89, 0.08), (0.86, 0.05), (0.83, 0.02), (0.80, 0.0)]
 
 
-def test_levels_and_cost_are_those_of_the_paper(lab):
+def test_paths_levels_and_cost_equal_those_of_the_paper(lab):
     """Flow time is the paper's: 0.11 up by 0.78 and down by 0.81, four times, clipped at 0."""
     log: list = []
     engine = lab.engine(SAMPLER, MixtureDenoiser(lab.data, "flow"))
@@ -30,7 +30,7 @@ def test_levels_and_cost_are_those_of_the_paper(lab):
     assert results[0].outcomes[0].ledger["nfe"] == first_leg + rounds
 
 
-def test_the_best_of_all_children_go_on(lab):
+def test_paths_continue_with_the_best_of_all_children(lab):
     log: list = []
     outcome = outcome_of(lab, lab.script(traced(Paths(paths=2, noises=3), log)), DDIM(steps=10, eta=0.0))
     rounds = [(request.particles, reply) for request, reply in log if isinstance(request, Reward)]
@@ -42,7 +42,7 @@ def test_the_best_of_all_children_go_on(lab):
 
 
 @pytest.mark.parametrize("cap", [10, 15, 20])
-def test_too_little_for_a_round_is_best_of_n(lab, cap):
+def test_paths_without_budget_for_a_round_equals_best_of_n(lab, cap):
     sampler = DDIM(steps=10, eta=0.0)
     few, plain = (outcome_of(lab, search, sampler, cap=cap) for search in (Paths(steps=9), Random()))
     assert (few.reward, few.image.tobytes()) == (plain.reward, plain.image.tobytes())
@@ -51,7 +51,7 @@ def test_too_little_for_a_round_is_best_of_n(lab, cap):
 @pytest.mark.parametrize(
     ("cap", "sizes"), [(16, [1]), (20, [1, 3, 1]), (32, [1, 2, 2, 3, 1]), (40, [2, 6, 2]), (80, [2, 4, 5, 5, 5, 2])]
 )
-def test_fewer_rounds_before_fewer_than_two_noises(lab, cap, sizes):
+def test_paths_drops_rounds_before_going_below_two_noises(lab, cap, sizes):
     log: list = []
 
     def watched(image):
@@ -61,7 +61,7 @@ def test_fewer_rounds_before_fewer_than_two_noises(lab, cap, sizes):
     assert [len(request.particles) for request, _ in log if isinstance(request, Advance)] == sizes
 
 
-def test_most_of_a_cap_is_spent(lab):
+def test_paths_spends_at_least_60_percent_of_a_cap(lab):
     for cap in range(10, 120):
         assert 0.6 * cap <= outcome_of(lab, Paths(), DDIM(steps=10, eta=0.0), cap=cap).ledger["nfe"] <= cap
 
@@ -76,6 +76,6 @@ def test_most_of_a_cap_is_spent(lab):
         ({"paths": 0}, r"search\.paths is 0"),
     ],
 )
-def test_what_makes_no_sense_is_refused(options, message):
+def test_paths_refuses_bad_parameters(options, message):
     with pytest.raises(ValueError, match=message):
         Paths(**options)

@@ -20,23 +20,23 @@ def tries(lab, search, verifier) -> tuple[list[int], int]:
     return [steps.count(level) for level in range(1, 5)], outcome.ledger["nfe"]
 
 
-def test_without_improvement_every_step_has_its_quota(lab):
+def test_rbf_without_improvement_spends_its_quota_at_every_step(lab):
     """50 NFE: 2 starting points, 12 tries at each of four steps."""
     assert tries(lab, RBF(nfe=50), Always(0.0)) == ([12, 12, 12, 12], 50)
 
 
-def test_what_is_left_rolls_over(lab):
+def test_rbf_rolls_over_what_a_step_leaves(lab):
     """Every child beats all before: each step takes its first, the last tries until all is spent."""
     assert tries(lab, RBF(nfe=50), Scripted(float)) == ([1, 1, 1, 45], 50)
 
 
-def test_an_exhausted_quota_starts_anew(lab):
+def test_rbf_resets_an_exhausted_quota(lab):
     """The fifth child is the first improvement, so 7 of 12 roll over; the next step finds none in 19 tries."""
     rewards = [0.0, -2.0, -1.0, -1.0, -1.0, 1.0] + [0.5] * 50
     assert tries(lab, RBF(nfe=50), Scripted(rewards.__getitem__)) == ([5, 19, 12, 12], 50)
 
 
-def test_it_goes_on_from_the_best_of_the_step(lab):
+def test_rbf_continues_from_the_best_child_of_a_step(lab):
     log: list = []
     search = RBF(nfe=14, pool=0.01)
     rewards = [0.0, -3.0, -1.0, -2.0, *[-9.0] * 20]
@@ -46,17 +46,17 @@ def test_it_goes_on_from_the_best_of_the_step(lab):
     assert advances[3][0].particles == advances[1][1]
 
 
-def test_one_try_at_each_step_is_plain_sampling(lab):
+def test_rbf_with_one_try_at_each_step_equals_plain_sampling(lab):
     for problem in range(5):
         plain, found = (outcome_of(lab, search, SAMPLER, cap=5, problem=problem) for search in (NoSearch(), RBF()))
         assert (plain.reward, plain.image.tobytes()) == (found.reward, found.image.tobytes())
 
 
 @pytest.mark.parametrize("cap", [5, 6, 9, 10, 24, 57])
-def test_a_cap_is_spent_to_the_last_evaluation(lab, cap):
+def test_rbf_spends_a_cap_to_the_last_evaluation(lab, cap):
     assert outcome_of(lab, RBF(), SAMPLER, cap=cap).ledger["nfe"] == cap
 
 
-def test_hopeless_rewards_are_borne(lab):
+def test_rbf_survives_rewards_of_minus_infinity(lab):
     outcome = outcome_of(lab, RBF(), SAMPLER, Always(-math.inf), cap=30)
     assert outcome.reward == -math.inf

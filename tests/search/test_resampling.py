@@ -19,14 +19,14 @@ def counts(name: str, weights: list[float], runs: int) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("name", RESAMPLERS)
-def test_the_mean_is_right(name):
+def test_resampling_is_unbiased(name):
     for found, weight in zip(counts(name, WEIGHTS, RUNS), WEIGHTS, strict=True):
         expected = len(WEIGHTS) * weight
         assert abs(sum(found) / RUNS - expected) < 5 * math.sqrt(max(expected, 1e-9) / RUNS)
 
 
 @pytest.mark.parametrize("name", ["systematic", "ssp"])
-def test_floor_or_ceiling(name):
+def test_systematic_and_ssp_counts_are_floor_or_ceiling(name):
     for found, weight in zip(counts(name, WEIGHTS, 500), WEIGHTS, strict=True):
         expected = round(len(WEIGHTS) * weight, 9)
         assert {math.floor(expected), math.ceil(expected)} >= set(found)
@@ -34,7 +34,7 @@ def test_floor_or_ceiling(name):
 
 @pytest.mark.parametrize("name", RESAMPLERS)
 @pytest.mark.parametrize("weights", [[1.0], [0.5, 0.5], [0.0, 1.0, 0.0], [1 / 7] * 7], ids=str)
-def test_as_many_as_before_in_order(name, weights):
+def test_resampling_keeps_the_number_and_the_order(name, weights):
     for run in range(50):
         chosen = RESAMPLERS[name](weights, HostRandom(1, run))
         assert len(chosen) == len(weights)
@@ -44,7 +44,7 @@ def test_as_many_as_before_in_order(name, weights):
 
 @pytest.mark.parametrize("name", ["systematic", "ssp"])
 @pytest.mark.parametrize("n", [2, 3, 7, 32, 100])
-def test_equal_weights_keep_all(name, n):
+def test_systematic_and_ssp_keep_all_at_equal_weights(name, n):
     assert all(RESAMPLERS[name](normalised([0.0] * n), HostRandom(0, run)) == list(range(n)) for run in range(50))
 
 
@@ -59,10 +59,10 @@ def test_equal_weights_keep_all(name, n):
     ],
     ids=str,
 )
-def test_weights_from_logarithms(logs, expected):
+def test_normalised_turns_logarithms_into_weights(logs, expected):
     assert normalised(logs) == pytest.approx(expected)
 
 
-def test_effective_sample_size():
+def test_effective_is_n_for_even_weights_and_1_for_a_single_one():
     assert effective([0.25] * 4) == 4
     assert effective([0.0, 1.0]) == 1

@@ -34,19 +34,19 @@ def played(search: Schedule, genotype, fitness=far, seed: int = 0) -> list[list]
     "genotype", [Steps(4, 100, OWN), Steps(4, 100), Density(4, 100)], ids=["steps", "free", "density"]
 )
 @pytest.mark.parametrize("strategy", ["evolution", "random"])
-def test_no_grid_is_scored_twice_and_both_strategies_score_as_many(genotype, strategy):
+def test_schedule_scores_no_grid_twice_under_either_strategy(genotype, strategy):
     seen = played(Schedule(strategy=strategy, **SMALL), genotype)
     assert [len(population) for population in seen] == [12] * 6
     grids = [genotype.grid(gene) for population in seen for gene in population]
     assert len(grids) == len(set(grids)) == sum(Schedule(**SMALL).sizes)
 
 
-def test_children_may_outnumber_the_population():
+def test_schedule_children_may_outnumber_the_population():
     many = Schedule(**{**SMALL, "mutation_num": 35, "crossover_num": 25})
     assert [len(population) for population in played(many, Steps(4, 100, OWN))] == [12, *[60] * 5]
 
 
-def test_it_comes_nearer_than_as_many_random_grids():
+def test_schedule_evolution_beats_as_many_random_grids():
     def best(strategy: str, seed: int) -> float:
         search = Schedule(strategy=strategy, m_prob=0.3, **{**SMALL, "max_epochs": 20})
         return min(far(gene) for population in played(search, Steps(4, 100, OWN), seed=seed) for gene in population)
@@ -55,7 +55,7 @@ def test_it_comes_nearer_than_as_many_random_grids():
     assert np.mean(gain) > 3 * np.std(gain) / np.sqrt(len(gain))
 
 
-def test_the_first_population_is_the_seed_half_random_ones_and_its_mutants():
+def test_schedule_first_population_is_the_seed_random_grids_and_mutants():
     first, *_ = played(Schedule(**SMALL), Steps(4, 100, OWN))
     assert first[0] == OWN
     kept = [len({*gene} & {*OWN}) for gene in first]
@@ -64,7 +64,7 @@ def test_the_first_population_is_the_seed_half_random_ones_and_its_mutants():
     assert OWN not in played(Schedule(use_ddim_init_x=False, **SMALL), Steps(4, 100, OWN))[0]
 
 
-def test_children_come_from_the_best_of_all_epochs():
+def test_schedule_children_come_from_the_best_of_all_epochs():
     """With one parent, and one time of it exchanged at most, every further population is its neighbourhood."""
     search = Schedule(
         population_num=6, select_num=1, mutation_num=6, crossover_num=0, m_prob=0.02, max_epochs=5, finalists=1
@@ -77,7 +77,7 @@ def test_children_come_from_the_best_of_all_epochs():
         assert sum(shared >= 3 for shared in near) >= 2, "a mutant shares three of its four times with its parent"
 
 
-def test_the_same_seed_is_the_same_search():
+def test_schedule_repeats_under_the_same_seed_only():
     search = Schedule(**SMALL)
     assert played(search, Steps(4, 100, OWN)) == played(search, Steps(4, 100, OWN))
     assert played(search, Steps(4, 100, OWN)) != played(search, Steps(4, 100, OWN), seed=1)
@@ -88,13 +88,13 @@ def test_the_same_seed_is_the_same_search():
     [
         ({"select_num": 60}, "search.select_num is 60, and a population has search.population_num=50"),
         ({"finalists": 51}, "search.finalists is 51"),
-        ({"time_step": 0}, "search.time_step is 0; it is at least 1"),
+        ({"time_step": 0}, "search.time_step is 0; it is a whole number of at least 1"),
         ({"time_step": 2.5}, "search.time_step is 2.5; it is a whole number"),
-        ({"max_epochs": 0}, "search.max_epochs is 0; it is at least 1"),
-        ({"mutation_num": -1}, "search.mutation_num is -1; it is at least 0"),
+        ({"max_epochs": 0}, "search.max_epochs is 0; it is a whole number of at least 1"),
+        ({"mutation_num": -1}, "search.mutation_num is -1; it is a whole number of at least 0"),
         ({"num_samples": True}, "search.num_samples is True; it is a whole number"),
-        ({"num_samples": 1}, "search.num_samples is 1; it is at least 2"),
-        ({"fresh_seeds": 1}, "search.fresh_seeds is 1; it is at least 2"),
+        ({"num_samples": 1}, "search.num_samples is 1; it is a whole number of at least 2"),
+        ({"fresh_seeds": 1}, "search.fresh_seeds is 1; it is a whole number of at least 2"),
         ({"m_prob": 0.0}, "search.m_prob is 0.0; it is a probability above 0"),
         ({"m_prob": 1.5}, "search.m_prob is 1.5; it is a probability"),
         ({"fitness": "kid"}, "search.fitness is 'kid'; choose one of fid, sfid, isc"),
@@ -102,11 +102,11 @@ def test_the_same_seed_is_the_same_search():
         ({"genotype": "spline"}, "choose one of steps, density"),
     ],
 )
-def test_what_makes_no_sense_is_refused(values, message):
+def test_schedule_refuses_bad_parameters(values, message):
     with pytest.raises(ValueError, match=message):
         Schedule(**values)
 
 
-def test_more_grids_than_there_are_is_refused():
+def test_schedule_refuses_to_score_more_grids_than_exist():
     with pytest.raises(ValueError, match="500 grids are to be scored, and there are 45 of 2 of 10 times"):
         Schedule().genotype_for(2, 10, None)

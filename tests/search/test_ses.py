@@ -31,7 +31,7 @@ def bands(monkeypatch) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize(("shape", "level"), [((3, 32, 32), 4), ((1, 8, 24), 3), ((4, 6, 10), 1), ((1, 4, 4), 0)])
-def test_the_low_band_is_that_of_pywavelets(shape, level):
+def test_low_band_equals_that_of_pywavelets(shape, level):
     random = np.random.Generator(np.random.Philox(key=0))
     coefs = random.standard_normal(low_band(shape, level, narrowest=1)[1])
     x = torch.from_numpy(random.standard_normal((2, *shape)))
@@ -41,7 +41,7 @@ def test_the_low_band_is_that_of_pywavelets(shape, level):
         np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12)
 
 
-def test_a_band_that_does_not_fit_is_refused():
+def test_low_band_refuses_a_band_that_does_not_fit():
     with pytest.raises(ValueError, match="divisible by 4"):
         LowBand(np.zeros((1, 2, 2)), 2)(torch.zeros(1, 1, 8, 6), None)
 
@@ -50,17 +50,17 @@ def test_a_band_that_does_not_fit_is_refused():
     ("shape", "level"),
     [((4, 64, 64), 4), ((3, 32, 32), 3), ((1, 8, 8), 1), ((1, 4, 4), 0), ((3, 36, 24), 2), ((3, 7, 7), 0)],
 )
-def test_the_level_leaves_a_band_of_four(shape, level):
+def test_low_band_level_keeps_a_band_of_at_least_four(shape, level):
     assert low_band(shape, 4) == (level, (shape[0], shape[1] >> level, shape[2] >> level))
 
 
-def test_generations():
+def test_generations_are_cut_to_the_number_of_candidates():
     assert list(generations(10, 25)) == [10, 10, 5]
     unbounded = generations(10, None)
     assert [next(unbounded) for _ in range(3)] == [10, 10, 10]
 
 
-def test_energy_drifts_under_random_rewards_unless_it_is_held(lab, bands):
+def test_ses_energy_drifts_under_random_rewards_unless_renormalised(lab, bands):
     """The drift of the original: from 1 to 1.37 in the fifth generation."""
 
     def energies(renormalise: bool) -> np.ndarray:
@@ -77,7 +77,7 @@ def test_energy_drifts_under_random_rewards_unless_it_is_held(lab, bands):
     np.testing.assert_allclose(energies(renormalise=True), 1.0, rtol=1e-12)
 
 
-def test_all_rewards_of_minus_infinity_are_borne(lab):
+def test_ses_survives_rewards_of_minus_infinity(lab):
     class Dead:
         absolute = True
 
@@ -87,7 +87,7 @@ def test_all_rewards_of_minus_infinity_are_borne(lab):
     assert outcome_of(lab, SES(candidates=20), SAMPLER, Dead()).reward == -math.inf
 
 
-def test_what_makes_no_sense_is_refused():
+def test_ses_refuses_bad_parameters():
     with pytest.raises(ValueError, match=r"search\.population is 0"):
         SES(population=0)
     with pytest.raises(ValueError, match=r"search\.level is -1"):

@@ -20,14 +20,14 @@ class Distance:
         return -images.double().flatten(1).square().sum(1)
 
 
-def test_utilities_are_those_of_the_paper():
+def test_utilities_equal_those_of_the_paper():
     raw = [max(0.0, math.log(8 / 2 + 1) - math.log(k)) for k in range(1, 9)]
     expected = [u / sum(raw) - 1 / 8 for u in raw]
     np.testing.assert_allclose(utilities(8), expected, rtol=1e-12)
     assert utilities(1) == 0.0
 
 
-def test_the_step_is_the_natural_gradient(lab, monkeypatch):
+def test_snes_step_is_the_natural_gradient(lab, monkeypatch):
     """Two generations by hand; all rewards are equal, so ranks are those of the list."""
     noises: list[np.ndarray] = []
     move = Image.move
@@ -42,18 +42,18 @@ def test_the_step_is_the_natural_gradient(lab, monkeypatch):
     np.testing.assert_allclose(np.stack(noises[6:]), mean + deviation * further, rtol=0, atol=1e-12)
 
 
-def test_the_population_follows_the_dimension(lab):
+def test_snes_population_follows_the_dimension(lab):
     """4 + 3 ln 16 is 12."""
     log: list = []
     outcome_of(lab, lab.script(traced(SNES(candidates=30), log)), DDIM(steps=2, eta=0.0), Distance())
     assert [len(request.particles) for request, _ in log[::2]] == [12, 12, 6]
 
 
-def test_it_climbs(lab):
+def test_snes_finds_higher_reward_with_more_candidates(lab):
     few, many = (outcome_of(lab, SNES(candidates=n), DDIM(steps=2, eta=0.0), Distance()).reward for n in (1, 400))
     assert many > few
 
 
-def test_what_makes_no_sense_is_refused():
-    with pytest.raises(ValueError, match=r"search\.population is 1; it is at least 2"):
+def test_snes_refuses_a_population_of_one():
+    with pytest.raises(ValueError, match=r"search\.population is 1; it is a whole number of at least 2"):
         SNES(population=1)

@@ -10,7 +10,7 @@ SAMPLER = DDIM(steps=10, eta=1.0)
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
-def test_one_child_is_plain_sampling(lab, eta):
+def test_svdd_with_one_child_equals_plain_sampling(lab, eta):
     assert not SVDD(children=1).needs_noise
 
     def run(search):
@@ -21,14 +21,14 @@ def test_one_child_is_plain_sampling(lab, eta):
 
 
 @pytest.mark.parametrize("every", [1, 0.3, 4])
-def test_a_cap_is_spent_to_the_last_evaluation(lab, every):
+def test_svdd_spends_a_cap_to_the_last_evaluation(lab, every):
     caps = (10, 11, 19, 20, 33, 57)
     for result in lab.results(lab.engine(SAMPLER), SVDD(every=every), caps, range(3)).values():
         assert tuple(o.ledger["nfe"] for o in result.outcomes) == caps
 
 
-def test_what_makes_no_sense_is_refused():
+def test_svdd_refuses_bad_parameters():
     with pytest.raises(ValueError, match=r"search\.every is 0; it is steps"):
         SVDD(every=0)
-    with pytest.raises(ValueError, match=r"search\.children is 0; it is at least 1"):
+    with pytest.raises(ValueError, match=r"search\.children is 0; it is a whole number of at least 1"):
         SVDD(children=0)

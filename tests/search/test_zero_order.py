@@ -6,7 +6,7 @@ from its.search.zero_order import ZeroOrder
 NEIGHBORS = 3
 
 
-def test_modes_differ(lab):
+def test_zero_order_pivot_modes_differ(lab):
     def rewards(mode):
         search = ZeroOrder(neighbors=3, rounds=6, pivot=mode)
         outcomes = lab.results(lab.engine(DDIM(steps=6, eta=0.0)), search, (24, 48, 84, 120), range(4)).values()
@@ -16,7 +16,7 @@ def test_modes_differ(lab):
 
 
 @pytest.mark.parametrize("mode", ["paper", "keep", "peer"])
-def test_a_number_of_rounds_ends_it(lab, mode):
+def test_zero_order_stops_at_its_number_of_rounds(lab, mode):
     search = ZeroOrder(neighbors=2, rounds=3, pivot=mode)
     [outcome] = lab.results(lab.engine(DDIM(steps=5, eta=0.0)), search, (float("inf"),), [0])[0].outcomes
     samplings = outcome.ledger["nfe"] / 5
@@ -28,6 +28,6 @@ def test_a_number_of_rounds_ends_it(lab, mode):
     ("options", "message"),
     [({"cosine": 1.0}, "strictly between"), ({"neighbors": 0}, "at least 1"), ({"pivot": "best"}, "choose one of")],
 )
-def test_what_makes_no_sense_is_refused(options, message):
+def test_zero_order_refuses_bad_parameters(options, message):
     with pytest.raises(ValueError, match=message):
         ZeroOrder(**options)

@@ -11,7 +11,7 @@ LONG = ("images=150", "search=random")
 SWEEP = ("budget.nfe=[3],[6],[9]", "budget.samplings=null", *LONG)
 
 
-def test_one_fails_one_is_cancelled_one_is_requeued(tmp_path, cluster, eventually, shards):
+def test_slurm_sweep_handles_a_failed_a_cancelled_and_a_requeued_job(tmp_path, cluster, eventually, shards):
     folder = {
         cap: make_experiment(tmp_path / "swept", *SMALL, f"budget.nfe=[{cap}]", "budget.samplings=null", *LONG).folder
         for cap in ("3", "6", "9")

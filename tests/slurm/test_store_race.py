@@ -46,7 +46,7 @@ def work(run: Experiment, rank: int) -> None:
 
 
 @pytest.mark.slurm
-def test_two_hundred_processes_on_two_thousand_shards(tmp_path: Path):
+def test_store_of_two_hundred_racing_processes_equals_one_process(tmp_path: Path):
     run = make_experiment(tmp_path, *TINY)
     context = multiprocessing.get_context("fork")
     started, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -37,7 +37,7 @@ def folder_in(out_dir: Path) -> Path:
     return make_experiment(out_dir, *SMALL, *ONE).folder
 
 
-def test_eight_jobs_as_an_array_one_failing_and_then_only_what_is_missing(tmp_path, cluster):
+def test_slurm_sweep_repeated_submits_only_the_failed_job(tmp_path, cluster):
     eight = ("images=20", "search=random", "budget.samplings=null", "budget.nfe=[3],[4],[5],[6],[7],[8],[9],[12]")
     obstruct(make_experiment(tmp_path, *SMALL, *eight[:3], "budget.nfe=[12]").folder)
     assert cluster.sweep(tmp_path, *eight).wait(timeout=1800) == 1
@@ -57,14 +57,14 @@ def test_eight_jobs_as_an_array_one_failing_and_then_only_what_is_missing(tmp_pa
 
 
 @pytest.mark.parametrize("tasks", [1, 2, 4])
-def test_one_run_on_several_tasks_is_the_same(tmp_path, cluster, whole, tasks):
+def test_slurm_sweep_on_several_tasks_equals_one_process(tmp_path, cluster, whole, tasks):
     launcher = cluster.sweep(tmp_path, *ONE, f"hydra.launcher.tasks_per_node={tasks}", launcher="slurm_multi")
     assert launcher.wait(timeout=1200) == 0, cluster.said(tmp_path)
     same(folder_in(tmp_path), whole)
     assert len(list(tmp_path.rglob("*_log.out"))) == tasks
 
 
-def test_preempted_five_times(tmp_path, cluster, whole, eventually, shards):
+def test_slurm_sweep_equals_an_undisturbed_run_after_five_preemptions(tmp_path, cluster, whole, eventually, shards):
     """By jobs of a partition that may, as a cluster does it."""
     launcher = cluster.sweep(tmp_path, *ONE)
     folder = folder_in(tmp_path)
@@ -81,7 +81,7 @@ def test_preempted_five_times(tmp_path, cluster, whole, eventually, shards):
     assert log.count("SIGTERM: leaving") == 5
 
 
-def test_out_of_time_and_requeued(tmp_path, cluster, eventually, shards):
+def test_slurm_sweep_requeues_at_the_time_limit_and_goes_on(tmp_path, cluster, eventually, shards):
     """SLURM says it up to a minute early; a limit of two minutes leaves time for a shard on a slow machine."""
     launcher = cluster.sweep(
         tmp_path,
@@ -108,7 +108,7 @@ def test_out_of_time_and_requeued(tmp_path, cluster, eventually, shards):
     assert "SLURM says CANCELLED" in cluster.said(tmp_path)
 
 
-def test_a_killed_task_and_a_killed_controller(tmp_path, cluster, whole, eventually, shards):
+def test_slurm_sweep_survives_a_killed_task_and_a_controller_restart(tmp_path, cluster, whole, eventually, shards):
     launcher = cluster.sweep(tmp_path, *ONE, "hydra.launcher.tasks_per_node=2", launcher="slurm_multi")
     folder = folder_in(tmp_path)
     eventually(lambda: shards(folder), "a shard")
@@ -137,7 +137,7 @@ def task_of(job: str, rank: int) -> int:
     raise AssertionError(f"no task {rank} of {job}")
 
 
-def test_nine_jobs_are_two_arrays_in_the_queue_and_all_cancelled(tmp_path, cluster, eventually, shards):
+def test_slurm_sweep_splits_into_arrays_and_notices_cancellation(tmp_path, cluster, eventually, shards):
     """The cluster's MaxArraySize is 8."""
     launcher = cluster.sweep(
         tmp_path, "images=100000", "search=random", "seed=range(9)", "hydra.launcher.array_parallelism=1"
@@ -163,7 +163,7 @@ def test_nine_jobs_are_two_arrays_in_the_queue_and_all_cancelled(tmp_path, clust
     assert len(re.findall(r"  failed +\d+.*SLURM says CANCELLED", cluster.said(tmp_path))) == 9
 
 
-def test_a_site_file_says_where_and_how_and_not_what(tmp_path, cluster):
+def test_slurm_sweep_follows_the_site_file(tmp_path, cluster):
     site = tmp_path / "site.yaml"
     site.write_text(
         "partition: high\ngres: gpu:1\nmem_gb: 1\nsetup: [echo setup on $SLURM_JOB_PARTITION]\n"
@@ -181,7 +181,7 @@ def test_a_site_file_says_where_and_how_and_not_what(tmp_path, cluster):
     assert make_experiment(tmp_path, *SMALL, "images=10").folder.is_dir(), "the folder's name knows nothing of it"
 
 
-def test_a_source_that_was_edited_stops_the_job_unless_allowed(tmp_path, cluster, eventually):
+def test_slurm_sweep_stops_at_an_edited_source_unless_allowed(tmp_path, cluster, eventually):
     root = tmp_path / "clone"
     for part in ("its", "conf", "hydra_plugins", "slurm"):
         shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -202,7 +202,7 @@ def test_a_source_that_was_edited_stops_the_job_unless_allowed(tmp_path, cluster
     assert re.search(r"submitted with source none:\w{16} \(commit:tree\) and finds none:\w{16}; restore", said)
 
 
-def test_without_waiting_and_attached_again_while_workers_come_and_go(tmp_path, cluster, whole, eventually, shards):
+def test_slurm_sweep_attaches_to_a_running_job(tmp_path, cluster, whole, eventually, shards):
     assert cluster.sweep(tmp_path, *ONE, "hydra.launcher.wait=false").wait(timeout=600) == 0
     job = re.search(r"jobs (\S+)", cluster.said(tmp_path))[1]
     more = run_script(cluster, tmp_path)
@@ -216,7 +216,7 @@ def test_without_waiting_and_attached_again_while_workers_come_and_go(tmp_path, 
     same(folder_in(tmp_path), whole)
 
 
-def test_several_runs_in_a_job(tmp_path, cluster):
+def test_slurm_sweep_puts_several_runs_into_a_job(tmp_path, cluster):
     launcher = cluster.sweep(tmp_path, "images=10", "search=none", "seed=0,1,2,3", "hydra.launcher.runs_per_job=2")
     assert launcher.wait(timeout=1200) == 0, cluster.said(tmp_path)
     jobs = re.findall(r"finished  (\d+_\d)  ", cluster.said(tmp_path))
@@ -224,7 +224,7 @@ def test_several_runs_in_a_job(tmp_path, cluster):
     assert len(set(jobs)) == 2
 
 
-def test_an_array_over_a_file_without_submitit(tmp_path, cluster, eventually):
+def test_sweep_sbatch_makes_every_run_of_a_file(tmp_path, cluster, eventually):
     (tmp_path / "runs.txt").write_text("search=none seed=1\nsearch=random 'budget.samplings=[1,2]'\n")
     options = [
         "--parsable",
@@ -272,7 +272,7 @@ def run_script(cluster, folder: Path) -> str:
     ).strip()
 
 
-def test_a_batch_script_without_submitit(tmp_path, cluster, whole, eventually):
+def test_run_sbatch_equals_an_undisturbed_run_and_reports(tmp_path, cluster, whole, eventually):
     job = run_script(cluster, tmp_path)
     eventually(lambda: not cluster.state(job), "the job is over", 1200)
     same(folder_in(tmp_path), whole)

@@ -48,7 +48,7 @@ def curve(run):
     return [(step, row) for step, row in run.rows if "fid" in row]
 
 
-def test_the_curve_is_logged_to_the_last_digit_over_nfe(job, follow):
+def test_follower_logs_the_exact_curve_over_nfe(job, follow):
     follower, run = follow(job)
     assert follower.handle({"kind": "end", "status": "finished"}) == {"dir": str(Path(run.settings.sync_dir).parent)}
     with (job.folder / "curve.csv").open() as file:
@@ -59,7 +59,7 @@ def test_the_curve_is_logged_to_the_last_digit_over_nfe(job, follow):
     assert run.exit_code == 0
 
 
-def test_throughput_is_logged_while_shards_arrive(job, follow):
+def test_follower_logs_throughput_as_shards_arrive(job, follow):
     lines = (job.folder / "timing.jsonl").read_text().splitlines(keepends=True)
     (job.folder / "timing.jsonl").write_text(lines[0] + lines[1][:10])
     follower, run = follow(job)
@@ -77,7 +77,7 @@ def test_throughput_is_logged_while_shards_arrive(job, follow):
     }
 
 
-def test_a_requeued_job_logs_the_same_rows_at_the_same_steps(job, follow):
+def test_follower_of_a_requeued_job_repeats_rows_and_steps(job, follow):
     first, run = follow(job)
     first.poll()
     second, again = follow(job)
@@ -88,18 +88,18 @@ def test_a_requeued_job_logs_the_same_rows_at_the_same_steps(job, follow):
 
 
 @pytest.mark.parametrize("status", ["failed", "interrupted"])
-def test_a_job_that_did_not_finish_has_no_curve(job, follow, status):
+def test_follower_logs_no_curve_of_an_unfinished_job(job, follow, status):
     follower, run = follow(job)
     follower.handle({"kind": "end", "status": status})
     assert not curve(run)
     assert run.exit_code == 1
 
 
-def test_numbers_of_a_csv():
+def test_number_reads_integers_decimals_and_infinity():
     assert [number(text) for text in ("20", "-3", "0.1", "1e-17", "inf")] == [20, -3, 0.1, 1e-17, float("inf")]
 
 
-def test_an_empty_file_of_wandbs_is_a_failure(tmp_path):
+def test_require_space_refuses_an_empty_wandb_file(tmp_path):
     (tmp_path / "run-x.wandb").touch()
     with pytest.raises(OSError, match="holds anything"):
         require_space(tmp_path)
@@ -108,7 +108,7 @@ def test_an_empty_file_of_wandbs_is_a_failure(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["run-x.wandb"]
 
 
-def test_the_charts_fields_are_the_tables_columns():
+def test_chart_uses_only_columns_of_its_table():
     import re
 
     from its.tracker.chart import COLUMNS, spec

@@ -78,7 +78,7 @@ def every(node, key):
 
 
 @pytest.mark.long
-def test_chart_workspace_and_report_are_what_wandb_is_sent(asked, monkeypatch, capsys):
+def test_wandb_dashboard_sends_chart_workspace_and_report(asked, monkeypatch, capsys):
     pytest.importorskip("wandb_workspaces", reason="pip install 'its[wandb]'")
     from scripts.wandb_dashboard import METRICS, main
 

@@ -26,7 +26,7 @@ class Recorder(NoTracker):
         (SystemExit(3), "interrupted"),
     ],
 )
-def test_a_tracker_hears_how_a_job_ended_and_the_error_goes_on(job, error, status):
+def test_tracked_tells_how_a_job_ended_and_reraises_its_error(job, error, status):
     tracker = Recorder()
     if error is None:
         with tracked(tracker, job):

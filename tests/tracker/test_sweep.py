@@ -78,7 +78,7 @@ def plain(tmp_path_factory) -> Path:
     return folder
 
 
-def test_offline_files_hold_every_row_every_grid_and_the_chart_and_no_secret(plain, tmp_path, wandb_core):
+def test_wandb_sweep_offline_holds_all_results_and_no_secret(plain, tmp_path, wandb_core):
     code, printed = sweep(tmp_path, "tracker=wandb", **SECRETS, WANDB_MODE="offline")
     assert code == 0, printed
     folder = tmp_path / "out" / "default" / "wandb"
@@ -129,26 +129,26 @@ def harmless(plain, tmp_path):
 
 
 @pytest.mark.long
-def test_a_wandb_that_hangs(harmless, tmp_path):
+def test_wandb_sweep_is_unharmed_by_a_hanging_wandb(harmless, tmp_path):
     (tmp_path / "impostor").mkdir()
     (tmp_path / "impostor" / "wandb.py").write_text("import time\ntime.sleep(1000)\n")
     harmless("tracker.timeout=1", PYTHONPATH=str(tmp_path / "impostor"))
 
 
 @pytest.mark.long
-def test_a_server_that_never_answers(harmless):
+def test_wandb_sweep_is_unharmed_by_a_silent_server(harmless):
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         harmless("tracker.timeout=20", WANDB_BASE_URL=url, **SECRETS)
 
 
 @pytest.mark.long
-def test_no_network_at_all(harmless):
+def test_wandb_sweep_is_unharmed_without_a_network(harmless):
     harmless("tracker.timeout=20", before=("unshare", "-rn"), **SECRETS)
 
 
 @pytest.mark.long
-def test_a_full_disk_for_its_files(harmless, tmp_path):
+def test_wandb_sweep_is_unharmed_by_a_full_disk_for_wandb_files(harmless, tmp_path):
     (tmp_path / "tiny").mkdir()
     mount = f'mount -t tmpfs -o size=64k none {tmp_path / "tiny"} && exec "$@"'
     harmless(
@@ -157,7 +157,7 @@ def test_a_full_disk_for_its_files(harmless, tmp_path):
 
 
 @pytest.mark.long
-def test_a_failed_sweep_keeps_its_exit_code(tmp_path):
+def test_wandb_sweep_keeps_the_exit_code_of_failed_runs(tmp_path):
     (tmp_path / "impostor").mkdir()
     (tmp_path / "impostor" / "wandb.py").write_text("raise RuntimeError\n")
     code, printed = sweep(tmp_path, "tracker=wandb", "images=4", PYTHONPATH=str(tmp_path / "impostor"))
@@ -167,7 +167,7 @@ def test_a_failed_sweep_keeps_its_exit_code(tmp_path):
 
 
 @pytest.mark.long
-def test_a_requeued_job_continues_its_run(tmp_path, wandb_core):
+def test_wandb_sweep_continues_the_run_of_a_requeued_job(tmp_path, wandb_core):
     overrides = ("search=random", "images=400", "tracker=wandb")
     first = job(tmp_path, *overrides, WANDB_MODE="offline")
     until(lambda: list(tmp_path.glob("out/**/shards/00000020*")))

@@ -22,7 +22,7 @@ FAILS = "class Settings:\n    def __init__(self, **k): pass\ndef init(**k): rais
     ],
     ids=["absent", "fails", "hangs", "dies"],
 )
-def test_whatever_wandb_does_is_one_warning(job, impostor, monkeypatch, caplog, code, reason):
+def test_wandb_tracker_turns_every_failure_into_one_warning(job, impostor, monkeypatch, caplog, code, reason):
     impostor(code)
     tracker = WandB(timeout=1.0 if code == HANGS else 100.0)
     client = Client(tracker)
@@ -43,7 +43,7 @@ def test_whatever_wandb_does_is_one_warning(job, impostor, monkeypatch, caplog, 
     assert client._child.poll() is not None, "no process is left"
 
 
-def test_a_process_that_does_not_start_is_one_warning(job, monkeypatch, caplog):
+def test_wandb_client_warns_once_if_its_process_does_not_start(job, monkeypatch, caplog):
     monkeypatch.setattr("sys.executable", "/nowhere/python")
     client = Client(WandB())
     for _ in range(3):
@@ -53,7 +53,7 @@ def test_a_process_that_does_not_start_is_one_warning(job, monkeypatch, caplog):
     assert "did not start" in warning.getMessage()
 
 
-def test_more_messages_than_a_pipe_holds_do_not_wait(job, impostor, monkeypatch, caplog):
+def test_wandb_client_does_not_block_on_a_full_pipe(job, impostor, monkeypatch, caplog):
     impostor(HANGS)
     tracker = WandB(timeout=0.5)
     client = Client(tracker)
@@ -80,14 +80,14 @@ def test_more_messages_than_a_pipe_holds_do_not_wait(job, impostor, monkeypatch,
         ({}, "this is no netrc", "offline"),
     ],
 )
-def test_online_needs_a_key(tmp_path, environment, netrc, mode):
+def test_mode_of_is_online_only_with_a_key(tmp_path, environment, netrc, mode):
     path = tmp_path / "netrc"
     if netrc is not None:
         path.write_text(netrc)
     assert mode_of(environment | {"NETRC": str(path)}) == mode
 
 
-def test_the_id_is_the_runs_hash_and_nothing_that_changes(job, monkeypatch):
+def test_wandb_tracker_names_a_run_by_experiment_and_hash(job, monkeypatch):
     sent = []
     monkeypatch.setattr("its.tracker.wandb._client", lambda _: type("C", (), {"send": sent.append}))
     WandB().begin(job)
@@ -99,12 +99,12 @@ def test_the_id_is_the_runs_hash_and_nothing_that_changes(job, monkeypatch):
 
 
 @pytest.mark.parametrize("fields", [{"timeout": 0}, {"project": "a b"}, {"project": ""}])
-def test_bad_values_are_refused(fields):
+def test_wandb_tracker_refuses_bad_parameters(fields):
     with pytest.raises(ValueError, match=r"tracker\."):
         WandB(**fields)
 
 
-def test_the_environment_is_not_changed(job, impostor):
+def test_wandb_client_leaves_the_environment_unchanged(job, impostor):
     impostor(FAILS)
     before = dict(os.environ)
     client = Client(WandB(timeout=20.0))

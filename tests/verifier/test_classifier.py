@@ -30,7 +30,7 @@ def images(n: int) -> torch.Tensor:
     return torch.randn(n, 3, 32, 32, generator=torch.Generator().manual_seed(0)).clamp(-1.5, 1.5)
 
 
-def test_log_probability_and_logit(network):
+def test_classifier_rewards_are_log_probability_or_logit(network):
     batch, wanted = images(6), [0, 3, 9, 3, 1, 5]
     with torch.inference_mode():
         logits = network(batch).double()
@@ -44,7 +44,7 @@ def test_log_probability_and_logit(network):
         Classifier(network, output="probability")
 
 
-def test_the_gradient_is_the_slope(network):
+def test_classifier_gradient_is_the_slope_of_the_reward(network):
     verifier = Classifier(network)
     batch = images(2).requires_grad_()
     (gradient,) = torch.autograd.grad(verifier.reward(batch, [2, 7]).sum(), batch)
@@ -56,7 +56,7 @@ def test_the_gradient_is_the_slope(network):
     torch.testing.assert_close(slope.float(), gradient.flatten(1).norm(dim=1), rtol=0.05, atol=1e-4)
 
 
-def test_a_row_does_not_depend_on_its_companions(network):
+def test_classifier_rows_do_not_depend_on_the_rest_of_the_batch(network):
     verifier = Classifier(network)
     batch, wanted = images(8), list(range(8))
     with torch.inference_mode():

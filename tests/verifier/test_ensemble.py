@@ -15,7 +15,7 @@ from tests.config.test_plan import LOADED
 IMAGES = torch.linspace(-1, 1, 5 * 16).reshape(5, 1, 4, 4)
 
 
-def test_one_column_for_each_member_by_name(lab):
+def test_ensemble_has_one_column_for_each_member_by_name(lab):
     members = {"z": Classifier(lab.data.logits), "a": NullRewards(salt=3), "m": NullRewards()}
     ensemble = Ensemble(members)
     assert ensemble.members == ("a", "m", "z")
@@ -25,18 +25,18 @@ def test_one_column_for_each_member_by_name(lab):
         assert torch.equal(rewards[:, column], members[name].reward(IMAGES, [0, 1, 2, 3, 0]))
 
 
-def test_it_takes_two():
+def test_ensemble_refuses_a_single_member():
     with pytest.raises(ValueError, match="an ensemble has two or more: add"):
         Ensemble({"a": NullRewards()})
 
 
-def test_members_are_absolute():
+def test_ensemble_refuses_relative_members():
     inner = Ensemble({"a": NullRewards(), "b": NullRewards(1)})
     with pytest.raises(ValueError, match=r"verifier\.members\.c is itself relative"):
         Ensemble({"a": NullRewards(), "c": inner})
 
 
-def test_members_are_chosen_on_the_command_line(tmp_path):
+def test_ensemble_members_are_chosen_on_the_command_line(tmp_path):
     run = make_experiment(
         tmp_path,
         "verifier=ensemble",
@@ -51,13 +51,13 @@ def test_members_are_chosen_on_the_command_line(tmp_path):
 
 
 @pytest.mark.parametrize("search", ["bfs_resample", "bfs_prune", "dfs", "fk", "rbf"])
-def test_a_search_that_needs_absolute_rewards_refuses_it(tmp_path, search):
+def test_ensemble_is_refused_by_searches_that_need_absolute_rewards(tmp_path, search):
     with pytest.raises(ValueError, match=r"verifier=ensemble is relative.* needs rewards .* use verifier=zscore"):
         make_experiment(tmp_path, "verifier=ensemble", f"search={search}")
     assert not list(tmp_path.iterdir())
 
 
-def test_looking_at_a_verifier_class_loads_no_torch():
+def test_verifier_modules_load_no_torch():
     command = [
         sys.executable,
         "-c",
@@ -72,7 +72,7 @@ def test_looking_at_a_verifier_class_loads_no_torch():
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def test_a_search_that_does_not_say_is_taken_to_need_them(lab):
+def test_check_rewards_assumes_a_search_needs_absolute_rewards(lab):
     from its.config.checks import check_rewards
 
     with pytest.raises(ValueError, match="object needs rewards that mean the same"):

@@ -15,7 +15,7 @@ from tests.build import CONF, make_experiment
 IMAGES = torch.linspace(-1, 1, 5 * 16).reshape(5, 1, 4, 4)
 
 
-def test_the_mean_of_standardised_rewards(lab):
+def test_zscore_is_the_mean_of_standardised_rewards(lab):
     members = {"b": Classifier(lab.data.logits), "a": NullRewards()}
     found = ZScore(members, {"a": [0.5, 0.25], "b": [-30.0, 12.0]}).reward(IMAGES, [0] * 5).numpy()
     a, b = (members[name].reward(IMAGES, [0] * 5).numpy() for name in "ab")
@@ -33,12 +33,12 @@ def test_the_mean_of_standardised_rewards(lab):
         ({"a": [0.0, 1.0], "b": [0.0, 1.0], "c": [0.0, 1.0]}, "c"),
     ],
 )
-def test_statistics_are_complete(statistics, named):
+def test_zscore_refuses_incomplete_statistics(statistics, named):
     with pytest.raises(ValueError, match=rf"verifier\.statistics\.{named} is .* give \[mean, standard deviation"):
         ZScore({"a": NullRewards(), "b": NullRewards(1)}, statistics)
 
 
-def test_measured_by_its_script_and_used_by_a_search_that_needs_absolute_rewards(tmp_path):
+def test_zscore_runs_on_statistics_measured_by_its_script(tmp_path):
     small = (
         "images=40",
         "shard=25",
