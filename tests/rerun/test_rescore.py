@@ -39,7 +39,7 @@ RANKED = ("verifier=ensemble", "verifier.members.b.salt=3")
 
 @pytest.fixture(autouse=True)
 def without_figures(monkeypatch):
-    """Drawing would take more time than all the rest; `test_the_command_line` draws."""
+    """Drawing would take more time than all the rest; `test_rescore_script_writes_curve_and_pairs` draws."""
     monkeypatch.setattr("its.report.figures.curve_figure", lambda *given: b"")
     monkeypatch.setattr("its.rerun.rescore.comparison_figure", lambda runs: {"png": b""})
 
