@@ -57,30 +57,6 @@ def check_values(values: Mapping[str, Any], hints: Mapping[str, Any], prefix: st
             raise ValueError(f"{prefix}{name} is {value!r}; {rule.states}")
 
 
-def check_arguments(target: Callable[..., Any], values: Mapping[str, Any], name: str) -> None:
-    """Check plain arguments of a function or class against its annotations, as far as these can be resolved.
-
-    Args:
-        values: by parameter; mappings, which stand for objects, are passed over.
-        name: of the target in an error.
-
-    Raises:
-        ValueError: names the first argument of another type.
-    """
-    function = target.__init__ if isinstance(target, type) else target  # type: ignore[misc]
-    hints = {key: _resolved(hint, function) for key, hint in getattr(function, "__annotations__", {}).items()}
-    plain = {key: value for key, value in values.items() if not isinstance(value, Mapping)}
-    check_values(plain, hints, f"{name}: ", {})
-
-
-def _resolved(hint: Any, function: Any) -> Any:
-    """Evaluate an annotation where the function is defined; one that only type checkers know is anything."""
-    try:
-        return eval(hint, function.__globals__) if isinstance(hint, str) else hint
-    except NameError:
-        return Any
-
-
 def fits(value: Any, hint: Any) -> bool:
     """Return whether a value is of an annotated type; true and false are no numbers, and NaN is none either."""
     # Plain types.

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from its import __version__
 from its.config import names
-from its.config.checks import check_plugins, check_scorers, check_values
+from its.config.checks import check_plugins, check_scorers, check_types, check_values
 from its.config.folder import check_folder, folder_of
 from its.config.guard import check_keys, check_secrets
 from its.config.identity import hash8, measured_by, record
@@ -78,6 +78,8 @@ class Blueprint(Parts):
         # Make the parts that need no network.
         objects = (instantiate(plain[group], packages) for group in ("sampler", "guidance", "search", "budget"))
         sampler, guidance, search, budget = objects
+        for group in GROUPS:
+            check_types(plain[group], group)
         parts = Parts(plain, choices, packages, sampler, guidance, search, budget)
 
         # Its kind decides whether they go together, and what the run is called.

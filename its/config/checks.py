@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from its.config.declarations import parameters
 from its.config.identity import same_weights
+from its.parameters import described, fits
 from its.search.search import Search
 
 FLAGS = ("keep_candidates",)
@@ -75,3 +77,19 @@ def check_scorers(plain: dict[str, Any]) -> None:
             "choice is no measure; choose another verifier or dataset.report, or set "
             "allow_same_scorer=true"
         )
+
+
+def check_types(node: Any, path: str) -> None:
+    """Refuse a plain value of another type than its parameter's annotation states, anywhere below a node.
+
+    Raises:
+        ValueError: names the first such parameter.
+    """
+    if not isinstance(node, dict):
+        return
+    declared = parameters(node["_target_"]) if isinstance(node.get("_target_"), str) else {}
+    for key, value in node.items():
+        hint = declared[key].hint if key in declared else Any
+        if not isinstance(value, dict) and not fits(value, hint):
+            raise ValueError(f"{path}.{key} is {value!r}; it is {described(hint)}")
+        check_types(value, f"{path}.{key}")

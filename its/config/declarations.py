@@ -6,7 +6,7 @@ Nothing is imported, so that torch is not loaded and no foreign code runs.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
@@ -18,16 +18,21 @@ from its.config.names import current
 WEIGHTS, DEVICE, GUIDANCE_SCALE, SPEED_ONLY = "Weights", "Device", "GuidanceScale", "SpeedOnly"
 """Annotations that say what a parameter is; `its.weights` and `its.types` define them."""
 
+PLAIN = {"int": int, "float": float, "bool": bool, "str": str, WEIGHTS: str, DEVICE: str, GUIDANCE_SCALE: float}
+"""Types of plain values by their names in an annotation."""
+
 
 class Parameter(NamedTuple):
     """A parameter as its definition declares it.
 
     Attributes:
         marks: every name in its annotation.
+        hint: the type that its annotation states, as far as that is one of plain values; else Any.
         has_default: whether its default is a literal. default: that literal, or None.
     """
 
     marks: frozenset[str]
+    hint: Any
     has_default: bool
     default: Any
 
@@ -99,8 +104,25 @@ def _parameter(annotation: ast.expr | None, default: ast.expr | None) -> Paramet
     try:
         literal = ast.literal_eval(default) if default is not None else None
     except ValueError:  # computed when the module is imported
-        return Parameter(marks, False, None)
-    return Parameter(marks, default is not None, literal)
+        return Parameter(marks, _hint(annotation), False, None)
+    return Parameter(marks, _hint(annotation), default is not None, literal)
+
+
+def _hint(annotation: ast.expr | None) -> Any:
+    """Read an annotation of plain values, without evaluating it; return Any for every other."""
+    match annotation:
+        case ast.Name(id=name):
+            return PLAIN.get(name, Any)
+        case ast.Constant(value=None):
+            return type(None)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            hints = (_hint(left), _hint(right))
+            return Any if Any in hints else hints[0] | hints[1]
+        case ast.Subscript(value=ast.Name(id="Sequence"), slice=entry):
+            return Sequence[_hint(entry)]  # type: ignore[misc]
+        case ast.Subscript(value=ast.Name(id=name), slice=entry) if name == SPEED_ONLY:
+            return _hint(entry)
+    return Any
 
 
 def _names(expression: ast.expr) -> frozenset[str]:

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
-from its.parameters import check_arguments
-
 FORBIDDEN = ("_partial_", "_args_")
 CHOICES = (
     "its.budget",
@@ -39,9 +37,7 @@ def instantiate(node: Any, packages: Sequence[str]) -> Any:
 
     check_targets(node, packages)
     for part in _nodes(node):
-        definition = defined(part["_target_"], packages)
-        if not hasattr(definition, "__post_init__"):  # a dataclass that has one checks its own fields
-            check_arguments(definition, part, part["_target_"])
+        defined(part["_target_"], packages)
     try:
         return hydra.utils.instantiate(node, _convert_="all")
     except InstantiationException as error:

@@ -1,0 +1,34 @@
+"""Values of any parameter are refused by a plan, before anything is loaded, in one line with value and rule."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.build import blueprint_of, make_experiment
+
+WRONG = {
+    "search.neighbors=2.5": (["search=zero_order"], "search.neighbors is 2.5; it is a whole number of at least 1"),
+    "search.block=1.5": ([], "search.block is 1.5; it is a whole number of at least 1"),
+    "search.children=true": (["search=svdd", "budget=natural"], "search.children is True; it is a whole number"),
+    "sampler.eta=abc": ([], "sampler.eta is 'abc'; it is a number"),
+    "sampler.steps=2.0": ([], r"sampler.steps is 2\.0; it is a whole number of at least 1"),
+    "guidance.rho=x": (["guidance=tfg"], "guidance.rho is 'x'; it is a number of at least 0"),
+    "model.guidance_scale=abc": (["model=digits"], "model.guidance_scale is 'abc'; it is a number"),
+    "model.conditional=1": ([], "model.conditional is 1; it is true or false"),
+    "verifier.salt=a": (["verifier=null_rewards"], "verifier.salt is 'a'; it is a whole number"),
+    "verifier.members.b.salt=a": (["verifier=ensemble"], "verifier.members.b.salt is 'a'; it is a whole number"),
+    "metric.kid.subsets=a": ([], "metric.kid.subsets is 'a'; it is a whole number"),
+}
+
+
+@pytest.mark.parametrize(("words", "message"), WRONG.values(), ids=WRONG)
+def test_check_types_refuses_before_anything_is_loaded(tmp_path: Path, request, words: list[str], message: str):
+    word = request.node.callspec.id
+    with pytest.raises(ValueError, match=message):
+        blueprint_of(tmp_path, *words, word, planning=True)
+
+
+@pytest.mark.parametrize("width", ["1", "57", "abc"])
+def test_check_report_width_refuses_less_than_is_stored(tmp_path: Path, width: str):
+    with pytest.raises(ValueError, match=r"dataset.report_width is .* stores 58 numbers of an image; set .*=58"):
+        make_experiment(tmp_path, f"dataset.report_width={width}")
