@@ -21,7 +21,7 @@ FLOORS = (
     ("cluster",),
     ("rerun",),
 )
-"""Rooms of `its`, from the ground up: a module imports from its own floor and those below (shared/specs/house.md)."""
+"""Rooms of `its`, from the ground up: a module imports from its own floor and those below."""
 
 GROUND = {"__init__.py", "budget.py", "levels.py", "parameters.py", "pixels.py", "types.py"}
 """The only modules outside a room."""

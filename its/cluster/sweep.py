@@ -67,7 +67,7 @@ class SweepRun:
         except (ValueError, OSError) as error:
             return run.fail(str(error))
         run.folder, run.images = str(blueprint.folder), blueprint.plain["images"]
-        run.metrics_config_hash, run.candidates = blueprint.asked, blueprint.keep_candidates
+        run.metrics_config_hash, run.candidates = blueprint.metrics_config_hash, blueprint.keep_candidates
         run.config = blueprint.config
         run.state = "finished" if blueprint.finished else "missing"
         return run

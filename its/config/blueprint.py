@@ -105,12 +105,12 @@ class Blueprint(Parts):
         )
 
     @cached_property
-    def asked(self) -> str:
+    def metrics_config_hash(self) -> str:
         """Hash of the configuration's measuring; files of images and statistics count by their names."""
         return hash8([__version__, measured_by(self._measuring)])
 
     @property
-    def asked_before(self) -> str:
+    def former_metrics_config_hash(self) -> str:
         """The same hash by the rule until November 2026, so that runs of then are known to be finished."""
         return hash8({"its": __version__, **names.in_first_names(self._measuring)})
 
@@ -136,7 +136,7 @@ class Blueprint(Parts):
     @property
     def finished(self) -> str:
         """A sentence if the folder says that nothing is left to do, else empty."""
-        return self.kind.finished(self, self.folder, (self.asked, self.asked_before))
+        return self.kind.finished(self, self.folder, (self.metrics_config_hash, self.former_metrics_config_hash))
 
     def check_folder(self) -> None:
         """Refuse a folder that another configuration made, and to begin anew what lies in an older folder.

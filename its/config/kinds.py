@@ -82,11 +82,11 @@ class Kind(Protocol):
         """Return what is done in `folder`, and what is left to do."""
         ...
 
-    def finished(self, parts: Parts, folder: Path, asked: tuple[str, ...]) -> str:
+    def finished(self, parts: Parts, folder: Path, hashes: tuple[str, ...]) -> str:
         """Return a sentence if `folder` says that nothing is left to do, else nothing.
 
         Args:
-            asked: hashes of the configuration's measuring; a run is finished under any of them.
+            hashes: of what the configuration says about measuring; a run is finished under any of them.
         """
         ...
 
@@ -154,9 +154,9 @@ class ImageRun:
             "shards",
         )
 
-    def finished(self, parts: Parts, folder: Path, asked: tuple[str, ...]) -> str:
+    def finished(self, parts: Parts, folder: Path, hashes: tuple[str, ...]) -> str:
         images = parts.plain["images"]
-        for config_hash in asked:
+        for config_hash in hashes:
             if RunFolder(folder).read_curve(
                 images=images, candidates=parts.keep_candidates, metrics_config_hash=config_hash
             ):
@@ -209,7 +209,7 @@ class GridSearch:
             "sets",
         )
 
-    def finished(self, parts: Parts, folder: Path, asked: tuple[str, ...]) -> str:
+    def finished(self, parts: Parts, folder: Path, hashes: tuple[str, ...]) -> str:
         files = RunFolder(folder)
         shared = files.read_schedule()["nfe"]["search_per_image"] if files.schedule.exists() else {}
         same = str(parts.plain["images"]) in shared

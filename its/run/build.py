@@ -82,7 +82,7 @@ def _image_run(blueprint: Blueprint) -> Run:
         instruments=instruments,
         flops=lambda: count_flops(engine, data.condition(0)),
         command=blueprint.command,
-        metrics_config_hash=blueprint.asked,
+        metrics_config_hash=blueprint.metrics_config_hash,
         worker=Worker.here(),
     )
 

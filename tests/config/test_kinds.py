@@ -47,14 +47,14 @@ def test_blueprint_knows_a_finished_run_by_its_summary(tmp_path: Path):
     blueprint.folder.mkdir(parents=True)
     summary = '{{"images": {}, "asked": "{}", "pool": {}, "curve": [{{}}]}}'
     for images, asked, pool, finished in (
-        (30, blueprint.asked, "false", True),
-        (30, blueprint.asked_before, "true", True),
+        (30, blueprint.metrics_config_hash, "false", True),
+        (30, blueprint.former_metrics_config_hash, "true", True),
         (30, "other", "false", False),
-        (20, blueprint.asked, "false", False),
+        (20, blueprint.metrics_config_hash, "false", False),
     ):
         (blueprint.folder / "metrics.json").write_text(summary.format(images, asked, pool))
         assert bool(blueprint.finished) == finished
     wanting = blueprint_of(tmp_path, "images=30", "keep_candidates=true")
-    (blueprint.folder / "metrics.json").write_text(summary.format(30, blueprint.asked, "false"))
+    (blueprint.folder / "metrics.json").write_text(summary.format(30, blueprint.metrics_config_hash, "false"))
     assert wanting.folder == blueprint.folder
     assert not wanting.finished
