@@ -133,6 +133,7 @@ def timed(run: Experiment, clock: Clock) -> Iterator[None]:
 
 def measure(run: Experiment, images: int) -> dict[str, float]:
     """Run the engine on `images` problems, and write its shards to a folder that goes away."""
+    # Run, with every part timed.
     clock = Clock(run.engine.model.device)
     bare = bare_rows_per_second(run)
     with timed(run, clock), TemporaryDirectory() as folder:
@@ -142,6 +143,8 @@ def measure(run: Experiment, images: int) -> dict[str, float]:
             f"--images is {images}, and all were begun before one was finished; ask for several batches "
             f"of {run.engine.batch}"
         )
+
+    # Occupancy, and shares of the time.
     filled, capacity = map(
         sum, zip(*(last["served"][kind] for kind in ("evaluate", "gradient") if kind in last["served"]), strict=True)
     )
@@ -163,6 +166,7 @@ def measure(run: Experiment, images: int) -> dict[str, float]:
 
 def run_until_drained(run: Experiment, images: int, clock: Clock, store: Store) -> tuple[dict[str, Any], float]:
     """Run a search; return the counts at the admission of the last image, and the seconds until all were finished."""
+    # Note the counts when the last image is admitted.
     engine, last = run.engine, cast(dict[str, Any], {})
     started, finished = clock.now(), 0
 
@@ -180,6 +184,7 @@ def run_until_drained(run: Experiment, images: int, clock: Clock, store: Store) 
     def write(results: list[Result]) -> None:
         store.write(f"{finished}.safetensors", shards.pack(results))
 
+    # Run, and write shards as a run does.
     write, results = clock.wrap("io", write), []
     for result in engine.run(run.search, run.caps, problems()):
         finished += 1

@@ -48,6 +48,7 @@ def evaluate(reference: str, sample: str, wanted: list[str] | None, options: arg
     Raises:
         ValueError: a wanted metric is unknown or cannot be served, or something cannot be read.
     """
+    # Open both sides, and refuse what cannot be served.
     unknown = [name for name in wanted or () if name not in METRICS]
     if unknown:
         raise ValueError(f"metric {unknown[0]!r} is not among {', '.join(METRICS)}")
@@ -60,6 +61,8 @@ def evaluate(reference: str, sample: str, wanted: list[str] | None, options: arg
             raise ValueError(f"{name} {reason}")
         if reason:
             logging.info("not measured: %s %s", name, reason)
+
+    # Measure.
     real, features = source.load(), extract_features(images, extractor)
     logging.info("%d images of %s", len(images), images.source)
     metrics = [METRICS[name] for name, reason in reasons.items() if not reason]
@@ -71,6 +74,7 @@ def evaluate(reference: str, sample: str, wanted: list[str] | None, options: arg
 @command
 def main() -> None:
     parser = Parser(__doc__)
+    # Read the command line.
     parser.add_argument("reference")
     parser.add_argument("sample")
     parser.add_argument("--metrics", type=lambda text: text.split(","), help=f"among {', '.join(METRICS)}")
@@ -82,6 +86,8 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
+
+    # Measure, and print.
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     numbers = evaluate(options.reference, options.sample, options.metrics, options)
     lines = [f"{column:<14}{value:.7g}" for column, value in numbers.items()]

@@ -86,6 +86,7 @@ def cut_off() -> None:
 
 @command
 def main() -> None:
+    # Read the command line.
     words = sys.argv[1:]
     if {"-h", "--help"} & set(words):
         print(__doc__)
@@ -95,6 +96,8 @@ def main() -> None:
         cut_off()
     for name, usual in CACHES.items():
         print(f"{name} is {os.environ.get(name) or f'not set: {usual}'}")
+
+    # Get, or look for, what each job needs.
     plans = jobs([word for word in words if word != "--check"])
     missing = 0
     for name, get in needs(plans, fetch=not check):

@@ -27,6 +27,7 @@ from its.rerun.image_sets import open_reference
 @command
 def main() -> None:
     parser = Parser(__doc__)
+    # Read the command line.
     parser.add_argument("images")
     parser.add_argument("out", type=Path, help="a .npz; it must not exist")
     parser.add_argument("--format", choices=get_args(Format), default="its")
@@ -40,6 +41,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if options.out.exists() or options.out.suffix != ".npz":
         raise ValueError(f"out is {options.out}; it is a new file that ends in .npz")
+
+    # Measure, and write.
     extractor = InceptionFeatures(options.weights, spatial=options.spatial, device=options.device)
     source = open_reference(extractor, options.images, crop=options.crop, size=options.size, root=options.root)
     write_statistics(options.out, options.format, source.load(), source.images, extractor.fingerprint)

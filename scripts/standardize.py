@@ -22,6 +22,7 @@ def statistics(folder: Path) -> dict[str, list[float]]:
     Raises:
         ValueError: the run has no rewards by member, or some that are not finite.
     """
+    # Read every image's rewards.
     run = RunFolder(folder)
     verifier = run.read_config()["verifier"]
     shards = [run.store.read(name) for name in run.shard_names]
@@ -33,6 +34,8 @@ def statistics(folder: Path) -> dict[str, list[float]]:
         raise ValueError(
             f"{folder} has {len(every)} images with rewards that are not all finite; two or more finite ones are needed"
         )
+
+    # Their means and standard deviations.
     pairs = zip(every.mean(axis=0), every.std(axis=0, ddof=1), strict=True)
     return {
         name: [float(f"{value:.6g}") for value in pair]

@@ -84,6 +84,7 @@ def report(entity: str, project: str, sweep: str | None) -> Any:
 @command
 def main() -> None:
     parser = Parser(__doc__)
+    # Read the command line.
     parser.add_argument("project", help="<entity>/<project>")
     parser.add_argument("--sweep", help="experiment whose runs the report is about; without it all of them")
     options = parser.parse_args()
@@ -95,6 +96,8 @@ def main() -> None:
         import wandb_workspaces  # noqa: F401
     except ImportError as error:
         raise ValueError(f"{error}; pip install 'its[wandb]'") from error
+
+    # Make the chart, the workspace and the report.
     api = wandb.Api()
     try:
         print(api.create_custom_chart(entity, CHART, "Search at equal compute", "vega2", "private", spec()))

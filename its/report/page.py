@@ -104,6 +104,7 @@ def _section(section: Section) -> str:
 
 def _plot(plot: Plot, section: Section, styles: Sequence[Style]) -> str:
     legends = section.legends
+    # One figure a panel, with its numbers as a table.
     figures = []
     for panel in plot.panels:
         svg = re.sub(

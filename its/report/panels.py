@@ -104,6 +104,7 @@ def cost_panels(
 def paired_panels(folder: Path, runs: Sequence[RunRecord], series: Sequence[Series]) -> list[Panel]:
     """Return panels of differences to `random` at equal cap, with intervals of 95 %."""
     panels = []
+    # Marks of each line, by metric.
     everything = differences(folder, series)
     for column in PAIRED:
         marks: dict[int, list[Mark]] = {}
@@ -112,6 +113,8 @@ def paired_panels(folder: Path, runs: Sequence[RunRecord], series: Sequence[Seri
             if difference.column == column and not (column == "reward_mean" and series[line].other_verifier):
                 mark = Mark(cap, difference.value, difference.low, difference.high, cap)
                 marks.setdefault(line, []).append(mark)
+
+        # A panel for each metric that has any.
         if marks:
             caps = tuple(sorted({mark.x for points in marks.values() for mark in points}))
             panels.append(
@@ -132,6 +135,7 @@ def hacking_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[
     """Return panels of the searched reward against metrics that the search never saw: one that turns is hacked."""
     panels = []
     for column in ("fid", "accuracy"):
+        # Pair the searched reward with the metric at each cap.
         lines: dict[int, tuple[Mark, ...]] = {}
         for number, line in enumerate(series):
             rewards = {point.cap: point.value for point in line.points("reward_mean")}
@@ -141,6 +145,8 @@ def hacking_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[
                     Mark(rewards[point.cap], point.value, *_band(point.value, point.error), point.cap)
                     for point in points
                 )
+
+        # A panel for each metric that has any.
         if lines:
             panels.append(
                 Panel(

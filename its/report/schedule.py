@@ -237,6 +237,7 @@ def _progress(axes: Axes, outcome: ScheduleOutcome) -> None:
 
 
 def _grids(axes: Axes, outcome: ScheduleOutcome) -> None:
+    # The sampler's own grid, the winner, and the other finalists.
     rows = [
         ("its own", "#000000", outcome.sampler_grid, outcome.baseline),
         ("found", PALETTE[1], outcome.winner, outcome.compared),
@@ -244,6 +245,8 @@ def _grids(axes: Axes, outcome: ScheduleOutcome) -> None:
     rows += [
         ("finalist", "#999999", times, grids) for times, grids in outcome.finals.items() if times != outcome.winner
     ]
+
+    # One line of times for each, with its score.
     names = []
     for height, (name, colour, times, grids) in enumerate(rows):
         mean, se = mean_se(np.array([grid.score for grid in grids]))

@@ -95,6 +95,7 @@ class Renderer(Engine):
 
     def run(self, search: Search, caps: Sequence[float], problems: Iterable[Problem]) -> Iterator[Result]:
         """Yield each problem's result with one outcome for each of the run's caps."""
+        # Each different winner is a problem of its own.
         starts = cast(Rerun, search).starts
         unfinished: dict[int, tuple[Problem, list[int], dict[int, Result]]] = {}
 
@@ -108,6 +109,7 @@ class Renderer(Engine):
                     starts[number] = self._row(problem.index, point)
                     yield Problem(number, problem.condition)
 
+        # Put the winners of a problem together once all are there.
         for result in super().run(search, (math.inf,), winners()):
             index, k = divmod(result.problem.index, len(caps))
             problem, places, results = unfinished[index]

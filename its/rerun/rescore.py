@@ -80,6 +80,7 @@ def _results(rescoring: Rescoring, part: ScoredShard) -> tuple[list[Result], lis
     for k, (index, condition) in enumerate(zip(part.indices, part.conditions, strict=True)):
         outcomes, picked = [], []
         for cap, nfe in enumerate(rescoring.caps):
+            # The best of the candidates that count at this cap.
             rows = candidates.counting(part.candidates, k, cap, nfe)
             if not len(rows):
                 raise ValueError(

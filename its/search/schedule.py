@@ -66,6 +66,7 @@ class Schedule(Search):
     makes = "grids"
 
     def __post_init__(self) -> None:
+        # Types and least values.
         self.check(
             time_step=1,
             population_num=1,
@@ -80,6 +81,8 @@ class Schedule(Search):
             finalists=1,
             fresh_seeds=2,
         )
+
+        # Bounds that depend on each other, and a probability.
         if not 0 < self.m_prob <= 1:
             raise ValueError(f"search.m_prob is {self.m_prob}; it is a probability above 0")
         for name in ("select_num", "finalists"):

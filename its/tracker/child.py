@@ -73,6 +73,7 @@ class Follower:
     def _open(self, message: Mapping[str, Any], kind: str) -> None:
         import wandb
 
+        # W&B's own extras are off: they would take time, network or code.
         Path(message["dir"]).mkdir(parents=True, exist_ok=True)
         self._run = wandb.init(
             project=self._settings["project"],
