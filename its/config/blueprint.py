@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from its import __version__
 from its.config import names
-from its.config.checks import check_plugins, check_scorers, check_types, check_values
+from its.config.checks import check_plugins, check_root, check_scorers, check_types
 from its.config.folder import check_folder, folder_of
 from its.config.guard import check_keys, check_secrets
 from its.config.identity import hash8, measured_by, record
@@ -65,7 +65,7 @@ class Blueprint(Parts):
         plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
 
         # Check values, secrets and targets; put a smoke run's twins in place.
-        check_values(plain)
+        check_root(plain)
         check_plugins(plain, overrides)
         packages = (*CHOICES, *plain["plugins"])
         check_keys(plain)

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from its.config.declarations import parameters
 from its.config.identity import same_weights
-from its.parameters import described, fits
+from its.parameters import Rule, Rules, check_values, described, fits
 from its.search.search import Search
 
-FLAGS = ("keep_candidates",)
-REPORTING = ("each", "end", "none")
+TYPES: dict[str, Any] = {
+    **dict.fromkeys(("name", "out_dir", "device", "reporting"), str),
+    **dict.fromkeys(("images", "shard", "batch", "workers", "seed"), int),
+    **dict.fromkeys(("gradient_batch", "rows"), int | None),
+    **dict.fromkeys(("keep_candidates", "smoke", "allow_same_scorer", "plan", "allow_edited"), bool),
+}
+"""Types of the keys at the root of a configuration."""
+
+RULES: Rules = {
+    **dict.fromkeys(("images", "shard", "batch", "workers", "gradient_batch", "rows"), 1),
+    "seed": Rule("it is a whole number in [0, 2**32)", lambda value: 0 <= value < 2**32),
+    "reporting": ("each", "end", "none"),
+}
+"""Their ranges and choices."""
 
 
-def check_values(plain: dict[str, Any]) -> None:
-    """Refuse counts and seeds that are not whole numbers in range, and choices that are none.
+def check_root(plain: Mapping[str, Any]) -> None:
+    """Refuse values at the root of a configuration that have another type, or break a rule.
 
     Raises:
         ValueError: naming key, value and rule.
     """
-    for key in ("images", "shard", "batch", "workers"):
-        value = plain[key]
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{key} is {value!r}; it is a whole number of at least 1")
-    seed = plain["seed"]
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
-        raise ValueError(f"seed is {seed!r}; it is a whole number in [0, 2**32)")
-    for key in FLAGS:
-        if not isinstance(plain[key], bool):
-            raise ValueError(f"{key} is {plain[key]!r}; it is true or false")
-    if plain["reporting"] not in REPORTING:
-        raise ValueError(f"reporting is {plain['reporting']!r}; it is one of {', '.join(REPORTING)}")
+    check_values({key: plain[key] for key in TYPES}, TYPES, "", RULES)
 
 
 def check_plugins(plain: dict[str, Any], overrides: tuple[str, ...]) -> None:

@@ -159,17 +159,23 @@ class Closing(Callback):
         self._close(config, sweep=True)
 
     def _close(self, config: DictConfig, *, sweep: bool) -> None:
-        folder = out_dir(config) / config.name
+        """Report and track; whatever comes of that, a failure makes the exit code 1."""
+        try:
+            self._follow_up(config, sweep=sweep)
+        finally:
+            for reason in self._failed if sweep else ():
+                log.error("failed: %s", reason)
+            if self._failed:
+                raise SystemExit(1)
+
+    def _follow_up(self, config: DictConfig, *, sweep: bool) -> None:
+        folder = out_dir(config) / str(config.name)
         if folder.is_dir() and not config.plan and not in_sweep() and Worker.reports():
             if config.reporting == "each" or (sweep and config.reporting == "end"):
                 self._report(folder)
             elif self._folder is not None and not sweep:
                 _print_table(self._folder)
             self._track(config, folder, sweep=sweep)
-        for reason in self._failed if sweep else ():
-            log.error("failed: %s", reason)
-        if self._failed:
-            raise SystemExit(1)
 
     def _report(self, folder: Path) -> None:
         """Write the report; one that cannot be written counts as a failed job, where Hydra would only warn."""

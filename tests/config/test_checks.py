@@ -1,10 +1,12 @@
 """Values of any parameter are refused by a plan, before anything is loaded, in one line with value and rule."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.build import blueprint_of, make_experiment
+from tests.build import CONF, blueprint_of, make_experiment
 
 WRONG = {
     "search.neighbors=2.5": (["search=zero_order"], "search.neighbors is 2.5; it is a whole number of at least 1"),
@@ -32,3 +34,27 @@ def test_check_types_refuses_before_anything_is_loaded(tmp_path: Path, request, 
 def test_check_report_width_refuses_less_than_is_stored(tmp_path: Path, width: str):
     with pytest.raises(ValueError, match=r"dataset.report_width is .* stores 58 numbers of an image; set .*=58"):
         make_experiment(tmp_path, f"dataset.report_width={width}")
+
+
+ROOT_KEYS = {
+    "name=null": "name is None; it is text",
+    "seed=1.5": "seed is 1.5; it is a whole number",
+    "rows=0": "rows is 0; it is a whole number of at least 1",
+    "keep_candidates=1": "keep_candidates is 1; it is true or false",
+    "reporting=always": "reporting is 'always'; choose one of each, end, none",
+}
+
+
+@pytest.mark.parametrize(("word", "message"), ROOT_KEYS.items(), ids=ROOT_KEYS)
+def test_check_root_names_key_value_and_rule(tmp_path: Path, word: str, message: str):
+    with pytest.raises(ValueError) as error:
+        blueprint_of(tmp_path, word, planning=True)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("word", ["name=null", "experiment=digitsdemo", "sampler.eta=abc"])
+def test_run_py_ends_a_mistake_with_exit_code_1(tmp_path: Path, word: str):
+    command = [sys.executable, "run.py", word, f"out_dir={tmp_path}"]
+    outcome = subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=120)
+    assert outcome.returncode == 1
+    assert not list(tmp_path.iterdir())
