@@ -33,6 +33,7 @@ class DDIM(Sampler):
 
     def step(self, x: Tensor, guess: Guess, t: Columns, s: Columns, z: Tensor | None) -> Tensor:
         """Take rows `x [n, *shape]` from t to s; see `Sampler.step`."""
-        v = ancestral_variance(t, s, self.eta)
+        v = ancestral_variance(t, s, self.eta)  # Eq. 16
+        # Eq. 12
         x_s = s.alpha.to(x) * guess.x0 + (s.sigma**2 - v).clamp(min=0.0).sqrt().to(x) * guess.eps
         return x_s if z is None else x_s + v.sqrt().to(x) * z

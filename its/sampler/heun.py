@@ -31,11 +31,12 @@ class Heun(Sampler):
         return 1 if s.clean else 2
 
     def step(self, x: Tensor, guess: Guess, t: Columns, s: Columns, z: Tensor | None) -> Tensor:
-        return s.alpha.to(x) * guess.x0 + s.sigma.to(x) * guess.eps
+        return s.alpha.to(x) * guess.x0 + s.sigma.to(x) * guess.eps  # Alg. 1, line 5
 
     def correct(self, x: Tensor, first: Guess, second: Guess, t: Columns, s: Columns) -> Tensor:
         """Average the slopes at t and s: the trapezoid rule for `y = x / norm`, whose slope is (x0_hat, eps_hat)."""
         x0, eps = 0.5 * (first.x0 + second.x0), 0.5 * (first.eps + second.eps)
+        # Alg. 1, line 8
         along_x0 = (s.alpha / s.norm - t.alpha / t.norm).to(x)
         along_eps = (s.sigma / s.norm - t.sigma / t.norm).to(x)
         return s.norm.to(x) * (x / t.norm.to(x) + along_x0 * x0 + along_eps * eps)

@@ -46,5 +46,6 @@ class SNES(Search):
             rewards = yield reward((yield advance(starts)))
             ranked = np.stack(image.best(list(draws), rewards))
             utility = utilities(len(rewards))
+            # Alg. 6: natural gradients of mean and deviation.
             mean = mean + self.mean_rate * deviation * np.tensordot(utility, ranked, 1)
             deviation = deviation * np.exp(rate / 2 * np.tensordot(utility, ranked**2 - 1, 1))
