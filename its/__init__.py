@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from its.particles.verbs import advance, reward
     from its.sampler.noise_paths import EDM, VP, Flow
     from its.search.search import Coroutine, Search, sized
-    from its.types import Problem
+    from its.types import Problem, SpeedOnly
     from its.verifier.verifier import Verifier
+    from its.weights import Device, GuidanceScale, Weights
 
 # Threads that wait for each other must not spin: on a core that another process uses as well, spinning made the digits
 # network 50 times slower. OpenMP reads this when torch is first imported.
@@ -40,8 +41,9 @@ _ROOMS = {
     "its.particles.verbs": ("advance", "reward"),
     "its.sampler.noise_paths": ("EDM", "Flow", "VP"),
     "its.search.search": ("Coroutine", "Search", "sized"),
-    "its.types": ("Problem",),
+    "its.types": ("Problem", "SpeedOnly"),
     "its.verifier.verifier": ("Verifier",),
+    "its.weights": ("Device", "GuidanceScale", "Weights"),
 }
 """Where each public name is defined."""
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from its.parameters import check
+
 COLUMNS = ("nfe", "nfe_backward", "verifier_calls", "decoder_calls", "guide_calls")
 """Columns of the ledger, each a count per image; a call of the guide is a forward and a backward pass of it."""
 
@@ -30,6 +32,7 @@ class Budget:
     def __post_init__(self) -> None:
         if self.nfe is not None and self.samplings is not None:
             raise ValueError("budget.nfe and budget.samplings are both given; keep one, set the other to null")
+        check(self, "budget")
         caps = self.nfe if self.nfe is not None else self.samplings
         if caps is None:
             return

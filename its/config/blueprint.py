@@ -17,7 +17,7 @@ from its.config.folder import check_folder, folder_of
 from its.config.guard import check_keys, check_secrets
 from its.config.identity import hash8, measured_by, record
 from its.config.instantiate import CHOICES, check_targets, instantiate
-from its.config.kinds import KINDS, Kind, Work
+from its.config.kinds import Kind, Work, kind_of
 from its.config.parts import Parts
 from its.config.smoke import Twin, settled, with_twins
 from its.tracker.tracker import TrackedRun
@@ -76,32 +76,27 @@ class Blueprint(Parts):
         check_scorers(plain)
 
         # Make the parts that need no network.
-        objects = (instantiate(plain[group], packages) for group in ("sampler", "guidance", "search", "budget"))
-        sampler, guidance, search, budget = objects
-        for group in GROUPS:
+        objects = {group: instantiate(plain[group], packages) for group in ("sampler", "guidance", "search", "budget")}
+        for group in (*GROUPS, "guide"):
             check_types(plain[group], group)
-        parts = Parts(plain, choices, packages, sampler, guidance, search, budget)
+        parts = Parts(plain, choices, packages, **objects)
 
         # Its kind decides whether they go together, and what the run is called.
-        kind = KINDS[getattr(parts.search, "makes", "images")]
+        kind = kind_of(parts.search)
         kind.check(parts)
         label = kind.label(parts)
         decisive = record(kind.sections(parts), planning=planning)
-        folder = folder_of(plain["out_dir"], plain["name"], label, decisive)
         return cls(
             plain,
             choices,
             packages,
-            sampler,
-            guidance,
-            search,
-            budget,
-            tuple(twins),
-            tuple(overrides),
-            kind,
-            label,
-            decisive,
-            folder,
+            **objects,
+            twins=tuple(twins),
+            overrides=tuple(overrides),
+            kind=kind,
+            label=label,
+            record=decisive,
+            folder=folder_of(plain["out_dir"], plain["name"], label, decisive),
         )
 
     @cached_property

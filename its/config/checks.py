@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from its.config.declarations import parameters
+from its.config.declarations import is_declared, parameters
 from its.config.identity import same_weights
 from its.parameters import Rule, Rules, check_values, described, fits
 from its.search.search import Search
@@ -58,7 +58,7 @@ def check_rewards(search: Search, verifier: Any, choice: str) -> None:
             f"verifier={choice} scores noisy rows, which is for verifier@guide under guidance=cg; choose "
             "a verifier of images"
         )
-    if getattr(search, "needs_absolute", True) and not getattr(verifier, "absolute", True):
+    if search.needs_absolute and not getattr(verifier, "absolute", True):
         raise ValueError(
             f"verifier={choice} is relative: its rewards only rank candidates against each other, and "
             f"{type(search).__name__} needs rewards that mean the same in any company; use "
@@ -85,13 +85,20 @@ def check_types(node: Any, path: str) -> None:
     """Refuse a plain value of another type than its parameter's annotation states, anywhere below a node.
 
     Raises:
-        ValueError: names the first such parameter.
+        ValueError: names the first such parameter, or a class of which no parameters can be read.
     """
-    if not isinstance(node, dict):
-        return
-    declared = parameters(node["_target_"]) if isinstance(node.get("_target_"), str) else {}
-    for key, value in node.items():
-        hint = declared[key].hint if key in declared else Any
-        if not isinstance(value, dict) and not fits(value, hint):
-            raise ValueError(f"{path}.{key} is {value!r}; it is {described(hint)}")
+    # Of a class or loader: the parameters that its source declares.
+    target = node.get("_target_") if isinstance(node, dict) else None
+    if target is not None and not is_declared(target):
+        raise ValueError(
+            f"{path}._target_ is {target!r}, and no .py file defines a class or function of that name: what its "
+            "parameters are, and which of them name weights, cannot be read; define it at the top of a module"
+        )
+    declared = parameters(target) if target is not None else {}
+
+    # Each value below.
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        known = declared.get(str(key))
+        if known is not None and not isinstance(value, dict) and not fits(value, known.hint):
+            raise ValueError(f"{path}.{key} is {value!r}; it is {described(known.hint)}")
         check_types(value, f"{path}.{key}")

@@ -27,7 +27,8 @@ class Parameter(NamedTuple):
 
     Attributes:
         marks: every name in its annotation.
-        hint: the type that its annotation states, as far as that is one of plain values; else Any.
+        hint: the type that its annotation states, as far as that is one of plain values; else Any. None is of it where
+            it is the default.
         has_default: whether its default is a literal. default: that literal, or None.
     """
 
@@ -40,8 +41,12 @@ class Parameter(NamedTuple):
 @cache
 def parameters(target: str) -> dict[str, Parameter]:
     """Return the parameters of a class or function by name, those of its bases first; none without its source."""
-    module, _, name = current(target).rpartition(".")
-    return _defined(module, name)
+    return _defined(target) or {}
+
+
+def is_declared(target: str) -> bool:
+    """Return whether the source of a class or function is found, so that its parameters are known."""
+    return _defined(target) is not None
 
 
 def marked(node: Any, mark: str) -> Iterator[Any]:
@@ -58,9 +63,11 @@ def marked(node: Any, mark: str) -> Iterator[Any]:
             yield from marked(value, mark)
 
 
-def _defined(module: str, name: str) -> dict[str, Parameter]:
-    tree = _tree(module)
-    for statement in tree.body if tree else ():
+@cache
+def _defined(target: str) -> dict[str, Parameter] | None:
+    """Parameters by the last definition of the name in its module, or in the one that it is imported from."""
+    module, _, name = current(target).rpartition(".")
+    for statement in reversed(_statements(module)):
         if isinstance(statement, ast.FunctionDef) and statement.name == name:
             return _arguments(statement.args)
         if isinstance(statement, ast.ClassDef) and statement.name == name:
@@ -68,21 +75,22 @@ def _defined(module: str, name: str) -> dict[str, Parameter]:
         if isinstance(statement, ast.ImportFrom):
             for alias in statement.names:
                 if (alias.asname or alias.name) == name:
-                    return _defined(_absolute(module, statement), alias.name)
-    return {}
+                    return _defined(f"{_absolute(module, statement)}.{alias.name}")
+    return None
 
 
 def _of_class(module: str, definition: ast.ClassDef) -> dict[str, Parameter]:
-    """Arguments of `__init__`; without one, the fields of a dataclass and of its bases."""
+    """Arguments of `__init__`; without one, the fields of a dataclass and of its bases, or what a base takes."""
     for statement in definition.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
             arguments = _arguments(statement.args)
             return {key: value for key, value in arguments.items() if key != "self"}
+    bases = [parameters(f"{module}.{base.id}") for base in definition.bases if isinstance(base, ast.Name)]
     if not any("dataclass" in _names(decorator) for decorator in definition.decorator_list):
-        return {}
+        return next((base for base in bases if base), {})
     fields: dict[str, Parameter] = {}
-    for base in definition.bases:
-        fields |= _defined(module, base.id) if isinstance(base, ast.Name) else {}
+    for base in reversed(bases):
+        fields |= base
     for statement in definition.body:
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             field = _parameter(statement.annotation, statement.value)
@@ -105,7 +113,9 @@ def _parameter(annotation: ast.expr | None, default: ast.expr | None) -> Paramet
         literal = ast.literal_eval(default) if default is not None else None
     except ValueError:  # computed when the module is imported
         return Parameter(marks, _hint(annotation), False, None)
-    return Parameter(marks, _hint(annotation), default is not None, literal)
+    hint = _hint(annotation)
+    admits_none = default is not None and literal is None and hint is not Any
+    return Parameter(marks, hint | None if admits_none else hint, default is not None, literal)
 
 
 def _hint(annotation: ast.expr | None) -> Any:
@@ -144,11 +154,14 @@ def _absolute(module: str, statement: ast.ImportFrom) -> str:
 
 
 @cache
-def _tree(module: str) -> ast.Module | None:
+def _statements(module: str) -> list[ast.stmt]:
+    """Statements of a module's source, with those for type checkers: they say what a lazy module imports later."""
     spec = _spec(module)
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
-        return None
-    return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+        return []
+    statements = ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
+    checked = [part for part in statements if isinstance(part, ast.If) and "TYPE_CHECKING" in _names(part.test)]
+    return [inner for part in checked for inner in part.body] + statements
 
 
 @cache

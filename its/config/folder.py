@@ -71,8 +71,7 @@ def check_folder(folder: Path, record: Mapping[str, Any]) -> None:
         return
 
     # One that has begun must be this very run.
-    saved = yaml.safe_load(path.read_text(encoding="utf-8"))
-    keys = _differing(saved, record)
+    keys = _differing(_saved(path), record)
     if keys:
         raise ValueError(
             f"{path} says something else than this command about {', '.join(keys)}; it was edited, "
@@ -91,13 +90,20 @@ def older_folder(folder: Path, record: Mapping[str, Any]) -> Path | None:
     if folder.exists():
         return None
     beside = sorted(folder.parent.glob(f"seed={record['seed']}-*/{CONFIG}"))
-    records = ((path.parent, yaml.safe_load(path.read_text(encoding="utf-8"))) for path in beside)
-    return next((path for path, saved in records if not set(_differing(saved, record)) - {"shard"}), None)
+    return next((path.parent for path in beside if not set(_differing(_saved(path), record)) - {"shard"}), None)
+
+
+def _saved(path: Path) -> Any:
+    """Return what a `config.yaml` holds; None for one that is damaged, which is the record of no run."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, yaml.YAMLError):
+        return None
 
 
 def _differing(saved: Any, record: Mapping[str, Any]) -> list[str]:
     """Return the keys under which a saved record, of any version, is not this one."""
-    if not isinstance(saved, dict) or not isinstance(saved.get("dataset"), dict):
+    if not isinstance(saved, dict) or not all(isinstance(saved.get(key), dict) for key in ("dataset", "search")):
         return sorted(record)
     today = of_before(saved)
     unknown = {"reference", "shard"} - record.keys()

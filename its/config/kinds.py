@@ -17,6 +17,7 @@ from its.config.parts import Parts
 from its.config.sizes import sized
 from its.disk.run_folder import RunFolder, candidates_name, shard_name, shard_ranges
 from its.search.schedule import Schedule
+from its.search.search import Search
 
 LEDGER_BYTES = 64
 """Of one image at one cap: reward, pick, start and counts, at most; see `its.run.shards`."""
@@ -210,9 +211,10 @@ class GridSearch:
         )
 
     def finished(self, parts: Parts, folder: Path, hashes: tuple[str, ...]) -> str:
-        files = RunFolder(folder)
-        shared = files.read_schedule()["nfe"]["search_per_image"] if files.schedule.exists() else {}
-        same = str(parts.plain["images"]) in shared
+        try:
+            same = str(parts.plain["images"]) in RunFolder(folder).read_schedule()["nfe"]["search_per_image"]
+        except (FileNotFoundError, KeyError, TypeError, ValueError):
+            return ""
         return "nothing to do: the search and its comparison are there, in schedule.md" if same else ""
 
     def files(self, parts: Parts) -> list[str]:
@@ -224,6 +226,21 @@ class GridSearch:
 
 KINDS: dict[str, Kind] = {"images": ImageRun(), "grids": GridSearch()}
 """Kinds by what a search makes."""
+
+
+def kind_of(search: Any) -> Kind:
+    """Return the kind of run that a search is for.
+
+    Raises:
+        ValueError: it is no search, or makes what no kind makes.
+    """
+    if not isinstance(search, Search):
+        raise ValueError(f"search is a {type(search).__name__}, which does not inherit its.Search; let it")
+    if search.makes not in KINDS:
+        raise ValueError(
+            f"{type(search).__name__}.makes is {search.makes!r}; a search makes one of {', '.join(sorted(KINDS))}"
+        )
+    return KINDS[search.makes]
 
 
 def _shard_bytes(parts: Parts, caps: int, images: int) -> int:

@@ -87,8 +87,10 @@ def _seconds(blueprint: Blueprint, work: Work) -> float | None:
     path = Path(plain["out_dir"]).expanduser().absolute() / RATES
     if not work.missing:
         return 0.0
-    if not path.exists() or math.isinf(work.nfe):
+    if math.isinf(work.nfe):
         return None
-    rates = json.loads(path.read_text(encoding="utf-8"))
-    rate = rates.get(rate_key(work.rate, blueprint.label["model"], plain))
-    return None if rate is None else work.nfe / rate["nfe_per_second"] + rate["fixed_seconds"]
+    try:
+        rate = json.loads(path.read_text(encoding="utf-8"))[rate_key(work.rate, blueprint.label["model"], plain)]
+        return work.nfe / rate["nfe_per_second"] + rate["fixed_seconds"]
+    except (FileNotFoundError, KeyError, TypeError, ValueError):  # not measured, or damaged
+        return None

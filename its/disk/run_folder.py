@@ -171,17 +171,17 @@ class RunFolder:
         """Return the summary of a finished run.
 
         Raises:
-            FileNotFoundError: the run is not finished. ValueError: the file is no JSON.
+            FileNotFoundError: the run is not finished. ValueError: the file is no JSON object.
         """
-        return json.loads(self.summary.read_text(encoding="utf-8"))
+        return _read_json(self.summary)
 
     def read_schedule(self) -> dict[str, Any]:
         """Return the outcome of a finished schedule search.
 
         Raises:
-            FileNotFoundError: the search is not finished. ValueError: the file is no JSON.
+            FileNotFoundError: the search is not finished. ValueError: the file is no JSON object.
         """
-        return json.loads(self.schedule.read_text(encoding="utf-8"))
+        return _read_json(self.schedule)
 
     def read_failure(self) -> str:
         """Return the reason of the latest failure, in the words of the process that failed."""
@@ -230,7 +230,7 @@ class RunFolder:
             and metrics_fingerprint in (None, summary.get("measured"))
             and metrics_config_hash in (None, summary.get("asked"))
         )
-        return summary["curve"] if same else None
+        return summary.get("curve") if same else None
 
 
 def run_folders(folder: Path) -> Iterator[RunFolder]:
@@ -240,6 +240,13 @@ def run_folders(folder: Path) -> Iterator[RunFolder]:
         if {CONFIG, SUMMARY, FAILURE, SCHEDULE} & set(files):
             folders.clear()
             yield RunFolder(Path(path))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is damaged: it holds no JSON object; move it away to make it again")
+    return content
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

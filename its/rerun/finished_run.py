@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from its.config.identity import of_before
 from its.disk.run_folder import RunFolder, candidates_name, shard_name, shard_ranges
@@ -35,7 +36,7 @@ class FinishedRun:
         """Read a run.
 
         Raises:
-            ValueError: it is not there or not finished.
+            ValueError: it is not there, not finished or damaged.
         """
         files = RunFolder(folder)
         for path in (files.config, files.summary):
@@ -44,7 +45,11 @@ class FinishedRun:
                     f"{folder} has no {path.name}, so it is no finished run; give the folder that ends in "
                     "seed=<n>-<hash>, and finish it first by its own command"
                 )
-        return cls(files, of_before(files.read_config()), files.read_summary())
+        try:
+            config = of_before(files.read_config())
+        except (UnicodeDecodeError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{files.config} is damaged ({type(error).__name__}: {error}); restore it") from error
+        return cls(files, config, files.read_summary())
 
     @property
     def folder(self) -> Path:

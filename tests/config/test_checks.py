@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from its.config.checks import check_types
 from tests.build import CONF, blueprint_of, make_experiment
 
 WRONG = {
@@ -20,6 +21,9 @@ WRONG = {
     "verifier.salt=a": (["verifier=null_rewards"], "verifier.salt is 'a'; it is a whole number"),
     "verifier.members.b.salt=a": (["verifier=ensemble"], "verifier.members.b.salt is 'a'; it is a whole number"),
     "metric.kid.subsets=a": ([], "metric.kid.subsets is 'a'; it is a whole number"),
+    "guide.salt=a": (["verifier@guide=null_rewards"], "guide.salt is 'a'; it is a whole number"),
+    "budget.nfe=5": (["budget.samplings=null"], "budget.nfe is 5; it is a list, each entry a whole number or null"),
+    "model._target_=its.model.unet2d.lode": ([], "model._target_ is 'its.model.unet2d.lode', and no .py file"),
 }
 
 
@@ -34,6 +38,16 @@ def test_check_types_refuses_before_anything_is_loaded(tmp_path: Path, request, 
 def test_check_report_width_refuses_less_than_is_stored(tmp_path: Path, width: str):
     with pytest.raises(ValueError, match=r"dataset.report_width is .* stores 58 numbers of an image; set .*=58"):
         make_experiment(tmp_path, f"dataset.report_width={width}")
+
+
+def test_check_types_looks_into_lists_and_admits_a_default_of_none(tmp_path: Path, monkeypatch):
+    (tmp_path / "parts.py").write_text("def part(size: int = None, name: str = 'x'): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    check_types({"members": [{"_target_": "parts.part", "size": None}]}, "metric")
+    with pytest.raises(ValueError, match=r"metric.members.0.name is None; it is text"):
+        check_types({"members": [{"_target_": "parts.part", "name": None}]}, "metric")
+    with pytest.raises(ValueError, match=r"metric.members.0.size is 'a'; it is a whole number or null"):
+        check_types({"members": [{"_target_": "parts.part", "size": "a"}]}, "metric")
 
 
 ROOT_KEYS = {

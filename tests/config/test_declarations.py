@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from its.config.declarations import DEVICE, GUIDANCE_SCALE, WEIGHTS, marked, parameters
+from its.config.declarations import DEVICE, GUIDANCE_SCALE, WEIGHTS, is_declared, marked, parameters
 from tests.build import CONF, blueprint_of
 
 CANARY = "raise SystemExit('imported')\n"
@@ -43,6 +43,30 @@ def test_parameters_of_a_dataclass_are_its_own_and_inherited_fields(tmp_path: Pa
     assert list(own) == ["size", "names", "rate", "late"]
     assert {name: entry.default for name, entry in own.items() if entry.has_default} == {"size": 2, "rate": -0.5}
     assert parameters("classes.Plain") == parameters("classes.Absent") == parameters("no.such.module.X") == {}
+
+
+def test_parameters_are_those_of_the_definition_that_python_would_use(tmp_path: Path, monkeypatch):
+    (tmp_path / "heirs.py").write_text(
+        "from its import Weights\nfrom bases import Loader as Base\n"
+        "def load(path: str): ...\n"
+        "def load(path: Weights): ...\n"
+        "class Heir(Base):\n    shape = (3, 8, 8)\n"
+    )
+    (tmp_path / "bases.py").write_text(
+        "from its import Weights\nclass Loader:\n    def __init__(self, path: Weights): ...\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for target in ("heirs.load", "heirs.Heir"):
+        assert [*marked({"_target_": target, "path": "x.pt"}, WEIGHTS)] == ["x.pt"]
+
+
+def test_is_declared_follows_imports_through_the_face_of_its_and_no_further(tmp_path: Path, monkeypatch):
+    (tmp_path / "indirect.py").write_text("from its import Mix\nfrom math import *\nmade = type('made', (), {})\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert is_declared("indirect.Mix")
+    assert parameters("indirect.Mix") == parameters("its.particles.moves.Mix") != {}
+    for target in ("indirect.sqrt", "indirect.made", "math.sqrt", "no.such.module.X"):
+        assert not is_declared(target)
 
 
 def test_guidance_scale_doubles_the_price_of_a_sampling(tmp_path: Path):

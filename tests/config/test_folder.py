@@ -79,3 +79,16 @@ def test_claim_refuses_another_configuration(tmp_path: Path):
     (blueprint.folder / "config.yaml").write_text("nonsense")
     with pytest.raises(ValueError, match="says something else"):
         claim(blueprint.folder, blueprint.config)
+
+
+@pytest.mark.parametrize("damage", [b"\xff\xfe", b"a: [", b"seed: 0\ndataset: {}\n", b"- 1\n"])
+def test_damaged_record_belongs_to_no_run(tmp_path: Path, damage: bytes):
+    blueprint = blueprint_of(tmp_path, *WORDS)
+    beside = blueprint.folder.parent / "seed=0-00000000"
+    beside.mkdir(parents=True)
+    (beside / "config.yaml").write_bytes(damage)
+    claim(blueprint.folder, blueprint.config)
+    (blueprint.folder / "config.yaml").write_bytes(damage)
+    with pytest.raises(ValueError, match=r"says something else than this command about .*restore it"):
+        claim(blueprint.folder, blueprint.config)
+    assert (beside / "config.yaml").read_bytes() == (blueprint.folder / "config.yaml").read_bytes() == damage

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 import its
-from its.config.kinds import KINDS, LABELS
+from its.config.kinds import KINDS, LABELS, kind_of
 from its.config.plan import plan_of
 from its.run.build import BUILDERS
+from its.search.none import NoSearch
 from tests.build import blueprint_of
 
 MODULES = sorted(Path(its.__file__).parent.rglob("*.py"))
@@ -58,3 +59,23 @@ def test_blueprint_knows_a_finished_run_by_its_summary(tmp_path: Path):
     (blueprint.folder / "metrics.json").write_text(summary.format(30, blueprint.metrics_config_hash, "false"))
     assert wanting.folder == blueprint.folder
     assert not wanting.finished
+
+
+@pytest.mark.parametrize("damage", ["[]", "{", "null", '{"images": 30, "nfe": []}'])
+def test_damaged_summary_finishes_no_run(tmp_path: Path, damage: str):
+    for words, file in ((["images=30"], "metrics.json"), (["search=schedule", "images=30"], "schedule.json")):
+        blueprint = blueprint_of(tmp_path, *words)
+        blueprint.folder.mkdir(parents=True)
+        (blueprint.folder / file).write_text(damage)
+        assert not blueprint.finished
+        assert (blueprint.folder / file).read_text() == damage
+
+
+def test_kind_of_refuses_what_is_no_search_or_makes_something_else():
+    class Other(NoSearch):
+        makes = "video"
+
+    with pytest.raises(ValueError, match=r"search is a dict, which does not inherit its.Search"):
+        kind_of({})
+    with pytest.raises(ValueError, match=r"Other.makes is 'video'; a search makes one of grids, images"):
+        kind_of(Other())
