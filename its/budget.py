@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from its.parameters import check
+from its.parameters import fits
 
 COLUMNS = ("nfe", "nfe_backward", "verifier_calls", "decoder_calls", "guide_calls")
 """Columns of the ledger, each a count per image; a call of the guide is a forward and a backward pass of it."""
@@ -32,15 +32,13 @@ class Budget:
     def __post_init__(self) -> None:
         if self.nfe is not None and self.samplings is not None:
             raise ValueError("budget.nfe and budget.samplings are both given; keep one, set the other to null")
-        check(self, "budget")
         caps = self.nfe if self.nfe is not None else self.samplings
         if caps is None:
             return
         name = "budget.nfe" if self.nfe is not None else "budget.samplings"
-        whole = all(isinstance(cap, int) and not isinstance(cap, bool) and cap > 0 for cap in caps)
-        if not caps or not whole or list(caps) != sorted(set(caps)):
+        if not fits(caps, Sequence[int]) or not caps or caps[0] <= 0 or list(caps) != sorted(set(caps)):
             raise ValueError(
-                f"{name} is {list(caps)}; it is an ascending list of whole numbers above 0, for example {name}=[1,2,4]"
+                f"{name} is {caps!r}; it is an ascending list of whole numbers above 0, for example {name}=[1,2,4]"
             )
 
     @property

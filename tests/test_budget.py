@@ -15,7 +15,7 @@ def test_budget_caps_follow_nfe_or_samplings():
     assert not Budget(nfe=[1]).natural
 
 
-@pytest.mark.parametrize("caps", [[], [0], [2, 1], [1, 1], [1.5], [True], [-3], ["4"]])
+@pytest.mark.parametrize("caps", [[], [0], [2, 1], [1, 1], [1.5], [True], [-3], ["4"], 5, "4"])
 @pytest.mark.parametrize("name", ["nfe", "samplings"])
 def test_budget_refuses_bad_caps(name, caps):
     with pytest.raises(ValueError, match=rf"budget\.{name} is .* ascending list of whole numbers"):

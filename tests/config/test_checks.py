@@ -22,7 +22,7 @@ WRONG = {
     "verifier.members.b.salt=a": (["verifier=ensemble"], "verifier.members.b.salt is 'a'; it is a whole number"),
     "metric.kid.subsets=a": ([], "metric.kid.subsets is 'a'; it is a whole number"),
     "guide.salt=a": (["verifier@guide=null_rewards"], "guide.salt is 'a'; it is a whole number"),
-    "budget.nfe=5": (["budget.samplings=null"], "budget.nfe is 5; it is a list, each entry a whole number or null"),
+    "budget.nfe=5": (["budget.samplings=null"], "budget.nfe is 5; it is an ascending list of whole numbers above 0"),
     "model._target_=its.model.unet2d.lode": ([], "model._target_ is 'its.model.unet2d.lode', and no .py file"),
 }
 

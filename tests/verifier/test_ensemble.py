@@ -73,8 +73,13 @@ def test_verifier_modules_load_no_torch():
 
 
 def test_check_rewards_assumes_a_search_needs_absolute_rewards(lab):
+    from its import Search
     from its.config.checks import check_rewards
 
-    with pytest.raises(ValueError, match="object needs rewards that mean the same"):
-        check_rewards(object(), Ensemble, "ensemble")
-    check_rewards(object(), Classifier, "classifier")
+    class Own(Search):
+        def run(self, image):
+            yield
+
+    with pytest.raises(ValueError, match="Own needs rewards that mean the same"):
+        check_rewards(Own(), Ensemble, "ensemble")
+    check_rewards(Own(), Classifier, "classifier")
