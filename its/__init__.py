@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from its.engine.engine import Engine
     from its.levels import Guess, Level
-    from its.model.denoiser import Decoder, Denoiser, NetworkDenoiser, clip_guess, guess_from, guided
+    from its.model.denoiser import Clipping, Decoder, Denoiser, NetworkDenoiser, guess_from, guided
     from its.parameters import Rule
     from its.particles.moves import Ball, LowBand, Mix, Rotate
     from its.particles.verbs import advance, reward
@@ -35,7 +35,7 @@ __version__ = "0.1.0"
 _ROOMS = {
     "its.engine.engine": ("Engine",),
     "its.levels": ("Guess", "Level"),
-    "its.model.denoiser": ("Decoder", "Denoiser", "NetworkDenoiser", "clip_guess", "guess_from", "guided"),
+    "its.model.denoiser": ("Clipping", "Decoder", "Denoiser", "NetworkDenoiser", "guess_from", "guided"),
     "its.parameters": ("Rule",),
     "its.particles.moves": ("Ball", "LowBand", "Mix", "Rotate"),
     "its.particles.verbs": ("advance", "reward"),

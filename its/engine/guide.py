@@ -63,11 +63,11 @@ class Guide(Queue[State | Rollout]):
         owners = [(item.run, item.level) for item in items]
         with torch.inference_mode():
             self._materialiser.make([item for item in items if isinstance(item, State)])
-        x, plain, output = self._guided(pad(items, self.size))
+        x, own, output = self._guided(pad(items, self.size))
 
         # Keep what states need further on, and step.
         with torch.inference_mode():
-            x, x0 = x[:n].detach(), plain.x0[:n].detach()
+            x, x0 = x[:n].detach(), own.x0[:n].detach()
             guess = Guess(output.guess.x0[:n], output.guess.eps[:n])
             shift = torch.zeros_like(x) if output.shift is None else output.shift[:n]
             states = {place: item for place, item in enumerate(items) if isinstance(item, State)}
@@ -78,16 +78,16 @@ class Guide(Queue[State | Rollout]):
         return Served(values, *stepped, (Evaluated(type(self._model).__name__, owners), finite))
 
     @abstractmethod
-    def _plain(self, items: Items, t: Columns, conditions: Sequence[Condition]) -> tuple[Tensor, Guess]:
-        """Return rows and the network's guess, with the gradients that the guidance takes."""
+    def _evaluated(self, items: Items, t: Columns, conditions: Sequence[Condition]) -> tuple[Tensor, Guess]:
+        """Return rows and the network's own guess, with the gradients that the guidance takes."""
 
     def _guided(self, items: Items) -> tuple[Tensor, Guess, GuidanceOutput]:
-        """Compute rows, the network's guess and the guidance's output."""
+        """Compute rows, the network's own guess and the guidance's output."""
         conditions = [item.run.image.problem.condition for item in items]
         levels = [item.level for item in items]
         with torch.enable_grad():
             t = Columns.of(levels, 1 + len(self._model.shape), self._model.device)
-            x, guess = self._plain(items, t, conditions)
+            x, guess = self._evaluated(items, t, conditions)
 
             def score(images: Tensor) -> Tensor:
                 if self._guidance.noise_aware:
@@ -97,7 +97,8 @@ class Guide(Queue[State | Rollout]):
             def draw(k: int) -> Tensor:
                 return self._materialiser.step_noise(items, MONTE_CARLO + k)
 
-            return x, guess, self._guidance.guide(GuidanceInput(x, levels, guess, score, draw, self._grid))
+            plain = self._model.clipping(guess, t)
+            return x, guess, self._guidance.guide(GuidanceInput(x, levels, guess, plain, score, draw, self._grid))
 
     def _keep(self, states: dict[int, State], x0: Tensor, guess: Guess, shift: Tensor) -> list[Value]:
         """Store the guidance of states, which are given by their places in the batch.
@@ -122,14 +123,14 @@ class GuideAtGuess(Guide):
         places = list(between)
         guesses = self._rows.put(batch.x0[places]), self._rows.put(batch.guess.eps[places])
         for rollout, x0, eps in zip(between.values(), *guesses, strict=True):
-            rollout.guess, rollout.eps = Value(rollout.run, rollout.clock, x0), eps
+            rollout.guess, rollout.eps = Value(rollout.run, rollout.clock, x0, guessed=True), eps
 
         for item in items:
             if isinstance(item, Rollout) or item.guidance_paid:
                 self.add(item.run.order, item)
         return Stepped([], [])
 
-    def _plain(self, items: Items, t: Columns, conditions: Sequence[Condition]) -> tuple[Tensor, Guess]:
+    def _evaluated(self, items: Items, t: Columns, conditions: Sequence[Condition]) -> tuple[Tensor, Guess]:
         x = self._rows.take([item.row for item in items])
         x0 = self._rows.take([item.guess.row for item in items])
         return x, Guess(x0, self._rows.take([item.eps for item in items]))
@@ -138,7 +139,7 @@ class GuideAtGuess(Guide):
 class GuideThroughNetwork(Guide):
     """Rows that are evaluated here, for a guidance that takes gradients through the network."""
 
-    def _plain(self, items: Items, t: Columns, conditions: Sequence[Condition]) -> tuple[Tensor, Guess]:
+    def _evaluated(self, items: Items, t: Columns, conditions: Sequence[Condition]) -> tuple[Tensor, Guess]:
         x = self._rows.take([item.row for item in items]).requires_grad_()
         return x, self._model(x, t, conditions)
 

@@ -21,7 +21,7 @@ from its.engine.state import Rollout, State
 from its.engine.steps import Batch, Stepped, Steps
 from its.guidance.guidance import Guidance, Needs
 from its.levels import Columns, Guess
-from its.model.denoiser import Denoiser
+from its.model.denoiser import Clipping, Denoiser
 from its.particles.prices import Prices
 from its.sampler.sampler import Sampler
 from its.verifier.verifier import Verifier
@@ -46,9 +46,9 @@ class Parts:
     batch: int
     gradient_batch: int
 
-    def steps(self) -> Steps:
-        """Build the sampler's steps."""
-        return Steps(self.sampler, self.guidance, self.rows, self.materialiser)
+    def steps(self, clipping: Clipping) -> Steps:
+        """Build the sampler's steps; `clipping` is that of the guess that they start from."""
+        return Steps(self.sampler, self.guidance, self.rows, self.materialiser, clipping)
 
 
 class Guiding(ABC):
@@ -84,11 +84,11 @@ class Guiding(ABC):
 
 
 class Unguided(Guiding):
-    """Rows step from the network's own guess."""
+    """Rows step from the network's own guess, clipped as the model says."""
 
     def __init__(self, parts: Parts) -> None:
         self._rows = parts.rows
-        self._steps = parts.steps()
+        self._steps = parts.steps(parts.model.clipping)
         size = parts.batch // parts.model.slots
         self._evaluate = Evaluate(parts.model, parts.rows, parts.materialiser, size, self._steps)
         self.queues = {"evaluate": self._evaluate}
@@ -116,13 +116,13 @@ class Unguided(Guiding):
 
 
 class Guided(Guiding):
-    """Rows step from a guidance's output."""
+    """Rows step from a guidance's output, as it is."""
 
     def __init__(self, parts: Parts, queue: type[Guide]) -> None:
         self._prices = parts.prices
         self._calls = parts.guidance.calls
         self._rows = parts.rows
-        self._steps = parts.steps()
+        self._steps = parts.steps(Clipping())
         self._guide = queue(
             parts.guidance,
             cast(Verifier, parts.guide),
@@ -213,7 +213,7 @@ class GuidedThroughNetwork(Guided):
 
 
 def _gathered(rows: Rows, states: Sequence[State]) -> tuple[Tensor, Columns, Tensor]:
-    """Return x, levels and x0_hat of evaluated states."""
+    """Return x, levels and the network's own x0_hat of evaluated states."""
     x = rows.take([state.x for state in states])
     t = Columns.of([state.level for state in states], x.ndim, x.device)
     return x, t, rows.take([state.guess.row for state in states])

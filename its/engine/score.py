@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import Tensor
 
 from its.engine.queue import Queue, Scored, Served, pad
 from its.engine.rows import Rows
 from its.engine.state import Value
-from its.model.denoiser import Decoder, Denoiser
+from its.model.denoiser import Clipping, Decoder, Denoiser
 from its.verifier.verifier import Verifier, members_of
 
 
@@ -18,11 +19,13 @@ class Decode(Queue[Value]):
 
     Args:
         rows: of states. images: rows of decoded images.
+        clipping: of guesses.
     """
 
-    def __init__(self, decoder: Decoder, rows: Rows, images: Rows, size: int) -> None:
+    def __init__(self, decoder: Decoder, rows: Rows, images: Rows, size: int, clipping: Clipping) -> None:
         super().__init__(size)
         self._decoder = decoder
+        self._clipping = clipping
         self._rows = rows
         self._images = images
 
@@ -30,17 +33,24 @@ class Decode(Queue[Value]):
     def serve(self) -> Served:
         """Decode one batch."""
         values = self.batch()
-        images = self._decoder(self._rows.take(pad([value.row for value in values], self.size)))
+        padded = pad(values, self.size)
+        latents = clipped_guesses(self._rows.take([value.row for value in padded]), padded, self._clipping)
+        images = self._decoder(latents)
         for value, row in zip(values, self._images.put(images[: len(values)]), strict=True):
             value.decoded = row
         return Served(values=values)
 
 
 class Verify(Queue[Value]):
-    """Images or decoded guesses that wait for the verifier of one role."""
+    """Images or decoded guesses that wait for the verifier of one role.
 
-    def __init__(self, role: str, verifier: Verifier, images: Rows, size: int) -> None:
+    Args:
+        clipping: of guesses that need no decoder.
+    """
+
+    def __init__(self, role: str, verifier: Verifier, images: Rows, size: int, clipping: Clipping) -> None:
         super().__init__(size)
+        self._clipping = clipping
         self._role = role
         self._verifier = verifier
         self._members = members_of(verifier)
@@ -54,8 +64,9 @@ class Verify(Queue[Value]):
             RuntimeError: the verifier has not answered for every image.
         """
         values = self.batch()
-        images = self._images.take(pad([value.decoded for value in values], self.size))
-        conditions: Sequence = pad([value.run.image.problem.condition for value in values], self.size)
+        padded = pad(values, self.size)
+        images = clipped_guesses(self._images.take([value.decoded for value in padded]), padded, self._clipping)
+        conditions = [value.run.image.problem.condition for value in padded]
         rewards = self._verifier.reward(images, conditions)
         expected = (self.size, len(self._members)) if self._members else (self.size,)
         if rewards.shape != expected:
@@ -65,6 +76,12 @@ class Verify(Queue[Value]):
                 f"shape {expected}"
             )
         return Served(readback=(Scored(self._role, values), rewards[: len(values)]))
+
+
+def clipped_guesses(x: Tensor, values: Sequence[Value], clipping: Clipping) -> Tensor:
+    """Clamp those of the rows `x [n, *shape]` that are guesses; images stay as they are."""
+    guessed = torch.tensor([value.guessed for value in values]).to(x.device, non_blocking=True)
+    return torch.where(guessed.reshape(-1, *[1] * (x.ndim - 1)), clipping.clamp(x), x)
 
 
 class Scoring:
@@ -86,8 +103,11 @@ class Scoring:
         decode: dict[str, Decode] = {}
         if model.decoder is not None:
             self.images = Rows(model.decoder.shape, model.dtype, model.device, size)
-            decode["decode"] = self._decode = Decode(model.decoder, rows, self.images, size)
-        self._verify = {role: Verify(role, verifier, self.images, size) for role, verifier in verifiers.items()}
+            decode["decode"] = self._decode = Decode(model.decoder, rows, self.images, size, model.clipping)
+        clipping = Clipping() if self.decodes else model.clipping
+        self._verify = {
+            role: Verify(role, verifier, self.images, size, clipping) for role, verifier in verifiers.items()
+        }
         verify = {f"verify {role}": queue for role, queue in self._verify.items()}
         self.queues: dict[str, Queue[Value]] = {**verify, **decode}
 

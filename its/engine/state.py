@@ -22,18 +22,20 @@ class Value:
     """An image or a guess, which verifiers can score. Shared by all who hold it.
 
     Attributes:
-        row: None until it has been computed.
+        row: of an image, or of the network's own x0_hat; None until it has been computed.
+        guessed: whether it is a guess, which verifiers see clipped.
         clock: the image's clock at which it was paid for.
         decoded: row of the decoded image; `decoding` once that is under way.
         scores: by verifier role its reward; the positions in the reply that wait for it while it is under way.
     """
 
-    __slots__ = ("clock", "decoded", "decoding", "row", "run", "scores")
+    __slots__ = ("clock", "decoded", "decoding", "guessed", "row", "run", "scores")
 
-    def __init__(self, run: SearchRun, clock: int, row: Row = UNMADE) -> None:
+    def __init__(self, run: SearchRun, clock: int, row: Row = UNMADE, *, guessed: bool) -> None:
         self.run = run
         self.clock = clock
         self.row = row
+        self.guessed = guessed
         self.decoded = UNMADE
         self.decoding = False
         self.scores: dict[str, Rewarded | list[int]] = {}
@@ -49,7 +51,7 @@ class State:
     Attributes:
         x: its row; None until the particle's recipe is carried out.
         guess: the value that a verifier scores of it: the guess x0_hat, or at a clean level the row itself.
-        eps: row of eps_hat; its presence means that the guess is known.
+        eps: row of the network's own eps_hat; its presence means that the guess is known.
         before: the guess that its last step started from.
         guess_paid: whether the guess has been charged.
         recipe: how to make `x`; None once that is made.
@@ -88,7 +90,7 @@ class State:
         self.run = run
         self.level = level
         self.x = x
-        self.guess = Value(run, clock, x if level.clean else UNMADE)
+        self.guess = Value(run, clock, x if level.clean else UNMADE, guessed=not level.clean)
         self.eps = UNMADE
         self.before = before
         self.guess_paid = False

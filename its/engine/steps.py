@@ -13,6 +13,7 @@ from its.engine.rows import Rows
 from its.engine.state import FirstStage, Rollout, State, Value
 from its.guidance.guidance import Guidance
 from its.levels import Columns, Guess
+from its.model.denoiser import Clipping
 from its.sampler.sampler import Sampler
 
 
@@ -21,7 +22,7 @@ class Batch(NamedTuple):
 
     Attributes:
         x: rows `[n, *shape]`. t: their levels.
-        guess: that the step starts from, guided or not.
+        guess: that the step starts from: a guidance's, or the network's own, which is clipped then.
         x0: the network's own x0_hat.
         shift: the guidance's term after the step; None without one.
     """
@@ -54,13 +55,20 @@ class Stepped(NamedTuple):
 
 
 class Steps:
-    """Takes rollouts one step further."""
+    """Takes rollouts one step further.
 
-    def __init__(self, sampler: Sampler, guidance: Guidance, rows: Rows, materialiser: Materialiser) -> None:
+    Args:
+        clipping: of the guess that steps start from.
+    """
+
+    def __init__(
+        self, sampler: Sampler, guidance: Guidance, rows: Rows, materialiser: Materialiser, clipping: Clipping
+    ) -> None:
         self._sampler = sampler
         self._guidance = guidance
         self._rows = rows
         self._materialiser = materialiser
+        self._clipping = clipping
 
     def follow(self, items: Sequence[State | Rollout], batch: Batch) -> Stepped:
         """Step every rollout that waited for these rows."""
@@ -87,7 +95,7 @@ class Steps:
         # The sampler's step, and the guidance's shift after it.
         s = Columns.of([rollout.route[rollout.at + 1] for rollout in rollouts], batch.x.ndim, batch.x.device)
         z = self._noise(rollouts, batch.x) if self._sampler.stochastic else None
-        x = self._sampler.step(batch.x, batch.guess, batch.t, s, z)
+        x = self._sampler.step(batch.x, self._clipping(batch.guess, batch.t), batch.t, s, z)
         if batch.shift is not None:
             x = (x + batch.shift * self._guidance.shift_scale(batch.t, s)).to(x)
 
@@ -133,7 +141,8 @@ class Steps:
         before = Guess(
             self._rows.take([stage.guess.row for stage in stages]), self._rows.take([stage.eps for stage in stages])
         )
-        rows = self._rows.put(self._sampler.correct(x, before, guess, t, s))
+        corrected = self._sampler.correct(x, self._clipping(before, t), self._clipping(guess, s), t, s)
+        rows = self._rows.put(corrected)
         for rollout, stage, row in zip(rollouts, stages, rows, strict=True):
             rollout.first_stage, rollout.x = None, row
             _land(rollout, stage.guess, stepped)
@@ -143,7 +152,7 @@ class Steps:
         guesses = {k: each.state.guess for k, each in enumerate(rollouts) if needs[k] and each.state is not None}
         between = [k for k, rollout in enumerate(rollouts) if needs[k] and rollout.state is None]
         for k, row in zip(between, self._rows.put(x0[between]) if between else [], strict=True):
-            guesses[k] = Value(rollouts[k].run, rollouts[k].clock, row)
+            guesses[k] = Value(rollouts[k].run, rollouts[k].clock, row, guessed=True)
         return guesses
 
     def _keep_first_stages(

@@ -29,7 +29,7 @@ class DPS(Guidance):
 
     def guide(self, inputs: GuidanceInput) -> GuidanceOutput:
         """Shift the row along the normalised gradient of its score."""
-        x0 = inputs.unclipped
+        x0 = inputs.guess.x0
         score = inputs.score(x0)
         size = score.detach().abs()
         gradient = inputs.gradient_at_x(score, (size > 0) / size.where(size > 0, size.new_ones(())))

@@ -36,7 +36,7 @@ class FreeDoM(Guidance):
 
     def guide(self, inputs: GuidanceInput) -> GuidanceOutput:
         """Shift the row along the gradient of its score."""
-        x0 = inputs.unclipped
+        x0 = inputs.guess.x0
         score = inputs.score(x0)
         shift = self.strength * inputs.trend_weight(self.trend) * inputs.gradient_at_x(score)
         return GuidanceOutput(Guess(x0.detach(), inputs.guess.eps.detach()), shift)

@@ -21,7 +21,8 @@ class GuidanceInput:
     Args:
         x: rows `[n, *shape]`; they require a gradient where `guess` depends on them.
         levels: level of each row.
-        guess: the model's x0_hat and eps_hat.
+        guess: the network's own x0_hat and eps_hat, not clipped.
+        plain: the guess that a step without guidance takes, clipped where the model says so.
         score: the guide's log-score of `[n, *shape]`, float `[n]`, differentiable.
         normal: returns the k-th Monte-Carlo draw of every row, `[n, *shape]`.
         grid: levels of a plain sampling.
@@ -32,6 +33,7 @@ class GuidanceInput:
         x: Tensor,
         levels: Sequence[Level],
         guess: Guess,
+        plain: Guess,
         score: Score,
         normal: Callable[[int], Tensor],
         grid: Grid,
@@ -39,6 +41,7 @@ class GuidanceInput:
         self.x = x
         self.t = Columns.of(levels, x.ndim, x.device)
         self.guess = guess
+        self.plain = plain
         self.score = score
         self._normal = normal
         self._levels = levels
@@ -48,11 +51,6 @@ class GuidanceInput:
     def abar(self) -> Tensor:
         """The share of signal alpha^2 / (alpha^2 + sigma^2), a column of the rows' dtype."""
         return (self.t.alpha**2 / (self.t.alpha**2 + self.t.sigma**2)).to(self.x)
-
-    @property
-    def unclipped(self) -> Tensor:
-        """The x0_hat that goes with eps_hat, `(x_t - sigma eps_hat) / alpha`, which no model clips."""
-        return (self.x - self.t.sigma.to(self.x) * self.guess.eps) / self.t.alpha.to(self.x)
 
     def guess_of(self, eps: Tensor) -> Guess:
         """Return the guess that goes with another eps_hat."""

@@ -40,7 +40,7 @@ class LGD(Guidance):
 
     def guide(self, inputs: GuidanceInput) -> GuidanceOutput:
         """Shift the row along the gradient of its smoothed score."""
-        x0 = inputs.unclipped
+        x0 = inputs.guess.x0
         offsets = inputs.offsets(self.samples, (1.0 - inputs.abar).sqrt())
         total = inputs.smoothed_score(x0, offsets) + math.log(self.samples)
         shift = self.strength / self.samples * inputs.gradient_at_x(total)

@@ -30,6 +30,6 @@ class MPGD(Guidance):
         return "guess"
 
     def guide(self, inputs: GuidanceInput) -> GuidanceOutput:
-        """Move x0_hat along the gradient of its score."""
-        x0 = inputs.guess.x0
+        """Move the clipped x0_hat along the gradient of its score."""
+        x0 = inputs.plain.x0
         return GuidanceOutput(Guess(x0 + self.strength * inputs.gradient(x0), inputs.guess.eps))

@@ -21,4 +21,4 @@ class NoGuidance(Guidance):
 
     def guide(self, inputs: GuidanceInput) -> GuidanceOutput:
         """Return the guess as it is."""
-        return GuidanceOutput(inputs.guess)
+        return GuidanceOutput(inputs.plain)

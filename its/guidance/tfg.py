@@ -74,13 +74,13 @@ class TFG(Guidance):
         return max(1, self.ascents) * max(1, self.num_draws)
 
     def guide(self, inputs: GuidanceInput) -> GuidanceOutput:
-        """Guide rows by Alg. 1; the gradient at x0_hat serves both Delta_t and the first ascent."""
+        """Guide rows by Alg. 1 from the plain step's guess; the gradient there serves Delta_t and the first ascent."""
         # Draw the offsets that smooth the score.
         std = self.sigma * ((1.0 - inputs.abar).sqrt() if self.sigma_trend == "decrease" else inputs.abar**0)
         offsets = inputs.offsets(self.num_draws, std)
 
         # Carry the gradient at x0_hat back to x_t: Delta_t.
-        x0 = inputs.guess.x0
+        x0 = inputs.plain.x0
         y = x0.detach()
         gradient = inputs.gradient(y, offsets)
         shift = (
@@ -91,7 +91,7 @@ class TFG(Guidance):
         for ascent in range(self.ascents):
             gradient = inputs.gradient(y, offsets) if ascent else gradient
             y = y + self.mu * inputs.trend_weight(self.mu_trend) * gradient
-        return GuidanceOutput(Guess(y, inputs.guess.eps.detach()), shift)
+        return GuidanceOutput(Guess(y, inputs.plain.eps.detach()), shift)
 
     def shift_scale(self, t: Columns, s: Columns) -> Tensor | float:
         """Return 1 / sqrt(abar_t / abar_s) on VP paths."""

@@ -39,11 +39,11 @@ class UGD(Guidance):
     def guide(self, inputs: GuidanceInput) -> GuidanceOutput:
         """Tilt eps_hat forward, then backward."""
         # Forward guidance: tilt eps_hat by the gradient at x_t.
-        gradient = inputs.gradient_at_x(inputs.score(inputs.unclipped))
+        gradient = inputs.gradient_at_x(inputs.score(inputs.guess.x0))
         eps = inputs.guess.eps.detach() - self.strength * (1.0 - inputs.abar).sqrt() * gradient
 
         # Backward guidance: ascend in x0_hat, and let eps_hat follow.
-        y = x0 = inputs.guess.x0.detach()
+        y = x0 = inputs.plain.x0.detach()
         for _ in range(self.iterations - 1):
             y = y + self.strength * inputs.gradient(y)
         return GuidanceOutput(inputs.guess_of(eps - (inputs.abar / (1.0 - inputs.abar)).sqrt() * (y - x0)))

@@ -1,7 +1,7 @@
 """The contract of models, `(x_t, level, condition) -> x0_hat, eps_hat`, and how a network is made into one.
 
 An adapter is a `Network`, a prediction type and a noise path; `NetworkDenoiser` does the rest: labels, classifier-free
-guidance, x0_hat and eps_hat, clipping.
+guidance, x0_hat and eps_hat. What a model clips is its `Clipping`, which the engine applies.
 """
 
 from __future__ import annotations
@@ -51,6 +51,37 @@ class Decoder(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Clipping:
+    """The rule by which a model's guess is clipped where no guidance takes it: for plain steps and rewards of guesses.
+
+    Attributes:
+        limit: x0_hat is clamped to [-limit, limit]; None leaves it.
+        rederive_eps: give eps_hat what x0_hat loses, so that `x_t = alpha x0_hat + sigma eps_hat` still holds
+            (diffusers' `use_clipped_model_output`); otherwise eps_hat stays the network's.
+    """
+
+    limit: float | None = None
+    rederive_eps: bool = False
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and not self.limit > 0:
+            raise ValueError(f"model.clip is {self.limit}; it is above 0, or null to clip nothing")
+
+    def __call__(self, guess: Guess, levels: Columns) -> Guess:
+        """Return the guess that a step without guidance takes."""
+        if self.limit is None:
+            return guess
+        x0 = self.clamp(guess.x0)
+        if not self.rederive_eps:
+            return guess._replace(x0=x0)
+        return guess._replace(x0=x0, eps=guess.eps + (levels.alpha / levels.sigma).to(x0) * (guess.x0 - x0))
+
+    def clamp(self, x0: Tensor) -> Tensor:
+        """Return x0_hat as verifiers see it."""
+        return x0 if self.limit is None else x0.clamp(-self.limit, self.limit)
+
+
 class Denoiser(Protocol):
     """A model as the engine uses it.
 
@@ -59,6 +90,7 @@ class Denoiser(Protocol):
         dtype: of the state: float32, also when the network runs in bf16.
         path: noise path that it was trained on.
         slots: network rows of one evaluation: 2 with classifier-free guidance.
+        clipping: the rule by which its guess is clipped.
         decoder: None for pixel models.
     """
 
@@ -67,10 +99,11 @@ class Denoiser(Protocol):
     device: torch.device
     path: NoisePath
     slots: int
+    clipping: Clipping
     decoder: Decoder | None
 
     def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
-        """Evaluate rows `x [n, *shape]`; x0_hat comes clipped where the model says so."""
+        """Evaluate rows `x [n, *shape]`; return the network's own pair, which is not clipped."""
         ...
 
 
@@ -85,8 +118,7 @@ class NetworkDenoiser:
         conditional: whether it is given the conditions; otherwise every row has label `null_class`.
         null_class: label that stands for no condition; None if there is none.
         guidance_scale: of classifier-free guidance, see `ClassifierFree`; 1 is off, anything else takes two slots.
-        clip: x0_hat is clamped to [-clip, clip]; None leaves it.
-        rederive_eps: whether eps_hat is derived anew from the clipped x0_hat.
+        clip, rederive_eps: see `Clipping`.
 
     Raises:
         ValueError: `guidance_scale` is not 1 and the network is not conditional or has no `null_class`.
@@ -116,16 +148,14 @@ class NetworkDenoiser:
         self.conditional = conditional
         self.null_class = null_class
         self.guidance_scale = guidance_scale
-        self.clip = clip
-        self.rederive_eps = rederive_eps
+        self.clipping = Clipping(clip, rederive_eps)
         self.device = torch.device(device)
         self.slots = slots_of(guidance_scale, null_class, conditional=conditional)
 
     def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
         network = guided(self.network, self.guidance_scale, self.null_class)
         output = network(levels.scale.to(x) * x, levels.time.flatten(), self._labels(conditions))
-        guess = guess_from(self.prediction, output, x, levels)
-        return guess if self.clip is None else clip_guess(guess, levels, self.clip, rederive_eps=self.rederive_eps)
+        return guess_from(self.prediction, output, x, levels)
 
     def _labels(self, conditions: Sequence[Condition]) -> Tensor | None:
         if not self.conditional and self.null_class is None:
@@ -204,16 +234,3 @@ def guess_from(prediction: Prediction, output: Tensor, x: Tensor, levels: Column
     if prediction == "flow":
         return Guess(x - sigma * output, x + alpha * output)
     raise ValueError(f"prediction is {prediction!r}; it is epsilon, v_prediction, sample or flow")
-
-
-def clip_guess(guess: Guess, levels: Columns, limit: float, *, rederive_eps: bool) -> Guess:
-    """Clamp x0_hat to [-limit, limit].
-
-    Args:
-        rederive_eps: give eps_hat what x0_hat loses, so that `x_t = alpha x0_hat + sigma eps_hat` still holds
-            (diffusers' `use_clipped_model_output`); otherwise eps_hat stays the network's.
-    """
-    x0 = guess.x0.clamp(-limit, limit)
-    if not rederive_eps:
-        return Guess(x0, guess.eps)
-    return Guess(x0, guess.eps + (levels.alpha / levels.sigma).to(x0) * (guess.x0 - x0))

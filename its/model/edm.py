@@ -12,6 +12,7 @@ from torch import Tensor
 
 from its.levels import Columns, Guess
 from its.model.checkpoint import fit, read
+from its.model.denoiser import Clipping
 from its.model.song_unet import SongUNet
 from its.sampler.noise_paths import EDM
 from its.types import Condition
@@ -51,6 +52,7 @@ class EDMDenoiser:
     dtype = torch.float32
     decoder = None
     slots = 1
+    clipping = Clipping()
 
     def __init__(
         self,

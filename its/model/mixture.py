@@ -9,7 +9,7 @@ from torch import Tensor
 
 from its.dataset.mixture import Mixture
 from its.levels import Columns, Guess
-from its.model.denoiser import guided, slots_of
+from its.model.denoiser import Clipping, guided, slots_of
 from its.sampler.noise_paths import Flow, NoisePath, linear_vp
 from its.types import Condition
 from its.weights import Device, GuidanceScale
@@ -32,6 +32,7 @@ class MixtureDenoiser:
     """
 
     dtype = torch.float64
+    clipping = Clipping()
     decoder = None
 
     def __init__(

@@ -48,17 +48,18 @@ def load(
     scale_shift: bool = True,
     classes: int | None = None,
     clip: float | None = 1.0,
+    rederive_eps: bool = True,
     device: Device = "cpu",
 ) -> NetworkDenoiser:
     """Load a `.pt` or safetensors state dict; see `OpenAIUNet` for the sizes.
-
-    eps_hat is derived anew from the clipped x0_hat: the original's posterior mean and DDIM step both start from it.
 
     Args:
         betas: rule of the noise path that it was trained on, in `steps` steps.
         learned_sigma: whether it has six outputs, the last three a variance.
         rescale_time: whether times are scaled to a thousand steps before they enter the network.
         classes: number of classes of a class-conditional network.
+        clip, rederive_eps: see `its.model.denoiser.Clipping`; the original's posterior mean and DDIM step both start
+            from the clipped x0_hat.
 
     Raises:
         ValueError: the checkpoint does not fit; the message names keys, and sizes that would.
@@ -80,7 +81,7 @@ def load(
         (COLOURS, size, size),
         conditional=classes is not None,
         clip=clip,
-        rederive_eps=True,
+        rederive_eps=rederive_eps,
         device=device,
     )
 

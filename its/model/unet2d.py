@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor
 
@@ -91,6 +91,8 @@ def load(
     conditional: bool = False,
     guidance_scale: GuidanceScale = 1.0,
     null_class: int | None = None,
+    clip: float | Literal["checkpoint"] | None = "checkpoint",
+    rederive_eps: bool = False,
     device: Device = "cpu",
 ) -> NetworkDenoiser:
     """Load a network and its scheduler's settings as diffusers saves them.
@@ -100,6 +102,8 @@ def load(
             pipeline's `unet` and `scheduler`. Safetensors, or torch's format, which is read with `weights_only`.
         conditional: whether the network is given the class.
         null_class: label of no condition; default: the last class embedding, if there are any.
+        clip: as in `its.model.denoiser.Clipping`; `checkpoint` takes the scheduler's `clip_sample`.
+        rederive_eps: see there.
 
     Raises:
         ValueError: the weights do not fit, hold more than tensors, or are of a network without the classes asked for.
@@ -129,6 +133,7 @@ def load(
         conditional=conditional,
         null_class=null_class,
         guidance_scale=guidance_scale,
-        clip=config.clip_sample_range if config.clip_sample else None,
+        clip=(config.clip_sample_range if config.clip_sample else None) if clip == "checkpoint" else clip,
+        rederive_eps=rederive_eps,
         device=device,
     )

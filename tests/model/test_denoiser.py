@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from its.levels import Columns, Guess
-from its.model.denoiser import ClassifierFree, NetworkDenoiser, clip_guess, guess_from
+from its.model.denoiser import ClassifierFree, Clipping, NetworkDenoiser, guess_from
 from its.sampler.noise_paths import Flow, linear_vp
 
 NULL = 7
@@ -43,11 +43,11 @@ def test_classifier_free_mixes_two_evaluations(scale):
     torch.testing.assert_close(ClassifierFree(network, scale, NULL)(x, time, label), expected)
 
 
-def test_clip_guess_keeps_eps_or_derives_it_anew():
+def test_clipping_keeps_eps_or_derives_it_anew():
     t = levels(linear_vp(), 900, 10)
     guess = Guess(3 * torch.randn(2, 50), torch.randn(2, 50))
     x = t.alpha.float() * guess.x0 + t.sigma.float() * guess.eps
-    plain, consistent = (clip_guess(guess, t, 1.0, rederive_eps=rederive) for rederive in (False, True))
+    plain, consistent = (Clipping(1.0, rederive)(guess, t) for rederive in (False, True))
     assert torch.equal(plain.x0, guess.x0.clamp(-1, 1))
     assert torch.equal(plain.eps, guess.eps)
     assert torch.equal(consistent.x0, plain.x0)

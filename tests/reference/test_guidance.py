@@ -14,12 +14,15 @@ from its.guidance.dps import DPS
 from its.guidance.freedom import FreeDoM
 from its.guidance.lgd import LGD
 from its.guidance.mpgd import MPGD
+from its.guidance.none import NoGuidance
 from its.guidance.tfg import TFG
 from its.guidance.ugd import UGD
 from its.levels import Columns
+from its.model.denoiser import Clipping, NetworkDenoiser
 from its.model.mixture import MixtureDenoiser
 from its.particles.verbs import advance
 from its.sampler.ddim import DDIM
+from its.sampler.noise_paths import linear_vp
 from its.types import Problem
 from its.verifier.classifier import Classifier
 
@@ -43,7 +46,13 @@ class Noisy:
         return torch.log_softmax(logits, 1).gather(1, torch.tensor(conditions)[:, None]).squeeze(1)
 
 
-def run(guidance, eta, data, guide=None):
+class Clipped(MixtureDenoiser):
+    """A denoiser that clips as OpenAI's and TFG's code does, and so low that it clips at every level."""
+
+    clipping = Clipping(0.3, rederive_eps=True)
+
+
+def run(guidance, eta, data, guide=None, model=MixtureDenoiser):
     """x_0 of one image, and every draw in the order in which the engine asked for it."""
     draws, images = [], []
 
@@ -59,7 +68,7 @@ def run(guidance, eta, data, guide=None):
 
     verifier = Classifier(data.logits)
     engine = Engine(
-        MixtureDenoiser(data),
+        model(data),
         DDIM(steps=STEPS, eta=eta),
         {"select": verifier, "guide": guide or verifier},
         seed=3,
@@ -77,8 +86,9 @@ def run(guidance, eta, data, guide=None):
 class Naive:
     """One image, one loop; autograd straight through everything."""
 
-    def __init__(self, data, eta, draws):
-        self.model = MixtureDenoiser(data)
+    def __init__(self, data, eta, draws, model=MixtureDenoiser):
+        self.model = model(data)
+        self.limit = self.model.clipping.limit or math.inf
         self.eta = eta
         self.draws = iter(draws)
         self.grid = DDIM(steps=STEPS, eta=0.0).grid(self.model.path)
@@ -89,6 +99,13 @@ class Naive:
 
     def guess(self, x, t):
         return self.model(x, Columns.of([t], 4, "cpu"), [COMPONENT])
+
+    def clipped(self, x0):
+        return x0.clamp(-self.limit, self.limit)
+
+    def ddim_from_x0(self, x, x0, t, s):
+        """The step of Ye et al.'s code from a guess alone: eps_hat is what goes with it."""
+        return self.ddim(x0, (x - t.alpha * x0) / math.sqrt(1 - t.alpha**2), t, s)
 
     def smoothed(self, x0, offsets):
         if not offsets:
@@ -128,13 +145,13 @@ def tfg(g):
         ab = t.alpha**2
         std = g.sigma * (math.sqrt(1 - ab) if g.sigma_trend == "decrease" else 1.0)
         offsets = [std * next(n.draws) for _ in range(g.samples if g.sigma else 0)]
-        x0, eps = n.guess(x, t)
+        x0 = n.clipped(n.guess(x, t).x0)
         delta_t = g.rho * n.multiplier(g.rho_trend, t) * grad(n.smoothed(x0, offsets), x)
         y = x0.detach()
         for _ in range(g.iterations):
             y = y.detach().requires_grad_()
             y = y + g.mu * n.multiplier(g.mu_trend, t) * grad(n.smoothed(y, offsets), y)
-        landed = n.ddim(x0, eps, t, s)
+        landed = n.ddim_from_x0(x, x0, t, s)
         return landed + delta_t / math.sqrt(ab / s.alpha**2) + s.alpha * (y - x0)
 
     return step
@@ -162,6 +179,7 @@ def lgd(g):
 def mpgd(g):
     def step(n, x, t, s):
         x0, eps = n.guess(x, t)
+        x0 = n.clipped(x0)
         y = x0.detach().requires_grad_()
         return n.ddim(x0 + g.strength * grad(n.f(y), y), eps, t, s)
 
@@ -181,7 +199,7 @@ def ugd(g):
         ab = t.alpha**2
         x0, eps = n.guess(x, t)
         e = eps - g.strength * math.sqrt(1 - ab) * grad(n.f(x0), x)
-        y = x0.detach()
+        y = x0 = n.clipped(x0).detach()
         for _ in range(g.iterations - 1):
             y = y.detach().requires_grad_()
             y = y + g.strength * grad(n.f(y), y)
@@ -228,18 +246,73 @@ CASES = {
 }
 
 
+@pytest.mark.parametrize("model", [MixtureDenoiser, Clipped], ids=["unclipped", "clipped"])
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 @pytest.mark.parametrize("case", CASES)
-def test_guidance_equals_the_naive_oracle(case, eta):
+def test_guidance_equals_the_naive_oracle(case, eta, model):
     guidance, naive = CASES[case]
     data = Mixture(std=0.3)
-    images, draws = run(guidance, eta, data, Noisy(data) if case == "cg" else None)
-    by_hand = Naive(data, eta, draws)
+    images, draws = run(guidance, eta, data, Noisy(data) if case == "cg" else None, model)
+    by_hand = Naive(data, eta, draws, model)
     expected = by_hand.sample(naive(guidance), guidance.rounds)
-    plain, _ = run(TFG(rho=0.0, mu=0.0), eta, data)
+    plain, _ = run(TFG(rho=0.0, mu=0.0), eta, data, model=model)
     torch.testing.assert_close(images, expected, rtol=1e-5, atol=1e-7)
     assert not torch.allclose(images, plain, rtol=1e-2), "the case would not see a guidance that does nothing"
     assert next(by_hand.draws, None) is None, "every draw was used"
+
+
+def zero_network(x, time, label):
+    """A network that predicts no noise: x0_hat is x / alpha."""
+    return torch.zeros_like(x)
+
+
+class Distance:
+    absolute = True
+
+    def reward(self, images, conditions):
+        return -(images - 5.0).flatten(1).square().sum(1)
+
+
+def one_pixel(guidance, clip, rederive_eps=True):
+    """The image of three channels that two steps of a network without noise make of x_T = 2."""
+    images = []
+
+    def body(image):
+        [last] = yield advance(image.start())
+        images.append(last.state.x.rows.take([last.state.x])[0].flatten())
+        return last
+
+    from tests.conftest import Script
+
+    engine = Engine(
+        NetworkDenoiser(zero_network, linear_vp(), "epsilon", (3, 1, 1), clip=clip, rederive_eps=rederive_eps),
+        DDIM(steps=2, spacing=(500, 100), eta=0.0),
+        {"select": Distance(), "guide": Distance()},
+        seed=0,
+        guidance=guidance,
+        batch=2,
+        noise=lambda seed, problems, keys, shape, device="cpu": torch.full((len(problems), *shape), 2.0),
+    )
+    [result] = engine.run(Script(body), (math.inf,), [Problem(0, None)])
+    assert not result.failure, result.failure
+    return images[0].tolist()
+
+
+def test_dps_takes_the_gradient_of_the_unclipped_guess():
+    """By hand: x += (10 (5 - x0) / alpha) / |f| after each step, with f = -3 (x0 - 5)^2 and x0 = x / alpha."""
+    alphas = [linear_vp().level(time).alpha for time in (500, 100)] + [1.0]
+    x = 2.0
+    for t, s in pairwise(alphas):
+        x0 = x / t
+        x = s * x0 + 2 * (5 - x0) / t / (3 * (x0 - 5) ** 2)
+    assert one_pixel(DPS(1.0), clip=1.0) == pytest.approx([x] * 3, abs=1e-5)
+    assert x == pytest.approx(5.306560, abs=1e-6)
+
+
+def test_clipping_is_of_plain_steps_alone():
+    assert one_pixel(NoGuidance(), clip=1.0) == pytest.approx([1.0] * 3)
+    alpha = linear_vp().level(500).alpha
+    assert one_pixel(NoGuidance(), clip=None) == pytest.approx([2.0 / alpha] * 3, rel=1e-5)
 
 
 class Pull:
