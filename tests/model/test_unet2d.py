@@ -7,6 +7,7 @@ import torch
 from diffusers import UNet2DModel
 
 from its.levels import Columns
+from its.model.denoiser import Clipping
 from its.model.unet2d import load
 from its.twins.unet2d import old_name, write
 from its.weights import fingerprint, locate
@@ -56,7 +57,7 @@ def test_unet2d_loads_torch_files_with_old_tensor_names(tmp_path):
         torch.equal(value.reshape(saved[old_name(name)].shape), saved[old_name(name)]) for name, value in own.items()
     )
     assert model.shape == (3, 16, 16)
-    assert model.clip == 1.0
+    assert model.clipping == Clipping(1.0, rederive_eps=False)
     with torch.inference_mode():
         guess = model(torch.randn(2, 3, 16, 16), columns(model, 900, 10), [None, None])
     assert guess.x0.isfinite().all()
@@ -110,3 +111,19 @@ def test_locate_finds_own_files_and_refuses_unknown_names(monkeypatch, tmp_path)
     (tmp_path / "own" / "a.pt").write_bytes(b"1")
     monkeypatch.setenv("ITS_WEIGHTS", str(tmp_path / "own"))
     assert locate("a.pt") == tmp_path / "own" / "a.pt"
+
+
+@pytest.mark.parametrize("guidance_scale", [1.0, 2.0])
+def test_unet2d_digits_are_right_under_classifier_free_guidance(guidance_scale, experiment):
+    """With x0_hat clipped and eps_hat left as it is, a scale of 2 was right one time in seven."""
+    made = experiment(
+        "digits",
+        "model=digits",
+        "sampler.eta=0",
+        "sampler.steps=50",
+        "search=none",
+        "images=20",
+        "budget.samplings=[1]",
+        f"model.guidance_scale={guidance_scale}",
+    )
+    assert made.run()[0]["accuracy"] == 1.0

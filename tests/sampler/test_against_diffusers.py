@@ -92,7 +92,7 @@ def ours(sampler: Sampler, model: NetworkDenoiser, x: Tensor, follow: list[Tenso
         return Columns.of([level] * len(x), x.ndim, "cpu")
 
     def guess(x, level):
-        return model(x, columns(level), LABELS)
+        return model.clipping(model(x, columns(level), LABELS), columns(level))
 
     grid, path = sampler.grid(model.path), []
     for t, s in pairwise(grid):
@@ -158,7 +158,7 @@ def check_ddim(model: NetworkDenoiser, settings: dict, sampler: DDIM, *, follow:
     scheduler = DDIMScheduler(
         **settings,
         prediction_type=model.prediction,
-        clip_sample=model.clip is not None,
+        clip_sample=model.clipping.limit is not None,
         timestep_spacing="leading" if own else sampler.spacing,
     )
     scheduler.alphas_cumprod = scheduler.alphas_cumprod.double()
@@ -223,11 +223,12 @@ class Keep(NullRewards):
         return super().reward(images, conditions)
 
 
+@pytest.mark.parametrize("rederive_eps", [False, True])
 @pytest.mark.parametrize("eta", [0.0, 1.0])
-def test_engine_with_ddim_equals_diffusers(loaded, settings, eta):
-    """The shipped weights as they are used: float32, class-conditional, clipped."""
+def test_engine_with_ddim_equals_diffusers(loaded, settings, eta, rederive_eps):
+    """The shipped weights: float32, class-conditional, clipped."""
     verifier, sampler = Keep(), DDIM(steps=50, eta=eta)
-    own = load(str(WEIGHTS), conditional=True)
+    own = load(str(WEIGHTS), conditional=True, rederive_eps=rederive_eps)
     engine = Engine(own, sampler, {"select": verifier}, seed=5, batch=2)
     list(engine.run(NoSearch(), (50,), [Problem(i, label) for i, label in enumerate(LABELS)]))
     scheduler = DDIMScheduler.from_pretrained(WEIGHTS)
@@ -238,5 +239,7 @@ def test_engine_with_ddim_equals_diffusers(loaded, settings, eta):
         path = fold(start, Verb.STEP, t.key, 0)
         z = normal(5, [0, 1], [path, path], (1, 8, 8)) if eta else None
         output = own.network(x, time, torch.tensor(LABELS))
-        x = scheduler.step(output, time, x, eta=eta, variance_noise=z).prev_sample
+        x = scheduler.step(
+            output, time, x, eta=eta, variance_noise=z, use_clipped_model_output=rederive_eps
+        ).prev_sample
     assert float((verifier.seen - x).abs().max()) < 1e-4
