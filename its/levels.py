@@ -31,6 +31,7 @@ class Level:
         scale: factor on `x_t` before it enters the network.
         norm: `x_t / norm` moves on a straight line while x0_hat and eps_hat stay (alpha on VP and
             EDM paths, 1 on linear flow); second-order samplers average slopes there.
+        ends: whether a row here is an image though noise is left, as where a checkpoint's table ends.
         key: the 64 bits of the native time, by which the draws at this level are keyed.
         packed: the five values as doubles.
     """
@@ -40,6 +41,7 @@ class Level:
     time: float
     scale: float = 1.0
     norm: float = 1.0
+    ends: bool = False
     key: int = field(init=False, repr=False, compare=False)
     packed: bytes = field(init=False, repr=False, compare=False)
 
@@ -52,8 +54,8 @@ class Level:
 
     @property
     def clean(self) -> bool:
-        """Return whether no noise is left."""
-        return self.sigma == 0.0
+        """Return whether a row here is an image: no noise is left, or none that is taken away."""
+        return self.ends or self.sigma == 0.0
 
 
 Grid = tuple[Level, ...]
@@ -82,10 +84,23 @@ class Guess(NamedTuple):
     """The network's estimate of a row's image and noise, x0_hat and eps_hat, both `[n, *shape]`.
 
     As predicted they satisfy `x_t = alpha x0_hat + sigma eps_hat`; a clipped x0_hat need not.
+
+    Attributes:
+        share: `[n, *shape]`, of a network that has learned the variance of ancestral steps: the weight of the log of
+            the largest against that of the smallest; see `its.sampler.ddim`.
     """
 
     x0: Tensor
     eps: Tensor
+    share: Tensor | None = None
+
+    def detached(self) -> Guess:
+        """Return it without gradients."""
+        return Guess(self.x0.detach(), self.eps.detach(), None if self.share is None else self.share.detach())
+
+    def pick(self, index: Any) -> Guess:
+        """Return the rows at an index."""
+        return Guess(self.x0[index], self.eps[index], None if self.share is None else self.share[index])
 
 
 @overload

@@ -111,7 +111,7 @@ class Lab:
         states = [p.state for p in particles]
         return (
             torch.cat([s.guess.row.rows.take([s.guess.row]) for s in states]).flatten(1),
-            torch.cat([s.eps.rows.take([s.eps]) for s in states]).flatten(1),
+            torch.cat([s.own.eps.rows.take([s.own.eps]) for s in states]).flatten(1),
         )
 
 

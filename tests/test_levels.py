@@ -9,7 +9,7 @@ from its.levels import Columns, ancestral_variance, forward_std, forward_varianc
 from its.sampler.noise_paths import EDM, Flow, linear_vp
 
 GRIDS = {
-    "vp": linear_vp().grid(10, "trailing", whole=True),
+    "vp": linear_vp().grid(10, "trailing"),
     "flow": Flow().grid(10, "trailing"),
     "edm": EDM().grid(10, "karras"),
 }

@@ -92,7 +92,7 @@ class Engine:
         check_guidance(guidance, model, sampler, verifiers)
 
         self.model = model
-        self.sampler = sampler
+        self.sampler = sampler = sampler.fitted(model.variance)
         self.guidance = guidance
         self.gradient_batch = gradient_batch or max(batch // 2, model.slots)
         self.verifiers = verifiers
@@ -135,7 +135,7 @@ class Engine:
         # Rows, and the parts that make and copy them.
         model = self.model
         rows = Rows(model.shape, model.dtype, model.device, self.batch)
-        materialiser = Materialiser(self.seed, model, rows, self.noise, self.guidance.num_draws)
+        materialiser = Materialiser(self.seed, model, self.sampler, rows, self.noise, self.guidance.num_draws)
         readback: Readback = Readback()
 
         # Queues of the network, the decoder and the verifiers.

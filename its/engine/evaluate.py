@@ -54,12 +54,12 @@ class Evaluate(Queue[State | Rollout]):
         # Evaluate the network.
         t = Columns.of(pad([level for _, level in owners], self.size), x.ndim, x.device)
         guess = self._model(x, t, pad([run.image.problem.condition for run, _ in owners], self.size))
-        batch = Batch(x, t, guess, guess.x0).pick(list(range(len(items))))
+        batch = Batch(x, t, guess, guess).pick(list(range(len(items))))
 
         # Keep the guesses of states, and step.
         values = self._keep(items, batch)
         stepped = self._follower.follow(items, batch)
-        finite = torch.isfinite(batch.guess.x0.flatten(1).sum(1) + batch.guess.eps.flatten(1).sum(1))
+        finite = torch.isfinite(batch.own.x0.flatten(1).sum(1) + batch.own.eps.flatten(1).sum(1))
         return Served(values, *stepped, (Evaluated(type(self._model).__name__, owners), finite))
 
     def _keep(self, items: Sequence[State | Rollout], batch: Batch) -> list[Value]:
@@ -67,10 +67,10 @@ class Evaluate(Queue[State | Rollout]):
         places = [place for place, item in enumerate(items) if isinstance(item, State)]
         if not places:
             return []
-        guess, values = batch.pick(places).guess, []
-        for place, x0, eps in zip(places, self._rows.put(guess.x0), self._rows.put(guess.eps), strict=True):
+        values = []
+        for place, own in zip(places, self._rows.put_guess(batch.pick(places).own), strict=True):
             state = cast(State, items[place])
-            state.guess.row = x0
-            state.eps = eps
+            state.guess.row = own.x0
+            state.own = own
             values.append(state.guess)
         return values

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from its.engine.materialise import MONTE_CARLO, Materialiser
 from its.engine.queue import Evaluated, Queue, Served, pad
-from its.engine.rows import Rows
+from its.engine.rows import GuessRows, Rows
 from its.engine.state import Rollout, State, Value
 from its.engine.steps import Batch, Stepped, Steps
 from its.guidance.guidance import Guidance, GuidanceOutput
@@ -67,14 +67,14 @@ class Guide(Queue[State | Rollout]):
 
         # Keep what states need further on, and step.
         with torch.inference_mode():
-            x, x0 = x[:n].detach(), own.x0[:n].detach()
+            x, own = x[:n].detach(), own.pick(slice(n)).detached()
             guess = Guess(output.guess.x0[:n], output.guess.eps[:n])
             shift = torch.zeros_like(x) if output.shift is None else output.shift[:n]
             states = {place: item for place, item in enumerate(items) if isinstance(item, State)}
-            values = self._keep(states, x0, guess, shift) if states else []
+            values = self._keep(states, own, guess, shift) if states else []
             t = Columns.of([level for _, level in owners], x.ndim, x.device)
-            stepped = self._steps.follow(items, Batch(x, t, guess, x0, shift))
-            finite = torch.isfinite(sum(part.flatten(1).sum(1) for part in (x0, *guess, shift)))  # type: ignore
+            stepped = self._steps.follow(items, Batch(x, t, guess, own, shift))
+            finite = torch.isfinite(sum(part.flatten(1).sum(1) for part in (own.x0, guess.x0, guess.eps, shift)))  # type: ignore
         return Served(values, *stepped, (Evaluated(type(self._model).__name__, owners), finite))
 
     @abstractmethod
@@ -100,14 +100,14 @@ class Guide(Queue[State | Rollout]):
             plain = self._model.clipping(guess, t)
             return x, guess, self._guidance.guide(GuidanceInput(x, levels, guess, plain, score, draw, self._grid))
 
-    def _keep(self, states: dict[int, State], x0: Tensor, guess: Guess, shift: Tensor) -> list[Value]:
+    def _keep(self, states: dict[int, State], own: Guess, guess: Guess, shift: Tensor) -> list[Value]:
         """Store the guidance of states, which are given by their places in the batch.
 
         Returns:
             Guesses that have become known.
         """
         places = list(states)
-        parts = [self._rows.put(part[places]) for part in (*guess, shift)]
+        parts = [self._rows.put(part[places]) for part in (guess.x0, guess.eps, shift)]
         for state, guided_x0, guided_eps, shifted in zip(states.values(), *parts, strict=True):
             state.guidance = guided_x0, guided_eps, shifted
         return []
@@ -121,9 +121,9 @@ class GuideAtGuess(Guide):
         # Rollouts between levels keep their guess until they are guided.
         between = {place: item for place, item in enumerate(items) if isinstance(item, Rollout)}
         places = list(between)
-        guesses = self._rows.put(batch.x0[places]), self._rows.put(batch.guess.eps[places])
-        for rollout, x0, eps in zip(between.values(), *guesses, strict=True):
-            rollout.guess, rollout.eps = Value(rollout.run, rollout.clock, x0, guessed=True), eps
+        for rollout, own in zip(between.values(), self._rows.put_guess(batch.own.pick(places)), strict=True):
+            rollout.guess = Value(rollout.run, rollout.clock, own.x0, guessed=True)
+            rollout.own = own
 
         for item in items:
             if isinstance(item, Rollout) or item.guidance_paid:
@@ -132,8 +132,7 @@ class GuideAtGuess(Guide):
 
     def _evaluated(self, items: Items, t: Columns, conditions: Sequence[Condition]) -> tuple[Tensor, Guess]:
         x = self._rows.take([item.row for item in items])
-        x0 = self._rows.take([item.guess.row for item in items])
-        return x, Guess(x0, self._rows.take([item.eps for item in items]))
+        return x, self._rows.take_guess([cast(GuessRows, item.own) for item in items])
 
 
 class GuideThroughNetwork(Guide):
@@ -143,9 +142,9 @@ class GuideThroughNetwork(Guide):
         x = self._rows.take([item.row for item in items]).requires_grad_()
         return x, self._model(x, t, conditions)
 
-    def _keep(self, states: dict[int, State], x0: Tensor, guess: Guess, shift: Tensor) -> list[Value]:
-        super()._keep(states, x0, guess, shift)
-        for state, row in zip(states.values(), self._rows.put(x0[list(states)]), strict=True):
-            state.guess.row = row
-            state.eps = cast(tuple, state.guidance)[1]
+    def _keep(self, states: dict[int, State], own: Guess, guess: Guess, shift: Tensor) -> list[Value]:
+        super()._keep(states, own, guess, shift)
+        for state, rows in zip(states.values(), self._rows.put_guess(own.pick(list(states))), strict=True):
+            state.guess.row = rows.x0
+            state.own = rows
         return [state.guess for state in states.values()]

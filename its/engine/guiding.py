@@ -16,7 +16,7 @@ from its.engine.evaluate import Evaluate
 from its.engine.guide import Guide, GuideAtGuess, GuideThroughNetwork
 from its.engine.materialise import Materialiser
 from its.engine.queue import Queue
-from its.engine.rows import Rows
+from its.engine.rows import GuessRows, Rows
 from its.engine.state import Rollout, State
 from its.engine.steps import Batch, Stepped, Steps
 from its.guidance.guidance import Guidance, Needs
@@ -95,7 +95,7 @@ class Unguided(Guiding):
 
     def begin(self, rollout: Rollout, clock: int) -> bool:
         state = cast(State, rollout.state)
-        if state.eps is not None:
+        if state.own is not None:
             return True
         state.rollouts += (rollout,)
         self.ask_guess(state, rollout.clock)
@@ -110,9 +110,8 @@ class Unguided(Guiding):
 
     def step_known(self, rollouts: Sequence[Rollout]) -> Stepped:
         states = [cast(State, rollout.state) for rollout in rollouts]
-        x, t, x0 = _gathered(self._rows, states)
-        eps = self._rows.take([state.eps for state in states])
-        return self._steps.step(rollouts, Batch(x, t, Guess(x0, eps), x0))
+        x, t, own = _gathered(self._rows, states)
+        return self._steps.step(rollouts, Batch(x, t, own, own))
 
 
 class Guided(Guiding):
@@ -148,10 +147,10 @@ class Guided(Guiding):
 
     def step_known(self, rollouts: Sequence[Rollout]) -> Stepped:
         states = [cast(State, rollout.state) for rollout in rollouts]
-        x, t, x0 = _gathered(self._rows, states)
+        x, t, own = _gathered(self._rows, states)
         parts = zip(*(cast(tuple, state.guidance) for state in states), strict=True)
-        guided_x0, guided_eps, shift = (self._rows.take(part) for part in parts)
-        return self._steps.step(rollouts, Batch(x, t, Guess(guided_x0, guided_eps), x0, shift))
+        x0, eps, shift = (self._rows.take(part) for part in parts)
+        return self._steps.step(rollouts, Batch(x, t, Guess(x0, eps), own, shift))
 
     def _charge(self, state: State, clock: int, times: int) -> None:
         """Record the calls of so many guided rows at `clock`."""
@@ -181,7 +180,7 @@ class GuidedAtGuess(Guided):
     def _ask_guidance(self, state: State, clock: int) -> None:
         state.guidance_paid = True
         self.ask_guess(state, clock)
-        if state.eps is not None:
+        if state.own is not None:
             self._guide.add(state.run.order, state)
 
 
@@ -212,11 +211,11 @@ class GuidedThroughNetwork(Guided):
         state.run.image.ledger.call("nfe_backward", clock, times * self._prices.evaluation)
 
 
-def _gathered(rows: Rows, states: Sequence[State]) -> tuple[Tensor, Columns, Tensor]:
-    """Return x, levels and the network's own x0_hat of evaluated states."""
+def _gathered(rows: Rows, states: Sequence[State]) -> tuple[Tensor, Columns, Guess]:
+    """Return x, levels and the network's own guess of evaluated states."""
     x = rows.take([state.x for state in states])
     t = Columns.of([state.level for state in states], x.ndim, x.device)
-    return x, t, rows.take([state.guess.row for state in states])
+    return x, t, rows.take_guess([cast(GuessRows, state.own) for state in states])
 
 
 WAYS: Mapping[Needs, type[Unguided | GuidedAtGuess | GuidedThroughNetwork]] = {
@@ -242,6 +241,13 @@ def check_guidance(guidance: Guidance, model: Denoiser, sampler: Sampler, verifi
         )
     if guidance.needs == "nothing":
         return
+
+    # The noisiest level.
+    if guidance.divides_by(sampler.grid(model.path)[0]) == 0.0:
+        raise ValueError(
+            f"{name} divides by alpha, which is 0 where this sampling begins; set sampler.spacing=leading, or list "
+            "times from a less noisy one on"
+        )
 
     # The guide.
     if "guide" not in verifiers:

@@ -17,6 +17,7 @@ from its.model.denoiser import Denoiser
 from its.particles.image import Image
 from its.particles.keys import step_key
 from its.particles.particle import FixedStart, Jittered, Moved, Raised, Renoised, Start
+from its.sampler.sampler import Sampler
 
 STEP, RECURRENCE, MONTE_CARLO = 0, 1, 2
 """Numbers of the draws of a step: its own, the recurrence's, and the first of a guidance's Monte-Carlo draws."""
@@ -29,9 +30,12 @@ class Materialiser:
         monte_carlo: draws that a guidance takes at each row.
     """
 
-    def __init__(self, seed: int, model: Denoiser, rows: Rows, noise: Noise, monte_carlo: int) -> None:
+    def __init__(
+        self, seed: int, model: Denoiser, sampler: Sampler, rows: Rows, noise: Noise, monte_carlo: int
+    ) -> None:
         self._seed = seed
         self._model = model
+        self._sampler = sampler
         self._rows = rows
         self._noise = noise
         self._draws_per_round = MONTE_CARLO + monte_carlo
@@ -68,7 +72,13 @@ class Materialiser:
     def search_noise(self, states: Sequence[State]) -> Tensor:
         """Return standard normal rows of states that a search made with `image.noise`."""
         self.make(states)
-        return self._rows.take([state.x for state in states]) / self._model.path.prior_std
+        x = self._rows.take([state.x for state in states])
+        return x / self._prior_std(states, x)
+
+    def _prior_std(self, states: Sequence[State], x: Tensor) -> Tensor:
+        """Return the standard deviation of x_T at the levels of states, a column for rows `x`."""
+        stds = [self._sampler.prior_std(self._model.path, state.level) for state in states]
+        return x.new_tensor(stds).reshape(-1, *[1] * (x.ndim - 1))
 
     def _normal(self, images: Sequence[Image], keys: Sequence[int]) -> Tensor:
         """Return standard normal rows of the state's dtype."""
@@ -91,17 +101,16 @@ class Materialiser:
         recipes: list[Any] = [state.recipe for state in group]
 
         # Starting points.
-        if kind is Raised:
-            return self._rows.take([_parent(state).x for state in group])
         if kind is FixedStart:
             return torch.from_numpy(np.stack([recipe.x for recipe in recipes])).to(self._model.device)
-        prior = self._model.path.prior_std
         if kind is Start:
-            return prior * z
+            return self._prior_std(group, z) * z
 
         # Particles that are made of others.
         parents = [_parent(state) for state in group]
         x = self._rows.take([parent.x for parent in parents])
+        if kind is Raised:
+            return x * (self._prior_std(group, x) / self._prior_std(parents, x))
         levels = Columns.of([state.level for state in group], x.ndim, x.device)
         if kind is Renoised:
             std = [forward_std(parent.level, state.level) for parent, state in zip(parents, group, strict=True)]
@@ -109,6 +118,7 @@ class Materialiser:
             return (levels.alpha / below.alpha).to(x) * x + x.new_tensor(std).reshape(levels.alpha.shape) * z
         if kind is Jittered:
             return x + x.new_tensor([recipe.std for recipe in recipes]).reshape(levels.alpha.shape) * z
+        prior = self._prior_std(group, x)
         return prior * kind(x / prior, z)
 
 

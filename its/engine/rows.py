@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from its.levels import Guess
 
 
 class Row:
@@ -25,6 +27,14 @@ class Row:
 
 UNMADE = cast(Row, None)
 """In place of a row that is not there yet; whoever reads one has made sure that it is."""
+
+
+class GuessRows(NamedTuple):
+    """The rows of a guess; `share` is unmade where the network learned no variance."""
+
+    x0: Row
+    eps: Row
+    share: Row
 
 
 class Rows:
@@ -61,6 +71,16 @@ class Rows:
     def take(self, rows: Sequence[Row]) -> Tensor:
         """Return a new tensor `[n, *shape]` of the given rows."""
         return self._tensor.index_select(0, self._index([row.index for row in rows]))
+
+    def put_guess(self, guess: Guess) -> list[GuessRows]:
+        """Store a guess `[n, *shape]`; the handles come in the same order."""
+        shares = [UNMADE] * len(guess.x0) if guess.share is None else self.put(guess.share)
+        return list(map(GuessRows, self.put(guess.x0), self.put(guess.eps), shares))
+
+    def take_guess(self, rows: Sequence[GuessRows]) -> Guess:
+        """Return new tensors `[n, *shape]` of the given guesses."""
+        x0, eps, shares = zip(*rows, strict=True)
+        return Guess(self.take(x0), self.take(eps), None if shares[0] is None else self.take(shares))
 
     def _index(self, indices: list[int]) -> Tensor:
         return torch.from_numpy(np.array(indices, dtype=np.int64)).to(self._tensor.device, non_blocking=True)

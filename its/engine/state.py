@@ -10,7 +10,7 @@ import numpy as np
 
 from its.engine.front import ParetoFront
 from its.engine.result import Candidate
-from its.engine.rows import UNMADE, Row
+from its.engine.rows import UNMADE, GuessRows, Row
 from its.levels import Level
 from its.particles.image import Image
 from its.particles.order import Rewarded
@@ -51,7 +51,7 @@ class State:
     Attributes:
         x: its row; None until the particle's recipe is carried out.
         guess: the value that a verifier scores of it: the guess x0_hat, or at a clean level the row itself.
-        eps: row of the network's own eps_hat; its presence means that the guess is known.
+        own: rows of the network's own guess; None until it is known.
         before: the guess that its last step started from.
         guess_paid: whether the guess has been charged.
         recipe: how to make `x`; None once that is made.
@@ -63,13 +63,13 @@ class State:
 
     __slots__ = (
         "before",
-        "eps",
         "guess",
         "guess_paid",
         "guidance",
         "guidance_paid",
         "level",
         "noise_key",
+        "own",
         "recipe",
         "rollouts",
         "run",
@@ -91,7 +91,7 @@ class State:
         self.level = level
         self.x = x
         self.guess = Value(run, clock, x if level.clean else UNMADE, guessed=not level.clean)
-        self.eps = UNMADE
+        self.own: GuessRows | None = None
         self.before = before
         self.guess_paid = False
         self.noise_key = noise_key
@@ -124,7 +124,7 @@ class FirstStage(NamedTuple):
 
     x: Row
     guess: Value
-    eps: Row
+    own: GuessRows
 
 
 class Rollout:
@@ -137,7 +137,7 @@ class Rollout:
         x: its row after that.
         clock: the image's clock at which it is paid for.
         round: how often its step has been taken already (recurrence).
-        guess, eps: its guess while a guidance has yet to be computed.
+        guess, own: its guess while a guidance has yet to be computed.
         first_stage: of a two-stage step whose second stage is under way.
         noise: what its first step draws instead of its own; None once that is taken, or if there is none.
     """
@@ -146,10 +146,10 @@ class Rollout:
         "at",
         "child",
         "clock",
-        "eps",
         "first_stage",
         "guess",
         "noise",
+        "own",
         "position",
         "round",
         "route",
@@ -171,7 +171,7 @@ class Rollout:
         self.x = UNMADE
         self.round = 0
         self.guess: Value = UNKNOWN
-        self.eps = UNMADE
+        self.own: GuessRows | None = None
         self.first_stage: FirstStage | None = None
         self.noise: State | None = None
 

@@ -23,14 +23,14 @@ class Batch(NamedTuple):
     Attributes:
         x: rows `[n, *shape]`. t: their levels.
         guess: that the step starts from: a guidance's, or the network's own, which is clipped then.
-        x0: the network's own x0_hat.
+        own: the network's own guess.
         shift: the guidance's term after the step; None without one.
     """
 
     x: Tensor
     t: Columns
     guess: Guess
-    x0: Tensor
+    own: Guess
     shift: Tensor | None = None
 
     def pick(self, places: list[int]) -> Batch:
@@ -38,11 +38,12 @@ class Batch(NamedTuple):
         if places == list(range(len(self.x))):
             return self
         index = torch.tensor(places).to(self.x.device, non_blocking=True)
+        guess = self.guess.pick(index)
         return Batch(
             self.x[index],
             Columns(*(column[index] for column in self.t)),
-            Guess(self.guess.x0[index], self.guess.eps[index]),
-            self.x0[index],
+            guess,
+            guess if self.own is self.guess else self.own.pick(index),
             None if self.shift is None else self.shift[index],
         )
 
@@ -95,7 +96,8 @@ class Steps:
         # The sampler's step, and the guidance's shift after it.
         s = Columns.of([rollout.route[rollout.at + 1] for rollout in rollouts], batch.x.ndim, batch.x.device)
         z = self._noise(rollouts, batch.x) if self._sampler.stochastic else None
-        x = self._sampler.step(batch.x, self._clipping(batch.guess, batch.t), batch.t, s, z)
+        guess = self._clipping(batch.guess, batch.t)._replace(share=batch.own.share)
+        x = self._sampler.step(batch.x, guess, batch.t, s, z)
         if batch.shift is not None:
             x = (x + batch.shift * self._guidance.shift_scale(batch.t, s)).to(x)
 
@@ -125,8 +127,8 @@ class Steps:
         second = self._sampler.second_order
         two = [second and self._sampler.stages(each.route[each.at], each.route[each.at + 1]) == 2 for each in rollouts]
         arriving = [rollout.at + 2 == len(rollout.route) for rollout in rollouts]
-        guesses = self._guesses(rollouts, [a or b for a, b in zip(two, arriving, strict=True)], batch.x0)
-        self._keep_first_stages(rollouts, two, guesses, batch.guess.eps)
+        guesses = self._guesses(rollouts, [a or b for a, b in zip(two, arriving, strict=True)], batch.own.x0)
+        self._keep_first_stages(rollouts, two, guesses, batch.own)
         for k, (rollout, row) in enumerate(zip(rollouts, rows, strict=True)):
             rollout.state, rollout.x = None, row
             if two[k]:
@@ -138,9 +140,7 @@ class Steps:
         stages = [cast(FirstStage, rollout.first_stage) for rollout in rollouts]
         x = self._rows.take([stage.x for stage in stages])
         t, s = (Columns.of([each.route[each.at + k] for each in rollouts], x.ndim, x.device) for k in (0, 1))
-        before = Guess(
-            self._rows.take([stage.guess.row for stage in stages]), self._rows.take([stage.eps for stage in stages])
-        )
+        before = self._rows.take_guess([stage.own for stage in stages])
         corrected = self._sampler.correct(x, self._clipping(before, t), self._clipping(guess, s), t, s)
         rows = self._rows.put(corrected)
         for rollout, stage, row in zip(rollouts, stages, rows, strict=True):
@@ -156,12 +156,12 @@ class Steps:
         return guesses
 
     def _keep_first_stages(
-        self, rollouts: Sequence[Rollout], two: Sequence[bool], guesses: dict[int, Value], eps: Tensor
+        self, rollouts: Sequence[Rollout], two: Sequence[bool], guesses: dict[int, Value], own: Guess
     ) -> None:
         """Keep what `correct` needs of the first of two stages."""
         places = [k for k, both in enumerate(two) if both]
-        for k, row in zip(places, self._rows.put(eps[places]) if places else [], strict=True):
-            rollouts[k].first_stage = FirstStage(rollouts[k].row, guesses[k], row)
+        for k, rows in zip(places, self._rows.put_guess(own.pick(places)) if places else [], strict=True):
+            rollouts[k].first_stage = FirstStage(rollouts[k].row, guesses[k], rows)
 
     def _noise(self, rollouts: Sequence[Rollout], x: Tensor) -> Tensor:
         """Return for each step the search's noise, a draw of its own, or zeros if it takes none."""

@@ -9,6 +9,7 @@ from its.guidance.guidance import Guidance, GuidanceOutput, Needs
 
 if TYPE_CHECKING:
     from its.guidance.guidance_input import GuidanceInput
+    from its.levels import Level
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,9 @@ class CG(Guidance):
     @property
     def needs(self) -> Needs:
         return "guess"
+
+    def divides_by(self, t: Level) -> float:
+        return t.alpha
 
     def guide(self, inputs: GuidanceInput) -> GuidanceOutput:
         """Tilt eps_hat by Alg. 2."""

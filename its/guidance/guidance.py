@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 from its import parameters
-from its.levels import Columns, Guess
+from its.levels import Columns, Guess, Level
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +43,10 @@ class Guidance(Protocol):
     """
 
     noise_aware: ClassVar[bool] = False
+
+    def divides_by(self, t: Level) -> float:
+        """Return what it divides by at a level, which must not be 0: alpha, if it makes x0_hat of a tilted eps_hat."""
+        return 1.0
 
     def check(self, **rules: parameters.Rule | float | Iterable[Any]) -> None:
         """Check its parameters; see `its.parameters.check`.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from its.guidance.guidance import Guidance, GuidanceOutput, Needs
 from its.guidance.trend import Trend
-from its.levels import Columns, Guess
+from its.levels import Columns, Guess, Level
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,6 +72,9 @@ class TFG(Guidance):
     @property
     def calls(self) -> int:
         return max(1, self.ascents) * max(1, self.num_draws)
+
+    def divides_by(self, t: Level) -> float:
+        return t.norm if self.rho else 1.0
 
     def guide(self, inputs: GuidanceInput) -> GuidanceOutput:
         """Guide rows by Alg. 1 from the plain step's guess; the gradient there serves Delta_t and the first ascent."""

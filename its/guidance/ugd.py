@@ -9,6 +9,7 @@ from its.guidance.guidance import Guidance, GuidanceOutput
 
 if TYPE_CHECKING:
     from its.guidance.guidance_input import GuidanceInput
+    from its.levels import Level
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class UGD(Guidance):
     @property
     def calls(self) -> int:
         return self.iterations
+
+    def divides_by(self, t: Level) -> float:
+        return t.alpha
 
     def guide(self, inputs: GuidanceInput) -> GuidanceOutput:
         """Tilt eps_hat forward, then backward."""

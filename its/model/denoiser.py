@@ -15,6 +15,7 @@ from torch import Tensor
 
 from its.levels import Columns, Guess
 from its.sampler.noise_paths import NoisePath
+from its.sampler.sampler import Variance
 from its.types import Condition
 
 Prediction = Literal["epsilon", "v_prediction", "sample", "flow"]
@@ -32,7 +33,9 @@ class Network(Protocol):
             label: class ids `[n]`, int64; None if the network takes none.
 
         Returns:
-            The prediction `[n, *shape]`; the exact mixture's is a `Guess`.
+            The prediction `[n, *shape]`, followed along the channels by as many values of a learned variance, in
+            [-1, 1] (Nichol and Dhariwal 2021, arXiv:2102.09672, Eq. 15 with `v = (value + 1) / 2`), if the network
+            has learned one; the exact mixture's is a `Guess`.
         """
         ...
 
@@ -83,7 +86,7 @@ class Clipping:
 
 
 class Denoiser(Protocol):
-    """A model as the engine uses it.
+    """A model as the engine uses it. A class that inherits from it states only what differs from below.
 
     Attributes:
         shape: event shape of the state.
@@ -91,6 +94,7 @@ class Denoiser(Protocol):
         path: noise path that it was trained on.
         slots: network rows of one evaluation: 2 with classifier-free guidance.
         clipping: the rule by which its guess is clipped.
+        variance: of ancestral steps, where the sampler leaves it to the checkpoint; see `its.sampler.sampler.Variance`.
         decoder: None for pixel models.
     """
 
@@ -99,15 +103,16 @@ class Denoiser(Protocol):
     device: torch.device
     path: NoisePath
     slots: int
-    clipping: Clipping
-    decoder: Decoder | None
+    clipping: Clipping = Clipping()
+    variance: Variance = "fixed_small"
+    decoder: Decoder | None = None
 
     def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
         """Evaluate rows `x [n, *shape]`; return the network's own pair, which is not clipped."""
         ...
 
 
-class NetworkDenoiser:
+class NetworkDenoiser(Denoiser):
     """A network, its prediction type and its noise path as a `Denoiser`.
 
     Args:
@@ -119,13 +124,14 @@ class NetworkDenoiser:
         null_class: label that stands for no condition; None if there is none.
         guidance_scale: of classifier-free guidance, see `ClassifierFree`; 1 is off, anything else takes two slots.
         clip, rederive_eps: see `Clipping`.
+        variance: of ancestral steps, as the checkpoint was published; `learned` where the network predicts one.
 
     Raises:
-        ValueError: `guidance_scale` is not 1 and the network is not conditional or has no `null_class`.
+        ValueError: `guidance_scale` is not 1 and the network is not conditional or has no `null_class`; or it
+            predicts noise on a path that begins with noise alone, from which no x0_hat follows.
     """
 
     dtype = torch.float32
-    decoder = None
 
     def __init__(
         self,
@@ -139,8 +145,14 @@ class NetworkDenoiser:
         guidance_scale: float = 1.0,
         clip: float | None = 1.0,
         rederive_eps: bool = False,
+        variance: Variance = "fixed_small",
         device: torch.device | str = "cpu",
     ) -> None:
+        if prediction == "epsilon" and path.noisiest.alpha == 0.0:
+            raise ValueError(
+                "the network predicts noise, and its noise path begins at alpha = 0, where noise says nothing of the "
+                "image; give the prediction_type and the betas that it was trained with"
+            )
         self.network = network
         self.path = path
         self.prediction: Prediction = prediction
@@ -149,13 +161,16 @@ class NetworkDenoiser:
         self.null_class = null_class
         self.guidance_scale = guidance_scale
         self.clipping = Clipping(clip, rederive_eps)
+        self.variance = variance
         self.device = torch.device(device)
         self.slots = slots_of(guidance_scale, null_class, conditional=conditional)
 
     def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
         network = guided(self.network, self.guidance_scale, self.null_class)
         output = network(levels.scale.to(x) * x, levels.time.flatten(), self._labels(conditions))
-        return guess_from(self.prediction, output, x, levels)
+        colours = self.shape[0]
+        share = (output[:, colours:] + 1) / 2 if self.variance == "learned" else None
+        return guess_from(self.prediction, output[:, :colours], x, levels)._replace(share=share)
 
     def _labels(self, conditions: Sequence[Condition]) -> Tensor | None:
         if not self.conditional and self.null_class is None:
@@ -183,7 +198,12 @@ class ClassifierFree:
         assert label is not None, "guidance needs labels"
         labels = torch.cat([label, torch.full_like(label, self.null_class)])
         output = self.network(torch.cat([x, x]), torch.cat([time, time]), labels)
-        return Guess(*map(self._mixed, output)) if isinstance(output, Guess) else self._mixed(output)
+        if isinstance(output, Guess):
+            return Guess(self._mixed(output.x0), self._mixed(output.eps))
+        colours = x.shape[1]
+        mixed = self._mixed(output[:, :colours])
+        # A learned variance is not guided: it is the conditional half's (Peebles and Xie 2022, arXiv:2212.09748).
+        return mixed if output.shape[1] == colours else torch.cat([mixed, output[: len(x), colours:]], dim=1)
 
     def _mixed(self, output: Tensor) -> Tensor:
         cond, uncond = output.chunk(2)

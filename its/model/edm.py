@@ -12,7 +12,7 @@ from torch import Tensor
 
 from its.levels import Columns, Guess
 from its.model.checkpoint import fit, read
-from its.model.denoiser import Clipping
+from its.model.denoiser import Denoiser
 from its.model.song_unet import SongUNet
 from its.sampler.noise_paths import EDM
 from its.types import Condition
@@ -34,7 +34,7 @@ DEFAULTS = {
 """Defaults of EDM's constructors, for entries that a configuration leaves out."""
 
 
-class EDMDenoiser:
+class EDMDenoiser(Denoiser):
     """A preconditioned SongUNet as a `Denoiser`: x0_hat is the paper's D(x; sigma), Eq. 7, and is not clipped.
 
     It is a class of its own, and not a `NetworkDenoiser`: x0_hat and eps_hat are two combinations of x and the output
@@ -50,9 +50,7 @@ class EDMDenoiser:
     """
 
     dtype = torch.float32
-    decoder = None
     slots = 1
-    clipping = Clipping()
 
     def __init__(
         self,

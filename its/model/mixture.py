@@ -9,7 +9,7 @@ from torch import Tensor
 
 from its.dataset.mixture import Mixture
 from its.levels import Columns, Guess
-from its.model.denoiser import Clipping, guided, slots_of
+from its.model.denoiser import Denoiser, guided, slots_of
 from its.sampler.noise_paths import Flow, NoisePath, linear_vp
 from its.types import Condition
 from its.weights import Device, GuidanceScale
@@ -18,7 +18,7 @@ NO_COMPONENT = -1
 """Label that asks for no component."""
 
 
-class MixtureDenoiser:
+class MixtureDenoiser(Denoiser):
     """The posterior means of x_0 and eps given x_t as a `Denoiser`, in float64.
 
     It is a class of its own, and not a `NetworkDenoiser`: the means depend on alpha and sigma, not on native time, and
@@ -32,8 +32,6 @@ class MixtureDenoiser:
     """
 
     dtype = torch.float64
-    clipping = Clipping()
-    decoder = None
 
     def __init__(
         self,

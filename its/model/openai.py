@@ -19,7 +19,7 @@ COLOURS = 3
 
 @dataclass(frozen=True)
 class ImprovedDiffusion:
-    """An OpenAIUNet that predicts noise as a `Network`; its learned variance is not used.
+    """An OpenAIUNet that predicts noise, and a variance if it has learned one, as a `Network`.
 
     Attributes:
         time_scale: training steps to the network's time input.
@@ -29,7 +29,7 @@ class ImprovedDiffusion:
     time_scale: float = 1.0
 
     def __call__(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
-        return self.unet(x, self.time_scale * time, label)[:, :COLOURS]
+        return self.unet(x, self.time_scale * time, label)
 
 
 def load(
@@ -55,7 +55,7 @@ def load(
 
     Args:
         betas: rule of the noise path that it was trained on, in `steps` steps.
-        learned_sigma: whether it has six outputs, the last three a variance.
+        learned_sigma: whether it has six outputs, the last three the variance of ancestral steps.
         rescale_time: whether times are scaled to a thousand steps before they enter the network.
         classes: number of classes of a class-conditional network.
         clip, rederive_eps: see `its.model.denoiser.Clipping`; the original's posterior mean and DDIM step both start
@@ -82,6 +82,7 @@ def load(
         conditional=classes is not None,
         clip=clip,
         rederive_eps=rederive_eps,
+        variance="learned" if learned_sigma else "fixed_small",
         device=device,
     )
 

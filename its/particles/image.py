@@ -68,6 +68,14 @@ class Image:
         """Return the NFE of advancing one particle from level `start` (default: noisiest) to `to` (default: clean)."""
         return self._prices.cost(start or self.grid[0], to or self.grid[-1], steps)
 
+    def check_steps(self, steps: int) -> None:
+        """Check that one sampling can be cut into so many steps.
+
+        Raises:
+            ValueError: noise does not stand at the top of such a grid.
+        """
+        self._prices.check_steps(steps)
+
     def level(self, time: float) -> Level:
         """Return the level at a share of the noisiest level's native time: 1 is the noisiest, 0 or less is clean."""
         return self._prices.level(time * self.grid[0].time) if time > 0 else self.grid[-1]

@@ -28,6 +28,7 @@ class Prices:
         self.stochastic = sampler.stochastic
         self.most_steps = path.most_steps
         self.route = lru_cache(maxsize=4096)(self._route)
+        self.cost = lru_cache(maxsize=4096)(self._cost)
         self.grid: Grid = sampler.grid(path)
         self.sampling = self.cost(self.grid[0], self.grid[-1])
 
@@ -37,12 +38,28 @@ class Prices:
         Args:
             steps: None takes the grid's levels strictly between; a number, that many steps.
             whole: start at the top of a grid of `steps` (starting points are noise at any top).
+
+        Raises:
+            ValueError: there are no such steps, or noise does not stand at their top.
         """
+        levels = self._levels(start, to, steps, whole)
+        if steps is not None and levels[0] != start:
+            self.check_steps(steps)
+        return levels, self._price(levels)
+
+    def _cost(self, start: Level, to: Level | None = None, steps: int | None = None) -> int:
+        """Return the NFE of advancing one particle whose guess is not known yet."""
+        return self._price(self._levels(start, to, steps, start == self.grid[0]))
+
+    def _price(self, route: Route) -> int:
+        return self.evaluation * self.rounds * sum(self._sampler.stages(t, s) for t, s in pairwise(route))
+
+    def _levels(self, start: Level, to: Level | None, steps: int | None, whole: bool) -> Route:
         if steps is not None and steps < 1:
             raise ValueError(f"advance in {steps} steps; it takes at least 1")
         end = to or self.grid[-1]
         if steps is not None and whole and end.clean:
-            levels = self._sampler.grid(self._path, steps)
+            levels = self._sampler.layout(self._path, steps)
         elif steps is not None:
             levels = self._between(start, end, steps)
         else:
@@ -51,7 +68,11 @@ class Prices:
             levels = (start,)
         elif end.time > start.time:
             raise ValueError(f"advance from {start} to {end}: the level to reach must be less noisy")
-        return levels, self.evaluation * self.rounds * sum(self._sampler.stages(t, s) for t, s in pairwise(levels))
+        return levels
+
+    def check_steps(self, steps: int) -> None:
+        """Refuse a whole sampling in so many steps where noise does not stand at its top; see `Sampler.grid`."""
+        self._sampler.grid(self._path, steps)
 
     def noisy(self, t: Level, s: Level) -> bool:
         """Return whether the step from t to s draws noise."""
@@ -60,10 +81,6 @@ class Prices:
     def level(self, time: float) -> Level:
         """Return the level at a native time, on the grid or off it."""
         return self._path.level(time)
-
-    def cost(self, start: Level, to: Level | None = None, steps: int | None = None) -> int:
-        """Return the NFE of advancing one particle whose guess is not known yet."""
-        return self.route(start, to, steps, start == self.grid[0])[1]
 
     def _between(self, start: Level, end: Level, steps: int) -> Route:
         """Return a route of `steps` equal steps in native time; the last falls on `end`."""

@@ -7,6 +7,7 @@ once more, well. What is sampled again is not searched again, so it need not be 
 from __future__ import annotations
 
 import json
+import logging
 import math
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from its.disk.store import Arrays
 from its.engine import Engine, Outcome, Result
 from its.engine.flops import count_flops
 from its.engine.noise import normal
+from its.model.denoiser import Denoiser
 from its.particles.image import Image
 from its.particles.keys import start_key
 from its.particles.verbs import advance, reward
@@ -43,6 +45,8 @@ SUMS = ("nfe_backward", "verifier_calls", "decoder_calls", "flops")
 
 OPEN_KEYS = ("sampler", "device", "batch", "rows", "metric", "plugins", "hydra.searchpath")
 """Groups and keys that may differ from the run's."""
+
+log = logging.getLogger(__name__)
 
 
 def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
@@ -89,9 +93,11 @@ class Renderer(Engine):
 
     Attributes:
         finished: the run whose images they are.
+        rescale: from the standard deviation of x_T under that run's sampler to that under this one.
     """
 
     finished: FinishedRun
+    rescale: float
 
     def run(self, search: Search, caps: Sequence[float], problems: Iterable[Problem]) -> Iterator[Result]:
         """Yield each problem's result with one outcome for each of the run's caps."""
@@ -121,10 +127,14 @@ class Renderer(Engine):
     def _row(self, index: int, start: int | np.ndarray) -> np.ndarray:
         """Return the noise `[*shape]` of a starting point: as stored if it was moved, else as its search drew it."""
         if isinstance(start, np.ndarray):
-            return start
+            return start * start.dtype.type(self.rescale)
         model = self.model
-        z = normal(self.seed, [index], [start_key(start)], model.shape, model.device)
-        return (model.path.prior_std * z.to(model.dtype))[0].cpu().numpy()
+        z = normal(self.seed, [index], [start_key(start)], model.shape, model.device).to(model.dtype)
+        return (_prior_std(self.sampler, model) * z)[0].cpu().numpy()
+
+
+def _prior_std(sampler: Sampler, model: Denoiser) -> float:
+    return sampler.prior_std(model.path, sampler.grid(model.path)[0])
 
 
 def _together(problem: Problem, places: Sequence[int], results: Mapping[int, Result]) -> Result:
@@ -191,7 +201,10 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
     engine = Renderer(
         model, sampler, {"select": verifier}, seed=saved["seed"], batch=plain["batch"], rows=plain["rows"]
     )
+    if remark := sampler.remark(model.path):
+        log.info("%s", remark)
     engine.finished = run
+    engine.rescale = _prior_std(sampler, model) / _prior_std(instantiate(saved["sampler"], packages), model)
     config = {**saved, "final_sampler": plain["sampler"]}
     label = {key: str(run.summary[key]) for key in (*LABELS, "name", "seed")} | {"sampler": choices["sampler"]}
     return Rendering(

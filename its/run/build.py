@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +16,8 @@ from its.config.kinds import GridSearch, ImageRun
 from its.config.sizes import sized
 from its.process.workers import Worker
 from its.tracker.tracker import Tracker
+
+log = logging.getLogger(__name__)
 
 
 class Run(Protocol):
@@ -70,6 +73,8 @@ def _image_run(blueprint: Blueprint) -> Run:
         keep_candidates=blueprint.keep_candidates,
     )
     search, caps = sized(blueprint.search, blueprint.budget, engine.prices)
+    if remark := engine.sampler.remark(model.path):
+        log.info("%s", remark)
     return Experiment(
         folder=blueprint.folder,
         config=blueprint.config,

@@ -43,7 +43,7 @@ from its.process.workers import Worker
 from its.report.schedule import ScheduleOutcome, ScoredGrid, write_outcome
 from its.run.instruments import Instruments, check_shapes
 from its.run.shards import class_id
-from its.sampler.sampler import Sampler
+from its.sampler.sampler import Sampler, is_noise
 from its.search.schedule import LOWER, Schedule
 from its.types import Problem
 
@@ -88,14 +88,18 @@ class ScheduleRun:
 
     def __post_init__(self) -> None:
         self.files = RunFolder(self.folder)
-        path = self.model.path
-        every = path.grid(path.most_steps, path.listable, whole=True)[:-1]
+        # Place the sampler's own grid in the model's list of times.
+        path, steps = self.model.path, self.sampler.steps
+        every = path.grid(path.most_steps, path.listable, second_order=self.sampler.second_order)[:-1]
+        skipped = path.most_steps - len(every)
         times = np.array([level.time for level in every])
-        places = tuple(int(np.abs(times - level.time).argmin()) for level in self.sampler.grid(path)[:-1])
+        places = tuple(skipped + int(np.abs(times - level.time).argmin()) for level in self.sampler.grid(path)[:-1])
         self._sampler_grid = tuple(path.listable[place] for place in places)
-        self._genotype = self.search.genotype_for(
-            self.sampler.steps, path.most_steps, places if len(set(places)) == len(places) else None
-        )
+
+        # Draw grids that begin with noise.
+        begins = range(skipped, skipped + sum(map(is_noise, every)))
+        own = places if len(set(places)) == steps else None
+        self._genotype = self.search.genotype_for(steps, path.most_steps, own, begins)
         self._metric = METRICS[self.search.fitness]
         reason = refusal(self._metric, self.instruments.reference)
         if reason:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from its.levels import Columns, Guess, Level
 from its.sampler.sampler import Sampler
@@ -21,14 +21,12 @@ class Heun(Sampler):
     for flow models. On VP models times stay fractional, as they do there.
     """
 
-    whole_times: ClassVar[bool] = False
-
     @property
     def second_order(self) -> bool:
         return True
 
     def stages(self, t: Level, s: Level) -> int:
-        return 1 if s.clean else 2
+        return 1 if s.sigma == 0.0 else 2
 
     def step(self, x: Tensor, guess: Guess, t: Columns, s: Columns, z: Tensor | None) -> Tensor:
         return s.alpha.to(x) * guess.x0 + s.sigma.to(x) * guess.eps  # Alg. 1, line 5

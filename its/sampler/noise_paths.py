@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +10,9 @@ import numpy as np
 
 from its.levels import Grid, Level
 from its.sampler.spacing import Spacing, checked_times, spaced
+
+MOST_NOISE = 80.0
+"""The largest sigma / alpha at which a second-order sampler begins on VP: EDM's sigma_max (Karras et al. 2022)."""
 
 
 class NoisePath(Protocol):
@@ -18,8 +22,12 @@ class NoisePath(Protocol):
     """
 
     @property
-    def prior_std(self) -> float:
-        """The standard deviation of x_T, the row at the noisiest level."""
+    def noisiest(self) -> Level:
+        """The level at the end of training."""
+        ...
+
+    def prior_std(self, level: Level) -> float:
+        """Return the standard deviation of x_T at the first level of a grid."""
         ...
 
     @property
@@ -36,15 +44,15 @@ class NoisePath(Protocol):
         """Return the level at a native time."""
         ...
 
-    def grid(self, steps: int, spacing: Spacing, *, whole: bool) -> Grid:
-        """Lay out `steps + 1` levels, noisiest first, clean last.
+    def grid(self, steps: int, spacing: Spacing, *, second_order: bool = False) -> Grid:
+        """Lay out `steps + 1` levels, noisiest first, the image's last.
 
         Args:
             spacing: a rule by name, or a list of `steps` values as in `listable`.
-            whole: round times to training steps.
+            second_order: for a second-order sampler.
 
         Raises:
-            ValueError: there is no such rule for this path, or the list breaks one.
+            ValueError: there is no such rule for this path, or a time lies outside of it.
         """
         ...
 
@@ -58,15 +66,21 @@ class VP:
     Attributes:
         alphas_cumprod: alpha^2 at each training step, descending.
         offset: added to the times of `leading` spacing (diffusers' `steps_offset`).
+        final_alpha_cumprod: alpha^2 of the image itself: 1, or the table's first entry where diffusers'
+            `set_alpha_to_one` is false. Second-order samplers end at 1, as diffusers' do.
     """
 
     alphas_cumprod: tuple[float, ...]
     offset: int = 0
-    prior_std = 1.0
+    final_alpha_cumprod: float = 1.0
 
     @property
     def most_steps(self) -> int:
         return len(self.alphas_cumprod)
+
+    @property
+    def noisiest(self) -> Level:
+        return self.level(self.most_steps - 1)
 
     @property
     def listable(self) -> tuple[float, ...]:
@@ -75,20 +89,50 @@ class VP:
     def level(self, time: float) -> Level:
         """Return the level at a training step, or between two by interpolating sigma / alpha.
 
-        diffusers' Heun scheduler interpolates so.
+        diffusers' Heun scheduler interpolates so. Above the last step with signal, a level has none.
         """
         table = np.asarray(self.alphas_cumprod)
+        table = table[table > 0]
+        if time > len(table) - 1 and len(table) < self.most_steps:
+            return Level(0.0, 1.0, float(time), norm=0.0)
         ratio = np.interp(time, np.arange(len(table)), np.sqrt((1 - table) / table))
         alpha = 1.0 / np.sqrt(1.0 + ratio**2)
         return Level(float(alpha), float(ratio * alpha), float(time), norm=float(alpha))
 
-    def grid(self, steps: int, spacing: Spacing, *, whole: bool) -> Grid:
-        total = len(self.alphas_cumprod)
+    def prior_std(self, level: Level) -> float:
+        return 1.0
+
+    def grid(self, steps: int, spacing: Spacing, *, second_order: bool = False) -> Grid:
+        """Lay out levels; see `NoisePath.grid`.
+
+        A second-order sampler takes times as they are, and begins at the first at most as noisy as `MOST_NOISE`.
+        """
+        # Place the times in the table.
+        total = self.most_steps
         if isinstance(spacing, str):
-            times = spaced(spacing, steps, total, whole=whole) + (self.offset if spacing == "leading" else 0)
+            times = spaced(spacing, steps, total, whole=not second_order)
+            times = times + (self.offset if spacing == "leading" else 0)
         else:
             times = checked_times(spacing, steps, 0, total - 1)
-        return (*(self.level(float(t)) for t in times), Level(1.0, 0.0, -1.0))
+        if times[0] > total - 1:
+            raise ValueError(
+                f"sampler.spacing={spacing} in {steps} steps begins at time {times[0]:g}, for the checkpoint's "
+                f"steps_offset is {self.offset}, and it was trained on times up to {total - 1}; take fewer "
+                "sampler.steps, or sampler.spacing=trailing"
+            )
+
+        # Begin and end.
+        levels = [self.level(float(t)) for t in times]
+        if not second_order:
+            alpha, sigma = math.sqrt(self.final_alpha_cumprod), math.sqrt(1.0 - self.final_alpha_cumprod)
+            return (*levels, Level(alpha, sigma, -1.0, norm=alpha, ends=sigma > 0))
+        begun = [level for level in levels if level.sigma <= MOST_NOISE * level.alpha]
+        if not begun:
+            raise ValueError(
+                f"sampler.spacing={spacing} in {steps} steps has no time at which sigma / alpha is at most "
+                f"{MOST_NOISE:g}, where a second-order sampler begins; take more sampler.steps"
+            )
+        return (*begun, Level(1.0, 0.0, -1.0))
 
 
 @dataclass(frozen=True)
@@ -104,8 +148,14 @@ class Flow:
 
     shift: float = 1.0
     time_scale: float = 1.0
-    prior_std = 1.0
     most_steps = 1000
+
+    @property
+    def noisiest(self) -> Level:
+        return self.level(self.time_scale)
+
+    def prior_std(self, level: Level) -> float:
+        return level.sigma
 
     @property
     def listable(self) -> tuple[float, ...]:
@@ -116,7 +166,7 @@ class Flow:
         t = time / self.time_scale
         return Level(1.0 - t, t, time)
 
-    def grid(self, steps: int, spacing: Spacing, *, whole: bool = False) -> Grid:
+    def grid(self, steps: int, spacing: Spacing, *, second_order: bool = False) -> Grid:
         if isinstance(spacing, str):
             t = (spaced(spacing, steps, self.most_steps, whole=False) + 1) / self.most_steps
         else:
@@ -134,7 +184,7 @@ class EDM:
     Attributes:
         sigma_data: standard deviation of the data; x_t enters the network divided by that of x_t.
         sigma_min: least noise that a step starts from.
-        sigma_max: standard deviation of x_T.
+        sigma_max: most noise that a step starts from.
         rho: 7 in the paper; larger puts more steps at low noise.
     """
 
@@ -152,8 +202,11 @@ class EDM:
             )
 
     @property
-    def prior_std(self) -> float:
-        return self.sigma_max
+    def noisiest(self) -> Level:
+        return self.level(self.sigma_max ** (1.0 / self.rho))
+
+    def prior_std(self, level: Level) -> float:
+        return level.sigma
 
     @property
     def listable(self) -> tuple[float, ...]:
@@ -166,7 +219,7 @@ class EDM:
         sigma = float(time) ** self.rho
         return Level(1.0, sigma, float(time), scale=1.0 / float(np.hypot(sigma, self.sigma_data)))
 
-    def grid(self, steps: int, spacing: Spacing, *, whole: bool = False) -> Grid:
+    def grid(self, steps: int, spacing: Spacing, *, second_order: bool = False) -> Grid:
         """Lay out levels by Eq. 5 (`karras`), or at the listed values of sigma."""
         root = 1.0 / self.rho
         if spacing == "karras":

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Literal, Self
 
 from its import parameters
 from its.levels import Columns, Grid, Guess, Level
-from its.sampler.noise_paths import NoisePath
+from its.sampler.noise_paths import MOST_NOISE, NoisePath
 from its.sampler.spacing import Spacing
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Variance = Literal["learned", "fixed_small", "fixed_large"]
+"""The variance of ancestral steps: the posterior's (`fixed_small`), the forward kernel's (`fixed_large`; Ho et al.
+2020, arXiv:2006.11239, Sec. 3.2), or the network's interpolation of their logs (`learned`; Nichol and Dhariwal 2021,
+arXiv:2102.09672, Eq. 15)."""
+
+
+MOST_SIGNAL = 0.4
+"""Share of signal up to which noise alone stands for x_T."""
+
+
+def signal(level: Level) -> float:
+    """Return the share of signal in a row, `alpha / sqrt(alpha^2 + sigma^2)`; on VP that is alpha."""
+    return level.alpha / math.hypot(level.alpha, level.sigma)
+
+
+def is_noise(level: Level) -> bool:
+    """Return whether a sampling may begin at a level: noise alone stands for x_T there."""
+    return signal(level) <= MOST_SIGNAL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +45,6 @@ class Sampler:
 
     steps: int
     spacing: Spacing = "trailing"
-    whole_times: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         parameters.check(self, "sampler", steps=1)
@@ -39,14 +58,48 @@ class Sampler:
             steps: default is the sampler's own number.
 
         Raises:
-            ValueError: the spacing is not one of the path's, or lists another number of times.
+            ValueError: the spacing is not one of the path's, lists another number of times, or begins where noise
+                alone does not stand for x_T.
         """
+        levels = self.layout(path, steps)
+        if not is_noise(levels[0]):
+            raise ValueError(
+                f"sampler.spacing={self.spacing} in {steps or self.steps} steps begins at time {levels[0].time:g}, "
+                f"where the share of signal is {signal(levels[0]):.3g}; sampling begins with noise alone, which stands "
+                f"for x_T up to a share of {MOST_SIGNAL}: choose sampler.spacing=trailing, another sampler.steps, or "
+                "list times from a noisier one on"
+            )
+        return levels
+
+    def remark(self, path: NoisePath) -> str | None:
+        """Say where a sampling begins if that is not where its spacing does; None if it is."""
+        levels = self.grid(path)
+        if len(levels) == self.steps + 1:
+            return None
+        return (
+            f"{type(self).__name__} takes {len(levels) - 1} of {self.steps} steps: it begins at time "
+            f"{levels[0].time:g}, the first at which sigma / alpha is at most {MOST_NOISE:g}"
+        )
+
+    def layout(self, path: NoisePath, steps: int | None = None) -> Grid:
+        """Lay out levels as `grid` does, wherever they begin."""
         if steps is not None and steps != self.steps and not isinstance(self.spacing, str):
             raise ValueError(
                 f"sampler.spacing lists {self.steps} times, and {steps} steps are asked for; "
                 "name a spacing rule instead"
             )
-        return path.grid(self.steps if steps is None else steps, self.spacing, whole=self.whole_times)
+        return path.grid(self.steps if steps is None else steps, self.spacing, second_order=self.second_order)
+
+    def prior_std(self, path: NoisePath, level: Level) -> float:
+        """Return the standard deviation of x_T at the first level of a grid.
+
+        First-order samplers take that of the path, as their originals do; second-order ones take the level's own.
+        """
+        return level.sigma if self.second_order else path.prior_std(level)
+
+    def fitted(self, published: Variance) -> Self:
+        """Return the sampler as it is for a model that was published with this variance of ancestral steps."""
+        return self
 
     def stages(self, t: Level, s: Level) -> int:
         """Count the network evaluations of the step from t to s."""
@@ -63,8 +116,8 @@ class Sampler:
         return False
 
     def noisy(self, t: Level, s: Level) -> bool:
-        """Return whether the step from t to s draws noise: one that ends clean does not."""
-        return self.stochastic and not s.clean
+        """Return whether the step from t to s draws noise: one that leaves none does not."""
+        return self.stochastic and s.sigma > 0.0
 
     def step(self, x: Tensor, guess: Guess, t: Columns, s: Columns, z: Tensor | None) -> Tensor:
         """Take rows `x [n, *shape]` from t to s. Of two stages this is the first, which predicts.

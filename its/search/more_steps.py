@@ -23,6 +23,7 @@ class MoreSteps(Search):
         while low < high:
             middle = (low + high + 1) // 2
             low, high = (middle, high) if image.cost(steps=middle) <= nfe else (low, middle - 1)
+        image.check_steps(low)
         return replace(self, steps=low)
 
     def run(self, image: Image) -> Coroutine:

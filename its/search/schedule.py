@@ -132,19 +132,20 @@ class Schedule(Search):
         """Return the most sets of images to make: those of the search, of the finalists and of the comparison."""
         return sum(self.sizes) + (self.finalists + 2) * self.fresh_seeds
 
-    def genotype_for(self, steps: int, total: int, own: Places | None) -> Genotype:
+    def genotype_for(self, steps: int, total: int, own: Places | None, begins: range) -> Genotype:
         """Return the genotype for a sampler of `steps` steps on a model of `total` times.
 
         Args:
+            begins: places at which a grid may begin, since noise alone stands for x_T there.
             own: the sampler's own grid, as near as a list of times comes to it.
 
         Raises:
             ValueError: there are not so many grids.
         """
         # Sets of times, or a density over them.
-        genotype: Genotype = Steps(steps, total, own)
+        genotype: Genotype = Steps(steps, total, own, begins)
         if self.genotype == "density":
-            genotype = Density(steps, total, 1 + (self.time_step or INTERVALS))
+            genotype = Density(steps, total, 1 + (self.time_step or INTERVALS), begins)
         if genotype.size < sum(self.sizes):
             raise ValueError(
                 f"{sum(self.sizes)} grids are to be scored, and there are {genotype.size} of {steps} of "
@@ -161,14 +162,15 @@ class Schedule(Search):
         visited: set[Places] = set()
 
         def new(count: int, make: Callable[[], Gene], tries: int = TRIES) -> list[Gene]:
-            """Return up to `count` genes of grids that no gene before had."""
+            """Return up to `count` genes of grids that may begin where they do, and that no gene before had."""
             genes: list[Gene] = []
             for _ in range(tries * count):
                 if len(genes) == count:
                     break
                 gene = make()
-                if genotype.grid(gene) not in visited:
-                    visited.add(genotype.grid(gene))
+                grid = genotype.grid(gene)
+                if grid[0] in genotype.begins and grid not in visited:
+                    visited.add(grid)
                     genes.append(gene)
             return genes
 

@@ -140,7 +140,7 @@ def test_edm_levels_equal_those_of_the_paper():
     assert [level.alpha for level in grid] == [1.0] * 19
     np.testing.assert_allclose([level.scale for level in grid[:-1]], 1 / np.sqrt(expected**2 + 0.25), rtol=1e-12)
     assert all(EDM().level(level.time) == level for level in grid[:-1])
-    assert EDM().prior_std == 80.0
+    assert EDM().prior_std(grid[0]) == pytest.approx(80.0)
     listed = EDM().grid(2, [40.0, 1.5])
     np.testing.assert_allclose([level.sigma for level in listed], [40.0, 1.5, 0.0], rtol=1e-12)
 
@@ -150,7 +150,7 @@ def test_edm_heun_equals_the_original_sampler():
     network.load_state_dict(random_state(network))
     model, sampler = EDMDenoiser(network.eval(), EDM(), (3, 16, 16), labels=4), Heun(steps=5, spacing="karras")
     grid = sampler.grid(model.path)
-    x = model.path.prior_std * wave(1, 3, 16, 16)
+    x = model.path.prior_std(grid[0]) * wave(1, 3, 16, 16)
     with torch.inference_mode():
         for t, s in pairwise(grid):
             before, after = (Columns.of([level], 4, "cpu") for level in (t, s))

@@ -54,7 +54,7 @@ def test_spacing_inclusive_keeps_both_ends():
 @pytest.mark.parametrize("schedule", [linear_vp(), Flow(), Flow(shift=3.0)], ids=["vp", "flow", "shifted"])
 def test_spacing_grids_descend_to_the_clean_level(schedule, spacing):
     for steps in (2, 10, 250, 500, 1000):
-        grid = schedule.grid(steps, spacing, whole=True)
+        grid = schedule.grid(steps, spacing)
         ratio = [level.sigma / max(level.alpha, 1e-300) for level in grid]
         assert len(grid) == steps + 1
         assert all(a > b for a, b in pairwise(ratio))
@@ -64,8 +64,8 @@ def test_spacing_grids_descend_to_the_clean_level(schedule, spacing):
 
 def test_vp_offset_moves_leading_times_only():
     table = linear_vp().alphas_cumprod
-    assert [t.time for t in VP(table, offset=1).grid(4, "leading", whole=True)] == [751, 501, 251, 1, -1]
-    assert [t.time for t in VP(table, offset=1).grid(4, "trailing", whole=True)] == [999, 749, 499, 249, -1]
+    assert [t.time for t in VP(table, offset=1).grid(4, "leading")] == [751, 501, 251, 1, -1]
+    assert [t.time for t in VP(table, offset=1).grid(4, "trailing")] == [999, 749, 499, 249, -1]
 
 
 def test_vp_levels_preserve_variance_and_read_the_table():
@@ -77,7 +77,7 @@ def test_vp_levels_preserve_variance_and_read_the_table():
 
 
 def test_flow_shift_moves_the_middle_level_towards_noise():
-    level = Flow(shift=3.0, time_scale=1000.0).grid(2, "trailing", whole=True)[1]
+    level = Flow(shift=3.0, time_scale=1000.0).grid(2, "trailing")[1]
     assert (level.sigma, level.alpha, level.time) == (0.75, 0.25, 750.0)
 
 
@@ -110,8 +110,8 @@ def test_ddim_refuses_bad_parameters(make, message):
     [
         (DDIM(steps=10, eta=0.0), 1, 10, 6),
         (DDIM(steps=10, eta=0.0), 2, 20, 12),
-        (Heun(steps=10), 1, 19, 11),
-        (Heun(steps=10), 2, 38, 22),
+        (Heun(steps=10), 1, 17, 9),
+        (Heun(steps=10), 2, 34, 18),
     ],
 )
 def test_prices_count_the_evaluations_of_ddim_and_heun(sampler, slots, whole, rest):

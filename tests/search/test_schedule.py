@@ -1,6 +1,6 @@
 """The evolution itself, on a fitness that is a formula."""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -109,4 +109,17 @@ def test_schedule_refuses_bad_parameters(values, message):
 
 def test_schedule_refuses_to_score_more_grids_than_exist():
     with pytest.raises(ValueError, match="500 grids are to be scored, and there are 45 of 2 of 10 times"):
-        Schedule().genotype_for(2, 10, None)
+        Schedule().genotype_for(2, 10, None, range(10))
+
+
+def test_schedule_draws_grids_anew_that_do_not_begin_where_they_may():
+    genotype = Steps(4, 100, OWN, range(3, 10))
+    seen = played(Schedule(**SMALL), genotype)
+    assert {genotype.grid(gene)[0] for population in seen for gene in population} <= {*range(3, 10)}
+    assert sum(map(len, seen)) > 20
+
+
+def test_steps_size_counts_the_grids_that_may_begin():
+    grids = [places for places in combinations(range(8), 3) if places[0] in range(1, 4)]
+    assert Steps(3, 8, begins=range(1, 4)).size == len(grids)
+    assert Density(3, 8, begins=range(1, 4)).size == 0

@@ -24,6 +24,9 @@ LOWEST, HIGHEST = 3, 10
 FIRST = 5
 """The lowest weight of a density at the start (O2TDM)."""
 
+ANYWHERE = range(1 << 31)
+"""Places of every time."""
+
 
 class Genotype(Protocol):
     """A code of grids, with random genes, mutants and children.
@@ -31,7 +34,10 @@ class Genotype(Protocol):
     Attributes:
         seed: the gene of a uniform grid; None if there is none.
         size: how many grids there are at most.
+        begins: places at which a grid may begin.
     """
+
+    begins: range
 
     @property
     def seed(self) -> Gene | None: ...
@@ -59,15 +65,18 @@ class Steps:
     Attributes:
         steps: how many. total: the times to choose from.
         seed: the sampler's own grid.
+        begins: places at which a grid may begin.
     """
 
     steps: int
     total: int
     seed: Gene | None = None
+    begins: range = ANYWHERE
 
     @property
     def size(self) -> int:
-        return comb(self.total, self.steps)
+        first, stop = (min(place, self.total) for place in (self.begins.start, self.begins.stop))
+        return comb(self.total - first, self.steps) - comb(self.total - stop, self.steps)
 
     def grid(self, gene: Gene) -> Places:
         return gene
@@ -101,11 +110,13 @@ class Density:
 
     Attributes:
         steps: K. total: the times to choose from. knots: at least 2.
+        begins: places at which a grid may begin; all begin at 0, the noisiest.
     """
 
     steps: int
     total: int
     knots: int = 11
+    begins: range = ANYWHERE
 
     @property
     def seed(self) -> Gene:
@@ -113,7 +124,7 @@ class Density:
 
     @property
     def size(self) -> int:
-        return int((HIGHEST - LOWEST + 1) ** self.knots)
+        return int((HIGHEST - LOWEST + 1) ** self.knots) if 0 in self.begins else 0
 
     def grid(self, gene: Gene) -> Places:
         weight = np.interp(np.linspace(0, 1, self.total), np.linspace(0, 1, self.knots), gene)
