@@ -37,7 +37,8 @@ class Genotype(Protocol):
         begins: places at which a grid may begin.
     """
 
-    begins: range
+    @property
+    def begins(self) -> range: ...
 
     @property
     def seed(self) -> Gene | None: ...
