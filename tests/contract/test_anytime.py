@@ -13,7 +13,7 @@ from its.search.search import Coroutine, Search
 from its.search.zero_order import ZeroOrder
 
 CAPS = (25, 57, 104, 200, 300)
-SAMPLERS = {"eta0": DDIM(steps=10, eta=0.0), "eta1": DDIM(steps=10, eta=1.0), "heun": Heun(steps=6, spacing="linspace")}
+SAMPLERS = {"eta0": DDIM(steps=10, eta=0.0), "eta1": DDIM(steps=10, eta=1.0), "heun": Heun(steps=7, spacing="linspace")}
 
 
 def mixed_costs(image: Image) -> Coroutine:
