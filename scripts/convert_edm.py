@@ -21,8 +21,8 @@ from typing import Any, ClassVar
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
 
+from its.model.inert_pickle import Record, state_dict
 from its.process.command import Parser, command
 
 CONFIG = (
@@ -41,16 +41,6 @@ CONFIG = (
     "channel_mult_noise",
     "resample_filter",
 )
-
-
-class Record(dict):
-    """A pickled object's state, and nothing that it could do."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__()
-
-    def __setstate__(self, state: Any) -> None:
-        self.update(state if isinstance(state, dict) else {})
 
 
 def record_of(meta: dict[str, Any]) -> Record:
@@ -84,16 +74,6 @@ class Reader(pickle.Unpickler):
         if module.partition(".")[0] in ("numpy", "torch"):
             return Record
         raise pickle.UnpicklingError(f"it names {module}.{name}, which no network of EDM needs; it is not opened")
-
-
-def state_dict(record: dict[str, Any], prefix: str = "") -> dict[str, Tensor]:
-    """Collect parameters and buffers of a module's record, by dotted name."""
-    values = {**record.get("_parameters", {}), **record.get("_buffers", {})}
-    state = {prefix + name: value.detach().contiguous() for name, value in values.items() if isinstance(value, Tensor)}
-    for name, child in record.get("_modules", {}).items():
-        if child is not None:
-            state |= state_dict(child, f"{prefix}{name}.")
-    return state
 
 
 def convert(source: Path, expected: str, target: Path) -> dict[str, Any]:
