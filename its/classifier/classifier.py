@@ -102,7 +102,7 @@ def resized(pixels: Tensor, size: int | tuple[int, int], interpolation: Interpol
 
 
 def _nearest(side: int, target: int) -> Tensor:
-    """Return the pixel that Pillow takes for each of `target`; it adds up the steps, and at ties their rounding tells."""
+    """Return the pixel that Pillow takes for each of `target`; at ties the rounding of its running sum tells."""
     steps = np.full(target, side / target)
     steps[0] /= 2
     return torch.from_numpy(np.minimum(np.cumsum(steps).astype(np.int64), side - 1))

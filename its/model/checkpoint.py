@@ -22,6 +22,9 @@ from its.weights import locate
 INDEX = ".safetensors.index.json"
 """The end of the name of a table that says in which file each tensor is."""
 
+OBJECTS = re.compile(r"GLOBAL|unsupported|unrecognized|reduce|build|setattr", re.IGNORECASE)
+"""Words with which torch refuses pickled objects, and not damage."""
+
 COUNTER = "num_batches_tracked"
 """A tensor of batch norms that only training uses; torch did not save it before 0.4.1."""
 
@@ -110,10 +113,19 @@ def _torch(path: Path) -> Any:
         with torch.serialization.safe_globals([Namespace]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, UnpicklingError) as error:
-        name = re.search(r"GLOBAL (\S+)", str(error))
-        what = f"holds a pickled {name[1]}" if name else "is not a checkpoint that torch reads with weights_only=True"
+        reason = str(error)
+        if "TorchScript" in reason:
+            raise ValueError(
+                f"{path} is a TorchScript archive, which is code; save the network's state_dict()"
+            ) from error
+        if not OBJECTS.search(reason):
+            raise ValueError(
+                f"{path} is damaged, or not torch's ({' '.join(reason.split())[:200]}); fetch it again"
+            ) from error
+        name = re.search(r"GLOBAL (\S+)", reason)
         raise ValueError(
-            f"{path} {what}, and pickled objects are not opened; take its tensors out of it once: {conversion(path)}"
+            f"{path} holds a pickled {name[1] if name else 'object'}, and pickled objects are not opened; take its "
+            f"tensors out of it once: {conversion(path)}"
         ) from error
 
 

@@ -64,7 +64,7 @@ def load(file: Any, **options: Any) -> Any:
 
 
 def contents(path: Path) -> Any:
-    """Read a checkpoint in torch's format; of every module in it, its state dict.
+    """Read a checkpoint in torch's format; of every module in it, its state dict, and of all else only tensors.
 
     Raises:
         ValueError: the file is damaged, a TorchScript archive, or no checkpoint.
@@ -82,15 +82,16 @@ def contents(path: Path) -> Any:
         raise ValueError(
             f"{path} is no checkpoint that torch saved, or is damaged ({error}); fetch it again"
         ) from error
-    return without_modules(content)
+    return tensors_of(content)
 
 
-def without_modules(content: Any) -> Any:
-    """Return a checkpoint with the state dict of each module in its place."""
+def tensors_of(content: Any) -> Any:
+    """Return a checkpoint's tensors in their dicts, with the state dict of each module in its place."""
     if isinstance(content, Record) and "_modules" in content:
         return state_dict(content)
     if isinstance(content, dict):
-        return {key: without_modules(value) for key, value in content.items()}
+        parts = {key: tensors_of(value) for key, value in content.items() if isinstance(value, Tensor | dict)}
+        return {key: value for key, value in parts.items() if isinstance(value, Tensor) or value}
     return content
 
 

@@ -63,13 +63,19 @@ def chosen(content: Any, key: str | None, source: str) -> StateDict:
 
 
 def state_dicts(content: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, StateDict]]:
-    """Yield the state dicts in a checkpoint with the keys that lead to them, joined by points."""
-    if not isinstance(content, Mapping) or not content or not all(isinstance(key, str) for key in content):
+    """Yield the state dicts in a checkpoint with the keys that lead to them, joined by points.
+
+    Numbers and words among a state dict's tensors are left out; tensors of one number alone are none.
+    """
+    if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
         return
-    if all(isinstance(value, Tensor) for value in content.values()):
-        yield path, dict(content)
+    tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
+    rest = {key: value for key, value in content.items() if key not in tensors}
+    if all(value is None or isinstance(value, bool | int | float | str) for value in rest.values()):
+        if any(value.ndim for value in tensors.values()):
+            yield path, tensors
     elif depth < DEEPEST:
-        for key, value in content.items():
+        for key, value in rest.items():
             if not TRAINING.match(key):
                 yield from state_dicts(value, f"{path}.{key}".lstrip("."), depth + 1)
 
@@ -88,5 +94,5 @@ def _first_other(content: Any) -> str:
     """Say what a checkpoint holds instead of tensors."""
     if not isinstance(content, Mapping):
         return f" but a {type(content).__name__}"
-    other = next(((key, value) for key, value in content.items() if not isinstance(value, Tensor)), None)
-    return "" if other is None else f" (its {other[0]!r} is a {type(other[1]).__name__})"
+    kinds = [f"{key!r} is a {type(value).__name__}" for key, value in content.items() if not isinstance(value, Tensor)]
+    return f" (its {kinds[0]})" if kinds else ""
