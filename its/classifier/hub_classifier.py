@@ -79,7 +79,8 @@ def _transformers(config: ConfigFile, weights: str, key: str | None) -> Loaded:
         from transformers import AutoImageProcessor, AutoModelForImageClassification
     except ImportError as error:
         raise ValueError(
-            f"{weights} needs transformers, which is not installed: pip install 'its[text2image]'"
+            f"{weights} needs transformers, which is not installed; in the folder of this code: "
+            ".venv/bin/python -m pip install -c constraints.txt -e '.[text2image]'"
         ) from error
 
     # Read the preparation, then the network.

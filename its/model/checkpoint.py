@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shlex
 from argparse import Namespace
@@ -21,6 +22,8 @@ from its.weights import locate
 
 INDEX = ".safetensors.index.json"
 """The end of the name of a table that says in which file each tensor is."""
+
+log = logging.getLogger(__name__)
 
 OBJECTS = re.compile(r"GLOBAL|unsupported|unrecognized|reduce|build|setattr", re.IGNORECASE)
 """Words with which torch refuses pickled objects, and not damage."""
@@ -81,6 +84,8 @@ def stored(folder: Path, stems: Sequence[str], key: str | None) -> tuple[Path, s
     if variant not in files or (key is None and None not in files and len(files) > 1):
         names = " or ".join("null" if name is None else name for name in files)
         raise ValueError(f"weights_key is {key!r}, and {folder} holds the variants {names}; set weights_key to one")
+    if variant is not None:
+        log.info("%s: weights are the variant %r (weights_key)", folder, variant)
     return files[variant], variant
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -146,8 +147,8 @@ def configuration(weights: str) -> dict[str, Any]:
             header = (file.metadata() or {}).get("edm")
     except SafetensorError as error:
         raise ValueError(
-            f"{path} is not safetensors ({error}); convert EDM's pickle once: "
-            f"python scripts/convert_edm.py {path} --sha256 <its hash>"
+            f"{path} is not safetensors ({error}); convert EDM's pickle once: python scripts/convert_edm.py "
+            f"{shlex.quote(str(path))} --sha256 HASH, where HASH is what sha256sum prints of the published file"
         ) from error
     if header is None:
         raise ValueError(f"{path} has no EDM configuration in its header; write it with scripts/convert_edm.py")

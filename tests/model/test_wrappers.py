@@ -90,7 +90,7 @@ def test_checkpoint_read_guesses_none_of_several(tmp_path):
     with pytest.raises(ValueError, match=r"holds no tensors by name \(its 'model' is a dict\); save the network's"):
         read(str(file))
     file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(ValueError, match="is damaged, or not torch's .*; fetch it again"):
+    with pytest.raises(ValueError, match=r"is damaged, or not torch's .*; fetch it again"):
         read(str(file))
 
 
