@@ -130,13 +130,14 @@ def _moments(archive: Archive, mean: str, covariance: str) -> Moments | None:
         return None
     if mean not in archive.headers or covariance not in archive.headers:
         raise ValueError(f"{archive.path} holds one of {mean} and {covariance}; statistics are both")
-    count = int(archive.array("count")) if "count" in archive.headers and archive.headers["count"].shape == () else None
+    header = archive.headers.get("count")
+    count = int(archive.array("count")) if header and header.shape == () and header.dtype.kind in "iu" else None
     try:
         moments = Moments(count, _numbers(archive, mean, 1), _numbers(archive, covariance, 2))
+        if "extractor" not in archive.headers:  # others' files
+            _ = moments.factor  # where no covariance is refused; FID needs it in any case
     except ValueError as error:
         raise ValueError(f"{archive.path}: {error}") from error
-    if (np.diagonal(moments.covariance) < 0).any():
-        raise ValueError(f"{covariance} of {archive.path} has negative variances; it is no covariance: make it again")
     return moments
 
 

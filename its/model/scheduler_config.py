@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from its.model.config_file import METADATA, ConfigFile
 
@@ -138,7 +140,9 @@ class SchedulerConfig:
 
 
 def alphas_cumprod(file: ConfigFile) -> tuple[float, ...]:
-    """Compute alpha^2 at each training step from a scheduler's betas.
+    """Compute alpha^2 at each training step from a scheduler's betas, in float32 as diffusers does.
+
+    The network was trained on that table: at the first steps 1 - alpha^2 differs from the exact one by up to 0.1 %.
 
     Raises:
         ValueError: the betas are not between 0 and 1, or not as many as the training steps.
@@ -148,7 +152,7 @@ def alphas_cumprod(file: ConfigFile) -> tuple[float, ...]:
     if steps < 1:
         raise file.refusal("num_train_timesteps", "it is at least 1")
     if trained is not None:
-        betas = np.asarray(trained, dtype=np.float64)
+        betas = torch.tensor(trained, dtype=torch.float32)
     else:
         betas = BETAS[file.needed("beta_schedule")](steps, file.needed("beta_start"), file.needed("beta_end"))
     key = "beta_schedule" if trained is None else "trained_betas"
@@ -158,50 +162,54 @@ def alphas_cumprod(file: ConfigFile) -> tuple[float, ...]:
         raise file.refusal(key, f"betas lie between 0 and 1, and these go from {betas.min():g} to {betas.max():g}")
 
     # Multiply them up, to no signal at all where the file says so.
-    signal = np.cumprod(1 - betas).astype(np.float64)
     if file.get("rescale_betas_zero_snr", False):
-        signal = without_terminal_signal(signal)
-    return tuple(signal.tolist())
+        betas = without_terminal_signal(betas)
+    return tuple(torch.cumprod(1.0 - betas, dim=0).double().tolist())
 
 
-def without_terminal_signal(alphas_cumprod: NDArray[np.float64]) -> NDArray[np.float64]:
+def without_terminal_signal(betas: Tensor) -> Tensor:
     """Shift and scale alpha so that the last is 0 and the first stays (Lin et al. 2023, arXiv:2305.08891, Alg. 1)."""
-    alpha = np.sqrt(alphas_cumprod)
-    return ((alpha - alpha[-1]) * (alpha[0] / (alpha[0] - alpha[-1]))) ** 2
+    alpha = torch.cumprod(1.0 - betas, dim=0).sqrt()
+    first, last = alpha[0].clone(), alpha[-1].clone()
+    signal = ((alpha - last) * (first / (first - last))) ** 2
+    return 1 - torch.cat([signal[:1], signal[1:] / signal[:-1]])
 
 
-def _linear(steps: int, start: float, end: float) -> NDArray[np.float64]:
-    return np.linspace(start, end, steps)
+def _linear(steps: int, start: float, end: float) -> Tensor:
+    return torch.linspace(start, end, steps)
 
 
-def _scaled_linear(steps: int, start: float, end: float) -> NDArray[np.float64]:
-    return np.linspace(start**0.5, end**0.5, steps) ** 2
+def _scaled_linear(steps: int, start: float, end: float) -> Tensor:
+    return torch.linspace(start**0.5, end**0.5, steps) ** 2
 
 
-def _cosine(steps: int, start: float, end: float) -> NDArray[np.float64]:
-    """Nichol and Dhariwal 2021 (arXiv:2102.09672), Eq. 17, betas at most 0.999; start and end have no part in it."""
-    signal = np.cos((np.arange(steps + 1) / steps + 0.008) / 1.008 * np.pi / 2) ** 2
-    return np.minimum(1 - signal[1:] / signal[:-1], 0.999)
-
-
-def _sigmoid(steps: int, start: float, end: float) -> NDArray[np.float64]:
+def _sigmoid(steps: int, start: float, end: float) -> Tensor:
     """GeoDiff's (Xu et al. 2022, arXiv:2203.02923), between logits -6 and 6."""
-    return start + (end - start) / (1 + np.exp(-np.linspace(-6, 6, steps)))
+    return torch.sigmoid(torch.linspace(-6, 6, steps)) * (end - start) + start
 
 
-def _laplace(steps: int, start: float, end: float) -> NDArray[np.float64]:
+def _cosine(steps: int, start: float, end: float) -> Tensor:
+    """Nichol and Dhariwal 2021 (arXiv:2102.09672), Eq. 17; start and end have no part in it."""
+    return _betas_of(np.cos((np.arange(steps + 1) / steps + 0.008) / 1.008 * np.pi / 2) ** 2)
+
+
+def _laplace(steps: int, start: float, end: float) -> Tensor:
     """Hang et al. 2024 (arXiv:2407.03297), as diffusers has it; start and end have no part in it."""
     share = np.arange(steps + 1) / steps
     log_ratio = -0.5 * np.where(share <= 0.5, 1.0, -1.0) * np.log(1 - 2 * np.abs(0.5 - share) + 1e-6)
-    signal = np.sqrt(1 / (1 + np.exp(-log_ratio)))
-    return np.minimum(1 - signal[1:] / signal[:-1], 0.999)
+    return _betas_of(np.sqrt(1 / (1 + np.exp(-log_ratio))))
 
 
-BETAS: Mapping[str, Callable[[int, float, float], NDArray[np.float64]]] = {
+def _betas_of(signal: NDArray[np.float64]) -> Tensor:
+    """Return the betas, at most 0.999, that lead from each alpha^2 to the next."""
+    return torch.tensor(np.minimum(1 - signal[1:] / signal[:-1], 0.999), dtype=torch.float32)
+
+
+BETAS: Mapping[str, Callable[[int, float, float], Tensor]] = {
     "linear": _linear,
     "scaled_linear": _scaled_linear,
     "squaredcos_cap_v2": _cosine,
     "sigmoid": _sigmoid,
     "laplace": _laplace,
 }
-"""Betas by rule, of the number of training steps, and the first and the last where the rule has them."""
+"""Betas by rule, float32, of the number of training steps, and the first and the last where the rule has them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -22,6 +22,9 @@ TRAINING = re.compile(r"opt|sched|lr_|scaler|loop|callback", re.IGNORECASE)
 
 AVERAGE = re.compile(r"(^|[^a-z])ema([^a-z]|$)", re.IGNORECASE)
 """Keys of an exponential moving average of the weights."""
+
+AVERAGED = ("online_model.", "ema_model.")
+"""Prefixes under which an averaging module keeps the weights and their average in one state dict."""
 
 UPDATES = "n_averaged"
 """A tensor that torch's AveragedModel counts its updates in."""
@@ -48,8 +51,14 @@ def chosen(content: Any, key: str | None, source: str) -> StateDict:
         rule = f"choose one of {names}" if names else "there is only one, not wrapped: set weights_key=null"
         raise ValueError(f"weights_key is {key!r}, and {source} has no state dict there; {rule}")
 
-    # Choose one.
-    averages = [name for name in found if AVERAGE.search(name)]
+    # Choose one: an average by its own key, or by those around it.
+    averages = [name for name in found if AVERAGE.search(name.rpartition(".")[2])]
+    averages = averages or [name for name in found if AVERAGE.search(name)]
+    if key is None and not averages and (lost := _other_average(content)):
+        raise ValueError(
+            f"{source} holds an average of the weights under {lost!r}, in a form that is not read here; take the "
+            f"weights themselves, weights_key={next(iter(found))}, or save the average's state_dict()"
+        )
     if key is None and len(found) > 1 and len(averages) != 1:
         raise ValueError(
             f"{source} holds the state dicts {', '.join(found)}, and which of them is meant is not guessed; "
@@ -72,7 +81,11 @@ def state_dicts(content: Any, path: str = "", depth: int = 0) -> Iterator[tuple[
     tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
     rest = {key: value for key, value in content.items() if key not in tensors}
     if all(value is None or isinstance(value, bool | int | float | str) for value in rest.values()):
-        if any(value.ndim for value in tensors.values()):
+        if any(name.startswith(AVERAGED) for name in tensors):
+            for prefix in AVERAGED:
+                part = {name: value for name, value in tensors.items() if name.startswith(prefix)}
+                yield f"{path}.{prefix[:-1]}".lstrip("."), plain_names(part, (prefix,))
+        elif any(value.ndim for value in tensors.values()):
             yield path, tensors
     elif depth < DEEPEST:
         for key, value in rest.items():
@@ -80,14 +93,22 @@ def state_dicts(content: Any, path: str = "", depth: int = 0) -> Iterator[tuple[
                 yield from state_dicts(value, f"{path}.{key}".lstrip("."), depth + 1)
 
 
-def plain_names(state: StateDict) -> StateDict:
+def plain_names(state: StateDict, prefixes: Sequence[str] = PREFIXES) -> StateDict:
     """Remove prefixes that all names of a state dict share."""
     if any(name.startswith(PREFIXES[0]) for name in state):
         state = {name: value for name, value in state.items() if name != UPDATES}
-    for prefix in PREFIXES:
+    for prefix in prefixes:
         if all(name.startswith(prefix) for name in state):
-            return plain_names({name.removeprefix(prefix): value for name, value in state.items()})
+            return plain_names({name.removeprefix(prefix): value for name, value in state.items()}, prefixes)
     return state
+
+
+def _other_average(content: Any) -> str | None:
+    """Return the key of an average that is no state dict; None if there is none."""
+    keys = [
+        key for key, value in content.items() if AVERAGE.search(key) and isinstance(value, Mapping | Sequence) and value
+    ]
+    return next((key for key in keys if not isinstance(content[key], str)), None)
 
 
 def _first_other(content: Any) -> str:

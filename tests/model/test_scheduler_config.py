@@ -53,14 +53,14 @@ def test_scheduler_config_alphas_cumprod_equal_those_of_diffusers(tmp_path, sche
         return
     own.save_pretrained(tmp_path)
     config = SchedulerConfig.read(tmp_path / "scheduler_config.json")
-    np.testing.assert_allclose(config.alphas_cumprod, own.alphas_cumprod.double().numpy(), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(config.alphas_cumprod, own.alphas_cumprod.double().numpy(), rtol=1e-6, atol=1e-12)
     assert (config.alphas_cumprod[-1] == 0) is zero_snr
 
 
 def test_scheduler_config_trained_betas_replace_the_rule(tmp_path):
     betas = [0.1, 0.2, 0.5]
     config = read(tmp_path, {**OLD, "num_train_timesteps": 3, "trained_betas": betas})
-    np.testing.assert_allclose(config.alphas_cumprod, [0.9, 0.72, 0.36], rtol=1e-12)
+    np.testing.assert_allclose(config.alphas_cumprod, [0.9, 0.72, 0.36], rtol=1e-6)
     with pytest.raises(ValueError, match=r"trained_betas of .* is \[0\.1, 0\.2, 0\.5\]; num_train_timesteps is 1000"):
         read(tmp_path, {**OLD, "trained_betas": betas})
     with pytest.raises(ValueError, match="betas lie between 0 and 1"):

@@ -40,6 +40,7 @@ def same(state, expected) -> bool:
         ({"model": RAW, "model_ema": EMA}, EMA),
         ({"params": RAW, "params_ema": EMA}, EMA),
         ({"model": RAW, "ema": {"decay": 0.99, "shadow": EMA}}, EMA),
+        ({"model": RAW, "ema": {**prefixed("online_model."), **{f"ema_model.{k}": v for k, v in EMA.items()}}}, EMA),
         ({"model": RAW, "args": {"lr": 0.1, "name": "x"}}, RAW),
         ({"model": RAW, "args": Namespace(lr=0.1, widths=[1, 2])}, RAW),
         ({"model": RAW, "optimizer": {"state": {0: {"m": torch.ones(2)}}, "param_groups": []}}, RAW),
@@ -86,6 +87,10 @@ def test_checkpoint_read_guesses_none_of_several(tmp_path):
         torch.save(content, file)
         with pytest.raises(ValueError, match=f"holds the state dicts {names}, .* not guessed; set weights_key"):
             read(str(file))
+    torch.save({"model": RAW, "ema": {"decay": 0.9, "shadow_params": [torch.ones(2)]}}, file)
+    with pytest.raises(ValueError, match=r"under 'ema', in a form that is not read here; .* weights_key=model"):
+        read(str(file))
+    assert same(read(str(file), "model"), RAW)
     torch.save({"model": {"acc": torch.tensor(3.0)}, "epoch": 3}, file)
     with pytest.raises(ValueError, match=r"holds no tensors by name \(its 'model' is a dict\); save the network's"):
         read(str(file))
