@@ -75,6 +75,14 @@ Loaded = tuple[ImageClassifier, dict[int, str], int]
 
 def _transformers(config: ConfigFile, weights: str, key: str | None) -> Loaded:
     """Load a classifier of transformers."""
+    # Read the preparation; logits are of classes that exclude each other.
+    if config.get("problem_type", None) not in (None, "single_label_classification"):
+        raise config.refusal("problem_type", "here it is single_label_classification or null")
+    folder = config.path.parent
+    processor = ConfigFile.read(folder / "preprocessor_config.json", WHOLE.replace("FOLDER", str(folder)))
+    options = of_transformers(processor)
+
+    # Load the network and the library's own preparation.
     try:
         from transformers import AutoImageProcessor, AutoModelForImageClassification
     except ImportError as error:
@@ -82,11 +90,6 @@ def _transformers(config: ConfigFile, weights: str, key: str | None) -> Loaded:
             f"{weights} needs transformers, which is not installed; in the folder of this code: "
             ".venv/bin/python -m pip install -c constraints.txt -e '.[text2image]'"
         ) from error
-
-    # Read the preparation, then the network.
-    folder = config.path.parent
-    processor = ConfigFile.read(folder / "preprocessor_config.json", WHOLE.replace("FOLDER", str(folder)))
-    options = of_transformers(processor)
     file, variant = stored(folder, STEMS, key)
     try:
         network, info = AutoModelForImageClassification.from_pretrained(

@@ -34,6 +34,9 @@ SHORTEST = (
 )
 """Processors whose `size` of one number is the shorter side."""
 
+TYPES = ("image_processor_type", "feature_extractor_type")
+"""Keys of a processor's class, today and before."""
+
 CROPS = (*SQUARE[1:3], *SHORTEST[:2], *SHORTEST[3:])
 """Processors that may crop the centre."""
 
@@ -84,7 +87,7 @@ def of_transformers(file: ConfigFile) -> dict[str, Any]:
         ValueError: its class, an entry or a value is not on the allow-list, or an entry is missing.
     """
     # Refuse what is not known.
-    key = "image_processor_type" if "image_processor_type" in file.entries else "feature_extractor_type"
+    key = next((key for key in TYPES if key in file.entries), TYPES[0])
     name = str(file.needed(key)).replace("FeatureExtractor", "ImageProcessor").removesuffix("Fast").removesuffix("Pil")
     if name not in (*SQUARE, *SHORTEST):
         raise file.refusal(key, f"its preparation is not known here; it is that of {', '.join((*SQUARE, *SHORTEST))}")

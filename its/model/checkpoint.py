@@ -135,7 +135,7 @@ def _torch(path: Path) -> Any:
 
 
 def fit(network: nn.Module, state: StateDict, weights: str, remedy: str) -> nn.Module:
-    """Load `state` into `network`, which must have exactly its names and shapes; freeze it, in eval mode.
+    """Load `state` into `network`, which must have exactly its names, shapes and kinds; freeze it, in eval mode.
 
     Args:
         weights: name of the weights, for messages.
@@ -154,6 +154,10 @@ def fit(network: nn.Module, state: StateDict, weights: str, remedy: str) -> nn.M
         f"{name} is {list(state[name].shape)} and should be {list(needed[name].shape)}"
         for name in needed
         if name in state and state[name].shape != needed[name].shape
+    ] or [
+        f"{name} is {state[name].dtype} and should be {needed[name].dtype}"
+        for name in needed
+        if name in state and state[name].is_floating_point() != needed[name].is_floating_point()
     ]
     refuse_misfit(weights, type(network).__name__, (missing, unexpected, misshaped), remedy)
 

@@ -76,6 +76,11 @@ def network_config(path: Path) -> ConfigFile:
             "sample_size": int | Sequence[int],
         }
     )
+    taken, given = (config.get(key, 3) for key in ("in_channels", "out_channels"))
+    if given not in (taken, 2 * taken):
+        raise config.refusal(
+            "out_channels", f"in_channels is {taken}, and it is as many, or twice with a learned variance"
+        )
     return config
 
 

@@ -266,10 +266,19 @@ def test_of_transformers_refuses_unknown_entries_and_values_by_name(entries, wor
         of(entries)
 
 
+def test_hub_classifier_refuses_settings_of_transformers_before_it_is_loaded(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "vit"}))
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(PROCESSOR | {"resample": 5}))
+    with pytest.raises(ValueError, match=r"resample of .*preprocessor_config\.json is 5; here it is 0 or 2 or 3"):
+        load(str(tmp_path))
+    (tmp_path / "config.json").write_text(json.dumps({"problem_type": "multi_label_classification"}))
+    with pytest.raises(ValueError, match=r"problem_type of .*config\.json .* here it is single_label_classification"):
+        load(str(tmp_path))
+
+
 @pytest.mark.parametrize("key", ["image_mean", "image_std", "size", "resample", "image_processor_type"])
 def test_of_transformers_guesses_no_missing_entry(key):
-    words = "feature_extractor_type" if key == "image_processor_type" else key
-    with pytest.raises(ValueError, match=rf"preprocessor_config\.json has no {words}, and it is not guessed"):
+    with pytest.raises(ValueError, match=rf"preprocessor_config\.json has no {key}, and it is not guessed"):
         of({}, drop=(key,))
 
 

@@ -148,6 +148,10 @@ def test_openai_load_refuses_a_misfit_and_tells_the_right_sizes(tmp_path):
         load(weights, **SIZES | {"blocks": 2, "channels": 64}, betas="cosine", steps=4000)
     with pytest.raises(ValueError, match=r"out\.2\.weight is \[6, 32, 3, 3\] and should be \[3, 32, 3, 3\]"):
         load(weights, **SIZES, learned_sigma=False, betas="linear", steps=1000)
+    state = read(weights)
+    torch.save(state | {"out.2.bias": state["out.2.bias"].to(torch.int8)}, tmp_path / "int.pt")
+    with pytest.raises(ValueError, match=r"out\.2\.bias is torch\.int8 and should be torch\.float32"):
+        load(str(tmp_path / "int.pt"), **SIZES, betas="cosine", steps=4000)
     assert "model.multipliers=[1,2,1] model.attention=[16] model.learned_sigma=true" in advice(read(weights), 32)
     assert "not a checkpoint of improved-diffusion" in advice({"conv1.weight": torch.zeros(1)}, 32)
     with pytest.raises(ValueError, match=r"model\.betas is 'sigmoid'; it is cosine or linear"):

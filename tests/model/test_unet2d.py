@@ -197,6 +197,7 @@ def test_unet2d_sample_size_is_a_side_or_height_and_width(pipeline, size, shape)
         ("unet/config.json", {"cross_attention_dim": 768}, "cross_attention_dim of .* is 768; this entry is not known"),
         ("unet/config.json", {"sample_size": None}, "sample_size of .* is null; here it is a whole number or a list"),
         ("unet/config.json", {"sample_size": [16]}, r"sample_size of .* is \[16\]; it is a side, or height and width"),
+        ("unet/config.json", {"out_channels": 4}, "out_channels of .* is 4; in_channels is 3, and it is as many, or"),
         ("unet/config.json", {"act_fn": "swosh"}, "is not read .*swosh"),
         ("scheduler/scheduler_config.json", {"thresholding": True}, "thresholding of .* is true; here it is false"),
         (
