@@ -21,8 +21,8 @@ from typing import Any, ClassVar
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
 
+from its.model.inert_pickle import Record, state_dict
 from its.process.command import Parser, command
 
 CONFIG = (
@@ -43,26 +43,24 @@ CONFIG = (
 )
 
 
-class Record(dict):
-    """A pickled object's state, and nothing that it could do."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__()
-
-    def __setstate__(self, state: Any) -> None:
-        self.update(state if isinstance(state, dict) else {})
-
-
 def record_of(meta: dict[str, Any]) -> Record:
     """Read the state of an object of EDM's persistence; its source is not run."""
     record = Record()
     record.update(meta.get("state") or {})
+    record[CLASS] = meta.get("class_name")
     return record
 
 
 def tensors_of(data: bytes) -> Any:
     """Read a tensor's storage by torch's restricted reader."""
     return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+
+
+CLASS = "class_name"
+"""Key of an object's class in its record."""
+
+IGNORED = {"augment_dim", "dropout", "label_dropout", "sigma_min", "sigma_max", "use_fp16", CLASS}
+"""Arguments of EDM's constructors that decide nothing of a float32 evaluation."""
 
 
 class Reader(pickle.Unpickler):
@@ -86,16 +84,6 @@ class Reader(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it names {module}.{name}, which no network of EDM needs; it is not opened")
 
 
-def state_dict(record: dict[str, Any], prefix: str = "") -> dict[str, Tensor]:
-    """Collect parameters and buffers of a module's record, by dotted name."""
-    values = {**record.get("_parameters", {}), **record.get("_buffers", {})}
-    state = {prefix + name: value.detach().contiguous() for name, value in values.items() if isinstance(value, Tensor)}
-    for name, child in record.get("_modules", {}).items():
-        if child is not None:
-            state |= state_dict(child, f"{prefix}{name}.")
-    return state
-
-
 def convert(source: Path, expected: str, target: Path) -> dict[str, Any]:
     """Check, read and rewrite one file; return the network's configuration.
 
@@ -115,6 +103,15 @@ def convert(source: Path, expected: str, target: Path) -> dict[str, Any]:
         model = network["_modules"]["model"]
     except (pickle.UnpicklingError, KeyError, TypeError) as error:
         raise ValueError(f"{source} is not one of EDM's networks: {error}") from error
+
+    # Refuse another preconditioning, and arguments that are not known.
+    if network.get(CLASS) != "EDMPrecond":
+        raise ValueError(
+            f"{source} holds a {network.get(CLASS)}, and only EDMPrecond is read here; take one of EDM's own networks "
+            "(edm-*.pkl), not of its baselines"
+        )
+    if unknown := network["_init_kwargs"].keys() - {*CONFIG, *IGNORED}:
+        raise ValueError(f"{source} was made with {', '.join(sorted(unknown))}, which is not known here; take another")
 
     # Write its tensors, and its configuration into the header.
     config = {key: arguments[key] for key in CONFIG if key in arguments}

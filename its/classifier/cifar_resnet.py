@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from its.classifier.classifier import ImageClassifier, match_classes
-from its.model.checkpoint import StateDict, fit, read
+from its.model.checkpoint import fit, read
+from its.model.wrappers import StateDict
 from its.weights import Device, Weights
 
 ARCHITECTURES = {"resnet20": 3, "resnet32": 5, "resnet44": 7, "resnet56": 9, "resnet110": 18, "resnet18": 2}
@@ -109,6 +110,7 @@ def load(
     weights: Weights,
     architecture: str,
     *,
+    weights_key: str | None = None,
     mean: Sequence[float] = (0.485, 0.456, 0.406),
     std: Sequence[float] = (0.229, 0.224, 0.225),
     classes: Sequence[str] | None = None,
@@ -119,6 +121,7 @@ def load(
 
     Args:
         architecture: one of ARCHITECTURES.
+        weights_key: of a file with several state dicts, see `its.model.checkpoint.read`.
         mean, std: of the pixels that it was trained on, by channel.
         classes: the dataset's class names; None is ten of them.
         labels: the checkpoint's class names, in its order; None is the dataset's order.
@@ -128,7 +131,7 @@ def load(
     """
     if architecture not in ARCHITECTURES:
         raise ValueError(f"architecture is {architecture!r}; choose one of {', '.join(ARCHITECTURES)}")
-    state = read(weights)
+    state = read(weights, weights_key)
     count = len(classes) if classes is not None else 10
     network = CifarResNet(architecture, count)
     fit(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Interpolation = Literal["bilinear", "bicubic"]
+Interpolation = Literal["nearest", "bilinear", "bicubic"]
+Centre = Literal["floor", "round"]
 
 
 class ImageClassifier(nn.Module):
@@ -20,8 +22,11 @@ class ImageClassifier(nn.Module):
     Args:
         network: normalised images to logits, a tensor or in `.logits`.
         mean, std: of the pixels in [0, 1] that it was trained on, by channel.
-        size: height and width that images are resized to before `crop`; None leaves them.
+        size: height and width that images are resized to before `crop`, or the length of their shorter side;
+            None leaves them.
         crop: side of the centre crop; None leaves images whole.
+        interpolation: Pillow's of that name.
+        centre: rounding of the crop's offset: `floor` as transformers, `round` (half to even) as torchvision and timm.
         order: the checkpoint's index of each class of the dataset; None is its own order.
     """
 
@@ -34,9 +39,10 @@ class ImageClassifier(nn.Module):
         mean: Sequence[float],
         std: Sequence[float],
         *,
-        size: int | None = None,
+        size: int | tuple[int, int] | None = None,
         crop: int | None = None,
         interpolation: Interpolation = "bilinear",
+        centre: Centre = "floor",
         order: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
@@ -44,7 +50,8 @@ class ImageClassifier(nn.Module):
         self.size = size
         self.crop = crop
         self.interpolation = interpolation
-        self.order = None if order is None or list(order) == list(range(len(order))) else list(order)
+        self.centre = centre
+        self.ordered(order)
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
         self.register_buffer("std", torch.tensor(std)[:, None, None])
         self.requires_grad_(False).eval()
@@ -54,19 +61,51 @@ class ImageClassifier(nn.Module):
         logits = output if isinstance(output, Tensor) else output.logits
         return logits if self.order is None else logits[:, self.order]
 
+    def ordered(self, order: Sequence[int] | None) -> ImageClassifier:
+        """Set the checkpoint's index of each class of the dataset; None is its own order."""
+        self.order = None if order is None or list(order) == list(range(len(order))) else list(order)
+        return self
+
     def extra_repr(self) -> str:
         """Return the settings that decide the logits beside the weights."""
-        return f"size={self.size}, crop={self.crop}, interpolation={self.interpolation}, order={self.order}"
+        return (
+            f"size={self.size}, crop={self.crop}, interpolation={self.interpolation}, centre={self.centre}, "
+            f"order={self.order}"
+        )
 
     def prepared(self, images: Tensor) -> Tensor:
         """Resize, crop and normalise images for the network."""
         pixels = (images.float() + 1) / 2
-        if self.size is not None and tuple(pixels.shape[-2:]) != (self.size, self.size):
-            pixels = F.interpolate(pixels, (self.size, self.size), mode=self.interpolation, antialias=True)
+        if self.size is not None:
+            pixels = resized(pixels, self.size, self.interpolation)
         if self.crop is not None:
-            top, left = ((side - self.crop) // 2 for side in pixels.shape[-2:])
+            halves = ((side - self.crop) / 2 for side in pixels.shape[-2:])
+            top, left = (round(half) if self.centre == "round" else int(half) for half in halves)
             pixels = pixels[..., top : top + self.crop, left : left + self.crop]
         return (pixels - self.mean) / self.std
+
+
+def resized(pixels: Tensor, size: int | tuple[int, int], interpolation: Interpolation) -> Tensor:
+    """Resize images `[n, C, H, W]` as Pillow does, but for its rounding.
+
+    Args:
+        size: height and width, or the length of the shorter side.
+    """
+    sides = tuple(pixels.shape[-2:])
+    shape = size if isinstance(size, tuple) else tuple(size * side // min(sides) for side in sides)
+    if sides == shape:
+        return pixels
+    if interpolation == "nearest":
+        rows, columns = (_nearest(side, target).to(pixels.device) for side, target in zip(sides, shape, strict=True))
+        return pixels[..., rows, :][..., columns]
+    return F.interpolate(pixels, shape, mode=interpolation, antialias=True)
+
+
+def _nearest(side: int, target: int) -> Tensor:
+    """Return the pixel that Pillow takes for each of `target`; at ties the rounding of its running sum tells."""
+    steps = np.full(target, side / target)
+    steps[0] /= 2
+    return torch.from_numpy(np.minimum(np.cumsum(steps).astype(np.int64), side - 1))
 
 
 def match_classes(labels: Mapping[int, str] | Sequence[str], classes: Sequence[str], weights: str) -> list[int]:

@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from its.model.checkpoint import conversion
 from its.weights import Weights, locate
 
 
@@ -112,11 +113,12 @@ def load(cls_name: str, weights: Weights) -> nn.Module:
     """
     if cls_name not in CLASSIFIERS:
         raise ValueError(f"cls_name is {cls_name!r}, but digits has {', '.join(CLASSIFIERS)}; choose one")
-    network = CLASSIFIERS[cls_name]()
+    network, path = CLASSIFIERS[cls_name](), locate(weights)
     try:
-        network.load_state_dict(load_file(locate(weights)), strict=True)
+        network.load_state_dict(load_file(path), strict=True)
     except SafetensorError as error:
-        raise ValueError(f"{weights} is not safetensors ({error}); convert it, pickles are not opened") from error
+        remedy = "fetch it again" if path.suffix == ".safetensors" else f"convert it once: {conversion(path)}"
+        raise ValueError(f"{weights} is not safetensors ({error}); {remedy}") from error
     except RuntimeError as error:
         raise ValueError(f"{weights} does not fit {cls_name}: {' '.join(str(error).split())}") from error
     return network.requires_grad_(False).eval()

@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any
 
-from torch import nn
+from torch import Tensor
 
-from its.classifier.classifier import ImageClassifier, Interpolation, match_classes
-from its.model.checkpoint import fit, misfit_of, read, refuse_misfit
+from its.classifier.classifier import ImageClassifier, match_classes
+from its.classifier.preparation import of_timm, of_transformers, require_same_pixels
+from its.model.checkpoint import fit, misfit_of, read, refuse_misfit, stored
+from its.model.config_file import ConfigFile
 from its.weights import Device, Weights, locate
 
-RESAMPLE: dict[int, Interpolation] = {2: "bilinear", 3: "bicubic"}
-"""Interpolations by Pillow's numbers, which transformers' configurations use."""
+OTHER = "choose another classifier, or correct the entry if it is wrong"
+WHOLE = (
+    'save the processor again, which writes every entry: python -c "from transformers import AutoImageProcessor as A; '
+    "A.from_pretrained('FOLDER').save_pretrained('FOLDER')\", if its class is the one that the network was trained with"
+)
+
+STEMS = ("model", "pytorch_model")
+"""Beginnings of the names of weights in both libraries' folders."""
+
+TIMM: Mapping[str, Any] = {
+    **dict.fromkeys(("num_features", "global_pool", "label_descriptions"), Any),
+    "architecture": str,
+    "num_classes": int,
+    "model_args": Mapping[str, Any],
+    "label_names": Sequence[str] | None,
+    "pretrained_cfg": Mapping[str, Any],
+}
+"""The allow-list of timm's `config.json`, beside `pretrained_cfg`."""
 
 
 def load(
     weights: Weights,
     *,
+    weights_key: str | None = None,
     classes: Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
     device: Device = "cpu",
@@ -28,98 +46,106 @@ def load(
 
     Args:
         weights: a folder or a name on the hub.
+        weights_key: the variant of transformers' weights (`fp16`), or of several state dicts in a `.bin` of timm the
+            one that is meant; None is the one without a name, the only one, or the exponential moving average.
         classes: the dataset's class names, matched with the checkpoint's by name.
         labels: the checkpoint's class names in its order, where it has none (LABEL_0) or says them otherwise.
 
     Raises:
         ValueError: its classes are not the dataset's, its preparation is unknown, or its weights do not fit.
     """
-    folder = locate(weights)
-    if not (folder / "config.json").is_file():
-        raise ValueError(f"{folder} has no config.json; give a folder that transformers or timm saved")
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    network, options, names = (_timm if "architecture" in config else _transformers)(folder, config, weights)
-    order = None if classes is None else match_classes(labels or names, classes, weights)
-    return ImageClassifier(network, order=order, **options).to(device)
+    config = ConfigFile.read(locate(weights) / "config.json", OTHER)
+    classifier, names, outputs = (_timm if "architecture" in config.entries else _transformers)(
+        config, weights, weights_key
+    )
+    if classes is None:
+        return classifier.to(device)
+    names = dict(enumerate(labels)) if labels is not None else names
+    if len(names) != outputs:
+        raise ValueError(
+            f"{weights} tells {outputs} classes apart, and there are names of {len(names)}; give all in its order: "
+            "verifier.network.labels=[...]"
+        )
+    return classifier.ordered(match_classes(names, classes, weights)).to(device)
 
 
-def _transformers(folder: Path, config: dict[str, Any], weights: str) -> tuple[nn.Module, dict, dict[int, str]]:
-    """Return transformers' network, the arguments of its ImageClassifier, and its class names by index."""
+Loaded = tuple[ImageClassifier, dict[int, str], int]
+"""A classifier in its own order, its class names by index, and how many it tells apart."""
+
+
+def _transformers(config: ConfigFile, weights: str, key: str | None) -> Loaded:
+    """Load a classifier of transformers."""
+    # Read the preparation; logits are of classes that exclude each other.
+    if config.get("problem_type", None) not in (None, "single_label_classification"):
+        raise config.refusal("problem_type", "here it is single_label_classification or null")
+    folder = config.path.parent
+    processor = ConfigFile.read(folder / "preprocessor_config.json", WHOLE.replace("FOLDER", str(folder)))
+    options = of_transformers(processor)
+
+    # Load the network and the library's own preparation.
     try:
-        from transformers import AutoModelForImageClassification
+        from transformers import AutoImageProcessor, AutoModelForImageClassification
     except ImportError as error:
         raise ValueError(
-            f"{weights} needs transformers, which is not installed: pip install 'its[text2image]'"
+            f"{weights} needs transformers, which is not installed; in the folder of this code: "
+            ".venv/bin/python -m pip install -c constraints.txt -e '.[text2image]'"
         ) from error
-
-    # Load the network, and refuse weights that would be left out or made up.
-    network, info = AutoModelForImageClassification.from_pretrained(
-        folder,
-        use_safetensors=(folder / "model.safetensors").exists(),
-        output_loading_info=True,
-        local_files_only=True,
-        trust_remote_code=False,
-    )
+    file, variant = stored(folder, STEMS, key)
+    try:
+        network, info = AutoModelForImageClassification.from_pretrained(
+            folder,
+            variant=variant,
+            use_safetensors=".safetensors" in file.name,
+            output_loading_info=True,
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+        own = AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{weights} is not read ({' '.join(str(error).split())[:300]}); {OTHER}") from error
     refuse_misfit(weights, type(network).__name__, misfit_of(info), "fetch the whole repository again")
 
-    names = {int(index): name for index, name in config.get("id2label", {}).items()}
-    return network, _preparation(folder, weights), names or dict(network.config.id2label)
+    def prepare(picture: Any) -> Tensor:
+        return own(images=picture, return_tensors="pt")["pixel_values"][0]
+
+    classifier = ImageClassifier(network, **options)
+    require_same_pixels(classifier, prepare, processor, config.get("num_channels", 3))
+    return classifier, dict(network.config.id2label), network.config.num_labels
 
 
-def _preparation(folder: Path, weights: str) -> dict[str, Any]:
-    """Read the arguments of ImageClassifier from `preprocessor_config.json`."""
-    path = folder / "preprocessor_config.json"
-    if not path.is_file():
-        raise ValueError(
-            f"{weights} has no preprocessor_config.json, which says how its images are prepared; save it "
-            "with the processor's save_pretrained"
-        )
-    config = json.loads(path.read_text(encoding="utf-8"))
-
-    # Find the side to resize to, and the side of the centre crop.
-    size = config.get("size", 224)
-    edge = size.get("shortest_edge", size.get("height")) if isinstance(size, dict) else size
-    if edge is None or (isinstance(size, dict) and size.get("height", edge) != size.get("width", edge)):
-        raise ValueError(f"{path} resizes to {size}; only squares are known here")
-    crop = None
-    if "crop_pct" in config and edge < 384:  # ConvNeXT: larger, then the centre
-        edge, crop = int(edge / (config["crop_pct"] or 224 / 256)), edge
-    elif config.get("do_center_crop"):
-        crop_size = config["crop_size"]
-        crop = crop_size["height"] if isinstance(crop_size, dict) else crop_size
-
-    plain = config.get("do_normalize", True) is False
-    return {
-        "size": edge if config.get("do_resize", True) else None,
-        "crop": crop,
-        "interpolation": RESAMPLE[config.get("resample", 2)],
-        "mean": [0.0] * 3 if plain else config["image_mean"],
-        "std": [1.0] * 3 if plain else config["image_std"],
-    }
-
-
-def _timm(folder: Path, config: dict[str, Any], weights: str) -> tuple[nn.Module, dict, list[str]]:
-    """Return timm's network, the arguments of its ImageClassifier, and its class names."""
+def _timm(config: ConfigFile, weights: str, key: str | None) -> Loaded:
+    """Load a classifier of timm; its settings are in `pretrained_cfg`, or in files before it all in one."""
     import timm
+    from timm.data import create_transform, resolve_data_config
+
+    # Read the configuration.
+    nested = "pretrained_cfg" in config.entries
+    if nested:
+        config.require(TIMM)
+    flat = {name: value for name, value in config.entries.items() if name not in TIMM and name != "labels"}
+    settings = ConfigFile(config.path, config.needed("pretrained_cfg") if nested else flat, OTHER)
+    arguments = dict(config.get("model_args", {}))
+    if "in_chans" in arguments and "input_size" in settings.entries:
+        sides = settings.entries["input_size"][1:]
+        settings = ConfigFile(config.path, {**settings.entries, "input_size": [arguments["in_chans"], *sides]}, OTHER)
+    options = of_timm(settings)
 
     # Make the network, and load its weights.
-    settings = config.get("pretrained_cfg", config)
-    network = timm.create_model(
-        config["architecture"], pretrained=False, num_classes=config["num_classes"], **config.get("model_args", {})
-    )
-    file = next((name for name in ("model.safetensors", "pytorch_model.bin") if (folder / name).exists()), None)
-    if file is None:
-        raise ValueError(f"{weights} holds neither model.safetensors nor pytorch_model.bin; fetch it again")
-    fit(network, read(str(folder / file)), weights, f"its config.json says {config['architecture']}")
+    count = config.needed("num_classes")
+    if not timm.is_model(config.needed("architecture")):
+        raise config.refusal("architecture", "timm has no such network")
+    if taken := signature(timm.create_model).parameters.keys() & arguments.keys() - {"kwargs"}:
+        raise config.refusal("model_args", f"{', '.join(sorted(taken))} is not of the network")
+    try:
+        network = timm.create_model(config.entries["architecture"], pretrained=False, num_classes=count, **arguments)
+    except (TypeError, ValueError, RuntimeError, KeyError, AssertionError) as error:
+        raise config.refusal("model_args", f"timm makes no such network ({error})") from error
+    file, _ = stored(config.path.parent, STEMS, None)
+    fit(network, read(str(file), key), weights, f"its config.json says {config.entries['architecture']}")
 
-    # Read the preparation: resize to a larger square, then crop the centre.
-    edge = settings["input_size"][-1]
-    larger = int(edge / settings.get("crop_pct", 1.0))
-    options = {
-        "size": larger,
-        "crop": None if larger == edge else edge,
-        "mean": settings["mean"],
-        "std": settings["std"],
-        "interpolation": settings.get("interpolation", "bilinear"),
-    }
-    return network, options, config.get("label_names") or settings.get("label_names") or []
+    # Compare the preparation with timm's own.
+    own = create_transform(**resolve_data_config(pretrained_cfg=dict(settings.entries)), is_training=False)
+    classifier = ImageClassifier(network, **options)
+    require_same_pixels(classifier, own, settings, len(options["mean"]))
+    names = config.get("label_names", None) or settings.get("label_names", None) or config.get("labels", None) or []
+    return classifier, dict(enumerate(names)), count

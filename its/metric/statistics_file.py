@@ -23,6 +23,13 @@ from its.metric.reference import Reference
 
 Format = Literal["its", "openai", "edm", "pytorch-fid"]
 
+KNOWN = {
+    *("mu", "sigma", "mu_s", "sigma_s", "count", "shape", "features", "labels", "extractor"),
+    *("arr_0", "arr_1", "arr", "label_arr"),  # images and their class ids
+    *("n", "num_images", "num_samples"),  # how many they are of, which decides nothing
+}
+"""The allow-list of arrays."""
+
 MOST_WIDTH = 16384
 """Features that a covariance may be of: one of float64 is then 2 GB."""
 
@@ -56,6 +63,11 @@ def read_statistics(path: Path) -> StatisticsFile:
         ValueError: the file is damaged or hostile, or an array is not what its name says.
     """
     archive = Archive(path)
+    if unknown := archive.headers.keys() - KNOWN:
+        raise ValueError(
+            f"{path} holds {', '.join(sorted(unknown))}, which is not known here, and may decide what the others mean; "
+            "save it again with what is known: np.savez(path, mu=mean, sigma=covariance), each float64"
+        )
     archive.verify()
     moments, spatial = (_moments(archive, *names) for names in (("mu", "sigma"), ("mu_s", "sigma_s")))
     extractor = str(archive.array("extractor")) if "extractor" in archive.headers else None
@@ -118,22 +130,24 @@ def _moments(archive: Archive, mean: str, covariance: str) -> Moments | None:
         return None
     if mean not in archive.headers or covariance not in archive.headers:
         raise ValueError(f"{archive.path} holds one of {mean} and {covariance}; statistics are both")
-    count = int(archive.array("count")) if "count" in archive.headers and archive.headers["count"].shape == () else None
+    header = archive.headers.get("count")
+    count = int(archive.array("count")) if header and header.shape == () and header.dtype.kind in "iu" else None
     try:
         moments = Moments(count, _numbers(archive, mean, 1), _numbers(archive, covariance, 2))
+        if "extractor" not in archive.headers:  # others' files
+            _ = moments.factor  # where no covariance is refused; FID needs it in any case
     except ValueError as error:
         raise ValueError(f"{archive.path}: {error}") from error
-    if (np.diagonal(moments.covariance) < 0).any():
-        raise ValueError(f"{covariance} of {archive.path} has negative variances; it is no covariance: make it again")
     return moments
 
 
 def _numbers(archive: Archive, name: str, axes: int) -> Float64:
     header = archive.headers[name]
-    if header.dtype.kind != "f" or len(header.shape) != axes or max(header.shape) > MOST_WIDTH:
+    exact = header.dtype.kind == "f" and header.dtype.itemsize >= 4
+    if not exact or len(header.shape) != axes or not 1 <= min(header.shape) <= max(header.shape) <= MOST_WIDTH:
         raise ValueError(
             f"{name} of {archive.path} is {header.dtype} of shape {header.shape}; it is of floats, with "
-            f"{axes} axes of at most {MOST_WIDTH}"
+            f"{axes} axes of at most {MOST_WIDTH}, and of 32 bits or more: save it so, from what was computed"
         )
     return archive.array(name).astype(np.float64)
 

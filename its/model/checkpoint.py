@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import re
+import shlex
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
@@ -10,69 +14,128 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
+from its.model.config_file import ConfigFile
+from its.model.wrappers import StateDict, chosen
 from its.weights import locate
 
-StateDict = dict[str, Tensor]
-WRAPPERS = ("state_dict", "model", "ema", "net")
-"""Keys under which training scripts save the state dict."""
+INDEX = ".safetensors.index.json"
+"""The end of the name of a table that says in which file each tensor is."""
+
+log = logging.getLogger(__name__)
+
+OBJECTS = re.compile(r"GLOBAL|unsupported|unrecognized|reduce|build|setattr", re.IGNORECASE)
+"""Words with which torch refuses pickled objects, and not damage."""
 
 COUNTER = "num_batches_tracked"
 """A tensor of batch norms that only training uses; torch did not save it before 0.4.1."""
 
 
-def read(weights: str) -> StateDict:
-    """Read a state dict from a safetensors file, or from torch's own format with `weights_only`.
+def read(weights: str, key: str | None = None) -> StateDict:
+    """Read a state dict from safetensors, sharded too, or from torch's own format with `weights_only`.
 
-    A wrapping `state_dict` and the prefix `module.` of nn.DataParallel are removed.
+    Prefixes that all names share are removed; see `its.model.wrappers.PREFIXES`.
+
+    Args:
+        key: keys of the state dict in a file of several, joined by points; None takes the only one, or the
+            exponential moving average.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is neither format, or it holds more than tensors.
+        ValueError: it is neither format, holds more than tensors, or the key names none of them.
     """
     path = locate(weights)
     if not path.is_file():
         raise FileNotFoundError(f"weights {weights!r} is a folder; name the file in it")
+    if path.name.endswith(INDEX):
+        return chosen(_shards(path), key, str(path))
+    return chosen(_safetensors(path) if path.suffix == ".safetensors" else _torch(path), key, str(path))
 
-    # Read safetensors.
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise ValueError(f"{path} is not safetensors ({error}); fetch it again") from error
 
-    # Read torch's own format.
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError) as error:
+def stored(folder: Path, stems: Sequence[str], key: str | None) -> tuple[Path, str | None]:
+    """Choose the weights of a folder that diffusers, transformers or timm saved, and their variant (`fp16`).
+
+    Args:
+        stems: beginnings of their names.
+        key: the variant; None is the one without a name, or the only one.
+
+    Returns:
+        Their file, or the table of their shards; the variant's name, None without one.
+
+    Raises:
+        ValueError: there are none, not the named one, or there are several and all have names.
+    """
+    # Find them; safetensors come first.
+    pattern = re.compile(
+        rf"({'|'.join(stems)})(\.(?P<variant>[a-z]\w*))?\.(bin|safetensors)(\.index(\.(?P<sharded>\w+))?\.json)?"
+    )
+    files: dict[str | None, Path] = {}
+    for path in sorted(folder.glob("*"), key=lambda path: ("safetensors" not in path.name, path.name)):
+        if match := pattern.fullmatch(path.name):
+            files.setdefault(match["variant"] or match["sharded"], path)
+    if not files:
         raise ValueError(
-            f"{path} is not a state dict that torch.load reads with weights_only=True, and pickled "
-            f"objects are not opened; where you trust it, convert it once: {conversion(path)}"
-        ) from error
-    return _unwrapped(content, path)
+            f"{folder} holds no weights ({stems[0]}.safetensors or {stems[-1]}.bin); give a folder that was saved whole"
+        )
+
+    # Choose one.
+    variant = key if key is not None or None in files else next(iter(files))
+    if variant not in files or (key is None and None not in files and len(files) > 1):
+        names = " or ".join("null" if name is None else name for name in files)
+        raise ValueError(f"weights_key is {key!r}, and {folder} holds the variants {names}; set weights_key to one")
+    if variant is not None:
+        log.info("%s: weights are the variant %r (weights_key)", folder, variant)
+    return files[variant], variant
 
 
 def conversion(path: Path) -> str:
-    """Return the command that turns torch's format into safetensors."""
-    return (
-        f'python -c "import torch; from safetensors.torch import save_file; '
-        f"save_file(torch.load('{path}', map_location='cpu', weights_only=False), "
-        f"'{path.with_suffix('.safetensors')}')\""
-    )
+    """Return the command that turns torch's format into safetensors, without running any of it."""
+    return f"python scripts/convert_weights.py {shlex.quote(str(path))}"
 
 
-def _unwrapped(content: Any, path: Path) -> StateDict:
-    for key in WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise ValueError(f"{path} holds something else than tensors by name; save the network's state_dict()")
-    return {name.removeprefix("module."): value for name, value in content.items()}
+def _safetensors(path: Path) -> StateDict:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not safetensors ({error}); fetch it again") from error
+
+
+def _shards(index: Path) -> StateDict:
+    """Read the files that an index of shards names, which lie beside it."""
+    table = ConfigFile.read(index, "fetch it again").needed("weight_map")
+    state: StateDict = {}
+    for name in sorted(set(table.values())):
+        if Path(name).name != name or not (index.parent / name).is_file():
+            raise ValueError(f"{index} names the shard {name!r}, which is not beside it; fetch all shards")
+        state |= _safetensors(index.parent / name)
+    return state
+
+
+def _torch(path: Path) -> Any:
+    """Read torch's own format; of objects in it, only a script's arguments (a `Namespace`) are made."""
+    try:
+        with torch.serialization.safe_globals([Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, UnpicklingError) as error:
+        reason = str(error)
+        if "TorchScript" in reason:
+            raise ValueError(
+                f"{path} is a TorchScript archive, which is code; save the network's state_dict()"
+            ) from error
+        if not OBJECTS.search(reason):
+            raise ValueError(
+                f"{path} is damaged, or not torch's ({' '.join(reason.split())[:200]}); fetch it again"
+            ) from error
+        name = re.search(r"GLOBAL (\S+)", reason)
+        raise ValueError(
+            f"{path} holds a pickled {name[1] if name else 'object'}, and pickled objects are not opened; take its "
+            f"tensors out of it once: {conversion(path)}"
+        ) from error
 
 
 def fit(network: nn.Module, state: StateDict, weights: str, remedy: str) -> nn.Module:
-    """Load `state` into `network`, which must have exactly its names and shapes; freeze it, in eval mode.
+    """Load `state` into `network`, which must have exactly its names, shapes and kinds; freeze it, in eval mode.
 
     Args:
         weights: name of the weights, for messages.
@@ -91,6 +154,10 @@ def fit(network: nn.Module, state: StateDict, weights: str, remedy: str) -> nn.M
         f"{name} is {list(state[name].shape)} and should be {list(needed[name].shape)}"
         for name in needed
         if name in state and state[name].shape != needed[name].shape
+    ] or [
+        f"{name} is {state[name].dtype} and should be {needed[name].dtype}"
+        for name in needed
+        if name in state and state[name].is_floating_point() != needed[name].is_floating_point()
     ]
     refuse_misfit(weights, type(network).__name__, (missing, unexpected, misshaped), remedy)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from its.levels import Columns, Guess
 from its.model.checkpoint import fit, read
+from its.model.config_file import ConfigFile
 from its.model.denoiser import Denoiser
 from its.model.song_unet import SongUNet
 from its.sampler.noise_paths import EDM
@@ -32,6 +34,18 @@ DEFAULTS = {
     "sigma_data": 0.5,
 }
 """Defaults of EDM's constructors, for entries that a configuration leaves out."""
+
+KNOWN: dict[str, Any] = {
+    "model_type": Literal["SongUNet"],
+    "embedding_type": Literal["positional", "fourier"],
+    "encoder_type": Literal["standard", "residual"],
+    "decoder_type": Literal["standard"],
+    **dict.fromkeys(("img_resolution", "img_channels", "label_dim", "model_channels", "num_blocks"), int),
+    **dict.fromkeys(("channel_mult", "attn_resolutions", "resample_filter"), Sequence[int]),
+    "channel_mult_noise": int,
+    "sigma_data": float,
+}
+"""The allow-list of a configuration's entries and values."""
 
 
 class EDMDenoiser(Denoiser):
@@ -133,26 +147,23 @@ def configuration(weights: str) -> dict[str, Any]:
             header = (file.metadata() or {}).get("edm")
     except SafetensorError as error:
         raise ValueError(
-            f"{path} is not safetensors ({error}); convert EDM's pickle once: "
-            f"python scripts/convert_edm.py {path} --sha256 <its hash>"
+            f"{path} is not safetensors ({error}); convert EDM's pickle once: python scripts/convert_edm.py "
+            f"{shlex.quote(str(path))} --sha256 HASH, where HASH is what sha256sum prints of the published file"
         ) from error
     if header is None:
         raise ValueError(f"{path} has no EDM configuration in its header; write it with scripts/convert_edm.py")
 
     # Refuse networks that SongUNet is not.
-    config = {**DEFAULTS, **json.loads(header)}
-    supported = {
-        "embedding_type": ("positional", "fourier"),
-        "encoder_type": ("standard", "residual"),
-        "decoder_type": ("standard",),
-        "model_type": ("SongUNet",),
-    }
-    for key, allowed in supported.items():
-        if config.get(key) not in allowed:
-            raise ValueError(
-                f"{path} was made with {key}={config.get(key)!r}; here it is {' or '.join(allowed)} "
-                "(EDM's CIFAR-10, FFHQ and AFHQ networks)"
-            )
+    try:
+        config = {**DEFAULTS, **json.loads(header)}
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"the EDM configuration in the header of {path} is damaged ({error}); convert it again"
+        ) from error
+    file = ConfigFile(path, config, "choose one of EDM's CIFAR-10, FFHQ and AFHQ networks")
+    file.require(KNOWN)
+    for key in ("model_type", "img_resolution", "img_channels"):
+        file.needed(key)
     return config
 
 

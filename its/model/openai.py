@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from its.model.checkpoint import StateDict, fit, read
+from its.model.checkpoint import fit, read
 from its.model.denoiser import NetworkDenoiser
 from its.model.openai_unet import OpenAIUNet
+from its.model.wrappers import StateDict
 from its.sampler.noise_paths import cosine_vp, linear_vp
 from its.weights import Device, Weights
 
@@ -35,6 +36,7 @@ class ImprovedDiffusion:
 def load(
     weights: Weights,
     *,
+    weights_key: str | None = None,
     size: int,
     channels: int,
     blocks: int,
@@ -54,6 +56,7 @@ def load(
     """Load a `.pt` or safetensors state dict; see `OpenAIUNet` for the sizes.
 
     Args:
+        weights_key: of a file with several state dicts, see `its.model.checkpoint.read`.
         betas: rule of the noise path that it was trained on, in `steps` steps.
         learned_sigma: whether it has six outputs, the last three the variance of ancestral steps.
         rescale_time: whether times are scaled to a thousand steps before they enter the network.
@@ -72,7 +75,7 @@ def load(
     network = OpenAIUNet(
         size, channels, blocks, multipliers, attention, heads, outputs, scale_shift=scale_shift, classes=classes
     )
-    state = read(weights)
+    state = read(weights, weights_key)
     fit(network, state, weights, advice(state, size))
     return NetworkDenoiser(
         ImprovedDiffusion(network.to(device), 1000 / steps if rescale_time else 1.0),

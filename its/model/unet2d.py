@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor
 
-from its.model.checkpoint import StateDict, conversion, misfit_of, read, refuse_misfit
+from its.model.checkpoint import conversion, misfit_of, read, refuse_misfit, stored
+from its.model.config_file import METADATA, ConfigFile
 from its.model.denoiser import NetworkDenoiser
+from its.model.scheduler_config import SchedulerConfig
+from its.model.wrappers import StateDict
 from its.sampler.noise_paths import VP
+from its.sampler.sampler import Variance
 from its.weights import Device, GuidanceScale, Weights, locate
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
+
+PIPELINES = ("DDPMPipeline", "DDIMPipeline", "PNDMPipeline")
+OTHER_PIPELINE = f"choose a pipeline of UNet2DModel alone ({', '.join(PIPELINES)})"
+OTHER_NETWORK = (
+    "choose a UNet2DModel that predicts from pixels, time and class ids, or correct the entry if it is wrong"
+)
 
 
 @dataclass(frozen=True)
@@ -28,44 +40,118 @@ class UNet2D:
         return self.unet(x, time, class_labels=label).sample
 
 
-def pretrained(folder: Path, weights: str) -> Any:
+def parts(folder: Path) -> dict[str, Path]:
+    """Return the folders of a pipeline's scheduler and network, which are one where it is flat.
+
+    Raises:
+        ValueError: the pipeline is of another class, or has a part that is not known here.
+    """
+    if (folder / "model_index.json").is_file():
+        index = ConfigFile.read(folder / "model_index.json", OTHER_PIPELINE)
+        index.require(
+            {**METADATA, "_class_name": Literal[PIPELINES], "scheduler": Sequence[str], "unet": Sequence[str]}
+        )
+    flat = (folder / "scheduler_config.json").exists()
+    return {name: folder if flat else folder / name for name in ("scheduler", "unet")}
+
+
+def network_config(path: Path) -> ConfigFile:
+    """Read the configuration of a UNet2DModel.
+
+    Raises:
+        ValueError: it is another network's, or has an entry that the installed diffusers would leave out.
+    """
+    from diffusers import UNet2DModel
+
+    config = ConfigFile.read(path, OTHER_NETWORK)
+    if config.needed("_class_name") != "UNet2DModel":
+        raise config.refusal("_class_name", "only UNet2DModel is read here")
+    own = dict.fromkeys(list(signature(UNet2DModel.__init__).parameters)[1:], Any)
+    config.require(
+        {
+            **METADATA,
+            **own,
+            "class_embed_type": type(None),
+            "time_embedding_type": Literal["positional", "learned"],
+            "num_class_embeds": int | None,
+            "sample_size": int | Sequence[int],
+        }
+    )
+    taken, given = (config.get(key, 3) for key in ("in_channels", "out_channels"))
+    if given not in (taken, 2 * taken):
+        raise config.refusal(
+            "out_channels", f"in_channels is {taken}, and it is as many, or twice with a learned variance"
+        )
+    return config
+
+
+def size_of(config: ConfigFile) -> tuple[int, int]:
+    """Return height and width of a network's images.
+
+    Raises:
+        ValueError: the configuration does not say.
+    """
+    size = config.needed("sample_size")
+    sides = [size, size] if isinstance(size, int) else size
+    if len(sides) != 2 or min(sides) < 1:
+        raise config.refusal("sample_size", "it is a side, or height and width", "write the images' size there")
+    return sides[0], sides[1]
+
+
+def published_variance(scheduler: SchedulerConfig, network: ConfigFile) -> Variance:
+    """Return the variance of ancestral steps that a network was published with.
+
+    One with twice the channels has learned it, also where its scheduler leaves that aside, as DDIM's does.
+
+    Raises:
+        ValueError: the scheduler wants a learned one, and the network gives none.
+    """
+    learned = network.get("out_channels", 3) != network.get("in_channels", 3)
+    if scheduler.variance_type == "learned_range" and not learned:
+        raise network.refusal(
+            "out_channels", "its scheduler_config.json has variance_type learned_range, which takes twice in_channels"
+        )
+    if learned:
+        return "learned"
+    return "fixed_large" if scheduler.variance_type == "fixed_large" else "fixed_small"
+
+
+def pretrained(folder: Path, weights: str, key: str | None = None) -> Any:
     """Load the UNet2DModel of a folder with exactly the tensors there, attention under old names too.
 
     Args:
         weights: name of the weights, for messages.
+        key: variant of the weights, see `its.model.checkpoint.stored`.
 
     Raises:
         ValueError: the tensors do not fit, or the file holds more than tensors.
     """
     from diffusers import UNet2DModel
 
-    # Choose the format: safetensors if there are any.
-    safe = any(folder.glob("*.safetensors"))
-    file = folder / "diffusion_pytorch_model.bin"
-    if not safe and not file.is_file():
-        raise ValueError(f"{folder} holds neither safetensors nor {file.name}; give a folder that diffusers saved")
+    file, variant = stored(folder, ["diffusion_pytorch_model"], key)
+    safe = ".safetensors" in file.name
     try:
         network, info = UNet2DModel.from_pretrained(
             folder,
+            variant=variant,
             use_safetensors=safe,
             low_cpu_mem_usage=False,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
             local_files_only=True,
         )
-    except (UnpicklingError, OSError, RuntimeError) as error:
-        convert = f"if it holds more than tensors and you trust it, convert it once: {conversion(file)}"
-        remedy = "fetch it again" if safe else convert
+    except (UnpicklingError, OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
+        convert = f"if it holds more than tensors, take them out once: {conversion(file)}"
+        remedy = convert if file.suffix == ".bin" else "fetch it again, as safetensors"
         raise ValueError(f"{weights} is not read ({' '.join(str(error).split())[:300]}); {remedy}") from error
 
     # Refuse tensors that diffusers would leave out or make up.
     if any(keys := misfit_of(info)):
-        state = read(str(next(folder.glob("*.safetensors")) if safe else file))
         refuse_misfit(
             weights,
             "UNet2DModel",
             keys,
-            f"its names and shapes tell {sizes_of(state)}: correct its "
+            f"its names and shapes tell {sizes_of(read(str(file)))}: correct its "
             "config.json, or fetch the one that it was published with",
         )
     return network
@@ -88,6 +174,7 @@ def sizes_of(state: StateDict) -> dict[str, Any]:
 def load(
     weights: Weights,
     *,
+    weights_key: str | None = None,
     conditional: bool = False,
     guidance_scale: GuidanceScale = 1.0,
     null_class: int | None = None,
@@ -100,22 +187,22 @@ def load(
     Args:
         weights: a folder, or a name on the hub, with `config.json`, weights and `scheduler_config.json`, flat or as a
             pipeline's `unet` and `scheduler`. Safetensors, or torch's format, which is read with `weights_only`.
+        weights_key: variant of the weights (`fp16`, `non_ema`); None is the one without a name, or the only one.
         conditional: whether the network is given the class.
         null_class: label of no condition; default: the last class embedding, if there are any.
         clip: as in `its.model.denoiser.Clipping`; `checkpoint` takes the scheduler's `clip_sample`.
         rederive_eps: see there.
 
     Raises:
-        ValueError: the weights do not fit, hold more than tensors, or are of a network without the classes asked for.
+        ValueError: an entry of the configurations is not known, the weights do not fit, hold more than tensors, or are
+            of a network without the classes asked for.
     """
-    from diffusers import DDIMScheduler
-
-    # Read the network and its scheduler.
+    # Read the scheduler's settings and the network.
     folder = locate(weights)
-    flat = (folder / "scheduler_config.json").exists()
-    network = pretrained(folder if flat else folder / "unet", weights)
-    scheduler = DDIMScheduler.from_pretrained(folder, subfolder=None if flat else "scheduler")
-    config = scheduler.config
+    places = parts(folder)
+    scheduler = SchedulerConfig.read(places["scheduler"] / "scheduler_config.json")
+    config = network_config(places["unet"] / "config.json")
+    network = pretrained(places["unet"], weights, weights_key)
 
     # Find the label of no condition.
     classes = network.config.num_class_embeds
@@ -123,17 +210,20 @@ def load(
     if conditional and null_class is None:
         raise ValueError("model.conditional is true, and this network takes no class labels; set it to false")
 
-    size = network.config.sample_size
-    alphas_cumprod = tuple(float(value) for value in scheduler.alphas_cumprod.double())
     return NetworkDenoiser(
         UNet2D(network.to(device).eval().requires_grad_(False)),
-        VP(alphas_cumprod, offset=config.steps_offset),
-        config.prediction_type,
-        (network.config.in_channels, size, size),
+        VP(
+            scheduler.alphas_cumprod,
+            offset=scheduler.steps_offset,
+            final_alpha_cumprod=1.0 if scheduler.set_alpha_to_one else scheduler.alphas_cumprod[0],
+        ),
+        scheduler.prediction_type,
+        (network.config.in_channels, *size_of(config)),
         conditional=conditional,
         null_class=null_class,
         guidance_scale=guidance_scale,
-        clip=(config.clip_sample_range if config.clip_sample else None) if clip == "checkpoint" else clip,
+        clip=scheduler.clip if clip == "checkpoint" else clip,
         rederive_eps=rederive_eps,
+        variance=published_variance(scheduler, config),
         device=device,
     )

@@ -98,14 +98,22 @@ def real_images(data: Any) -> Any:
 
 
 def check_shapes(dataset: str, data: Any, model: Any) -> None:
-    """Refuse a model that makes other images than the dataset's.
+    """Refuse a model that makes other images than the dataset's, or whose label of no condition is one of its classes.
 
     Raises:
-        ValueError: naming both shapes.
+        ValueError: naming both shapes, or the label.
     """
     shape = model.decoder.shape if model.decoder else model.shape
     if tuple(shape) != tuple(data.shape):
         raise ValueError(
             f"the model makes images of shape {tuple(shape)}, and dataset {dataset} has "
             f"{tuple(data.shape)}; choose a model of this dataset"
+        )
+
+    null, classes = getattr(model, "null_class", None), getattr(data, "num_classes", 0)
+    if null is not None and null < classes and (model.slots > 1 or not model.conditional):
+        raise ValueError(
+            f"model.null_class is {null} (null: the last of the network's num_class_embeds), and dataset {dataset} has "
+            f"the classes 0 to {classes - 1}, so it stands for one of them; set model.conditional=true and "
+            "model.guidance_scale=1"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from its.model.checkpoint import StateDict
+from its.model.wrappers import StateDict
 
 
 def random_state(network: nn.Module, seed: int = 0) -> StateDict:

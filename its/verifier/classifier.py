@@ -34,6 +34,12 @@ class Classifier:
         import torch
 
         logits = self.network(images).double()
+        highest = max((condition for condition in conditions if isinstance(condition, int)), default=-1)
+        if highest >= logits.shape[1]:
+            raise ValueError(
+                f"an image is asked for class {highest}, and the verifier's network tells {logits.shape[1]} "
+                "classes apart, counted from 0; choose a classifier of this dataset"
+            )
         scores = logits if self.output == "logit" else torch.log_softmax(logits, dim=1)
         classes = torch.tensor(conditions, dtype=torch.int64).to(logits.device, non_blocking=True)
         return scores.gather(1, classes[:, None]).squeeze(1)

@@ -195,7 +195,7 @@ def test_edm_load_takes_the_sizes_from_a_converted_file(tmp_path):
         load(str(tmp_path / "y.safetensors"))
     config = json.dumps({"model_type": "DhariwalUNet", "img_resolution": 64, "img_channels": 3})
     save_file({"a": torch.zeros(1)}, tmp_path / "z.safetensors", {"edm": config})
-    with pytest.raises(ValueError, match="model_type='DhariwalUNet'; here it is SongUNet"):
+    with pytest.raises(ValueError, match=r'model_type of .*z\.safetensors is "DhariwalUNet"; here it is "SongUNet"'):
         load(str(tmp_path / "z.safetensors"))
 
 
@@ -218,11 +218,11 @@ def persistence(monkeypatch):
 class Persistent:
     """Pickles as EDM's networks do."""
 
-    def __init__(self, function, state):
-        self.function, self.state = function, state
+    def __init__(self, function, state, name="SongUNet"):
+        self.function, self.state, self.name = function, state, name
 
     def __reduce__(self):
-        return self.function, ({"module_src": "raise SystemExit", "class_name": "X", "state": self.state},)
+        return self.function, ({"module_src": "raise SystemExit", "class_name": self.name, "state": self.state},)
 
 
 def test_convert_edm_keeps_tensors_and_runs_no_code(tmp_path, persistence):
@@ -261,6 +261,7 @@ def test_convert_edm_keeps_tensors_and_runs_no_code(tmp_path, persistence):
             "sigma_data": 0.5,
             "_init_kwargs": {key: config[key] for key in config if key != "sigma_data"},
         },
+        "EDMPrecond",
     )
     source, target = tmp_path / "x.pkl", tmp_path / "x.safetensors"
     source.write_bytes(pickle.dumps({"ema": whole}))
@@ -269,6 +270,16 @@ def test_convert_edm_keeps_tensors_and_runs_no_code(tmp_path, persistence):
     convert(source, sha256(source.read_bytes()).hexdigest(), target)
     loaded = load(str(target)).network.state_dict()
     assert all(torch.equal(loaded[name], state[name]) for name in state)
+
+    for name, extra, told in (
+        ("VPPrecond", {}, "holds a VPPrecond, and only EDMPrecond is read here"),
+        ("EDMPrecond", {"channel_mult_emb": 2}, "was made with channel_mult_emb, which is not known here"),
+    ):
+        whole.name = name
+        whole.state["_init_kwargs"] |= extra
+        source.write_bytes(pickle.dumps({"ema": whole}))
+        with pytest.raises(ValueError, match=told):
+            convert(source, sha256(source.read_bytes()).hexdigest(), tmp_path / "y.safetensors")
 
 
 class Hostile:
