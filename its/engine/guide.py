@@ -9,7 +9,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from its.engine.materialise import MONTE_CARLO, Materialiser
+from its.engine.draws import MONTE_CARLO
+from its.engine.materialise import Materialiser
 from its.engine.queue import Evaluated, Queue, Served, pad
 from its.engine.rows import Rows
 from its.engine.state import Rollout, State, Value
