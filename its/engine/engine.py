@@ -22,6 +22,7 @@ from its.engine.score import Scoring
 from its.engine.state import SearchRun
 from its.engine.stream import Stream
 from its.engine.tape import Announcer, Tape
+from its.engine.verdicts import sum_verdicts
 from its.guidance.guidance import Guidance
 from its.guidance.none import NoGuidance
 from its.model.denoiser import Denoiser
@@ -193,14 +194,14 @@ class Engine:
 def _result(runs: Sequence[SearchRun]) -> Result:
     """Return one problem's result from its runs: one of all caps, or one for each."""
     problem = runs[0].image.problem
-    nan_rewards = sum(run.nan_rewards for run in runs)
+    verdicts = sum_verdicts(run.verdicts for run in runs)
     failure = next((run.failure for run in runs if run.failure), None)
     if failure:
-        return Result(problem, (), failure, nan_rewards)
+        return Result(problem, (), failure, verdicts)
     outcomes = tuple(
         Outcome(image, reward, run.image.ledger.at(cap), start)
         for run in runs
         for cap, reward, image, start in zip(run.caps, run.rewards, run.images, run.starts, strict=True)
     )
     candidates = tuple(candidate for run in runs for candidate in run.candidates.values())
-    return Result(problem, outcomes, None, nan_rewards, candidates)
+    return Result(problem, outcomes, None, verdicts, candidates)

@@ -48,6 +48,7 @@ class Guide(Queue[State | Rollout]):
         grid: Grid,
     ) -> None:
         super().__init__(size)
+        self._name = f"{type(model).__name__}, guided by {type(guide).__name__},"
         self._guidance = guidance
         self._guide = guide
         self._model = model
@@ -76,7 +77,7 @@ class Guide(Queue[State | Rollout]):
             t = Columns.of([level for _, level in owners], x.ndim, x.device)
             stepped = self._steps.follow(items, Batch(x, t, guess, x0, shift))
             finite = torch.isfinite(sum(part.flatten(1).sum(1) for part in (x0, *guess, shift)))  # type: ignore
-        return Served(values, *stepped, (Evaluated(type(self._model).__name__, owners), finite))
+        return Served(values, *stepped, (Evaluated(self._name, owners), finite))
 
     @abstractmethod
     def _plain(self, items: Items, t: Columns, conditions: Sequence[Condition]) -> tuple[Tensor, Guess]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
@@ -11,6 +12,7 @@ import numpy as np
 from its.engine.front import ParetoFront
 from its.engine.result import Candidate
 from its.engine.rows import UNMADE, Row
+from its.engine.verdicts import Verdict
 from its.levels import Level
 from its.particles.image import Image
 from its.particles.order import Rewarded
@@ -227,6 +229,7 @@ class SearchRun:
         rewards, images, starts: the winners on the host: reward, image, uint8 `[H, W, C]`, and what that came down
             from: its number in the problem's sequence, a moved point's row, or None.
         failure: why there is no result.
+        verdicts: number of rewards of each role and kind.
     """
 
     order: int
@@ -246,7 +249,7 @@ class SearchRun:
     starts: list[int | np.ndarray | None] = field(default_factory=list)
     over: bool = False
     failure: str | None = None
-    nan_rewards: int = 0
+    verdicts: Counter[Verdict] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.front = ParetoFront(self.caps)
