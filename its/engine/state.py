@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
@@ -12,7 +11,7 @@ import numpy as np
 from its.engine.front import ParetoFront
 from its.engine.result import Candidate
 from its.engine.rows import UNMADE, Row
-from its.engine.verdicts import Verdict
+from its.engine.verdicts import Verdicts
 from its.levels import Level
 from its.particles.image import Image
 from its.particles.order import Rewarded
@@ -249,7 +248,7 @@ class SearchRun:
     starts: list[int | np.ndarray | None] = field(default_factory=list)
     over: bool = False
     failure: str | None = None
-    verdicts: Counter[Verdict] = field(default_factory=Counter)
+    verdicts: Verdicts = field(default_factory=Verdicts)
 
     def __post_init__(self) -> None:
         self.front = ParetoFront(self.caps)

@@ -17,6 +17,10 @@ Verdict = tuple[str, str]
 """The role of a verifier, and the kind of a reward that it gave."""
 
 
+Verdicts = Counter[Verdict]
+"""The number of each verdict."""
+
+
 def kinds_of(rewards: np.ndarray) -> list[str]:
     """Return the kind of each reward of `[n]`, or of each image of `[n, members]`: `nan` if one member's is."""
     each = rewards.reshape(len(rewards), -1)
@@ -24,14 +28,14 @@ def kinds_of(rewards: np.ndarray) -> list[str]:
     return [KINDS[number] for number in numbers]
 
 
-def verdicts_of(rewards: np.ndarray, role: str = "select") -> Mapping[Verdict, int]:
+def verdicts_of(rewards: np.ndarray, role: str = "select") -> Verdicts:
     """Count rewards `[n]`, or `[n, members]`, of one role."""
-    return Counter((role, kind) for kind in kinds_of(rewards))
+    return Verdicts((role, kind) for kind in kinds_of(rewards))
 
 
-def sum_verdicts(parts: Iterable[Mapping[Verdict, int]]) -> Mapping[Verdict, int]:
+def sum_verdicts(parts: Iterable[Mapping[Verdict, int]]) -> Verdicts:
     """Add up counts."""
-    total: Counter[Verdict] = Counter()
+    total = Verdicts()
     for part in parts:
         total.update(part)
     return total

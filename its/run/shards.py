@@ -74,14 +74,15 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
 def verdicts(shards: Iterable[tuple[range, Arrays]]) -> np.ndarray:
     """Return the rewards of each image, counted by role and kind: int64 `[images, roles, kinds]`.
 
-    A shard of a version that counted NaN alone, of all roles, has them as the select verifier's.
+    A shard of a version that counted NaN alone, of all roles, has them as the select
+    verifier's; one that did not count has none.
     """
     parts = []
     for indices, arrays in shards:
         counts = arrays.get("verdicts")
         if counts is None:
             counts = np.zeros((len(arrays["index"]), len(ROLES), len(KINDS)), dtype=np.int64)
-            counts[:, 0, KINDS.index(NAN)] = arrays["nan_rewards"]
+            counts[:, 0, KINDS.index(NAN)] = arrays.get("nan_rewards", 0)
         parts.append(counts[: len(indices)])
     return np.concatenate(parts)
 

@@ -81,9 +81,7 @@ def test_experiment_makes_failed_images_again_when_the_command_is_repeated(lab, 
     well.run()
 
     run = made(tmp_path, ill=True)
-    with pytest.raises(
-        ValueError, match=r"^1 of 6 images failed.*: 3\nimage 3 \(condition 3\): Ill returned NaN"
-    ):
+    with pytest.raises(ValueError, match=r"^1 of 6 images failed.*: 3\nimage 3 \(condition 3\): Ill returned NaN"):
         run.run()
     assert counts(run) == {0: 1, 2: 1, 4: 1}
 
