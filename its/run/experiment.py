@@ -24,7 +24,7 @@ from its.disk.run_folder import (
 )
 from its.disk.store import Arrays
 from its.engine import Engine, Result
-from its.engine.verdicts import KINDS, NAN, WORDS
+from its.engine.verdicts import WORDS
 from its.process.device import device_type, require_one_device_type
 from its.process.leave import begins
 from its.process.progress import Progress
@@ -171,7 +171,7 @@ class Experiment:
                 "asked": self.metrics_config_hash,
                 "pool": self.keeps_candidates,
                 "caps": [row["nfe_cap"] for row in curve.rows],
-                "nan_rewards": int(shards.verdicts(loaded)[:, :, KINDS.index(NAN)].sum()),
+                "nan_rewards": int(sum(arrays["nan_rewards"].sum() for _, arrays in loaded)),
                 "flops": self._flops,
                 "curve": curve.rows,
             }

@@ -132,9 +132,9 @@ def per_image_effects(sample: Features, target: Moments, row: Row) -> dict[str, 
     return effects
 
 
-def _strange(counts: np.ndarray) -> Row:
+def _strange(given: np.ndarray) -> Row:
     """Return for each role how many images were given NaN, or infinity, at least once; nothing where none was."""
-    images = (counts > 0).sum(axis=0)
+    images = given.sum(axis=0)
     found = {column: int(images[ROLES.index(role), KINDS.index(kind)]) for column, (role, kind) in STRANGE.items()}
     return {column: n for column, n in found.items() if n}
 

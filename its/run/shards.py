@@ -31,8 +31,8 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
         `[n, caps]`, the row of `images` at each cap, -1 if the image failed; reward float64
         `[n, caps]`, of a relative verifier `[n, caps, members]`; start int64 `[n, caps]` and noise
         `[moved, *shape]`, the image's starting point as `its.run.codes` says; ledger int64
-        `[n, caps, columns]`; verdicts int64 `[n, roles, kinds]`,
-        rewards counted by `its.engine.verdicts`; failure, uint8, the failed images' reasons as lines.
+        `[n, caps, columns]`; verdicts bool `[n, roles, kinds]`,
+        the rewards it was given (`its.engine.verdicts`); nan_rewards int64 `[n]`; failure, uint8, the failed images' reasons as lines.
     """
     results = sorted(results, key=lambda result: result.problem.index)
     caps = max(len(result.outcomes) for result in results)
@@ -64,26 +64,27 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
         "noise": _stacked(moved, np.float32),
         "ledger": ledger,
         "verdicts": np.array(
-            [[[result.verdicts.get((role, kind), 0) for kind in KINDS] for role in ROLES] for result in results],
-            dtype=np.int64,
+            [[[(role, kind) in result.verdicts for kind in KINDS] for role in ROLES] for result in results]
         ),
+        "nan_rewards": np.array([result.nan_rewards for result in results], dtype=np.int64),
         "failure": encode_lines(result.failure for result in results if result.failure),
     }
 
 
 def verdicts(shards: Iterable[tuple[range, Arrays]]) -> np.ndarray:
-    """Return the rewards of each image, counted by role and kind: int64 `[images, roles, kinds]`.
+    """Return whether each image was given a reward of each role and kind: bool `[images, roles, kinds]`.
 
-    A shard of a version that counted NaN alone, of all roles, has them as the select
-    verifier's; one that did not count has none.
+    Shards of earlier versions counted NaN alone, of all roles, or nothing; theirs are taken as the select verifier's.
     """
     parts = []
     for indices, arrays in shards:
-        counts = arrays.get("verdicts")
-        if counts is None:
-            counts = np.zeros((len(arrays["index"]), len(ROLES), len(KINDS)), dtype=np.int64)
-            counts[:, 0, KINDS.index(NAN)] = arrays.get("nan_rewards", 0)
-        parts.append(counts[: len(indices)])
+        given = arrays.get("verdicts")
+        if given is None:
+            n = len(arrays["index"])
+            given = np.zeros((n, len(ROLES), len(KINDS)), dtype=bool)
+            given[:, 0, KINDS.index(FINITE)] = np.isfinite(arrays["reward"]).reshape(n, -1).any(axis=1)
+            given[:, 0, KINDS.index(NAN)] = arrays.get("nan_rewards", 0) > np.zeros(n)
+        parts.append(given[: len(indices)])
     return np.concatenate(parts)
 
 

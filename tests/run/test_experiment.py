@@ -200,17 +200,17 @@ def _run(run):
 
 
 def test_never_finite_names_a_member_that_never_gives_a_number():
-    counted = np.zeros((2, 2, 3), np.int64)
-    counted[:, 0, 1] = 1
-    arrays = {"verdicts": counted, "reward": np.array([[[1.0, -math.inf]], [[2.0, -math.inf]]])}
+    given = np.zeros((2, 2, 3), bool)
+    given[:, 0, 1] = True
+    arrays = {"verdicts": given, "reward": np.array([[[1.0, -math.inf]], [[2.0, -math.inf]]])}
     assert shards.never_finite([(range(2), arrays)], ("a", "b")) == ["b"]
     with pytest.raises(ValueError, match=r"^b of verifier ensemble \(Ensemble\) gave no finite reward to any of 2"):
         shards.refuse_blind([(range(2), arrays)], "ensemble (Ensemble)", ("a", "b"))
 
 
 def test_verdicts_read_shards_of_a_version_that_counted_nan_alone():
-    old = {"index": np.arange(3), "nan_rewards": np.array([0, 2, 5])}
-    assert shards.verdicts([(range(2), old)]).tolist() == [[[0, 0, 0], [0, 0, 0]], [[0, 2, 0], [0, 0, 0]]]
+    old = {"index": np.arange(3), "nan_rewards": np.array([0, 2, 5]), "reward": np.array([[1.0], [-math.inf], [2.0]])}
+    assert shards.verdicts([(range(2), old)]).tolist() == [[[1, 0, 0], [0, 0, 0]], [[0, 1, 0], [0, 0, 0]]]
 
 
 def test_kinds_of_rewards_are_those_of_their_worst_member():
