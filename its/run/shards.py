@@ -31,8 +31,8 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
         `[n, caps]`, the row of `images` at each cap, -1 if the image failed; reward float64
         `[n, caps]`, of a relative verifier `[n, caps, members]`; start int64 `[n, caps]` and noise
         `[moved, *shape]`, the image's starting point as `its.run.codes` says; ledger int64
-        `[n, caps, columns]`; verdicts bool `[n, roles, kinds]`,
-        the rewards it was given (`its.engine.verdicts`); nan_rewards int64 `[n]`; failure, uint8, the failed images' reasons as lines.
+        `[n, caps, columns]`; verdicts bool `[n, roles, kinds]`, the rewards that it was given, as
+        `its.engine.verdicts` says; nan_rewards int64 `[n]`; failure, uint8, the failed images' reasons as lines.
     """
     results = sorted(results, key=lambda result: result.problem.index)
     caps = max(len(result.outcomes) for result in results)
