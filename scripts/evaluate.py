@@ -12,11 +12,11 @@ reference cannot serve is said. --crop and --size are for folders of the referen
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from typing import get_args
 
 from its.dataset.folder import Crop
+from its.disk.valid_json import to_json
 from its.metric.class_fid import ClassFid
 from its.metric.fid import Fid
 from its.metric.inception import InceptionFeatures
@@ -91,7 +91,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     numbers = evaluate(options.reference, options.sample, options.metrics, options)
     lines = [f"{column:<14}{value:.7g}" for column, value in numbers.items()]
-    print(json.dumps(numbers) if options.json else "\n".join(lines))
+    print(to_json(numbers) if options.json else "\n".join(lines))
 
 
 if __name__ == "__main__":

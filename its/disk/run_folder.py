@@ -16,6 +16,7 @@ from typing import Any, Literal
 import yaml
 
 from its.disk.store import MANIFEST, TIMING, Store, write_atomic
+from its.disk.valid_json import to_json
 
 CONFIG, SUMMARY, FAILURE, SCHEDULE = "config.yaml", "metrics.json", "failed.json", "schedule.json"
 
@@ -250,4 +251,4 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    write_atomic(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
+    write_atomic(path, (to_json(content, indent=1, sort_keys=True) + "\n").encode())

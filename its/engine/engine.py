@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from its.budget import Ledger
 from its.engine.admission import Admission
 from its.engine.delivery import Delivery
+from its.engine.draws import Draws
 from its.engine.guiding import WAYS, Parts, check_guidance
 from its.engine.materialise import Materialiser
 from its.engine.noise import Noise, normal
@@ -20,6 +21,8 @@ from its.engine.rows import Rows
 from its.engine.score import Scoring
 from its.engine.state import SearchRun
 from its.engine.stream import Stream
+from its.engine.tape import Announcer, Tape
+from its.engine.verdicts import sum_verdicts
 from its.guidance.guidance import Guidance
 from its.guidance.none import NoGuidance
 from its.model.denoiser import Denoiser
@@ -60,7 +63,8 @@ class Engine:
         batch: network rows of one batch, for evaluations; also rows of a decode or verify batch.
         gradient_batch: network rows of one batch with gradients (default half a batch).
         rows: tensor rows that images in the making may hold together (default 96 batches).
-        noise: source of draws, with the signature of `its.engine.noise.normal`; see docs/replay.md.
+        noise: source of draws, with the signature of `its.engine.noise.normal`; a `Tape` also holds the searches' own
+            random numbers, and is closed when a run is over: see docs/replay.md.
         keep_candidates: bring every candidate to the host, not only the images chosen.
 
     Attributes:
@@ -115,9 +119,14 @@ class Engine:
         Args:
             caps: ascending caps in NFE. An anytime search serves all in one run, a planned one is
                 run once for each.
+
+        Raises:
+            ValueError: at the end, if draws of a tape were left unread.
         """
         with _rare_garbage_collections():
             yield from self._run(search, tuple(caps), problems)
+        if isinstance(self.noise, Tape):
+            self.noise.close()
 
     def _run(self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem]) -> Iterator[Result]:
         stream = self.stream(search, caps, problems)
@@ -137,6 +146,10 @@ class Engine:
         rows = Rows(model.shape, model.dtype, model.device, self.batch)
         materialiser = Materialiser(self.seed, model, self.sampler, rows, self.noise, self.guidance.num_draws)
         readback: Readback = Readback()
+
+        announcer = None
+        if isinstance(self.noise, Tape):
+            announcer = Announcer(self.noise, Draws(self.prices, self.guidance))
 
         # Queues of the network, the decoder and the verifiers.
         scoring = Scoring(model, self.verifiers, rows, self.batch)
@@ -158,7 +171,7 @@ class Engine:
             rows,
             guiding,
             scoring,
-            Requests(self.prices, guiding, scoring),
+            Requests(self.prices, guiding, scoring, announcer),
             Delivery(rows, scoring, readback, self.keep_candidates),
             readback,
             Admission(self.rows),
@@ -170,6 +183,8 @@ class Engine:
             for index, run_caps in enumerate([caps] if search.anytime else [(cap,) for cap in caps]):
                 ledger = Ledger(run_caps[-1])
                 image = Image(problem, self.seed, self.prices, ledger, anytime=search.anytime, shape=self.model.shape)
+                if isinstance(self.noise, Tape):
+                    image.random = self.noise.open(problem.index, image.random)
                 planned = search
                 if not search.anytime and math.isfinite(run_caps[-1]):
                     planned = search.sized_for(int(run_caps[-1]), image)
@@ -179,14 +194,14 @@ class Engine:
 def _result(runs: Sequence[SearchRun]) -> Result:
     """Return one problem's result from its runs: one of all caps, or one for each."""
     problem = runs[0].image.problem
-    nan_rewards = sum(run.nan_rewards for run in runs)
+    verdicts = sum_verdicts(run.verdicts for run in runs)
     failure = next((run.failure for run in runs if run.failure), None)
     if failure:
-        return Result(problem, (), failure, nan_rewards)
+        return Result(problem, (), failure, verdicts)
     outcomes = tuple(
         Outcome(image, reward, run.image.ledger.at(cap), start)
         for run in runs
         for cap, reward, image, start in zip(run.caps, run.rewards, run.images, run.starts, strict=True)
     )
     candidates = tuple(candidate for run in runs for candidate in run.candidates.values())
-    return Result(problem, outcomes, None, nan_rewards, candidates)
+    return Result(problem, outcomes, None, verdicts, candidates)

@@ -1,15 +1,19 @@
-"""Floating-point operations of network, decoder, verifier and guide, by torch's counter (products and convolutions)."""
+"""Floating-point operations of network, decoder, verifier and guide: products and convolutions."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from its.engine import Engine
+from its.engine.flop_count import flops_of
 from its.levels import Columns
 from its.verifier.verifier import Verifier
+
+log = logging.getLogger(__name__)
 
 BACKWARD_FORWARDS = 2
 """A backward pass counts as two forwards."""
@@ -31,12 +35,12 @@ def count_flops(engine: Engine, condition: object) -> dict[str, int]:
     conditions: list = [condition]
 
     # The networks, one after the other.
-    forward = _flops(lambda: model(x, levels, conditions)) // model.slots
+    forward = _flops(model, lambda: model(x, levels, conditions)) // model.slots
     images = x
     decoder = 0
     if model.decoder is not None:
         decode = model.decoder
-        decoder = _flops(lambda: decode(x))
+        decoder = _flops(decode, lambda: decode(x))
         images = decode(x)
     verifier = reward_flops(engine.verifiers["select"], images, conditions)
     guide = _guide_flops(engine, x, levels, conditions)
@@ -51,7 +55,7 @@ def count_flops(engine: Engine, condition: object) -> dict[str, int]:
 
 def reward_flops(verifier: Verifier, images: torch.Tensor, conditions: list) -> int:
     """Return the FLOPs of one call of a verifier, on images `[1, C, H, W]` and as many conditions."""
-    return _flops(lambda: verifier.reward(images, conditions))
+    return _flops(verifier, lambda: verifier.reward(images, conditions))
 
 
 def _guide_flops(engine: Engine, x: torch.Tensor, levels: Columns, conditions: list) -> int:
@@ -60,10 +64,18 @@ def _guide_flops(engine: Engine, x: torch.Tensor, levels: Columns, conditions: l
     if guide is None:
         return 0
     noisy = (levels,) if engine.guidance.noise_aware else ()
-    return _flops(lambda: guide.reward(x, conditions, *noisy))
+    return _flops(guide, lambda: guide.reward(x, conditions, *noisy))
 
 
-def _flops(call: object) -> int:
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        call()  # type: ignore[operator]
-    return int(counter.get_total_flops())
+def _flops(network: object, call: Callable[[], object]) -> int:
+    """Count a call of a network; say what the count leaves out."""
+    flops, name = flops_of(call), type(network).__name__
+    if flops.unknown:
+        log.warning(
+            "FLOPs of %s leave out what is done by %s; the flops column is too low by that",
+            name,
+            ", ".join(flops.unknown),
+        )
+    elif flops.weights and not flops.total:
+        log.warning("FLOPs of %s are 0: it has weights, and no product or convolution takes them", name)
+    return flops.total

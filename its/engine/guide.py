@@ -9,7 +9,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from its.engine.materialise import MONTE_CARLO, Materialiser
+from its.engine.draws import MONTE_CARLO
+from its.engine.materialise import Materialiser
 from its.engine.queue import Evaluated, Queue, Served, pad
 from its.engine.rows import GuessRows, Rows
 from its.engine.state import Rollout, State, Value
@@ -47,6 +48,7 @@ class Guide(Queue[State | Rollout]):
         grid: Grid,
     ) -> None:
         super().__init__(size)
+        self._name = f"{type(model).__name__}, guided by {type(guide).__name__},"
         self._guidance = guidance
         self._guide = guide
         self._model = model
@@ -75,7 +77,7 @@ class Guide(Queue[State | Rollout]):
             t = Columns.of([level for _, level in owners], x.ndim, x.device)
             stepped = self._steps.follow(items, Batch(x, t, guess, own, shift))
             finite = torch.isfinite(sum(part.flatten(1).sum(1) for part in (own.x0, guess.x0, guess.eps, shift)))  # type: ignore
-        return Served(values, *stepped, (Evaluated(type(self._model).__name__, owners), finite))
+        return Served(values, *stepped, (Evaluated(self._name, owners), finite))
 
     @abstractmethod
     def _evaluated(self, items: Items, t: Columns, conditions: Sequence[Condition]) -> tuple[Tensor, Guess]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from its.engine.draws import draw_number
 from its.engine.noise import Noise
 from its.engine.rows import Rows
 from its.engine.state import Rollout, State
@@ -18,9 +19,6 @@ from its.particles.image import Image
 from its.particles.keys import step_key
 from its.particles.particle import FixedStart, Jittered, Moved, Raised, Renoised, Start
 from its.sampler.sampler import Sampler
-
-STEP, RECURRENCE, MONTE_CARLO = 0, 1, 2
-"""Numbers of the draws of a step: its own, the recurrence's, and the first of a guidance's Monte-Carlo draws."""
 
 
 class Materialiser:
@@ -38,7 +36,7 @@ class Materialiser:
         self._sampler = sampler
         self._rows = rows
         self._noise = noise
-        self._draws_per_round = MONTE_CARLO + monte_carlo
+        self._monte_carlo = monte_carlo
 
     def make(self, states: Sequence[State]) -> None:
         """Give every state a row; parents that have none come first."""
@@ -62,12 +60,14 @@ class Materialiser:
                 state.x = row
                 state.recipe = None
 
-    def step_noise(self, items: Sequence[State | Rollout], number: int) -> Tensor:
-        """Return standard normal rows, one for each item: that draw of the step which leaves its level."""
+    def step_noise(self, items: Sequence[State | Rollout], kind: int) -> Tensor:
+        """Return standard normal rows, one for each item: a kind of draw of the step which leaves its level."""
         noise_keys = np.array([item.noise_key for item in items], dtype=np.uint64)
         level_keys = np.array([item.level.key for item in items], dtype=np.uint64)
-        numbers = np.array([item.round * self._draws_per_round + number for item in items], dtype=np.uint64)
-        return self._normal([item.run.image for item in items], step_key(noise_keys, level_keys, numbers))
+        numbers = [draw_number(kind, item.round, self._monte_carlo) for item in items]
+        return self._normal(
+            [item.run.image for item in items], step_key(noise_keys, level_keys, np.array(numbers, dtype=np.uint64))
+        )
 
     def search_noise(self, states: Sequence[State]) -> Tensor:
         """Return standard normal rows of states that a search made with `image.noise`."""

@@ -18,7 +18,12 @@ T = TypeVar("T")
 
 
 class Evaluated(NamedTuple):
-    """A batch of the network, with the run and the level of each row; bool `[n]` comes back: is the row finite."""
+    """A batch of the network or the decoder; bool `[n]` comes back: is the row finite.
+
+    Attributes:
+        model: that made the rows.
+        rows: the run of each, and its level.
+    """
 
     model: str
     rows: list[tuple[SearchRun, Level]]
@@ -28,6 +33,7 @@ class Scored(NamedTuple):
     """A batch of a verifier; its rewards come back, float `[n]` or `[n, members]`."""
 
     role: str
+    verifier: str
     values: list[Value]
 
 

@@ -8,6 +8,7 @@ from its.engine.guiding import Guiding
 from its.engine.rows import UNMADE
 from its.engine.score import Scoring
 from its.engine.state import Rollout, SearchRun, State, Unrewarded, Value
+from its.engine.tape import Announcer
 from its.particles.order import Rewarded
 from its.particles.particle import Particle, Start
 from its.particles.prices import Prices, Route
@@ -27,12 +28,17 @@ class Opened(NamedTuple):
 
 
 class Requests:
-    """Charges requests and queues their work."""
+    """Charges requests and queues their work.
 
-    def __init__(self, prices: Prices, guiding: Guiding, scoring: Scoring) -> None:
+    Args:
+        announcer: is told of what will be drawn; None if noise is on no tape.
+    """
+
+    def __init__(self, prices: Prices, guiding: Guiding, scoring: Scoring, announcer: Announcer | None = None) -> None:
         self._prices = prices
         self._guiding = guiding
         self._scoring = scoring
+        self._announcer = announcer
 
     def open(self, run: SearchRun, request: object) -> Opened:
         """Charge a request and begin its work; `run.pending` says how much of the reply is to come.
@@ -62,6 +68,8 @@ class Requests:
             rollout = Rollout(run, position, source.child(route[-1]), route, state, max(clock, state.guess.clock))
             if request.noise is not None:
                 rollout.noise = _state_of(run, request.noise[position])
+            if self._announcer is not None:
+                self._announcer.rollout(rollout, state)
             if self._guiding.begin(rollout, clock):
                 opened.ready.append(rollout)
         return opened
@@ -97,6 +105,8 @@ class Requests:
         makes_candidates = request.of == "own" and request.by == "select"
         for position, (clock, (value, state)) in enumerate(zip(clocks, values, strict=False)):
             if state is not None:
+                if self._announcer is not None:
+                    self._announcer.guess(state)
                 self._guiding.ask_guess(state, clock)
             clock = max(clock, value.clock)
             if state is None and makes_candidates:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from its.engine.verdicts import NAN, Verdict
 from its.particles.order import Rewarded
 from its.particles.particle import Origin
 from its.types import Problem
@@ -58,7 +59,7 @@ class Result:
     Attributes:
         outcomes: one for each cap; empty if the image failed.
         failure: what went wrong with it.
-        nan_rewards: rewards that were NaN, of members too, and counted as minus infinity.
+        verdicts: number of rewards of each role and kind.
         candidates: with `keep_candidates` every candidate, in the order in which the search rewarded them; those of a
             planned search one cap after the other.
     """
@@ -66,5 +67,10 @@ class Result:
     problem: Problem
     outcomes: tuple[Outcome, ...]
     failure: str | None = None
-    nan_rewards: int = 0
+    verdicts: Mapping[Verdict, int] = field(default_factory=dict)
     candidates: tuple[Candidate, ...] = ()
+
+    @property
+    def nan_rewards(self) -> int:
+        """Return the number of rewards that were NaN, of members too, and counted as minus infinity."""
+        return sum(n for (_, kind), n in self.verdicts.items() if kind == NAN)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from its.engine.queue import Queue, Scored, Served, pad
+from its.engine.queue import Evaluated, Queue, Scored, Served, pad
 from its.engine.rows import Rows
 from its.engine.state import Value
 from its.model.denoiser import Clipping, Decoder, Denoiser
@@ -35,10 +35,12 @@ class Decode(Queue[Value]):
         values = self.batch()
         padded = pad(values, self.size)
         latents = clipped_guesses(self._rows.take([value.row for value in padded]), padded, self._clipping)
-        images = self._decoder(latents)
-        for value, row in zip(values, self._images.put(images[: len(values)]), strict=True):
+        images = self._decoder(latents)[: len(values)]
+        for value, row in zip(values, self._images.put(images), strict=True):
             value.decoded = row
-        return Served(values=values)
+        owners = [(value.run, value.run.image.grid[-1]) for value in values]
+        finite = torch.isfinite(images.flatten(1).sum(1))
+        return Served(values, readback=(Evaluated(type(self._decoder).__name__, owners), finite))
 
 
 class Verify(Queue[Value]):
@@ -75,7 +77,7 @@ class Verify(Queue[Value]):
                 f"{tuple(rewards.shape)} for {self.size} images; it returns one for each, in order, of "
                 f"shape {expected}"
             )
-        return Served(readback=(Scored(self._role, values), rewards[: len(values)]))
+        return Served(readback=(Scored(self._role, type(self._verifier).__name__, values), rewards[: len(values)]))
 
 
 def clipped_guesses(x: Tensor, values: Sequence[Value], clipping: Clipping) -> Tensor:

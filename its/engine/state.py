@@ -11,6 +11,7 @@ import numpy as np
 from its.engine.front import ParetoFront
 from its.engine.result import Candidate
 from its.engine.rows import UNMADE, GuessRows, Row
+from its.engine.verdicts import Verdicts
 from its.levels import Level
 from its.particles.image import Image
 from its.particles.order import Rewarded
@@ -229,6 +230,7 @@ class SearchRun:
         rewards, images, starts: the winners on the host: reward, image, uint8 `[H, W, C]`, and what that came down
             from: its number in the problem's sequence, a moved point's row, or None.
         failure: why there is no result.
+        verdicts: number of rewards of each role and kind.
     """
 
     order: int
@@ -248,7 +250,7 @@ class SearchRun:
     starts: list[int | np.ndarray | None] = field(default_factory=list)
     over: bool = False
     failure: str | None = None
-    nan_rewards: int = 0
+    verdicts: Verdicts = field(default_factory=Verdicts)
 
     def __post_init__(self) -> None:
         self.front = ParetoFront(self.caps)

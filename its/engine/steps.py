@@ -8,7 +8,8 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor
 
-from its.engine.materialise import RECURRENCE, STEP, Materialiser
+from its.engine.draws import RECURRENCE, STEP
+from its.engine.materialise import Materialiser
 from its.engine.rows import Rows
 from its.engine.state import FirstStage, Rollout, State, Value
 from its.guidance.guidance import Guidance

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
@@ -19,8 +20,13 @@ from its.engine.requests import Opened, Requests
 from its.engine.rows import Rows
 from its.engine.score import Scoring
 from its.engine.state import Rollout, SearchRun
+from its.engine.verdicts import WORDS, Verdict, kinds_of
 from its.particles.order import Components, Rewarded
 from its.particles.particle import Particle
+
+log = logging.getLogger(__name__)
+
+_TOLD = "verifier %s (%s) gave %s to image %d; NaN counts as the lowest reward. The end says how many images got any"
 
 
 class Stream:
@@ -57,6 +63,7 @@ class Stream:
         self._ready: list[Rollout] = []
         self._replied: deque[SearchRun] = deque()
         self._over: deque[SearchRun] = deque()
+        self._told: set[Verdict] = set()
 
     @property
     def served(self) -> dict[str, tuple[int, int]]:
@@ -205,10 +212,12 @@ class Stream:
 
     def _answer_scores(self, scored: Scored, rewards: np.ndarray) -> None:
         """Give the values of a batch their rewards, and all who wait for them; NaN counts as minus infinity."""
-        missing = np.isnan(rewards)
-        for place in missing.reshape(len(scored.values), -1).nonzero()[0]:
-            scored.values[place].run.nan_rewards += 1
-        for value, numbers in zip(scored.values, np.where(missing, -np.inf, rewards).tolist(), strict=True):
+        comparable = np.where(np.isnan(rewards), -np.inf, rewards).tolist()
+        for value, kind, numbers in zip(scored.values, kinds_of(rewards), comparable, strict=True):
+            value.run.verdicts[scored.role, kind] += 1
+            if kind in WORDS and (scored.role, kind) not in self._told:
+                self._told.add((scored.role, kind))
+                log.warning(_TOLD, scored.verifier, scored.role, WORDS[kind], value.run.image.problem.index)
             reward = Components(numbers) if isinstance(numbers, list) else numbers
             waiting, value.scores[scored.role] = value.scores[scored.role], reward
             for position in cast("list[int]", waiting):

@@ -2,52 +2,59 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Self
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from its.budget import OutOfBudget
+from its.engine.draws import Draws
 from its.engine.noise import normal
+from its.engine.state import Rollout, State
 from its.particles.host_random import HostRandom
-from its.particles.image import Image
-from its.particles.keys import Verb, step_key
-from its.particles.particle import Jittered, Moved, Particle, Raised, Renoised
-from its.particles.prices import Prices
-from its.particles.verbs import Advance, Reward
-from its.search.search import Coroutine, Search
 
-Draws = dict[str, Tensor]
+ImageDraws = dict[str, Tensor]
 """Of one image, in order, named by their place and what they are for: `000007 step 961`."""
+
+MOST_NAMED = 4
+"""Unread draws of an image that an error lists."""
 
 
 class Tape:
     """The draws of one run: recorded from it, or, where some are given, all that it draws.
 
+    An engine takes it in place of a source of noise: `Engine(..., noise=tape)`.
+
     Args:
         source: by problem index, the draws that a run is to have; None records the run's own.
     """
 
-    def __init__(self, source: Mapping[int, Draws] | None = None) -> None:
+    def __init__(self, source: Mapping[int, Mapping[str, Tensor]] | None = None) -> None:
         self._source = source
-        self._purposes: dict[int, dict[int, str]] = {}
-        self._names: dict[tuple[int, int], str] = {}
+        self._names: dict[int, dict[int, str]] = {}
         self._values: dict[tuple[int, int], Tensor] = {}
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
-        """Make a tape that plays a file that `save` wrote, or another program in its place."""
-        source: dict[int, Draws] = defaultdict(dict)
+        """Make a tape that plays a file that `save` wrote, or another program in its place.
+
+        Raises:
+            ValueError: a tensor's name is not `<problem>/<place> <what it is for>`.
+        """
+        source: dict[int, ImageDraws] = defaultdict(dict)
         for name, values in load_file(path).items():
-            problem, draw = name.split("/")
-            source[int(problem)][draw] = values
+            parts = re.fullmatch(r"(\d+)/(\d{6,} \S.*)", name)
+            if parts is None:
+                raise ValueError(
+                    f"{path}: a draw is named {name!r}; a name is <problem>/<place of six digits> <what it is for>, "
+                    "as in '2/000007 step 899'"
+                )
+            source[int(parts[1])][parts[2]] = values
         return cls(source)
 
     def save(self, path: Path | str) -> None:
@@ -61,25 +68,14 @@ class Tape:
             save_file(tensors, path)
 
     @property
-    def draws(self) -> dict[int, Draws]:
+    def draws(self) -> dict[int, ImageDraws]:
         """Return by problem index what the run has drawn so far."""
-        draws: dict[int, Draws] = {}
-        for problem, purposes in self._purposes.items():
-            draws[problem] = {
-                f"{place:06d} {purpose}": self._values[problem, key]
-                for place, (key, purpose) in enumerate(purposes.items())
-            }
-        return draws
+        return {
+            problem: {name: self._values[problem, key] for key, name in names.items() if (problem, key) in self._values}
+            for problem, names in self._names.items()
+        }
 
-    def on(self, search: Search, prices: Prices) -> Search:
-        """Return the search with its draws on this tape.
-
-        Args:
-            prices: of the engine that runs it, which is built with `noise=tape.noise`.
-        """
-        return cast(Search, _TapedSearch(search, self, prices))
-
-    def noise(
+    def __call__(
         self,
         seed: int,
         problems: Sequence[int],
@@ -87,66 +83,111 @@ class Tape:
         shape: tuple[int, ...],
         device: torch.device | str = "cpu",
     ) -> Tensor:
-        """Stand in for `its.engine.noise.normal` in an engine."""
-        places = list(zip(problems, keys, strict=True))
-        if self._source is None:
-            self._values.update(zip(places, normal(seed, problems, keys, shape, device).cpu(), strict=True))
-        return torch.stack([self.value(*place).expand(shape) for place in places]).to(device)
+        """Draw, as `its.engine.noise.normal` does, what has been announced.
 
-    def open(self, problem: int) -> None:
-        """Begin an image.
+        Raises:
+            ValueError: the tape has something else there, or nothing.
+        """
+        places = list(zip(problems, map(int, keys), strict=True))
+        if self._source is not None:
+            return torch.stack([self._played(*place, torch.float32, shape) for place in places]).to(device)
+        rows = normal(seed, problems, keys, shape, device)
+        for (problem, key), row in zip(places, rows.cpu(), strict=True):
+            if key not in self._names[problem]:
+                raise RuntimeError(f"image {problem} drew at key {key}, which no request has announced")
+            self._values[problem, key] = row
+        return rows
+
+    def open(self, problem: int, random: HostRandom) -> HostRandom:
+        """Begin an image; return its own random numbers, on tape.
 
         Raises:
             ValueError: it is on this tape already.
         """
-        if problem in self._purposes:
+        if problem in self._names:
             raise ValueError(
                 f"image {problem} is on this tape already, and a tape holds one run at one cap; take another tape"
             )
-        self._purposes[problem] = {}
+        self._names[problem] = {}
+        return _TapedRandom(self, problem, random)
 
-    def register(self, problem: int, key: int, purpose: str | None, value: np.ndarray | None = None) -> None:
-        """Register the next draw of an image.
+    def announce(self, problem: int, key: int, purpose: str) -> None:
+        """Give a draw the image's next place, unless it has one."""
+        names = self._names[problem]
+        names.setdefault(key, f"{len(names):06d} {purpose}")
 
-        Args:
-            purpose: what it is for; None if nothing depends on it: then it is on no tape.
-            value: the draw, where the run does not get it by `noise`; the source's takes its place.
-        """
-        purposes = self._purposes[problem]
-        if self._source is None and value is not None:
-            self._values[problem, key] = torch.from_numpy(value)
-        elif self._source is not None and key not in purposes:
-            self._values.pop((problem, key), None)
-            self._names[problem, key] = name = f"{len(purposes):06d} {purpose}"
-            draws = self._source.get(problem, {})
-            if purpose is None:
-                self._values[problem, key] = torch.zeros(())
-            elif name in draws:
-                self._values[problem, key] = draws[name]
-        if purpose is not None:
-            purposes.setdefault(key, purpose)
-
-    def value(self, problem: int, key: int) -> Tensor:
-        """Return a registered draw.
+    def host(self, problem: int, key: int, value: np.ndarray) -> np.ndarray:
+        """Put a random number of the search on tape, or return the tape's in its place.
 
         Raises:
-            ValueError: the tape has another there, or none.
+            ValueError: the tape has something else there, or nothing.
         """
-        if (problem, key) not in self._values:
-            name = self._names[problem, key]
-            draws = (self._source or {}).get(problem, {})
+        if self._source is not None:
+            like = torch.from_numpy(value)
+            return self._played(problem, key, like.dtype, tuple(like.shape)).numpy()
+        self._values[problem, key] = torch.from_numpy(value)
+        return value
+
+    def name(self, problem: int, key: int) -> str:
+        """Return the name of an announced draw."""
+        return self._names[problem][key]
+
+    def close(self) -> None:
+        """See that nothing of a tape that is played was left unread.
+
+        Raises:
+            ValueError: names what the run has not asked for.
+        """
+        unread = []
+        for problem, draws in (self._source or {}).items():
+            read = self.draws.get(problem)
+            left = sorted(draws.keys() - (read or {}))
+            more = f" and {len(left) - MOST_NAMED} more" if len(left) > MOST_NAMED else ""
+            if read is None:
+                unread.append(f"image {problem} was not run")
+            elif left:
+                unread.append(f"image {problem} left {', '.join(map(repr, left[:MOST_NAMED]))}{more}")
+        if unread:
+            raise ValueError(f"the run is over and has not read all of its tape: {'; '.join(unread)}")
+
+    def _played(self, problem: int, key: int, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
+        """Return the source's draw in place of an announced one."""
+        name, draws = self._names[problem][key], (self._source or {}).get(problem, {})
+        if name not in draws:
             there = next((other for other in draws if other[:7] == name[:7]), "nothing")
             raise ValueError(f"image {problem} asks the tape for {name!r}, and it has {there!r} there")
-        return self._values[problem, key]
+        value = draws[name]
+        if (value.dtype, tuple(value.shape)) != (dtype, shape):
+            raise ValueError(
+                f"image {problem}: {name!r} of the tape is {_kind(value.dtype, value.shape)}, and the run takes "
+                f"{_kind(dtype, shape)}"
+            )
+        if not torch.isfinite(value).all():
+            raise ValueError(f"image {problem}: {name!r} of the tape holds a number that is not finite")
+        self._values[problem, key] = value
+        return value
 
-    def num_draws(self, problem: int) -> int:
-        """Return how many draws an image has registered."""
-        return len(self._purposes[problem])
 
-    def forget(self, problem: int, place: int) -> None:
-        """Take back an image's draws from a place on: it could not pay for the steps."""
-        while len(self._purposes[problem]) > place:
-            self._purposes[problem].popitem()
+def _kind(dtype: torch.dtype, shape: Sequence[int]) -> str:
+    return f"{str(dtype).removeprefix('torch.')} {list(shape)}"
+
+
+class Announcer:
+    """Announces to a tape what is paid for, in list order."""
+
+    def __init__(self, tape: Tape, draws: Draws) -> None:
+        self._tape = tape
+        self._draws = draws
+
+    def rollout(self, rollout: Rollout, state: State) -> None:
+        """Announce the draws of a rollout from `state`."""
+        for key, purpose in self._draws.of_rollout(rollout, state):
+            self._tape.announce(rollout.run.image.problem.index, key, purpose)
+
+    def guess(self, state: State) -> None:
+        """Announce the draws of a state that is evaluated."""
+        for key, purpose in self._draws.of_guess(state):
+            self._tape.announce(state.run.image.problem.index, key, purpose)
 
 
 class _TapedRandom(HostRandom):
@@ -158,96 +199,24 @@ class _TapedRandom(HostRandom):
         self._random = random
         self._calls = 0
 
-    def _draw(self, purpose: str, value: np.ndarray) -> np.ndarray:
-        self._calls += 1
-        self._tape.register(self._problem, -self._calls, purpose, value)
-        return self._tape.value(self._problem, -self._calls).numpy()
-
     def uniform(self, n: int) -> np.ndarray:
-        return self._draw("uniform", self._random.uniform(n))
+        values = self._draw("uniform", self._random.uniform(n))
+        return self._checked(values, bool(((values >= 0) & (values < 1)).all()), "lies outside [0, 1)")
 
     def normal(self, shape: int | tuple[int, ...]) -> np.ndarray:
         return self._draw("normal", self._random.normal(shape))
 
     def permutation(self, n: int) -> list[int]:
-        return self._draw("permutation", np.array(self._random.permutation(n), dtype=np.int64)).tolist()
+        values = self._draw("permutation", np.array(self._random.permutation(n), dtype=np.int64))
+        return self._checked(values, sorted(values.tolist()) == list(range(n)), f"does not order 0 to {n - 1}").tolist()
 
+    def _draw(self, purpose: str, value: np.ndarray) -> np.ndarray:
+        self._calls += 1
+        self._tape.announce(self._problem, -self._calls, purpose)
+        return self._tape.host(self._problem, -self._calls, value)
 
-@dataclass(frozen=True)
-class _TapedSearch:
-    """Runs `search`, and reads from each of its requests which draws the engine will need for it."""
-
-    search: Search
-    tape: Tape
-    prices: Prices
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.search, name)
-
-    def sized_for(self, nfe: int, image: Image) -> Self:
-        return replace(self, search=self.search.sized_for(nfe, image))
-
-    def run(self, image: Image) -> Coroutine:
-        problem = image.problem.index
-        self.tape.open(problem)
-        image.random = _TapedRandom(self.tape, problem, image.random)
-        coroutine = self.search.run(image)
-        resume: Any = coroutine.send
-        reply: Any = None
-        while True:
-            try:
-                request = resume(reply)
-            except StopIteration as stop:
-                return stop.value
-
-            # Register the draws of each particle.
-            places = [self.tape.num_draws(problem)]
-            for draws in self._draws(request):
-                for key, purpose in draws:
-                    self.tape.register(problem, key, purpose)
-                places.append(self.tape.num_draws(problem))
-
-            # Forget those of particles that are not paid for.
-            try:
-                reply = yield request
-                resume = coroutine.send
-                self.tape.forget(problem, places[len(reply)])
-            except OutOfBudget as spent:
-                self.tape.forget(problem, places[0])
-                resume, reply = coroutine.throw, spent
-
-    def _draws(self, request: Advance | Reward) -> Iterator[list[tuple[int, str | None]]]:
-        """Yield for each particle key and purpose of its draws: its own, if it is only a recipe yet, and its steps'."""
-        children: Counter[int] = Counter()
-        for position, particle in enumerate(request.particles):
-            draws: list[tuple[int, str | None]] = [*_recipe_draws(particle, "start")]
-            if isinstance(request, Advance):
-                route, _ = self.prices.route(particle.level, request.to[position], request.steps, particle.is_start)
-                noise = request.noise[position] if request.noise else None
-                draws += _recipe_draws(noise, "noise") if noise else []
-
-                # The steps of the child that the engine will make.
-                source = particle.raise_to(route[0]) if particle.is_start else particle
-                number = source.num_children(Verb.ADVANCE) + children[id(particle)]
-                noise_key, _ = source.child_keys(number)
-                children[id(particle)] += len(route) > 1
-                for k, (t, s) in enumerate(pairwise(route)):
-                    draws_here = self.prices.noisy(t, s) and not (noise and k == 0)
-                    draws.append((step_key(noise_key, t.key, 0), f"step {t.time:g}" if draws_here else None))
-            yield draws
-
-
-def _recipe_draws(particle: Particle, start: str) -> Iterator[tuple[int, str]]:
-    """Yield key and purpose of the draws that make a particle, its parents' first."""
-    recipe = particle.recipe
-    if recipe is None:
-        return
-    if isinstance(recipe, Raised | Moved):
-        yield from _recipe_draws(recipe.parent, start)
-    if isinstance(recipe, Raised) or not recipe.uses_noise:
-        return
-    if isinstance(recipe, Renoised | Jittered):
-        verb = "renoise" if isinstance(recipe, Renoised) else "jitter"
-        yield recipe.key, f"{verb} {particle.level.time:g}"
-    else:
-        yield recipe.key, "move" if isinstance(recipe, Moved) else start
+    def _checked(self, values: np.ndarray, valid: bool, fault: str) -> np.ndarray:
+        if not valid:
+            name = self._tape.name(self._problem, -self._calls)
+            raise ValueError(f"image {self._problem}: {name!r} of the tape {fault}")
+        return values

@@ -44,6 +44,10 @@ class Worker:
         """Return whether this process makes the report: one of a run's workers, and none that `workers=n` started."""
         return "ITS_RANK" not in environment and cls.here(environment).rank == 0
 
+    def share(self, items: Sequence[T]) -> list[T]:
+        """Return this worker's share of items: every world-th from its rank."""
+        return list(items[self.rank :: self.world])
+
     def order(self, items: Sequence[T]) -> list[T]:
         """Return items in this worker's order: its share, every world-th from its rank; then the others'.
 

@@ -133,6 +133,10 @@ _COLUMNS: dict[str, tuple[Callable[[Row], str], str]] = {
     "precision ↑": (_plain("precision", 3), "precision"),
     "recall ↑": (_plain("recall", 3), "recall"),
     "accuracy ↑": (_with_error("accuracy"), "accuracy"),
+    "NaN rewards": (_plain("nan_select", 0), "nan_select"),
+    "±inf rewards": (_plain("inf_select", 0), "inf_select"),
+    "NaN of the guide": (_plain("nan_guide", 0), "nan_guide"),
+    "±inf of the guide": (_plain("inf_guide", 0), "inf_guide"),
 }
 """Cell of a row and the key that it shows, by header."""
 

@@ -27,6 +27,7 @@ from its.disk.store import Arrays
 from its.engine import Engine, Outcome, Result
 from its.engine.flops import count_flops
 from its.engine.noise import normal
+from its.engine.verdicts import sum_verdicts
 from its.model.denoiser import Denoiser
 from its.particles.image import Image
 from its.particles.keys import start_key
@@ -143,7 +144,7 @@ def _together(problem: Problem, places: Sequence[int], results: Mapping[int, Res
     outcomes: tuple[Outcome, ...] = ()
     if failure is None:
         outcomes = tuple(replace(results[place].outcomes[0], start=None) for place in places)
-    return Result(problem, outcomes, failure, sum(result.nan_rewards for result in results.values()))
+    return Result(problem, outcomes, failure, sum_verdicts(result.verdicts for result in results.values()))
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,9 @@ import numpy as np
 from its.budget import COLUMNS
 from its.disk.run_folder import RunFolder, shard_name
 from its.disk.store import Arrays, write_atomic
+from its.disk.valid_json import to_json
 from its.engine import Outcome, Result
+from its.engine.verdicts import verdicts_of
 from its.report.figures import comparison_figure
 from its.report.runs import RunRecord, read_run
 from its.rerun.rescoring import Rescoring, ScoredShard
@@ -63,7 +64,7 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
         "images": run.summary["images"],
         "curve": curve.rows,
     }
-    write_atomic(files.rescored_summary, (json.dumps(entry, indent=1, sort_keys=True) + "\n").encode())
+    write_atomic(files.rescored_summary, (to_json(entry, indent=1, sort_keys=True) + "\n").encode())
     return curve.rows
 
 
@@ -91,8 +92,8 @@ def _results(rescoring: Rescoring, part: ScoredShard) -> tuple[list[Result], lis
             ledger = dict(zip(COLUMNS, part.shard["ledger"][k, cap].tolist(), strict=True))
             outcomes.append(Outcome(part.pixels[best], candidates.reward_of(part.reward, best), ledger))
             picked.append(best)
-        nan = int(part.nan[part.candidates["offset"][k] : part.candidates["offset"][k + 1]].sum())
-        results.append(Result(Problem(index, condition), tuple(outcomes), None, nan))
+        own = slice(*part.candidates["offset"][k : k + 2])
+        results.append(Result(Problem(index, condition), tuple(outcomes), verdicts=verdicts_of(part.raw[own])))
         picks.append(picked)
     return results, picks
 

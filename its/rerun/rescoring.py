@@ -46,8 +46,8 @@ class ScoredShard:
         candidates, features: as stored.
         shard: the run's own.
         pixels: uint8 `[m, H, W, C]`.
-        reward: `[m]`, or `[m, members]` of a relative verifier; NaN became -inf.
-        nan: bool `[m]`, where.
+        raw: rewards `[m]`, or `[m, members]` of a relative verifier, as it gave them.
+        reward: the same with -inf in place of NaN.
         conditions: of each problem.
     """
 
@@ -56,8 +56,8 @@ class ScoredShard:
     features: Arrays
     shard: Arrays
     pixels: np.ndarray
+    raw: np.ndarray
     reward: np.ndarray
-    nan: np.ndarray
     conditions: list[Condition]
 
 
@@ -132,10 +132,9 @@ class Rescoring:
             conditions = [self.instruments.data.condition(index) for index in indices]
             counts = np.diff(stored["offset"][: len(indices) + 1])
             of_rows = [condition for condition, count in zip(conditions, counts, strict=True) for _ in range(count)]
-            reward = self.score(stored["images"][: len(of_rows)], of_rows)
-            nan = np.isnan(reward) if reward.ndim == 1 else np.isnan(reward).any(axis=1)
-            reward = np.where(np.isnan(reward), -math.inf, reward)
-            yield ScoredShard(indices, stored, features, self.run.shard(indices), pixels, reward, nan, conditions)
+            raw = self.score(stored["images"][: len(of_rows)], of_rows)
+            reward = np.where(np.isnan(raw), -math.inf, raw)
+            yield ScoredShard(indices, stored, features, self.run.shard(indices), pixels, raw, reward, conditions)
 
     def score(self, images: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
         """Return the rewards of unrounded images `[m, C, H, W]`, in batches of the shape that the engine would use."""

@@ -29,8 +29,8 @@ class Run(Protocol):
         """Make the folder's `config.yaml`, or see that the folder is this run's."""
         ...
 
-    def run(self) -> Any:
-        """Make what is missing, and measure."""
+    def run(self, *, retry: bool = True) -> Any:
+        """Make what is missing, and with `retry` what failed in an earlier command; measure."""
         ...
 
 

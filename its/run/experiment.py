@@ -24,6 +24,7 @@ from its.disk.run_folder import (
 )
 from its.disk.store import Arrays
 from its.engine import Engine, Result
+from its.engine.verdicts import WORDS
 from its.process.device import device_type, require_one_device_type
 from its.process.leave import begins
 from its.process.progress import Progress
@@ -31,7 +32,7 @@ from its.process.workers import Worker
 from its.run import candidates, shards
 from its.run.curve_files import write_curve, write_per_image
 from its.run.instruments import Instruments
-from its.run.measure import Curve, Row, measure, seconds_per_image
+from its.run.measure import STRANGE, Curve, Row, measure, seconds_per_image
 from its.run.shards import Shards
 from its.search.search import Search
 from its.types import Condition, Problem
@@ -89,24 +90,35 @@ class Experiment:
         """Return what problem `index` asks for."""
         return self.instruments.data.condition(index)
 
-    def run(self) -> list[Row]:
-        """Finish the run; return its curve, one row per cap."""
+    def run(self, *, retry: bool = True) -> list[Row]:
+        """Finish the run; return its curve, one row per cap.
+
+        Args:
+            retry: make images again that failed before; not if this command's workers have just done so.
+
+        Raises:
+            ValueError: images failed, or the verifier never gave a finite reward.
+        """
         self.claim()
         begins(self.folder)
         ranges = shard_ranges(self.images, self.shard)
 
-        # Make the shards that are missing.
-        missing = [indices for indices in ranges if not self._present(indices)]
-        if missing:
-            self.instruments.reference.prepare()
-            self._generate(missing)
-        elif (rows := self._finished()) is not None:
+        # Make the shards that are missing, and those that a repeated command makes again.
+        present = {indices: arrays for indices in ranges if (arrays := self._present(indices))}
+        missing = [indices for indices in ranges if indices not in present]
+        if not missing and (rows := self._finished()) is not None:
             log.info("nothing to do: %d images and their curve are there", self.images)
             return rows
+        again = self._unsound(list(present.items())) if retry else []
+        if missing or again:
+            self.instruments.reference.prepare()
+            self._generate(missing, again)
 
         # Measure all of them; workers share the features.
         loaded = [(indices, self._load(shard_name(indices.start))) for indices in ranges]
         shards.refuse_gaps(loaded)
+        select = self.engine.verifiers["select"]
+        shards.refuse_blind(loaded, f"{self.label['verifier']} ({type(select).__name__})", members_of(select))
         require_one_device_type(self.folder, self.files.store.notes())
         features = {indices: self._shard_features(indices, arrays) for indices, arrays in self.worker.order(loaded)}
         curve = self._measure(loaded, [features[indices] for indices in ranges])
@@ -116,6 +128,7 @@ class Experiment:
         # Write what people look at; the summary comes last.
         self.files.store.tidy()
         self._write_results(curve, loaded)
+        self._tell_strange(curve.rows[-1])
         return curve.rows
 
     def claim(self) -> None:
@@ -164,11 +177,22 @@ class Experiment:
             }
         )
 
-    def _present(self, indices: range) -> bool:
-        """Return whether a shard is whole, and its candidates are if they are to be stored."""
+    def _tell_strange(self, row: Row) -> None:
+        """Say which verifier gave rewards that are no numbers, and to how many images."""
+        for column, (role, kind) in STRANGE.items():
+            if column in row:
+                name = type(self.engine.verifiers[role]).__name__
+                log.warning(
+                    "verifier %s (%s) gave %s to %d of %d images", name, role, WORDS[kind], row[column], self.images
+                )
+
+    def _present(self, indices: range) -> Arrays | None:
+        """Return what a shard holds besides images, if it is whole, and its candidates are if they are to be stored."""
         names = [shard_name(indices.start), *([candidates_name(indices.start)] if self.keeps_candidates else [])]
         files = [self.files.store.read_intact(name) for name in names]
-        return all(arrays is not None and shards.covers(arrays, indices) for arrays in files)
+        if not all(arrays is not None and shards.covers(arrays, indices) for arrays in files):
+            return None
+        return {name: array for name, array in (files[0] or {}).items() if name != "images"}
 
     def _load(self, name: str) -> Arrays:
         """Return the arrays of a file that must be there."""
@@ -177,19 +201,28 @@ class Experiment:
             raise FileNotFoundError(f"{self.folder / name} was there a moment ago and is gone; run the command again")
         return arrays
 
-    def _generate(self, missing: Sequence[range]) -> None:
-        """Stream the missing shards' problems through the engine; write each shard once it is whole."""
+    def _unsound(self, present: Shards) -> list[range]:
+        """Return the shards of this worker's share that hold failed images; all, if none has a finite reward."""
+        bad = [indices for indices, arrays in present if shards.failed(arrays, indices).any()]
+        if present and shards.never_finite(present, members_of(self.engine.verifiers["select"])):
+            bad = [indices for indices, _ in present]
+        if bad:
+            log.warning("%d shards hold images that failed, and are made again", len(bad))
+        return self.worker.share(bad)
+
+    def _generate(self, missing: Sequence[range], again: Sequence[range]) -> None:
+        """Stream the problems of shards through the engine; write each shard once it is whole."""
         # Begin, on the type of device that earlier shards were made on.
         here = device_type(self.engine.model.device)
         notes = self.files.store.notes
         require_one_device_type(self.folder, notes(), here)
-        shard_of = {index: indices for indices in missing for index in indices}
+        shard_of = {index: indices for indices in (*missing, *again) for index in indices}
 
         # Take results as they come, and write a shard when its last one is there.
         open_shards: dict[range, list[Result]] = {}
         progress = Progress(total=len(shard_of))
         started, rows_before = time.perf_counter(), self.engine.rows_evaluated
-        for result in self.engine.run(self.search, self.caps, self._problems(missing)):
+        for result in self.engine.run(self.search, self.caps, self._problems(missing, again)):
             indices = shard_of[result.problem.index]
             results = open_shards.setdefault(indices, [])
             results.append(result)
@@ -202,10 +235,10 @@ class Experiment:
                 started, rows_before = now, rows
         progress.close()
 
-    def _problems(self, missing: Sequence[range]) -> Iterator[Problem]:
+    def _problems(self, missing: Sequence[range], again: Sequence[range]) -> Iterator[Problem]:
         """Yield the problems of this worker's shards, then of those that others have left by then."""
-        for indices in self.worker.order(missing):
-            if not self._present(indices):
+        for indices in (*again, *self.worker.order(missing)):
+            if indices in again or not self._present(indices):
                 yield from (Problem(index, self.condition(index)) for index in indices)
 
     def _write(self, indices: range, results: Sequence[Result]) -> None:

@@ -68,7 +68,7 @@ def _run(config: DictConfig) -> dict[str, Any]:
                 log.info("%s", run.folder)
                 run.claim()
                 folder = run.folder
-                run.run()
+                run.run(retry=config.workers == 1)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         log.error("%s", error if isinstance(error, ValueError | OSError) else traceback.format_exc())

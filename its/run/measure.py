@@ -11,13 +11,18 @@ import numpy as np
 
 from its.budget import COLUMNS
 from its.disk.store import Arrays
+from its.disk.valid_json import finite
+from its.engine.verdicts import KINDS, ROLES, WORDS
 from its.metric.features import Features, Moments
 from its.metric.fid import influence
 from its.metric.metric import Metric
 from its.metric.reference import Reference
-from its.run.shards import Collected, Shards, collect
+from its.run.shards import Collected, Shards, collect, verdicts
 
 Row = dict[str, Any]
+
+STRANGE = {f"{kind}_{role}": (role, kind) for role in ROLES for kind in WORDS}
+"""Columns of a curve that count images with rewards that are no numbers: the role of the verifier, and the kind."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,8 @@ class Curve:
     """A run's curve.
 
     Attributes:
-        rows: one for each cap: means per image of the ledger and of the rewards, and the metrics.
+        rows: one for each cap: means per image of the ledger and of the rewards, and the metrics; None where a number
+            is missing.
         per_image: what each image adds to the metrics, float32 `[n, caps]` for each.
     """
 
@@ -54,6 +60,7 @@ def measure(
         seconds: per image at each cap; None leaves the column out.
     """
     rows: list[Row] = []
+    strange = _strange(verdicts(shards))
     per_image: list[dict[str, np.ndarray]] = []
     measured: dict[bytes, tuple[Row, dict[str, np.ndarray]]] = {}
     for position, cap in enumerate(caps):
@@ -68,13 +75,14 @@ def measure(
             **({} if seconds is None else {"seconds": seconds[position]}),
             "images": len(part.class_ids),
             **_reward(part.reward, members),
+            **strange,
         }
 
         # The same images at a further cap are not measured again.
         key = part.rows.tobytes()
         if key not in measured:
             measured[key] = _metrics(part, features, metrics, reference)
-        rows.append(row | measured[key][0])
+        rows.append(finite(row | measured[key][0]))
         per_image.append(measured[key][1])
     return Curve(rows, {name: np.stack([effects[name] for effects in per_image], axis=1) for name in per_image[0]})
 
@@ -124,13 +132,25 @@ def per_image_effects(sample: Features, target: Moments, row: Row) -> dict[str, 
     return effects
 
 
+def _strange(given: np.ndarray) -> Row:
+    """Return for each role how many images were given NaN, or infinity, at least once; nothing where none was."""
+    images = given.sum(axis=0)
+    found = {column: int(images[ROLES.index(role), KINDS.index(kind)]) for column, (role, kind) in STRANGE.items()}
+    return {column: n for column, n in found.items() if n}
+
+
 def _reward(reward: np.ndarray, members: Sequence[str]) -> Row:
-    """Return the mean and its standard error; of a relative verifier each member's, for mean ranks have no scale."""
+    """Return the mean and its standard error, NaN if a reward is not finite.
+
+    Of a relative verifier each member's, for mean ranks have no scale.
+    """
     if members:
         return {
             f"reward_{name}_{key.removeprefix('reward_')}": value
             for k, name in enumerate(members)
             for key, value in _reward(reward[:, k], ()).items()
         }
+    if not np.isfinite(reward).all():
+        return {"reward_mean": math.nan, "reward_mean_se": math.nan}
     spread = float(reward.std(ddof=1)) if len(reward) > 1 else math.inf
     return {"reward_mean": float(reward.mean()), "reward_mean_se": spread / math.sqrt(len(reward))}

@@ -142,8 +142,12 @@ class ScheduleRun:
         """See `Experiment.claim`."""
         claim(self.folder, self.config)
 
-    def run(self) -> ScheduleOutcome:
-        """Search, judge the finalists again, compare the winner with the sampler's own grid; write the outcome."""
+    def run(self, *, retry: bool = True) -> ScheduleOutcome:
+        """Search, judge the finalists again, compare the winner with the sampler's own grid; write the outcome.
+
+        Args:
+            retry: changes nothing, for a set that failed is on no disk.
+        """
         self.claim()
         begins(self.folder)
 
@@ -234,6 +238,9 @@ class ScheduleRun:
         arrays = self.instruments.extractor(np.stack([outcome.image for outcome in outcomes]))
         labels = np.array([class_id(problem.condition) for problem in problems])
         value = self._metric(Features(**arrays, labels=labels), self._against)
+        fitness = self.search.fitness
+        if not math.isfinite(value[fitness]):
+            raise ValueError(f"a grid cannot be compared, for its {fitness} is {value[fitness]}; times {times}")
         self.files.store.note(
             {
                 "images": len(problems),
@@ -243,7 +250,6 @@ class ScheduleRun:
                 "type": device_type(self.model.device),
             }
         )
-        fitness = self.search.fitness
         return {
             "score": np.array(value[fitness]),
             "se": np.array(value.get(f"{fitness}_se", math.nan)),

@@ -12,6 +12,7 @@ from its.budget import COLUMNS
 from its.dataset.image_set import NO_CLASS
 from its.disk.store import Arrays
 from its.engine import Result
+from its.engine.verdicts import FINITE, KINDS, NAN, ROLES
 from its.run.codes import NO_START, decode_lines, encode_lines, encode_start
 from its.types import Condition
 
@@ -30,7 +31,8 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
         `[n, caps]`, the row of `images` at each cap, -1 if the image failed; reward float64
         `[n, caps]`, of a relative verifier `[n, caps, members]`; start int64 `[n, caps]` and noise
         `[moved, *shape]`, the image's starting point as `its.run.codes` says; ledger int64
-        `[n, caps, columns]`; nan_rewards int64 `[n]`; failure, uint8, the failed images' reasons as lines.
+        `[n, caps, columns]`; verdicts bool `[n, roles, kinds]`, the rewards that it was given, as
+        `its.engine.verdicts` says; nan_rewards int64 `[n]`; failure, uint8, the failed images' reasons as lines.
     """
     results = sorted(results, key=lambda result: result.problem.index)
     caps = max(len(result.outcomes) for result in results)
@@ -61,9 +63,29 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
         "start": start,
         "noise": _stacked(moved, np.float32),
         "ledger": ledger,
+        "verdicts": np.array(
+            [[[(role, kind) in result.verdicts for kind in KINDS] for role in ROLES] for result in results]
+        ),
         "nan_rewards": np.array([result.nan_rewards for result in results], dtype=np.int64),
         "failure": encode_lines(result.failure for result in results if result.failure),
     }
+
+
+def verdicts(shards: Iterable[tuple[range, Arrays]]) -> np.ndarray:
+    """Return whether each image was given a reward of each role and kind: bool `[images, roles, kinds]`.
+
+    Shards of earlier versions counted NaN alone, of all roles, or nothing; theirs are taken as the select verifier's.
+    """
+    parts = []
+    for indices, arrays in shards:
+        given = arrays.get("verdicts")
+        if given is None:
+            n = len(arrays["index"])
+            given = np.zeros((n, len(ROLES), len(KINDS)), dtype=bool)
+            given[:, 0, KINDS.index(FINITE)] = np.isfinite(arrays["reward"]).reshape(n, -1).any(axis=1)
+            given[:, 0, KINDS.index(NAN)] = arrays.get("nan_rewards", 0) > np.zeros(n)
+        parts.append(given[: len(indices)])
+    return np.concatenate(parts)
 
 
 def class_id(condition: Condition) -> int:
@@ -100,24 +122,64 @@ class Collected:
     ledger: np.ndarray
 
 
+def failed(arrays: Arrays, indices: range) -> np.ndarray:
+    """Return which of a shard's images have failed: bool `[n]`."""
+    pick = arrays["pick"][: len(indices)]
+    return np.any(pick < 0, axis=1) if pick.shape[1] else np.ones(len(indices), dtype=bool)
+
+
 def refuse_gaps(shards: Iterable[tuple[range, Arrays]]) -> None:
     """See that every image is there at every cap.
 
     Raises:
         ValueError: some have failed; metrics are not computed over a gap.
     """
-    failed: list[int] = []
+    names: list[int] = []
     reasons: list[str] = []
+    images = 0
     for indices, arrays in shards:
-        pick = arrays["pick"][: len(indices)]
-        gaps = (pick < 0).any(axis=1) if pick.shape[1] else np.ones(len(indices), dtype=bool)
-        failed += arrays["index"][: len(indices)][gaps].tolist()
+        gaps = failed(arrays, indices)
+        images += len(indices)
+        names += arrays["index"][: len(indices)][gaps].tolist()
         reasons += decode_lines(arrays["failure"]) if gaps.any() else []
-    if failed:
-        more = f" and {len(failed) - MOST_NAMED} more" if len(failed) > MOST_NAMED else ""
+    if names:
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
         raise ValueError(
-            "metrics are not computed over a gap, and these images failed: "
-            f"{', '.join(map(str, failed[:MOST_NAMED]))}{more}\n" + "\n".join(reasons[:MOST_NAMED])
+            f"{len(names)} of {images} images failed, and metrics are not computed over a gap; the same command makes "
+            f"their shards again; these images failed: {', '.join(map(str, names[:MOST_NAMED]))}{more}\n"
+            + "\n".join(reasons[:MOST_NAMED])
+        )
+
+
+def never_finite(shards: Shards, members: Sequence[str] = ()) -> list[str]:
+    """Return the members of the select verifier that gave no image a finite reward.
+
+    Args:
+        members: of a relative verifier; an absolute one is its own only member, and is returned as "".
+    """
+    seen = verdicts(shards)[:, ROLES.index("select")].sum(axis=0)
+    if seen.sum() == 0 or not (members or seen[KINDS.index(FINITE)] == 0):
+        return []
+    rewards = np.concatenate([arrays["reward"][: len(indices)] for indices, arrays in shards])
+    return [name for k, name in enumerate(members) if not np.isfinite(rewards[..., k]).any()] if members else [""]
+
+
+def refuse_blind(shards: Shards, verifier: str, members: Sequence[str] = ()) -> None:
+    """See that the select verifier could tell images apart.
+
+    Args:
+        verifier: its name.
+
+    Raises:
+        ValueError: it never gave a finite reward, or a member of it never did.
+    """
+    blind = never_finite(shards, members)
+    if blind:
+        of = f"{', '.join(blind)} of " if members else ""
+        raise ValueError(
+            f"{of}verifier {verifier} gave no finite reward to any of {sum(len(indices) for indices, _ in shards)} "
+            "images, only NaN or infinity: nothing was selected; mend the verifier or choose another, and run the "
+            "command again, which makes the images again"
         )
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from its.disk.valid_json import to_json
 from its.tracker.tracker import TrackedRun
 
 log = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ class Client:
         if self._closed or self._mode == "disabled":
             return
         folder = self._environment.get("WANDB_DIR") or message.get("dir")
-        self._waiting += json.dumps(message | {"dir": folder}, default=str).encode() + b"\n"
+        self._waiting += to_json(message | {"dir": folder}, default=str).encode() + b"\n"
         try:
             if self._child is None:
                 self._child = self._start(str(folder))

@@ -36,9 +36,9 @@ PROBLEMS = (1, 2)
 def agree(lab, search, reference, eta: float = 1.0, **options) -> None:
     """Assert that search and reference score, choose and pay the same from the same draws."""
     tape, logs = Tape(), {problem: [] for problem in PROBLEMS}
-    engine = lab.engine(DDIM(steps=STEPS, eta=eta), batch=8, rows=8192, noise=tape.noise)
+    engine = lab.engine(DDIM(steps=STEPS, eta=eta), batch=8, rows=8192, noise=tape)
     script = lab.script(lambda image: traced(search, logs[image.problem.index])(image))
-    results = lab.results(engine, tape.on(script, engine.prices), (math.inf,), PROBLEMS)
+    results = lab.results(engine, script, (math.inf,), PROBLEMS)
     for problem, log in logs.items():
         outcome = results[problem].outcomes[0]
         naive = Naive(lab.data.means, lab.data.std, tape.draws[problem], lab.data.condition(problem), STEPS, eta)
