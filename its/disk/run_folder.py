@@ -19,6 +19,9 @@ from its.disk.store import MANIFEST, TIMING, Store, write_atomic
 
 CONFIG, SUMMARY, FAILURE, SCHEDULE = "config.yaml", "metrics.json", "failed.json", "schedule.json"
 
+EDITED = "edited_sources"
+"""Column of a curve whose images come, in part at least, from other sources than the one here: from how many."""
+
 State = Literal["absent", "begun", "failed", "finished"]
 
 
@@ -91,6 +94,15 @@ class RunFolder:
     def manifest(self) -> Path:
         """A line with the sha256 of each file of arrays."""
         return self.path / MANIFEST
+
+    @property
+    def sources(self) -> list[Path]:
+        """Lists of the files of each source that made or measured something here."""
+        return sorted((self.path / "sources").glob("*.txt"))
+
+    def source(self, name: str) -> Path:
+        """Return the path of the list of a source's files; the source's name is the list's sha256, cut."""
+        return self.path / "sources" / f"{name}.txt"
 
     @property
     def curve(self) -> Path:

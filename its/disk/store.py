@@ -66,16 +66,22 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._digests: dict[str, set[str]] = {}
-        self._manifest = _Lines(folder / MANIFEST)
+        self._sources: dict[str, str] = {}
+        self._manifest, self._lines_of_sources = _Lines(folder / MANIFEST), _Lines(folder / MANIFEST)
         self._timing = _Lines(folder / TIMING)
 
-    def write(self, name: str, arrays: Arrays) -> None:
-        """Write arrays as safetensors under a name relative to the folder, and enter it in the manifest."""
+    def write(self, name: str, arrays: Arrays, *, source: str = "") -> None:
+        """Write arrays as safetensors under a name relative to the folder, and enter it in the manifest.
+
+        Args:
+            source: name of the source that made them.
+        """
         import numpy as np
         from safetensors.numpy import save
 
         content = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
-        self._append(MANIFEST, {"file": name, "sha256": sha256(content).hexdigest(), "bytes": len(content)})
+        entry = {"file": name, "sha256": sha256(content).hexdigest(), "bytes": len(content)}
+        self._append(MANIFEST, entry | ({"source": source} if source else {}))
         write_atomic(self.folder / name, content)
 
     def read(self, name: str) -> dict[str, np.ndarray] | None:
@@ -103,6 +109,15 @@ class Store:
             return self._checked(name) is not None
         except DamagedFile:
             return False
+
+    def source(self, name: str) -> str:
+        """Return the name of the source that made a file, by its latest line; empty if none is on record."""
+        for anew in (False, True):
+            for entry in self._lines_of_sources.read(anew):
+                self._sources[entry["file"]] = str(entry.get("source", ""))
+            if name in self._sources:
+                break
+        return self._sources.get(name, "")
 
     def note(self, entry: Mapping[str, Any]) -> None:
         """Append a line to the timing file: seconds, host, device, versions."""

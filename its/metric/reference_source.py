@@ -17,6 +17,7 @@ from its.metric.extractor import Extractor
 from its.metric.metric import Metric
 from its.metric.reference import Reference, extract_reference
 from its.metric.statistics_file import StatisticsFile, read_statistics, write_statistics
+from its.process.source_files import SourceFiles
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +104,8 @@ class ReferenceSource:
 
     @property
     def _cache_file(self) -> Path:
-        kind = f"{self.extractor.fingerprint} {'spatial' in self.extractor.offers}"
+        code = SourceFiles.of({type(self.extractor).__module__, type(self.images).__module__, "its.metric.reference"})
+        kind = f"{self.extractor.fingerprint} {'spatial' in self.extractor.offers} {code.name}"
         key = sha256(f"{self._content} {kind}".encode()).hexdigest()
         return cache_folder() / "references" / f"{key[:32]}.npz"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from its.disk.run_folder import EDITED
 from its.report.numbers import significant
 from its.report.runs import FailedRun, Group, Row, RunRecord, grouped
 from its.report.series import Series, series_of
@@ -133,6 +134,7 @@ _COLUMNS: dict[str, tuple[Callable[[Row], str], str]] = {
     "precision ↑": (_plain("precision", 3), "precision"),
     "recall ↑": (_plain("recall", 3), "recall"),
     "accuracy ↑": (_with_error("accuracy"), "accuracy"),
+    "edited sources": (_plain(EDITED, 0), EDITED),
 }
 """Cell of a row and the key that it shows, by header."""
 

@@ -64,6 +64,7 @@ def _run(config: DictConfig) -> dict[str, Any]:
             if sentence:
                 log.info("%s\n%s", blueprint.folder, sentence)
             else:
+                blueprint.check_sources()
                 run = _built(blueprint, config.workers)
                 log.info("%s", run.folder)
                 run.claim()
@@ -86,7 +87,10 @@ def _finished(blueprint: Blueprint) -> str:
     from its.disk.store import Store
 
     store = Store(blueprint.folder)
-    return sentence if all(store.is_whole(name) for name in blueprint.kind.files(blueprint)) else ""
+    if not all(store.is_whole(name) for name in blueprint.kind.files(blueprint)):
+        return ""
+    blueprint.provenance.repair()
+    return sentence
 
 
 def _built(blueprint: Blueprint, workers: int) -> Run:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,6 +119,24 @@ def refuse_gaps(shards: Iterable[tuple[range, Arrays]]) -> None:
             "metrics are not computed over a gap, and these images failed: "
             f"{', '.join(map(str, failed[:MOST_NAMED]))}{more}\n" + "\n".join(reasons[:MOST_NAMED])
         )
+
+
+def refuse_other_conditions(shards: Iterable[tuple[range, Arrays]], condition: Callable[[int], Condition]) -> None:
+    """See that the shards' problems asked for what they ask for here.
+
+    Args:
+        condition: of a problem, by its index.
+
+    Raises:
+        ValueError: one asked for something else.
+    """
+    for indices, arrays in shards:
+        for index, stored in zip(indices, arrays["label"].tolist(), strict=False):
+            if stored != (here := class_id(condition(index))):
+                raise ValueError(
+                    f"problem {index} asked for class {stored} when its image was made, and the dataset here asks for "
+                    f"{here}; restore the dataset's code, or choose another name= or out_dir="
+                )
 
 
 def collect(shards: Iterable[tuple[range, Arrays]], cap: int) -> Collected:
