@@ -19,6 +19,7 @@ from its.config.folder import check_folder
 from its.config.provenance import measured_here
 from its.disk.run_folder import RunFolder
 from its.disk.store import write_atomic
+from its.process.leave import exits_as_errors
 from its.process.status import read_statuses
 
 RECORDS = ".slurm"
@@ -62,14 +63,15 @@ class SweepRun:
         """Return the run of a composed job configuration; what is wrong with that is its reason to fail."""
         run = cls(number, (*overrides, *searchpath))
         try:
-            blueprint = Blueprint.of(*without_hydra(config))
+            with exits_as_errors():
+                blueprint = Blueprint.of(*without_hydra(config))
             blueprint.check_folder()
             run.nfe = blueprint.work.nfe
             if blueprint.finished:
                 run.state = "finished"
             else:
                 blueprint.check_sources()
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, RuntimeError) as error:
             return run.fail(str(error))
         run.folder, run.images = str(blueprint.folder), blueprint.plain["images"]
         run.metrics_config_hash, run.candidates = blueprint.metrics_config_hash, blueprint.keep_candidates

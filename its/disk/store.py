@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-import secrets
-import socket
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from its.disk.leftovers import drop_leftovers, temporary_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,7 @@ def write_atomic(path: Path, content: bytes) -> None:
     """Write `content` so that `path` is only ever absent or whole."""
     # Write under another name, and rename once everything is on disk.
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    temporary = temporary_name(path)
     try:
         with temporary.open("wb") as file:
             file.write(content)
@@ -134,10 +134,7 @@ class Store:
         entries = {entry["file"]: entry for entry in self._manifest.entries}
         present = [entries[name] for name in sorted(entries) if (self.folder / name).exists()]
         write_atomic(self.folder / MANIFEST, "".join(_line(entry) for entry in present).encode())
-        for leftover in self.folder.rglob(".*.tmp"):
-            host, pid = leftover.name.rsplit(".", 4)[-4:-2]
-            if host == socket.gethostname() and not Path(f"/proc/{pid}").exists():
-                leftover.unlink(missing_ok=True)
+        drop_leftovers(self.folder)
 
     def _checked(self, name: str) -> bytes | None:
         try:
