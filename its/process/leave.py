@@ -6,6 +6,7 @@ batch script that sees one of the exit codes below hands its job back to the que
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import signal
@@ -61,6 +62,7 @@ def leave_on_signals() -> None:
         if number != signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # ignored in a shell's background
             signal.signal(number, _ignore)
     os.register_at_fork(after_in_child=_forget)
+    atexit.register(lambda: _stay() if _leaving.is_set() else None)  # the end of a child is no end of ours
     threading.Thread(target=_watch, args=(read,), daemon=True, name="leave").start()
 
 
