@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -133,8 +134,11 @@ class ReferenceSource:
 
 
 def cache_folder() -> Path:
-    """Return the folder of cached references."""
-    return Path(os.environ.get(CACHE) or "~/.cache/its").expanduser()
+    """Return the folder of cached references; a temporary one for a user without a home."""
+    try:
+        return Path(os.environ.get(CACHE) or "~/.cache/its").expanduser()
+    except RuntimeError:
+        return Path(tempfile.gettempdir(), "its")
 
 
 def check_metrics(metrics: Mapping[str, Metric], source: ReferenceSource) -> None:

@@ -59,8 +59,7 @@ def leave_on_signals() -> None:
     os.set_blocking(write, False)
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     for number in HEEDED:
-        if number != signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # ignored in a shell's background
-            signal.signal(number, _ignore)
+        signal.signal(number, _ignore)
     os.register_at_fork(after_in_child=_forget)
     atexit.register(lambda: _stay() if _leaving.is_set() else None)  # the end of a child is no end of ours
     threading.Thread(target=_watch, args=(read,), daemon=True, name="leave").start()

@@ -150,17 +150,6 @@ def test_leave_on_signals_lets_a_worker_go_without_a_word():
     assert process.returncode == 130
 
 
-def test_leave_on_signals_leaves_an_interrupt_ignored_that_a_shell_ignores():
-    before = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-    process = start(before + BUSY, "python")
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
-    assert process.poll() is None
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=300) == 143
-
-
 @pytest.mark.parametrize("call", ["raise SystemExit", "import sys; sys.exit(0)", "raise KeyboardInterrupt"])
 def test_exits_as_errors_lets_no_code_end_its_process(call: str):
     process = start(EXITS.format(call=call))
