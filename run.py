@@ -3,6 +3,13 @@
 import sys
 from pathlib import Path
 
+from its.process.leave import leave_on_signals
+from its.process.streams import keep_streams
+
+if __name__ == "__main__":  # before what takes long to import
+    leave_on_signals()
+    keep_streams()
+
 import hydra
 from omegaconf import DictConfig
 

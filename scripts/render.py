@@ -17,6 +17,7 @@ from pathlib import Path
 from its.config.composed import composed
 from its.config.guard import check_command_line
 from its.process.command import Parser, command
+from its.process.leave import exits_as_errors
 
 
 @command
@@ -31,8 +32,9 @@ def main() -> None:
     from its.rerun.render import build_rendering, words
 
     run = FinishedRun.of(options.folder.absolute())
-    rendering = build_rendering(run, composed(words(run, options.overrides)), sys.argv[1:])
-    rows = rendering.run()
+    with exits_as_errors():
+        rendering = build_rendering(run, composed(words(run, options.overrides)), sys.argv[1:])
+        rows = rendering.run()
     print(rendering.folder)
     columns = [*filter(rows[0].__contains__, ("nfe_cap", "nfe", "nfe_final", "reward_mean", "fid", "accuracy"))]
     for line in [columns, *([f"{row[key]:.4g}" for key in columns] for row in rows)]:

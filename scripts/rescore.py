@@ -17,6 +17,7 @@ from its.config.composed import composed
 from its.config.guard import check_command_line
 from its.config.identity import hash8, identity
 from its.process.command import Parser, command
+from its.process.leave import exits_as_errors
 from its.rerun.finished_run import FinishedRun
 from its.rerun.preference_pairs import export_pairs, require_new_folder
 from its.rerun.rescore import command_of, rescore
@@ -43,10 +44,12 @@ def main() -> None:
         require_new_folder(options.pairs)
 
     # Rescore.
-    rescoring = rescoring_of(run, options.overrides)
+    with exits_as_errors():
+        rescoring = rescoring_of(run, options.overrides)
     decisive = {key: rescoring.blueprint.record[key] for key in ("verifier", "weights")}
     target = run.files.rescored / f"{rescoring.label['verifier']}-{hash8(identity(decisive))}"
-    rows = rescore(rescoring, target, command_of(options.folder, options.overrides))
+    with exits_as_errors():
+        rows = rescore(rescoring, target, command_of(options.folder, options.overrides))
     for row in rows:
         print("  ".join(f"{name} {value:.5g}" for name, value in row.items() if isinstance(value, int | float)))
     print(f"{rescoring.meaning}\n{target}")

@@ -125,15 +125,14 @@ class LocalLauncher(ItsLauncher):
         status_file = str(status.status_file(submission / "status", run.number, 0))
         command = [sys.executable, str(Path(sys.argv[0]).absolute()), *run.overrides, "hydra.mode=RUN"]
         with logs.open("wb") as output:
-            process = subprocess.Popen(
+            process = leave.start(
                 command,
                 env={**environment, status.VARIABLE: status_file},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
             )
-            leave.children.append(process)
-            code = process.wait()
+            code = leave.ended(process)
 
         # Its folder and status say how it ended.
         run.conclude(f"the process ended with exit code {code}; its log is {logs}")

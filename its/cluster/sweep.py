@@ -16,8 +16,10 @@ from omegaconf import DictConfig
 from its.config.blueprint import Blueprint
 from its.config.composed import without_hydra
 from its.config.folder import check_folder
+from its.config.provenance import measured_here
 from its.disk.run_folder import RunFolder
 from its.disk.store import write_atomic
+from its.process.leave import exits_as_errors
 from its.process.status import read_statuses
 
 RECORDS = ".slurm"
@@ -61,15 +63,19 @@ class SweepRun:
         """Return the run of a composed job configuration; what is wrong with that is its reason to fail."""
         run = cls(number, (*overrides, *searchpath))
         try:
-            blueprint = Blueprint.of(*without_hydra(config))
+            with exits_as_errors():
+                blueprint = Blueprint.of(*without_hydra(config))
             blueprint.check_folder()
             run.nfe = blueprint.work.nfe
-        except (ValueError, OSError) as error:
+            if blueprint.finished:
+                run.state = "finished"
+            else:
+                blueprint.check_sources()
+        except (ValueError, OSError, RuntimeError) as error:
             return run.fail(str(error))
         run.folder, run.images = str(blueprint.folder), blueprint.plain["images"]
         run.metrics_config_hash, run.candidates = blueprint.metrics_config_hash, blueprint.keep_candidates
         run.config = blueprint.config
-        run.state = "finished" if blueprint.finished else "missing"
         return run
 
     @property
@@ -83,13 +89,13 @@ class SweepRun:
         return RunFolder(Path(str(self.folder)))
 
     def finished(self) -> bool:
-        """Return whether its curve, or the outcome of its schedule search, is on disk."""
+        """Return whether its curve, measured by the source here, or its schedule search's outcome is on disk."""
         if self.folder is None:
             return False
         curve = self.files.read_curve(
             images=self.images, candidates=self.candidates, metrics_config_hash=self.metrics_config_hash
         )
-        return curve is not None or self.files.schedule.exists()
+        return (curve is not None and measured_here(self.files)) or self.files.schedule.exists()
 
     def fail(self, reason: str) -> SweepRun:
         """Mark the run as failed, and return it."""
@@ -100,10 +106,11 @@ class SweepRun:
         """Decide, now that its job is over: finished, or failed for the reason that its processes gave or `ending`."""
         statuses = Path(str(self.submission)) / "status"
         _forget_listing(self.files.path, statuses)
-        if self.finished():
+        told = read_statuses(statuses, self.number)
+        if self.finished() or any(status["status"] == "finished" for status in told):
             self.state = "finished"
             return
-        failures = [status for status in read_statuses(statuses, self.number) if status["status"] == "failed"]
+        failures = [status for status in told if status["status"] == "failed"]
         self.fail(failures[0]["reason"] if failures else ending)
         if not any(status["folder"] for status in failures):
             self._record_failure()

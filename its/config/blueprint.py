@@ -19,7 +19,10 @@ from its.config.identity import hash8, measured_by, record
 from its.config.instantiate import CHOICES, check_targets, instantiate
 from its.config.kinds import Kind, Work, kind_of
 from its.config.parts import Parts
+from its.config.provenance import Provenance
 from its.config.smoke import Twin, settled, with_twins
+from its.config.sources import Sources, measuring
+from its.disk.run_folder import RunFolder
 from its.tracker.tracker import TrackedRun
 
 GROUPS = ("dataset", "model", "sampler", "guidance", "search", "verifier", "budget", "metric", "tracker")
@@ -102,12 +105,12 @@ class Blueprint(Parts):
     @cached_property
     def metrics_config_hash(self) -> str:
         """Hash of the configuration's measuring; files of images and statistics count by their names."""
-        return hash8([__version__, measured_by(self._measuring)])
+        return hash8([__version__, measured_by(measuring(self.plain))])
 
     @property
     def former_metrics_config_hash(self) -> str:
         """The same hash by the rule until November 2026, so that runs of then are known to be finished."""
-        return hash8({"its": __version__, **names.in_first_names(self._measuring)})
+        return hash8({"its": __version__, **names.in_first_names(measuring(self.plain))})
 
     @property
     def config(self) -> dict[str, Any]:
@@ -131,7 +134,17 @@ class Blueprint(Parts):
     @property
     def finished(self) -> str:
         """A sentence if the folder says that nothing is left to do, else empty."""
-        return self.kind.finished(self, self.folder, (self.metrics_config_hash, self.former_metrics_config_hash))
+        return self.kind.finished(self, self.provenance, (self.metrics_config_hash, self.former_metrics_config_hash))
+
+    @cached_property
+    def sources(self) -> Sources:
+        """What makes the results and what measures them, as this process finds them when it is first asked."""
+        return self.kind.sources(self)
+
+    @property
+    def provenance(self) -> Provenance:
+        """The sources on record in the folder, held against those here."""
+        return Provenance(RunFolder(self.folder), self.kind.results(self, self.folder), lambda: self.sources)
 
     def check_folder(self) -> None:
         """Refuse a folder that another configuration made, and to begin anew what lies in an older folder.
@@ -140,6 +153,15 @@ class Blueprint(Parts):
             ValueError: the message says what to do.
         """
         check_folder(self.folder, self.config)
+
+    def check_sources(self) -> None:
+        """Refuse to go on with a folder in which another source made images, unless that is allowed.
+
+        Raises:
+            ValueError: naming both sources.
+        """
+        if not self.plain["allow_edited"]:
+            self.provenance.check()
 
     def with_twins(self) -> dict[str, Any]:
         """Write a smoke run's twins unless they are there; return the configuration with their paths."""
@@ -150,11 +172,3 @@ class Blueprint(Parts):
         experiment = Path(self.plain["out_dir"]).expanduser().absolute() / self.plain["name"]
         config = {key: value for key, value in self.plain.items() if key not in PLACES}
         return TrackedRun(self.folder, experiment, self.label, config)
-
-    @property
-    def _measuring(self) -> dict[str, Any]:
-        dataset = self.plain["dataset"]
-        return {
-            "metric": self.plain["metric"],
-            **{key: dataset.get(key) for key in ("report", "reference", "statistics")},
-        }

@@ -8,12 +8,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 from functools import cache
-from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from its.config.names import current
+from its.process.modules import absolute, file_of
 
 WEIGHTS, DEVICE, GUIDANCE_SCALE, SPEED_ONLY = "Weights", "Device", "GuidanceScale", "SpeedOnly"
 """Annotations that say what a parameter is; `its.weights` and `its.types` define them."""
@@ -75,7 +73,7 @@ def _defined(target: str) -> dict[str, Parameter] | None:
         if isinstance(statement, ast.ImportFrom):
             for alias in statement.names:
                 if (alias.asname or alias.name) == name:
-                    return _defined(f"{_absolute(module, statement)}.{alias.name}")
+                    return _defined(f"{absolute(module, statement)}.{alias.name}")
     return None
 
 
@@ -142,38 +140,12 @@ def _names(expression: ast.expr) -> frozenset[str]:
     return frozenset(names | {node.attr for node in nodes if isinstance(node, ast.Attribute)})
 
 
-def _absolute(module: str, statement: ast.ImportFrom) -> str:
-    """Resolve the module that a `from` statement in `module` names."""
-    if not statement.level:
-        return statement.module or ""
-    spec = _spec(module)
-    package = module if spec and spec.submodule_search_locations else module.rpartition(".")[0]
-    for _ in range(statement.level - 1):
-        package = package.rpartition(".")[0]
-    return f"{package}.{statement.module}" if statement.module else package
-
-
 @cache
 def _statements(module: str) -> list[ast.stmt]:
     """Statements of a module's source, with those for type checkers: they say what a lazy module imports later."""
-    spec = _spec(module)
-    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+    path = file_of(module)
+    if path is None or path.suffix != ".py":
         return []
-    statements = ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
+    statements = ast.parse(path.read_text(encoding="utf-8")).body
     checked = [part for part in statements if isinstance(part, ast.If) and "TYPE_CHECKING" in _names(part.test)]
     return [inner for part in checked for inner in part.body] + statements
-
-
-@cache
-def _spec(module: str) -> ModuleSpec | None:
-    """Find a module's source; unlike importlib's own search, this imports no package on the way."""
-    package, _, _ = module.rpartition(".")
-    if not package:
-        try:
-            return find_spec(module) if module else None
-        except ValueError:  # a module without a spec, such as __main__
-            return None
-    parent = _spec(package)
-    if parent is None or parent.submodule_search_locations is None:
-        return None
-    return PathFinder.find_spec(module, list(parent.submodule_search_locations))

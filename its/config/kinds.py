@@ -14,7 +14,9 @@ from its.config.checks import check_rewards
 from its.config.identity import used
 from its.config.instantiate import defined
 from its.config.parts import Parts
+from its.config.provenance import Provenance
 from its.config.sizes import sized
+from its.config.sources import Sources, measuring, of_grids, of_images
 from its.disk.run_folder import RunFolder, candidates_name, shard_name, shard_ranges
 from its.search.schedule import Schedule
 from its.search.search import Search
@@ -83,16 +85,25 @@ class Kind(Protocol):
         """Return what is done in `folder`, and what is left to do."""
         ...
 
-    def finished(self, parts: Parts, folder: Path, hashes: tuple[str, ...]) -> str:
-        """Return a sentence if `folder` says that nothing is left to do, else nothing.
+    def finished(self, parts: Parts, provenance: Provenance, hashes: tuple[str, ...]) -> str:
+        """Return a sentence if a run's folder says that nothing is left to do, else nothing.
 
         Args:
+            provenance: of the folder.
             hashes: of what the configuration says about measuring; a run is finished under any of them.
         """
         ...
 
     def files(self, parts: Parts) -> list[str]:
         """Return the names of the files that a finished run cannot do without."""
+        ...
+
+    def results(self, parts: Parts, folder: Path) -> list[str]:
+        """Return the names of the files, there or not, that one source must have made."""
+        ...
+
+    def sources(self, parts: Parts) -> Sources:
+        """Return what makes the results and what measures them, as they are here."""
         ...
 
 
@@ -155,19 +166,26 @@ class ImageRun:
             "shards",
         )
 
-    def finished(self, parts: Parts, folder: Path, hashes: tuple[str, ...]) -> str:
-        images = parts.plain["images"]
-        for config_hash in hashes:
-            if RunFolder(folder).read_curve(
-                images=images, candidates=parts.keep_candidates, metrics_config_hash=config_hash
-            ):
-                return f"nothing to do: {images} images and their curve are there"
-        return ""
+    def finished(self, parts: Parts, provenance: Provenance, hashes: tuple[str, ...]) -> str:
+        images, files = parts.plain["images"], provenance.files
+        curves = (
+            files.read_curve(images=images, candidates=parts.keep_candidates, metrics_config_hash=config_hash)
+            for config_hash in hashes
+        )
+        if not any(curves) or not provenance.agrees(files.read_summary().get("sources")):
+            return ""
+        return f"nothing to do: {images} images and their curve are there"
 
     def files(self, parts: Parts) -> list[str]:
         names = self._names(parts)
         shards = shard_ranges(parts.plain["images"], parts.plain["shard"])
         return [name(indices.start) for indices in shards for name in names]
+
+    def results(self, parts: Parts, folder: Path) -> list[str]:
+        return self.files(parts)
+
+    def sources(self, parts: Parts) -> Sources:
+        return of_images(self.sections(parts), measuring(parts.plain))
 
     def _names(self, parts: Parts) -> tuple[Any, ...]:
         return (shard_name, candidates_name) if parts.keep_candidates else (shard_name,)
@@ -210,15 +228,23 @@ class GridSearch:
             "sets",
         )
 
-    def finished(self, parts: Parts, folder: Path, hashes: tuple[str, ...]) -> str:
+    def finished(self, parts: Parts, provenance: Provenance, hashes: tuple[str, ...]) -> str:
         try:
-            same = str(parts.plain["images"]) in RunFolder(folder).read_schedule()["nfe"]["search_per_image"]
+            outcome = provenance.files.read_schedule()
+            same = str(parts.plain["images"]) in outcome["nfe"]["search_per_image"]
         except (FileNotFoundError, KeyError, TypeError, ValueError):
             return ""
+        same = same and provenance.agrees(outcome.get("sources"))
         return "nothing to do: the search and its comparison are there, in schedule.md" if same else ""
 
     def files(self, parts: Parts) -> list[str]:
         return []
+
+    def results(self, parts: Parts, folder: Path) -> list[str]:
+        return RunFolder(folder).set_names
+
+    def sources(self, parts: Parts) -> Sources:
+        return of_grids(self.sections(parts))
 
     def _search(self, parts: Parts) -> Schedule:
         return cast(Schedule, parts.search)

@@ -27,6 +27,7 @@ class Plan:
         seconds: estimate for what is missing; None if there is no rate for it.
         absent: weights that are not here; the folder's hash will be another with them.
         older: folder of the same run under the name that an earlier version gave it.
+        refusal: why the run would not go on, though its configuration is right.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class Plan:
     seconds: float | None
     absent: tuple[str, ...] = ()
     older: Path | None = None
+    refusal: str = ""
 
     def line(self) -> str:
         """Return the plan in one line, and what else there is to say in lines below it."""
@@ -46,6 +48,7 @@ class Plan:
         ]
         lines += [f"not here yet: {', '.join(self.absent)}"] if self.absent else []
         lines += [f"begun by an earlier version: {adoption(self.older, self.folder)}"] if self.older else []
+        lines += [f"would be refused: {self.refusal}"] if self.refusal else []
         return "\n  ".join(lines)
 
 
@@ -58,7 +61,16 @@ def plan_of(blueprint: Blueprint) -> Plan:
     work = blueprint.work
     absent = tuple(name for name, content in blueprint.record["weights"].items() if content == ABSENT)
     older = older_folder(blueprint.folder, blueprint.record)
-    return Plan(blueprint.folder, work, _seconds(blueprint, work), absent, older)
+    return Plan(blueprint.folder, work, _seconds(blueprint, work), absent, older, _refusal(blueprint))
+
+
+def _refusal(blueprint: Blueprint) -> str:
+    try:
+        if not blueprint.finished:
+            blueprint.check_sources()
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def check_room(blueprint: Blueprint) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+
+from its.disk.leftovers import temporary_name
 
 MOST_BYTES = 1 << 31
 """Of an array that is read whole."""
@@ -190,7 +191,7 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray | Stream]) -> None:
         ValueError: a stream's blocks do not add up to its shape.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    temporary = temporary_name(path)
     try:
         with zipfile.ZipFile(temporary, "x", zipfile.ZIP_STORED) as archive:
             for name, array in arrays.items():

@@ -20,6 +20,9 @@ from its.disk.valid_json import to_json
 
 CONFIG, SUMMARY, FAILURE, SCHEDULE = "config.yaml", "metrics.json", "failed.json", "schedule.json"
 
+EDITED = "edited_sources"
+"""Column of a curve whose images come, in part at least, from other sources than the one here: from how many."""
+
 State = Literal["absent", "begun", "failed", "finished"]
 
 
@@ -92,6 +95,15 @@ class RunFolder:
     def manifest(self) -> Path:
         """A line with the sha256 of each file of arrays."""
         return self.path / MANIFEST
+
+    @property
+    def sources(self) -> list[Path]:
+        """Lists of the files of each source that made or measured something here."""
+        return sorted((self.path / "sources").glob("*.txt"))
+
+    def source(self, name: str) -> Path:
+        """Return the path of the list of a source's files; the source's name is the list's sha256, cut."""
+        return self.path / "sources" / f"{name}.txt"
 
     @property
     def curve(self) -> Path:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-import secrets
-import socket
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from its.disk.leftovers import drop_leftovers, temporary_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,7 @@ def write_atomic(path: Path, content: bytes) -> None:
     """Write `content` so that `path` is only ever absent or whole."""
     # Write under another name, and rename once everything is on disk.
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    temporary = temporary_name(path)
     try:
         with temporary.open("wb") as file:
             file.write(content)
@@ -66,16 +66,22 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._digests: dict[str, set[str]] = {}
-        self._manifest = _Lines(folder / MANIFEST)
+        self._sources: dict[str, str] = {}
+        self._manifest, self._lines_of_sources = _Lines(folder / MANIFEST), _Lines(folder / MANIFEST)
         self._timing = _Lines(folder / TIMING)
 
-    def write(self, name: str, arrays: Arrays) -> None:
-        """Write arrays as safetensors under a name relative to the folder, and enter it in the manifest."""
+    def write(self, name: str, arrays: Arrays, *, source: str = "") -> None:
+        """Write arrays as safetensors under a name relative to the folder, and enter it in the manifest.
+
+        Args:
+            source: name of the source that made them.
+        """
         import numpy as np
         from safetensors.numpy import save
 
         content = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
-        self._append(MANIFEST, {"file": name, "sha256": sha256(content).hexdigest(), "bytes": len(content)})
+        entry = {"file": name, "sha256": sha256(content).hexdigest(), "bytes": len(content)}
+        self._append(MANIFEST, entry | ({"source": source} if source else {}))
         write_atomic(self.folder / name, content)
 
     def read(self, name: str) -> dict[str, np.ndarray] | None:
@@ -104,6 +110,15 @@ class Store:
         except DamagedFile:
             return False
 
+    def source(self, name: str) -> str:
+        """Return the name of the source that made a file, by its latest line; empty if none is on record."""
+        for anew in (False, True):
+            for entry in self._lines_of_sources.read(anew):
+                self._sources[entry["file"]] = str(entry.get("source", ""))
+            if name in self._sources:
+                break
+        return self._sources.get(name, "")
+
     def note(self, entry: Mapping[str, Any]) -> None:
         """Append a line to the timing file: seconds, host, device, versions."""
         self._append(TIMING, entry)
@@ -119,10 +134,7 @@ class Store:
         entries = {entry["file"]: entry for entry in self._manifest.entries}
         present = [entries[name] for name in sorted(entries) if (self.folder / name).exists()]
         write_atomic(self.folder / MANIFEST, "".join(_line(entry) for entry in present).encode())
-        for leftover in self.folder.rglob(".*.tmp"):
-            host, pid = leftover.name.rsplit(".", 4)[-4:-2]
-            if host == socket.gethostname() and not Path(f"/proc/{pid}").exists():
-                leftover.unlink(missing_ok=True)
+        drop_leftovers(self.folder)
 
     def _checked(self, name: str) -> bytes | None:
         try:

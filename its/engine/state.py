@@ -42,10 +42,6 @@ class Value:
         self.scores: dict[str, Rewarded | list[int]] = {}
 
 
-UNKNOWN = cast(Value, None)
-"""In place of a value that is not there yet."""
-
-
 class State:
     """A row at one level, and the network's guess there once it is paid for.
 
@@ -171,7 +167,7 @@ class Rollout:
         self.at = 0
         self.x = UNMADE
         self.round = 0
-        self.guess: Value = UNKNOWN
+        self.guess = cast(Value, None)
         self.own: GuessRows | None = None
         self.first_stage: FirstStage | None = None
         self.noise: State | None = None

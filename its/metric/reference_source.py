@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
 from its.dataset.image_set import ImageSet
 from its.dataset.npz import Npz, has_images
+from its.disk.leftovers import drop_leftovers
 from its.disk.npz import Archive
 from its.metric.extractor import Extractor
 from its.metric.metric import Metric
 from its.metric.reference import Reference, extract_reference
 from its.metric.statistics_file import StatisticsFile, read_statistics, write_statistics
+from its.process.source_files import SourceFiles
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,7 @@ class ReferenceSource:
     extractor: Extractor
     images: ImageSet | None = None
     statistics: StatisticsFile | None = None
+    _unwritten: list[Reference] = field(init=False, default_factory=list, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         statistics = self.statistics
@@ -87,7 +91,7 @@ class ReferenceSource:
 
     def prepare(self) -> None:
         """Fill the cache, unless it is filled or the extractor has no fingerprint to file features under."""
-        if self.images is not None and self.extractor.fingerprint is not None and not self._cache_file.exists():
+        if self.images is not None and self.extractor.fingerprint is not None and not os.path.exists(self._cache_file):
             self.load()
 
     def load(self) -> Reference:
@@ -103,7 +107,8 @@ class ReferenceSource:
 
     @property
     def _cache_file(self) -> Path:
-        kind = f"{self.extractor.fingerprint} {'spatial' in self.extractor.offers}"
+        code = SourceFiles.of({type(self.extractor).__module__, type(self.images).__module__, "its.metric.reference"})
+        kind = f"{self.extractor.fingerprint} {'spatial' in self.extractor.offers} {code.name}"
         key = sha256(f"{self._content} {kind}".encode()).hexdigest()
         return cache_folder() / "references" / f"{key[:32]}.npz"
 
@@ -112,21 +117,28 @@ class ReferenceSource:
         assert self.images is not None
         if self.extractor.fingerprint is None:
             return extract_reference(self.images, self.extractor)
+        if self._unwritten:
+            return self._unwritten[0]
         file = self._cache_file
-        if file.exists():
-            try:
-                return _complete(read_statistics(file))
-            except ValueError as damage:
-                log.warning("%s; it is made again", damage)
+        if (cached := _from_cache(file)) is not None:
+            return cached
         log.info("extracting features of %d images of %s once, into %s", len(self.images), self.images.source, file)
         reference = extract_reference(self.images, self.extractor)
-        write_statistics(file, "its", reference, self.images, self.extractor.fingerprint)
+        try:
+            drop_leftovers(file.parent)
+            write_statistics(file, "its", reference, self.images, self.extractor.fingerprint)
+        except OSError as error:
+            log.warning("%s cannot be written (%s), so this reference is extracted again next time", file, error)
+            self._unwritten.append(reference)
         return reference
 
 
 def cache_folder() -> Path:
-    """Return the folder of cached references."""
-    return Path(os.environ.get(CACHE) or "~/.cache/its").expanduser()
+    """Return the folder of cached references; a temporary one for a user without a home."""
+    try:
+        return Path(os.environ.get(CACHE) or "~/.cache/its").expanduser()
+    except RuntimeError:
+        return Path(tempfile.gettempdir(), "its")
 
 
 def check_metrics(metrics: Mapping[str, Metric], source: ReferenceSource) -> None:
@@ -162,6 +174,15 @@ def refusal(metric: Metric, source: ReferenceSource) -> str | None:
             f"measure against the images, or a file that scripts/prepare_reference.py{spatial} makes of them"
         )
     return None
+
+
+def _from_cache(file: Path) -> Reference | None:
+    """Return the reference in a file of the cache; None if it is not there or, with a warning, cannot be read."""
+    try:
+        return _complete(read_statistics(file)) if os.path.exists(file) else None
+    except (OSError, ValueError) as damage:
+        log.warning("%s; it is made again", damage)
+        return None
 
 
 def _complete(file: StatisticsFile) -> Reference:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import NoReturn
+
+from its.process.streams import keep_streams
 
 FOREIGN = ("hydra", "omegaconf")
 """Packages whose errors say what is wrong with the words of a command."""
@@ -31,8 +34,12 @@ def command(main: Callable[[], None]) -> Callable[[], None]:
 
     @wraps(main)
     def run() -> None:
+        keep_streams()
         try:
             main()
+        except KeyboardInterrupt:
+            print(f"{signal.SIGINT.name}: leaving", file=sys.stderr)
+            sys.exit(128 + signal.SIGINT)
         except Exception as error:
             if not is_users(error):
                 raise

@@ -13,8 +13,10 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
+from its.disk.leftovers import drop_leftovers
 from its.disk.run_folder import run_folders
 from its.disk.store import write_atomic
+from its.process.scratch import need_temporary_folder
 from its.report.digest import digest
 from its.report.frame import column_order, frame_of
 from its.report.page import page
@@ -45,7 +47,9 @@ def make_report(folder: Path) -> None:
         return
 
     # Write what has changed.
+    need_temporary_folder(folder.absolute())
     report = ReportFolder(folder.absolute() / "report")
+    drop_leftovers(report.path)
     sections = sections_of(folder, runs)
     figures = [name for section in sections for name in _draw(report, section)]
     _write_tables(report, sections, runs, failures)

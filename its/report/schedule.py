@@ -150,15 +150,19 @@ class ScheduleOutcome:
         )
 
 
-def write_outcome(files: RunFolder, outcome: ScheduleOutcome) -> None:
-    """Write everything; the outcome that makes the search finished comes last."""
+def write_outcome(files: RunFolder, outcome: ScheduleOutcome, sources: dict[str, Any]) -> None:
+    """Write everything; the outcome that makes the search finished comes last.
+
+    Args:
+        sources: names of those that made it.
+    """
     from its.report.figures import as_files
 
     write_atomic(files.path / "conf" / "sampler" / f"{outcome.name}.yaml", outcome.yaml().encode())
     write_atomic(files.path / "sets.csv", sets_csv(outcome).encode())
     write_atomic(files.path / "schedule.png", as_files(schedule_figure(outcome))["png"])
     write_atomic(files.path / "schedule.md", (outcome.markdown(files.path) + "\n").encode())
-    files.write_schedule(outcome.summary())
+    files.write_schedule({**outcome.summary(), "sources": sources})
 
 
 def schedule_table(folder: Path) -> str:

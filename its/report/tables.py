@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from its.disk.run_folder import EDITED
 from its.report.numbers import significant
 from its.report.runs import FailedRun, Group, Row, RunRecord, grouped
 from its.report.series import Series, series_of
@@ -137,6 +138,7 @@ _COLUMNS: dict[str, tuple[Callable[[Row], str], str]] = {
     "±inf rewards": (_plain("inf_select", 0), "inf_select"),
     "NaN of the guide": (_plain("nan_guide", 0), "nan_guide"),
     "±inf of the guide": (_plain("inf_guide", 0), "inf_guide"),
+    "edited sources": (_plain(EDITED, 0), EDITED),
 }
 """Cell of a row and the key that it shows, by header."""
 

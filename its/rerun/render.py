@@ -22,7 +22,9 @@ from its.config.composed import Composed
 from its.config.identity import differences, hash8, identity, record
 from its.config.instantiate import CHOICES, check_targets, instantiate
 from its.config.kinds import LABELS
+from its.config.provenance import Provenance
 from its.config.smoke import settled
+from its.config.sources import measuring, of_images
 from its.disk.store import Arrays
 from its.engine import Engine, Outcome, Result
 from its.engine.flops import count_flops
@@ -44,7 +46,7 @@ from its.types import Problem
 SUMS = ("nfe_backward", "verifier_calls", "decoder_calls", "flops")
 """Columns of a curve in which a rendering's cost is added to the search's."""
 
-OPEN_KEYS = ("sampler", "device", "batch", "rows", "metric", "plugins", "hydra.searchpath")
+OPEN_KEYS = ("sampler", "device", "batch", "rows", "metric", "plugins", "hydra.searchpath", "allow_edited")
 """Groups and keys that may differ from the run's."""
 
 log = logging.getLogger(__name__)
@@ -192,6 +194,9 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
     for group in GROUPS:
         check_targets(plain[group], packages)
     _check_same(saved, plain)
+    if not plain["allow_edited"]:
+        sources_of_run = of_images(saved, measuring(plain))
+        Provenance(run.files, run.files.shard_names, lambda: sources_of_run).check()
     run.require_starts()
     sampler = _deterministic(instantiate(plain["sampler"], packages), choices["sampler"])
 
@@ -220,6 +225,8 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
         instruments=instruments,
         flops=lambda: count_flops(engine, instruments.data.condition(0)),
         command=" ".join(["python scripts/render.py", *map(shlex.quote, command)]),
+        sources=of_images({**saved, "sampler": plain["sampler"]}, measuring(plain), "its.rerun.render"),
+        allow_edited=plain["allow_edited"],
         searched=run.summary["curve"],
     )
 

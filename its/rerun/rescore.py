@@ -39,7 +39,8 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
     for part in rescoring.scored():
         results, picks = _results(rescoring, part)
         arrays = shards.pack(results)
-        files.store.write(shard_name(part.indices.start), arrays)
+        name = shard_name(part.indices.start)
+        files.store.write(name, arrays, source=run.files.store.source(name))
         loaded.append((part.indices, arrays))
         features.append(_picked_features(part, arrays, picks))
         flops = flops or rescoring.flops(part.candidates["images"][:1])

@@ -40,6 +40,7 @@ def build(blueprint: Blueprint) -> Any:
     Raises:
         ValueError: a value breaks a rule; the message says which and what to do.
     """
+    _ = blueprint.sources  # taken before any of it is loaded
     return BUILDERS[type(blueprint.kind)](blueprint)
 
 
@@ -87,6 +88,8 @@ def _image_run(blueprint: Blueprint) -> Run:
         instruments=instruments,
         flops=lambda: count_flops(engine, data.condition(0)),
         command=blueprint.command,
+        sources=blueprint.sources,
+        allow_edited=plain["allow_edited"],
         metrics_config_hash=blueprint.metrics_config_hash,
         worker=Worker.here(),
     )

@@ -7,14 +7,17 @@ import platform
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from its import __version__
 from its.config.folder import claim
+from its.config.provenance import Provenance
+from its.config.sources import Sources
 from its.disk.run_folder import (
+    EDITED,
     RunFolder,
     candidate_features_name,
     candidates_name,
@@ -55,7 +58,9 @@ class Experiment:
         instruments: the problems, and what measures their images.
         flops: counts, by ledger column, the FLOPs of one call.
         command: that makes this run again.
+        sources: what makes the images and what measures them.
         metrics_config_hash: hash of what the configuration says about metrics.
+        allow_edited: whether images of another source may stay; the run is marked.
         worker: which share of the shards it makes first.
     """
 
@@ -70,7 +75,9 @@ class Experiment:
     instruments: Instruments
     flops: Callable[[], dict[str, int]]
     command: str
+    sources: Sources
     metrics_config_hash: str = ""
+    allow_edited: bool = False
     worker: Worker = field(default_factory=Worker)
     files: RunFolder = field(init=False)
 
@@ -119,9 +126,10 @@ class Experiment:
         shards.refuse_gaps(loaded)
         select = self.engine.verifiers["select"]
         shards.refuse_blind(loaded, f"{self.label['verifier']} ({type(select).__name__})", members_of(select))
+        shards.refuse_other_conditions(loaded, self.condition)
         require_one_device_type(self.folder, self.files.store.notes())
         features = {indices: self._shard_features(indices, arrays) for indices, arrays in self.worker.order(loaded)}
-        curve = self._measure(loaded, [features[indices] for indices in ranges])
+        curve = self._marked(self._measure(loaded, [features[indices] for indices in ranges]))
         for indices in ranges if self.keeps_candidates else ():
             self._candidate_features(indices)
 
@@ -132,18 +140,27 @@ class Experiment:
         return curve.rows
 
     def claim(self) -> None:
-        """Write the folder's configuration, or see that the folder belongs to this very one.
+        """Write the folder's configuration, or see that the folder belongs to this very one and to this source.
 
         Raises:
-            ValueError: it says something else.
+            ValueError: it says something else, or holds images of another source.
         """
         claim(self.folder, self.config)
+        if not self.allow_edited:
+            self._provenance.check()
+        self._provenance.keep()
+
+    @property
+    def _provenance(self) -> Provenance:
+        names = [name for indices in shard_ranges(self.images, self.shard) for name in self._names(indices)]
+        return Provenance(self.files, names, lambda: self.sources)
 
     def _finished(self) -> list[Row] | None:
         fingerprint = self.instruments.fingerprint
-        return self.files.read_curve(
+        curve = self.files.read_curve(
             images=self.images, candidates=self.keeps_candidates, metrics_fingerprint=fingerprint
         )
+        return curve if curve and self._provenance.agrees(self.files.read_summary().get("sources")) else None
 
     def _measure(self, loaded: Shards, features: Sequence[Arrays]) -> Curve:
         return measure(
@@ -157,6 +174,11 @@ class Experiment:
             seconds=seconds_per_image(loaded, self.files.store.notes(), anytime=self.search.anytime),
         )
 
+    def _marked(self, curve: Curve) -> Curve:
+        """Say in every row how many other sources than this one made images, if any did."""
+        mark = {EDITED: len(others)} if (others := self._provenance.others) else {}
+        return replace(curve, rows=[row | mark for row in curve.rows])
+
     def _write_results(self, curve: Curve, loaded: Shards) -> None:
         from its.report.figures import curve_figure
 
@@ -168,6 +190,7 @@ class Experiment:
                 "command": self.command,
                 "images": self.images,
                 "measured": self.instruments.fingerprint,
+                "sources": self._provenance.entry(),
                 "asked": self.metrics_config_hash,
                 "pool": self.keeps_candidates,
                 "caps": [row["nfe_cap"] for row in curve.rows],
@@ -188,11 +211,14 @@ class Experiment:
 
     def _present(self, indices: range) -> Arrays | None:
         """Return what a shard holds besides images, if it is whole, and its candidates are if they are to be stored."""
-        names = [shard_name(indices.start), *([candidates_name(indices.start)] if self.keeps_candidates else [])]
-        files = [self.files.store.read_intact(name) for name in names]
+        files = [self.files.store.read_intact(name) for name in self._names(indices)]
         if not all(arrays is not None and shards.covers(arrays, indices) for arrays in files):
             return None
         return {name: array for name, array in (files[0] or {}).items() if name != "images"}
+
+    def _names(self, indices: range) -> list[str]:
+        """Return the names of the files that hold a shard's images."""
+        return [shard_name(indices.start), *([candidates_name(indices.start)] if self.keeps_candidates else [])]
 
     def _load(self, name: str) -> Arrays:
         """Return the arrays of a file that must be there."""
@@ -231,7 +257,7 @@ class Experiment:
                 require_one_device_type(self.folder, notes(), here)
                 self._write(indices, open_shards.pop(indices))
                 now, rows = time.perf_counter(), self.engine.rows_evaluated
-                self.files.store.note({**self._provenance(indices, now - started), "nfe": rows - rows_before})
+                self.files.store.note({**self._note(indices, now - started), "nfe": rows - rows_before})
                 started, rows_before = now, rows
         progress.close()
 
@@ -250,9 +276,9 @@ class Experiment:
             if not _same(self.files.store.read_intact(name), arrays):
                 for stale in self.files.features_of(name):
                     stale.unlink(missing_ok=True)
-                self.files.store.write(name, arrays)
+                self.files.store.write(name, arrays, source=self.sources.images.name)
 
-    def _provenance(self, indices: range, seconds: float) -> dict[str, Any]:
+    def _note(self, indices: range, seconds: float) -> dict[str, Any]:
         import torch
 
         return {

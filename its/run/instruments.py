@@ -11,6 +11,7 @@ import numpy as np
 from its import __version__
 from its.config.identity import hash8, measured_by
 from its.config.instantiate import instantiate
+from its.config.sources import of_features
 from its.dataset.image_set import Loaded
 from its.disk.store import Arrays, Store
 from its.metric.extractor import Extractor
@@ -27,6 +28,7 @@ class Instruments:
         data: the dataset's problems.
         reference: what generated images are compared with.
         fingerprint: hash of what decides the metrics.
+        extraction: name of the source that extracts features.
     """
 
     data: Any
@@ -34,6 +36,7 @@ class Instruments:
     reference: ReferenceSource
     metrics: list[Metric]
     fingerprint: str
+    extraction: str
 
     @classmethod
     def of(cls, plain: dict[str, Any], packages: tuple[str, ...]) -> Instruments:
@@ -60,15 +63,20 @@ class Instruments:
                 "reference": reference.fingerprint,
             }
         )
-        return cls(data, extractor, reference, list(metrics.values()), fingerprint)
+        extraction = of_features(dataset["report"]).name
+        return cls(data, extractor, reference, list(metrics.values()), fingerprint, extraction)
 
     def features(self, store: Store, name: str, images: np.ndarray) -> Arrays:
-        """Return the features of uint8 images `[n, H, W, C]`: the file `name`'s, or computed and written now."""
+        """Return the features of uint8 images `[n, H, W, C]`: the file `name`'s, or computed and written now.
+
+        A file that another source extracted is written anew.
+        """
         present = store.read_intact(name)
-        if present is not None and len(present["features"]) == len(images):
+        same = present is not None and store.source(name) == self.extraction
+        if present is not None and same and len(present["features"]) == len(images):
             return present
         features = self.extractor(images)
-        store.write(name, features)
+        store.write(name, features, source=self.extraction)
         return features
 
 

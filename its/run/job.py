@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
 import sys
 import traceback
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from omegaconf import DictConfig
 from its.config.composed import of_job
 from its.config.smoke import out_dir
 from its.process import leave
+from its.process.scratch import need_temporary_folder
 from its.process.source_tree import require_source_tree
 from its.process.status import in_sweep, write_status
 from its.process.workers import Worker, take_own_gpu
@@ -49,7 +49,8 @@ def _run(config: DictConfig) -> dict[str, Any]:
     folder: Path | None = None
     try:
         # Check the configuration, or plan it.
-        blueprint = Blueprint.of(*of_job(config, HydraConfig.get()), planning=config.plan)
+        with leave.exits_as_errors():
+            blueprint = Blueprint.of(*of_job(config, HydraConfig.get()), planning=config.plan)
         if config.plan:
             from its.config.plan import plan_of
 
@@ -58,12 +59,15 @@ def _run(config: DictConfig) -> dict[str, Any]:
 
         # Make what is missing.
         require_source_tree(allow_edited=config.allow_edited)
+        need_temporary_folder(out_dir(config))
         blueprint.check_folder()
-        with tracked(tracker_of(config) if Worker.here().rank == 0 else NoTracker(), blueprint.job()):
+        tracker = tracker_of(config) if Worker.here().rank == 0 else NoTracker()
+        with tracked(tracker, blueprint.job()), leave.exits_as_errors():
             sentence = _finished(blueprint)
             if sentence:
                 log.info("%s\n%s", blueprint.folder, sentence)
             else:
+                blueprint.check_sources()
                 run = _built(blueprint, config.workers)
                 log.info("%s", run.folder)
                 run.claim()
@@ -86,7 +90,10 @@ def _finished(blueprint: Blueprint) -> str:
     from its.disk.store import Store
 
     store = Store(blueprint.folder)
-    return sentence if all(store.is_whole(name) for name in blueprint.kind.files(blueprint)) else ""
+    if not all(store.is_whole(name) for name in blueprint.kind.files(blueprint)):
+        return ""
+    blueprint.provenance.repair()
+    return sentence
 
 
 def _built(blueprint: Blueprint, workers: int) -> Run:
@@ -114,14 +121,13 @@ def run_workers(workers: int, overrides: Sequence[str]) -> None:
     untracked = [override for override in overrides if not override.startswith("tracker")]
     command = [sys.executable, str(Path(sys.argv[0]).absolute()), *untracked, "hydra.mode=RUN"]
     processes = [
-        subprocess.Popen(
+        leave.start(
             command,
             env={**os.environ, "ITS_RANK": str(rank), "ITS_WORLD": str(workers), "OMP_NUM_THREADS": str(threads)},
         )
         for rank in range(workers)
     ]
-    leave.children += processes
-    codes = [process.wait() for process in processes]
+    codes = [leave.ended(process) for process in processes]
     if any(codes):
         log.warning("workers ended with exit codes %s; what they left is made now", codes)
 

@@ -24,6 +24,8 @@ import numpy as np
 from its.config.blueprint import Blueprint
 from its.config.folder import claim
 from its.config.instantiate import instantiate
+from its.config.provenance import Provenance
+from its.config.sources import Sources
 from its.disk.run_folder import RunFolder, set_name
 from its.disk.store import Arrays
 from its.engine import Engine
@@ -80,6 +82,8 @@ class ScheduleRun:
     instruments: Instruments
     seed: int
     command: str
+    sources: Sources
+    allow_edited: bool = False
     worker: Worker = field(default_factory=Worker)
     files: RunFolder = field(init=False)
     _sampler_grid: Times = field(init=False)
@@ -135,12 +139,21 @@ class ScheduleRun:
             instruments=instruments,
             seed=plain["seed"],
             command=blueprint.command,
+            sources=blueprint.sources,
+            allow_edited=plain["allow_edited"],
             worker=Worker.here(),
         )
 
     def claim(self) -> None:
         """See `Experiment.claim`."""
         claim(self.folder, self.config)
+        if not self.allow_edited:
+            self._provenance.check()
+        self._provenance.keep()
+
+    @property
+    def _provenance(self) -> Provenance:
+        return Provenance(self.files, self.files.set_names, lambda: self.sources)
 
     def run(self, *, retry: bool = True) -> ScheduleOutcome:
         """Search, judge the finalists again, compare the winner with the sampler's own grid; write the outcome.
@@ -180,7 +193,7 @@ class ScheduleRun:
             baseline,
             self.engine(self.sampler, 0).prices.sampling,
         )
-        write_outcome(self.files, outcome)
+        write_outcome(self.files, outcome, self._provenance.entry())
         log.info("%s", outcome.markdown(self.folder))
         return outcome
 
@@ -213,7 +226,7 @@ class ScheduleRun:
         arrays: Arrays | None = self.files.store.read_intact(name)
         if arrays is None:
             arrays = self._make(times, draw)
-            self.files.store.write(name, arrays)
+            self.files.store.write(name, arrays, source=self.sources.images.name)
         return ScoredGrid(times, draw, *(arrays[name].item() for name in ("score", "se", "nfe")))
 
     def _make(self, times: Times | None, draw: int) -> Arrays:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -181,6 +181,24 @@ def refuse_blind(shards: Shards, verifier: str, members: Sequence[str] = ()) -> 
             "images, only NaN or infinity: nothing was selected; mend the verifier or choose another, and run the "
             "command again, which makes the images again"
         )
+
+
+def refuse_other_conditions(shards: Iterable[tuple[range, Arrays]], condition: Callable[[int], Condition]) -> None:
+    """See that the shards' problems asked for what they ask for here.
+
+    Args:
+        condition: of a problem, by its index.
+
+    Raises:
+        ValueError: one asked for something else.
+    """
+    for indices, arrays in shards:
+        for index, stored in zip(indices, arrays["label"].tolist(), strict=False):
+            if stored != (here := class_id(condition(index))):
+                raise ValueError(
+                    f"problem {index} asked for class {stored} when its image was made, and the dataset here asks for "
+                    f"{here}; restore the dataset's code, or choose another name= or out_dir="
+                )
 
 
 def collect(shards: Iterable[tuple[range, Arrays]], cap: int) -> Collected:

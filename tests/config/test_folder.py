@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from its.config.folder import check_folder, claim, older_folder
-from tests.build import CONF, blueprint_of, contents
+from tests.build import CONF, blueprint_of, contents, numbers
 
 BEFORE = Path(__file__).parent / "before"
 WORDS = (
@@ -47,10 +47,15 @@ def test_run_script_continues_a_folder_of_an_earlier_version_after_mv(tmp_path: 
     again = run(tmp_path, "images=4")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "nothing to do: 4 images and their curve are there" in again.stdout + again.stderr
+    assert "an earlier version made this, and no source is on record" in again.stdout + again.stderr
     assert contents(folder) == before
 
-    longer = run(tmp_path, "images=6")
+    unsaid = run(tmp_path, "images=6")
+    assert unsaid.returncode == 1
+    assert "of some no source is on record" in unsaid.stdout + unsaid.stderr
+    longer = run(tmp_path, "images=6", "allow_edited=true")
     assert longer.returncode == 0, longer.stdout + longer.stderr
+    assert [row["edited_sources"] for row in numbers(folder)] == ["1"]
     assert "2/2 images" in longer.stdout + longer.stderr, "those that were there are not made again"
     alone = run(tmp_path / "alone", "images=6")
     assert alone.returncode == 0

@@ -13,6 +13,7 @@ from its.metric.kid import Kid
 from its.metric.reference_source import ReferenceSource, check_metrics
 from its.metric.sfid import SFid
 from its.metric.statistics_file import read_statistics, write_statistics
+from its.process import source_files
 from its.rerun.image_sets import open_reference
 
 
@@ -69,6 +70,27 @@ def test_reference_source_remakes_a_damaged_cache_file(images, cache, caplog):
     again = ReferenceSource(Mean(), images).load()
     assert "made again" in caplog.text
     np.testing.assert_array_equal(again.moments.mean, whole.moments.mean)
+
+
+def test_reference_source_warns_of_a_cache_that_cannot_be_written_and_extracts_once(images, monkeypatch, caplog):
+    monkeypatch.setenv("ITS_CACHE", "/proc/nowhere")
+    extractor = Mean()
+    source = ReferenceSource(extractor, images)
+    source.prepare()
+    loaded = source.load()
+    assert loaded is source.load()
+    assert extractor.asked == 1
+    assert "/proc/nowhere" in caplog.text
+    assert "cannot be written" in caplog.text
+
+
+def test_reference_source_extracts_again_with_another_extractors_code(images, cache, monkeypatch):
+    extractor = Mean()
+    ReferenceSource(extractor, images).load()
+    monkeypatch.setattr(source_files, "digest_of", lambda module: "edited")
+    ReferenceSource(extractor, images).load()
+    assert extractor.asked == 2
+    assert len(list((cache / "references").iterdir())) == 2
 
 
 def test_reference_source_caches_nothing_without_a_fingerprint(images, cache):

@@ -44,6 +44,26 @@ print(os.WTERMSIG(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
+STUBBORN = """
+import subprocess, sys, time
+from its.process import leave
+leave.leave_on_signals()
+leave.PATIENCE_S = float(sys.argv[1])
+deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+child = leave.start([sys.executable, "-c", f"{deaf}; print('ready', flush=True); time.sleep(60)"])
+print(child.pid, flush=True)
+print("went on", leave.ended(child), flush=True)
+leave.start(["sleep", "61"])
+print("and on", flush=True)
+"""
+
+EXITS = """
+from its.process.leave import exits_as_errors
+with exits_as_errors():
+    {call}
+"""
+
+
 def start(script: str, *arguments: str, **environment: str) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-c", script, *arguments],
@@ -56,7 +76,14 @@ def start(script: str, *arguments: str, **environment: str) -> subprocess.Popen:
 
 
 @pytest.mark.parametrize(
-    ("number", "busy"), [(signal.SIGTERM, "library"), (signal.SIGUSR1, "python"), (signal.SIGUSR2, "library")]
+    ("number", "busy"),
+    [
+        (signal.SIGINT, "library"),
+        (signal.SIGINT, "python"),
+        (signal.SIGTERM, "library"),
+        (signal.SIGUSR1, "python"),
+        (signal.SIGUSR2, "library"),
+    ],
 )
 def test_leave_on_signals_exits_with_the_code_of_the_signal(number: signal.Signals, busy: str):
     process = start(BUSY, busy)
@@ -66,20 +93,69 @@ def test_leave_on_signals_exits_with_the_code_of_the_signal(number: signal.Signa
     _, said = process.communicate(timeout=300)
     assert process.returncode == 128 + number
     assert time.monotonic() - sent < 5
-    assert f"{number.name}: leaving" in said
+    assert said.startswith(f"{number.name}: leaving")
+    assert said.count("\n") == 1
 
 
-def test_leave_on_signals_ends_the_children():
-    process = start(PARENT)
+def child_of(process: subprocess.Popen) -> int:
+    """Return the id of a process's child once both are ready."""
     lines = {process.stdout.readline().strip(), process.stdout.readline().strip()}
-    child = int((lines - {"ready"}).pop())
-    process.send_signal(signal.SIGTERM)
-    process.wait(timeout=300)
+    return int((lines - {"ready"}).pop())
+
+
+def is_gone(child: int) -> bool:
     for _ in range(100):
         if not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text().split()[2]:
-            return
+            return True
         time.sleep(0.1)
-    pytest.fail("the child lives on")
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_leave_on_signals_ends_the_children(number: signal.Signals):
+    process = start(PARENT)
+    child = child_of(process)
+    process.send_signal(number)
+    assert process.wait(timeout=300) == 128 + number
+    assert is_gone(child)
+
+
+def test_leave_on_signals_kills_a_child_that_stays_and_does_nothing_more():
+    process = start(STUBBORN, "1")
+    child = child_of(process)
+    process.send_signal(signal.SIGINT)
+    told, said = process.communicate(timeout=300)
+    assert process.returncode == 130
+    assert said.count("\n") == 1
+    assert told == "", "what comes after the child's end does not begin"
+    assert is_gone(child)
+
+
+def test_leave_on_signals_ends_at_once_on_a_second_interrupt():
+    process = start(STUBBORN, "300")
+    child = child_of(process)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None, "it waits for its child"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == 130
+    assert is_gone(child)
+
+
+def test_leave_on_signals_lets_a_worker_go_without_a_word():
+    process = start(BUSY, "python", ITS_RANK="1")
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=300) == ("", "")
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize("call", ["raise SystemExit", "import sys; sys.exit(0)", "raise KeyboardInterrupt"])
+def test_exits_as_errors_lets_no_code_end_its_process(call: str):
+    process = start(EXITS.format(call=call))
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "was raised by the code of this run, which may fail, not end its process" in said
 
 
 def test_leave_on_signals_lets_a_fork_die_of_the_signal():

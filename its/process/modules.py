@@ -1,0 +1,41 @@
+"""Modules as files, found as Python finds them but without importing anything, so that no foreign code runs."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import find_spec
+from pathlib import Path
+
+
+@cache
+def spec_of(module: str) -> ModuleSpec | None:
+    """Find a module; unlike importlib's own search, this imports no package on the way."""
+    package, _, _ = module.rpartition(".")
+    if not package:
+        try:
+            return find_spec(module) if module else None
+        except ValueError:  # a module without a spec, such as __main__
+            return None
+    parent = spec_of(package)
+    if parent is None or parent.submodule_search_locations is None:
+        return None
+    return PathFinder.find_spec(module, list(parent.submodule_search_locations))
+
+
+def file_of(module: str) -> Path | None:
+    """Return the file of a module; None if there is no such module, or it has no file."""
+    spec = spec_of(module)
+    return Path(spec.origin) if spec and spec.origin and spec.has_location else None
+
+
+def absolute(module: str, statement: ast.ImportFrom) -> str:
+    """Resolve the module that a `from` statement in `module` names."""
+    if not statement.level:
+        return statement.module or ""
+    spec = spec_of(module)
+    package = module if spec and spec.submodule_search_locations else module.rpartition(".")[0]
+    for _ in range(statement.level - 1):
+        package = package.rpartition(".")[0]
+    return f"{package}.{statement.module}" if statement.module else package

@@ -1,0 +1,192 @@
+"""The files that modules are made from, by content: their own and, import by import, those of what they use.
+
+Nothing is imported. A module is followed if it belongs to the same package as one that is named, or is not installed:
+what lies in site-packages or in Python itself is known by its version.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from hashlib import sha256
+from pathlib import Path
+from sysconfig import get_paths
+from typing import Self
+
+from its.process.modules import absolute, file_of, spec_of
+
+FACE = "its"
+"""The package that shows names of its rooms and loads those that are asked for; it is passed through."""
+
+DIGITS = 12
+"""Hex digits of a source's name and of a file's digest."""
+
+BY_NAME = (b"importlib", b"__import__")
+"""In a module that imports what its text does not name; it counts with all of its package."""
+
+
+@dataclass(frozen=True)
+class SourceFiles:
+    """Files by content.
+
+    Attributes:
+        digests: of each file, by its module's name.
+    """
+
+    digests: Mapping[str, str]
+
+    @classmethod
+    def of(cls, modules: Iterable[str], apart: Callable[[str], bool] = lambda module: False) -> Self:
+        """Take modules and all that they import.
+
+        Args:
+            apart: whether a module is neither taken nor followed, unless it is named.
+        """
+        return cls({module: digest_of(module) for module in _reached(tuple(modules), apart)})
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read what `text` wrote.
+
+        Raises:
+            ValueError: it is no such text.
+        """
+        return cls({module: digest for digest, module in (line.split() for line in text.splitlines())})
+
+    @cached_property
+    def text(self) -> str:
+        """A line for each file, in order: its digest and its module."""
+        return "".join(f"{self.digests[module]} {module}\n" for module in sorted(self.digests))
+
+    @cached_property
+    def name(self) -> str:
+        """The name of the whole: a hash of its text."""
+        return sha256(self.text.encode()).hexdigest()[:DIGITS]
+
+    @property
+    def is_here(self) -> bool:
+        """True if every file is here as it was."""
+        return all(digest_of(module) == digest for module, digest in self.digests.items())
+
+    def without(self, other: Self) -> Self:
+        """Return those files that are not also another's."""
+        return type(self)({module: self.digests[module] for module in self.digests.keys() - other.digests.keys()})
+
+    def differences(self, other: Self) -> list[str]:
+        """Return the modules whose files are not the same in both."""
+        modules = self.digests.keys() | other.digests.keys()
+        return sorted(module for module in modules if self.digests.get(module) != other.digests.get(module))
+
+
+@cache
+def digest_of(module: str) -> str:
+    """Return the digest of a module's file as this process first found it, which is what it runs; `absent` if gone."""
+    path = file_of(module)
+    return sha256(path.read_bytes()).hexdigest()[:DIGITS] if path is not None and path.is_file() else "absent"
+
+
+def _reached(named: tuple[str, ...], apart: Callable[[str], bool]) -> set[str]:
+    """Return the modules that are reached from those named and have a file."""
+    packages = {_top(module) for module in named}
+    pending, seen = list(named), set[str]()
+    while pending:
+        module = pending.pop()
+        own = _top(module) in packages or not _installed(_top(module))
+        if module in seen or module == FACE or not own or (module not in named and apart(module)):
+            continue
+        seen.add(module)
+        pending += _imported(module)
+    return {module for module in seen if file_of(module) is not None}
+
+
+@cache
+def _installed(package: str) -> bool:
+    """Return whether a package comes with Python or was installed, or is not here at all."""
+    spec = spec_of(package)
+    places = list(spec.submodule_search_locations or [spec.origin or ""]) if spec else []
+    return not places or any(_in_python(Path(place)) for place in places)
+
+
+def _in_python(path: Path) -> bool:
+    libraries = (get_paths()[key] for key in ("stdlib", "platstdlib"))
+    return (
+        not path.is_absolute()  # built in, or frozen
+        or not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
+        or any(path.is_relative_to(library) for library in libraries)
+    )
+
+
+@cache
+def _imported(module: str) -> frozenset[str]:
+    """Return the modules that a module imports, anywhere in it, and the packages that it lies in."""
+    packages = {module.rsplit(".", depth)[0] for depth in range(1, module.count(".") + 1)}
+    path = file_of(module)
+    if path is None or path.suffix != ".py":
+        return frozenset(packages)
+    content = path.read_bytes()
+    statements = _statements(ast.parse(content).body)
+    found = {name for statement in statements for name in _named(module, statement)}
+    if any(word in content for word in BY_NAME):
+        found |= _package(_top(module))
+    return frozenset(packages | found)
+
+
+def _named(module: str, statement: ast.stmt) -> Iterator[str]:
+    """Yield the modules that an import statement of `module` names, in which a name comes from where it is defined."""
+    if isinstance(statement, ast.Import):
+        yield from (alias.name for alias in statement.names)
+    elif isinstance(statement, ast.ImportFrom):
+        source = absolute(module, statement)
+        yield source
+        for alias in statement.names:
+            if spec_of(f"{source}.{alias.name}") is not None:
+                yield f"{source}.{alias.name}"
+            elif alias.name in (lazily := _lazy_names(source)):
+                yield lazily[alias.name]
+
+
+@cache
+def _lazy_names(package: str) -> dict[str, str]:
+    """Return where the names come from that a package imports for type checkers alone: it loads them when asked."""
+    path = file_of(package)
+    followed = _top(package) == FACE or not _installed(_top(package))
+    if path is None or path.name != "__init__.py" or not followed:
+        return {}
+    guarded = [part for part in ast.parse(path.read_bytes()).body if _is_for_type_checkers(part)]
+    imports = [inner for part in guarded for inner in part.body if isinstance(inner, ast.ImportFrom)]  # type: ignore[attr-defined]
+    return {alias.name: absolute(package, statement) for statement in imports for alias in statement.names}
+
+
+def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield every statement at or below these, but for those that only type checkers see."""
+    for statement in body:
+        yield statement
+        if not _is_for_type_checkers(statement):
+            for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+                yield from _statements(getattr(statement, field, ()))
+        else:
+            yield from _statements(statement.orelse)  # type: ignore[attr-defined]
+
+
+def _is_for_type_checkers(statement: ast.AST) -> bool:
+    if not isinstance(statement, ast.If):
+        return False
+    test = statement.test
+    return "TYPE_CHECKING" in (getattr(test, "id", ""), getattr(test, "attr", ""))
+
+
+def _package(package: str) -> set[str]:
+    """Return every module of a package that has a file in it."""
+    spec = spec_of(package)
+    found = set()
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        for path in Path(place).rglob("*.py"):
+            parts = path.relative_to(place).with_suffix("").parts
+            found.add(".".join((package, *parts)).removesuffix(".__init__"))
+    return found
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]

@@ -1,0 +1,71 @@
+"""Standard output and error that outlive their reader: signs that a terminal lacks, or a broken pipe, end nothing."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+import sys
+from contextlib import suppress
+from typing import Any
+
+PLAIN = {"─": "-", "–": "-", "·": "-", "±": "+-", "…": "...", "↑": "^", "↓": "v", "≤": "<=", "≥": ">=", "×": "x"}
+"""Signs for those that an encoding lacks; a question mark stands for any other."""
+
+
+def keep_streams() -> None:
+    """Let this process print whatever becomes of its terminal: signs it lacks are replaced, a broken pipe is left."""
+    codecs.register_error("its.plain", _plainly)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name) or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
+        if not isinstance(stream, LastingStream):
+            setattr(sys, name, LastingStream(stream))
+
+
+class LastingStream:
+    """A text stream whose writes never fail: once one has, what follows goes nowhere.
+
+    Args:
+        stream: it writes to this one, in whose place it stands.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="its.plain")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write text, or drop it."""
+        try:
+            return self._stream.write(text)
+        except (OSError, ValueError):  # a broken pipe, a full disk, a closed stream
+            self._drop()
+            return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        """Write several lines, or drop them."""
+        self.write("".join(lines))
+
+    def flush(self) -> None:
+        """Flush what is written, or drop it."""
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._drop()
+
+    def _drop(self) -> None:
+        """Lead the stream's descriptor nowhere, so that what is still in its buffer goes there too."""
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    signs = error.object[error.start : error.end]
+    return "".join(PLAIN.get(sign, "?") for sign in signs), error.end
