@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from its import __version__
 from its.config.folder import claim
 from its.disk.run_folder import (
@@ -32,6 +34,7 @@ from its.run import candidates, shards
 from its.run.curve_files import write_curve, write_per_image
 from its.run.instruments import Instruments
 from its.run.measure import Curve, Row, measure, seconds_per_image
+from its.run.preflight import check_fit
 from its.run.shards import Shards
 from its.search.search import Search
 from its.types import Condition, Problem
@@ -97,12 +100,13 @@ class Experiment:
 
         # Make the shards that are missing.
         missing = [indices for indices in ranges if not self._present(indices)]
-        if missing:
-            self.instruments.reference.prepare()
-            self._generate(missing)
-        elif (rows := self._finished()) is not None:
+        if not missing and (rows := self._finished()) is not None:
             log.info("nothing to do: %d images and their curve are there", self.images)
             return rows
+        self._announce()
+        if missing:
+            check_fit(self.engine, self.instruments, self._conditions)
+            self._generate(missing)
 
         # Measure all of them; workers share the features.
         loaded = [(indices, self._load(shard_name(indices.start))) for indices in ranges]
@@ -117,6 +121,20 @@ class Experiment:
         self.files.store.tidy()
         self._write_results(curve, loaded)
         return curve.rows
+
+    @cached_property
+    def _conditions(self) -> list[Condition]:
+        return [self.condition(index) for index in range(self.images)]
+
+    @property
+    def _labels(self) -> np.ndarray:
+        return np.array([shards.class_id(condition) for condition in self._conditions])
+
+    def _announce(self) -> None:
+        """Say what the images are compared with, and which metrics too few images leave out."""
+        log.info("reference: %s", self.instruments.reference.account)
+        for key, reason in self.instruments.left_out(self._labels).items():
+            log.warning("metric.%s %s; the curve is made without it", key, reason)
 
     def claim(self) -> None:
         """Write the folder's configuration, or see that the folder belongs to this very one.
@@ -137,7 +155,7 @@ class Experiment:
             self.caps,
             loaded,
             features,
-            self.instruments.metrics,
+            self.instruments.measurable(self._labels),
             self.instruments.reference.load(),
             flops=self._flops,
             members=members_of(self.engine.verifiers["select"]),
@@ -158,6 +176,7 @@ class Experiment:
                 "asked": self.metrics_config_hash,
                 "pool": self.keeps_candidates,
                 "caps": [row["nfe_cap"] for row in curve.rows],
+                "left_out": self.instruments.left_out(self._labels),
                 "nan_rewards": int(sum(arrays["nan_rewards"].sum() for _, arrays in loaded)),
                 "flops": self._flops,
                 "curve": curve.rows,

@@ -14,8 +14,8 @@ from its.config.instantiate import instantiate
 from its.dataset.image_set import Loaded
 from its.disk.store import Arrays, Store
 from its.metric.extractor import Extractor
-from its.metric.metric import Metric
-from its.metric.reference_source import ReferenceSource, check_metrics
+from its.metric.metric import Metric, shortages
+from its.metric.reference_source import ReferenceSource, check_metrics, check_shape
 from its.parameters import fits
 
 
@@ -26,13 +26,14 @@ class Instruments:
     Attributes:
         data: the dataset's problems.
         reference: what generated images are compared with.
+        metrics: by their keys in the configuration.
         fingerprint: hash of what decides the metrics.
     """
 
     data: Any
     extractor: Extractor
     reference: ReferenceSource
-    metrics: list[Metric]
+    metrics: dict[str, Metric]
     fingerprint: str
 
     @classmethod
@@ -46,8 +47,10 @@ class Instruments:
         dataset = plain["dataset"]
         data, extractor, real = (instantiate(dataset.get(key), packages) for key in ("images", "report", "reference"))
         metrics = instantiate(plain["metric"], packages)
+        check_declared_shape(dataset["shape"], data.shape)
         reference = ReferenceSource.open(extractor, real or real_images(data), dataset.get("statistics"))
         check_metrics(metrics, reference)
+        check_shape(reference, data.shape, any_shape=dataset.get("any_shape") is True, option="dataset.any_shape=true")
         check_report_width(dataset["report_width"], extractor, data.shape)
 
         # Fingerprint what decides the metrics.
@@ -60,7 +63,15 @@ class Instruments:
                 "reference": reference.fingerprint,
             }
         )
-        return cls(data, extractor, reference, list(metrics.values()), fingerprint)
+        return cls(data, extractor, reference, metrics, fingerprint)
+
+    def left_out(self, labels: np.ndarray) -> dict[str, str]:
+        """Return why metrics cannot be computed of images with these class ids, int64 `[n]`, by key."""
+        return shortages(self.metrics, labels)
+
+    def measurable(self, labels: np.ndarray) -> list[Metric]:
+        """Return the metrics that can be."""
+        return [metric for key, metric in self.metrics.items() if key not in self.left_out(labels)]
 
     def features(self, store: Store, name: str, images: np.ndarray) -> Arrays:
         """Return the features of uint8 images `[n, H, W, C]`: the file `name`'s, or computed and written now."""
@@ -89,6 +100,19 @@ def check_report_width(declared: Any, extractor: Extractor, shape: Sequence[int]
         raise ValueError(
             f"dataset.report_width is {declared!r}, and {extractor.name} stores {stored} numbers of an image; "
             f"set dataset.report_width={stored}"
+        )
+
+
+def check_declared_shape(declared: Any, shape: Sequence[int]) -> None:
+    """Refuse a `dataset.shape` that is not that of the dataset's images: plans reckon disk space with it.
+
+    Raises:
+        ValueError: naming both.
+    """
+    if list(declared) != list(shape):
+        raise ValueError(
+            f"dataset.shape is {list(declared)}, and images of this dataset have {list(shape)}; set "
+            f"dataset.shape=[{','.join(map(str, shape))}]"
         )
 
 
