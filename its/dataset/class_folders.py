@@ -51,7 +51,8 @@ def class_ids(paths: Sequence[PurePosixPath], root: str) -> tuple[np.ndarray, li
     loose = next((path for path in paths if len(path.parts) == 1), None)
     if loose is not None:
         raise ValueError(
-            f"{root}: {loose} lies beside the folders {_some(tops)}; put all images into class folders or none, {REMEDY}"
+            f"{root}: {loose} lies beside the folders {_some(tops)}; put all images into class folders or none, "
+            f"{REMEDY}"
         )
     _check_depth(paths, tops, root)
     number = _numbers(tops, root)

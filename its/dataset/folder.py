@@ -134,15 +134,16 @@ class Folder:
         return len(self.files)
 
     def batches(self, rows: int) -> Iterator[Batch]:
+        expected = (*self.shape[1:], self.shape[0])
         with ThreadPoolExecutor(THREADS) as pool:
             for first in range(0, len(self), rows):
                 files = self.files[first : first + rows]
                 images = list(pool.map(self._read, files))
                 for file, image in zip(files, images, strict=True):
-                    if image.shape[:2] != self.shape[1:]:
+                    if image.shape != expected:
                         raise ValueError(
-                            f"{file} has shape {image.shape}, and {self.files[0]} has {(*self.shape[1:], self.shape[0])}; "
-                            "set crop (adm or squash) and size"
+                            f"{file} has shape {image.shape}, and {self.files[0]} has {expected}; set crop (adm or "
+                            "squash) and size"
                         )
                 yield np.stack(images), self.labels[first : first + rows]
 

@@ -115,8 +115,8 @@ def _in_channels(image: Image, channels: int) -> Image:
     grey = _one_channel(colour)
     if grey is None:
         raise ValueError(
-            "it is in colour, and images of one channel are asked for; turn it into grey by a rule of your own, or take "
-            "three channels"
+            "it is in colour, and images of one channel are asked for; turn it into grey by a rule of your own, or "
+            "take three channels"
         )
     return grey
 

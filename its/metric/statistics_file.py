@@ -2,7 +2,7 @@
 
 | format | arrays |
 |---|---|
-| `its` | `mu`, `sigma`, `count`, `shape`, `features`, `labels`, `extractor`, and with spatial features `mu_s`, `sigma_s` |
+| `its` | `mu`, `sigma`, `count`, `shape`, `features`, `labels`, `extractor`; with spatial features `mu_s`, `sigma_s` |
 | `openai` (guided-diffusion) | images `arr_0` and labels `arr_1`, `mu`, `sigma`, `mu_s`, `sigma_s` |
 | `edm`, `pytorch-fid` | `mu`, `sigma` |
 """

@@ -52,7 +52,7 @@ def check_fit(engine: Engine, instruments: Instruments, conditions: Sequence[Con
 @contextmanager
 def _traceless(device: torch.device) -> Iterator[None]:
     """Keep random numbers as they are, and refuse networks in training mode before they learn from a row."""
-    states = random.getstate(), np.random.get_state()
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
     hook = register_module_forward_pre_hook(_refuse_training)
     try:
         with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.no_grad():
@@ -60,7 +60,7 @@ def _traceless(device: torch.device) -> Iterator[None]:
     finally:
         hook.remove()
         random.setstate(states[0])
-        np.random.set_state(states[1])
+        np.random.set_state(states[1])  # noqa: NPY002
 
 
 def _refuse_training(module: nn.Module, inputs: Any) -> None:
@@ -107,11 +107,11 @@ def _check_verifiers(engine: Engine, images: Tensor, condition: Condition) -> No
     if guide is not None:
         x = torch.zeros((rows, *engine.model.shape), dtype=engine.model.dtype, device=engine.model.device)
         levels = Columns.of(engine.prices.grid[:1] * rows, x.ndim, x.device)
-        with _given("verifier@guide", x, "rows, asked for {condition!r}; choose another verifier@guide", condition):
-            with torch.enable_grad():
-                reward = guide.reward(x.requires_grad_(), conditions, *(levels,) * engine.guidance.noise_aware)
-                _check_made("verifier@guide", "rewards", reward, x, (rows,))
-                torch.autograd.grad(reward.sum(), x)
+        what = "rows, asked for {condition!r}; choose another verifier@guide"
+        with _given("verifier@guide", x, what, condition), torch.enable_grad():
+            reward = guide.reward(x.requires_grad_(), conditions, *(levels,) * engine.guidance.noise_aware)
+            torch.autograd.grad(reward.sum(), x)
+        _check_made("verifier@guide", "rewards", reward, x, (rows,))
 
 
 def _check_extractor(instruments: Instruments, images: Tensor) -> dict[str, np.ndarray]:
@@ -121,9 +121,10 @@ def _check_extractor(instruments: Instruments, images: Tensor) -> dict[str, np.n
         arrays = extractor(pixels)
     for name in sorted({"features", "logits"} | set(extractor.offers) - {"classes"} | arrays.keys()):
         if name not in arrays or arrays[name].ndim != 2 or len(arrays[name]) != len(pixels):
+            shape = list(arrays[name].shape) if name in arrays else "nothing"
             raise ValueError(
-                f"dataset.report ({extractor.name}) makes {name} of shape {np.shape(arrays.get(name))} of "
-                f"{len(pixels)} image; expected is [{len(pixels)}, width]: correct the extractor"
+                f"dataset.report ({extractor.name}) makes {name} of shape {shape} of {list(pixels.shape)} images; "
+                f"expected is [{len(pixels)}, width]: correct the extractor"
             )
     return arrays
 
@@ -146,7 +147,7 @@ def _check_reference(instruments: Instruments, arrays: Mapping[str, np.ndarray],
         moments = getattr(reference, part)
         if moments is not None and array in arrays and moments.mean.size != arrays[array].shape[1]:
             raise ValueError(
-                f"{array} of the reference have width {moments.mean.size}, and those of dataset.report of an image have "
+                f"{array} of the reference have width {moments.mean.size}, and those that dataset.report makes have "
                 f"{arrays[array].shape[1]}; take a reference of the same network and the same size of images"
             )
 
