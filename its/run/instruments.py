@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from its import __version__
 from its.config.identity import hash8, measured_by
@@ -17,6 +19,10 @@ from its.metric.extractor import Extractor
 from its.metric.metric import Metric, shortages
 from its.metric.reference_source import ReferenceSource, check_metrics, check_shape
 from its.parameters import fits
+from its.types import Condition
+
+IMAGES = "uint8 images [n, H, W, C]; set a dataset.report for such images"
+"""Rows that an extractor is given, and the remedy if they do not fit; see `given`."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,26 @@ class Instruments:
         return features
 
 
+@contextmanager
+def given(part: str, shape: Sequence[int], what: str, condition: Condition = None) -> Iterator[None]:
+    """Name the part of a run that fails, and what it was given.
+
+    Args:
+        what: rows of which kind, with `{condition}` for what they are asked for; after "; " the remedy.
+
+    Raises:
+        ValueError: the part has failed, for whatever but want of memory.
+    """
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        kind, _, remedy = what.format(condition=repr(condition)).partition("; ")
+        reason = " ".join(str(error).split())[:400] or type(error).__name__
+        raise ValueError(f"{part} is given {list(shape)} {kind}, and cannot take them: {reason}; {remedy}") from error
+
+
 def check_report_width(declared: Any, extractor: Extractor, shape: Sequence[int]) -> None:
     """Refuse a `dataset.report_width` below what the extractor stores of an image: plans reckon disk space with it.
 
@@ -95,7 +121,8 @@ def check_report_width(declared: Any, extractor: Extractor, shape: Sequence[int]
     stored = sum(extractor.widths.values())
     if extractor.fingerprint is None:  # quick enough to try on a black image
         black = np.zeros((1, *shape[1:], shape[0]), np.uint8)
-        stored = sum(array[0].size for array in extractor(black).values())
+        with given("dataset.report", black.shape, IMAGES):
+            stored = sum(array[0].size for array in extractor(black).values())
     if not fits(declared, int) or declared < stored:
         raise ValueError(
             f"dataset.report_width is {declared!r}, and {extractor.name} stores {stored} numbers of an image; "

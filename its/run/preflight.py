@@ -19,7 +19,7 @@ from its.levels import Columns
 from its.metric.metric import Metric, shortage_of
 from its.metric.reference import Reference
 from its.pixels import to_uint8
-from its.run.instruments import Instruments
+from its.run.instruments import IMAGES, Instruments, given
 from its.run.shards import class_id
 from its.types import Condition
 from its.verifier.verifier import members_of
@@ -77,13 +77,13 @@ def _check_model(engine: Engine, condition: Condition) -> Tensor:
     """Evaluate and decode one row at the noisiest level; return an image of zeros as the decoder makes it."""
     model = engine.model
     x = torch.zeros((1, *model.shape), dtype=model.dtype, device=model.device)
-    with _given("model", x, "rows, with the condition {condition!r}; correct the model's configuration", condition):
+    with given("model", x.shape, "rows, with the condition {condition}; correct the model's configuration", condition):
         guess = model(x, Columns.of(engine.prices.grid[:1], x.ndim, model.device), [condition])
     for name, part in (("x0_hat", guess.x0), ("eps_hat", guess.eps)):
         _check_made("model", name, part, x, x.shape)
     if model.decoder is None:
         return torch.zeros_like(guess.x0)
-    with _given("model.decoder", guess.x0, "latents; take the decoder of this model"):
+    with given("model.decoder", guess.x0.shape, "latents; take the decoder of this model"):
         images = model.decoder(guess.x0)
     _check_made("model.decoder", "an image", images, x, (1, *model.decoder.shape))
     return torch.zeros_like(images)
@@ -98,7 +98,9 @@ def _check_verifiers(engine: Engine, images: Tensor, condition: Condition) -> No
     select = engine.verifiers.get("select")
     if select is not None:
         members = len(members_of(select))
-        with _given("verifier@select", images, "images, asked for {condition!r}; choose another verifier", condition):
+        with given(
+            "verifier@select", images.shape, "images, asked for {condition}; choose another verifier", condition
+        ):
             reward = select.reward(images, conditions)
         _check_made("verifier@select", "rewards", reward, images, (rows, members) if members else (rows,))
 
@@ -107,8 +109,8 @@ def _check_verifiers(engine: Engine, images: Tensor, condition: Condition) -> No
     if guide is not None:
         x = torch.zeros((rows, *engine.model.shape), dtype=engine.model.dtype, device=engine.model.device)
         levels = Columns.of(engine.prices.grid[:1] * rows, x.ndim, x.device)
-        what = "rows, asked for {condition!r}; choose another verifier@guide"
-        with _given("verifier@guide", x, what, condition), torch.enable_grad():
+        what = "rows, asked for {condition}; choose another verifier@guide"
+        with given("verifier@guide", x.shape, what, condition), torch.enable_grad():
             reward = guide.reward(x.requires_grad_(), conditions, *(levels,) * engine.guidance.noise_aware)
             torch.autograd.grad(reward.sum(), x)
         _check_made("verifier@guide", "rewards", reward, x, (rows,))
@@ -117,8 +119,13 @@ def _check_verifiers(engine: Engine, images: Tensor, condition: Condition) -> No
 def _check_extractor(instruments: Instruments, images: Tensor) -> dict[str, np.ndarray]:
     """Extract the arrays of an image; return them."""
     extractor, pixels = instruments.extractor, to_uint8(images.float()).cpu().numpy()
-    with _given("dataset.report", pixels, "uint8 images [n, H, W, C]; set a dataset.report for such images"):
+    other = instruments.reference.shape
+    with given("dataset.report", pixels.shape, IMAGES):
         arrays = extractor(pixels)
+    if other is not None and other != tuple(images.shape[1:]):
+        black = np.zeros((1, *other[1:], other[0]), np.uint8)
+        with given("dataset.report", black.shape, f"of the reference as {IMAGES}"):
+            extractor(black)
     for name in sorted({"features", "logits"} | set(extractor.offers) - {"classes"} | arrays.keys()):
         if name not in arrays or arrays[name].ndim != 2 or len(arrays[name]) != len(pixels):
             shape = list(arrays[name].shape) if name in arrays else "nothing"
@@ -174,21 +181,6 @@ def _shortage(metric: Metric, reference: Reference, labels: np.ndarray) -> str:
     if metric.against == "moments" and count is not None:
         return shortage_of(metric, np.zeros(count, np.int64), [])
     return ""
-
-
-@contextmanager
-def _given(part: str, rows: Any, what: str, condition: Condition = None) -> Iterator[None]:
-    """Name the part that fails, and what it was given."""
-    try:
-        yield
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as error:
-        kind, _, remedy = what.format(condition=condition).partition("; ")
-        reason = " ".join(str(error).split())[:400] or type(error).__name__
-        raise ValueError(
-            f"{part} is given {list(rows.shape)} {kind}, and cannot take them: {reason}; {remedy}"
-        ) from error
 
 
 def _check_made(part: str, name: str, array: Any, given: Tensor, expected: Sequence[int]) -> None:

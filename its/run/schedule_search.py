@@ -30,7 +30,7 @@ from its.engine import Engine
 from its.metric.features import Features
 from its.metric.fid import Fid
 from its.metric.isc import OpenAIInceptionScore
-from its.metric.metric import Metric
+from its.metric.metric import Metric, shortage_of
 from its.metric.reference_source import refusal
 from its.metric.sfid import SFid
 from its.model.denoiser import Denoiser
@@ -42,6 +42,7 @@ from its.process.progress import Progress
 from its.process.workers import Worker
 from its.report.schedule import ScheduleOutcome, ScoredGrid, write_outcome
 from its.run.instruments import Instruments, check_shapes
+from its.run.preflight import check_fit
 from its.run.shards import class_id
 from its.sampler.sampler import Sampler
 from its.search.schedule import LOWER, Schedule
@@ -97,7 +98,7 @@ class ScheduleRun:
             self.sampler.steps, path.most_steps, places if len(set(places)) == len(places) else None
         )
         self._metric = METRICS[self.search.fitness]
-        reason = refusal(self._metric, self.instruments.reference)
+        reason = refusal(self._metric, self.instruments.reference) or shortage_of(self._metric, self._labels, [])
         if reason:
             raise ValueError(f"search.fitness={self.search.fitness} {reason}, or choose another search.fitness")
 
@@ -142,6 +143,8 @@ class ScheduleRun:
         """Search, judge the finalists again, compare the winner with the sampler's own grid; write the outcome."""
         self.claim()
         begins(self.folder)
+        log.info("reference: %s", self.instruments.reference.account)
+        check_fit(self.engine(self.sampler, 0), self.instruments, [problem.condition for problem in self._problems])
 
         # Search, and score the best grids again under fresh noise.
         searched = self._search()
@@ -214,7 +217,7 @@ class ScheduleRun:
         engine = self.engine(sampler, fold(self.seed, draw + 1) & 0xFFFFFFFF)
 
         # Sample the set.
-        problems = [Problem(index, self.instruments.data.condition(index)) for index in range(self.search.num_samples)]
+        problems = self._problems
         progress = self._begun()
         started, results = time.perf_counter(), {}
         for result in engine.run(self.search, (math.inf,), problems):
@@ -228,8 +231,7 @@ class ScheduleRun:
 
         # Score it.
         arrays = self.instruments.extractor(np.stack([outcome.image for outcome in outcomes]))
-        labels = np.array([class_id(problem.condition) for problem in problems])
-        value = self._metric(Features(**arrays, labels=labels), self._against)
+        value = self._metric(Features(**arrays, labels=self._labels), self._against)
         self.files.store.note(
             {
                 "images": len(problems),
@@ -246,6 +248,14 @@ class ScheduleRun:
             "nfe": np.array(nfe),
             "times": np.array(times or (), dtype=np.float64),
         }
+
+    @property
+    def _problems(self) -> list[Problem]:
+        return [Problem(index, self.instruments.data.condition(index)) for index in range(self.search.num_samples)]
+
+    @property
+    def _labels(self) -> np.ndarray:
+        return np.array([class_id(problem.condition) for problem in self._problems])
 
     @cached_property
     def _against(self) -> Any:
