@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from its.dataset.class_folders import class_ids
+from its.dataset.class_folders import REMEDY, class_ids
 from its.dataset.image_set import NO_CLASS, Batch, Shape, account
 from its.dataset.picture import SUFFIXES, is_grey, read_picture
 
@@ -120,12 +120,24 @@ class Folder:
         if not self.classes:
             return np.full(len(self), NO_CLASS, dtype=np.int64), []
         labels, names = class_ids([PurePosixPath(self._name(path)) for path in self.files], self.path)
-        if names and (self._root / SAMPLES).is_file():
+        if names:
+            self._check_class_folders(names)
+        return labels, names
+
+    def _check_class_folders(self, names: list[str]) -> None:
+        """Refuse folders that are no classes by another file's word, and words of which one has no image."""
+        if (self._root / SAMPLES).is_file():
             raise ValueError(
                 f"{self.path} has a {SAMPLES}, which says classes that are not read here, and its folders are none; "
-                "name images like 00012_label7.png, or set classes=false where classes do not matter"
+                f"name images like 00012_label7.png, {REMEDY}"
             )
-        return labels, names
+        folders = [path.name for path in self._root.iterdir() if path.is_dir() and not _is_hidden(path.name)]
+        empty = sorted(set(folders) - set(names))
+        if empty and not all(name.isdigit() for name in names if name):
+            raise ValueError(
+                f"{self.path}/{empty[0]} holds no images, and as a class it would count in the alphabet; take it out, "
+                f"{REMEDY}"
+            )
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()
@@ -150,7 +162,10 @@ class Folder:
     def fingerprint(self) -> str:
         digest = sha256(f"2 {self.crop} {self.size} {self.shape[0]}\0".encode())
         for path, label in zip(self.files, self.labels, strict=True):
-            content = sha256(path.read_bytes()).hexdigest()
+            try:
+                content = sha256(path.read_bytes()).hexdigest()
+            except OSError as error:
+                raise ValueError(f"{path} cannot be read ({error.strerror}); allow it, or take it out") from error
             digest.update(f"{self._name(path)}\0{label}\0{content}\0".encode())
         return digest.hexdigest()
 
@@ -169,7 +184,7 @@ def survey(root: Path) -> tuple[list[Path], Counter[str]]:
     for folder, folders, files in os.walk(root, followlinks=True, onerror=_refuse_unreadable):
         here = Path(folder)
         for name in list(folders):
-            if name.startswith(".") or name in SYSTEM:
+            if _is_hidden(name):
                 folders.remove(name)
                 left_out[f"{name}/"] += 1
             elif (here / name).is_symlink() and (here / name).resolve() in (here.resolve(), *here.resolve().parents):
@@ -181,6 +196,10 @@ def survey(root: Path) -> tuple[list[Path], Counter[str]]:
             else:
                 pictures.append(here / name)
     return sorted(pictures, key=lambda path: path.relative_to(root).as_posix()), left_out
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name in SYSTEM
 
 
 def _refuse_unreadable(error: OSError) -> None:

@@ -77,7 +77,8 @@ def _check_model(engine: Engine, condition: Condition) -> Tensor:
     """Evaluate and decode one row at the noisiest level; return an image of zeros as the decoder makes it."""
     model = engine.model
     x = torch.zeros((1, *model.shape), dtype=model.dtype, device=model.device)
-    with given("model", x.shape, "rows, with the condition {condition}; correct the model's configuration", condition):
+    what = "rows, asked for {condition}; correct the model, or dataset.images.num_classes where it is asked for None"
+    with given("model", x.shape, what, condition):
         guess = model(x, Columns.of(engine.prices.grid[:1], x.ndim, model.device), [condition])
     for name, part in (("x0_hat", guess.x0), ("eps_hat", guess.eps)):
         _check_made("model", name, part, x, x.shape)

@@ -94,6 +94,17 @@ def test_folder_refuses_classes_of_a_dataset_json(tmp_path: Path):
     assert gathered(Folder(str(tmp_path), classes=False))[1].tolist() == [-1, -1]
 
 
+def test_folder_refuses_an_empty_class_folder_among_words(tmp_path: Path):
+    save(tmp_path, "cat/a.png", "fox/a.png")
+    (tmp_path / "dog").mkdir()
+    with pytest.raises(ValueError, match=r"/dog holds no images, and as a class it would count"):
+        Folder(str(tmp_path))
+    shutil.rmtree(tmp_path)
+    save(tmp_path, "0/a.png", "2/a.png")
+    (tmp_path / "1").mkdir()
+    assert gathered(Folder(str(tmp_path)))[1].tolist() == [0, 2], "numbers do not move"
+
+
 def test_folder_reads_every_suffix_in_either_case(tmp_path: Path):
     save(tmp_path, "a.tif", "b.GIF", "c.jfif", "d.TIFF", "e.PNG", "f.JPG", "g.ppm", "h.bmp", "i.webp")
     assert len(gathered(Folder(str(tmp_path)))[0]) == 9
