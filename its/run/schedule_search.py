@@ -30,7 +30,7 @@ from its.engine import Engine
 from its.metric.features import Features
 from its.metric.fid import Fid
 from its.metric.isc import OpenAIInceptionScore
-from its.metric.metric import Metric, shortage_of
+from its.metric.metric import Metric
 from its.metric.reference_source import refusal
 from its.metric.sfid import SFid
 from its.model.denoiser import Denoiser
@@ -98,7 +98,7 @@ class ScheduleRun:
             self.sampler.steps, path.most_steps, places if len(set(places)) == len(places) else None
         )
         self._metric = METRICS[self.search.fitness]
-        reason = refusal(self._metric, self.instruments.reference) or shortage_of(self._metric, self._labels, [])
+        reason = refusal(self._metric, self.instruments.reference)
         if reason:
             raise ValueError(f"search.fitness={self.search.fitness} {reason}, or choose another search.fitness")
 
