@@ -115,11 +115,11 @@ class ScheduleRun:
         model = instantiate(plain["model"], packages)
         check_shapes(plain["dataset"]["name"], instruments.data, model)
 
-        # Put the search together.
+        # Put the search together, and see that its parts fit.
         def engine(sampler: Sampler, seed: int) -> Engine:
             return Engine(model, sampler, {}, seed=seed, batch=plain["batch"], rows=plain["rows"])
 
-        return cls(
+        run = cls(
             folder=blueprint.folder,
             config={**blueprint.record, "reference": instruments.reference.fingerprint},
             label={**blueprint.label, "name": plain["name"], "seed": str(plain["seed"])},
@@ -134,6 +134,8 @@ class ScheduleRun:
             command=blueprint.command,
             worker=Worker.here(),
         )
+        check_fit(engine(run.sampler, 0), instruments, [problem.condition for problem in run._problems])
+        return run
 
     def claim(self) -> None:
         """See `Experiment.claim`."""
@@ -144,7 +146,6 @@ class ScheduleRun:
         self.claim()
         begins(self.folder)
         log.info("reference: %s", self.instruments.reference.account)
-        check_fit(self.engine(self.sampler, 0), self.instruments, [problem.condition for problem in self._problems])
 
         # Search, and score the best grids again under fresh noise.
         searched = self._search()
