@@ -10,6 +10,7 @@ Else it is a new folder of `00012_label7.png`, or `00012.png` where the class is
 
 from __future__ import annotations
 
+import logging
 from itertools import chain, islice
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def main() -> None:
         raise ValueError(f"{options.out} is there already; name a new file or folder")
     if options.limit is not None and options.limit < 1:
         raise ValueError(f"limit is {options.limit}; it is 1 or more")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     images = open_images(options.images, cap=options.cap)
     count = export(images, options.out, options.limit)
     print(f"{options.out.absolute()}: {count} of {len(images)} images")

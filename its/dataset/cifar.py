@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from its.dataset.image_set import Batch, Loaded
+from its.dataset.image_set import Batch, Loaded, Shape, account
 
 if TYPE_CHECKING:
     from torchvision.datasets import CIFAR10
@@ -53,6 +53,14 @@ class Cifar:
     @property
     def source(self) -> str:
         return f"cifar{self.classes}-{self.split}"
+
+    @property
+    def account(self) -> str:
+        return account(self)
+
+    @property
+    def shape(self) -> Shape:
+        return 3, 32, 32
 
     @property
     def _kind(self) -> type[CIFAR10]:

@@ -12,19 +12,30 @@ import numpy as np
 NO_CLASS = -1
 """Label of an image of unknown class."""
 
+Shape = tuple[int, int, int]
+"""Event shape (C, H, W) of an image."""
+
 Batch = tuple[np.ndarray, np.ndarray]
 """uint8 images `[n, H, W, C]` and their class ids, int64 `[n]`."""
 
 
 class ImageSet(Protocol):
-    """A set of images of one size, with class ids.
+    """A set of images of one shape, with class ids.
 
     Attributes:
         source: name in messages.
+        account: what the set took, and what it left out and why, in a sentence.
+        shape: of an image, before any of them but the first is read.
     """
 
     @property
     def source(self) -> str: ...
+
+    @property
+    def account(self) -> str: ...
+
+    @property
+    def shape(self) -> Shape: ...
 
     def __len__(self) -> int: ...
 
@@ -49,6 +60,15 @@ class Loaded:
     images: np.ndarray
     labels: np.ndarray
 
+    @property
+    def account(self) -> str:
+        return account(self)
+
+    @property
+    def shape(self) -> Shape:
+        height, width, channels = self.images.shape[1:]
+        return channels, height, width
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -61,3 +81,11 @@ class Loaded:
         for array in (self.images, self.labels):
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
+
+
+def account(images: ImageSet, left_out: str = "") -> str:
+    """Return the sentence that says how many images of which shape a set took, and what it left out."""
+    channels, height, width = images.shape
+    return (
+        f"{images.source}: {len(images)} images of {height}x{width} in {'grey' if channels == 1 else 'RGB'}{left_out}"
+    )

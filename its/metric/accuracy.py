@@ -5,12 +5,13 @@ The GAN-test of Shmelkov et al. 2018 (arXiv 1807.09499): a classifier of real im
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from its.metric.features import Features, Moments, require_count
+from its.metric.features import Features, Int64, Moments, require_count, shortage
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class Accuracy:
 
     reads: ClassVar[str] = "classes"
     against: ClassVar[str] = "nothing"
+
+    def shortage(self, labels: Int64, classes: Sequence[int]) -> str:
+        """Say which images are lacking; see `its.metric.metric.Metric`."""
+        return shortage(len(labels), least=1)
 
     def __call__(self, sample: Features, reference: Features | Moments | None = None) -> dict[str, float]:
         """Compute the accuracy on `sample`; the reference is not used."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from its.metric.features import Features
+from its.metric.features import Features, Int64
 from its.metric.fid import frechet_distance
 
 
@@ -26,6 +26,14 @@ class ClassFid:
     classes: Sequence[int] | None = None
     reads: ClassVar[str] = "features"
     against: ClassVar[str] = "images"
+
+    def shortage(self, labels: Int64, classes: Sequence[int]) -> str:
+        """Say which images are lacking; see `its.metric.metric.Metric`."""
+        for k in sorted(classes if self.classes is None else self.classes):
+            count = int((labels == k).sum())
+            if k < 0 or count < 2:
+                return f"needs 2 images of each class, and of class {k} there are {count}"
+        return ""
 
     def __call__(self, sample: Features, reference: Features) -> dict[str, float]:
         """Compare the two sets class by class, by the labels of both.

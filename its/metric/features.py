@@ -200,6 +200,11 @@ def require_count(metric: str, images: int, least: int) -> None:
         raise ValueError(f"{metric} is given {images} images, but needs {least}; make more images")
 
 
+def shortage(images: int, least: int) -> str:
+    """Say that there are fewer images than a metric is defined for; empty if there are enough."""
+    return f"needs {least} images, and there are {images}" if images < least else ""
+
+
 def require_same_width(a: Moments | Features, b: Moments | Features) -> None:
     """Raise a ValueError if the features of the two sets differ in width."""
     widths = [x.mean.size if isinstance(x, Moments) else x.features.shape[1] for x in (a, b)]

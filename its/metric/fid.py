@@ -6,6 +6,7 @@ Efron 1982, ch. 6).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,9 +17,11 @@ from its.metric.features import (
     BLOCK_ROWS,
     Features,
     Float64,
+    Int64,
     Moments,
     require_count,
     require_same_width,
+    shortage,
 )
 
 
@@ -35,6 +38,10 @@ class Fid:
 
     reads: ClassVar[str] = "features"
     against: ClassVar[str] = "moments"
+
+    def shortage(self, labels: Int64, classes: Sequence[int]) -> str:
+        """Say which images are lacking; see `its.metric.metric.Metric`."""
+        return shortage(len(labels), least=2)
 
     def __call__(self, sample: Features, reference: Features | Moments) -> dict[str, float]:
         """Compare `sample` with `reference`, of which moments are enough."""

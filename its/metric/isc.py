@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from its import parameters
-from its.metric.features import Features, Float32, Moments, require_count
+from its.metric.features import Features, Float32, Int64, Moments, require_count, shortage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,6 +42,10 @@ class InceptionScore:
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}, but must be >= 0; torch-fidelity takes 2020")
 
+    def shortage(self, labels: Int64, classes: Sequence[int]) -> str:
+        """Say which images are lacking; see `its.metric.metric.Metric`."""
+        return shortage(len(labels), least=self.splits)
+
     def __call__(self, sample: Features, reference: Features | Moments | None = None) -> dict[str, float]:
         """Compute the score of `sample`; the reference is not used."""
         require_count("Inception score", len(sample), least=self.splits)
@@ -67,6 +72,10 @@ class OpenAIInceptionScore:
         parameters.check(self, "metric")
         if self.block < 1:
             raise ValueError(f"block is {self.block}, but must be >= 1; OpenAI's is 5000")
+
+    def shortage(self, labels: Int64, classes: Sequence[int]) -> str:
+        """Say which images are lacking; see `its.metric.metric.Metric`."""
+        return shortage(len(labels), least=1)
 
     def __call__(self, sample: Features, reference: Features | Moments | None = None) -> dict[str, float]:
         """Compute the score of `sample`; the reference is not used."""

@@ -6,13 +6,14 @@ torch-fidelity's function; the standard error is ours.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from its import parameters
-from its.metric.features import Features, Float64, require_count, require_same_width
+from its.metric.features import Features, Float64, Int64, require_count, require_same_width, shortage
 
 BLOCK_ROWS = 1024
 """Rows of a kernel matrix computed at once: 0.4 GB beside a reference of 50 000."""
@@ -48,6 +49,10 @@ class Kid:
             value = getattr(self, name)
             if value < least:
                 raise ValueError(f"{name} is {value}, but must be >= {least}; usual is {usual}")
+
+    def shortage(self, labels: Int64, classes: Sequence[int]) -> str:
+        """Say which images are lacking; see `its.metric.metric.Metric`."""
+        return shortage(len(labels), least=2)
 
     def __call__(self, sample: Features, reference: Features) -> dict[str, float]:
         """Compare `sample` with `reference`; the same features and seed give the same numbers."""

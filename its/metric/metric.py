@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
+
+import numpy as np
 
 
 class Metric(Protocol):
@@ -18,6 +21,26 @@ class Metric(Protocol):
     reads: ClassVar[str]
     against: ClassVar[str]
 
+    def shortage(self, labels: np.ndarray, classes: Sequence[int]) -> str:
+        """Say, after "metric.x", which images of one side are lacking for it to be defined; empty if none are.
+
+        Args:
+            labels: class ids of that side's images, int64 `[n]`.
+            classes: that generated images are asked for.
+        """
+        ...
+
     def __call__(self, sample: Any, reference: Any) -> dict[str, float]:
         """Compute the metric's columns: its numbers by name."""
         ...
+
+
+def shortage_of(metric: Metric, labels: np.ndarray, classes: Sequence[int]) -> str:
+    """Return what a metric says is lacking; one that says nothing of it is defined for any number of images."""
+    return metric.shortage(labels, classes) if hasattr(metric, "shortage") else ""
+
+
+def shortages(metrics: Mapping[str, Metric], labels: np.ndarray) -> dict[str, str]:
+    """Return what each metric says that generated images with these class ids lack, by key, if it says anything."""
+    reasons = {key: shortage_of(metric, labels, np.unique(labels).tolist()) for key, metric in metrics.items()}
+    return {key: reason for key, reason in reasons.items() if reason}

@@ -5,11 +5,12 @@ By torch-fidelity's function.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from its import parameters
-from its.metric.features import Features, require_count, require_same_width
+from its.metric.features import Features, Int64, require_count, require_same_width, shortage
 
 BLOCK_ROWS = 2048
 """Rows of the distance matrix computed at once: 0.8 GB beside a reference of 50 000."""
@@ -34,6 +35,10 @@ class PrecisionRecall:
         parameters.check(self, "metric")
         if self.neighborhood < 1:
             raise ValueError(f"neighborhood is {self.neighborhood}, but must be >= 1; usual is 3")
+
+    def shortage(self, labels: Int64, classes: Sequence[int]) -> str:
+        """Say which images are lacking; see `its.metric.metric.Metric`."""
+        return shortage(len(labels), least=self.neighborhood + 1)
 
     def __call__(self, sample: Features, reference: Features) -> dict[str, float]:
         """Compare `sample`, the generated images, with `reference`, the real ones."""

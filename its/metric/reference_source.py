@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
-from its.dataset.image_set import ImageSet
+from its.dataset.image_set import ImageSet, Shape
 from its.dataset.npz import Npz, has_images
 from its.disk.leftovers import drop_leftovers
 from its.disk.npz import Archive
@@ -89,10 +89,21 @@ class ReferenceSource:
     def _content(self) -> str:
         return self.images.fingerprint() if self.images is not None else ""
 
-    def prepare(self) -> None:
-        """Fill the cache, unless it is filled or the extractor has no fingerprint to file features under."""
-        if self.images is not None and self.extractor.fingerprint is not None and not os.path.exists(self._cache_file):
-            self.load()
+    @property
+    def shape(self) -> Shape | None:
+        """The event shape (C, H, W) of the images; None where a file of statistics does not say."""
+        if self.statistics is not None and self.statistics.shape is not None:
+            return self.statistics.shape
+        return self.images.shape if self.images is not None else None
+
+    @property
+    def account(self) -> str:
+        """A sentence that says what the reference is of, and what its images left out."""
+        images = self.images.account if self.images is not None else ""
+        if self.statistics is None or self.statistics.moments is None:
+            return images
+        size = "" if self.shape else ", of images whose size it does not say"
+        return f"statistics of {self.statistics.path}{size}" + (f"; image by image {images}" if images else "")
 
     def load(self) -> Reference:
         """Return the reference, from the file, the cache or the images."""
@@ -116,7 +127,7 @@ class ReferenceSource:
         """Return the reference of the images, from the cache or extracted now and cached."""
         assert self.images is not None
         if self.extractor.fingerprint is None:
-            return extract_reference(self.images, self.extractor)
+            return self._uncached
         if self._unwritten:
             return self._unwritten[0]
         file = self._cache_file
@@ -131,6 +142,11 @@ class ReferenceSource:
             log.warning("%s cannot be written (%s), so this reference is extracted again next time", file, error)
             self._unwritten.append(reference)
         return reference
+
+    @cached_property
+    def _uncached(self) -> Reference:
+        assert self.images is not None
+        return extract_reference(self.images, self.extractor)
 
 
 def cache_folder() -> Path:
@@ -151,6 +167,23 @@ def check_metrics(metrics: Mapping[str, Metric], source: ReferenceSource) -> Non
         reason = refusal(metric, source)
         if reason:
             raise ValueError(f"metric.{key} {reason}, or leave it out: ~metric.{key}")
+
+
+def check_shape(source: ReferenceSource, shape: Sequence[int], *, any_shape: bool, option: str) -> None:
+    """Refuse a reference of images of another shape than those that are measured, unless that is said to be meant.
+
+    Args:
+        shape: (C, H, W) of the images that are measured.
+        any_shape: whether it is said. option: that says it, for the message.
+
+    Raises:
+        ValueError: naming both shapes.
+    """
+    if source.shape not in (None, tuple(shape)) and not any_shape:
+        raise ValueError(
+            f"the reference is of images of shape {source.shape}, and those that are measured have {tuple(shape)}: "
+            f"{source.account}; give a reference of the same size and channels, or set {option} if that is meant"
+        )
 
 
 def refusal(metric: Metric, source: ReferenceSource) -> str | None:

@@ -6,10 +6,11 @@ The layer is that of guided-diffusion's evaluator (Dhariwal and Nichol 2021, arX
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from its.metric.features import Features, Moments
+from its.metric.features import Features, Int64, Moments, shortage
 from its.metric.fid import distance_and_error
 
 
@@ -19,6 +20,10 @@ class SFid:
 
     reads: ClassVar[str] = "spatial"
     against: ClassVar[str] = "spatial"
+
+    def shortage(self, labels: Int64, classes: Sequence[int]) -> str:
+        """Say which images are lacking; see `its.metric.metric.Metric`."""
+        return shortage(len(labels), least=2)
 
     def __call__(self, sample: Features, reference: Moments) -> dict[str, float]:
         """Compare `sample` with the moments of the reference's spatial features."""

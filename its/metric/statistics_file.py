@@ -2,13 +2,14 @@
 
 | format | arrays |
 |---|---|
-| `its` | `mu`, `sigma`, `count`, `features`, `labels`, `extractor`, and with spatial features `mu_s`, `sigma_s` |
+| `its` | `mu`, `sigma`, `count`, `shape`, `features`, `labels`, `extractor`; with spatial features `mu_s`, `sigma_s` |
 | `openai` (guided-diffusion) | images `arr_0` and labels `arr_1`, `mu`, `sigma`, `mu_s`, `sigma_s` |
 | `edm`, `pytorch-fid` | `mu`, `sigma` |
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from its.dataset.image_set import ImageSet
+from its.dataset.image_set import Batch, ImageSet, Shape
 from its.disk.npz import Archive, Stream, write_npz
 from its.metric.features import Features, Float64, Moments
 from its.metric.reference import Reference
@@ -45,6 +46,7 @@ class StatisticsFile:
         spatial: of sFID's features.
         images: features and labels image by image.
         extractor: fingerprint of the extractor that made them; None where the file does not say.
+        shape: of the images that they are of; None where the file does not say.
         sha256: hash of the file.
     """
 
@@ -53,6 +55,7 @@ class StatisticsFile:
     spatial: Moments | None
     images: Features | None
     extractor: str | None
+    shape: Shape | None
     sha256: str
 
 
@@ -73,7 +76,7 @@ def read_statistics(path: Path) -> StatisticsFile:
     extractor = str(archive.array("extractor")) if "extractor" in archive.headers else None
     with path.open("rb") as file:
         digest = file_digest(file, "sha256").hexdigest()
-    return StatisticsFile(path, moments, spatial, _features(archive), extractor, digest)
+    return StatisticsFile(path, moments, spatial, _features(archive), extractor, _shape(archive), digest)
 
 
 def write_statistics(path: Path, form: Format, reference: Reference, images: ImageSet | None, extractor: str) -> None:
@@ -104,6 +107,8 @@ def write_statistics(path: Path, form: Format, reference: Reference, images: Ima
         arrays: dict[str, Stream | np.ndarray] = {**moments, **spatial}
         if reference.moments.count is not None:
             arrays["count"] = np.asarray(reference.moments.count)
+        if images is not None:
+            arrays["shape"] = np.asarray(images.shape)
         if reference.images is not None:
             arrays["extractor"] = np.asarray(extractor)
             arrays["features"], arrays["labels"] = reference.images.features, reference.images.labels
@@ -113,12 +118,21 @@ def write_statistics(path: Path, form: Format, reference: Reference, images: Ima
 def image_arrays(images: ImageSet, most: int | None = None) -> dict[str, Stream | np.ndarray]:
     """Make OpenAI's arrays of the first `most` images: `arr_0`, and class ids as `arr_1` if all are known."""
     n = len(images) if most is None else min(most, len(images))
-    first, _ = next(images.batches(1))
-    parts: list[np.ndarray] = [ids[: max(0, n - k * ROWS)] for k, (_, ids) in enumerate(images.batches(ROWS))]
-    labels = np.concatenate(parts)
-    blocks = (block[: max(0, n - k * ROWS)] for k, (block, _) in enumerate(images.batches(ROWS)))
-    arrays: dict[str, Stream | np.ndarray] = {"arr_0": Stream((n, *first.shape[1:]), np.uint8, blocks)}
+    labels = np.concatenate([ids for _, ids in _first_batches(images, n)])
+    channels, height, width = images.shape
+    blocks = (block for block, _ in _first_batches(images, n))
+    arrays: dict[str, Stream | np.ndarray] = {"arr_0": Stream((n, height, width, channels), np.uint8, blocks)}
     return arrays if (labels < 0).any() else {**arrays, "arr_1": labels}
+
+
+def _first_batches(images: ImageSet, most: int) -> Iterator[Batch]:
+    """Yield the first `most` images, however many the set gives at a time."""
+    count = 0
+    for block, ids in images.batches(ROWS):
+        yield block[: most - count], ids[: most - count]
+        count += len(block)
+        if count >= most:
+            return
 
 
 def _arrays_of(moments: Moments | None, mean: str, covariance: str) -> dict[str, np.ndarray]:
@@ -150,6 +164,16 @@ def _numbers(archive: Archive, name: str, axes: int) -> Float64:
             f"{axes} axes of at most {MOST_WIDTH}, and of 32 bits or more: save it so, from what was computed"
         )
     return archive.array(name).astype(np.float64)
+
+
+def _shape(archive: Archive) -> Shape | None:
+    if "shape" not in archive.headers:
+        return None
+    header = archive.headers["shape"]
+    if header.dtype.kind not in "iu" or header.shape != (3,):
+        raise ValueError(f"shape of {archive.path} is {header.dtype} of shape {header.shape}; it is (C, H, W)")
+    channels, height, width = archive.array("shape").tolist()
+    return channels, height, width
 
 
 def _features(archive: Archive) -> Features | None:

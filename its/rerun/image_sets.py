@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
+
 from its.dataset.cifar import Cifar
 from its.dataset.folder import Crop, Folder
-from its.dataset.image_set import Batch, ImageSet
+from its.dataset.image_set import Batch, ImageSet, Shape, account
 from its.dataset.npz import Npz
 from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays, DamagedFile
 from its.metric.extractor import Extractor
 from its.metric.reference_source import ReferenceSource
 from its.run import shards
+
+log = logging.getLogger(__name__)
 
 TORCHVISION = {f"cifar{classes}-{split}": (classes, split) for classes in (10, 100) for split in ("train", "test")}
 """Sets that are called by name."""
@@ -31,7 +36,7 @@ class RunImages:
         cap: position among the run's caps; -1 is the last.
 
     Raises:
-        ValueError: a shard is damaged, the run has no such cap, or images of it have failed.
+        ValueError: a shard is damaged or missing, the run has no such cap, or images of it have failed.
     """
 
     folder: Path
@@ -40,10 +45,31 @@ class RunImages:
     def __post_init__(self) -> None:
         if not self._files.shard_names:
             raise ValueError(f"{self.folder} has no finished shards yet; finish the run first")
+        indices = np.concatenate([self._read(name)["index"] for name in self._files.shard_names])
+        gap = np.flatnonzero(indices != np.arange(len(indices)))
+        if gap.size:
+            raise ValueError(
+                f"image {gap[0]} of {self.folder} is in no shard, and later ones are; the command that made the run "
+                "makes what is missing"
+            )
+        caps = self._read(self._files.shard_names[0])["pick"].shape[1]
+        if not -caps <= self.cap < caps:
+            raise ValueError(f"cap is {self.cap}, and {self.folder} has {caps}; they are counted from 0")
 
     @property
     def source(self) -> str:
         return str(self.folder)
+
+    @property
+    def account(self) -> str:
+        finished = "" if self._files.state == "finished" else ", of a run that is not finished"
+        caps = self._read(self._files.shard_names[0])["pick"].shape[1]
+        return account(self, f", at cap {self.cap % caps} of 0 to {caps - 1}{finished}")
+
+    @property
+    def shape(self) -> Shape:
+        height, width, channels = self._read(self._files.shard_names[0])["images"].shape[1:]
+        return channels, height, width
 
     @cached_property
     def _files(self) -> RunFolder:
@@ -61,9 +87,6 @@ class RunImages:
             arrays = self._read(name)
             whole = [(range(len(arrays["index"])), arrays)]
             shards.refuse_gaps(whole)
-            caps = arrays["pick"].shape[1]
-            if not -caps <= self.cap < caps:
-                raise ValueError(f"cap is {self.cap}, and {self.folder} has {caps}; they are counted from 0")
             part = shards.collect(whole, self.cap)
             for first in range(0, len(part.images), rows):
                 yield part.images[first : first + rows], part.class_ids[first : first + rows]
@@ -86,7 +109,7 @@ class RunImages:
 def open_images(
     source: str, *, crop: Crop = "none", size: int | None = None, root: str = "data", cap: int = -1
 ) -> ImageSet:
-    """Open the set of images that `source` names.
+    """Open the set of images that `source` names, and log what it took.
 
     Args:
         crop, size: of a folder's images.
@@ -97,26 +120,34 @@ def open_images(
         ValueError: there is no such thing, or it holds no images.
     """
     path = Path(source).expanduser()
+    images: ImageSet
     if source in TORCHVISION:
         classes, split = TORCHVISION[source]
-        return Cifar(classes, root, split)  # type: ignore[arg-type]
-    if RunFolder(path).shard(0).parent.is_dir():
-        return RunImages(path, cap)
-    if path.is_dir():
-        return Folder(source, crop, size)
-    if path.exists():
-        return Npz(source)
-    raise ValueError(f"{source!r} is neither {', '.join(TORCHVISION)} nor a folder of images, a .npz or a run's folder")
+        images = Cifar(classes, root, split)  # type: ignore[arg-type]
+    elif RunFolder(path).shard(0).parent.is_dir():
+        images = RunImages(path, cap)
+    elif path.is_dir():
+        images = Folder(source, crop, size, channels=None)
+    elif path.exists():
+        images = Npz(source)
+    else:
+        raise ValueError(
+            f"{source!r} is neither {', '.join(TORCHVISION)} nor a folder of images, a .npz or a run's folder"
+        )
+    log.info("%s", images.account)
+    return images
 
 
 def open_reference(
     extractor: Extractor, reference: str, *, crop: Crop = "none", size: int | None = None, root: str = "data"
 ) -> ReferenceSource:
-    """Open a reference: a `.npz` of statistics, of images or of both, or whatever `open_images` opens.
+    """Open a reference: a `.npz` of statistics, of images or of both, or whatever `open_images` opens; log which.
 
     Raises:
         ValueError: it cannot be read, or is not of this extractor.
     """
-    if Path(reference).expanduser().is_file():
-        return ReferenceSource.open(extractor, None, reference)
-    return ReferenceSource(extractor, open_images(reference, crop=crop, size=size, root=root))
+    if not Path(reference).expanduser().is_file():
+        return ReferenceSource(extractor, open_images(reference, crop=crop, size=size, root=root))
+    source = ReferenceSource.open(extractor, None, reference)
+    log.info("%s", source.account)
+    return source

@@ -51,7 +51,7 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
         rescoring.caps,
         loaded,
         features,
-        instruments.metrics,
+        instruments.measurable(np.concatenate([arrays["label"] for _, arrays in loaded])),
         instruments.reference.load(),
         flops=flops,
         members=members_of(rescoring.verifier),

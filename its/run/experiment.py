@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from its import __version__
 from its.config.folder import claim
 from its.config.provenance import Provenance
@@ -36,6 +38,7 @@ from its.run import candidates, shards
 from its.run.curve_files import write_curve, write_per_image
 from its.run.instruments import Instruments
 from its.run.measure import STRANGE, Curve, Row, measure, seconds_per_image
+from its.run.preflight import check_fit
 from its.run.shards import Shards
 from its.search.search import Search
 from its.types import Condition, Problem
@@ -116,9 +119,10 @@ class Experiment:
         if not missing and (rows := self._finished()) is not None:
             log.info("nothing to do: %d images and their curve are there", self.images)
             return rows
+        self._announce()
         again = self._unsound(list(present.items())) if retry else []
         if missing or again:
-            self.instruments.reference.prepare()
+            check_fit(self.engine, self.instruments, self._conditions)
             self._generate(missing, again)
 
         # Measure all of them; workers share the features.
@@ -138,6 +142,20 @@ class Experiment:
         self._write_results(curve, loaded)
         self._tell_strange(curve.rows[-1])
         return curve.rows
+
+    @cached_property
+    def _conditions(self) -> list[Condition]:
+        return [self.condition(index) for index in range(self.images)]
+
+    @property
+    def _labels(self) -> np.ndarray:
+        return np.array([shards.class_id(condition) for condition in self._conditions])
+
+    def _announce(self) -> None:
+        """Say what the images are compared with, and which metrics too few images leave out."""
+        log.info("reference: %s", self.instruments.reference.account)
+        for key, reason in self.instruments.left_out(self._labels).items():
+            log.warning("metric.%s %s; the curve is made without it", key, reason)
 
     def claim(self) -> None:
         """Write the folder's configuration, or see that the folder belongs to this very one and to this source.
@@ -167,7 +185,7 @@ class Experiment:
             self.caps,
             loaded,
             features,
-            self.instruments.metrics,
+            self.instruments.measurable(self._labels),
             self.instruments.reference.load(),
             flops=self._flops,
             members=members_of(self.engine.verifiers["select"]),
@@ -194,6 +212,7 @@ class Experiment:
                 "asked": self.metrics_config_hash,
                 "pool": self.keeps_candidates,
                 "caps": [row["nfe_cap"] for row in curve.rows],
+                "left_out": self.instruments.left_out(self._labels),
                 "nan_rewards": int(sum(arrays["nan_rewards"].sum() for _, arrays in loaded)),
                 "flops": self._flops,
                 "curve": curve.rows,

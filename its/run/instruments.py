@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from its import __version__
 from its.config.identity import hash8, measured_by
@@ -15,9 +17,13 @@ from its.config.sources import of_features
 from its.dataset.image_set import Loaded
 from its.disk.store import Arrays, Store
 from its.metric.extractor import Extractor
-from its.metric.metric import Metric
-from its.metric.reference_source import ReferenceSource, check_metrics
+from its.metric.metric import Metric, shortages
+from its.metric.reference_source import ReferenceSource, check_metrics, check_shape
 from its.parameters import fits
+from its.types import Condition
+
+IMAGES = "uint8 images [n, H, W, C]; set a dataset.report for such images"
+"""Rows that an extractor is given, and the remedy if they do not fit; see `given`."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,7 @@ class Instruments:
     Attributes:
         data: the dataset's problems.
         reference: what generated images are compared with.
+        metrics: by their keys in the configuration.
         fingerprint: hash of what decides the metrics.
         extraction: name of the source that extracts features.
     """
@@ -34,7 +41,7 @@ class Instruments:
     data: Any
     extractor: Extractor
     reference: ReferenceSource
-    metrics: list[Metric]
+    metrics: dict[str, Metric]
     fingerprint: str
     extraction: str
 
@@ -49,8 +56,10 @@ class Instruments:
         dataset = plain["dataset"]
         data, extractor, real = (instantiate(dataset.get(key), packages) for key in ("images", "report", "reference"))
         metrics = instantiate(plain["metric"], packages)
+        check_declared_shape(dataset["shape"], data.shape)
         reference = ReferenceSource.open(extractor, real or real_images(data), dataset.get("statistics"))
         check_metrics(metrics, reference)
+        check_shape(reference, data.shape, any_shape=dataset.get("any_shape") is True, option="dataset.any_shape=true")
         check_report_width(dataset["report_width"], extractor, data.shape)
 
         # Fingerprint what decides the metrics.
@@ -64,7 +73,15 @@ class Instruments:
             }
         )
         extraction = of_features(dataset["report"]).name
-        return cls(data, extractor, reference, list(metrics.values()), fingerprint, extraction)
+        return cls(data, extractor, reference, metrics, fingerprint, extraction)
+
+    def left_out(self, labels: np.ndarray) -> dict[str, str]:
+        """Return why metrics cannot be computed of images with these class ids, int64 `[n]`, by key."""
+        return shortages(self.metrics, labels)
+
+    def measurable(self, labels: np.ndarray) -> list[Metric]:
+        """Return the metrics that can be."""
+        return [metric for key, metric in self.metrics.items() if key not in self.left_out(labels)]
 
     def features(self, store: Store, name: str, images: np.ndarray) -> Arrays:
         """Return the features of uint8 images `[n, H, W, C]`: the file `name`'s, or computed and written now.
@@ -80,6 +97,26 @@ class Instruments:
         return features
 
 
+@contextmanager
+def given(part: str, shape: Sequence[int], what: str, condition: Condition = None) -> Iterator[None]:
+    """Name the part of a run that fails, and what it was given.
+
+    Args:
+        what: rows of which kind, with `{condition}` for what they are asked for; after "; " the remedy.
+
+    Raises:
+        ValueError: the part has failed, for whatever but want of memory.
+    """
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        kind, _, remedy = what.format(condition=repr(condition)).partition("; ")
+        reason = " ".join(str(error).split())[:400] or type(error).__name__
+        raise ValueError(f"{part} is given {list(shape)} {kind}, and cannot take them: {reason}; {remedy}") from error
+
+
 def check_report_width(declared: Any, extractor: Extractor, shape: Sequence[int]) -> None:
     """Refuse a `dataset.report_width` below what the extractor stores of an image: plans reckon disk space with it.
 
@@ -92,11 +129,25 @@ def check_report_width(declared: Any, extractor: Extractor, shape: Sequence[int]
     stored = sum(extractor.widths.values())
     if extractor.fingerprint is None:  # quick enough to try on a black image
         black = np.zeros((1, *shape[1:], shape[0]), np.uint8)
-        stored = sum(array[0].size for array in extractor(black).values())
+        with given("dataset.report", black.shape, IMAGES):
+            stored = sum(array[0].size for array in extractor(black).values())
     if not fits(declared, int) or declared < stored:
         raise ValueError(
             f"dataset.report_width is {declared!r}, and {extractor.name} stores {stored} numbers of an image; "
             f"set dataset.report_width={stored}"
+        )
+
+
+def check_declared_shape(declared: Any, shape: Sequence[int]) -> None:
+    """Refuse a `dataset.shape` that is not that of the dataset's images: plans reckon disk space with it.
+
+    Raises:
+        ValueError: naming both.
+    """
+    if list(declared) != list(shape):
+        raise ValueError(
+            f"dataset.shape is {list(declared)}, and images of this dataset have {list(shape)}; set "
+            f"dataset.shape=[{','.join(map(str, shape))}]"
         )
 
 

@@ -44,6 +44,7 @@ from its.process.progress import Progress
 from its.process.workers import Worker
 from its.report.schedule import ScheduleOutcome, ScoredGrid, write_outcome
 from its.run.instruments import Instruments, check_shapes
+from its.run.preflight import check_fit
 from its.run.shards import class_id
 from its.sampler.sampler import Sampler, is_noise
 from its.search.schedule import LOWER, Schedule
@@ -122,11 +123,11 @@ class ScheduleRun:
         model = instantiate(plain["model"], packages)
         check_shapes(plain["dataset"]["name"], instruments.data, model)
 
-        # Put the search together.
+        # Put the search together, and see that its parts fit.
         def engine(sampler: Sampler, seed: int) -> Engine:
             return Engine(model, sampler, {}, seed=seed, batch=plain["batch"], rows=plain["rows"])
 
-        return cls(
+        run = cls(
             folder=blueprint.folder,
             config={**blueprint.record, "reference": instruments.reference.fingerprint},
             label={**blueprint.label, "name": plain["name"], "seed": str(plain["seed"])},
@@ -143,6 +144,8 @@ class ScheduleRun:
             allow_edited=plain["allow_edited"],
             worker=Worker.here(),
         )
+        check_fit(engine(run.sampler, 0), instruments, [problem.condition for problem in run._problems])
+        return run
 
     def claim(self) -> None:
         """See `Experiment.claim`."""
@@ -163,6 +166,7 @@ class ScheduleRun:
         """
         self.claim()
         begins(self.folder)
+        log.info("reference: %s", self.instruments.reference.account)
 
         # Search, and score the best grids again under fresh noise.
         searched = self._search()
@@ -235,7 +239,7 @@ class ScheduleRun:
         engine = self.engine(sampler, fold(self.seed, draw + 1) & 0xFFFFFFFF)
 
         # Sample the set.
-        problems = [Problem(index, self.instruments.data.condition(index)) for index in range(self.search.num_samples)]
+        problems = self._problems
         progress = self._begun()
         started, results = time.perf_counter(), {}
         for result in engine.run(self.search, (math.inf,), problems):
@@ -249,8 +253,7 @@ class ScheduleRun:
 
         # Score it.
         arrays = self.instruments.extractor(np.stack([outcome.image for outcome in outcomes]))
-        labels = np.array([class_id(problem.condition) for problem in problems])
-        value = self._metric(Features(**arrays, labels=labels), self._against)
+        value = self._metric(Features(**arrays, labels=self._labels), self._against)
         fitness = self.search.fitness
         if not math.isfinite(value[fitness]):
             raise ValueError(f"a grid cannot be compared, for its {fitness} is {value[fitness]}; times {times}")
@@ -269,6 +272,14 @@ class ScheduleRun:
             "nfe": np.array(nfe),
             "times": np.array(times or (), dtype=np.float64),
         }
+
+    @property
+    def _problems(self) -> list[Problem]:
+        return [Problem(index, self.instruments.data.condition(index)) for index in range(self.search.num_samples)]
+
+    @property
+    def _labels(self) -> np.ndarray:
+        return np.array([class_id(problem.condition) for problem in self._problems])
 
     @cached_property
     def _against(self) -> Any:

@@ -50,9 +50,8 @@ def images() -> Loaded:
 def test_reference_source_measures_images_once_by_content(images, cache):
     extractor = Mean()
     first = ReferenceSource(extractor, images)
-    first.prepare()
-    assert extractor.asked == 1
     found = first.load()
+    assert extractor.asked == 1
     again = ReferenceSource(extractor, Loaded("elsewhere", images.images.copy(), images.labels)).load()
     assert extractor.asked == 1
     np.testing.assert_array_equal(found.moments.covariance, again.moments.covariance)
@@ -97,9 +96,9 @@ def test_reference_source_caches_nothing_without_a_fingerprint(images, cache):
     extractor = Mean()
     extractor.fingerprint = None
     source = ReferenceSource(extractor, images)
-    source.prepare()
-    assert extractor.asked == 0
     source.load()
+    source.load()
+    assert extractor.asked == 1
     assert not cache.exists()
 
 

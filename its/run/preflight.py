@@ -1,0 +1,194 @@
+"""One row on its way through every part of a run, before anything is sampled: what does not fit is said by name."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+from its.engine import Engine
+from its.levels import Columns
+from its.metric.metric import Metric, shortage_of
+from its.metric.reference import Reference
+from its.pixels import to_uint8
+from its.run.instruments import IMAGES, Instruments, given
+from its.run.shards import class_id
+from its.types import Condition
+from its.verifier.verifier import members_of
+
+ROWS = 2
+"""Images that a verifier is shown: of one alone it would not be seen whether each gets a reward of its own."""
+
+
+def check_fit(engine: Engine, instruments: Instruments, conditions: Sequence[Condition]) -> None:
+    """Pass a row through network, decoder, verifiers and extractor, and see that the reference serves the metrics.
+
+    Nothing is charged, and random numbers and batch statistics stay as they were.
+
+    Args:
+        conditions: of every problem.
+
+    Raises:
+        ValueError: naming the part, what it is given, what is expected of it, and the remedy.
+    """
+    labels = np.array([class_id(condition) for condition in conditions])
+    condition = conditions[int(labels.argmax())]
+    with _traceless(engine.model.device):
+        images = _check_model(engine, condition)
+        _check_verifiers(engine, images, condition)
+        arrays = _check_extractor(instruments, images)
+    _check_classes(instruments.metrics, arrays, int(labels.max()))
+    _check_reference(instruments, arrays, labels)
+
+
+@contextmanager
+def _traceless(device: torch.device) -> Iterator[None]:
+    """Keep random numbers as they are, and refuse networks in training mode before they learn from a row."""
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    hook = register_module_forward_pre_hook(_refuse_training)
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.no_grad():
+            yield
+    finally:
+        hook.remove()
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+
+
+def _refuse_training(module: nn.Module, inputs: Any) -> None:
+    drops = isinstance(module, _DropoutNd) and module.p > 0 and module.training
+    mixes = isinstance(module, _BatchNorm) and (module.training or module.running_mean is None)
+    if drops or mixes:
+        raise ValueError(
+            f"its {type(module).__name__} is in training mode, so that a row's result depends on its company; call "
+            ".eval() where it is loaded"
+        )
+
+
+def _check_model(engine: Engine, condition: Condition) -> Tensor:
+    """Evaluate and decode one row at the noisiest level; return an image of zeros as the decoder makes it."""
+    model = engine.model
+    x = torch.zeros((1, *model.shape), dtype=model.dtype, device=model.device)
+    what = "rows, asked for {condition}; correct the model, or dataset.images.num_classes where it is asked for None"
+    with given("model", x.shape, what, condition):
+        guess = model(x, Columns.of(engine.prices.grid[:1], x.ndim, model.device), [condition])
+    for name, part in (("x0_hat", guess.x0), ("eps_hat", guess.eps)):
+        _check_made("model", name, part, x, x.shape)
+    if model.decoder is None:
+        return torch.zeros_like(guess.x0)
+    with given("model.decoder", guess.x0.shape, "latents; take the decoder of this model"):
+        images = model.decoder(guess.x0)
+    _check_made("model.decoder", "an image", images, x, (1, *model.decoder.shape))
+    return torch.zeros_like(images)
+
+
+def _check_verifiers(engine: Engine, images: Tensor, condition: Condition) -> None:
+    """Reward images, and take the gradient of the guide's reward."""
+    rows = min(ROWS, engine.batch)
+    images, conditions = images.expand(rows, *images.shape[1:]).clone(), [condition] * rows
+
+    # Choose by the verifier that selects.
+    select = engine.verifiers.get("select")
+    if select is not None:
+        members = len(members_of(select))
+        with given(
+            "verifier@select", images.shape, "images, asked for {condition}; choose another verifier", condition
+        ):
+            reward = select.reward(images, conditions)
+        _check_made("verifier@select", "rewards", reward, images, (rows, members) if members else (rows,))
+
+    # Take gradients of the one that guides, which sees rows of the model.
+    guide: Any = engine.verifiers.get("guide")
+    if guide is not None:
+        x = torch.zeros((rows, *engine.model.shape), dtype=engine.model.dtype, device=engine.model.device)
+        levels = Columns.of(engine.prices.grid[:1] * rows, x.ndim, x.device)
+        what = "rows, asked for {condition}; choose another verifier@guide"
+        with given("verifier@guide", x.shape, what, condition), torch.enable_grad():
+            reward = guide.reward(x.requires_grad_(), conditions, *(levels,) * engine.guidance.noise_aware)
+            torch.autograd.grad(reward.sum(), x)
+        _check_made("verifier@guide", "rewards", reward, x, (rows,))
+
+
+def _check_extractor(instruments: Instruments, images: Tensor) -> dict[str, np.ndarray]:
+    """Extract the arrays of an image; return them."""
+    extractor, pixels = instruments.extractor, to_uint8(images.float()).cpu().numpy()
+    other = instruments.reference.shape
+    with given("dataset.report", pixels.shape, IMAGES):
+        arrays = extractor(pixels)
+    if other is not None and other != tuple(images.shape[1:]):
+        black = np.zeros((1, *other[1:], other[0]), np.uint8)
+        with given("dataset.report", black.shape, f"of the reference as {IMAGES}"):
+            extractor(black)
+    for name in sorted({"features", "logits"} | set(extractor.offers) - {"classes"} | arrays.keys()):
+        if name not in arrays or arrays[name].ndim != 2 or len(arrays[name]) != len(pixels):
+            shape = list(arrays[name].shape) if name in arrays else "nothing"
+            raise ValueError(
+                f"dataset.report ({extractor.name}) makes {name} of shape {shape} of {list(pixels.shape)} images; "
+                f"expected is [{len(pixels)}, width]: correct the extractor"
+            )
+    return arrays
+
+
+def _check_classes(metrics: Mapping[str, Metric], arrays: Mapping[str, np.ndarray], largest: int) -> None:
+    """Refuse a metric over classes that the held-out classifier does not know."""
+    known = arrays.get("classes", arrays["logits"]).shape[1]
+    for key, metric in metrics.items():
+        if metric.reads == "classes" and largest >= known:
+            raise ValueError(
+                f"metric.{key} asks dataset.report for class {largest}, and it tells {known} apart, counted from 0; "
+                f"take a classifier of this dataset, or leave it out: ~metric.{key}"
+            )
+
+
+def _check_reference(instruments: Instruments, arrays: Mapping[str, np.ndarray], labels: np.ndarray) -> None:
+    """Load the reference, and compare its features, classes and number of images with what the metrics need."""
+    reference = instruments.reference.load()
+    for part, array in (("moments", "features"), ("spatial", "spatial")):
+        moments = getattr(reference, part)
+        if moments is not None and array in arrays and moments.mean.size != arrays[array].shape[1]:
+            raise ValueError(
+                f"{array} of the reference have width {moments.mean.size}, and those that dataset.report makes have "
+                f"{arrays[array].shape[1]}; take a reference of the same network and the same size of images"
+            )
+
+    # Its class ids are the dataset's.
+    classes = getattr(instruments.data, "num_classes", 0)
+    if reference.images is not None and classes and reference.images.labels.max() >= classes:
+        raise ValueError(
+            f"the reference has class {reference.images.labels.max()}, and the dataset has {classes}, counted from 0: "
+            f"{instruments.reference.account}; correct dataset.images.num_classes or the names of the classes"
+        )
+    for key, metric in instruments.metrics.items():
+        reason = _shortage(metric, reference, labels)
+        if reason:
+            raise ValueError(
+                f"metric.{key} {reason} in the reference; measure against more images, or leave it out: ~metric.{key}"
+            )
+
+
+def _shortage(metric: Metric, reference: Reference, labels: np.ndarray) -> str:
+    """Say which real images are lacking; empty if none are, or the file of statistics does not tell."""
+    count = reference.moments.count
+    if metric.against == "images" and reference.images is not None:
+        return shortage_of(metric, reference.images.labels, np.unique(labels).tolist())
+    if metric.against == "moments" and count is not None:
+        return shortage_of(metric, np.zeros(count, np.int64), [])
+    return ""
+
+
+def _check_made(part: str, name: str, array: Any, given: Tensor, expected: Sequence[int]) -> None:
+    """Refuse an array of another shape than expected."""
+    if not isinstance(array, Tensor) or tuple(array.shape) != tuple(expected):
+        shape = list(array.shape) if isinstance(array, Tensor) else type(array).__name__
+        raise ValueError(
+            f"{part} makes {name} of shape {shape} of rows {list(given.shape)}; expected is {list(expected)}: choose "
+            "another, or correct its configuration"
+        )

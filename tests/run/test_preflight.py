@@ -1,0 +1,207 @@
+"""What does not fit is said by name before anything is sampled, and the look leaves no trace."""
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from its.dataset.digits import Digits
+from its.run.preflight import check_fit
+from tests.build import make_experiment
+
+QUICK = ("search=none", "sampler.steps=2", "budget.samplings=[1]", "images=4", "shard=4", "verifier=null_rewards")
+
+
+def digits_in(folder: Path, count: int = 12) -> Path:
+    """Real digits as a folder of grey pictures, by class."""
+    for k, (image, label) in enumerate(zip(*Digits().images(), strict=True)):
+        if k == count:
+            return folder
+        (folder / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[..., 0]).save(folder / str(label) / f"{k:03d}.png")
+    raise AssertionError
+
+
+def folder_words(folder: Path, *more: str) -> tuple[str, ...]:
+    """Digits with a folder as the reference; the report network of digits measures."""
+    node = {"_target_": "its.dataset.folder.Folder", "path": str(folder), "channels": 1}
+    words = [f"+dataset.reference.{key}={value}" for key, value in node.items()]
+    return (*QUICK, "model=digits", "metric=fid", *words, *more)
+
+
+@pytest.fixture
+def run(tmp_path: Path):
+    """A run whose engine must not be asked for an image."""
+
+    def make(*words: str, **parts):
+        run = make_experiment(tmp_path / "out", *words)
+        for role, part in parts.items():
+            run.engine.verifiers = {**run.engine.verifiers, role: part}
+        run.engine.run = lambda *_: pytest.fail("it was sampled")
+        return run
+
+    return make
+
+
+class Rewards:
+    """A verifier that gives whatever a function makes of images."""
+
+    absolute = True
+
+    def __init__(self, function) -> None:
+        self.function = function
+
+    def reward(self, images, conditions):
+        return self.function(images)
+
+
+def colour_network(images):
+    return torch.nn.Conv2d(3, 1, 3)(images)
+
+
+SELECTS = {
+    "three channels of one": (colour_network, r"\[2, 1, 8, 8\] images, asked for 3, and cannot .* to have 3 channels"),
+    "one reward for all": (lambda images: images.mean(), r"rewards of shape \[\] .* expected is \[2\]"),
+    "one reward kept": (lambda images: images.mean().reshape(1), r"rewards of shape \[1\] .* expected is \[2\]"),
+    "a column": (lambda images: images.flatten(1).sum(1, keepdim=True), r"rewards of shape \[2, 1\]"),
+    "no tensor": (lambda images: [0.0, 0.0], "rewards of shape list"),
+    "training mode": (lambda images: torch.nn.BatchNorm2d(1)(images).sum((1, 2, 3)), "BatchNorm2d is in training mode"),
+    "dropout": (lambda images: torch.nn.Dropout(0.5)(images).sum((1, 2, 3)), "Dropout is in training mode"),
+}
+
+
+@pytest.mark.parametrize(("function", "message"), SELECTS.values(), ids=SELECTS)
+def test_check_fit_names_a_verifier_that_does_not_fit(run, function, message):
+    with pytest.raises(ValueError, match=rf"verifier@select .*{message}.*choose another"):
+        run(*QUICK, "model=digits", select=Rewards(function)).run()
+
+
+def test_check_fit_names_a_guide_without_gradient(run):
+    words = (*QUICK, "model=digits", "guidance=dps")
+    with pytest.raises(
+        ValueError, match=r"verifier@guide is given \[2, 1, 8, 8\] rows, asked for 3, .* does not require"
+    ):
+        run(*words, guide=Rewards(lambda images: images.detach().sum((1, 2, 3)))).run()
+
+
+def test_check_fit_names_the_model_and_the_shape_it_makes(run):
+    broken = run(*QUICK, "model=digits")
+    broken.engine.model.network = lambda x, time, label: torch.zeros(1, 3, 8, 8)
+    with pytest.raises(ValueError, match=r"model makes x0_hat of shape \[1, 3, 8, 8\] .* expected is \[1, 1, 8, 8\]"):
+        broken.run()
+
+
+def test_check_fit_gives_the_decoder_a_latent_and_names_it(run):
+    decoded = run(*QUICK, "model=digits")
+
+    class Decoder:
+        shape = (1, 8, 8)
+
+        def __call__(self, latents):
+            return latents[:, :, ::2, ::2]
+
+    decoded.engine.model.decoder = Decoder()
+    with pytest.raises(ValueError, match=r"model.decoder makes an image of shape \[1, 1, 4, 4\] .* \[1, 1, 8, 8\]"):
+        decoded.run()
+
+
+def test_check_fit_names_a_classifier_that_knows_fewer_classes(run):
+    ten = run(*QUICK, "model=digits", "metric=standard", "dataset.classes=[3,9]")
+    whole = ten.instruments.extractor
+    few = type("Few", (), {"offers": whole.offers, "name": "few", "fingerprint": None, "widths": {}})()
+    call = lambda images: {name: array[:, :9] for name, array in whole(images).items()}  # noqa: E731
+    type(few).__call__ = lambda self, images: call(images)
+    object.__setattr__(ten.instruments, "extractor", few)
+    with pytest.raises(ValueError, match=r"metric.accuracy asks dataset.report for class 9, and it tells 9 apart"):
+        ten.run()
+
+
+def test_check_fit_reads_a_grey_reference_and_refuses_one_in_colour(tmp_path: Path, run):
+    folder = digits_in(tmp_path / "digits")
+    rows = make_experiment(tmp_path / "grey", *folder_words(folder)).run()
+    assert np.isfinite(rows[0]["fid"])
+    photo = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    Image.fromarray(photo).save(folder / "0" / "photo.png")
+    with pytest.raises(ValueError, match=r"photo.png cannot be read as an image \(it is in colour"):
+        run(*folder_words(folder)).run()
+
+
+def test_instruments_refuse_a_reference_of_another_size_unless_it_is_meant(tmp_path: Path):
+    folder = digits_in(tmp_path / "digits")
+    larger = folder_words(folder, "+dataset.reference.crop=squash", "+dataset.reference.size=16")
+    with pytest.raises(ValueError, match=r"shape \(1, 16, 16\), .* have \(1, 8, 8\): .*set dataset.any_shape=true if"):
+        make_experiment(tmp_path / "out", *larger)
+    with pytest.raises(ValueError, match=r"shape \(3, 8, 8\), and those that are measured have \(1, 8, 8\)"):
+        make_experiment(tmp_path / "out", *folder_words(folder, "++dataset.reference.channels=3"))
+    meant = make_experiment(tmp_path / "out", *larger, "dataset.any_shape=true")
+    with pytest.raises(ValueError, match=r"dataset.report is given \[1, 16, 16, 1\] of the reference .* set a dataset"):
+        meant.run()
+    with pytest.raises(ValueError, match=r"dataset.shape is \[1, 9, 9\], .* set dataset.shape=\[1,8,8\]"):
+        make_experiment(tmp_path / "out", *QUICK, "dataset.shape=[1,9,9]")
+
+
+def test_check_fit_refuses_class_folders_that_the_dataset_has_not(tmp_path: Path, run):
+    folder = digits_in(tmp_path / "digits")
+    (folder / "9").rename(folder / "10")
+    with pytest.raises(ValueError, match=r"the reference has class 10, and the dataset has 10, counted from 0"):
+        run(*folder_words(folder)).run()
+
+
+def test_check_fit_refuses_a_reference_with_too_few_images(tmp_path: Path, run):
+    folder = digits_in(tmp_path / "digits", count=3)
+    words = [word for word in folder_words(folder) if not word.startswith("metric")]
+    with pytest.raises(ValueError, match=r"metric.prc needs 4 images, and there are 3 in the reference; .*~metric.prc"):
+        run(*words, "metric=standard").run()
+    with pytest.raises(
+        ValueError, match=r"metric.class_fid needs 2 images of each class, and of class 0 there are 1 in"
+    ):
+        run(*words, "metric=per_class").run()
+
+
+def test_experiment_makes_the_curve_without_metrics_that_need_more_images(tmp_path: Path, caplog):
+    words = (*QUICK, "model=digits", "metric=standard")
+    (row,) = make_experiment(tmp_path, *words).run()
+    assert "metric.isc needs 10 images, and there are 4; the curve is made without it" in caplog.text
+    assert {"fid", "kid", "precision", "accuracy"} < set(row)
+    assert "isc" not in row
+    (summary,) = tmp_path.rglob("metrics.json")
+    assert json.loads(summary.read_text())["left_out"] == {"isc": "needs 10 images, and there are 4"}
+    (row,) = make_experiment(tmp_path, *words, "images=10").run()
+    assert "isc" in row
+
+
+def test_check_fit_leaves_no_trace(tmp_path: Path, monkeypatch):
+    """Bits, ledgers and FLOPs are those of a run without the look; random numbers and batch statistics stay."""
+    words = ("model=digits", "search=random", "budget.samplings=[2]", "sampler.steps=2", "images=4", "guidance=dps")
+    with_look = make_experiment(tmp_path / "with", *words)
+    norm = torch.nn.BatchNorm2d(1).eval()
+    drawn = Rewards(lambda images: norm(images).sum((1, 2, 3)) + torch.rand(2) + np.random.rand() + random.random())  # noqa: NPY002
+    counts = norm.num_batches_tracked.clone()
+    rows = with_look.run()
+    engine = with_look.engine
+    engine.verifiers = {**engine.verifiers, "select": drawn}
+    states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    check_fit(engine, with_look.instruments, [0, 1])
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert np.array_equal(np.random.get_state()[1], states[1])  # noqa: NPY002
+    assert random.getstate() == states[2]
+    assert torch.equal(norm.num_batches_tracked, counts)
+
+    monkeypatch.setattr("its.run.experiment.check_fit", lambda *_: None)
+    without = make_experiment(tmp_path / "without", *words).run()
+    timeless = [{key: value for key, value in row.items() if key != "seconds"} for (row,) in (rows, without)]
+    assert timeless[0] == timeless[1]
+    shards = [next((tmp_path / name).rglob("00000000.safetensors")).read_bytes() for name in ("with", "without")]
+    assert shards[0] == shards[1]
+
+
+def test_check_fit_is_not_made_where_nothing_is_sampled(tmp_path: Path, monkeypatch):
+    words = (*QUICK, "model=digits", "metric=fid")
+    make_experiment(tmp_path, *words).run()
+    monkeypatch.setattr("its.run.experiment.check_fit", lambda *_: pytest.fail("a row was evaluated"))
+    make_experiment(tmp_path, *words).run()
+    make_experiment(tmp_path, *words, "metric=standard").run()
