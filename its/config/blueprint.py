@@ -12,13 +12,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from its import __version__
 from its.config import names
-from its.config.checks import check_plugins, check_root, check_scorers, check_types
+from its.config.checks import check_root, check_scorers, check_types
 from its.config.folder import check_folder, folder_of
-from its.config.guard import check_keys, check_secrets
 from its.config.identity import hash8, measured_by, record
 from its.config.instantiate import CHOICES, check_targets, instantiate
 from its.config.kinds import Kind, Work, kind_of
 from its.config.parts import Parts
+from its.config.secrets import check_keys, check_secrets
 from its.config.smoke import Twin, settled, with_twins
 from its.tracker.tracker import TrackedRun
 
@@ -66,13 +66,11 @@ class Blueprint(Parts):
 
         # Check values, secrets and targets; put a smoke run's twins in place.
         check_root(plain)
-        check_plugins(plain, overrides)
         packages = (*CHOICES, *plain["plugins"])
         check_keys(plain)
         check_secrets(plain)
         plain, twins = settled(plain, packages)
-        for group in (*GROUPS, "guide"):
-            check_targets(plain[group], packages)
+        check_targets(plain, packages)
         check_scorers(plain)
 
         # Make the parts that need no network.

@@ -35,18 +35,6 @@ def check_root(plain: Mapping[str, Any]) -> None:
     check_values({key: plain[key] for key in TYPES}, TYPES, "", RULES)
 
 
-def check_plugins(plain: dict[str, Any], overrides: tuple[str, ...]) -> None:
-    """Refuse plugins that only a YAML names.
-
-    Raises:
-        ValueError: the command line has no `plugins=`.
-    """
-    if plain["plugins"] and not any(word.startswith("plugins=") for word in overrides):
-        raise ValueError(
-            f"plugins is {plain['plugins']} in a YAML; whose code runs is said on the command line: plugins=[...]"
-        )
-
-
 def check_rewards(search: Search, verifier: Any, choice: str) -> None:
     """Refuse a verifier, known by its object or class, whose rewards this search cannot use.
 
