@@ -52,9 +52,8 @@ def check_hydra(node: Mapping[str, Any], reference: Mapping[str, Any], words: Se
 
 def _rule() -> str:
     return (
-        "of Hydra's own settings a YAML may give hydra.mode, hydra.verbose, hydra.launcher (local, slurm, slurm_multi) "
-        "and hydra.sweeper.params with plain values for keys other than plugins and hydra, and a command line "
-        "hydra.searchpath too: take it out"
+        "of Hydra's settings a YAML may give plain values to hydra.mode, hydra.verbose, hydra.launcher and "
+        "hydra.sweeper.params (without plugins or hydra), a command line to hydra.searchpath too: take it out"
     )
 
 

@@ -1,14 +1,15 @@
 """Making objects from configuration nodes, and the rule that keeps a YAML from running code.
 
-Nothing else makes an object of a configuration. A `_target_` names one of the classes and loaders of `its.config.names`,
-or what is *defined in* a package that the user lists in `plugins` on the command line, which the object itself says. A
-node is made as it stands, resolved once and for all: what looks like an interpolation in it is text.
+Nothing else makes an object of a configuration. A `_target_` names one of the classes and loaders of
+`its.config.names`, or what is *defined in* a package that the user lists in `plugins` on the command line, which the
+object itself says. A node is made as it stands, resolved once and for all: what looks like an interpolation in it is
+text.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from operator import attrgetter
 from typing import Any
@@ -31,8 +32,9 @@ def instantiate(node: Any, allowed: Sequence[str]) -> Any:
         ValueError: a target is not allowed, or its object refuses what it is given.
     """
     check_targets(node, allowed)
-    for target in _targets(node):
-        defined(target, allowed)
+    for _, key, value in _entries(node):
+        if key == TARGET:
+            defined(value, allowed)
     return _made(node, allowed)
 
 
@@ -42,13 +44,13 @@ def check_targets(node: Any, allowed: Sequence[str]) -> None:
     Raises:
         ValueError: naming the key or the target.
     """
-    for key in _keys(node):
-        if isinstance(key, str) and key.startswith("_") and key.endswith("_") and key != TARGET:
-            raise ValueError(f"{key} in a configuration is not allowed; write a class that takes it by name")
-    for target in _targets(node):
-        module, _, name = target.rpartition(".") if isinstance(target, str) else ("", "", "")
-        if not _is_allowed(module, name, allowed):
-            raise ValueError(f"{TARGET} is {target!r}; {_rule(allowed)}")
+    for path, key, value in _entries(node):
+        if key == TARGET:
+            module, _, name = value.rpartition(".") if isinstance(value, str) else ("", "", "")
+            if not _is_allowed(module, name, allowed):
+                raise ValueError(f"{path} is {value!r}; {_rule(allowed)}")
+        elif isinstance(key, str) and key.startswith("_") and key.endswith("_"):
+            raise ValueError(f"{path} is not allowed in a configuration; write a class that takes it by name")
 
 
 def defined(target: str, allowed: Sequence[str]) -> Any:
@@ -99,27 +101,16 @@ def _is_there(definition: Any, module: str, name: str) -> bool:
 
 
 def _rule(allowed: Sequence[str]) -> str:
-    packages = [name for name in allowed if not name.startswith("its.")]
-    theirs = f" or what is defined in {', '.join(packages)}" if packages else ""
+    theirs = "".join(f" or in {name}" for name in allowed if not name.startswith("its."))
     return (
-        f"it must be a choice of its{theirs}, as conf/ names them; list your own package in plugins=[...] on the "
+        f"it must be defined in its, as what conf/ names{theirs}; list your own package in plugins=[...] on the "
         "command line"
     )
 
 
-def _targets(node: Any) -> Iterator[Any]:
-    if isinstance(node, dict) and TARGET in node:
-        yield node[TARGET]
-    for value in _children(node):
-        yield from _targets(value)
-
-
-def _keys(node: Any) -> Iterator[Any]:
-    if isinstance(node, dict):
-        yield from node
-    for value in _children(node):
-        yield from _keys(value)
-
-
-def _children(node: Any) -> Iterable[Any]:
-    return node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+def _entries(node: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield the place, key and value of every entry below a node."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        below = f"{path}.{key}".lstrip(".")
+        yield below, key, value
+        yield from _entries(value, below)

@@ -1,7 +1,7 @@
 """Secrets: they are given in the environment of a process, and never as a value of a configuration.
 
-A configuration is written to disk, printed, and told to trackers. So a key with a secret's name is refused, a URL with a
-password, and a value that is or holds, as a whole word, what a variable with a secret's name holds.
+A configuration is written to disk, printed, and told to trackers. So a key with a secret's name is refused, a URL with
+a password, and a value that is or holds, as a whole word, what a variable with a secret's name holds.
 """
 
 from __future__ import annotations

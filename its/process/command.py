@@ -8,8 +8,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import NoReturn
 
-FOREIGN = ("hydra", "omegaconf")
-"""Packages whose errors say what is wrong with the words of a command."""
+FOREIGN = ("hydra", "omegaconf", "yaml")
+"""Packages whose errors say what is wrong with the words of a command, or a YAML."""
 
 
 class Parser(argparse.ArgumentParser):
