@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +19,7 @@ from its.config.kinds import Kind, Work, kind_of
 from its.config.parts import Parts
 from its.config.secrets import check_keys, check_secrets
 from its.config.smoke import Twin, settled, with_twins
+from its.process.command import typed
 from its.tracker.tracker import TrackedRun
 
 GROUPS = ("dataset", "model", "sampler", "guidance", "search", "verifier", "budget", "metric", "tracker")
@@ -114,8 +114,8 @@ class Blueprint(Parts):
 
     @property
     def command(self) -> str:
-        """The command that makes this run again."""
-        return shlex.join(["python", "run.py", *self.overrides])
+        """The command that makes this run again, wherever `out_dir` is; it has words of a command line alone."""
+        return typed("run.py", self.overrides)
 
     @property
     def work(self) -> Work:

@@ -16,7 +16,7 @@ LAUNCHERS = (
     "hydra_plugins.its_launcher.launcher.LocalLauncher",
     "hydra_plugins.its_launcher.launcher.SlurmLauncher",
 )
-WORDS = ("hydra", "plugins")
+COMMAND_LINE = ("hydra", "plugins")
 """First parts of keys that only a command line may give a value."""
 
 OURS = ("hydra.runtime", "hydra.job.override_dirname")
@@ -82,7 +82,7 @@ def _are_axes(node: Any) -> bool:
     return node is None or (
         isinstance(node, Mapping)
         and all(_is_plain(value) for value in node.values())
-        and not any(first_part(str(key)) in WORDS for key in node)
+        and not any(first_part(str(key)) in COMMAND_LINE for key in node)
     )
 
 

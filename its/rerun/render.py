@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, cast
@@ -29,6 +28,7 @@ from its.engine.noise import normal
 from its.particles.image import Image
 from its.particles.keys import start_key
 from its.particles.verbs import advance, reward
+from its.process.command import typed
 from its.rerun.finished_run import FinishedRun
 from its.run.experiment import Experiment
 from its.run.instruments import Instruments, check_shapes
@@ -205,7 +205,7 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
         search=Rerun(),
         instruments=instruments,
         flops=lambda: count_flops(engine, instruments.data.condition(0)),
-        command=" ".join(["python scripts/render.py", *map(shlex.quote, command)]),
+        command=typed("scripts/render.py", command),
         searched=run.summary["curve"],
     )
 
