@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from its import __version__
 from its.config import names
-from its.config.checks import check_root, check_scorers, check_types
+from its.config.checks import GROUPS, check_root, check_scorers, check_types
 from its.config.folder import check_folder, folder_of
 from its.config.identity import hash8, measured_by, record
 from its.config.instantiate import CHOICES, check_targets, instantiate
@@ -21,9 +21,6 @@ from its.config.secrets import check_keys, check_secrets
 from its.config.smoke import Twin, settled, with_twins
 from its.process.command import typed
 from its.tracker.tracker import TrackedRun
-
-GROUPS = ("dataset", "model", "sampler", "guidance", "search", "verifier", "budget", "metric", "tracker")
-"""Groups whose choices name classes."""
 
 PLACES = ("out_dir", "plugins", "plan", "tracker", "reporting")
 """Keys that say where a run is or who is told of it."""

@@ -10,6 +10,9 @@ from its.config.identity import same_weights
 from its.parameters import Rule, Rules, check_values, described, fits
 from its.search.search import Search
 
+GROUPS = ("dataset", "model", "sampler", "guidance", "search", "verifier", "budget", "metric", "tracker")
+"""Groups whose choices name classes."""
+
 TYPES: dict[str, Any] = {
     **dict.fromkeys(("name", "out_dir", "device", "reporting"), str),
     **dict.fromkeys(("images", "shard", "batch", "workers", "seed"), int),
@@ -27,11 +30,14 @@ RULES: Rules = {
 
 
 def check_root(plain: Mapping[str, Any]) -> None:
-    """Refuse values at the root of a configuration that have another type, or break a rule.
+    """Refuse values at the root of a configuration that are gone, have another type, or break a rule.
 
     Raises:
         ValueError: naming key, value and rule.
     """
+    for key in (*TYPES, *GROUPS, "guide"):
+        if key not in plain:
+            raise ValueError(f"{key} is gone from the configuration; leave out the ~{key} that takes it away")
     check_values({key: plain[key] for key in TYPES}, TYPES, "", RULES)
 
 

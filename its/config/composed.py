@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache
 from typing import Any, NamedTuple, cast
 
 from hydra import version
@@ -12,7 +12,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import create_config_search_path
 from hydra.conf import HydraConf
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.utils import setup_globals
+from hydra.core.utils import JobRuntime, setup_globals
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -20,7 +20,8 @@ from its.config import rules
 from its.process.source_tree import ROOT
 
 CONF = ROOT / "conf"
-NAME = "config"
+NAME, PROGRAM = "config", "run"
+"""Of the file that everything is composed from, and of the program that asks for it."""
 
 
 class Composed(NamedTuple):
@@ -48,6 +49,7 @@ class GuardedLoader(ConfigLoaderImpl):
         """Load for a command line; only its own words, and no job's of a sweep, say whose code may run."""
         version.setbase(None)
         setup_globals()
+        JobRuntime().set("name", PROGRAM)
         rules.restrict_resolvers()
         super().__init__(create_config_search_path(str(CONF)))
         self._packages = rules.packages_of(words)
@@ -69,14 +71,16 @@ class GuardedLoader(ConfigLoaderImpl):
         rules.check_words(overrides)
         config = super().load_configuration(NAME, overrides, run_mode, from_shell, validate_sweep_overrides)
         plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
-        rules.check_configuration(plain, self._reference, overrides, self._packages)
+        rules.check_configuration(plain, _settings(), overrides, self._packages)
         return config
 
-    @cached_property
-    def _reference(self) -> dict[str, Any]:
-        """Hydra's own node as `conf/config.yaml` alone makes it, unresolved."""
-        config = super().load_configuration(NAME, [], RunMode.RUN)
-        return cast(dict[str, Any], OmegaConf.to_container(config.hydra, resolve=False))
+
+@cache
+def _settings() -> dict[str, Any]:
+    """Hydra's own node as `conf/config.yaml` alone makes it, unresolved."""
+    loader = ConfigLoaderImpl(create_config_search_path(str(CONF)))
+    config = loader.load_configuration(NAME, [], RunMode.RUN)
+    return cast(dict[str, Any], OmegaConf.to_container(config.hydra, resolve=False))
 
 
 def composed(words: Sequence[str]) -> Composed:
@@ -94,19 +98,33 @@ def composed_sweep(words: Sequence[str], *more: str) -> list[Composed]:
     Args:
         more: words that are added to every job.
     """
-    # Read the axes as Hydra does, from the sweep's own configuration.
     loader = GuardedLoader(words)
-    given = [word for word in words if not word.startswith(("hydra.mode=", "-"))]
-    whole = loader.load_configuration(NAME, given, RunMode.MULTIRUN)
+    jobs = words_of_sweep(loader, words)
+    return [without_hydra(loader.load_configuration(NAME, [*job, *more], RunMode.RUN)) for job in jobs]
+
+
+def words_of_sweep(loader: GuardedLoader, words: Sequence[str]) -> list[list[str]]:
+    """Return the words of every job that words stand for.
+
+    Raises:
+        ValueError: there is none, or experiments are an axis, whose own axes Hydra would drop.
+        HydraException: an axis has no discrete values.
+    """
+    # Read the axes as Hydra does, from the sweep's own configuration.
+    whole = loader.load_configuration(NAME, list(words), RunMode.MULTIRUN)
     axes = (whole.hydra.sweeper.get("params") or {}).items()
     task = [*(f"{key}={value}" for key, value in axes), *whole.hydra.overrides.task]
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(task)
+    for override in overrides:
+        if override.key_or_group == "experiment" and override.is_sweep_override():
+            raise ValueError(f"{override.input_line} would drop each file's own axes; run one after the other")
 
-    # Compose each job.
-    jobs = BasicSweeper.split_arguments(overrides, None)[0]
-    settings = [*whole.hydra.overrides.hydra]
-    configs = [loader.load_configuration(NAME, [*settings, *job, *more], RunMode.RUN) for job in jobs]
-    return [without_hydra(config) for config in configs]
+    # Multiply them.
+    settings = [word for word in whole.hydra.overrides.hydra if not word.startswith("hydra.mode=")]
+    [jobs] = BasicSweeper.split_arguments(overrides, None)
+    if not jobs:
+        raise ValueError(f"no job is left of {' '.join(words)}: an axis has no value")
+    return [[*settings, *job] for job in jobs]
 
 
 def compose_whole(words: Sequence[str]) -> DictConfig:

@@ -15,7 +15,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode, TaskFunction
 
-from its.config.composed import NAME, GuardedLoader, composed_sweep
+from its.config.composed import NAME, PROGRAM, GuardedLoader, composed_sweep, words_of_sweep
 
 LAUNCHER = ("hydra/launcher=", "hydra.launcher.")
 REFUSED = ("config_path", "config_name", "config_dir", "experimental_rerun")
@@ -33,7 +33,8 @@ def run(arguments: Sequence[str], task: TaskFunction) -> None:
     parser = _parser()
     options = _options(parser, arguments)
     words = options.overrides = _with_launcher(options)
-    hydra = Hydra("run", GuardedLoader(words))
+    loader = GuardedLoader(words)
+    hydra = Hydra(PROGRAM, loader)
     GlobalHydra.instance().initialize(hydra)
 
     # Do what they say.
@@ -46,7 +47,8 @@ def run(arguments: Sequence[str], task: TaskFunction) -> None:
             hydra.hydra_help(NAME, parser, options)
         elif options.shell_completion:
             hydra.shell_completion(NAME, words)
-        elif _is_sweep(hydra, options):
+        elif _is_sweep(loader, options):
+            words_of_sweep(loader, words)
             hydra.multirun(NAME, task, [*words, "hydra.mode=MULTIRUN"])
         else:
             hydra.run(NAME, task, words)
@@ -99,10 +101,9 @@ def _with_launcher(options: Namespace) -> list[str]:
     return words
 
 
-def _is_sweep(hydra: Hydra, options: Namespace) -> bool:
+def _is_sweep(loader: GuardedLoader, options: Namespace) -> bool:
     """Whether the arguments, or else the configuration, ask for a sweep."""
     if options.multirun:
         return True
-    loader = hydra.config_loader
     config = loader.load_configuration(NAME, options.overrides, RunMode.MULTIRUN, validate_sweep_overrides=False)
     return config.hydra.mode == RunMode.MULTIRUN

@@ -27,7 +27,7 @@ VARIABLE = re.compile(
     r"|(^|_)(PAT|DSN|O?AUTH|SAS|SIGNATURE)(_|$)|_(PWD|PSK)$"
 )
 URL = re.compile(r"(?i)\b[a-z][a-z0-9+.-]*://[^\s/?#@:]*:(?P<password>[^\s/?#@]+)@[^\s/?#]+")
-QUERY = re.compile(r"(?i)://\S*[?&](\w*[_-])?(api|access)?(key|token|secret|password|signature|sig)=[^&\s]")
+QUERY = re.compile(r"(?i)://\S*[?&]([\w-]*[_-])?(api|access)?(key|token|secret|password|signature|sig)=[^&\s]")
 
 SHORTEST, SHORTEST_MIXED = 8, 6
 """Characters of a secret: of any, and of one in which letters and digits are mixed; a shorter value is a word."""

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from its.config.blueprint import GROUPS
+from its.config.checks import GROUPS
 from its.config.composed import Composed
 from its.config.identity import differences, hash8, identity, record
 from its.config.instantiate import CHOICES, check_targets, instantiate

@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 from its.config.composed import of_job, words_of_job
 from its.config.smoke import out_dir
 from its.process import leave
+from its.process.command import is_users
 from its.process.source_tree import require_source_tree
 from its.process.status import in_sweep, write_status
 from its.process.workers import Worker, take_own_gpu
@@ -70,7 +71,7 @@ def _run(config: DictConfig) -> dict[str, Any]:
                 run.run()
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-        log.error("%s", error if isinstance(error, ValueError | OSError) else traceback.format_exc())
+        log.error("%s", error if is_users(error) else traceback.format_exc())
         if folder is not None:
             _record(folder, reason)
         return {"status": "failed", "reason": reason, "folder": folder and str(folder)}

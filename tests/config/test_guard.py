@@ -15,7 +15,8 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from its.config import guard
-from its.config.blueprint import GROUPS, Blueprint
+from its.config.blueprint import Blueprint
+from its.config.checks import GROUPS
 from its.config.composed import of_job
 from its.config.guard import check_command_line
 from its.config.instantiate import instantiate
@@ -442,6 +443,21 @@ def test_guard_refuses_what_does_not_compose(wrong: str):
         check_command_line([wrong])
 
 
+NOTHING = ["search=glob(zzz*)", "seed=range(0)", "experiment=digits_demo,digits_hacking"]
+
+
+@pytest.mark.parametrize("axis", NOTHING)
+def test_guard_refuses_a_sweep_that_would_do_nothing_or_something_else(host: Host, axis: str):
+    said = host.refuses(f"out_dir={host.folder / 'out'}", "-m", axis)
+    assert re.search("an axis has no value|would drop each file's own axes", said)
+
+
+@pytest.mark.parametrize("word", ["~name", "~tracker", "~guide", "name=null", "out_dir=null", "images=a", "images=???"])
+def test_guard_leaves_no_job_that_lacks_a_key_without_an_error(host: Host, word: str):
+    said = host.refuses(f"out_dir={host.folder / 'out'}", word)
+    assert re.search(f"{word.lstrip('~').split('=')[0]} is|mandatory value: images", said)
+
+
 @pytest.mark.parametrize("name", ["../x", "/etc", "a/b", "..", "x" * 300, "", "a b", "a\0b", "-rf"])
 def test_blueprint_refuses_names_that_leave_the_output_folder(tmp_path: Path, name: str):
     with pytest.raises(ValueError, match=r"cannot name a folder|null"):
@@ -522,6 +538,22 @@ def test_run_script_writes_no_secret_of_the_environment(tmp_path: Path):
     assert len(files) > 5
     assert not [path for path in files if secret.encode() in path.read_bytes()]
     assert secret not in done.stdout + done.stderr
+
+
+def test_sweep_writes_no_secret_that_it_refuses(host: Host, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "s3cr3t-c4n4ry")
+    for text in (
+        "dataset: {name: '${oc.env:HF_TOKEN}'}",
+        "name: '${oc.env:HF_TOKEN}'",
+        "out_dir: '${oc.env:HF_TOKEN}'",
+    ):
+        words = host.words(text, "-m", "seed=0,1")
+        with pytest.raises((SystemExit, ValueError)):
+            host.run(*(word for word in words if "out_dir" not in text or not word.startswith("out_dir=")))
+        assert "HF_TOKEN" in host.said or "out_dir" in text
+    for file in host.folder.rglob("*"):
+        assert "s3cr3t" not in str(file)
+        assert not file.is_file() or b"s3cr3t" not in file.read_bytes()
 
 
 def test_run_script_names_an_output_folder_that_cannot_be_written(tmp_path: Path):
