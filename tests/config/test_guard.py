@@ -20,7 +20,7 @@ from its.config.checks import GROUPS
 from its.config.composed import of_job
 from its.config.guard import check_command_line
 from its.config.instantiate import instantiate
-from tests.build import CONF, make_experiment
+from tests.build import CONF, blueprint_of, make_experiment
 
 ROOT = CONF.parent
 CANARY = "its-canary"
@@ -53,14 +53,19 @@ TARGETS = [
     "its.budget.Budget.__init__",
     "its..budget.Budget",
     "posix.system",
+    "its.twins.unet2d.write",
+    "its.metric.statistics_file.write_statistics",
+    "its.tracker.child.main",
+    "its.search.random.Random.run",
+    "its.config.guard.run",
+    "its.Random",
 ]
 
 
-@pytest.mark.parametrize("group", ["verifier", "sampler"])
 @pytest.mark.parametrize("target", TARGETS)
-def test_instantiate_refuses_targets_outside_its_choices(tmp_path: Path, group: str, target: str):
-    with pytest.raises(ValueError, match="_target_"):
-        make_experiment(tmp_path, f"{group}._target_='{target}'")
+def test_blueprint_refuses_targets_outside_its_choices(tmp_path: Path, target: str):
+    with pytest.raises(ValueError, match=r"verifier._target_ is"):
+        blueprint_of(tmp_path, f"verifier._target_='{target}'")
     assert not list(tmp_path.iterdir())
 
 
@@ -134,7 +139,7 @@ def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
 
 
-EVIL = "{_target_: os.system, command: touch CANARY}"
+EVIL = "{_target_: logging.FileHandler, filename: CANARY}"  # Hydra by itself refuses os.system, and not this
 
 HYDRA = {
     "callback": f"hydra: {{callbacks: {{x: {EVIL}}}}}",
@@ -143,7 +148,7 @@ HYDRA = {
     "whole node": f"evil: {{x: {EVIL}}}\nhydra: {{callbacks: '${{evil}}'}}",
     "oc.create": f"""hydra: {{callbacks: '${{oc.create:"{{x: {EVIL}}}"}}'}}""",
     "one callback": f"evil: {EVIL}\nhydra: {{callbacks: {{closing: '${{evil}}'}}}}",
-    "target": "evil: os.system\nhydra: {callbacks: {closing: {_target_: '${evil}', command: touch CANARY}}}",
+    "target": "evil: logging.FileHandler\nhydra: {callbacks: {closing: {_target_: '${evil}', filename: CANARY}}}",
     "own import": "defaults:\n  - override /hydra/launcher: local\n"
     "hydra: {launcher: {_target_: hydra_plugins.its_launcher.launcher.Path.touch, self: CANARY}}",
     "import of the callback": "hydra: {callbacks: {x: {_target_: its.run.job.Path.touch, self: CANARY}}}",
@@ -158,10 +163,10 @@ HYDRA = {
     "axis of Hydra": "hydra: {mode: MULTIRUN, sweeper: {params: {+hydra.callbacks.x._target_: os.system}}}",
     "handler of a file": "hydra: {job_logging: {handlers: {console: {class: logging.FileHandler, filename: CANARY}}}}",
     "handler of a socket": "hydra: {hydra_logging: {handlers: {x: {class: logging.handlers.SocketHandler}}}}",
-    "factory": "hydra: {job_logging: {handlers: {x: {'()': os.system, command: touch CANARY}}}}",
-    "formatter": "hydra: {job_logging: {formatters: {x: {'()': os.system, command: touch CANARY}}}}",
+    "factory": "hydra: {job_logging: {handlers: {x: {'()': logging.FileHandler, filename: CANARY}}}}",
+    "formatter": "hydra: {job_logging: {formatters: {x: {'()': logging.FileHandler, filename: CANARY}}}}",
     "class of a formatter": "hydra: {hydra_logging: {formatters: {simple: {class: os.system}}}}",
-    "filter": "hydra: {job_logging: {filters: {x: {'()': 'ext://os.system', command: touch CANARY}}}}",
+    "filter": "hydra: {job_logging: {filters: {x: {'()': 'ext://logging.FileHandler', filename: CANARY}}}}",
     "stream": "hydra: {job_logging: {handlers: {console: {stream: 'ext://os.system'}}}}",
     "environment": "hydra: {job: {env_set: {LD_PRELOAD: CANARY}}}",
     "environment copied": "hydra: {job: {env_copy: [HOME]}}",
@@ -190,20 +195,20 @@ def test_guard_is_not_blinded_by_sweeps_that_it_cannot_follow(host: Host, axis: 
 
 
 PLUGINS = {
-    "experiment": "plugins: [os]",
-    "interpolated": "evil: [os]\nplugins: ${evil}",
-    "axis": "hydra: {mode: MULTIRUN, sweeper: {params: {plugins: '[os]'}}}",
-    "added axis": "hydra: {mode: MULTIRUN, sweeper: {params: {++plugins: '[os]'}}}",
-    "axis of an entry": "hydra: {mode: MULTIRUN, sweeper: {params: {+plugins.0: os}}}",
-    "axis hidden behind a space": "hydra: {mode: MULTIRUN, sweeper: {params: {' plugins': '[os]'}}}",
-    "words": "hydra: {overrides: {task: ['plugins=[os]']}}\nplugins: [os]",
-    "words of Hydra": "hydra: {overrides: {hydra: ['plugins=[os]']}}\nplugins: [os]",
+    "experiment": "plugins: [logging]",
+    "interpolated": "evil: [logging]\nplugins: ${evil}",
+    "axis": "hydra: {mode: MULTIRUN, sweeper: {params: {plugins: '[logging]'}}}",
+    "added axis": "hydra: {mode: MULTIRUN, sweeper: {params: {++plugins: '[logging]'}}}",
+    "axis of an entry": "hydra: {mode: MULTIRUN, sweeper: {params: {+plugins.0: logging}}}",
+    "axis hidden behind a space": "hydra: {mode: MULTIRUN, sweeper: {params: {' plugins': '[logging]'}}}",
+    "words": "hydra: {overrides: {task: ['plugins=[logging]']}}\nplugins: [logging]",
+    "words of Hydra": "hydra: {overrides: {hydra: ['plugins=[logging]']}}\nplugins: [logging]",
 }
 
 
 @pytest.mark.parametrize("text", PLUGINS.values(), ids=PLUGINS)
 def test_guard_takes_plugins_from_the_command_line_alone(host: Host, text: str):
-    evil = f"{text}\nverifier: {EVIL}"
+    evil = f"{text}\ntracker: {EVIL}"
     assert re.search("plugins.*command line|take it out", host.refuses(*host.words(evil), "images=4"))
     assert host.refuses(*host.words(evil), "plugins=[fractions]")
 
@@ -241,7 +246,7 @@ RESOLVED = {
     "whole node": f"evil: {EVIL}\nverifier: ${{evil}}",
     "oc.create": f"""verifier: '${{oc.create:"{EVIL}"}}'""",
     "nested": f"""dataset: {{images: {{classes: '${{oc.create:"{EVIL}"}}'}}}}""",
-    "escaped": f"""budget: {{nfe: '\\${{oc.create:"[{EVIL}]"}}'}}""",
+    "escaped": f"""budget: {{samplings: null, nfe: '\\${{oc.create:"[{EVIL}]"}}'}}""",
     "own import": "verifier: {_target_: its.verifier.classifier.Path.touch, self: CANARY}",
     "maker of twins": "dataset: {images: {_target_: its.twins.npz.write, path: CANARY, shape: [1, 2, 2], classes: 2, "
     "count: 4}}",
@@ -481,7 +486,7 @@ def run(tmp_path: Path, *overrides: str, **environment: str) -> subprocess.Compl
     [
         HYDRA["whole node"],
         RESOLVED["escaped"],
-        PLUGINS["axis"] + f"\nverifier: {EVIL}",
+        PLUGINS["axis"] + f"\ntracker: {EVIL}",
         "verifier: !!python/object/apply:os.system [touch CANARY]\n",
     ],
     ids=["whole node", "escaped", "plugins", "python tag"],

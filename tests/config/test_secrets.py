@@ -98,11 +98,11 @@ def test_secrets_of_takes_passwords_out_of_the_urls_of_any_variable():
     assert not is_secret("HOME", environment)
 
 
-@pytest.mark.parametrize(
-    "key",
-    "model.weights_key max_tokens max_new_tokens cls_token pad_token reg_tokens class_token num_prefix_tokens "
-    "tokenizer keys passes secretary".split(),
-)
+OPTIONS = """model.weights_key max_tokens max_new_tokens cls_token pad_token reg_tokens class_token num_prefix_tokens
+tokenizer keys passes secretary"""
+
+
+@pytest.mark.parametrize("key", OPTIONS.split())
 def test_check_key_knows_options_of_networks(key: str):
     check_key(key)
 
