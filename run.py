@@ -1,7 +1,6 @@
 """Compose a configuration, build the run, make it: `python run.py search=random budget=nfe_800`."""
 
 import sys
-from pathlib import Path
 
 from its.process.leave import leave_on_signals
 from its.process.streams import keep_streams
@@ -10,36 +9,30 @@ if __name__ == "__main__":  # before what takes long to import
     leave_on_signals()
     keep_streams()
 
-import hydra
 from omegaconf import DictConfig
 
-CONF = Path(__file__).parent / "conf"
-LAUNCHER = ("hydra/launcher=", "hydra.launcher.")
+from its.process.command import command
 
 
-@hydra.main(version_base=None, config_path=str(CONF), config_name="config")
-def main(config: DictConfig) -> dict:
+def job(config: DictConfig) -> dict:
     """Make one job; return a status and never raise, so that a sweep goes on."""
     from its.run.job import run_job
 
     return run_job(config)
 
 
-if __name__ == "__main__":
+@command
+def main() -> None:
     if {"--help", "-h"} & set(sys.argv):
         from its.config.help import text
+        from its.process.source_tree import ROOT
 
-        print(text(CONF))
-        sys.exit()
-    from its.config.guard import check_command_line
+        print(text(ROOT / "conf"))
+        return
+    from its.config.guard import run
 
-    sys.argv[1:] = sorted(sys.argv[1:], key=lambda argument: not argument.startswith("-"))
-    try:
-        check_command_line(sys.argv[1:])
-    except ValueError as error:
-        sys.exit(f"error: {error}")
-    if "plan=true" in sys.argv:
-        sys.argv = [word for word in sys.argv if not word.startswith(LAUNCHER)] + ["hydra/launcher=basic"]
-    elif any(word.startswith(LAUNCHER) for word in sys.argv):
-        sys.argv.insert(1, "-m")
+    run(sys.argv[1:], job)
+
+
+if __name__ == "__main__":
     main()

@@ -15,7 +15,6 @@ import sys
 from pathlib import Path
 
 from its.config.composed import composed
-from its.config.guard import check_command_line
 from its.process.command import Parser, command
 from its.process.leave import exits_as_errors
 
@@ -27,7 +26,6 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     options = parser.parse_args()
     logging.basicConfig(format="%(message)s", level=logging.INFO)
-    check_command_line(options.overrides)
     from its.rerun.finished_run import FinishedRun
     from its.rerun.render import build_rendering, words
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from its.config.blueprint import Blueprint
 from its.config.composed import composed
-from its.config.guard import check_command_line
 from its.config.identity import hash8, identity
 from its.process.command import Parser, command
 from its.process.leave import exits_as_errors
@@ -26,9 +25,7 @@ from its.rerun.rescoring import Rescoring, words
 
 def rescoring_of(run: FinishedRun, overrides: list[str]) -> Rescoring:
     """Return the run's rescoring with the verifier that `overrides` name."""
-    every = words(run, overrides)
-    check_command_line(every)
-    return Rescoring.of(run, Blueprint.of(*composed(every)))
+    return Rescoring.of(run, Blueprint.of(*composed(words(run, overrides))))
 
 
 @command

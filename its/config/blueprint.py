@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,21 +11,19 @@ from omegaconf import DictConfig, OmegaConf
 
 from its import __version__
 from its.config import names
-from its.config.checks import check_plugins, check_root, check_scorers, check_types
+from its.config.checks import GROUPS, check_root, check_scorers, check_types
 from its.config.folder import check_folder, folder_of
-from its.config.guard import check_keys, check_secrets
 from its.config.identity import hash8, measured_by, record
 from its.config.instantiate import CHOICES, check_targets, instantiate
 from its.config.kinds import Kind, Work, kind_of
 from its.config.parts import Parts
 from its.config.provenance import Provenance
+from its.config.secrets import check_keys, check_secrets
 from its.config.smoke import Twin, settled, with_twins
 from its.config.sources import Sources, measuring
 from its.disk.run_folder import RunFolder
+from its.process.command import typed
 from its.tracker.tracker import TrackedRun
-
-GROUPS = ("dataset", "model", "sampler", "guidance", "search", "verifier", "budget", "metric", "tracker")
-"""Groups whose choices name classes."""
 
 PLACES = ("out_dir", "plugins", "plan", "tracker", "reporting")
 """Keys that say where a run is or who is told of it."""
@@ -69,13 +66,11 @@ class Blueprint(Parts):
 
         # Check values, secrets and targets; put a smoke run's twins in place.
         check_root(plain)
-        check_plugins(plain, overrides)
         packages = (*CHOICES, *plain["plugins"])
         check_keys(plain)
         check_secrets(plain)
         plain, twins = settled(plain, packages)
-        for group in (*GROUPS, "guide"):
-            check_targets(plain[group], packages)
+        check_targets(plain, packages)
         check_scorers(plain)
 
         # Make the parts that need no network.
@@ -119,8 +114,8 @@ class Blueprint(Parts):
 
     @property
     def command(self) -> str:
-        """The command that makes this run again."""
-        return shlex.join(["python", "run.py", *self.overrides])
+        """The command that makes this run again, wherever `out_dir` is; it has words of a command line alone."""
+        return typed("run.py", self.overrides)
 
     @property
     def work(self) -> Work:

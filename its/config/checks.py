@@ -10,6 +10,9 @@ from its.config.identity import same_weights
 from its.parameters import Rule, Rules, check_values, described, fits
 from its.search.search import Search
 
+GROUPS = ("dataset", "model", "sampler", "guidance", "search", "verifier", "budget", "metric", "tracker")
+"""Groups whose choices name classes."""
+
 TYPES: dict[str, Any] = {
     **dict.fromkeys(("name", "out_dir", "device", "reporting"), str),
     **dict.fromkeys(("images", "shard", "batch", "workers", "seed"), int),
@@ -27,24 +30,15 @@ RULES: Rules = {
 
 
 def check_root(plain: Mapping[str, Any]) -> None:
-    """Refuse values at the root of a configuration that have another type, or break a rule.
+    """Refuse values at the root of a configuration that are gone, have another type, or break a rule.
 
     Raises:
         ValueError: naming key, value and rule.
     """
+    for key in (*TYPES, *GROUPS, "guide"):
+        if key not in plain:
+            raise ValueError(f"{key} is gone from the configuration; leave out the ~{key} that takes it away")
     check_values({key: plain[key] for key in TYPES}, TYPES, "", RULES)
-
-
-def check_plugins(plain: dict[str, Any], overrides: tuple[str, ...]) -> None:
-    """Refuse plugins that only a YAML names.
-
-    Raises:
-        ValueError: the command line has no `plugins=`.
-    """
-    if plain["plugins"] and not any(word.startswith("plugins=") for word in overrides):
-        raise ValueError(
-            f"plugins is {plain['plugins']} in a YAML; whose code runs is said on the command line: plugins=[...]"
-        )
 
 
 def check_rewards(search: Search, verifier: Any, choice: str) -> None:

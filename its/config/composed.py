@@ -1,17 +1,27 @@
-"""Composing: from the words of a command line to a configuration. Nothing else calls Hydra's compose."""
+"""Composing: from the words of a command line to a configuration, by the one loader that lets none out unchecked."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple, cast
 
-from hydra import compose, initialize_config_dir
+from hydra import version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.utils import create_config_search_path
 from hydra.conf import HydraConf
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobRuntime, setup_globals
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-CONF = Path(__file__).parents[2] / "conf"
+from its.config import rules
+from its.process.source_tree import ROOT
+
+CONF = ROOT / "conf"
+NAME, PROGRAM = "config", "run"
+"""Of the file that everything is composed from, and of the program that asks for it."""
 
 
 class Composed(NamedTuple):
@@ -20,7 +30,8 @@ class Composed(NamedTuple):
     Attributes:
         config: without Hydra's own node.
         choices: the YAML chosen in each group.
-        overrides: the words that were given, but for `out_dir`, which decides nothing.
+        overrides: the words that compose it again: those that were given, but for `out_dir`, which decides nothing, and
+            for settings of Hydra other than where it finds choices.
     """
 
     config: DictConfig
@@ -28,11 +39,55 @@ class Composed(NamedTuple):
     overrides: tuple[str, ...]
 
 
+class GuardedLoader(ConfigLoaderImpl):
+    """Hydra's loader of configurations, each of which keeps the rules of `its.config.rules`.
+
+    Whatever Hydra acts by it gets from here, whole: a run's configuration, a sweep's, and that of every job in it.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        """Load for a command line; only its own words, and no job's of a sweep, say whose code may run."""
+        version.setbase(None)
+        setup_globals()
+        JobRuntime().set("name", PROGRAM)
+        rules.restrict_resolvers()
+        super().__init__(create_config_search_path(str(CONF)))
+        self._packages = rules.packages_of(words)
+
+    def load_configuration(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
+        """Compose `conf/config.yaml` with words, and check it.
+
+        Raises:
+            ValueError: a word or an entry breaks a rule.
+            HydraException: there is no such choice or key.
+        """
+        rules.check_words(overrides)
+        config = super().load_configuration(NAME, overrides, run_mode, from_shell, validate_sweep_overrides)
+        plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
+        rules.check_configuration(plain, _settings(), overrides, self._packages)
+        return config
+
+
+@cache
+def _settings() -> dict[str, Any]:
+    """Hydra's own node as `conf/config.yaml` alone makes it, unresolved."""
+    loader = ConfigLoaderImpl(create_config_search_path(str(CONF)))
+    config = loader.load_configuration(NAME, [], RunMode.RUN)
+    return cast(dict[str, Any], OmegaConf.to_container(config.hydra, resolve=False))
+
+
 def composed(words: Sequence[str]) -> Composed:
     """Compose one job from the words of run.py; no word may be a sweep or a flag.
 
     Raises:
-        HydraException: there is no such choice or key.
+        HydraException: there is no such choice or key. ValueError: a word or an entry breaks a rule.
     """
     return without_hydra(compose_whole(words))
 
@@ -43,20 +98,38 @@ def composed_sweep(words: Sequence[str], *more: str) -> list[Composed]:
     Args:
         more: words that are added to every job.
     """
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    loader = GuardedLoader(words)
+    jobs = words_of_sweep(loader, words)
+    return [without_hydra(loader.load_configuration(NAME, [*job, *more], RunMode.RUN)) for job in jobs]
 
-    hydra = [word for word in words if word.startswith("hydra.searchpath=")]
-    task = [word for word in words if not word.startswith(("hydra.", "hydra/", "-"))]
-    axes = (compose_whole([*hydra, *first_values(task)]).hydra.sweeper.get("params") or {}).items()
-    overrides = OverridesParser.create().parse_overrides([*(f"{key}={value}" for key, value in axes), *task])
-    jobs = BasicSweeper.split_arguments(overrides, None)[0]
-    return [composed([*hydra, *job, *more]) for job in jobs]
+
+def words_of_sweep(loader: GuardedLoader, words: Sequence[str]) -> list[list[str]]:
+    """Return the words of every job that words stand for.
+
+    Raises:
+        ValueError: there is none, or experiments are an axis, whose own axes Hydra would drop.
+        HydraException: an axis has no discrete values.
+    """
+    # Read the axes as Hydra does, from the sweep's own configuration.
+    whole = loader.load_configuration(NAME, list(words), RunMode.MULTIRUN)
+    axes = (whole.hydra.sweeper.get("params") or {}).items()
+    task = [*(f"{key}={value}" for key, value in axes), *whole.hydra.overrides.task]
+    overrides = OverridesParser.create(config_loader=loader).parse_overrides(task)
+    for override in overrides:
+        if override.key_or_group == "experiment" and override.is_sweep_override():
+            raise ValueError(f"{override.input_line} would drop each file's own axes; run one after the other")
+
+    # Multiply them.
+    settings = [word for word in whole.hydra.overrides.hydra if not word.startswith("hydra.mode=")]
+    [jobs] = BasicSweeper.split_arguments(overrides, None)
+    if not jobs:
+        raise ValueError(f"no job is left of {' '.join(words)}: an axis has no value")
+    return [[*settings, *job] for job in jobs]
 
 
 def compose_whole(words: Sequence[str]) -> DictConfig:
     """Compose with Hydra's own node below `hydra`."""
-    with initialize_config_dir(str(CONF), version_base=None):
-        return compose("config", list(words), return_hydra_config=True)
+    return GuardedLoader(words).load_configuration(NAME, list(words), RunMode.RUN)
 
 
 def without_hydra(config: DictConfig) -> Composed:
@@ -67,15 +140,13 @@ def without_hydra(config: DictConfig) -> Composed:
 
 def of_job(config: DictConfig, hydra: HydraConf | DictConfig) -> Composed:
     """Put a job's configuration together with what Hydra's node says about it."""
-    overrides = tuple(word for word in hydra.overrides.task if not word.startswith("out_dir="))
+    overrides = tuple(word for word in words_of_job(hydra) if not word.startswith("out_dir="))
     return Composed(config, {str(group): str(choice) for group, choice in hydra.runtime.choices.items()}, overrides)
 
 
-def first_values(words: Sequence[str]) -> list[str]:
-    """Replace every sweep by its first value."""
+def words_of_job(hydra: HydraConf | DictConfig) -> list[str]:
+    """Return the words that run this one job: its own, and where Hydra finds choices."""
     return [
-        f"{override.get_key_element()}={next(iter(override.sweep_string_iterator()))}"
-        if override.is_sweep_override()
-        else str(override.input_line)
-        for override in OverridesParser.create().parse_overrides(list(words))
+        *hydra.overrides.task,
+        *(word for word in hydra.overrides.hydra if word.startswith("hydra.searchpath=")),
     ]

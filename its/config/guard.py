@@ -1,113 +1,109 @@
-"""Checks of a command line before Hydra acts on it: no YAML runs code, and no secret is given as a value.
+"""Hydra's program behind the guard: what `python run.py` does with its arguments.
 
-Hydra instantiates callbacks, launcher, sweeper and logging handlers by itself, from the same YAML files.
+Options are Hydra's by their full names, less those that swap the configuration; every configuration that Hydra acts by
+comes from `GuardedLoader`.
 """
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from typing import Any
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from typing import NoReturn
 
-from hydra.errors import HydraException
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode, TaskFunction
 
-from its.config.composed import compose_whole, first_values
-from its.config.names import current_word
+from its.config.composed import NAME, PROGRAM, GuardedLoader, composed_sweep, words_of_sweep
 
-SECRET = re.compile(r"(?i)(api_?key|access_?key|token|secret|password|passwd|credential)s?$")
-SHORTEST_SECRET = 8
-"""Characters; a shorter value of a variable with a secret's name is taken for a word."""
+LAUNCHER = ("hydra/launcher=", "hydra.launcher.")
+REFUSED = ("config_path", "config_name", "config_dir", "experimental_rerun")
+"""Options of Hydra that swap the configuration."""
 
-TARGETS = ("its.run.job.Closing", "hydra._internal.core_plugins.", "hydra_plugins.its_launcher.")
-HANDLERS = ("logging.", "colorlog.")
-FLAGS = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun")
+
+def run(arguments: Sequence[str], task: TaskFunction) -> None:
+    """Do what the arguments say: run jobs, or show a configuration.
+
+    Raises:
+        ValueError: an argument, or the configuration that they compose, breaks a rule.
+        HydraException: they compose none.
+    """
+    # Read the arguments.
+    parser = _parser()
+    options = _options(parser, arguments)
+    words = options.overrides = _with_launcher(options)
+    loader = GuardedLoader(words)
+    hydra = Hydra(PROGRAM, loader)
+    GlobalHydra.instance().initialize(hydra)
+
+    # Do what they say.
+    try:
+        if options.cfg:
+            hydra.show_cfg(NAME, words, options.cfg, options.package, options.resolve)
+        elif options.info:
+            hydra.show_info(options.info, NAME, words)
+        elif options.hydra_help:
+            hydra.hydra_help(NAME, parser, options)
+        elif options.shell_completion:
+            hydra.shell_completion(NAME, words)
+        elif _is_sweep(loader, options):
+            words_of_sweep(loader, words)
+            hydra.multirun(NAME, task, [*words, "hydra.mode=MULTIRUN"])
+        else:
+            hydra.run(NAME, task, words)
+    finally:
+        GlobalHydra.instance().clear()
 
 
 def check_command_line(arguments: Sequence[str]) -> None:
-    """Refuse a command line, or the configuration it composes, that breaks a rule.
-
-    A configuration that does not compose is left to Hydra, which says why.
+    """Refuse arguments, or a configuration of any job that they compose, that breaks a rule.
 
     Raises:
-        ValueError: a secret as a value, a flag that swaps the configuration, or a target of Hydra's own that is not
-            known.
+        ValueError, HydraException: see `run`.
     """
-    # The words themselves.
-    for argument in arguments:
-        if argument.split("=")[0] in FLAGS:
+    composed_sweep(_options(_parser(), arguments).overrides)
+
+
+class _Parser(ArgumentParser):
+    """Hydra's options, each by its full name."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}; python run.py --help says what there is")
+
+
+def _parser() -> ArgumentParser:
+    return _Parser(parents=[get_args_parser()], add_help=False, allow_abbrev=False)
+
+
+def _options(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
+    """Read arguments, options before, between and after words.
+
+    Raises:
+        ValueError: there is no such option, or it swaps the configuration.
+    """
+    options = parser.parse_intermixed_args(list(arguments))
+    for name in REFUSED:
+        if getattr(options, name) is not None:
             raise ValueError(
-                f"{argument} is not supported; add a folder of your own with hydra.searchpath=[file://...]"
+                f"--{name.replace('_', '-')} is not supported; add a folder of your own with "
+                "hydra.searchpath=[file://...]"
             )
-    overrides = [argument for argument in arguments if not argument.startswith("-")]
-    for override in overrides:
-        check_key(override.split("=", 1)[0].lstrip("+~"))
-        if current_word(override) != override:
-            raise ValueError(f"{override} has another name now; write {current_word(override)}")
-    check_secrets(list(arguments))
-
-    # The configuration that they compose.
-    try:
-        config = compose_whole(first_values(overrides))
-        plain: Any = OmegaConf.to_container(config, resolve=False)
-    except (HydraException, OmegaConfBaseException):
-        return
-    keys = [str(key) for key in plain if key != "hydra"]
-    check_keys({key: plain[key] for key in keys})
-    check_hydra(plain["hydra"])
-    check_secrets(plain)
-    with suppress(OmegaConfBaseException):  # the job says why
-        check_secrets(OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True))
+    return options
 
 
-def check_key(key: str) -> None:
-    """Refuse a key that names a secret."""
-    last = key.rsplit(".", 1)[-1].rsplit("/", 1)[-1]
-    if SECRET.search(last) and last != "cls_token":
-        raise ValueError(
-            f"{key} looks like a secret, and configurations are written to disk; put it into the "
-            "environment of the process instead"
-        )
+def _with_launcher(options: Namespace) -> list[str]:
+    """Return the words; a plan is made here and not by a launcher, and to name one is to ask for a sweep."""
+    words = list(options.overrides)
+    if "plan=true" in words:
+        return [*(word for word in words if not word.startswith(LAUNCHER)), "hydra/launcher=basic"]
+    options.multirun |= any(word.startswith(LAUNCHER) for word in words)
+    return words
 
 
-def check_keys(node: Any) -> None:
-    """Refuse secrets anywhere below a node."""
-    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
-        check_key(str(key))
-        check_keys(value)
-
-
-def check_secrets(node: Any, environment: Mapping[str, str] = os.environ, path: str = "") -> None:
-    """Refuse a value anywhere below a node that contains the value of an environment variable with a secret's name."""
-    if isinstance(node, str):
-        for name, secret in environment.items():
-            if SECRET.search(name) and len(secret) >= SHORTEST_SECRET and secret in node:
-                raise ValueError(
-                    f"{path or 'a value'} holds what the environment's {name} holds, and configurations "
-                    "are written to disk; take it out"
-                )
-    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
-        check_secrets(value, environment, f"{path}.{key}".lstrip("."))
-
-
-def check_hydra(node: dict[str, Any]) -> None:
-    """Refuse targets and handlers of Hydra's own that are not known."""
-    for path, key, value in _entries(node):
-        name = str(value)
-        if key == "_target_" and not any(
-            name == target or (target.endswith(".") and name.startswith(target)) for target in TARGETS
-        ):
-            raise ValueError(f"{path} is {name!r}; a YAML may not make Hydra run it: take it out")
-        logs = path.startswith(("hydra.job_logging", "hydra.hydra_logging"))
-        if logs and (key == "()" or (key in ("class", "stream") and not name.startswith((*HANDLERS, "ext://sys.std")))):
-            raise ValueError(f"{path} is {name!r}; logging may use handlers of {' and '.join(HANDLERS)} only")
-
-
-def _entries(node: Any, path: str = "hydra") -> Iterator[tuple[str, str, Any]]:
-    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for key, value in items:
-        yield f"{path}.{key}", str(key), value
-        yield from _entries(value, f"{path}.{key}")
+def _is_sweep(loader: GuardedLoader, options: Namespace) -> bool:
+    """Whether the arguments, or else the configuration, ask for a sweep."""
+    if options.multirun:
+        return True
+    config = loader.load_configuration(NAME, options.overrides, RunMode.MULTIRUN, validate_sweep_overrides=False)
+    return config.hydra.mode == RunMode.MULTIRUN

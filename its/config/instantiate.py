@@ -1,102 +1,116 @@
 """Making objects from configuration nodes, and the rule that keeps a YAML from running code.
 
-The only caller of Hydra's instantiate. A `_target_` names something *defined in* `its` or in a package
-that the user lists in `plugins` on the command line; nothing else is made, however it is spelt.
+Nothing else makes an object of a configuration. A `_target_` names one of the classes and loaders of
+`its.config.names`, or what is *defined in* a package that the user lists in `plugins` on the command line, which the
+object itself says. A node is made as it stands, resolved once and for all: what looks like an interpolation in it is
+text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from importlib import import_module
+from operator import attrgetter
 from typing import Any
 
-FORBIDDEN = ("_partial_", "_args_")
-CHOICES = (
-    "its.budget",
-    "its.classifier",
-    "its.dataset",
-    "its.guidance",
-    "its.metric",
-    "its.model",
-    "its.sampler",
-    "its.search",
-    "its.tracker",
-    "its.verifier",
-)
-"""Where the choices of the groups are defined; nothing else of `its` is made from a YAML."""
+from its.config.names import NAMES
+
+CHOICES = tuple(dotted_names[0] for dotted_names in NAMES.values())
+"""What a YAML may name of `its`."""
+
+TARGET = "_target_"
 
 
-def instantiate(node: Any, packages: Sequence[str]) -> Any:
-    """Make the object of a plain node whose every `_target_` is defined in `packages`.
+def instantiate(node: Any, allowed: Sequence[str]) -> Any:
+    """Make the object of a plain node, and those of the nodes in it.
+
+    Args:
+        allowed: names of classes and functions of `its`, and packages of others.
 
     Raises:
-        ValueError: a target is not, or its object refuses what it is given.
+        ValueError: a target is not allowed, or its object refuses what it is given.
     """
-    import hydra.utils
-    from hydra.errors import InstantiationException
-
-    check_targets(node, packages)
-    for part in _nodes(node):
-        defined(part["_target_"], packages)
-    try:
-        return hydra.utils.instantiate(node, _convert_="all")
-    except InstantiationException as error:
-        raise ValueError(str(error.__cause__ or error)) from error
+    check_targets(node, allowed)
+    for _, key, value in _entries(node):
+        if key == TARGET:
+            defined(value, allowed)
+    return _made(node, allowed)
 
 
-def check_targets(node: Any, packages: Sequence[str]) -> None:
-    """Refuse a node with a name from outside `packages`, or a key that changes how Hydra calls; import nothing.
+def check_targets(node: Any, allowed: Sequence[str]) -> None:
+    """Refuse a node with a target that is not allowed, or a key that changes how Hydra calls; import nothing.
 
     Raises:
         ValueError: naming the key or the target.
     """
-    for key in _keys(node):
-        if key in FORBIDDEN:
-            raise ValueError(f"{key} in a configuration is not allowed; write a class that takes it by name")
-    for target in (part["_target_"] for part in _nodes(node)):
-        module, _, name = target.rpartition(".") if isinstance(target, str) else ("", "", "")
-        if not _inside(module, packages) or name.startswith("_"):
-            raise ValueError(f"_target_ is {target!r}; {_rule(packages)}")
+    for path, key, value in _entries(node):
+        if key == TARGET:
+            module, _, name = value.rpartition(".") if isinstance(value, str) else ("", "", "")
+            if not _is_allowed(module, name, allowed):
+                raise ValueError(f"{path} is {value!r}; {_rule(allowed)}")
+        elif isinstance(key, str) and key.startswith("_") and key.endswith("_"):
+            raise ValueError(f"{path} is not allowed in a configuration; write a class that takes it by name")
 
 
-def defined(target: str, packages: Sequence[str]) -> Any:
-    """Import and return what `target` names.
+def defined(target: str, allowed: Sequence[str]) -> Any:
+    """Import and return the class or function that `target` names.
 
     Raises:
-        ValueError: there is no such thing, or a module of `packages` has only imported it from elsewhere.
+        ValueError: there is no such thing, or its own name says that it comes from elsewhere.
     """
     module, _, name = target.rpartition(".")
     try:
         definition = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"_target_ is {target!r}, and there is no such thing: {error}") from error
-    origin = getattr(definition, "__module__", "")
-    if not _inside(origin, packages):
-        raise ValueError(f"_target_ is {target!r}, which comes from {origin!r}; {_rule(packages)}")
+        raise ValueError(f"{TARGET} is {target!r}, and there is no such thing: {error}") from error
+    home, own_name = (getattr(definition, key, None) or "" for key in ("__module__", "__qualname__"))
+    if not (callable(definition) and _is_allowed(home, own_name, allowed) and _is_there(definition, home, own_name)):
+        raise ValueError(f"{TARGET} is {target!r}, which is {home}.{own_name or type(definition)}; {_rule(allowed)}")
     return definition
 
 
-def _rule(packages: Sequence[str]) -> str:
-    return f"it must be defined in {', '.join(packages)}; list your own package in plugins=[...] on the command line"
+def _made(node: Any, allowed: Sequence[str]) -> Any:
+    if isinstance(node, list):
+        return [_made(value, allowed) for value in node]
+    if not isinstance(node, dict):
+        return node
+    values = {key: _made(value, allowed) for key, value in node.items() if key != TARGET}
+    if TARGET not in node:
+        return values
+    try:
+        return defined(node[TARGET], allowed)(**values)
+    except Exception as error:
+        raise ValueError(str(error)) from error
 
 
-def _nodes(node: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(node, dict) and "_target_" in node:
-        yield node
-    for value in _children(node):
-        yield from _nodes(value)
+def _is_allowed(module: str, name: str, allowed: Sequence[str]) -> bool:
+    """Whether a name of a module is listed, or public in a listed package; `its` itself is no such package."""
+    if f"{module}.".startswith("its."):
+        return f"{module}.{name}" in allowed
+    inside = any(f"{module}.".startswith(f"{package}.") for package in allowed)
+    return inside and name.isidentifier() and not name.startswith("_")
 
 
-def _keys(node: Any) -> Iterator[Any]:
-    if isinstance(node, dict):
-        yield from node
-    for value in _children(node):
-        yield from _keys(value)
+def _is_there(definition: Any, module: str, name: str) -> bool:
+    """Whether an object is what its own name names, and has not only been given that name."""
+    try:
+        return attrgetter(name)(sys.modules[module]) is definition
+    except (AttributeError, KeyError):
+        return False
 
 
-def _children(node: Any) -> Iterable[Any]:
-    return node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+def _rule(allowed: Sequence[str]) -> str:
+    theirs = "".join(f" or in {name}" for name in allowed if not name.startswith("its."))
+    return (
+        f"it must be defined in its, as what conf/ names{theirs}; list your own package in plugins=[...] on the "
+        "command line"
+    )
 
 
-def _inside(module: str, packages: Sequence[str]) -> bool:
-    return any(f"{module}.".startswith(f"{package}.") for package in packages)
+def _entries(node: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield the place, key and value of every entry below a node."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        below = f"{path}.{key}".lstrip(".")
+        yield below, key, value
+        yield from _entries(value, below)

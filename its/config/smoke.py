@@ -21,15 +21,16 @@ from typing import Any
 
 from its import __version__
 from its.config.declarations import parameters
-from its.config.instantiate import check_targets, instantiate
+from its.config.instantiate import CHOICES, TARGET, check_targets, instantiate
+from its.process.source_tree import ROOT
 
 IMAGES, STEPS, BATCH, CAPS = 12, 4, 12, 2
 """At most, in a smoke run."""
 
 HERE = "{twin}"
 TWIN = "twin:"
-MAKERS = "its.twins"
-"""The room of the makers of twins; only a `make` may name one."""
+MAKERS = tuple(f"its.twins.{file.stem}.write" for file in sorted((ROOT / "its" / "twins").glob("[a-z]*.py")))
+"""Makers of twins; only a `make` may name one."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Twin:
             return
         folder.mkdir(parents=True, exist_ok=True)
         scratch = Path(mkdtemp(prefix=f".{target.name}-", dir=folder))
-        instantiate(_replaced(self.make, HERE, str(scratch)), (*packages, MAKERS))
+        instantiate(_replaced(self.make, HERE, str(scratch)), _makers(packages))
         try:
             os.rename(scratch, target)
         except OSError:  # another process was first
@@ -124,11 +125,26 @@ def _settled(node: Any, twins: list[Twin] | None, packages: Sequence[str]) -> An
     return _settled(merged, twins, packages)
 
 
-def _twin(make: dict[str, Any], node: dict[str, Any], packages: Sequence[str]) -> Twin:
-    """The twin of `node`: `make` is called with its own values, and with the node's for whatever else it declares."""
-    check_targets(make, (*packages, MAKERS))
-    declared = parameters(make["_target_"])
-    return Twin({key: value for key, value in node.items() if key in declared} | make)
+def _twin(make: Any, node: dict[str, Any], packages: Sequence[str]) -> Twin:
+    """The twin of `node`: `make` is called with its own values, and with the node's for whatever else it declares.
+
+    It makes nothing else on the way, and writes to its first parameter, which lies in the twin's folder.
+    """
+    if not isinstance(make, dict) or TARGET not in make:
+        raise ValueError(f"make of a twin is {make!r}; it is the call of a maker, with its {TARGET}")
+    check_targets({TARGET: make[TARGET]}, _makers(packages))
+    declared = parameters(make[TARGET])
+    values = {key: value for key, value in node.items() if key in declared} | make
+    check_targets([value for key, value in values.items() if key != TARGET], ())
+    first = next(iter(declared), "")
+    place = str(values.get(first))
+    if place.split("/")[0] != HERE or ".." in place:
+        raise ValueError(f"{first} of {make[TARGET]} is {place!r}; a twin is written to {HERE}, or to {HERE}/<name>")
+    return Twin(values)
+
+
+def _makers(packages: Sequence[str]) -> tuple[str, ...]:
+    return (*MAKERS, *(name for name in packages if name not in CHOICES))
 
 
 def _replaced(node: Any, old: str, new: str) -> Any:

@@ -1,18 +1,21 @@
-"""The way in which every script reads its arguments and fails: one line on stderr, exit code 1, no traceback."""
+"""The way in which every script is called and fails: one line on stderr, exit code 1, no traceback."""
 
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import NoReturn
 
+from its.process.source_tree import ROOT
 from its.process.streams import keep_streams
 
-FOREIGN = ("hydra", "omegaconf")
-"""Packages whose errors say what is wrong with the words of a command."""
+FOREIGN = ("hydra", "omegaconf", "yaml")
+"""Packages whose errors say what is wrong with the words of a command, or a YAML."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -46,6 +49,11 @@ def command(main: Callable[[], None]) -> Callable[[], None]:
             sys.exit(f"error: {' '.join(str(error).split())}")
 
     return run
+
+
+def typed(script: str, words: Sequence[str]) -> str:
+    """Return the command by which a person runs a script of ours, in a shell in the folder where this process is."""
+    return shlex.join(["python", os.path.relpath(ROOT / script), *words])
 
 
 def is_users(error: Exception) -> bool:

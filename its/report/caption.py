@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 import textwrap
 from collections.abc import Sequence
 
+from its.process.command import typed
 from its.report.panels import Panel
 from its.report.runs import RunRecord, overrides_of
 from its.report.series import MIN_SEEDS, Series, main_verifier
@@ -63,7 +63,7 @@ def commands(of_runs: Sequence[str], most: int | None = MOST_COMMANDS) -> list[s
     words = [[word.partition("=") for word in overrides_of(command)] for command in dict.fromkeys(of_runs)]
     grids: list[Grid] = [{key + sign: (value,) for key, sign, value in parts} for parts in words]
     for key in ("seed=", *dict.fromkeys(key for grid in grids for key in grid)):
-        if key != "experiment=":
+        if key not in ("experiment=", "plugins=") and not key.startswith("hydra."):
             grids = _merged(grids, key)
     sweeps = [_command(grid) for grid in grids]
     more = 0 if most is None else len(sweeps) - most
@@ -83,7 +83,7 @@ def _merged(grids: Sequence[Grid], key: str) -> list[Grid]:
 
 def _command(grid: Grid) -> str:
     flag = ["-m"] if any(len(values) > 1 for values in grid.values()) else []
-    return shlex.join(["python", "run.py", *flag, *(f"{key}{','.join(values)}" for key, values in grid.items())])
+    return typed("run.py", [*flag, *(f"{key}{','.join(values)}" for key, values in grid.items())])
 
 
 def _seeds(series: Sequence[Series]) -> str:

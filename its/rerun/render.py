@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, cast
@@ -17,7 +16,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from its.config.blueprint import GROUPS
+from its.config.checks import GROUPS
 from its.config.composed import Composed
 from its.config.identity import differences, hash8, identity, record
 from its.config.instantiate import CHOICES, check_targets, instantiate
@@ -34,6 +33,7 @@ from its.model.denoiser import Denoiser
 from its.particles.image import Image
 from its.particles.keys import start_key
 from its.particles.verbs import advance, reward
+from its.process.command import typed
 from its.rerun.finished_run import FinishedRun
 from its.run.experiment import Experiment
 from its.run.instruments import Instruments, check_shapes
@@ -224,7 +224,7 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
         search=Rerun(),
         instruments=instruments,
         flops=lambda: count_flops(engine, instruments.data.condition(0)),
-        command=" ".join(["python scripts/render.py", *map(shlex.quote, command)]),
+        command=typed("scripts/render.py", command),
         sources=of_images({**saved, "sampler": plain["sampler"]}, measuring(plain), "its.rerun.render"),
         allow_edited=plain["allow_edited"],
         searched=run.summary["curve"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from its.disk.store import Arrays, write_atomic
 from its.disk.valid_json import to_json
 from its.engine import Outcome, Result
 from its.engine.verdicts import verdicts_of
+from its.process.command import typed
 from its.report.figures import comparison_figure
 from its.report.runs import RunRecord, read_run
 from its.rerun.rescoring import Rescoring, ScoredShard
@@ -111,4 +111,4 @@ def _figure(rescoring: Rescoring, target: Path, curve: Curve) -> bytes:
 
 def command_of(folder: Path, overrides: Sequence[str]) -> str:
     """Return the command that rescores `folder` by the verifier that `overrides` name."""
-    return " ".join(["python scripts/rescore.py", *map(shlex.quote, (str(folder), *overrides))])
+    return typed("scripts/rescore.py", [str(folder), *overrides])

@@ -12,6 +12,7 @@ import torch
 
 from its.config.blueprint import Blueprint
 from its.config.checks import check_rewards
+from its.config.hydra_node import COMMAND_LINE, first_part
 from its.config.identity import differences
 from its.config.instantiate import instantiate
 from its.config.names import current_word
@@ -185,7 +186,7 @@ def is_blind(search: Search) -> bool:
 def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
     """Return the run's own overrides followed by others; a verifier among these replaces the run's whole.
 
-    `plugins` is not taken over: whose code runs is said on the command line.
+    `plugins` and `hydra` are not taken over: whose code runs is said on the command line.
 
     Raises:
         ValueError: something else is given.
@@ -196,13 +197,15 @@ def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
                 f"{word} would make another run, whose candidates these are not; rescoring takes "
                 f"{', '.join(OPEN_KEYS)} only"
             )
-    dropped = {"images", "plugins"}
+    dropped = {"images"}
     if any(word.startswith("verifier=") for word in overrides):
         dropped.add("verifier")
     words_of_run = [
         word
         for word in map(current_word, overrides_of(run.summary["command"]))
-        if _key(word) not in dropped and not ("verifier" in dropped and _key(word).startswith("verifier."))
+        if first_part(_key(word)) not in COMMAND_LINE
+        and _key(word) not in dropped
+        and not ("verifier" in dropped and _key(word).startswith("verifier."))
     ]
     return [*words_of_run, *overrides, f"images={run.summary['images']}"]
 

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from its.config.composed import of_job
+from its.config.composed import of_job, words_of_job
 from its.config.smoke import out_dir
 from its.process import leave
+from its.process.command import is_users
 from its.process.scratch import need_temporary_folder
 from its.process.source_tree import require_source_tree
 from its.process.status import in_sweep, write_status
@@ -75,7 +75,7 @@ def _run(config: DictConfig) -> dict[str, Any]:
                 run.run(retry=config.workers == 1)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-        log.error("%s", error if isinstance(error, ValueError | OSError) else traceback.format_exc())
+        log.error("%s", error if is_users(error) else traceback.format_exc())
         if folder is not None:
             _record(folder, reason)
         return {"status": "failed", "reason": reason, "folder": folder and str(folder)}
@@ -103,16 +103,8 @@ def _built(blueprint: Blueprint, workers: int) -> Run:
 
     check_room(blueprint)
     if workers > 1 and Worker.here().world == 1:
-        run_workers(workers, command_line(HydraConfig.get()))
+        run_workers(workers, words_of_job(HydraConfig.get()))
     return build(blueprint)
-
-
-def command_line(hydra_config: HydraConf | DictConfig) -> list[str]:
-    """Return the overrides that run this one job: its own, and where Hydra finds choices."""
-    return [
-        *hydra_config.overrides.task,
-        *(entry for entry in hydra_config.overrides.hydra if entry.startswith("hydra.searchpath=")),
-    ]
 
 
 def run_workers(workers: int, overrides: Sequence[str]) -> None:

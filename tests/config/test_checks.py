@@ -23,7 +23,7 @@ WRONG = {
     "metric.kid.subsets=a": ([], "metric.kid.subsets is 'a'; it is a whole number"),
     "guide.salt=a": (["verifier@guide=null_rewards"], "guide.salt is 'a'; it is a whole number"),
     "budget.nfe=5": (["budget.samplings=null"], "budget.nfe is 5; it is an ascending list of whole numbers above 0"),
-    "model._target_=its.model.unet2d.lode": ([], "model._target_ is 'its.model.unet2d.lode', and no .py file"),
+    "model._target_=its.model.unet2d.lode": ([], "model._target_ is 'its.model.unet2d.lode'; it must be defined in"),
 }
 
 

@@ -1,6 +1,9 @@
 """One function composes, and what it gives is what Hydra gives a job."""
 
-from its.config.composed import composed, composed_sweep, first_values
+import pytest
+from hydra.errors import HydraException
+
+from its.config.composed import composed, composed_sweep
 
 
 def test_composed_keeps_hydra_apart():
@@ -20,9 +23,10 @@ def test_composed_sweep_takes_every_job():
     assert [job.choices["search"] for job in replaced] == ["ses"], "a value on the command line replaces the axis"
 
 
-def test_first_values_replaces_sweeps():
-    assert first_values(["search=none,random", "seed=range(2,5)", "budget.nfe=[1,2]"]) == [
-        "search=none",
-        "seed=2",
-        "budget.nfe=[1,2]",
+def test_composed_sweep_understands_every_discrete_sweep():
+    jobs = composed_sweep(["seed=range(2,4)", "search=glob(s*,exclude=[schedule,s?dd])", "sampler.steps=choice(2,3)"])
+    assert [(job.config.seed, job.choices["search"], job.config.sampler.steps) for job in jobs] == [
+        (seed, search, steps) for seed in (2, 3) for search in ("ses", "snes") for steps in (2, 3)
     ]
+    with pytest.raises(HydraException, match="INTERVAL_SWEEP"):
+        composed_sweep(["seed=interval(0,1)"])

@@ -1,6 +1,7 @@
 """Hostile configurations: none runs code, leaves the output folder or keeps a secret; each has its error."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
+from its.config import guard
+from its.config.blueprint import Blueprint
+from its.config.checks import GROUPS
+from its.config.composed import of_job
 from its.config.guard import check_command_line
-from tests.build import CONF, make_experiment
+from its.config.instantiate import instantiate
+from tests.build import CONF, blueprint_of, make_experiment
 
 ROOT = CONF.parent
 CANARY = "its-canary"
@@ -43,14 +53,19 @@ TARGETS = [
     "its.budget.Budget.__init__",
     "its..budget.Budget",
     "posix.system",
+    "its.twins.unet2d.write",
+    "its.metric.statistics_file.write_statistics",
+    "its.tracker.child.main",
+    "its.search.random.Random.run",
+    "its.config.guard.run",
+    "its.Random",
 ]
 
 
-@pytest.mark.parametrize("group", ["verifier", "sampler"])
 @pytest.mark.parametrize("target", TARGETS)
-def test_instantiate_refuses_targets_outside_its_choices(tmp_path: Path, group: str, target: str):
-    with pytest.raises(ValueError, match="_target_"):
-        make_experiment(tmp_path, f"{group}._target_='{target}'")
+def test_blueprint_refuses_targets_outside_its_choices(tmp_path: Path, target: str):
+    with pytest.raises(ValueError, match=r"verifier._target_ is"):
+        blueprint_of(tmp_path, f"verifier._target_='{target}'")
     assert not list(tmp_path.iterdir())
 
 
@@ -76,23 +91,255 @@ def test_instantiate_refuses_nested_and_interpolated_targets(tmp_path: Path, ove
     assert not list(tmp_path.iterdir())
 
 
-HYDRA = [
-    "+hydra.callbacks.mine._target_=os.system",
-    "hydra.callbacks.closing._target_=os.system",
-    "hydra.launcher._target_=os.system",
-    "hydra.sweeper._target_=subprocess.run",
-    "hydra.job_logging.handlers.console.class=os.system",
-    "+hydra.hydra_logging.handlers.x={class: subprocess.Popen}",
-    "--config-dir=/tmp",
+class Host:
+    """Somebody's folder of choices with one experiment in it, and a file that shows whether its code ran."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.canary = folder, folder / CANARY
+        self.jobs: list[Blueprint] = []
+        self.said = ""
+
+    def words(self, text: str, *more: str) -> list[str]:
+        """The words that run the experiment `text`, in which CANARY stands for the file."""
+        (self.folder / "mine" / "experiment").mkdir(parents=True, exist_ok=True)
+        content = "# @package _global_\n" + text.replace("CANARY", str(self.canary))
+        (self.folder / "mine" / "experiment" / "evil.yaml").write_text(content)
+        place = f"out_dir={self.folder / 'out'}"
+        return [f"hydra.searchpath=[file://{self.folder / 'mine'}]", "experiment=evil", place, *more]
+
+    def run(self, *words: str) -> None:
+        """Do what run.py does with words, up to the objects that it makes of each job's choices."""
+
+        def job(config: DictConfig) -> dict:
+            try:
+                blueprint = Blueprint.of(*of_job(config, HydraConfig.get()))
+                for group in GROUPS:
+                    instantiate(blueprint.plain[group], blueprint.packages)
+            except Exception as error:
+                self.said += str(error)
+                raise
+            self.jobs.append(blueprint)
+            return {"status": "finished", "folder": None}
+
+        guard.run(words, job)
+
+    def refuses(self, *words: str) -> str:
+        """The error of `run`, after which nothing has run and nothing is on disk."""
+        before = sorted(self.folder.iterdir())
+        with pytest.raises((ValueError, HydraException, OmegaConfBaseException, SystemExit)) as error:
+            self.run(*words)
+        assert not self.canary.exists()
+        assert not self.jobs
+        assert [path for path in sorted(self.folder.iterdir()) if path not in before] == []
+        return f"{error.value} {self.said}"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+EVIL = "{_target_: logging.FileHandler, filename: CANARY}"  # Hydra by itself refuses os.system, and not this
+
+HYDRA = {
+    "callback": f"hydra: {{callbacks: {{x: {EVIL}}}}}",
+    "callback of ours": "hydra: {callbacks: {x: {_target_: its.run.job.Closing}}}",
+    "no callback": "hydra: {callbacks: {closing: null}}",
+    "whole node": f"evil: {{x: {EVIL}}}\nhydra: {{callbacks: '${{evil}}'}}",
+    "oc.create": f"""hydra: {{callbacks: '${{oc.create:"{{x: {EVIL}}}"}}'}}""",
+    "one callback": f"evil: {EVIL}\nhydra: {{callbacks: {{closing: '${{evil}}'}}}}",
+    "target": "evil: logging.FileHandler\nhydra: {callbacks: {closing: {_target_: '${evil}', filename: CANARY}}}",
+    "own import": "defaults:\n  - override /hydra/launcher: local\n"
+    "hydra: {launcher: {_target_: hydra_plugins.its_launcher.launcher.Path.touch, self: CANARY}}",
+    "import of the callback": "hydra: {callbacks: {x: {_target_: its.run.job.Path.touch, self: CANARY}}}",
+    "another launcher": "defaults:\n  - override /hydra/launcher: submitit_local\nseed: 0",
+    "launcher's argument": f"defaults:\n  - override /hydra/launcher: local\nhydra: {{launcher: {{x: {EVIL}}}}}",
+    "launcher interpolated": "hydra: {launcher: '${search}'}",
+    "launcher partial": "defaults:\n  - override /hydra/launcher: local\nhydra: {launcher: {_partial_: true}}",
+    "sweeper": "hydra: {sweeper: {_target_: os.system}}",
+    "sweeper's argument": f"hydra: {{sweeper: {{max_batch_size: {EVIL}}}}}",
+    "axis": f"hydra: {{mode: MULTIRUN, sweeper: {{params: {{seed: {EVIL}}}}}}}",
+    "axis interpolated": f"evil: {{seed: {EVIL}}}\nhydra: {{mode: MULTIRUN, sweeper: {{params: '${{evil}}'}}}}",
+    "axis of Hydra": "hydra: {mode: MULTIRUN, sweeper: {params: {+hydra.callbacks.x._target_: os.system}}}",
+    "handler of a file": "hydra: {job_logging: {handlers: {console: {class: logging.FileHandler, filename: CANARY}}}}",
+    "handler of a socket": "hydra: {hydra_logging: {handlers: {x: {class: logging.handlers.SocketHandler}}}}",
+    "factory": "hydra: {job_logging: {handlers: {x: {'()': logging.FileHandler, filename: CANARY}}}}",
+    "formatter": "hydra: {job_logging: {formatters: {x: {'()': logging.FileHandler, filename: CANARY}}}}",
+    "class of a formatter": "hydra: {hydra_logging: {formatters: {simple: {class: os.system}}}}",
+    "filter": "hydra: {job_logging: {filters: {x: {'()': 'ext://logging.FileHandler', filename: CANARY}}}}",
+    "stream": "hydra: {job_logging: {handlers: {console: {stream: 'ext://os.system'}}}}",
+    "environment": "hydra: {job: {env_set: {LD_PRELOAD: CANARY}}}",
+    "environment copied": "hydra: {job: {env_copy: [HOME]}}",
+    "folder of a run": "hydra: {run: {dir: CANARY}}",
+    "folder of a sweep": "hydra: {mode: MULTIRUN, sweep: {dir: CANARY}}",
+    "folder of a job": "hydra: {mode: MULTIRUN, sweep: {subdir: CANARY}}",
+    "Hydra's output": "hydra: {output_subdir: CANARY}",
+    "working folder": "hydra: {job: {chdir: true}}",
+    "searchpath": "hydra: {searchpath: ['pkg://os']}",
+    "mode interpolated": "evil: MULTIRUN\nhydra: {mode: '${evil}'}",
+    "verbose": "hydra: {verbose: '${oc.env:HOME}'}",
+}
+
+
+@pytest.mark.parametrize("text", HYDRA.values(), ids=HYDRA)
+def test_guard_refuses_a_yaml_that_touches_hydra_settings(host: Host, text: str):
+    assert re.search("take it out|raised while composing|primary config", host.refuses(*host.words(text)))
+
+
+ODD_SWEEPS = ["seed=interval(0,1)", "search=glob(no*)", "seed=shuffle(range(2))", "search=choice(none,random)"]
+
+
+@pytest.mark.parametrize("axis", ODD_SWEEPS)
+def test_guard_is_not_blinded_by_sweeps_that_it_cannot_follow(host: Host, axis: str):
+    assert "hydra.callbacks.x is" in host.refuses(*host.words(HYDRA["callback"]), "-m", axis)
+
+
+PLUGINS = {
+    "experiment": "plugins: [logging]",
+    "interpolated": "evil: [logging]\nplugins: ${evil}",
+    "axis": "hydra: {mode: MULTIRUN, sweeper: {params: {plugins: '[logging]'}}}",
+    "added axis": "hydra: {mode: MULTIRUN, sweeper: {params: {++plugins: '[logging]'}}}",
+    "axis of an entry": "hydra: {mode: MULTIRUN, sweeper: {params: {+plugins.0: logging}}}",
+    "axis hidden behind a space": "hydra: {mode: MULTIRUN, sweeper: {params: {' plugins': '[logging]'}}}",
+    "words": "hydra: {overrides: {task: ['plugins=[logging]']}}\nplugins: [logging]",
+    "words of Hydra": "hydra: {overrides: {hydra: ['plugins=[logging]']}}\nplugins: [logging]",
+}
+
+
+@pytest.mark.parametrize("text", PLUGINS.values(), ids=PLUGINS)
+def test_guard_takes_plugins_from_the_command_line_alone(host: Host, text: str):
+    evil = f"{text}\ntracker: {EVIL}"
+    assert re.search("plugins.*command line|take it out", host.refuses(*host.words(evil), "images=4"))
+    assert host.refuses(*host.words(evil), "plugins=[fractions]")
+
+
+@pytest.mark.parametrize("words", [["plugins=[a],[os]", "-m"], ["plugins=os"], ["plugins=['a b']"], ["plugins=null"]])
+def test_guard_refuses_plugins_that_are_not_one_list_of_names(host: Host, words: list[str]):
+    assert "is no list of packages" in host.refuses(f"out_dir={host.folder / 'out'}", *words)
+
+
+@pytest.mark.parametrize("key", ["plugins.0", "+plugins.0"])
+def test_guard_refuses_to_change_one_entry_of_plugins(host: Host, key: str):
+    assert host.refuses(f"out_dir={host.folder / 'out'}", "plugins=[a]", f"{key}=os")
+
+
+def test_guard_checks_every_value_of_a_sweep(host: Host):
+    folder = host.folder / "mine" / "search"
+    folder.mkdir(parents=True)
+    (folder / "second.yaml").write_text(
+        f"# @package _global_\nhydra: {{job: {{env_set: {{LD_PRELOAD: {host.canary}}}}}}}\n"
+    )
+    where = f"hydra.searchpath=[file://{host.folder / 'mine'}]"
+    for words in (
+        ["search=none,second"],
+        ["search=choice(none,second)"],
+    ):
+        with pytest.raises(ValueError, match=r"hydra.job.env_set.LD_PRELOAD is"):
+            guard.check_command_line([where, "-m", *words])
+        with pytest.raises(ValueError, match=r"hydra.job.env_set.LD_PRELOAD is"):
+            host.run(where, f"out_dir={host.folder / 'out'}", "-m", *words)
+    assert not host.jobs
+
+
+RESOLVED = {
+    "target": f"verifier: {EVIL}",
+    "whole node": f"evil: {EVIL}\nverifier: ${{evil}}",
+    "oc.create": f"""verifier: '${{oc.create:"{EVIL}"}}'""",
+    "nested": f"""dataset: {{images: {{classes: '${{oc.create:"{EVIL}"}}'}}}}""",
+    "escaped": f"""budget: {{samplings: null, nfe: '\\${{oc.create:"[{EVIL}]"}}'}}""",
+    "own import": "verifier: {_target_: its.verifier.classifier.Path.touch, self: CANARY}",
+    "maker of twins": "dataset: {images: {_target_: its.twins.npz.write, path: CANARY, shape: [1, 2, 2], classes: 2, "
+    "count: 4}}",
+    "function of a room": "tracker: {_target_: its.metric.statistics_file.write_statistics, path: CANARY}",
+    "below the root": f"evil: {EVIL}",
+    "method": "search: {_target_: its.search.random.Random.run, image: 1}",
+    "convert": "search: {_convert_: object}",
+}
+
+
+@pytest.mark.parametrize("text", RESOLVED.values(), ids=RESOLVED)
+def test_guard_refuses_what_targets_come_to(host: Host, text: str):
+    assert re.search("_target_ is|not allowed|budget.nfe", host.refuses(*host.words(text)))
+
+
+MAKERS = {
+    "elsewhere": "path: CANARY",
+    "above": "path: '{twin}/../../../../its-canary'",
+    "beside": "path: '{twin}x'",
+    "nested": "path: '{twin}/x.npz', more: {_target_: its.twins.npz.write, path: CANARY, shape: [1, 2, 2], "
+    "classes: 1, count: 1}",
+}
+
+
+@pytest.mark.parametrize("place", MAKERS.values(), ids=MAKERS)
+def test_twin_is_written_to_its_own_folder_alone(host: Host, place: str):
+    make = f"{{_target_: its.twins.npz.write, shape: [1, 2, 2], classes: 1, count: 4, {place}}}"
+    said = host.refuses(*host.words(f"dataset: {{images: {{smoke: {{make: {make}}}}}}}", "smoke=true"))
+    assert re.search("a twin is written to|_target_ is", said)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["hydra.callbacks.closing._target_=os.system"],
+        ["+hydra.callbacks.mine._target_=os.system"],
+        ["~hydra.callbacks.closing"],
+        ["hydra.launcher._target_=os.system"],
+        ["hydra.sweeper._target_=subprocess.run"],
+        ["hydra.job_logging.handlers.console.class=os.system"],
+        ["+hydra.hydra_logging.handlers.x={class: subprocess.Popen}"],
+        ["+hydra.job.env_set.LD_PRELOAD=x"],
+        ["hydra/job_logging=default"],
+        ["hydra/launcher=submitit_slurm"],
+        ["hydra.run.dir=/tmp/its-canary"],
+        ["hydra.output_subdir=x"],
+    ],
+)
+def test_guard_refuses_words_that_touch_hydra_settings(words: list[str]):
+    with pytest.raises(ValueError, match="take it out"):
+        check_command_line(words)
+
+
+FLAGS = [
+    "--config-dir=C",
+    "--config-d=C",
+    "--config-dir|C",
+    "--config-path=C",
+    "--config-pa=C",
     "--config-name=mine",
-    "-cd=/tmp",
+    "--config-n=mine",
+    "-cd=C",
+    "-cd|C",
+    "-cdC",
+    "-cp=C",
+    "-cp|C",
+    "-cn=mine",
+    "-cn|mine",
+    "--experimental-rerun=C",
+    "--experimental-r=C",
+    "--experimental-rerun|C",
+    "--exp=C",
+    "--experimental-rerun=",
+    "-x",
+    "--multi",
+    "--cf=job",
+    "--hydra",
 ]
 
 
-@pytest.mark.parametrize("override", HYDRA)
-def test_guard_refuses_foreign_targets_in_hydra_settings(override: str):
-    with pytest.raises(ValueError, match=r"take it out|logging may use|is not supported"):
-        check_command_line([override])
+@pytest.mark.parametrize("flag", FLAGS)
+def test_guard_refuses_flags_that_swap_the_configuration_however_spelt(host: Host, flag: str):
+    assert re.search(
+        "is not supported|unrecognized arguments|invalid choice|expected one argument",
+        host.refuses(*flag.replace("C", str(host.folder)).split("|")),
+    )
+
+
+@pytest.mark.parametrize("flags", [["--cfg", "job"], ["-c", "hydra"], ["--info", "searchpath"], ["--hydra-help"]])
+def test_guard_lets_hydra_show_a_configuration(host: Host, flags: list[str], capsys):
+    host.run("seed=3", *flags)
+    assert capsys.readouterr().out
+    assert not host.jobs
 
 
 SECRETS = [
@@ -104,6 +351,7 @@ SECRETS = [
     "+aws.secret=x",
     "+API_KEY=x",
     "+AWS_SECRET_ACCESS_KEY=x",
+    "+tracker.more={inner: [{api_key: x}]}",
 ]
 
 
@@ -113,35 +361,60 @@ def test_guard_refuses_keys_that_look_like_secrets(override: str):
         check_command_line([override])
 
 
-@pytest.mark.parametrize("where", ["name=x{}", "+dataset.note={}", "hydra.job.name={}", "hydra.sweep.dir=/x/{}"])
-def test_guard_refuses_the_value_of_a_secret_environment_variable(tmp_path: Path, monkeypatch, where: str):
-    monkeypatch.setenv("SOME_API_KEY", "0123456789abc")
-    with pytest.raises(ValueError, match=r"holds what the environment's SOME_API_KEY holds"):
-        check_command_line([where.format("0123456789abc")])
-    check_command_line(["name=y"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "name=x_{}",
+        "name={}",
+        "+dataset.note=a/{}",
+        "+dataset.{}=1",
+        "hydra.job.name={}",
+        "hydra.sweep.dir=/x/{}",
+        "seed={}",
+    ],
+)
+def test_guard_refuses_the_value_of_a_secret_environment_variable(monkeypatch, where: str):
+    secret = "20251231" if "seed" in where else "a0123456789bc"
+    monkeypatch.setenv("SOME_API_KEY", secret)
+    for words in ([where.format(secret)], ["-m", "images=4,8", where.format(secret)]):
+        with pytest.raises(ValueError, match=r"holds what the environment's SOME_API_KEY holds") as error:
+            check_command_line(words)
+        assert secret not in str(error.value)
+    check_command_line(["name=y", "seed=20251230"])
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "dataset: {note: a0123456789abc}",
-        "dataset: {note: '${oc.env:SOME_API_KEY}'}",
+        "dataset: {note: a 0123456789abc}",
+        "dataset: {note: {0123456789abc: 1}}",
         "tracker: {note: [0123456789abc]}",
         "hydra: {job: {env_set: {X: 0123456789abc}}}",
+        "hydra: {sweeper: {params: {seed: '0,1', name: 0123456789abc}}}",
     ],
 )
-def test_guard_refuses_a_yaml_with_the_value_of_a_secret_variable(tmp_path, monkeypatch, text):
-    (tmp_path / "experiment").mkdir()
-    (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{text}\n")
+def test_guard_refuses_a_yaml_with_the_value_of_a_secret_variable(host: Host, monkeypatch, text: str):
     monkeypatch.setenv("SOME_API_KEY", "0123456789abc")
-    with pytest.raises(ValueError, match=r"holds what the environment's SOME_API_KEY holds"):
-        check_command_line(["-m", "seed=0,1", f"hydra.searchpath=[file://{tmp_path}]", "experiment=mine"])
+    assert "holds what the environment's SOME_API_KEY holds" in host.refuses(*host.words(text), "-m", "seed=0,1")
 
 
-def test_blueprint_refuses_interpolation_of_a_secret_variable(tmp_path: Path, monkeypatch):
-    monkeypatch.setenv("HF_TOKEN", "0123456789abc")
-    with pytest.raises(ValueError, match=r"dataset\.name holds what the environment's HF_TOKEN holds"):
-        make_experiment(tmp_path, "dataset.name=${oc.env:HF_TOKEN}")
+SMUGGLED = [
+    "${oc.env:HF_TOKEN}",
+    "a${oc.env:HF_TOKEN}b",
+    "${oc.decode:${oc.env:HF_TOKEN}}",
+    "${oc.env:${oc.env:WHICH}}",
+    "${oc.create:{a:${oc.env:HF_TOKEN}}}",
+    "${oc.env:PROXY}",
+    "${oc.env:HF_TOKEN,none}",
+]
+
+
+@pytest.mark.parametrize("value", SMUGGLED)
+def test_blueprint_refuses_interpolation_of_a_secret_variable(tmp_path: Path, monkeypatch, value: str):
+    for name, content in {"HF_TOKEN": "0x1234567890", "WHICH": "HF_TOKEN", "PROXY": "http://me:pass@host"}.items():
+        monkeypatch.setenv(name, content)
+    with pytest.raises(ValueError, match=r"what the environment's (HF_TOKEN|PROXY) holds"):
+        make_experiment(tmp_path, f"dataset.name='{value}'")
     assert not list(tmp_path.iterdir())
 
 
@@ -149,15 +422,45 @@ def test_blueprint_refuses_interpolation_of_a_secret_variable(tmp_path: Path, mo
     "harmless",
     [
         [],
-        ["search=random,zero_order"],
-        ["seed=range(3)"],
+        ["-m", "search=random,zero_order"],
+        ["-m", "seed=range(3)"],
         ["experiment=digits_demo"],
         ["+search.monkey=1"],
-        ["search=no_such_thing"],
+        [
+            "hydra/launcher=slurm",
+            "hydra.launcher.partition=long",
+            "hydra.launcher.timeout_min=90",
+            "hydra.verbose=true",
+        ],
+        ["seed=1", "--multirun", "hydra/launcher=local"],
+        ["plugins=[fractions, os.path]"],
+        ["+model.max_tokens=3", "+model.cls_token=1", "+model.weights_key=ema"],
+        ["+tracker.url='https://host:8080/a@b?monkey=1'"],
     ],
 )
 def test_guard_accepts_harmless_command_lines(harmless: list[str]):
     check_command_line(harmless)
+
+
+@pytest.mark.parametrize("wrong", ["search=no_such_thing", "experiment=digit_demo", "sead=3", "seed=[1", "verifier"])
+def test_guard_refuses_what_does_not_compose(wrong: str):
+    with pytest.raises(HydraException):
+        check_command_line([wrong])
+
+
+NOTHING = ["search=glob(zzz*)", "seed=range(0)", "experiment=digits_demo,digits_hacking"]
+
+
+@pytest.mark.parametrize("axis", NOTHING)
+def test_guard_refuses_a_sweep_that_would_do_nothing_or_something_else(host: Host, axis: str):
+    said = host.refuses(f"out_dir={host.folder / 'out'}", "-m", axis)
+    assert re.search("an axis has no value|would drop each file's own axes", said)
+
+
+@pytest.mark.parametrize("word", ["~name", "~tracker", "~guide", "name=null", "out_dir=null", "images=a", "images=???"])
+def test_guard_leaves_no_job_that_lacks_a_key_without_an_error(host: Host, word: str):
+    said = host.refuses(f"out_dir={host.folder / 'out'}", word)
+    assert re.search(f"{word.lstrip('~').split('=')[0]} is|mandatory value: images", said)
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc", "a/b", "..", "x" * 300, "", "a b", "a\0b", "-rf"])
@@ -181,23 +484,19 @@ def run(tmp_path: Path, *overrides: str, **environment: str) -> subprocess.Compl
 @pytest.mark.parametrize(
     "text",
     [
-        "# @package _global_\nhydra: {{callbacks: {{x: {{_target_: os.system, command: touch {canary}}}}}}}\n",
-        "# @package _global_\nplugins: [os]\nverifier: {{_target_: os.system, command: touch {canary}}}\n",
-        "# @package _global_\nverifier: !!python/object/apply:os.system [touch {canary}]\n",
-        "# @package _global_\nmy_token: abc\n",
-        "# @package _global_\ntracker: {{more: [{{wandb_api_key: abc}}]}}\n",
-        "# @package _global_\n"
-        "hydra: {{job_logging: {{handlers: {{x: {{'()': os.system, command: touch {canary}}}}}}}}}\n",
+        HYDRA["whole node"],
+        RESOLVED["escaped"],
+        PLUGINS["axis"] + f"\ntracker: {EVIL}",
+        "verifier: !!python/object/apply:os.system [touch CANARY]\n",
     ],
+    ids=["whole node", "escaped", "plugins", "python tag"],
 )
-def test_run_script_refuses_a_hostile_yaml_without_running_it(tmp_path: Path, text: str):
-    canary = tmp_path / CANARY
-    (tmp_path / "mine" / "experiment").mkdir(parents=True)
-    (tmp_path / "mine" / "experiment" / "evil.yaml").write_text(text.format(canary=canary))
-    done = run(tmp_path, f"hydra.searchpath=[file://{tmp_path / 'mine'}]", "experiment=evil")
-    assert done.returncode != 0
-    assert not canary.exists()
-    assert not (tmp_path / "out").exists(), "nothing is made before the refusal"
+def test_run_script_refuses_a_hostile_yaml_without_running_it(host: Host, text: str):
+    done = run(host.folder, *host.words(text))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not host.canary.exists()
+    assert not (host.folder / "out").exists(), "nothing is made before the refusal"
 
 
 class Touch:
@@ -244,6 +543,22 @@ def test_run_script_writes_no_secret_of_the_environment(tmp_path: Path):
     assert len(files) > 5
     assert not [path for path in files if secret.encode() in path.read_bytes()]
     assert secret not in done.stdout + done.stderr
+
+
+def test_sweep_writes_no_secret_that_it_refuses(host: Host, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "s3cr3t-c4n4ry")
+    for text in (
+        "dataset: {name: '${oc.env:HF_TOKEN}'}",
+        "name: '${oc.env:HF_TOKEN}'",
+        "out_dir: '${oc.env:HF_TOKEN}'",
+    ):
+        words = host.words(text, "-m", "seed=0,1")
+        with pytest.raises((SystemExit, ValueError)):
+            host.run(*(word for word in words if "out_dir" not in text or not word.startswith("out_dir=")))
+        assert "HF_TOKEN" in host.said or "out_dir" in text
+    for file in host.folder.rglob("*"):
+        assert "s3cr3t" not in str(file)
+        assert not file.is_file() or b"s3cr3t" not in file.read_bytes()
 
 
 def test_run_script_names_an_output_folder_that_cannot_be_written(tmp_path: Path):

@@ -23,6 +23,11 @@ def test_caption_commands_never_sweep_over_experiments():
     assert commands(given) == given
 
 
+def test_commands_sweep_over_nothing_that_says_whose_code_runs():
+    given = [f"python run.py seed=0 '{word}'" for word in ("plugins=[a]", "plugins=[a, b]", "hydra.searchpath=[a]")]
+    assert commands(given) == given
+
+
 def test_caption_commands_keep_quotes_and_deletions():
     given = "python run.py 'budget.nfe=[5, 10]' '~model.x'"
     assert commands([given]) == [given]

@@ -1,0 +1,100 @@
+"""Rules of configurations as they are written: no YAML runs code, and no secret is given as a value.
+
+Hydra makes callbacks, launcher, sweeper and log handlers by itself, from the same files. So the loader of
+`its.config.composed` hands it no configuration that has not passed here, whoever asks for it and for which job. The
+check sees what is written, before anything is resolved; targets and values of a job are checked again once they are, by
+`Blueprint.of`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from its.config.hydra_node import check_hydra
+from its.config.names import current_word
+from its.config.secrets import check_key, check_keys, check_secrets, is_secret
+
+PLUGINS = "plugins"
+PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Refuse words that name or hold a secret, or a key by a name of before.
+
+    Raises:
+        ValueError: naming the key.
+    """
+    for word in words:
+        key, _, value = word.partition("=")
+        check_key(key.lstrip("+~"))
+        check_secrets(value, path=key.lstrip("+~"))
+        check_secrets(key)
+        if current_word(word) != word:
+            raise ValueError(f"{word} has another name now; write {current_word(word)}")
+
+
+def check_configuration(
+    plain: dict[str, Any], reference: Mapping[str, Any], words: Sequence[str], packages: Sequence[str]
+) -> None:
+    """Refuse a whole configuration that breaks a rule.
+
+    Args:
+        plain: unresolved.
+        reference: Hydra's own node as it is by default, unresolved.
+        words: that it was composed of.
+        packages: whose code may run.
+
+    Raises:
+        ValueError: a secret, plugins that the command line does not name, or an unknown entry of Hydra's node.
+    """
+    task = {key: value for key, value in plain.items() if key != "hydra"}
+    settings = {key: value for key, value in plain["hydra"].items() if key not in ("overrides", "runtime")}
+    job = {key: value for key, value in settings["job"].items() if key != "override_dirname"}
+    check_keys(task)
+    check_secrets({**task, "hydra": {**settings, "job": job}})
+    check_hydra(plain["hydra"], reference, words)
+    if plain.get(PLUGINS) != list(packages):
+        raise ValueError(
+            f"{PLUGINS} is {plain.get(PLUGINS)} in a YAML or a sweep; whose code runs is said on the command line, "
+            f"once: {PLUGINS}=[...]"
+        )
+
+
+def packages_of(words: Sequence[str]) -> list[str]:
+    """Return the packages that a command line lists in `plugins`.
+
+    Raises:
+        ValueError: it gives something else than one list of names.
+        HydraException: a word is badly formed.
+    """
+    packages: list[str] = []
+    for override in OverridesParser.create().parse_overrides([word for word in words if not word.startswith("-")]):
+        if override.key_or_group == PLUGINS:
+            value = None if override.is_sweep_override() else override.value()
+            if not isinstance(value, list) or not all(PACKAGE.fullmatch(str(name)) for name in value):
+                raise ValueError(
+                    f"{override.input_line} is no list of packages; write {PLUGINS}=[my_methods] once, for every job"
+                )
+            packages = [str(name) for name in value]
+    return packages
+
+
+def restrict_resolvers() -> None:
+    """Let no interpolation read an environment variable that holds a secret."""
+    OmegaConf.register_new_resolver("oc.env", _environment, replace=True)
+
+
+def _environment(variable: str, *default: str | None) -> str | None:
+    from omegaconf.resolvers import oc
+
+    if is_secret(variable):
+        raise ValueError(
+            f"${{oc.env:{variable}}} would put what the environment's {variable} holds into a configuration, and "
+            "configurations are written to disk; take it out"
+        )
+    return oc.env(variable, *default)
