@@ -25,8 +25,8 @@ from its.tracker.tracker import TrackedRun
 GROUPS = ("dataset", "model", "sampler", "guidance", "search", "verifier", "budget", "metric", "tracker")
 """Groups whose choices name classes."""
 
-PLACES = ("out_dir", "plugins", "plan", "tracker", "reporting")
-"""Keys that say where a run is or who is told of it."""
+PLACES = ("out_dir", "plugins", "plan", "tracker", "reporting", "verify")
+"""Keys that say where a run is, who is told of it, or what is looked at again."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,8 @@ class Blueprint(Parts):
     @property
     def command(self) -> str:
         """The command that makes this run again."""
-        return shlex.join(["python", "run.py", *self.overrides])
+        words = (word for word in self.overrides if not word.startswith("verify="))
+        return shlex.join(["python", "run.py", *words])
 
     @property
     def work(self) -> Work:

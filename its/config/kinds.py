@@ -211,8 +211,10 @@ class GridSearch:
         )
 
     def finished(self, parts: Parts, folder: Path, hashes: tuple[str, ...]) -> str:
+        files = RunFolder(folder)
         try:
-            same = str(parts.plain["images"]) in RunFolder(folder).read_schedule()["nfe"]["search_per_image"]
+            outcome = files.read_schedule()
+            same = str(parts.plain["images"]) in outcome["nfe"]["search_per_image"] and files.is_whole(outcome)
         except (FileNotFoundError, KeyError, TypeError, ValueError):
             return ""
         return "nothing to do: the search and its comparison are there, in schedule.md" if same else ""

@@ -15,7 +15,6 @@ import numpy as np
 import yaml
 
 from its.disk.run_folder import RunFolder, run_folders
-from its.disk.store import write_atomic
 from its.report.draw import PALETTE
 
 if TYPE_CHECKING:
@@ -154,10 +153,10 @@ def write_outcome(files: RunFolder, outcome: ScheduleOutcome) -> None:
     """Write everything; the outcome that makes the search finished comes last."""
     from its.report.figures import as_files
 
-    write_atomic(files.path / "conf" / "sampler" / f"{outcome.name}.yaml", outcome.yaml().encode())
-    write_atomic(files.path / "sets.csv", sets_csv(outcome).encode())
-    write_atomic(files.path / "schedule.png", as_files(schedule_figure(outcome))["png"])
-    write_atomic(files.path / "schedule.md", (outcome.markdown(files.path) + "\n").encode())
+    files.write(files.path / "conf" / "sampler" / f"{outcome.name}.yaml", outcome.yaml().encode())
+    files.write(files.path / "sets.csv", sets_csv(outcome).encode())
+    files.write(files.path / "schedule.png", as_files(schedule_figure(outcome))["png"])
+    files.write(files.path / "schedule.md", (outcome.markdown(files.path) + "\n").encode())
     files.write_schedule(outcome.summary())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 
 from its.budget import COLUMNS
 from its.disk.run_folder import RunFolder, shard_name
-from its.disk.store import Arrays, write_atomic
+from its.disk.store import Arrays
 from its.engine import Outcome, Result
 from its.report.figures import comparison_figure
 from its.report.runs import RunRecord, read_run
@@ -63,7 +62,7 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
         "images": run.summary["images"],
         "curve": curve.rows,
     }
-    write_atomic(files.rescored_summary, (json.dumps(entry, indent=1, sort_keys=True) + "\n").encode())
+    files.finish(files.rescored_summary, entry)
     return curve.rows
 
 

@@ -84,6 +84,7 @@ def _image_run(blueprint: Blueprint) -> Run:
         command=blueprint.command,
         metrics_config_hash=blueprint.metrics_config_hash,
         worker=Worker.here(),
+        verify=plain["verify"],
     )
 
 

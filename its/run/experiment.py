@@ -56,6 +56,7 @@ class Experiment:
         command: that makes this run again.
         metrics_config_hash: hash of what the configuration says about metrics.
         worker: which share of the shards it makes first.
+        verify: whether a curve that is there is measured again, from files that are read to the last byte.
     """
 
     folder: Path
@@ -71,6 +72,7 @@ class Experiment:
     command: str
     metrics_config_hash: str = ""
     worker: Worker = field(default_factory=Worker)
+    verify: bool = False
     files: RunFolder = field(init=False)
 
     def __post_init__(self) -> None:
@@ -100,7 +102,7 @@ class Experiment:
         if missing:
             self.instruments.reference.prepare()
             self._generate(missing)
-        elif (rows := self._finished()) is not None:
+        elif not self.verify and (rows := self._finished()) is not None:
             log.info("nothing to do: %d images and their curve are there", self.images)
             return rows
 
@@ -196,10 +198,10 @@ class Experiment:
             progress.update(nfe=self.engine.rows_evaluated)
             if len(results) == len(indices):
                 require_one_device_type(self.folder, notes(), here)
-                self._write(indices, open_shards.pop(indices))
                 now, rows = time.perf_counter(), self.engine.rows_evaluated
                 self.files.store.note({**self._provenance(indices, now - started), "nfe": rows - rows_before})
                 started, rows_before = now, rows
+                self._write(indices, open_shards.pop(indices))
         progress.close()
 
     def _problems(self, missing: Sequence[range]) -> Iterator[Problem]:

@@ -79,14 +79,23 @@ def _run(config: DictConfig) -> dict[str, Any]:
 
 
 def _finished(blueprint: Blueprint) -> str:
-    """Return a sentence if nothing is left to do and every file is whole; torch is not loaded to find out."""
-    sentence = blueprint.finished
-    if not sentence:
-        return ""
-    from its.disk.store import Store
+    """Return a sentence if nothing is left to do and every file is there; torch is not loaded to find out."""
+    from its.disk.run_folder import RunFolder
+    from its.disk.verify import verify, verify_others
 
-    store = Store(blueprint.folder)
-    return sentence if all(store.is_whole(name) for name in blueprint.kind.files(blueprint)) else ""
+    # Read every byte if that is asked for.
+    run = RunFolder(blueprint.folder)
+    looks = blueprint.plain["verify"]
+    for damage in verify_others(run) if looks else ():
+        log.warning("%s", damage)
+    damaged = verify(run) if looks else []
+    for damage in damaged:
+        log.warning("%s", damage)
+
+    # Ask the records and the manifest.
+    sentence = blueprint.finished
+    listed = sentence and all(map(run.store.is_listed, blueprint.kind.files(blueprint)))
+    return sentence if listed and not damaged else ""
 
 
 def _built(blueprint: Blueprint, workers: int) -> Run:
