@@ -23,7 +23,10 @@ def read_record(path: Path) -> dict[str, Any]:
     try:
         return unsealed(read_text(path))
     except ValueError as error:
-        raise DamagedFile(f"{path} is damaged ({error}); the run's own command makes it again") from error
+        why = f"{type(error).__name__}: {error}"
+        raise DamagedFile(
+            f"{path} cannot be read ({why}); run its command again, which keeps the finished shards"
+        ) from error
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
@@ -46,9 +49,10 @@ def read_config(path: Path) -> dict[str, Any]:
         text = read_text(path)
         config = yaml.safe_load(text)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
-        raise DamagedFile(f"{path} is damaged ({' '.join(str(error).split())})") from error
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise DamagedFile(f"{path} is damaged ({why}); restore it, or run the run's command again") from error
     if not isinstance(config, dict) or (says_sealed(text) and not is_sealed_yaml(text)):
-        raise DamagedFile(f"{path} is damaged: it is not what was written")
+        raise DamagedFile(f"{path} is damaged: it is not what was written; run the run's command again")
     return config
 
 

@@ -198,10 +198,7 @@ class RunFolder:
             return f"{FAILURE} is damaged and does not say why"
 
     def write(self, path: Path, content: bytes) -> None:
-        """Write one of the small files, and remember its sha256 for the record that makes the run finished.
-
-        What stands in its place and is not what the present record says is set aside.
-        """
+        """Write one of the small files, and remember its sha256 for the record that makes the run finished."""
         name = path.relative_to(self.path).as_posix()
         self.store.put(name, content, self._recorded(name))
         self._written[name] = sha256(content).hexdigest()

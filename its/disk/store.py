@@ -52,15 +52,14 @@ class Store:
         from safetensors.numpy import save
 
         content = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
-        digest = sha256(content).hexdigest()
-        self._manifest.append({"file": name, "sha256": digest, "bytes": len(content)})
-        self.put(name, content, self._digests(name, digest))
+        self._manifest.append({"file": name, "sha256": sha256(content).hexdigest(), "bytes": len(content)})
+        self.put(name, content)
 
-    def put(self, name: str, content: bytes, known: Collection[str] | None) -> None:
-        """Write a file unless it is there; what else stands in its place, and was not written there, is set aside.
+    def put(self, name: str, content: bytes, known: Collection[str] | None = None) -> None:
+        """Write a file unless it is there; a link or folder in its place is set aside, and a file that is not known.
 
         Args:
-            known: sha256 of what was written there; None if there is no record of it.
+            known: sha256 of files that may be replaced; None if any may.
         """
         path = self.folder / name
         own_folders(self.folder, path)
@@ -85,12 +84,12 @@ class Store:
         content = self._checked(name)
         return None if content is None else load(content)
 
-    def read_intact(self, name: str) -> dict[str, np.ndarray] | None:
-        """Return the arrays of a file; None, to make it again, if it is absent or, with a warning, damaged."""
+    def read_intact(self, name: str, otherwise: str = "it is made again") -> dict[str, np.ndarray] | None:
+        """Return the arrays of a file; None if it is absent or damaged, which is said with what is done about it."""
         try:
             return self.read(name)
         except DamagedFile as damage:
-            log.warning("%s; it is made again", damage)
+            log.warning("%s; %s", damage, otherwise)
             return None
 
     def is_listed(self, name: str) -> bool:
@@ -106,19 +105,23 @@ class Store:
         broken = self._manifest.broken or self._timing.broken
         return not broken and all(self._size(name) in sizes.values() for name, sizes in self._known.items())
 
-    def verify(self) -> list[str]:
-        """Read every file of arrays and set aside those that are damaged; return a sentence for each, named."""
+    def damage(self) -> dict[str, str]:
+        """Read every file of arrays; return by its name a sentence on each that is damaged or gone."""
         self._learn(anew=True)
-        sentences = []
+        sentences = {}
         for name in sorted({*self._known, *self._present()}):
             try:
                 if self._checked(name) is None:
-                    sentences.append(f"{self.folder / name} is gone")
+                    sentences[name] = f"{self.folder / name} is gone"
             except DamagedFile as damage:
-                sentences.append(str(damage))
-                if self.is_listed(name):
-                    set_aside(self.folder / name, str(damage))
+                sentences[name] = str(damage)
         return sentences
+
+    def put_away(self) -> None:
+        """Set aside the files of arrays that are damaged, and forget them."""
+        for name, sentence in self.damage().items():
+            set_aside(self.folder / name, sentence)
+        self.tidy()
 
     def note(self, entry: Mapping[str, Any]) -> None:
         """Append a line to the timing file: seconds, host, device, versions."""

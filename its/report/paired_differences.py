@@ -9,6 +9,7 @@ stored when the curve was made, where a bootstrap would cost hundreds of FIDs fo
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,9 +20,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from its.disk.files import DamagedFile, read_file
 from its.disk.run_folder import RunFolder
-from its.report.runs import RunRecord
+from its.report.runs import LEFT_OUT, RunRecord
 from its.report.series import Series
+
+log = logging.getLogger(__name__)
 
 COMPARED = ("fid", "accuracy", "reward_mean")
 BASELINE = "random"
@@ -118,20 +122,33 @@ def _over_seeds(number: int, column: str, cap: float, seeds: Sequence[SeedDiffer
 def per_image(run: Path, images: int, column: str) -> np.ndarray | None:
     """Return what each of the first `images` problems adds to a metric at each cap, float64 `[images, caps]`.
 
-    Rewards are read from the shards; their pixels are not. None if a file is not there or does not say.
+    Rewards are read from the shards. None if a file is not there, does not say or, with a warning, is damaged.
     """
-    from safetensors import safe_open
-
     files = RunFolder(run)
-    paths = [run / name for name in files.shard_names] if column == "reward_mean" else [files.per_image]
+    if column == "reward_mean":
+        parts = [files.store.read_intact(name, LEFT_OUT) for name in files.shard_names]
+    else:
+        parts = [_effects(files)]
     name = "reward" if column == "reward_mean" else column
-    parts = []
-    for path in paths:
-        if not path.exists():
-            return None
-        with safe_open(path, framework="numpy") as file:
-            if name not in file.keys():  # noqa: SIM118  a safetensors file is no mapping
-                return None
-            parts.append(file.get_tensor(name).astype(np.float64))
-    whole = np.concatenate(parts)[:images] if parts else np.zeros((0, 0))
+    columns = [part[name].astype(np.float64) for part in parts if part is not None and name in part]
+    if len(columns) < len(parts):
+        return None
+    whole = np.concatenate(columns)[:images] if columns else np.zeros((0, 0))
     return whole if len(whole) == images else None
+
+
+def _effects(files: RunFolder) -> dict[str, np.ndarray] | None:
+    """Return what each image of a run adds to its metrics; None if that is not there or, with a warning, damaged."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        content = read_file(files.per_image)
+        if content is None:
+            return None
+        if files.agrees(files.per_image):
+            return load(content)
+    except (DamagedFile, SafetensorError):
+        pass
+    log.warning("%s is damaged; %s", files.per_image, LEFT_OUT)
+    return None

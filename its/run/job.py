@@ -42,6 +42,7 @@ def run_job(config: DictConfig) -> dict[str, Any]:
 
 def _run(config: DictConfig) -> dict[str, Any]:
     from its.config.blueprint import Blueprint
+    from its.disk.run_folder import RunFolder
     from its.run.build import tracker_of
     from its.tracker.none import NoTracker
     from its.tracker.tracker import tracked
@@ -69,6 +70,8 @@ def _run(config: DictConfig) -> dict[str, Any]:
                 run.claim()
                 folder = run.folder
                 run.run()
+                if config.verify:
+                    RunFolder(folder).store.put_away()
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         log.error("%s", error if isinstance(error, ValueError | OSError) else traceback.format_exc())
@@ -86,10 +89,8 @@ def _finished(blueprint: Blueprint) -> str:
     # Read every byte if that is asked for.
     run = RunFolder(blueprint.folder)
     looks = blueprint.plain["verify"]
-    for damage in verify_others(run) if looks else ():
-        log.warning("%s", damage)
     damaged = verify(run) if looks else []
-    for damage in damaged:
+    for damage in (*damaged, *(verify_others(run) if looks else ())):
         log.warning("%s", damage)
 
     # Ask the records and the manifest.
