@@ -1,4 +1,4 @@
-"""Say how far the runs below a folder are: finished, in SLURM's queue, running, failed with the reason, stopped, damaged.
+"""Say how far the runs below a folder are: finished, in SLURM's queue, running, failed (and why), stopped, damaged.
 
 python scripts/status.py <out_dir>/<experiment>
 """

@@ -84,12 +84,12 @@ class Store:
         content = self._checked(name)
         return None if content is None else load(content)
 
-    def read_intact(self, name: str, otherwise: str = "it is made again") -> dict[str, np.ndarray] | None:
-        """Return the arrays of a file; None if it is absent or damaged, which is said with what is done about it."""
+    def read_intact(self, name: str) -> dict[str, np.ndarray] | None:
+        """Return the arrays of a file; None, to make it again, if it is absent or, with a warning, damaged."""
         try:
             return self.read(name)
         except DamagedFile as damage:
-            log.warning("%s; %s", damage, otherwise)
+            log.warning("%s; it is made again", damage)
             return None
 
     def is_listed(self, name: str) -> bool:

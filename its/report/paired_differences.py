@@ -9,7 +9,6 @@ stored when the curve was made, where a bootstrap would cost hundreds of FIDs fo
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,10 +21,8 @@ import numpy as np
 
 from its.disk.files import DamagedFile, read_file
 from its.disk.run_folder import RunFolder
-from its.report.runs import LEFT_OUT, RunRecord
+from its.report.runs import RunRecord, UnreadableRun
 from its.report.series import Series
-
-log = logging.getLogger(__name__)
 
 COMPARED = ("fid", "accuracy", "reward_mean")
 BASELINE = "random"
@@ -67,6 +64,9 @@ def differences(folder: Path, series: Sequence[Series]) -> list[Difference]:
     """Compare every series with the first `random` that selects by the same verifier, at every cap that both have.
 
     A cap is left out where a run's per-image numbers are not on disk any more.
+
+    Raises:
+        UnreadableRun: they are damaged.
     """
     read = cache(per_image)
     baselines = {line.verifier: line for line in reversed(series) if line.search == BASELINE}
@@ -99,7 +99,12 @@ def _paired(
 ) -> SeedDifference | None:
     """Subtract the second run from the first, problem by problem; None if a number of either is not known."""
     rows = [next(row for row in run.rows if row["nfe_cap"] == cap) for run in pair]
-    effects = [read(folder / run.folder, run.images, column) for run in pair]
+    effects = []
+    for run in pair:
+        try:
+            effects.append(read(folder / run.folder, run.images, column))
+        except DamagedFile as damage:
+            raise UnreadableRun(run.folder, damage) from damage
     present = [numbers for numbers in effects if numbers is not None]
     if any(row.get(column) is None for row in rows) or len(present) < len(pair):
         return None
@@ -122,14 +127,14 @@ def _over_seeds(number: int, column: str, cap: float, seeds: Sequence[SeedDiffer
 def per_image(run: Path, images: int, column: str) -> np.ndarray | None:
     """Return what each of the first `images` problems adds to a metric at each cap, float64 `[images, caps]`.
 
-    Rewards are read from the shards. None if a file is not there, does not say or, with a warning, is damaged.
+    Rewards are read from the shards. None if a file is not there or does not say.
+
+    Raises:
+        DamagedFile: it is not what was written.
     """
     files = RunFolder(run)
-    if column == "reward_mean":
-        parts = [files.store.read_intact(name, LEFT_OUT) for name in files.shard_names]
-    else:
-        parts = [_effects(files)]
     name = "reward" if column == "reward_mean" else column
+    parts = [files.store.read(shard) for shard in files.shard_names] if name == "reward" else [_effects(files)]
     columns = [part[name].astype(np.float64) for part in parts if part is not None and name in part]
     if len(columns) < len(parts):
         return None
@@ -138,17 +143,13 @@ def per_image(run: Path, images: int, column: str) -> np.ndarray | None:
 
 
 def _effects(files: RunFolder) -> dict[str, np.ndarray] | None:
-    """Return what each image of a run adds to its metrics; None if that is not there or, with a warning, damaged."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
+    content = read_file(files.per_image)
     try:
-        content = read_file(files.per_image)
-        if content is None:
-            return None
-        if files.agrees(files.per_image):
-            return load(content)
-    except (DamagedFile, SafetensorError):
-        pass
-    log.warning("%s is damaged; %s", files.per_image, LEFT_OUT)
-    return None
+        if content is None or files.agrees(files.per_image):
+            return None if content is None else load(content)
+    except SafetensorError as error:
+        raise DamagedFile(f"{files.per_image} is damaged ({error})") from error
+    raise DamagedFile(f"{files.per_image} is not what was written")

@@ -14,13 +14,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from its.disk.records import read_record, sha256_of, write_record
-from its.disk.run_folder import run_folders
+from its.disk.run_folder import RunFolder, run_folders
 from its.disk.store import write_atomic
 from its.report.digest import digest
 from its.report.escape import csv_text
 from its.report.frame import column_order, frame_of
 from its.report.page import page
-from its.report.runs import LABELS, FailedRun, RunRecord, read_runs
+from its.report.runs import LABELS, FailedRun, RunRecord, UnreadableRun, read_failure, read_runs
 from its.report.schedule import schedule_lines
 from its.report.section import Section, sections_of
 from its.report.tables import table_latex, table_markdown, table_text
@@ -40,24 +40,27 @@ def make_report(folder: Path) -> None:
         print("\n".join(schedules))
     if not runs and schedules and not failures:
         return
-    if not runs:
-        print(f"no finished runs under {folder.absolute()}, so no report")
-        if failures:
-            print(table_text([], failures))
-        return
 
-    # Write what has changed.
+    # Write what has changed; a run that cannot be drawn is named instead.
     report = ReportFolder(folder.absolute() / "report")
-    sections = sections_of(folder, runs)
-    figures = [name for section in sections for name in _draw(report, section)]
-    _write_tables(report, sections, runs, failures)
-    report.drop_others(figures)
-    report.save()
+    figures: list[str] | None = None
+    while runs and figures is None:
+        try:
+            figures = _write(report, folder, runs, failures)
+        except UnreadableRun as error:
+            runs = [run for run in runs if run.folder != error.folder]
+            failures.append(read_failure(RunFolder(folder / error.folder), folder, str(error)))
 
     # Tell.
-    print(table_text(runs, failures))
-    for name in (*(name for name in figures if name.startswith("fid_vs_nfe") and name.endswith(".png")), PAGE):
-        print(report.path / name)
+    if figures is None:
+        print(f"no finished runs under {folder.absolute()}, so no report")
+    if runs or failures:
+        print(table_text(runs, failures))
+    for name in figures or ():
+        if name.startswith("fid_vs_nfe") and name.endswith(".png"):
+            print(report.path / name)
+    if figures is not None:
+        print(report.path / PAGE)
 
 
 class ReportFolder:
@@ -103,6 +106,20 @@ class ReportFolder:
     def save(self) -> None:
         """Write what is remembered; a group's figures are entered all at once, or drawn again."""
         write_record(self.path / INPUTS, self._entries)
+
+
+def _write(report: ReportFolder, folder: Path, runs: Sequence[RunRecord], failures: Sequence[FailedRun]) -> list[str]:
+    """Write figures and tables that are not there as their inputs have them; return the names of all figures.
+
+    Raises:
+        UnreadableRun: a file of a run, which a figure is drawn from, is damaged.
+    """
+    sections = sections_of(folder, runs)
+    figures = [name for section in sections for name in _draw(report, section)]
+    _write_tables(report, sections, runs, failures)
+    report.drop_others(figures)
+    report.save()
+    return figures
 
 
 def _draw(report: ReportFolder, section: Section) -> list[str]:

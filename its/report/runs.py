@@ -44,9 +44,6 @@ COLUMNS = (
 )
 """Columns of a curve in the order in which they are written; others follow as they come."""
 
-LEFT_OUT = "the report goes without it, until the run's own command has made it again"
-"""What is done about a damaged file."""
-
 _PLACE_OR_TIME = (
     "images",
     "shard",
@@ -127,6 +124,18 @@ class FailedRun:
     def place(self) -> str:
         """Its folder as text."""
         return printable(self.folder.as_posix())
+
+
+class UnreadableRun(ValueError):
+    """A run of which a file that a figure is drawn from is damaged.
+
+    Args:
+        folder: relative to the experiment's.
+    """
+
+    def __init__(self, folder: Path, damage: DamagedFile) -> None:
+        super().__init__(f"{damage}; run its command again")
+        self.folder = folder
 
 
 class Group(NamedTuple):

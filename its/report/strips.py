@@ -14,8 +14,8 @@ import numpy as np
 
 from its.dataset.image_set import NO_CLASS
 from its.disk.run_folder import RunFolder, shard_name
-from its.disk.store import Arrays
-from its.report.runs import LEFT_OUT, RunRecord
+from its.disk.store import Arrays, DamagedFile
+from its.report.runs import RunRecord, UnreadableRun
 from its.report.series import Series
 
 if TYPE_CHECKING:
@@ -41,13 +41,22 @@ class Strip:
 
 
 def strips_of(folder: Path, series: Sequence[Series]) -> list[Strip]:
-    """Return a strip for each series that has the seed of most and its first shard on disk, at its own caps."""
+    """Return a strip for each series that has the seed of most and its first shard on disk, at its own caps.
+
+    Raises:
+        UnreadableRun: a shard is damaged.
+    """
     seed = seed_of(series)
     strips = []
     for number, line in enumerate(series):
         run = next((run for run in line.runs if run.seed == seed), None)
-        arrays = None if run is None else RunFolder(folder / run.folder).store.read_intact(shard_name(0), LEFT_OUT)
-        if run is not None and arrays is not None:
+        if run is None:
+            continue
+        try:
+            arrays = RunFolder(folder / run.folder).store.read(shard_name(0))
+        except DamagedFile as damage:
+            raise UnreadableRun(run.folder, damage) from damage
+        if arrays is not None:
             strips.append(_strip(arrays, number, run))
     return strips
 
