@@ -31,7 +31,7 @@ class Lines:
         self.entries: list[Entry] = []
         self.broken = False
         self._position = 0
-        self._named: set[bytes] = set()
+        self._named: set[str] = set()
 
     def read(self, anew: bool = False) -> list[Entry]:
         """Return the entries that are new since the last call; a damaged line is named and passed over.
@@ -85,7 +85,7 @@ class Lines:
         try:
             return read_file(self.path) or b""
         except DamagedFile as damage:
-            log.warning("%s", damage)
+            self._name(str(damage))
             return None
 
     def _entry(self, line: bytes) -> Entry | None:
@@ -97,10 +97,14 @@ class Lines:
         except ValueError:
             pass
         self.broken = True
-        if line not in self._named:
-            self._named.add(line)
-            log.warning("%s has a damaged line, which is passed over: %.60r", self.path, line.decode(errors="replace"))
+        self._name(f"{self.path} has a damaged line, which is passed over: {line.decode(errors='replace')[:60]!r}")
         return None
+
+    def _name(self, damage: str) -> None:
+        """Say what is damaged, once."""
+        if damage not in self._named:
+            log.warning("%s", damage)
+        self._named.add(damage)
 
     def _open(self) -> int:
         """Open the file to append to it; what else stands in its place is set aside, lines behind a link are copied."""

@@ -45,6 +45,7 @@ class Store:
         self._manifest = Lines(folder / MANIFEST, _is_file)
         self._timing = Lines(folder / TIMING, _is_note)
         self._known: dict[str, dict[str, int]] = {}
+        self._named: set[str] = set()
 
     def write(self, name: str, arrays: Arrays) -> None:
         """Write arrays as safetensors under a name relative to the folder, and enter it in the manifest."""
@@ -89,7 +90,9 @@ class Store:
         try:
             return self.read(name)
         except DamagedFile as damage:
-            log.warning("%s; it is made again", damage)
+            if str(damage) not in self._named:
+                log.warning("%s; it is made again", damage)
+            self._named.add(str(damage))
             return None
 
     def is_listed(self, name: str) -> bool:

@@ -13,8 +13,7 @@ import io
 import json
 import logging
 import random
-import subprocess
-import sys
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ import pytest
 
 from its.report.report import make_report
 from its.run import job
-from tests.build import CONF, blueprint_of, make_experiment
+from tests.build import blueprint_of, make_experiment
 
 WORDS = (
     "images=8",
@@ -45,13 +44,6 @@ DERIVED = (*DERIVED, "fid_vs_seconds.pdf", "fid_vs_seconds.png")
 """Files that tell of seconds throughout."""
 
 Damage = Callable[[bytes, random.Random], bytes]
-
-
-def command(out_dir: Path, *words: str) -> tuple[int, str]:
-    """The run's command as a process: exit code, and what it says."""
-    arguments = [sys.executable, "run.py", f"out_dir={out_dir}", *WORDS, *words]
-    done = subprocess.run(arguments, cwd=CONF.parent, capture_output=True, text=True, timeout=300)
-    return done.returncode, done.stdout + done.stderr
 
 
 class Here:
@@ -137,7 +129,7 @@ def survive(here: Here, damage: Damage, times: int, seed: int) -> None:
         # The same bytes, but for seconds where they were measured again or lost.
         changed = {other for other in whole if after[other] != whole[other]}
         if changed:
-            assert "/shards/" in name or "/pool/0" in name or "timing.jsonl" in said, (name, changed)
+            assert " images/s" in said or "timing.jsonl" in said, (name, changed)
             assert not [other for other in changed if timeless(other, after[other]) != timeless(other, whole[other])], (
                 name
             )
@@ -159,6 +151,56 @@ def test_verify_repairs_or_names_damaged_files(finished, caplog):
     here = Here(finished, caplog, reports=False)
     survive(here, flip, 14, seed=0)
     survive(here, cut, 6, seed=1)
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+    (path / "mine").touch()
+
+
+KINDS: dict[str, Callable[[Path], object]] = {
+    "empty": lambda path: path.touch(),
+    "gone": lambda path: None,
+    "NUL": lambda path: path.write_bytes(bytes(100)),
+    "no UTF-8": lambda path: path.write_bytes(b"\xff\xfe{"),
+    "foreign JSON": lambda path: path.write_text('{"images": [1], "curve": {}, "file": 1}\n'),
+    "deep JSON": lambda path: path.write_text("[" * 100_000),
+    "a folder": folder,
+    "a loop": lambda path: path.symlink_to(path.name),
+    "a link": lambda path: path.symlink_to(elsewhere(path)),
+}
+NAMES = ("config.yaml", "curve.csv", "metrics.json", "per_image.safetensors", "manifest.jsonl", "timing.jsonl")
+NAMES = (*NAMES, "shards/00000000.safetensors", "pool/00000004.safetensors", "curve.png", "samples_4.png")
+PAIRS = [(name, kind) for name in NAMES for kind in KINDS]
+OFTEN = [pair for k, pair in enumerate(PAIRS) if k % 13 == 0]
+
+
+def elsewhere(path: Path) -> Path:
+    """Somebody else's file, beside the experiment."""
+    target = path.parents[[parent.name for parent in path.parents].index("default") + 1] / "mine"
+    target.write_text("mine")
+    return target
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [pair if pair in OFTEN else pytest.param(*pair, marks=pytest.mark.long) for pair in PAIRS]
+)
+def test_verify_repairs_what_stands_in_the_place_of_a_file(finished, caplog, name, kind):
+    here = Here(finished, caplog, reports=False)
+    whole = here.files()
+    (path,) = finished.rglob(name)
+    path.unlink()
+    KINDS[kind](path)
+    said, after = here(), here.files()
+    assert path.name in said or after == whole
+    mine = finished / "mine"
+    assert not mine.exists() or mine.read_text() == "mine", "nothing is written through a link"
+    mine.unlink(missing_ok=True)
+    assert [other for other in whole if timeless(other, after[other]) != timeless(other, whole[other])] == []
+    assert "nothing to do: 8 images and their curve are there" in here()
+    for aside in finished.rglob("*.damaged-*"):
+        shutil.rmtree(aside) if aside.is_dir() and not aside.is_symlink() else aside.unlink(missing_ok=True)
+    here.restore(whole)
 
 
 @pytest.mark.long
