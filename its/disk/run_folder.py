@@ -126,6 +126,11 @@ class RunFolder:
         return sorted(f"shards/{path.name}" for path in (self.path / "shards").glob("*.safetensors"))
 
     @property
+    def missing_shards(self) -> list[str]:
+        """Names of the shards that the run has made and that are not on disk."""
+        return [name for name in self.store.missing() if name.startswith("shards/")]
+
+    @property
     def set_names(self) -> list[str]:
         """Names of the sets that a schedule search has scored."""
         return sorted(str(path.relative_to(self.path)) for path in (self.path / "sets").glob("*/*.safetensors"))
@@ -165,11 +170,7 @@ class RunFolder:
         return "begun" if os.path.lexists(self.config) else "absent"
 
     def read_config(self) -> dict[str, Any]:
-        """Return the configuration.
-
-        Raises:
-            FileNotFoundError: the run has not begun. ValueError: the file is damaged.
-        """
+        """Return the configuration; see `its.disk.records.read_config`."""
         return read_config(self.config)
 
     def read_summary(self) -> dict[str, Any]:

@@ -103,10 +103,14 @@ class Store:
 
     def is_complete(self) -> bool:
         """Return whether no line is damaged, and every file of the manifest is there with its size; reads no file."""
-        self._learn(anew=True)
+        missing = self.missing()
         self._timing.read(anew=True)
-        broken = self._manifest.broken or self._timing.broken
-        return not broken and all(self._size(name) in sizes.values() for name, sizes in self._known.items())
+        return not (missing or self._manifest.broken or self._timing.broken)
+
+    def missing(self) -> list[str]:
+        """Return the names of the files that the manifest knows and that are not there with their size."""
+        self._learn(anew=True)
+        return sorted(name for name, sizes in self._known.items() if self._size(name) not in sizes.values())
 
     def damage(self) -> dict[str, str]:
         """Read every file of arrays; return by its name a sentence on each that is damaged or gone."""

@@ -31,7 +31,7 @@ class RunImages:
         cap: position among the run's caps; -1 is the last.
 
     Raises:
-        ValueError: a shard is damaged, the run has no such cap, or images of it have failed.
+        ValueError: a shard is damaged or gone, the run has no such cap, or images of it have failed.
     """
 
     folder: Path
@@ -40,6 +40,8 @@ class RunImages:
     def __post_init__(self) -> None:
         if not self._files.shard_names:
             raise ValueError(f"{self.folder} has no finished shards yet; finish the run first")
+        if self._files.state == "finished" and (missing := self._files.missing_shards):
+            raise ValueError(f"{self.folder} has lost {missing[0]}; the command that made the run makes it again")
 
     @property
     def source(self) -> str:
