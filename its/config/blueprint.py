@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from its.config.instantiate import CHOICES, check_targets, instantiate
 from its.config.kinds import Kind, Work, kind_of
 from its.config.parts import Parts
 from its.config.smoke import Twin, settled, with_twins
+from its.disk.files import DamagedFile
 from its.tracker.tracker import TrackedRun
 
 GROUPS = ("dataset", "model", "sampler", "guidance", "search", "verifier", "budget", "metric", "tracker")
@@ -137,10 +139,13 @@ class Blueprint(Parts):
     def check_folder(self) -> None:
         """Refuse a folder that another configuration made, and to begin anew what lies in an older folder.
 
+        A damaged configuration is no other one: the run makes it again.
+
         Raises:
             ValueError: the message says what to do.
         """
-        check_folder(self.folder, self.config)
+        with suppress(DamagedFile):
+            check_folder(self.folder, self.config)
 
     def with_twins(self) -> dict[str, Any]:
         """Write a smoke run's twins unless they are there; return the configuration with their paths."""

@@ -51,11 +51,10 @@ def claim(folder: Path, record: Mapping[str, Any]) -> None:
     Raises:
         ValueError: it says something else, or the folder has another name since an earlier version.
     """
-    check_folder(folder, record)
     path = folder / CONFIG
     content = sealed_yaml(yaml.safe_dump(dict(record), sort_keys=True))
     try:
-        _other(path, record)
+        check_folder(folder, record)
         if is_sealed_yaml(read_text(path)) or RunFolder(folder).agrees(path):
             return
         set_aside(path, f"{path} is not what was written")
@@ -73,7 +72,7 @@ def check_folder(folder: Path, record: Mapping[str, Any]) -> None:
         record: `reference` and `shard` are compared where both sides have them.
 
     Raises:
-        ValueError: see `claim`.
+        ValueError: see `claim`. DamagedFile: `claim` makes the configuration again.
     """
     path = folder / CONFIG
     try:
@@ -92,8 +91,6 @@ def check_folder(folder: Path, record: Mapping[str, Any]) -> None:
                 "an earlier version began this run under another name; to go on with it: "
                 f"{adoption(older, folder)}\n(to begin anew, choose another name= or out_dir=)"
             ) from None
-    except DamagedFile:
-        pass  # `claim` makes it again
 
 
 def adoption(older: Path, folder: Path) -> str:

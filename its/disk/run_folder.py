@@ -230,10 +230,10 @@ class RunFolder:
         """Return whether everything is there: small files by their sha256, files of arrays by their lines and sizes.
 
         Args:
-            record: that made the run finished; one of an earlier version vouches for its curve alone.
+            record: that made the run finished; one of an earlier version vouches for a measured curve alone.
         """
         if FILES not in record:
-            return is_table(self.curve, record.get("curve")) and self.store.is_complete()
+            return (not self.shard_names or is_table(self.curve, record.get("curve"))) and self.store.is_complete()
         return (
             isinstance(record[FILES], dict)
             and all(sha256_of(self.path / name) == digest for name, digest in record[FILES].items())
