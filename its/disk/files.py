@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import re
 import secrets
-import socket
 import stat
 from pathlib import Path
+
+from its.disk.leftovers import temporary_name
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def write_atomic(path: Path, content: bytes) -> None:
     """Write `content` so that `path` is only ever absent or whole; a link or a folder in its place is set aside."""
     # Write under another name.
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    temporary = temporary_name(path)
     try:
         with temporary.open("xb") as file:
             file.write(content)
@@ -111,13 +111,3 @@ def own_folders(root: Path, path: Path) -> None:
             raise NotADirectoryError(
                 errno.ENOTDIR, "a file stands where a folder belongs; move it away", str(root / folder)
             )
-
-
-def drop_leftovers(folder: Path) -> None:
-    """Remove temporary files of this machine's dead processes at or below a folder."""
-    temporary = re.compile(rf"\..*\.{re.escape(socket.gethostname())}\.(\d+)\.[0-9a-f]{{8}}\.tmp")
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            match = temporary.fullmatch(name)
-            if match and not Path(f"/proc/{match[1]}").exists():
-                (Path(parent) / name).unlink(missing_ok=True)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
+from its.disk.valid_json import to_json
+
 CHECK = "check"
 """Last key of an entry of JSON: the checksum of the text before it."""
 
@@ -17,7 +19,7 @@ _COMMENT = "# sha256 of the lines above: "
 
 def sealed(entry: Mapping[str, Any], *, indent: int | None = None) -> str:
     """Return an entry as JSON that ends with its checksum: a line, or with `indent` a file."""
-    body = json.dumps(entry, indent=indent, sort_keys=True)[:-1].rstrip("\n")
+    body = to_json(entry, indent=indent, sort_keys=True)[:-1].rstrip("\n")
     return body + _seal(body)
 
 

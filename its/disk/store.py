@@ -15,7 +15,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from its.disk.files import DamagedFile, drop_leftovers, own_folders, read_file, set_aside, write_atomic
+from its.disk.files import DamagedFile, own_folders, read_file, set_aside, write_atomic
+from its.disk.leftovers import drop_leftovers
 from its.disk.lines import Entry, Lines
 
 if TYPE_CHECKING:
