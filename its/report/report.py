@@ -73,7 +73,7 @@ class ReportFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._entries: dict[str, dict[str, str]] = {}
-        with suppress(FileNotFoundError, ValueError):
+        with suppress(FileNotFoundError, TypeError, ValueError):
             self._entries = {name: dict(entry) for name, entry in read_record(path / INPUTS).items()}
 
     def names(self, inputs: str) -> list[str]:

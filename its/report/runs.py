@@ -192,7 +192,7 @@ def read_run(run: RunFolder, folder: Path) -> RunRecord:
         )
     except DamagedFile:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{run.summary} cannot be read ({type(error).__name__}: {error}); run its command again, which keeps the "
             "finished shards"
@@ -222,7 +222,7 @@ def _check_curve(summary: Mapping[str, Any]) -> None:
     """Refuse a summary whose curve is no table of numbers.
 
     Raises:
-        KeyError, TypeError, ValueError: it is not.
+        AttributeError, KeyError, TypeError, ValueError: it is not.
     """
     rows, caps, counts = summary["curve"], summary["caps"], (summary["images"], summary.get("nan_rewards", 0))
     numbers = [value for row in rows for value in row.values() if value is not None]

@@ -191,7 +191,7 @@ def schedule_line(run: RunFolder, folder: Path) -> str:
             f"± {gain['se']:.2g}  {outcome['nfe']['search']:,} NFE  {listed(outcome['winner'])}  "
             f"{run.path.relative_to(folder)}"
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{run.schedule} cannot be read ({type(error).__name__}: {error})") from error
 
 

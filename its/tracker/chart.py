@@ -25,7 +25,7 @@ def spec() -> dict[str, Any]:
 
 
 def rows(folder: Path) -> list[list[Any]]:
-    """Return a row of `COLUMNS` for every run and cap below an experiment's folder; the report names unreadable ones."""
+    """Return a row of `COLUMNS` for every run and cap that can be read below an experiment's folder."""
     runs, _ = read_runs(run_folders(folder), folder)
     return [
         [
