@@ -130,9 +130,9 @@ def _differing(saved: Any, record: Mapping[str, Any]) -> list[str]:
     """Return the keys under which a saved record, of any version, is not this one."""
     if not isinstance(saved, dict) or not all(isinstance(saved.get(key), dict) for key in ("dataset", "search")):
         return sorted(record)
+    unknown = LAYOUT - record.keys()
     try:
         today = of_before(saved)
-    except (AttributeError, KeyError, TypeError, ValueError):
+        return differences({key: value for key, value in today.items() if key not in unknown}, record)
+    except (AttributeError, KeyError, TypeError, ValueError):  # it has not the form of a record
         return sorted(record)
-    unknown = LAYOUT - record.keys()
-    return differences({key: value for key, value in today.items() if key not in unknown}, record)
