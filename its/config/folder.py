@@ -52,17 +52,19 @@ def claim(folder: Path, record: Mapping[str, Any]) -> None:
         ValueError: it says something else, or the folder has another name since an earlier version.
     """
     path = folder / CONFIG
-    content = sealed_yaml(yaml.safe_dump(dict(record), sort_keys=True))
+    body = yaml.safe_dump(dict(record), sort_keys=True)
     try:
         check_folder(folder, record)
-        if is_sealed_yaml(read_text(path)) or RunFolder(folder).agrees(path):
+        text = read_text(path)
+        torn = text.startswith(body) and text != body  # the checksum alone is damaged
+        if is_sealed_yaml(text) or (RunFolder(folder).agrees(path) and not torn):
             return
         set_aside(path, f"{path} is not what was written")
     except FileNotFoundError:
         pass
     except DamagedFile as damage:
         set_aside(path, str(damage))
-    write_atomic(path, content.encode())
+    write_atomic(path, sealed_yaml(body).encode())
 
 
 def check_folder(folder: Path, record: Mapping[str, Any]) -> None:
