@@ -40,7 +40,7 @@ WORDS = (
     "metric.kid.subsets=2",
 )
 DERIVED = ("timing.jsonl", "inputs.json", "index.html", "curves.parquet", "table.md", "table.tex")
-DERIVED = (*DERIVED, "fid_vs_seconds.pdf", "fid_vs_seconds.png")
+DERIVED = (*DERIVED, *(f"{figure}.{kind}" for figure in ("fid_vs_seconds", "pareto") for kind in ("pdf", "png")))
 """Files that tell of seconds throughout."""
 
 Damage = Callable[[bytes, random.Random], bytes]
@@ -140,11 +140,22 @@ def survive(here: Here, damage: Damage, times: int, seed: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The out_dir of a finished run."""
-    out_dir = tmp_path_factory.mktemp("whole")
-    make_experiment(out_dir, *WORDS).run()
-    return out_dir
+def out_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The out_dir of a finished run, and of its experiment's report where a test has made it."""
+    folder = tmp_path_factory.mktemp("whole")
+    make_experiment(folder, *WORDS).run()
+    return folder
+
+
+@pytest.fixture
+def finished(out_dir: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Path]:
+    """The same, put back afterwards."""
+    here = Here(out_dir, caplog, reports=True)
+    whole = here.files()
+    yield out_dir
+    for path in sorted(out_dir.rglob("*.damaged-*")):
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+    here.restore(whole)
 
 
 def test_verify_repairs_or_names_damaged_files(finished, caplog):
@@ -199,9 +210,6 @@ def test_verify_repairs_what_stands_in_the_place_of_a_file(finished, caplog, nam
     assert whole.keys() - after.keys() <= {name for name in whole if name.endswith("timing.jsonl")}
     assert [other for other in after if timeless(other, after[other]) != timeless(other, whole[other])] == []
     assert "nothing to do: 8 images and their curve are there" in here()
-    for aside in finished.rglob("*.damaged-*"):
-        shutil.rmtree(aside) if aside.is_dir() and not aside.is_symlink() else aside.unlink(missing_ok=True)
-    here.restore(whole)
 
 
 @pytest.mark.long
