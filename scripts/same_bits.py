@@ -76,8 +76,8 @@ SWEEPS = {
 LABEL = ("name", "dataset", "model", "sampler", "search", "verifier", "budget")
 """What runs are matched by."""
 
-UNCOMPARED = {"command", "seconds", "time"}
-"""Entries of tables and summaries that say how or how fast they came about."""
+UNCOMPARED = {"command", "seconds", "time", "files", "check"}
+"""Entries of tables and summaries that say how or how fast they came about, and checksums of such."""
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,12 +22,13 @@ from its.config.provenance import Provenance
 from its.config.secrets import check_keys, check_secrets
 from its.config.smoke import Twin, settled, with_twins
 from its.config.sources import Sources, measuring
+from its.disk.files import DamagedFile
 from its.disk.run_folder import RunFolder
 from its.process.command import typed
 from its.tracker.tracker import TrackedRun
 
-PLACES = ("out_dir", "plugins", "plan", "tracker", "reporting")
-"""Keys that say where a run is or who is told of it."""
+PLACES = ("out_dir", "plugins", "plan", "tracker", "reporting", "verify")
+"""Keys that say where a run is, who is told of it, or what is looked at again."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class Blueprint(Parts):
     @property
     def command(self) -> str:
         """The command that makes this run again, wherever `out_dir` is; it has words of a command line alone."""
-        return typed("run.py", self.overrides)
+        return typed("run.py", [word for word in self.overrides if not word.startswith("verify=")])
 
     @property
     def work(self) -> Work:
@@ -144,10 +146,13 @@ class Blueprint(Parts):
     def check_folder(self) -> None:
         """Refuse a folder that another configuration made, and to begin anew what lies in an older folder.
 
+        A damaged configuration is no other one: the run makes it again.
+
         Raises:
             ValueError: the message says what to do.
         """
-        check_folder(self.folder, self.config)
+        with suppress(DamagedFile):
+            check_folder(self.folder, self.config)
 
     def check_sources(self) -> None:
         """Refuse to go on with a folder in which another source made images, unless that is allowed.

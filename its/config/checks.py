@@ -17,7 +17,7 @@ TYPES: dict[str, Any] = {
     **dict.fromkeys(("name", "out_dir", "device", "reporting"), str),
     **dict.fromkeys(("images", "shard", "batch", "workers", "seed"), int),
     **dict.fromkeys(("gradient_batch", "rows"), int | None),
-    **dict.fromkeys(("keep_candidates", "smoke", "allow_same_scorer", "plan", "allow_edited"), bool),
+    **dict.fromkeys(("keep_candidates", "smoke", "allow_same_scorer", "plan", "allow_edited", "verify"), bool),
 }
 """Types of the keys at the root of a configuration."""
 

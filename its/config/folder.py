@@ -11,8 +11,13 @@ from typing import Any
 import yaml
 
 from its.config.identity import differences, hash8, identity, of_before
-from its.disk.run_folder import CONFIG
-from its.disk.store import write_atomic
+from its.disk.files import DamagedFile, read_text, set_aside, write_atomic
+from its.disk.records import read_config
+from its.disk.run_folder import CONFIG, RunFolder
+from its.disk.sealed import is_sealed_yaml, sealed_yaml
+
+LAYOUT = {"reference", "shard"}
+"""What a folder holds one value of, and its name does not tell."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
 
@@ -41,13 +46,25 @@ def folder_of(out_dir: str, name: str, label: dict[str, str], record: Mapping[st
 def claim(folder: Path, record: Mapping[str, Any]) -> None:
     """Make the folder's `config.yaml`, or see that the folder belongs to this very configuration.
 
+    A damaged one is set aside and made again: the folder's name says whose it is.
+
     Raises:
         ValueError: it says something else, or the folder has another name since an earlier version.
     """
-    check_folder(folder, record)
     path = folder / CONFIG
-    if not path.exists():
-        write_atomic(path, yaml.safe_dump(dict(record), sort_keys=True).encode())
+    body = yaml.safe_dump(dict(record), sort_keys=True)
+    try:
+        check_folder(folder, record)
+        text = read_text(path)
+        torn = text.startswith(body) and text != body  # the checksum alone is damaged
+        if is_sealed_yaml(text) or (RunFolder(folder).agrees(path) and not torn):
+            return
+        set_aside(path, f"{path} is not what was written")
+    except FileNotFoundError:
+        pass
+    except DamagedFile as damage:
+        set_aside(path, str(damage))
+    write_atomic(path, sealed_yaml(body).encode())
 
 
 def check_folder(folder: Path, record: Mapping[str, Any]) -> None:
@@ -57,27 +74,25 @@ def check_folder(folder: Path, record: Mapping[str, Any]) -> None:
         record: `reference` and `shard` are compared where both sides have them.
 
     Raises:
-        ValueError: see `claim`.
+        ValueError: see `claim`. DamagedFile: `claim` makes the configuration again.
     """
-    # A run that has not begun must not lie under an older name.
     path = folder / CONFIG
-    if not path.exists():
+    try:
+        # One that has begun must be this very run.
+        keys = _other(path, record)
+        if keys:
+            raise ValueError(
+                f"{path} says something else than this command about {', '.join(keys)}: the run was begun with another "
+                "shard size, or by another version; choose another name or out_dir"
+            )
+    except FileNotFoundError:
+        # A run that has not begun must not lie under an older name.
         older = older_folder(folder, record)
         if older is not None:
             raise ValueError(
                 "an earlier version began this run under another name; to go on with it: "
                 f"{adoption(older, folder)}\n(to begin anew, choose another name= or out_dir=)"
-            )
-        return
-
-    # One that has begun must be this very run.
-    keys = _differing(_saved(path), record)
-    if keys:
-        raise ValueError(
-            f"{path} says something else than this command about {', '.join(keys)}; it was edited, "
-            "or the run was begun with another shard size: restore it, or choose another name or "
-            "out_dir"
-        )
+            ) from None
 
 
 def adoption(older: Path, folder: Path) -> str:
@@ -93,11 +108,23 @@ def older_folder(folder: Path, record: Mapping[str, Any]) -> Path | None:
     return next((path.parent for path in beside if not set(_differing(_saved(path), record)) - {"shard"}), None)
 
 
+def _other(path: Path, record: Mapping[str, Any]) -> list[str]:
+    """Return the keys under which the `config.yaml` of this record's own folder says something else.
+
+    Raises:
+        FileNotFoundError: there is none. DamagedFile: it is not what was written.
+    """
+    keys = _differing(read_config(path), record)
+    if keys and not (set(keys) <= LAYOUT or is_sealed_yaml(read_text(path))):
+        raise DamagedFile(f"{path} says something else about {', '.join(keys)} than its folder's name: it was edited")
+    return keys
+
+
 def _saved(path: Path) -> Any:
     """Return what a `config.yaml` holds; None for one that is damaged, which is the record of no run."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, yaml.YAMLError):
+        return read_config(path)
+    except (FileNotFoundError, DamagedFile):
         return None
 
 
@@ -105,6 +132,9 @@ def _differing(saved: Any, record: Mapping[str, Any]) -> list[str]:
     """Return the keys under which a saved record, of any version, is not this one."""
     if not isinstance(saved, dict) or not all(isinstance(saved.get(key), dict) for key in ("dataset", "search")):
         return sorted(record)
-    today = of_before(saved)
-    unknown = {"reference", "shard"} - record.keys()
-    return differences({key: value for key, value in today.items() if key not in unknown}, record)
+    unknown = LAYOUT - record.keys()
+    try:
+        today = of_before(saved)
+        return differences({key: value for key, value in today.items() if key not in unknown}, record)
+    except (AttributeError, KeyError, TypeError, ValueError):  # it has not the form of a record
+        return sorted(record)

@@ -229,9 +229,10 @@ class GridSearch:
         )
 
     def finished(self, parts: Parts, provenance: Provenance, hashes: tuple[str, ...]) -> str:
+        files = provenance.files
         try:
-            outcome = provenance.files.read_schedule()
-            same = str(parts.plain["images"]) in outcome["nfe"]["search_per_image"]
+            outcome = files.read_schedule()
+            same = str(parts.plain["images"]) in outcome["nfe"]["search_per_image"] and files.is_whole(outcome)
         except (FileNotFoundError, KeyError, TypeError, ValueError):
             return ""
         same = same and provenance.agrees(outcome.get("sources"))

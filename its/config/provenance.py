@@ -10,8 +10,8 @@ from hashlib import sha256
 from typing import Any
 
 from its.config.sources import Sources
+from its.disk.files import DamagedFile, read_file
 from its.disk.run_folder import RunFolder
-from its.disk.store import write_atomic
 from its.process.source_files import DIGITS, SourceFiles
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,8 @@ class Provenance:
         """Write the files of both sources that are here, each under its name, unless they are there."""
         for source in (self.here().images, self.here().measures):
             if listed(self.files, source.name) is None:
-                write_atomic(self.files.source(source.name), source.text.encode())
+                name = self.files.source(source.name).relative_to(self.files.path).as_posix()
+                self.files.store.put(name, source.text.encode(), known=())
 
     def repair(self) -> None:
         """Write lists again that were damaged, of sources that are here."""
@@ -120,8 +121,10 @@ def listed(files: RunFolder, name: str) -> SourceFiles | None:
     """Return the files of a source on record; None if their list is gone or, with a warning, damaged."""
     path = files.source(name)
     try:
-        content = path.read_bytes()
-    except OSError:
+        content = read_file(path)
+    except DamagedFile:
+        content = b""
+    if content is None:
         return None
     if sha256(content).hexdigest()[:DIGITS] != name:
         log.warning("%s is damaged, so the files of that source are not known", path)

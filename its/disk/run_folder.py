@@ -5,20 +5,23 @@ No other module spells these names out, but for the two files that `its.disk.sto
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from its.disk.store import MANIFEST, TIMING, Store, write_atomic
-from its.disk.valid_json import to_json
+from its.disk.files import is_plain, set_aside
+from its.disk.records import is_table, read_config, read_record, sha256_of, write_record
+from its.disk.store import MANIFEST, TIMING, Store
 
 CONFIG, SUMMARY, FAILURE, SCHEDULE = "config.yaml", "metrics.json", "failed.json", "schedule.json"
+
+FILES = "files"
+"""Entry of a record: the sha256 of each small file."""
 
 EDITED = "edited_sources"
 """Column of a curve whose images come, in part at least, from other sources than the one here: from how many."""
@@ -65,6 +68,7 @@ class RunFolder:
     """
 
     path: Path
+    _written: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def config(self) -> Path:
@@ -134,6 +138,11 @@ class RunFolder:
         return sorted(f"shards/{path.name}" for path in (self.path / "shards").glob("*.safetensors"))
 
     @property
+    def missing_shards(self) -> list[str]:
+        """Names of the shards that the run has made and that are not on disk."""
+        return [name for name in self.store.missing() if name.startswith("shards/")]
+
+    @property
     def set_names(self) -> list[str]:
         """Names of the sets that a schedule search has scored."""
         return sorted(str(path.relative_to(self.path)) for path in (self.path / "sets").glob("*/*.safetensors"))
@@ -166,56 +175,82 @@ class RunFolder:
     @property
     def state(self) -> State:
         """The state that the files tell of."""
-        if self.summary.exists() or self.schedule.exists():
+        if os.path.lexists(self.summary) or os.path.lexists(self.schedule):
             return "finished"
-        if self.failure.exists():
+        if os.path.lexists(self.failure):
             return "failed"
-        return "begun" if self.config.exists() else "absent"
+        return "begun" if os.path.lexists(self.config) else "absent"
 
     def read_config(self) -> dict[str, Any]:
-        """Return the configuration.
-
-        Raises:
-            FileNotFoundError: the run has not begun.
-        """
-        return yaml.safe_load(self.config.read_text(encoding="utf-8"))
+        """Return the configuration; see `its.disk.records.read_config`."""
+        return read_config(self.config)
 
     def read_summary(self) -> dict[str, Any]:
         """Return the summary of a finished run.
 
         Raises:
-            FileNotFoundError: the run is not finished. ValueError: the file is no JSON object.
+            FileNotFoundError: the run is not finished. ValueError: the file is damaged.
         """
-        return _read_json(self.summary)
+        return read_record(self.summary)
 
     def read_schedule(self) -> dict[str, Any]:
         """Return the outcome of a finished schedule search.
 
         Raises:
-            FileNotFoundError: the search is not finished. ValueError: the file is no JSON object.
+            FileNotFoundError: the search is not finished. ValueError: the file is damaged.
         """
-        return _read_json(self.schedule)
+        return read_record(self.schedule)
 
     def read_failure(self) -> str:
         """Return the reason of the latest failure, in the words of the process that failed."""
         try:
-            return str(json.loads(self.failure.read_text(encoding="utf-8"))["reason"])
-        except (KeyError, TypeError, ValueError):
-            return f"{FAILURE} does not say why"
+            return str(read_record(self.failure)["reason"])
+        except FileNotFoundError:
+            return "unknown"
+        except (KeyError, ValueError):
+            return f"{FAILURE} is damaged and does not say why"
+
+    def write(self, path: Path, content: bytes) -> None:
+        """Write one of the small files, and remember its sha256 for the record that makes the run finished."""
+        name = path.relative_to(self.path).as_posix()
+        self.store.put(name, content, self._recorded(name))
+        self._written[name] = sha256(content).hexdigest()
 
     def write_failure(self, reason: str, traceback: str) -> None:
         """Record why an attempt failed."""
-        _write_json(self.failure, {"reason": reason, "traceback": traceback})
+        write_record(self.failure, {"reason": reason, "traceback": traceback})
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write the summary, which makes the run finished, and drop an earlier failure."""
-        _write_json(self.summary, summary)
-        self.failure.unlink(missing_ok=True)
+        self.finish(self.summary, summary)
 
     def write_schedule(self, outcome: dict[str, Any]) -> None:
         """Write a schedule search's outcome, which makes it finished, and drop an earlier failure."""
-        _write_json(self.schedule, outcome)
-        self.failure.unlink(missing_ok=True)
+        self.finish(self.schedule, outcome)
+
+    def finish(self, path: Path, record: dict[str, Any]) -> None:
+        """Write the record that makes the run finished, with the sha256 of its small files; drop an earlier failure."""
+        beside = {file.name: sha256_of(file) for file in (self.config, self.timing)}
+        files = {name: digest for name, digest in beside.items() if digest} | self._written
+        write_record(path, {**record, FILES: files})
+        if is_plain(self.failure):
+            self.failure.unlink(missing_ok=True)
+        elif os.path.lexists(self.failure):
+            set_aside(self.failure, f"{self.failure} is no file")
+
+    def is_whole(self, record: dict[str, Any]) -> bool:
+        """Return whether everything is there: small files by their sha256, files of arrays by their lines and sizes.
+
+        Args:
+            record: that made the run finished; one of an earlier version vouches for a measured curve alone.
+        """
+        if FILES not in record:
+            return (not self.shard_names or is_table(self.curve, record.get("curve"))) and self.store.is_complete()
+        return (
+            isinstance(record[FILES], dict)
+            and all(sha256_of(self.path / name) == digest for name, digest in record[FILES].items())
+            and self.store.is_complete()
+        )
 
     def read_curve(
         self,
@@ -243,24 +278,34 @@ class RunFolder:
             and metrics_fingerprint in (None, summary.get("measured"))
             and metrics_config_hash in (None, summary.get("asked"))
         )
-        return summary.get("curve") if same else None
+        return summary.get("curve") if same and self.is_whole(summary) else None
+
+    @property
+    def records(self) -> tuple[Path, ...]:
+        """The files whose presence means that everything else is there."""
+        return (self.summary, self.schedule, self.rescored_summary)
+
+    def agrees(self, path: Path) -> bool:
+        """Return whether a small file is what the present record says, if that says anything of it."""
+        known = self._recorded(path.relative_to(self.path).as_posix())
+        return known is None or sha256_of(path) in known
+
+    def _recorded(self, name: str) -> set[str] | None:
+        """Return the sha256 that the present record has of a small file; None if there is none, or it has no such."""
+        for path in self.records:
+            with suppress(FileNotFoundError):
+                try:
+                    files = read_record(path).get(FILES)
+                except ValueError:
+                    return set()
+                return {str(files.get(name))} if isinstance(files, dict) else None
+        return None
 
 
 def run_folders(folder: Path) -> Iterator[RunFolder]:
     """Yield every run at or below a folder, in the order of their paths; what lies below a run belongs to it."""
     for path, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name != "wandb")
-        if {CONFIG, SUMMARY, FAILURE, SCHEDULE} & set(files):
+        if {CONFIG, SUMMARY, FAILURE, SCHEDULE} & {*files, *folders}:
             folders.clear()
             yield RunFolder(Path(path))
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} is damaged: it holds no JSON object; move it away to make it again")
-    return content
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    write_atomic(path, (to_json(content, indent=1, sort_keys=True) + "\n").encode())
+        folders[:] = sorted(name for name in folders if name != "wandb")

@@ -7,18 +7,22 @@ a file holds depends on its name alone, so double work is harmless.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Collection, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from its.disk.leftovers import drop_leftovers, temporary_name
+from its.disk.files import DamagedFile, own_folders, read_file, set_aside, write_atomic
+from its.disk.leftovers import drop_leftovers
+from its.disk.lines import Entry, Lines
 
 if TYPE_CHECKING:
     import numpy as np
+
+__all__ = ["MANIFEST", "TIMING", "Arrays", "DamagedFile", "Store", "write_atomic"]
 
 Arrays = Mapping[str, "np.ndarray"]
 
@@ -26,34 +30,8 @@ log = logging.getLogger(__name__)
 
 MANIFEST, TIMING = "manifest.jsonl", "timing.jsonl"
 
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write `content` so that `path` is only ever absent or whole."""
-    # Write under another name, and rename once everything is on disk.
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_name(path)
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        raise
-
-    # Put the new name on disk too.
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-class DamagedFile(ValueError):
-    """A file whose bytes are not what the manifest says."""
+FOLDERS = ("shards", "features", "pool", "sets")
+"""Where files of arrays lie."""
 
 
 class Store:
@@ -65,10 +43,11 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._digests: dict[str, set[str]] = {}
+        self._manifest = Lines(folder / MANIFEST, _is_file)
+        self._timing = Lines(folder / TIMING, _is_note)
+        self._known: dict[str, dict[str, int]] = {}
         self._sources: dict[str, str] = {}
-        self._manifest, self._lines_of_sources = _Lines(folder / MANIFEST), _Lines(folder / MANIFEST)
-        self._timing = _Lines(folder / TIMING)
+        self._named: set[str] = set()
 
     def write(self, name: str, arrays: Arrays, *, source: str = "") -> None:
         """Write arrays as safetensors under a name relative to the folder, and enter it in the manifest.
@@ -81,8 +60,26 @@ class Store:
 
         content = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
         entry = {"file": name, "sha256": sha256(content).hexdigest(), "bytes": len(content)}
-        self._append(MANIFEST, entry | ({"source": source} if source else {}))
-        write_atomic(self.folder / name, content)
+        self._manifest.append(entry | ({"source": source} if source else {}))
+        self.put(name, content)
+
+    def put(self, name: str, content: bytes, known: Collection[str] | None = None) -> None:
+        """Write a file unless it is there; a link or folder in its place is set aside, and a file that is not known.
+
+        Args:
+            known: sha256 of files that may be replaced; None if any may.
+        """
+        path = self.folder / name
+        own_folders(self.folder, path)
+        try:
+            present = read_file(path)
+            if present == content:
+                return
+            if present is not None and known is not None and sha256(present).hexdigest() not in known:
+                set_aside(path, f"{path} is not what was written")
+        except DamagedFile as damage:
+            set_aside(path, str(damage))
+        write_atomic(path, content)
 
     def read(self, name: str) -> dict[str, np.ndarray] | None:
         """Return the arrays of a file; None if it is absent.
@@ -100,28 +97,56 @@ class Store:
         try:
             return self.read(name)
         except DamagedFile as damage:
-            log.warning("%s; it is made again", damage)
+            if str(damage) not in self._named:
+                log.warning("%s; it is made again", damage)
+            self._named.add(str(damage))
             return None
 
-    def is_whole(self, name: str) -> bool:
-        """Return whether a file is there and is what the manifest says."""
-        try:
-            return self._checked(name) is not None
-        except DamagedFile:
-            return False
+    def is_listed(self, name: str) -> bool:
+        """Return whether the manifest has a line of a file, whatever became of the file."""
+        if name not in self._known:
+            self._learn(anew=False)
+        return name in self._known
+
+    def is_complete(self) -> bool:
+        """Return whether no line is damaged, and every file of the manifest is there with its size; reads no file."""
+        missing = self.missing()
+        self._timing.read(anew=True)
+        return not (missing or self._manifest.broken or self._timing.broken)
+
+    def missing(self) -> list[str]:
+        """Return the names of the files that the manifest knows and that are not there with their size."""
+        self._learn(anew=True)
+        return sorted(name for name, sizes in self._known.items() if self._size(name) not in sizes.values())
+
+    def damage(self) -> dict[str, str]:
+        """Read every file of arrays; return by its name a sentence on each that is damaged or gone."""
+        self._learn(anew=True)
+        sentences = {}
+        for name in sorted({*self._known, *self._present()}):
+            try:
+                if self._checked(name) is None:
+                    sentences[name] = f"{self.folder / name} is gone"
+            except DamagedFile as damage:
+                sentences[name] = str(damage)
+        return sentences
+
+    def put_away(self) -> None:
+        """Set aside the files of arrays that are damaged, and forget them."""
+        for name, sentence in self.damage().items():
+            set_aside(self.folder / name, sentence)
+        self.tidy()
 
     def source(self, name: str) -> str:
         """Return the name of the source that made a file, by its latest line; empty if none is on record."""
         for anew in (False, True):
-            for entry in self._lines_of_sources.read(anew):
-                self._sources[entry["file"]] = str(entry.get("source", ""))
-            if name in self._sources:
-                break
+            if name not in self._sources:
+                self._learn(anew)
         return self._sources.get(name, "")
 
     def note(self, entry: Mapping[str, Any]) -> None:
         """Append a line to the timing file: seconds, host, device, versions."""
-        self._append(TIMING, entry)
+        self._timing.append(entry)
 
     def notes(self) -> list[dict[str, Any]]:
         """Return the lines of the timing file."""
@@ -129,80 +154,69 @@ class Store:
         return self._timing.entries
 
     def tidy(self) -> None:
-        """Rewrite the manifest with one line for each file, in order; drop leftovers of dead processes."""
+        """Rewrite the manifest with one line for each file, in order; drop what no line knows, and leftovers."""
+        # A file that is there before the manifest is read has its line in it.
+        present = self._present()
         self._manifest.read(anew=True)
         entries = {entry["file"]: entry for entry in self._manifest.entries}
-        present = [entries[name] for name in sorted(entries) if (self.folder / name).exists()]
-        write_atomic(self.folder / MANIFEST, "".join(_line(entry) for entry in present).encode())
+        for name in sorted(present - entries.keys()):
+            set_aside(self.folder / name, f"{self.folder / name} has no line in {MANIFEST}")
+
+        # Rewrite the lines.
+        self._manifest.rewrite([entries[name] for name in sorted(entries) if self._size(name) is not None])
+        self._timing.read(anew=True)
+        if self._timing.broken:
+            self._timing.rewrite(self._timing.entries)
         drop_leftovers(self.folder)
 
     def _checked(self, name: str) -> bytes | None:
-        try:
-            with open(f"{self.folder}/{name}", "rb") as file:  # a third faster than by way of a Path
-                content = file.read()
-        except FileNotFoundError:
+        content = read_file(f"{self.folder}/{name}")
+        if content is None:
             return None
         digest = sha256(content).hexdigest()
-        for anew in (False, True):
-            if digest not in self._digests.get(name, ()):
-                for entry in self._manifest.read(anew):
-                    self._digests.setdefault(entry["file"], set()).add(entry["sha256"])
-        if digest not in self._digests.get(name, ()):
-            raise DamagedFile(f"{self.folder / name} is not what manifest.jsonl says it should be")
+        if digest not in (known := self._digests(name, digest)):
+            what = f"is not what {MANIFEST} says it should be" if known else f"has no line in {MANIFEST}"
+            raise DamagedFile(f"{self.folder / name} {what}")
         return content
 
-    def _append(self, name: str, entry: Mapping[str, Any]) -> None:
-        """Append a line in one write, so that it is whole also with other processes appending."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            os.write(descriptor, _line(entry).encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    def _digests(self, name: str, wanted: str) -> Collection[str]:
+        """Return every sha256 that the manifest has of a file; it is read as far as it takes to find the wanted one."""
+        for anew in (False, True):
+            if wanted not in self._known.get(name, ()):
+                self._learn(anew)
+        return self._known.get(name, {})
 
-
-class _Lines:
-    """The entries of a .jsonl file that grows; what has been read is not read again.
-
-    Args:
-        path: of the file, which need not be there.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.entries: list[dict[str, Any]] = []
-        self._position = 0
-
-    def read(self, anew: bool = False) -> list[dict[str, Any]]:
-        """Return the entries that are new since the last call; a line cut short by a kill is passed over.
-
-        Args:
-            anew: begin at the start of the file, for another process may have put another in its place.
-        """
+    def _learn(self, anew: bool) -> None:
+        """Read the manifest's new lines, or all of them, which may have become fewer."""
         if anew:
-            self.entries, self._position = [], 0
+            self._known = {}
+        for entry in self._manifest.read(anew):
+            self._known.setdefault(entry["file"], {})[entry["sha256"]] = entry["bytes"]
+            self._sources[entry["file"]] = str(entry.get("source", ""))
 
-        # Read from where the last call ended.
+    def _size(self, name: str) -> int | None:
+        """Return the bytes of a file; None if none is there."""
         try:
-            with self.path.open("rb") as file:
-                file.seek(self._position)
-                content = file.read()
-        except FileNotFoundError:
-            return []
+            status = os.stat(f"{self.folder}/{name}")
+        except OSError:
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
-        # Parse whole lines; one that is still being written waits for the next call.
-        whole = content.rfind(b"\n") + 1
-        self._position += whole
-        new = []
-        for line in content[:whole].splitlines():
-            try:
-                new.append(json.loads(line))
-            except ValueError:
-                continue
-        self.entries += new
-        return new
+    def _present(self) -> set[str]:
+        """Return the names of all files of arrays that are there."""
+        paths = [path for folder in FOLDERS for path in (self.folder / folder).rglob("*.safetensors")]
+        return {path.relative_to(self.folder).as_posix() for path in paths}
 
 
-def _line(entry: Mapping[str, Any]) -> str:
-    return json.dumps(entry, sort_keys=True) + "\n"
+def _is_file(entry: Entry) -> bool:
+    """Return whether an entry is one of the manifest: of a file in the run's folder."""
+    typed = all(isinstance(entry.get(key), kind) for key, kind in (("file", str), ("sha256", str), ("bytes", int)))
+    return typed and not entry["file"].startswith("/") and ".." not in entry["file"].split("/")
+
+
+def _is_note(entry: Entry) -> bool:
+    """Return whether an entry is one of the timing file."""
+    numbers = [entry[key] for key in ("first", "images", "seconds", "nfe") if key in entry]
+    return all(isinstance(value, int | float) for value in numbers) and all(
+        isinstance(value, str | int | float | None) for value in entry.values()
+    )

@@ -40,6 +40,7 @@ def comparison_figure(runs: Sequence[RunRecord], cost: str = "nfe") -> dict[str,
 
 def as_files(figure: Figure) -> dict[str, bytes]:
     """Return a figure as `png` and `pdf`, laid out once."""
+    _take_literally(figure)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     return {"png": _png(figure), "pdf": _pdf(figure)}
@@ -134,6 +135,7 @@ def panel_svg(panel: Panel, styles: Sequence[Style]) -> str:
 
     figure = _canvas(3.4, 2.6, None)
     draw(figure.add_axes((0.19, 0.175, 0.79, 0.735)), panel, styles)
+    _take_literally(figure)
     content = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": panel.name}):
         figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
@@ -174,7 +176,16 @@ def _legend_columns(series: Sequence[Series]) -> int:
     return max(1, min(len(series), 110 // (longest + 10)))
 
 
+def _take_literally(figure: Figure) -> None:
+    """Let dollar signs be dollar signs: no text of a run is a formula."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # type: ignore[attr-defined]
+
+
 def _png(figure: Figure) -> bytes:
+    _take_literally(figure)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
     return content.getvalue()

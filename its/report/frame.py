@@ -38,7 +38,7 @@ def frame_of(runs: Sequence[RunRecord]) -> DataFrame:
 
     records = [
         {key: run.label[key] for key in LABELS}
-        | {"seed": int(run.seed), "run": run.folder.as_posix(), "settings": " ".join(sorted(run.settings))}
+        | {"seed": int(run.seed), "run": run.place, "settings": " ".join(sorted(run.settings))}
         | row
         for run in runs
         for row in run.rows

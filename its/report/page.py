@@ -183,9 +183,7 @@ def _row(cells: Iterable[str], method: str | None = None, tag: str = "td") -> st
 
 
 def _failed(failures: Sequence[FailedRun]) -> str:
-    items = "".join(
-        f"<li><code>{escape(failed.folder.as_posix())}</code>: {escape(failed.reason)}</li>" for failed in failures
-    )
+    items = "".join(f"<li><code>{escape(failed.place)}</code>: {escape(failed.reason)}</li>" for failed in failures)
     return f"<h2>Failed</h2><ul>{items}</ul>" if failures else ""
 
 
@@ -199,7 +197,7 @@ def _provenance(runs: Sequence[RunRecord]) -> str:
         )
     )
     lines = "\n".join(commands([run.command for run in runs], most=None))
-    folders = "\n".join(sorted(run.folder.as_posix() for run in runs))
+    folders = "\n".join(sorted(run.place for run in runs))
     return (
         f"<h2>Provenance</h2><p>{escape(origin)}. Every number is in <code>curves.csv</code> and "
         f"<code>curves.parquet</code> beside this page.</p><h3>Commands</h3><pre>{escape(lines)}</pre>"

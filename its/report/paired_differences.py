@@ -19,8 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from its.disk.files import DamagedFile, read_file
 from its.disk.run_folder import RunFolder
-from its.report.runs import RunRecord
+from its.report.runs import RunRecord, UnreadableRun
 from its.report.series import Series
 
 COMPARED = ("fid", "accuracy", "reward_mean")
@@ -63,6 +64,9 @@ def differences(folder: Path, series: Sequence[Series]) -> list[Difference]:
     """Compare every series with the first `random` that selects by the same verifier, at every cap that both have.
 
     A cap is left out where a run's per-image numbers are not on disk any more.
+
+    Raises:
+        UnreadableRun: they are damaged.
     """
     read = cache(per_image)
     baselines = {line.verifier: line for line in reversed(series) if line.search == BASELINE}
@@ -95,7 +99,12 @@ def _paired(
 ) -> SeedDifference | None:
     """Subtract the second run from the first, problem by problem; None if a number of either is not known."""
     rows = [next(row for row in run.rows if row["nfe_cap"] == cap) for run in pair]
-    effects = [read(folder / run.folder, run.images, column) for run in pair]
+    effects = []
+    for run in pair:
+        try:
+            effects.append(read(folder / run.folder, run.images, column))
+        except DamagedFile as damage:
+            raise UnreadableRun(run.folder, damage) from damage
     present = [numbers for numbers in effects if numbers is not None]
     if any(row.get(column) is None for row in rows) or len(present) < len(pair):
         return None
@@ -118,20 +127,29 @@ def _over_seeds(number: int, column: str, cap: float, seeds: Sequence[SeedDiffer
 def per_image(run: Path, images: int, column: str) -> np.ndarray | None:
     """Return what each of the first `images` problems adds to a metric at each cap, float64 `[images, caps]`.
 
-    Rewards are read from the shards; their pixels are not. None if a file is not there or does not say.
-    """
-    from safetensors import safe_open
+    Rewards are read from the shards. None if a file is not there or does not say.
 
+    Raises:
+        DamagedFile: it is not what was written.
+    """
     files = RunFolder(run)
-    paths = [run / name for name in files.shard_names] if column == "reward_mean" else [files.per_image]
     name = "reward" if column == "reward_mean" else column
-    parts = []
-    for path in paths:
-        if not path.exists():
-            return None
-        with safe_open(path, framework="numpy") as file:
-            if name not in file.keys():  # noqa: SIM118  a safetensors file is no mapping
-                return None
-            parts.append(file.get_tensor(name).astype(np.float64))
-    whole = np.concatenate(parts)[:images] if parts else np.zeros((0, 0))
+    parts = [files.store.read(shard) for shard in files.shard_names] if name == "reward" else [_effects(files)]
+    columns = [part[name].astype(np.float64) for part in parts if part is not None and name in part]
+    if len(columns) < len(parts):
+        return None
+    whole = np.concatenate(columns)[:images] if columns else np.zeros((0, 0))
     return whole if len(whole) == images else None
+
+
+def _effects(files: RunFolder) -> dict[str, np.ndarray] | None:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    content = read_file(files.per_image)
+    try:
+        if content is None or files.agrees(files.per_image):
+            return None if content is None else load(content)
+    except SafetensorError as error:
+        raise DamagedFile(f"{files.per_image} is damaged ({error})") from error
+    raise DamagedFile(f"{files.per_image} is not what was written")

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 from its.disk.leftovers import drop_leftovers
-from its.disk.run_folder import run_folders
+from its.disk.records import read_record, sha256_of, write_record
+from its.disk.run_folder import RunFolder, run_folders
 from its.disk.store import write_atomic
 from its.process.scratch import need_temporary_folder
 from its.report.digest import digest
+from its.report.escape import csv_text
 from its.report.frame import column_order, frame_of
 from its.report.page import page
-from its.report.runs import LABELS, FailedRun, RunRecord, read_failure, read_run
-from its.report.schedule import schedule_line
+from its.report.runs import LABELS, FailedRun, RunRecord, UnreadableRun, read_failure, read_runs
+from its.report.schedule import schedule_lines
 from its.report.section import Section, sections_of
 from its.report.tables import table_latex, table_markdown, table_text
 
@@ -33,33 +35,36 @@ def make_report(folder: Path) -> None:
     """Write `<folder>/report/`, print its table and where figures and page are; without a finished run, say so."""
     # Read the experiment.
     folders = list(run_folders(folder))
-    runs = [read_run(run, folder) for run in folders if run.summary.exists()]
-    failures = [read_failure(run, folder) for run in folders if run.state == "failed"]
-    schedules = [schedule_line(run, folder) for run in folders if run.schedule.exists()]
+    runs, failures = read_runs(folders, folder)
+    schedules, unread = schedule_lines(folders, folder)
+    failures += unread
     if schedules:
         print("\n".join(schedules))
     if not runs and schedules and not failures:
         return
-    if not runs:
-        print(f"no finished runs under {folder.absolute()}, so no report")
-        if failures:
-            print(table_text([], failures))
-        return
 
-    # Write what has changed.
+    # Write what has changed; a run that cannot be drawn is named instead.
     need_temporary_folder(folder.absolute())
     report = ReportFolder(folder.absolute() / "report")
     drop_leftovers(report.path)
-    sections = sections_of(folder, runs)
-    figures = [name for section in sections for name in _draw(report, section)]
-    _write_tables(report, sections, runs, failures)
-    report.drop_others(figures)
-    report.save()
+    figures: list[str] | None = None
+    while runs and figures is None:
+        try:
+            figures = _write(report, folder, runs, failures)
+        except UnreadableRun as error:
+            runs = [run for run in runs if run.folder != error.folder]
+            failures.append(read_failure(RunFolder(folder / error.folder), folder, str(error)))
 
     # Tell.
-    print(table_text(runs, failures))
-    for name in (*(name for name in figures if name.startswith("fid_vs_nfe") and name.endswith(".png")), PAGE):
-        print(report.path / name)
+    if figures is None:
+        print(f"no finished runs under {folder.absolute()}, so no report")
+    if runs or failures:
+        print(table_text(runs, failures))
+    for name in figures or ():
+        if name.startswith("fid_vs_nfe") and name.endswith(".png"):
+            print(report.path / name)
+    if figures is not None:
+        print(report.path / PAGE)
 
 
 class ReportFolder:
@@ -71,25 +76,22 @@ class ReportFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            self._entries: dict[str, dict[str, str]] = json.loads((path / INPUTS).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            self._entries = {}
+        self._entries: dict[str, dict[str, str]] = {}
+        with suppress(FileNotFoundError, TypeError, ValueError):
+            self._entries = {name: dict(entry) for name, entry in read_record(path / INPUTS).items()}
 
     def names(self, inputs: str) -> list[str]:
         """Return the names of the files that were made from these inputs."""
-        return [name for name, entry in self._entries.items() if entry["inputs"] == inputs]
+        return [name for name, entry in self._entries.items() if entry.get("inputs") == inputs]
 
     def current(self, name: str, inputs: str) -> bool:
         """Return whether a file is there as it was made, from these inputs."""
-        path = self.path / name
-        entry = {"inputs": inputs, "sha256": sha256(path.read_bytes()).hexdigest()} if path.exists() else None
-        return entry is not None and entry == self._entries.get(name)
+        return self._entries.get(name) == {"inputs": inputs, "sha256": sha256_of(self.path / name)}
 
     def read(self, name: str) -> str:
         """Return the text of a file that is there as it was made, else an empty one."""
         entry = self._entries.get(name)
-        if entry is None or not self.current(name, entry["inputs"]):
+        if entry is None or not self.current(name, entry.get("inputs", "")):
             return ""
         return (self.path / name).read_text(encoding="utf-8")
 
@@ -107,7 +109,21 @@ class ReportFolder:
 
     def save(self) -> None:
         """Write what is remembered; a group's figures are entered all at once, or drawn again."""
-        write_atomic(self.path / INPUTS, (json.dumps(self._entries, indent=1, sort_keys=True) + "\n").encode())
+        write_record(self.path / INPUTS, self._entries)
+
+
+def _write(report: ReportFolder, folder: Path, runs: Sequence[RunRecord], failures: Sequence[FailedRun]) -> list[str]:
+    """Write figures and tables that are not there as their inputs have them; return the names of all figures.
+
+    Raises:
+        UnreadableRun: a file of a run, which a figure is drawn from, is damaged.
+    """
+    sections = sections_of(folder, runs)
+    figures = [name for section in sections for name in _draw(report, section)]
+    _write_tables(report, sections, runs, failures)
+    report.drop_others(figures)
+    report.save()
+    return figures
 
 
 def _draw(report: ReportFolder, section: Section) -> list[str]:
@@ -132,7 +148,7 @@ def _write_tables(
     report: ReportFolder, sections: Sequence[Section], runs: Sequence[RunRecord], failures: Sequence[FailedRun]
 ) -> None:
     """Write the tables and the page, unless they are there; sections of the page that have not changed are kept."""
-    failed = [text for failure in failures for text in (failure.folder.as_posix(), failure.reason)]
+    failed = [text for failure in failures for text in (failure.place, failure.reason)]
     inputs = digest("tables", *(section.inputs for section in sections), *failed)
     files: dict[str, Callable[[], bytes]] = {
         "curves.csv": lambda: curves_csv(runs).encode(),
@@ -153,6 +169,6 @@ def curves_csv(runs: Sequence[RunRecord]) -> str:
     writer = csv.DictWriter(text, fieldnames=[*LABELS, "run", *columns], restval="", lineterminator="\n")
     writer.writeheader()
     for run in runs:
-        names = {key: run.label[key] for key in LABELS} | {"run": run.folder.as_posix()}
+        names = {key: csv_text(run.label[key]) for key in LABELS} | {"run": csv_text(run.place)}
         writer.writerows(names | row for row in run.rows)
     return text.getvalue()

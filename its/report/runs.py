@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from its.disk.files import DamagedFile
 from its.disk.run_folder import RunFolder, run_folders
+from its.report.escape import printable
 
 Row = dict[str, Any]
 
@@ -51,6 +53,7 @@ _PLACE_OR_TIME = (
     "workers",
     "out_dir",
     "plugins",
+    "verify",
     "allow_edited",
     "keep_candidates",
     "reporting",
@@ -82,6 +85,11 @@ class RunRecord:
     versions: tuple[str, ...] = ()
 
     @property
+    def place(self) -> str:
+        """Its folder as text."""
+        return printable(self.folder.as_posix())
+
+    @property
     def search(self) -> str:
         return self.label["search"]
 
@@ -107,10 +115,27 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class FailedRun:
-    """A run without a curve, and why."""
+    """A run without a curve that can be read, and why, in one line."""
 
     folder: Path
     reason: str
+
+    @property
+    def place(self) -> str:
+        """Its folder as text."""
+        return printable(self.folder.as_posix())
+
+
+class UnreadableRun(ValueError):
+    """A run of which a file that a figure is drawn from is damaged.
+
+    Args:
+        folder: relative to the experiment's.
+    """
+
+    def __init__(self, folder: Path, damage: DamagedFile) -> None:
+        super().__init__(f"{damage}; run its command again")
+        self.folder = folder
 
 
 class Group(NamedTuple):
@@ -134,9 +159,9 @@ def load_runs(folder: Path) -> list[RunRecord]:
     """Read every finished run under an experiment folder, in the order of their folders.
 
     Raises:
-        ValueError: a summary lacks what it must have.
+        ValueError: a summary is damaged, or lacks what it must have.
     """
-    return [read_run(run, folder) for run in run_folders(folder) if run.summary.exists()]
+    return [read_run(run, folder) for run in run_folders(folder) if os.path.lexists(run.summary)]
 
 
 def load_failures(folder: Path) -> list[FailedRun]:
@@ -145,33 +170,67 @@ def load_failures(folder: Path) -> list[FailedRun]:
 
 
 def read_run(run: RunFolder, folder: Path) -> RunRecord:
-    """Read a finished run below `folder`.
+    """Read a finished run below `folder`; what it says is made printable.
 
     Raises:
-        ValueError: its summary lacks what it must have.
+        ValueError: its summary is damaged, or lacks what it must have.
     """
     try:
         summary = run.read_summary()
+        _check_curve(summary)
+        command = printable(summary["command"])
+        overrides_of(command)
         return RunRecord(
             run.path.relative_to(folder),
-            {key: str(summary[key]) for key in LABELS},
-            summary["command"],
+            {key: printable(str(summary[key])) for key in LABELS},
+            command,
             summary["images"],
             tuple(summary["curve"]),
             summary.get("nan_rewards", 0),
             tuple(summary["caps"]),
             *_provenance(run.store.notes()),
         )
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except DamagedFile:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{run.summary} cannot be read ({type(error).__name__}: {error}); remove it and "
-            "run its command again, which keeps the finished shards"
+            f"{run.summary} cannot be read ({type(error).__name__}: {error}); run its command again, which keeps the "
+            "finished shards"
         ) from error
 
 
-def read_failure(run: RunFolder, folder: Path) -> FailedRun:
-    """Read why a run below `folder` failed."""
-    return FailedRun(run.path.relative_to(folder), run.read_failure())
+def read_failure(run: RunFolder, folder: Path, reason: str = "") -> FailedRun:
+    """Read why a run below `folder` failed, unless a reason is given."""
+    return FailedRun(run.path.relative_to(folder), printable(" ".join((reason or run.read_failure()).split())))
+
+
+def read_runs(folders: Iterable[RunFolder], folder: Path) -> tuple[list[RunRecord], list[FailedRun]]:
+    """Read all runs below `folder`: those with a curve, and those that failed or whose curve cannot be read."""
+    runs, failures = list[RunRecord](), list[FailedRun]()
+    for run in folders:
+        if os.path.lexists(run.summary):
+            try:
+                runs.append(read_run(run, folder))
+            except ValueError as error:
+                failures.append(read_failure(run, folder, str(error)))
+        elif run.state == "failed":
+            failures.append(read_failure(run, folder))
+    return runs, failures
+
+
+def _check_curve(summary: Mapping[str, Any]) -> None:
+    """Refuse a summary whose curve is no table of numbers.
+
+    Raises:
+        AttributeError, KeyError, TypeError, ValueError: it is not.
+    """
+    rows, caps, counts = summary["curve"], summary["caps"], (summary["images"], summary.get("nan_rewards", 0))
+    numbers = [value for row in rows for value in row.values() if value is not None]
+    needed = [row[key] for row in rows for key in ("nfe", "images")]
+    if not rows or not all(isinstance(value, int | float) for value in (*numbers, *needed, *counts)):
+        raise ValueError("its curve is no table of numbers")
+    if not {row["nfe_cap"] for row in rows} <= set(caps) or not str(summary["seed"]).isdecimal():
+        raise ValueError("its caps are not those of its curve, or its seed is no number")
 
 
 def grouped(runs: Sequence[RunRecord]) -> dict[Group, list[RunRecord]]:
@@ -194,6 +253,8 @@ def _provenance(notes: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], tu
     """Return the devices and versions that lines of a run's timing file name."""
     devices, versions = set(), set()
     for note in notes:
-        devices.add(str(note.get("type") or note.get("device", "unknown device")))
-        versions.add(", ".join(f"{name} {note[name]}" for name in ("its", "torch", "python") if name in note))
+        devices.add(printable(str(note.get("type") or note.get("device", "unknown device"))))
+        versions.add(
+            printable(", ".join(f"{name} {note[name]}" for name in ("its", "torch", "python") if name in note))
+        )
     return tuple(sorted(devices)), tuple(sorted(versions))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import yaml
 
-from its.disk.run_folder import RunFolder, run_folders
-from its.disk.store import write_atomic
+from its.disk.run_folder import RunFolder
 from its.report.draw import PALETTE
+from its.report.escape import printable
+from its.report.runs import FailedRun, read_failure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -158,29 +160,43 @@ def write_outcome(files: RunFolder, outcome: ScheduleOutcome, sources: dict[str,
     """
     from its.report.figures import as_files
 
-    write_atomic(files.path / "conf" / "sampler" / f"{outcome.name}.yaml", outcome.yaml().encode())
-    write_atomic(files.path / "sets.csv", sets_csv(outcome).encode())
-    write_atomic(files.path / "schedule.png", as_files(schedule_figure(outcome))["png"])
-    write_atomic(files.path / "schedule.md", (outcome.markdown(files.path) + "\n").encode())
+    files.write(files.path / "conf" / "sampler" / f"{outcome.name}.yaml", outcome.yaml().encode())
+    files.write(files.path / "sets.csv", sets_csv(outcome).encode())
+    files.write(files.path / "schedule.png", as_files(schedule_figure(outcome))["png"])
+    files.write(files.path / "schedule.md", (outcome.markdown(files.path) + "\n").encode())
     files.write_schedule({**outcome.summary(), "sources": sources})
 
 
-def schedule_table(folder: Path) -> str:
-    """Return all finished schedule searches below an experiment's folder, one a line; empty if there are none."""
-    return "\n".join(schedule_line(run, folder) for run in run_folders(folder) if run.schedule.exists())
+def schedule_lines(runs: Iterable[RunFolder], folder: Path) -> tuple[list[str], list[FailedRun]]:
+    """Return all finished schedule searches below an experiment's folder, one a line; and those that cannot be read."""
+    lines, unread = list[str](), list[FailedRun]()
+    for run in runs:
+        if os.path.lexists(run.schedule):
+            try:
+                lines.append(schedule_line(run, folder))
+            except ValueError as error:
+                unread.append(read_failure(run, folder, str(error)))
+    return lines, unread
 
 
 def schedule_line(run: RunFolder, folder: Path) -> str:
-    """Return a finished schedule search below `folder` in one line."""
+    """Return a finished schedule search below `folder` in one line.
+
+    Raises:
+        ValueError: its outcome is damaged, or lacks what it must have.
+    """
     outcome = run.read_schedule()
-    search, gain = outcome["parameters"], outcome["difference"]
-    score = outcome[search["fitness"]]
-    return (
-        f"{search['strategy']:<10}{search['genotype']:<9}{search['fitness']:<5}{outcome['grids']:>5} grids  "
-        f"{score['mean']:.4g} ± {score['se']:.2g}  own {outcome['own']['mean']:.4g}  gain {gain['mean']:.3g} "
-        f"± {gain['se']:.2g}  {outcome['nfe']['search']:,} NFE  {listed(outcome['winner'])}  "
-        f"{run.path.relative_to(folder)}"
-    )
+    try:
+        search, gain = outcome["parameters"], outcome["difference"]
+        score = outcome[search["fitness"]]
+        return printable(
+            f"{search['strategy']:<10}{search['genotype']:<9}{search['fitness']:<5}{outcome['grids']:>5} grids  "
+            f"{score['mean']:.4g} ± {score['se']:.2g}  own {outcome['own']['mean']:.4g}  gain {gain['mean']:.3g} "
+            f"± {gain['se']:.2g}  {outcome['nfe']['search']:,} NFE  {listed(outcome['winner'])}  "
+            f"{run.path.relative_to(folder)}"
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{run.schedule} cannot be read ({type(error).__name__}: {error})") from error
 
 
 def sets_csv(outcome: ScheduleOutcome) -> str:

@@ -93,7 +93,7 @@ def sections_of(folder: Path, runs: Sequence[RunRecord]) -> list[Section]:
     sections = []
     for group, members in groups.items():
         suffix = f"_{group.file_suffix}" if len(groups) > 1 else ""
-        parts = [text for run in members for text in (run.folder.as_posix(), digests[run.folder])]
+        parts = [text for run in members for text in (run.place, digests[run.folder])]
         inputs = digest(code_digest(), group.title, suffix, *parts)
         sections.append(Section(folder, group, tuple(members), suffix, inputs))
     return sections

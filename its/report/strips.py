@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from its.dataset.image_set import NO_CLASS
-from its.disk.run_folder import RunFolder
-from its.report.runs import RunRecord
+from its.disk.run_folder import RunFolder, shard_name
+from its.disk.store import Arrays, DamagedFile
+from its.report.runs import RunRecord, UnreadableRun
 from its.report.series import Series
 
 if TYPE_CHECKING:
@@ -40,13 +41,23 @@ class Strip:
 
 
 def strips_of(folder: Path, series: Sequence[Series]) -> list[Strip]:
-    """Return a strip for each series that has the seed of most and its first shard on disk, at its own caps."""
+    """Return a strip for each series that has the seed of most and its first shard on disk, at its own caps.
+
+    Raises:
+        UnreadableRun: a shard is damaged.
+    """
     seed = seed_of(series)
     strips = []
     for number, line in enumerate(series):
         run = next((run for run in line.runs if run.seed == seed), None)
-        if run is not None and (path := RunFolder(folder / run.folder).shard(0)).exists():
-            strips.append(_read(path, number, run))
+        if run is None:
+            continue
+        try:
+            arrays = RunFolder(folder / run.folder).store.read(shard_name(0))
+        except DamagedFile as damage:
+            raise UnreadableRun(run.folder, damage) from damage
+        if arrays is not None:
+            strips.append(_strip(arrays, number, run))
     return strips
 
 
@@ -56,22 +67,17 @@ def seed_of(series: Sequence[Series]) -> str:
     return min(counts, key=lambda seed: (-counts[seed], len(seed), seed))
 
 
-def _read(path: Path, number: int, run: RunRecord) -> Strip:
-    """Read the first images at every cap, and no other pixels."""
-    from safetensors import safe_open
-
-    caps = [row["nfe_cap"] for row in run.rows]
-    with safe_open(path, framework="numpy") as file:
-        pick = file.get_tensor("pick")[: min(PROBLEMS, run.images)]
-        pixels = file.get_slice("images")
-        white = np.full((1, *pixels.get_shape()[1:]), 255, dtype=np.uint8)
-        by_cap = {
-            cap: np.concatenate(
-                [pixels[int(row) : int(row) + 1] if row >= 0 else white for row in pick[:, run.caps.index(cap)]]
-            )
-            for cap in caps
-        }
-        classes = tuple(map(int, file.get_tensor("label")[: len(pick)]))
+def _strip(arrays: Arrays, number: int, run: RunRecord) -> Strip:
+    """Return the first images of a shard at every cap."""
+    pick, images = arrays["pick"][: min(PROBLEMS, run.images)], arrays["images"]
+    white = np.full((1, *images.shape[1:]), 255, dtype=np.uint8)
+    by_cap = {
+        row["nfe_cap"]: np.concatenate(
+            [images[place : place + 1] if place >= 0 else white for place in pick[:, run.caps.index(row["nfe_cap"])]]
+        )
+        for row in run.rows
+    }
+    classes = tuple(map(int, arrays["label"][: len(pick)]))
     return Strip(number, by_cap, classes if NO_CLASS not in classes else ())
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from its.disk.run_folder import EDITED
+from its.report import escape
 from its.report.numbers import significant
 from its.report.runs import FailedRun, Group, Row, RunRecord, grouped
 from its.report.series import Series, series_of
@@ -16,9 +17,9 @@ Table = tuple[list[str], list[list[str]]]
 
 def table_markdown(runs: Sequence[RunRecord], failures: Sequence[FailedRun] = ()) -> str:
     """Return a section for each group of comparable runs, then the failed runs."""
-    sections = [f"## {group.title}\n\n{markdown(table)}" for group, table in _tables(runs)]
+    sections = [f"## {escape.markdown(group.title)}\n\n{markdown(table)}" for group, table in _tables(runs)]
     if failures:
-        lines = [f"- `{failed.folder.as_posix()}`: {_one_line(failed)}" for failed in failures]
+        lines = [f"- {escape.markdown_code(failed.place)}: {escape.markdown(failed.reason)}" for failed in failures]
         sections.append("## Failed\n\n" + "\n".join(lines))
     return "\n\n".join(sections) + "\n"
 
@@ -27,7 +28,7 @@ def table_text(runs: Sequence[RunRecord], failures: Sequence[FailedRun] = ()) ->
     """Return the same for a terminal."""
     sections = [f"{group.title}\n{_text(table)}" for group, table in _tables(runs)]
     if failures:
-        lines = [f"  {failed.folder.as_posix()}: {_one_line(failed)}" for failed in failures]
+        lines = [f"  {failed.place}: {failed.reason}" for failed in failures]
         sections.append("failed:\n" + "\n".join(lines))
     return "\n\n".join(sections)
 
@@ -40,7 +41,7 @@ def table_latex(runs: Sequence[RunRecord]) -> str:
 def latex(table: Table) -> str:
     """Return one tabular."""
     header, rows = table
-    lines = [" & ".join(map(_latex_cell, line)) + r" \\" for line in (header, *rows)]
+    lines = [" & ".join(map(escape.latex, line)) + r" \\" for line in (header, *rows)]
     columns = "l" + "r" * (len(header) - 1)
     return "\n".join(
         [
@@ -54,10 +55,6 @@ def latex(table: Table) -> str:
             "",
         ]
     )
-
-
-def _latex_cell(text: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in text)
 
 
 def _tables(runs: Sequence[RunRecord]) -> list[tuple[Group, Table]]:
@@ -143,31 +140,13 @@ _COLUMNS: dict[str, tuple[Callable[[Row], str], str]] = {
 """Cell of a row and the key that it shows, by header."""
 
 
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "±": r"$\pm$",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-    "–": "--",
-    "·": r"$\cdot$",
-}
-
-
 def markdown(table: Table) -> str:
     """Return one table in Markdown."""
     header, rows = table
     rule = [":---", *["---:"] * (len(header) - 1)]
     return "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in (header, rule, *rows)
+        f"| {' | '.join(line)} |"
+        for line in (map(escape.markdown, header), rule, *(map(escape.markdown, row) for row in rows))
     )
 
 
@@ -176,7 +155,3 @@ def _text(table: Table) -> str:
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = [header, ["─" * width for width in widths], *rows]
     return "\n".join("  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines)
-
-
-def _one_line(failed: FailedRun) -> str:
-    return " ".join(failed.reason.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from its.config.identity import of_before
 from its.disk.run_folder import RunFolder, candidates_name, shard_name, shard_ranges
 from its.disk.store import Arrays
+from its.report.runs import read_run
 from its.run.codes import NO_START, decode_start
 
 
@@ -40,16 +41,17 @@ class FinishedRun:
         """
         files = RunFolder(folder)
         for path in (files.config, files.summary):
-            if not path.exists():
+            if not os.path.lexists(path):
                 raise ValueError(
                     f"{folder} has no {path.name}, so it is no finished run; give the folder that ends in "
                     "seed=<n>-<hash>, and finish it first by its own command"
                 )
+        config = files.read_config()
+        read_run(files, folder)
         try:
-            config = of_before(files.read_config())
-        except (UnicodeDecodeError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+            return cls(files, of_before(config), files.read_summary())
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{files.config} is damaged ({type(error).__name__}: {error}); restore it") from error
-        return cls(files, config, files.read_summary())
 
     @property
     def folder(self) -> Path:

@@ -45,6 +45,8 @@ class RunImages:
     def __post_init__(self) -> None:
         if not self._files.shard_names:
             raise ValueError(f"{self.folder} has no finished shards yet; finish the run first")
+        if self._files.state == "finished" and (missing := self._files.missing_shards):
+            raise ValueError(f"{self.folder} has lost {missing[0]}; the command that made the run makes it again")
         indices = np.concatenate([self._read(name)["index"] for name in self._files.shard_names])
         gap = np.flatnonzero(indices != np.arange(len(indices)))
         if gap.size:

@@ -170,11 +170,16 @@ class Rendering(Experiment):
                 "nfe_final": row.pop("nfe"),
                 **row,
                 **{key: row[key] + before[key] for key in SUMS},
-                "seconds": before["seconds"] + row["seconds"] * len(curve.rows) * row["images"] / sampled,
+                "seconds": _added(before.get("seconds"), row["seconds"], len(curve.rows) * row["images"] / sampled),
             }
             for row, before in zip(curve.rows, self.searched, strict=True)
         ]
         return Curve(rows, curve.per_image)
+
+
+def _added(searched: float | None, rendered: float | None, times: float) -> float | None:
+    """Return the seconds of a search and of its rendering; None if either is not known."""
+    return None if searched is None or rendered is None else searched + rendered * times
 
 
 def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]) -> Rendering:

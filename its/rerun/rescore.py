@@ -9,8 +9,7 @@ import numpy as np
 
 from its.budget import COLUMNS
 from its.disk.run_folder import RunFolder, shard_name
-from its.disk.store import Arrays, write_atomic
-from its.disk.valid_json import to_json
+from its.disk.store import Arrays
 from its.engine import Outcome, Result
 from its.engine.verdicts import verdicts_of
 from its.process.command import typed
@@ -65,7 +64,7 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
         "images": run.summary["images"],
         "curve": curve.rows,
     }
-    write_atomic(files.rescored_summary, (to_json(entry, indent=1, sort_keys=True) + "\n").encode())
+    files.finish(files.rescored_summary, entry)
     return curve.rows
 
 

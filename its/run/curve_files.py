@@ -7,7 +7,6 @@ import io
 from collections.abc import Sequence
 
 from its.disk.run_folder import RunFolder
-from its.disk.store import write_atomic
 from its.run.measure import Curve, Row
 from its.run.shards import Shards, collect
 
@@ -21,16 +20,16 @@ def write_curve(folder: RunFolder, curve: Curve, shards: Shards, figure: bytes) 
 
     for position, row in enumerate(curve.rows):
         grid = sample_grid(collect(shards, position).images[:GRID])
-        write_atomic(folder.samples(row["nfe_cap"]), grid)
-    write_atomic(folder.curve, to_csv(curve.rows).encode())
-    write_atomic(folder.curve_figure, figure)
+        folder.write(folder.samples(row["nfe_cap"]), grid)
+    folder.write(folder.curve, to_csv(curve.rows).encode())
+    folder.write(folder.curve_figure, figure)
 
 
 def write_per_image(folder: RunFolder, curve: Curve) -> None:
     """Write what each image adds to the metrics."""
     from safetensors.numpy import save
 
-    write_atomic(folder.per_image, save(dict(curve.per_image)))
+    folder.write(folder.per_image, save(dict(curve.per_image)))
 
 
 def to_csv(rows: Sequence[Row]) -> str:

@@ -65,6 +65,7 @@ class Experiment:
         metrics_config_hash: hash of what the configuration says about metrics.
         allow_edited: whether images of another source may stay; the run is marked.
         worker: which share of the shards it makes first.
+        verify: whether a curve that is there is measured again, from files that are read to the last byte.
     """
 
     folder: Path
@@ -82,6 +83,7 @@ class Experiment:
     metrics_config_hash: str = ""
     allow_edited: bool = False
     worker: Worker = field(default_factory=Worker)
+    verify: bool = False
     files: RunFolder = field(init=False)
 
     def __post_init__(self) -> None:
@@ -116,7 +118,7 @@ class Experiment:
         # Make the shards that are missing, and those that a repeated command makes again.
         present = {indices: arrays for indices in ranges if (arrays := self._present(indices))}
         missing = [indices for indices in ranges if indices not in present]
-        if not missing and (rows := self._finished()) is not None:
+        if not (missing or self.verify) and (rows := self._finished()) is not None:
             log.info("nothing to do: %d images and their curve are there", self.images)
             return rows
         self._announce()
@@ -274,10 +276,10 @@ class Experiment:
             progress.update(nfe=self.engine.rows_evaluated)
             if len(results) == len(indices):
                 require_one_device_type(self.folder, notes(), here)
-                self._write(indices, open_shards.pop(indices))
                 now, rows = time.perf_counter(), self.engine.rows_evaluated
                 self.files.store.note({**self._note(indices, now - started), "nfe": rows - rows_before})
                 started, rows_before = now, rows
+                self._write(indices, open_shards.pop(indices))
         progress.close()
 
     def _problems(self, missing: Sequence[range], again: Sequence[range]) -> Iterator[Problem]:

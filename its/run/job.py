@@ -42,6 +42,7 @@ def run_job(config: DictConfig) -> dict[str, Any]:
 
 def _run(config: DictConfig) -> dict[str, Any]:
     from its.config.blueprint import Blueprint
+    from its.disk.run_folder import RunFolder
     from its.run.build import tracker_of
     from its.tracker.none import NoTracker
     from its.tracker.tracker import tracked
@@ -73,6 +74,8 @@ def _run(config: DictConfig) -> dict[str, Any]:
                 run.claim()
                 folder = run.folder
                 run.run(retry=config.workers == 1)
+                if config.verify:
+                    RunFolder(folder).store.put_away()
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         log.error("%s", error if is_users(error) else traceback.format_exc())
@@ -83,14 +86,21 @@ def _run(config: DictConfig) -> dict[str, Any]:
 
 
 def _finished(blueprint: Blueprint) -> str:
-    """Return a sentence if nothing is left to do and every file is whole; torch is not loaded to find out."""
-    sentence = blueprint.finished
-    if not sentence:
-        return ""
-    from its.disk.store import Store
+    """Return a sentence if nothing is left to do and every file is there; torch is not loaded to find out."""
+    from its.disk.run_folder import RunFolder
+    from its.disk.verify import verify, verify_others
 
-    store = Store(blueprint.folder)
-    if not all(store.is_whole(name) for name in blueprint.kind.files(blueprint)):
+    # Read every byte if that is asked for.
+    run = RunFolder(blueprint.folder)
+    looks = blueprint.plain["verify"]
+    damaged = verify(run) if looks else []
+    for damage in (*damaged, *(verify_others(run) if looks else ())):
+        log.warning("%s", damage)
+
+    # Ask the records and the manifest.
+    sentence = blueprint.finished
+    listed = sentence and all(map(run.store.is_listed, blueprint.kind.files(blueprint)))
+    if not listed or damaged:
         return ""
     blueprint.provenance.repair()
     return sentence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from its.budget import COLUMNS
-from its.disk.store import Arrays
+from its.disk.run_folder import shard_name
+from its.disk.store import TIMING, Arrays
 from its.disk.valid_json import finite
 from its.engine.verdicts import KINDS, ROLES, WORDS
 from its.metric.features import Features, Moments
@@ -18,6 +20,8 @@ from its.metric.fid import influence
 from its.metric.metric import Metric
 from its.metric.reference import Reference
 from its.run.shards import Collected, Shards, collect, verdicts
+
+log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
@@ -48,7 +52,7 @@ def measure(
     *,
     flops: Mapping[str, int],
     members: Sequence[str] = (),
-    seconds: Sequence[float] | None = None,
+    seconds: Sequence[float | None] | None = None,
 ) -> Curve:
     """Measure shards without gaps.
 
@@ -57,7 +61,7 @@ def measure(
         features: of each shard's images.
         flops: of one call, by ledger column.
         members: of a relative verifier; empty if its rewards are numbers.
-        seconds: per image at each cap; None leaves the column out.
+        seconds: per image at each cap, None where it is not known; None leaves the column out.
     """
     rows: list[Row] = []
     strange = _strange(verdicts(shards))
@@ -87,17 +91,28 @@ def measure(
     return Curve(rows, {name: np.stack([effects[name] for effects in per_image], axis=1) for name in per_image[0]})
 
 
-def seconds_per_image(shards: Shards, notes: Sequence[Mapping[str, Any]], *, anytime: bool) -> list[float]:
+def seconds_per_image(shards: Shards, notes: Sequence[Mapping[str, Any]], *, anytime: bool) -> Sequence[float | None]:
     """Return the measured seconds of an image at each cap: those of the shards, divided among the caps by NFE.
+
+    Nobody knows them, and it is said, if a shard has no line in the timing file.
 
     Args:
         notes: lines of the run's timing file; of a shard the latest counts.
         anytime: whether one run served all caps, so that the seconds of the largest are those of all.
     """
-    latest = {note["first"]: note for note in notes if "first" in note}
-    timed = [latest[indices.start] for indices, _ in shards if indices.start in latest]
-    whole = sum(note["seconds"] for note in timed) / max(1, sum(note["images"] for note in timed))
+    # Take the latest line of each shard.
+    latest = {note["first"]: note for note in notes if {"first", "images", "seconds"} <= note.keys()}
     ledger = np.concatenate([arrays["ledger"][: len(indices)] for indices, arrays in shards])
+    untimed = [indices.start for indices, _ in shards if indices.start not in latest]
+    if untimed:
+        log.warning(
+            "%s has no line of %s: the curve's seconds stay empty", TIMING, ", ".join(map(shard_name, untimed[:3]))
+        )
+        return [None] * ledger.shape[1]
+
+    # Divide their seconds among the caps.
+    timed = [latest[indices.start] for indices, _ in shards]
+    whole = sum(note["seconds"] for note in timed) / max(1, sum(note["images"] for note in timed))
     nfe = ledger[:, :, COLUMNS.index("nfe")].mean(axis=0).tolist()
     per_nfe = whole / (nfe[-1] if anytime else sum(nfe))
     return [each * per_nfe for each in nfe]

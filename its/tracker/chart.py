@@ -9,7 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from its.report.runs import grouped, load_runs
+from its.disk.run_folder import run_folders
+from its.report.runs import grouped, read_runs
 from its.report.series import series_of
 
 CHART = "its-nfe-curves"
@@ -24,7 +25,8 @@ def spec() -> dict[str, Any]:
 
 
 def rows(folder: Path) -> list[list[Any]]:
-    """Return a row of `COLUMNS` for every run and cap below an experiment's folder."""
+    """Return a row of `COLUMNS` for every run and cap that can be read below an experiment's folder."""
+    runs, _ = read_runs(run_folders(folder), folder)
     return [
         [
             group.title,
@@ -37,7 +39,7 @@ def rows(folder: Path) -> list[list[Any]]:
             row.get("fid"),
             row.get("isc"),
         ]
-        for group, members in grouped(load_runs(folder)).items()
+        for group, members in grouped(runs).items()
         for line in series_of(members)
         for run in line.runs
         for row in run.rows

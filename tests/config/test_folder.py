@@ -4,6 +4,7 @@ It was made by commit 973017c: `python run.py images=4 shard=2 sampler.steps=2 s
 "~metric.kid" "~metric.prc" "~metric.isc"`, and has lost its pictures.
 """
 
+import random
 import shlex
 import shutil
 import subprocess
@@ -81,9 +82,23 @@ def test_claim_refuses_another_configuration(tmp_path: Path):
     claim(blueprint.folder, blueprint.config)
     with pytest.raises(ValueError, match=r"says something else than this command about shard"):
         check_folder(blueprint.folder, {**blueprint.config, "shard": 3})
-    (blueprint.folder / "config.yaml").write_text("nonsense")
-    with pytest.raises(ValueError, match="says something else"):
+
+
+def test_claim_makes_the_same_configuration_again_from_whatever_became_of_it(tmp_path: Path):
+    blueprint = blueprint_of(tmp_path, *WORDS)
+    claim(blueprint.folder, blueprint.config)
+    path = blueprint.folder / "config.yaml"
+    whole, luck = path.read_bytes(), random.Random(0)
+    for kind in range(60):
+        place = luck.randrange(len(whole))
+        flipped = whole[:place] + bytes([whole[place] ^ 1 << luck.randrange(8)]) + whole[place + 1 :]
+        damaged = flipped if kind % 2 else whole[:place]
+        path.write_bytes(damaged)
         claim(blueprint.folder, blueprint.config)
+        assert path.read_bytes() == whole
+        (aside,) = blueprint.folder.glob("config.yaml.damaged-*")
+        assert aside.read_bytes() == damaged
+        aside.unlink()
 
 
 @pytest.mark.parametrize("damage", [b"\xff\xfe", b"a: [", b"seed: 0\ndataset: {}\n", b"- 1\n"])
@@ -94,6 +109,6 @@ def test_damaged_record_belongs_to_no_run(tmp_path: Path, damage: bytes):
     (beside / "config.yaml").write_bytes(damage)
     claim(blueprint.folder, blueprint.config)
     (blueprint.folder / "config.yaml").write_bytes(damage)
-    with pytest.raises(ValueError, match=r"says something else than this command about .*restore it"):
-        claim(blueprint.folder, blueprint.config)
-    assert (beside / "config.yaml").read_bytes() == (blueprint.folder / "config.yaml").read_bytes() == damage
+    claim(blueprint.folder, blueprint.config)
+    (aside,) = blueprint.folder.glob("config.yaml.damaged-*")
+    assert (beside / "config.yaml").read_bytes() == aside.read_bytes() == damage

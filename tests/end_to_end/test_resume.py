@@ -1,5 +1,6 @@
 """A run's files do not depend on how often it was interrupted, repeated or extended."""
 
+import csv
 import subprocess
 import sys
 import time
@@ -109,15 +110,32 @@ def test_resume_after_random_kills_equals_an_undisturbed_run(tmp_path):
     assert numbers(resumed.folder) == numbers(whole.folder)
 
 
-def test_resume_refuses_an_edited_folder_and_leaves_it_alone(tmp_path):
+def test_resume_keeps_an_edited_configuration_aside_and_goes_on(experiment, caplog):
     small = (*SMALL, "images=20")
-    run = make_experiment(tmp_path, *small)
+    run = experiment("a", *small)
     run.run()
-    config = run.folder / "config.yaml"
-    config.write_text(config.read_text().replace("seed: 0", "seed: 1"))
-    before = {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
-    command = [sys.executable, "run.py", f"out_dir={tmp_path}", *small]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1
-    assert "says something else than this command about dataset, seed" in done.stdout + done.stderr
-    assert {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()} == before
+    config, whole = run.folder / "config.yaml", contents(run.folder)
+    edited = config.read_text().replace("seed: 0", "seed: 1")
+    config.write_text(edited)
+    experiment("a", *small).run()
+    (aside,) = run.folder.glob("config.yaml.damaged-*")
+    assert aside.read_text() == edited
+    aside.unlink()
+    assert contents(run.folder) == whole
+    assert "config.yaml is damaged: it is not what was written" in caplog.text
+
+
+def test_resume_without_a_line_of_timing_leaves_seconds_empty(experiment, caplog):
+    small = (*SMALL, "images=40")
+    run = experiment("a", *small)
+    run.run()
+    timing = run.files.timing
+    timing.write_text(timing.read_text().replace('"cpu"', '"cpv"', 1))
+    rows = experiment("a", *small).run()
+    assert [row["seconds"] for row in rows] == [None] * 3
+    assert {row["seconds"] for row in csv.DictReader(run.files.curve.open())} == {""}
+    assert "timing.jsonl has a damaged line" in caplog.text
+    assert "timing.jsonl has no line of shards/00000000.safetensors: the curve's seconds stay empty" in caplog.text
+    before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
+    experiment("a", *small).run()
+    assert {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")} == before

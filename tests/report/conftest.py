@@ -8,7 +8,8 @@ from zlib import crc32
 
 import numpy as np
 import pytest
-from safetensors.numpy import save
+
+from its.disk.store import Store
 
 LIFT = {"none": 0.0, "more_steps": 0.25, "random": 0.8, "zero_order": 0.9, "bfs_resample": 1.0}
 
@@ -110,10 +111,8 @@ def write_run(tmp_path) -> Write:
 def write_shard(folder: Path, pick: np.ndarray, seed: int = 0) -> np.ndarray:
     """Write a run's first shard, of random digits as `pick` orders them; return all its images."""
     images = np.random.default_rng(seed).integers(0, 256, (pick.max() + 1, 8, 8, 1), dtype=np.uint8)
-    (folder / "shards").mkdir()
-    (folder / "shards" / "00000000.safetensors").write_bytes(
-        save({"images": images, "pick": pick, "label": np.arange(len(pick)) % 10, "reward": np.zeros(pick.shape)})
-    )
+    arrays = {"images": images, "pick": pick, "label": np.arange(len(pick)) % 10, "reward": np.zeros(pick.shape)}
+    Store(folder).write("shards/00000000.safetensors", arrays)
     return images
 
 

@@ -5,6 +5,7 @@ import pytest
 from safetensors.numpy import save
 from scipy import stats
 
+from its.disk.store import Store
 from its.metric.features import Features
 from its.metric.fid import Fid, influence
 from its.report.paired_differences import differences
@@ -24,10 +25,9 @@ def make_run(write_run, rows_of):
             row["reward_mean"] = float(rewards[:, cap].mean())
             row["fid"] = float(fids[cap]) if fids is not None else row["fid"]
         folder = write_run(search, seed=seed, images=N, rows=rows)
-        (folder / "shards").mkdir()
         for first in (0, 400):
             part = {"reward": rewards[first : first + 400], "images": np.zeros((1, 1, 1, 1), np.uint8)}
-            (folder / "shards" / f"{first:08d}.safetensors").write_bytes(save(part))
+            Store(folder).write(f"shards/{first:08d}.safetensors", part)
         if said is not None:
             (folder / "per_image.safetensors").write_bytes(save({"fid": said.astype(np.float32)}))
 
