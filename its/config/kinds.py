@@ -17,7 +17,8 @@ from its.config.parts import Parts
 from its.config.provenance import Provenance
 from its.config.sizes import sized
 from its.config.sources import Sources, measuring, of_grids, of_images
-from its.disk.run_folder import RunFolder, candidates_name, shard_name, shard_ranges
+from its.disk.array_names import candidates_name, shard_name, shard_ranges
+from its.disk.run_folder import RunFolder
 from its.search.schedule import Schedule
 from its.search.search import Search
 

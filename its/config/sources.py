@@ -34,12 +34,18 @@ MAKING = (
     "its.run.build",
     "its.run.candidates",
     "its.run.codes",
-    "its.run.experiment",
+    "its.run.shard_maker",
     "its.run.shards",
 )
 """Modules that make images whatever the configuration; of a dataset only what its problems ask for."""
 
-MEASURING = ("its.engine.flops", "its.metric.reference_source", "its.run.instruments", "its.run.measure")
+MEASURING = (
+    "its.engine.flops",
+    "its.metric.reference_source",
+    "its.run.experiment",
+    "its.run.instruments",
+    "its.run.measure",
+)
 """Modules that measure whatever the configuration."""
 
 ONLY_MEASURING = ("its.dataset.image_set", "its.engine.flops", "its.metric")

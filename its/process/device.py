@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from its.disk.run_folder import RunFolder, shard_name
+from its.disk.array_names import shard_name
+from its.disk.run_folder import RunFolder
 
 if TYPE_CHECKING:
     import torch

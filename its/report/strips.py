@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from its.dataset.image_set import NO_CLASS
-from its.disk.run_folder import RunFolder, shard_name
+from its.disk.array_names import shard_name
+from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays, DamagedFile
 from its.report.runs import RunRecord, UnreadableRun
 from its.report.series import Series

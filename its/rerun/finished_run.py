@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from its.config.identity import of_before
-from its.disk.run_folder import RunFolder, candidates_name, shard_name, shard_ranges
+from its.disk.array_names import candidates_name, shard_name, shard_ranges
+from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
 from its.report.runs import read_run
 from its.run.codes import NO_START, decode_start

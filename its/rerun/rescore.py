@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from its.budget import COLUMNS
-from its.disk.run_folder import RunFolder, shard_name
+from its.disk.array_names import shard_name
+from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
 from its.engine import Outcome, Result
 from its.engine.verdicts import verdicts_of

@@ -16,7 +16,7 @@ from its.config.hydra_node import COMMAND_LINE, first_part
 from its.config.identity import differences
 from its.config.instantiate import instantiate
 from its.config.names import current_word
-from its.disk.run_folder import candidate_features_name
+from its.disk.array_names import candidate_features_name
 from its.disk.store import Arrays
 from its.engine import Engine
 from its.engine.flops import count_flops, reward_flops

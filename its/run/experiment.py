@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import platform
-import socket
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,34 +11,26 @@ from typing import Any
 
 import numpy as np
 
-from its import __version__
 from its.config.folder import claim
 from its.config.provenance import Provenance
 from its.config.sources import Sources
-from its.disk.run_folder import (
-    EDITED,
-    RunFolder,
-    candidate_features_name,
-    candidates_name,
-    features_name,
-    shard_name,
-    shard_ranges,
-)
+from its.disk.array_names import candidate_features_name, candidates_name, features_name, shard_name, shard_ranges
+from its.disk.run_folder import EDITED, RunFolder
 from its.disk.store import Arrays
-from its.engine import Engine, Result
+from its.engine import Engine
 from its.engine.verdicts import WORDS
-from its.process.device import device_type, require_one_device_type
+from its.process.device import require_one_device_type
 from its.process.leave import begins
-from its.process.progress import Progress
 from its.process.workers import Worker
 from its.run import candidates, shards
 from its.run.curve_files import write_curve, write_per_image
 from its.run.instruments import Instruments
 from its.run.measure import STRANGE, Curve, Row, measure, seconds_per_image
 from its.run.preflight import check_fit
+from its.run.shard_maker import ShardMaker
 from its.run.shards import Shards
 from its.search.search import Search
-from its.types import Condition, Problem
+from its.types import Condition
 from its.verifier.verifier import members_of
 
 log = logging.getLogger(__name__)
@@ -89,6 +78,18 @@ class Experiment:
     def __post_init__(self) -> None:
         self.files = RunFolder(self.folder)
 
+    @cached_property
+    def _shards(self) -> ShardMaker:
+        return ShardMaker(
+            self.files,
+            self.engine,
+            self.search,
+            self.caps,
+            self.condition,
+            self.sources.images.name,
+            self.worker,
+        )
+
     @property
     def keeps_candidates(self) -> bool:
         """True if every candidate is stored."""
@@ -116,30 +117,35 @@ class Experiment:
         ranges = shard_ranges(self.images, self.shard)
 
         # Make the shards that are missing, and those that a repeated command makes again.
-        present = {indices: arrays for indices in ranges if (arrays := self._present(indices))}
+        present = {indices: arrays for indices in ranges if (arrays := self._shards.present(indices))}
         missing = [indices for indices in ranges if indices not in present]
         if not (missing or self.verify) and (rows := self._finished()) is not None:
             log.info("nothing to do: %d images and their curve are there", self.images)
             return rows
         self._announce()
-        again = self._unsound(list(present.items())) if retry else []
+        again = self._shards.unsound(list(present.items())) if retry else []
         if missing or again:
             check_fit(self.engine, self.instruments, self._conditions)
-            self._generate(missing, again)
+            self._shards.make(missing, again)
+        return self._measured(ranges)
 
-        # Measure all of them; workers share the features.
+    def _measured(self, ranges: Sequence[range]) -> list[Row]:
+        """Measure shards that are all there, and write what people look at; return the curve."""
+        # Check the shards.
         loaded = [(indices, self._load(shard_name(indices.start))) for indices in ranges]
         shards.refuse_gaps(loaded)
         select = self.engine.verifiers["select"]
         shards.refuse_blind(loaded, f"{self.label['verifier']} ({type(select).__name__})", members_of(select))
         shards.refuse_other_conditions(loaded, self.condition)
         require_one_device_type(self.folder, self.files.store.notes())
+
+        # Measure them; workers share the features.
         features = {indices: self._shard_features(indices, arrays) for indices, arrays in self.worker.order(loaded)}
         curve = self._marked(self._measure(loaded, [features[indices] for indices in ranges]))
         for indices in ranges if self.keeps_candidates else ():
             self._candidate_features(indices)
 
-        # Write what people look at; the summary comes last.
+        # The summary comes last.
         self.files.store.tidy()
         self._write_results(curve, loaded)
         self._tell_strange(curve.rows[-1])
@@ -172,7 +178,7 @@ class Experiment:
 
     @property
     def _provenance(self) -> Provenance:
-        names = [name for indices in shard_ranges(self.images, self.shard) for name in self._names(indices)]
+        names = [name for indices in shard_ranges(self.images, self.shard) for name in self._shards.names(indices)]
         return Provenance(self.files, names, lambda: self.sources)
 
     def _finished(self) -> list[Row] | None:
@@ -230,91 +236,12 @@ class Experiment:
                     "verifier %s (%s) gave %s to %d of %d images", name, role, WORDS[kind], row[column], self.images
                 )
 
-    def _present(self, indices: range) -> Arrays | None:
-        """Return what a shard holds besides images, if it is whole, and its candidates are if they are to be stored."""
-        files = [self.files.store.read_intact(name) for name in self._names(indices)]
-        if not all(arrays is not None and shards.covers(arrays, indices) for arrays in files):
-            return None
-        return {name: array for name, array in (files[0] or {}).items() if name != "images"}
-
-    def _names(self, indices: range) -> list[str]:
-        """Return the names of the files that hold a shard's images."""
-        return [shard_name(indices.start), *([candidates_name(indices.start)] if self.keeps_candidates else [])]
-
     def _load(self, name: str) -> Arrays:
         """Return the arrays of a file that must be there."""
         arrays = self.files.store.read(name)
         if arrays is None:
             raise FileNotFoundError(f"{self.folder / name} was there a moment ago and is gone; run the command again")
         return arrays
-
-    def _unsound(self, present: Shards) -> list[range]:
-        """Return the shards of this worker's share that hold failed images; all, if none has a finite reward."""
-        bad = [indices for indices, arrays in present if shards.failed(arrays, indices).any()]
-        if present and shards.never_finite(present, members_of(self.engine.verifiers["select"])):
-            bad = [indices for indices, _ in present]
-        if bad:
-            log.warning("%d shards hold images that failed, and are made again", len(bad))
-        return self.worker.share(bad)
-
-    def _generate(self, missing: Sequence[range], again: Sequence[range]) -> None:
-        """Stream the problems of shards through the engine; write each shard once it is whole."""
-        # Begin, on the type of device that earlier shards were made on.
-        here = device_type(self.engine.model.device)
-        notes = self.files.store.notes
-        require_one_device_type(self.folder, notes(), here)
-        shard_of = {index: indices for indices in (*missing, *again) for index in indices}
-
-        # Take results as they come, and write a shard when its last one is there.
-        open_shards: dict[range, list[Result]] = {}
-        progress = Progress(total=len(shard_of))
-        started, rows_before = time.perf_counter(), self.engine.rows_evaluated
-        for result in self.engine.run(self.search, self.caps, self._problems(missing, again)):
-            indices = shard_of[result.problem.index]
-            results = open_shards.setdefault(indices, [])
-            results.append(result)
-            progress.update(nfe=self.engine.rows_evaluated)
-            if len(results) == len(indices):
-                require_one_device_type(self.folder, notes(), here)
-                now, rows = time.perf_counter(), self.engine.rows_evaluated
-                self.files.store.note({**self._note(indices, now - started), "nfe": rows - rows_before})
-                started, rows_before = now, rows
-                self._write(indices, open_shards.pop(indices))
-        progress.close()
-
-    def _problems(self, missing: Sequence[range], again: Sequence[range]) -> Iterator[Problem]:
-        """Yield the problems of this worker's shards, then of those that others have left by then."""
-        for indices in (*again, *self.worker.order(missing)):
-            if indices in again or not self._present(indices):
-                yield from (Problem(index, self.condition(index)) for index in indices)
-
-    def _write(self, indices: range, results: Sequence[Result]) -> None:
-        """Write the candidates, then the shard, each unless it is there; drop the features of what is replaced."""
-        files = [(shard_name(indices.start), shards.pack(results))]
-        if self.keeps_candidates:
-            files.insert(0, (candidates_name(indices.start), candidates.pack(results)))
-        for name, arrays in files:
-            if not _same(self.files.store.read_intact(name), arrays):
-                for stale in self.files.features_of(name):
-                    stale.unlink(missing_ok=True)
-                self.files.store.write(name, arrays, source=self.sources.images.name)
-
-    def _note(self, indices: range, seconds: float) -> dict[str, Any]:
-        import torch
-
-        return {
-            "first": indices.start,
-            "images": len(indices),
-            "seconds": round(seconds, 3),
-            "batch": self.engine.batch,
-            "host": socket.gethostname(),
-            "its": __version__,
-            "device": str(self.engine.model.device),
-            "type": device_type(self.engine.model.device),
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-            "threads": torch.get_num_threads(),
-        }
 
     def _shard_features(self, indices: range, arrays: Arrays) -> Arrays:
         name = features_name(self.instruments.extractor.name, indices.start)
@@ -324,17 +251,3 @@ class Experiment:
         name = candidate_features_name(self.instruments.extractor.name, indices.start)
         pixels = candidates.pixels(self._load(candidates_name(indices.start)))
         return self.instruments.features(self.files.store, name, pixels)
-
-
-def _same(present: Arrays | None, made: Arrays) -> bool:
-    """Return whether two files hold the same bits."""
-    return (
-        present is not None
-        and present.keys() == made.keys()
-        and all(
-            present[key].dtype == made[key].dtype
-            and present[key].shape == made[key].shape
-            and present[key].tobytes() == made[key].tobytes()
-            for key in made
-        )
-    )

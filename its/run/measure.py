@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from its.budget import COLUMNS
-from its.disk.run_folder import shard_name
+from its.disk.array_names import shard_name
 from its.disk.store import TIMING, Arrays
 from its.disk.valid_json import finite
 from its.engine.verdicts import KINDS, ROLES, WORDS

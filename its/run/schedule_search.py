@@ -26,7 +26,8 @@ from its.config.folder import claim
 from its.config.instantiate import instantiate
 from its.config.provenance import Provenance
 from its.config.sources import Sources
-from its.disk.run_folder import RunFolder, set_name
+from its.disk.array_names import set_name
+from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
 from its.engine import Engine
 from its.metric.features import Features

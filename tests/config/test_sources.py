@@ -15,6 +15,7 @@ from its.config.sources import Sources
 from its.disk.run_folder import RunFolder
 from its.process import source_files
 from its.process.source_files import SourceFiles
+from its.run.shard_maker import ShardMaker
 from tests.build import CONF, blueprint_of, contents, make_experiment, make_schedule, numbers
 
 SMALL = ("images=20", "shard=10", "sampler.steps=3", "budget.samplings=[1,2]", "~metric.kid", "~metric.prc")
@@ -149,26 +150,28 @@ def test_experiment_refuses_to_mix_two_image_sources_and_marks_what_is_allowed(t
         blueprint_of(tmp_path, *TINY, "images=40").check_sources()
 
 
+def of_features(run) -> list[str]:
+    """Return the sources on record of the features of each shard."""
+    files = RunFolder(run.folder)
+    paths = [path for name in files.shard_names for path in files.features_of(name)]
+    return [files.store.source(path.relative_to(run.folder).as_posix()) for path in paths]
+
+
 def test_experiment_measures_again_with_another_measuring_source_and_makes_no_image(tmp_path, monkeypatch):
     run = make_experiment(tmp_path, *TINY)
     run.run()
     for module, features in (("its.metric.fid", False), ("its.metric.extractor", True)):
         with monkeypatch.context() as patch:
-            before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*.safetensors")}
+            before = of_features(run)
             edit(patch, module)
             blueprint = blueprint_of(tmp_path, *TINY)
             assert not blueprint.finished
             blueprint.check_sources()
             again = make_experiment(tmp_path, *TINY)
-            monkeypatch.setattr(type(again), "_generate", None)
+            monkeypatch.setattr(ShardMaker, "make", None)
             again.run()
-            after = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*.safetensors")}
-            changed = {
-                path.parts[-3] if "features" in path.parts else path.stem
-                for path in after
-                if after[path] != before[path]
-            }
-            assert changed == ({"features", "per_image"} if features else {"per_image"})
+            assert (of_features(run) != before) == features
+            assert RunFolder(run.folder).read_summary()["sources"]["measures"] == again.sources.measures.name
             assert blueprint_of(tmp_path, *TINY).finished
             assert "edited_sources" not in numbers(run.folder)[0]
 

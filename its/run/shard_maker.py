@@ -1,0 +1,146 @@
+"""The shards of a run: which are there and sound, and how the others are made."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from its import __version__
+from its.disk.array_names import candidates_name, shard_name
+from its.disk.run_folder import RunFolder
+from its.disk.store import Arrays
+from its.engine import Engine, Result
+from its.process.device import device_type, require_one_device_type
+from its.process.progress import Progress
+from its.process.workers import Worker
+from its.run import candidates, shards
+from its.run.shards import Shards
+from its.search.search import Search
+from its.types import Condition, Problem
+from its.verifier.verifier import members_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ShardMaker:
+    """Makes the shards of a run that are missing, each as soon as its images are there.
+
+    Attributes:
+        files: the run's folder.
+        caps: in NFE, ascending.
+        condition: returns what a problem asks for, by its index.
+        source: name of what makes the images here.
+        worker: which share of the shards it makes first.
+    """
+
+    files: RunFolder
+    engine: Engine
+    search: Search
+    caps: tuple[float, ...]
+    condition: Callable[[int], Condition]
+    source: str
+    worker: Worker
+
+    def present(self, indices: range) -> Arrays | None:
+        """Return what a shard holds besides images, if it is whole, and its candidates are if they are to be stored."""
+        files = [self.files.store.read_intact(name) for name in self.names(indices)]
+        if not all(arrays is not None and shards.covers(arrays, indices) for arrays in files):
+            return None
+        return {name: array for name, array in (files[0] or {}).items() if name != "images"}
+
+    def names(self, indices: range) -> list[str]:
+        """Return the names of the files that hold a shard's images."""
+        return [shard_name(indices.start), *([candidates_name(indices.start)] if self.engine.keep_candidates else [])]
+
+    def unsound(self, present: Shards) -> list[range]:
+        """Return the shards of this worker's share that hold failed images; all, if none has a finite reward."""
+        bad = [indices for indices, arrays in present if shards.failed(arrays, indices).any()]
+        if present and shards.never_finite(present, members_of(self.engine.verifiers["select"])):
+            bad = [indices for indices, _ in present]
+        if bad:
+            log.warning("%d shards hold images that failed, and are made again", len(bad))
+        return self.worker.share(bad)
+
+    def make(self, missing: Sequence[range], again: Sequence[range]) -> None:
+        """Stream the problems of shards through the engine; write each shard once it is whole.
+
+        Args:
+            missing: shards that are not there, which workers share.
+            again: of this worker alone, which are there and are made anew.
+        """
+        # Begin, on the type of device that earlier shards were made on.
+        here = device_type(self.engine.model.device)
+        notes = self.files.store.notes
+        require_one_device_type(self.files.path, notes(), here)
+        shard_of = {index: indices for indices in (*missing, *again) for index in indices}
+
+        # Take results as they come, and write a shard when its last one is there.
+        open_shards: dict[range, list[Result]] = {}
+        progress = Progress(total=len(shard_of))
+        started, rows_before = time.perf_counter(), self.engine.rows_evaluated
+        for result in self.engine.run(self.search, self.caps, self._problems(missing, again)):
+            indices = shard_of[result.problem.index]
+            results = open_shards.setdefault(indices, [])
+            results.append(result)
+            progress.update(nfe=self.engine.rows_evaluated)
+            if len(results) == len(indices):
+                require_one_device_type(self.files.path, notes(), here)
+                now, rows = time.perf_counter(), self.engine.rows_evaluated
+                self.files.store.note({**self._note(indices, now - started), "nfe": rows - rows_before})
+                started, rows_before = now, rows
+                self._write(indices, open_shards.pop(indices))
+        progress.close()
+
+    def _problems(self, missing: Sequence[range], again: Sequence[range]) -> Iterator[Problem]:
+        """Yield the problems of this worker's shards, then of those that others have left by then."""
+        for indices in (*again, *self.worker.order(missing)):
+            if indices in again or not self.present(indices):
+                yield from (Problem(index, self.condition(index)) for index in indices)
+
+    def _write(self, indices: range, results: Sequence[Result]) -> None:
+        """Write the candidates, then the shard, each unless it is there; drop the features of what is replaced."""
+        files = [(shard_name(indices.start), shards.pack(results))]
+        if self.engine.keep_candidates:
+            files.insert(0, (candidates_name(indices.start), candidates.pack(results)))
+        for name, arrays in files:
+            if not _same(self.files.store.read_intact(name), arrays):
+                for stale in self.files.features_of(name):
+                    stale.unlink(missing_ok=True)
+                self.files.store.write(name, arrays, source=self.source)
+
+    def _note(self, indices: range, seconds: float) -> dict[str, Any]:
+        import torch
+
+        return {
+            "first": indices.start,
+            "images": len(indices),
+            "seconds": round(seconds, 3),
+            "batch": self.engine.batch,
+            "host": socket.gethostname(),
+            "its": __version__,
+            "device": str(self.engine.model.device),
+            "type": device_type(self.engine.model.device),
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "threads": torch.get_num_threads(),
+        }
+
+
+def _same(present: Arrays | None, made: Arrays) -> bool:
+    """Return whether two files hold the same bits."""
+    return (
+        present is not None
+        and present.keys() == made.keys()
+        and all(
+            present[key].dtype == made[key].dtype
+            and present[key].shape == made[key].shape
+            and present[key].tobytes() == made[key].tobytes()
+            for key in made
+        )
+    )
