@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+SHARDS, FEATURES, POOL, SETS = "shards/", "features/", "pool/", "sets/"
+"""Folders of images, of their features, of candidates with theirs, and of the sets that a schedule search scores."""
+
 
 def shard_ranges(images: int, shard: int) -> list[range]:
     """Return the problem indices of each shard of `shard` images; the last may be shorter."""
@@ -10,24 +13,24 @@ def shard_ranges(images: int, shard: int) -> list[range]:
 
 def shard_name(first: int) -> str:
     """Return the name, relative to the run's folder, of the shard whose first problem is `first`."""
-    return f"shards/{first:08d}.safetensors"
+    return f"{SHARDS}{first:08d}.safetensors"
 
 
 def features_name(extractor: str, first: int) -> str:
     """Return the name of the features of a shard's images."""
-    return f"features/{extractor}/{first:08d}.safetensors"
+    return f"{FEATURES}{extractor}/{first:08d}.safetensors"
 
 
 def candidates_name(first: int) -> str:
     """Return the name of the file with every candidate of a shard's problems."""
-    return f"pool/{first:08d}.safetensors"
+    return f"{POOL}{first:08d}.safetensors"
 
 
 def candidate_features_name(extractor: str, first: int) -> str:
     """Return the name of the features of a shard's candidates."""
-    return f"pool/{extractor}/{first:08d}.safetensors"
+    return f"{POOL}{extractor}/{first:08d}.safetensors"
 
 
 def set_name(draw: int, grid: str) -> str:
     """Return the name of a schedule search's score of the grid with hash `grid` under noise `draw`."""
-    return f"sets/{draw:04d}/{grid}.safetensors"
+    return f"{SETS}{draw:04d}/{grid}.safetensors"

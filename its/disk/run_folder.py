@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from its.disk.array_names import shard_name
+from its.disk.array_names import FEATURES, SETS, SHARDS, shard_name
 from its.disk.files import is_plain, set_aside
 from its.disk.records import is_table, read_config, read_record, sha256_of, write_record
 from its.disk.store import MANIFEST, TIMING, Store
@@ -106,22 +106,22 @@ class RunFolder:
     @property
     def shard_names(self) -> list[str]:
         """Names of the shards that are on disk, in the order of their problems."""
-        return sorted(f"shards/{path.name}" for path in (self.path / "shards").glob("*.safetensors"))
+        return sorted(f"{SHARDS}{path.name}" for path in (self.path / SHARDS).glob("*.safetensors"))
 
     @property
     def missing_shards(self) -> list[str]:
         """Names of the shards that the run has made and that are not on disk."""
-        return [name for name in self.store.missing() if name.startswith("shards/")]
+        return [name for name in self.store.missing() if name.startswith(SHARDS)]
 
     @property
     def set_names(self) -> list[str]:
         """Names of the sets that a schedule search has scored."""
-        return sorted(str(path.relative_to(self.path)) for path in (self.path / "sets").glob("*/*.safetensors"))
+        return sorted(str(path.relative_to(self.path)) for path in (self.path / SETS).glob("*/*.safetensors"))
 
     def features_of(self, name: str) -> list[Path]:
         """Return the paths of all features, of whatever extractor, of a shard's images or of its candidates."""
         folder, _, file = name.rpartition("/")
-        return sorted((self.path / folder.replace("shards", "features")).glob(f"*/{file}"))
+        return sorted((self.path / f"{folder}/".replace(SHARDS, FEATURES)).glob(f"*/{file}"))
 
     @property
     def rescored(self) -> Path:

@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from its.disk.array_names import FEATURES, POOL, SETS, SHARDS
 from its.disk.files import DamagedFile, own_folders, read_file, set_aside, write_atomic
 from its.disk.leftovers import drop_leftovers
 from its.disk.lines import Entry, Lines
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 
 MANIFEST, TIMING = "manifest.jsonl", "timing.jsonl"
 
-FOLDERS = ("shards", "features", "pool", "sets")
+FOLDERS = (SHARDS, FEATURES, POOL, SETS)
 """Where files of arrays lie."""
 
 

@@ -25,14 +25,14 @@ def test_sealed_json_is_read_back_and_no_damage_is(indent):
     assert unsealed(text) == ENTRY
     assert list(json.loads(text))[-1] == "check"
     for content in damaged(text):
-        with pytest.raises(ValueError, match=""):
+        with pytest.raises(ValueError, match=r"\w"):
             unsealed(content.decode())
 
 
 def test_unsealed_believes_what_an_earlier_version_wrote():
     assert unsealed(json.dumps(ENTRY)) == ENTRY
     for foreign in ("[]", "1", "null", "", "[" * 100_000):
-        with pytest.raises(ValueError, match=""):
+        with pytest.raises(ValueError, match=r"\w"):
             unsealed(foreign)
 
 
