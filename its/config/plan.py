@@ -63,7 +63,15 @@ def plan_of(blueprint: Blueprint) -> Plan:
     work = blueprint.work
     absent = tuple(name for name, content in blueprint.record["weights"].items() if content == ABSENT)
     older = older_folder(blueprint.folder, blueprint.record)
-    return Plan(blueprint.folder, work, _seconds(blueprint, work), absent, older, _refusal(blueprint), blueprint.sampler.second_order)
+    return Plan(
+        blueprint.folder,
+        work,
+        _seconds(blueprint, work),
+        absent,
+        older,
+        _refusal(blueprint),
+        blueprint.sampler.second_order,
+    )
 
 
 def _refusal(blueprint: Blueprint) -> str:
