@@ -168,9 +168,10 @@ class NetworkDenoiser(Denoiser):
     def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
         network = guided(self.network, self.guidance_scale, self.null_class)
         output = network(levels.scale.to(x) * x, levels.time.flatten(), self._labels(conditions))
-        colours = self.shape[0]
-        share = (output[:, colours:] + 1) / 2 if self.variance == "learned" else None
-        return guess_from(self.prediction, output[:, :colours], x, levels)._replace(share=share)
+        if self.variance != "learned":
+            return guess_from(self.prediction, output, x, levels)
+        output, variance = output.split(self.shape[0], dim=1)
+        return guess_from(self.prediction, output, x, levels)._replace(share=(variance + 1) / 2)
 
     def _labels(self, conditions: Sequence[Condition]) -> Tensor | None:
         if not self.conditional and self.null_class is None:
