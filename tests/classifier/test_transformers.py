@@ -56,6 +56,14 @@ PROCESSORS = [
     lambda: transformers.DeiTImageProcessor(size={"height": 55, "width": 55}, crop_size={"height": 48, "width": 48}),
     lambda: transformers.CLIPImageProcessor(size={"shortest_edge": 48}, crop_size={"height": 48, "width": 48}),
     lambda: transformers.SiglipImageProcessor(size={"height": 48, "width": 48}),
+    lambda: transformers.EfficientNetImageProcessor(size={"height": 48, "width": 48}, resample=0),
+    lambda: transformers.EfficientNetImageProcessor(
+        size={"height": 48, "width": 48}, rescale_factor=1 / 127.5, rescale_offset=True, image_std=[0.4, 0.5, 0.6]
+    ),
+    lambda: transformers.EfficientNetImageProcessor(size={"height": 48, "width": 48}, do_normalize=False),
+    lambda: transformers.EfficientNetImageProcessor(
+        size={"height": 60, "width": 60}, do_center_crop=True, crop_size={"height": 48, "width": 48}, include_top=False
+    ),
 ]
 
 
@@ -71,7 +79,8 @@ def test_hub_classifier_equals_the_transformers_model_and_processor(tmp_path, ma
 @pytest.mark.parametrize(
     ("entries", "words"),
     [
-        ({"resample": 1}, "resample of .* is 1; here it is 0 or 2 or 3"),
+        ({"resample": 1}, "resample of .* is 1; here it is 0 or 2 or 3: choose another classifier"),
+        ({"include_top": True}, "include_top of .* is true; this entry is not known here"),
         ({"image_processor_type": "LevitImageProcessor"}, '"LevitImageProcessor"; its preparation is not known'),
         ({"size": {"height": 48, "width": 32}}, "is not read by its own library|becomes|prepared otherwise|mis-shaped"),
         ({"do_pad": True}, "do_pad of .* is true"),
@@ -94,7 +103,7 @@ def test_hub_classifier_refuses_another_preparation_than_the_library_s(tmp_path,
 
 
 def test_hub_classifier_remedy_for_a_missing_entry_works(tmp_path):
-    folder = saved(tmp_path / "a b", image_mean="absent")
+    folder = saved(tmp_path / "it's $a `b`", image_mean="absent")
     with pytest.raises(ValueError, match=r"has no image_mean, and it is not guessed; save the processor") as refusal:
         load(folder)
     command = shlex.split(str(refusal.value).split("every entry: ")[1].split(", if its class")[0])
