@@ -151,11 +151,11 @@ def _check_classes(metrics: Mapping[str, Metric], arrays: Mapping[str, np.ndarra
 def _check_reference(instruments: Instruments, arrays: Mapping[str, np.ndarray], labels: np.ndarray) -> None:
     """Load the reference, and compare its features, classes and number of images with what the metrics need."""
     reference = instruments.reference.load()
-    for part, array in (("moments", "features"), ("spatial", "spatial")):
-        moments = getattr(reference, part)
-        if moments is not None and array in arrays and moments.mean.size != arrays[array].shape[1]:
+    for name, array in (("moments", "features"), ("spatial", "spatial"), ("images", "features")):
+        part = getattr(reference, name)
+        if part is not None and array in arrays and part.width != arrays[array].shape[1]:
             raise ValueError(
-                f"{array} of the reference have width {moments.mean.size}, and those that dataset.report makes have "
+                f"{array} of the reference have width {part.width}, and those that dataset.report makes have "
                 f"{arrays[array].shape[1]}; take a reference of the same network and the same size of images"
             )
 

@@ -162,6 +162,13 @@ def test_check_fit_refuses_a_reference_with_too_few_images(tmp_path: Path, run):
         run(*words, "metric=per_class").run()
 
 
+def test_check_fit_refuses_a_reference_whose_images_have_other_features(tmp_path: Path, run):
+    mean, features = np.zeros(48), np.random.default_rng(0).normal(size=(20, 5)).astype(np.float32)
+    np.savez(tmp_path / "other.npz", mu=mean, sigma=np.eye(48), features=features)
+    with pytest.raises(ValueError, match=r"features of the reference have width 5, and those .* have 48"):
+        run(*QUICK, "model=digits", "metric=standard", f"+dataset.statistics={tmp_path / 'other.npz'}").run()
+
+
 def test_experiment_makes_the_curve_without_metrics_that_need_more_images(tmp_path: Path, caplog):
     words = (*QUICK, "model=digits", "metric=standard")
     (row,) = make_experiment(tmp_path, *words).run()
