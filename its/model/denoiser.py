@@ -244,7 +244,12 @@ def guess_from(prediction: Prediction, output: Tensor, x: Tensor, levels: Column
     Args:
         prediction: `epsilon` and `sample` hold on any path; `v_prediction` (Salimans and Ho 2022, arXiv:2202.00512:
             v = alpha eps - sigma x_0) on VP; `flow` (v = eps - x_0) on linear flow.
+
+    Raises:
+        ValueError: the output has another shape than the rows, to which it would be stretched.
     """
+    if output.shape != x.shape:
+        raise ValueError(f"the network makes {list(output.shape)} of rows {list(x.shape)}; it makes as many of each")
     alpha, sigma = levels.alpha.to(x), levels.sigma.to(x)
     if prediction == "epsilon":
         return Guess((x - sigma * output) / alpha, output)
