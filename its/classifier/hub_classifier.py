@@ -77,7 +77,7 @@ def _transformers(config: ConfigFile, weights: str, key: str | None) -> Loaded:
     if config.get("problem_type", None) not in (None, "single_label_classification"):
         raise config.refusal("problem_type", "here it is single_label_classification or null")
     folder = config.path.parent
-    processor = ConfigFile.read(folder / "preprocessor_config.json", OTHER, saved_again(folder))
+    processor = _processor(folder)
     options = of_transformers(processor)
 
     # Load the network and the library's own preparation.
@@ -109,6 +109,17 @@ def _transformers(config: ConfigFile, weights: str, key: str | None) -> Loaded:
     classifier = ImageClassifier(network, **options)
     require_same_pixels(classifier, prepare, processor, config.get("num_channels", 3))
     return classifier, dict(network.config.id2label), network.config.num_labels
+
+
+def _processor(folder: Path) -> ConfigFile:
+    """Read the configuration of an image processor, which lies in that of texts and images where there is one."""
+    both = folder / "processor_config.json"
+    if both.is_file() and "image_processor" in (file := ConfigFile.read(both, OTHER)).entries:
+        entries = file.needed("image_processor")
+        if not isinstance(entries, Mapping):
+            raise file.refusal("image_processor", "it is an object")
+        return ConfigFile(both, entries, OTHER, "write there what the network was trained with")
+    return ConfigFile.read(folder / "preprocessor_config.json", OTHER, saved_again(folder))
 
 
 def saved_again(folder: Path) -> str:

@@ -111,6 +111,25 @@ def test_hub_classifier_remedy_for_a_missing_entry_works(tmp_path):
     torch.testing.assert_close(load(folder).mean.flatten(), torch.tensor([0.5, 0.5, 0.5]))
 
 
+def test_hub_classifier_reads_an_image_processor_within_one_of_texts_and_images(tmp_path):
+    folder = saved(tmp_path, image_mean=[0.1, 0.2, 0.3])
+    plain = tmp_path / "preprocessor_config.json"
+    entries = json.loads(plain.read_text())
+    both = tmp_path / "processor_config.json"
+    both.write_text(json.dumps({"processor_class": "SiglipProcessor"}))
+    assert load(folder).mean[0].item() == pytest.approx(0.1)
+    both.write_text(json.dumps({"processor_class": "SiglipProcessor", "image_processor": entries | {"resample": 0}}))
+    assert load(folder).interpolation == "nearest", "as the library, whichever else there is"
+    plain.unlink()
+    assert load(folder).mean[0].item() == pytest.approx(0.1)
+    both.write_text(json.dumps({"image_processor": {k: v for k, v in entries.items() if k != "image_mean"}}))
+    with pytest.raises(ValueError, match=r"processor_config.json has no image_mean, .*; write there what the network"):
+        load(folder)
+    both.write_text(json.dumps({"image_processor": [1]}))
+    with pytest.raises(ValueError, match=r"image_processor of .*processor_config.json is \[1\]; it is an object"):
+        load(folder)
+
+
 def test_hub_classifier_reads_sharded_and_variant_weights_of_transformers(tmp_path):
     folder = saved(tmp_path)
     images = torch.rand(2, 3, 48, 48) * 2 - 1
