@@ -175,6 +175,7 @@ HYDRA = {
     "folder of a job": "hydra: {mode: MULTIRUN, sweep: {subdir: CANARY}}",
     "Hydra's output": "hydra: {output_subdir: CANARY}",
     "working folder": "hydra: {job: {chdir: true}}",
+    "folder that Hydra records": "hydra: {runtime: {output_dir: CANARY}}",
     "searchpath": "hydra: {searchpath: ['pkg://os']}",
     "mode interpolated": "evil: MULTIRUN\nhydra: {mode: '${evil}'}",
     "verbose": "hydra: {verbose: '${oc.env:HOME}'}",
@@ -391,11 +392,14 @@ def test_guard_refuses_the_value_of_a_secret_environment_variable(monkeypatch, w
         "tracker: {note: [0123456789abc]}",
         "hydra: {job: {env_set: {X: 0123456789abc}}}",
         "hydra: {sweeper: {params: {seed: '0,1', name: 0123456789abc}}}",
+        "hydra: {runtime: {choices: {x: {0123456789abc: 1}}}}",
+        "half: '0123456'\nout_dir: CANARY_${half}789abc",
     ],
 )
 def test_guard_refuses_a_yaml_with_the_value_of_a_secret_variable(host: Host, monkeypatch, text: str):
     monkeypatch.setenv("SOME_API_KEY", "0123456789abc")
-    assert "holds what the environment's SOME_API_KEY holds" in host.refuses(*host.words(text), "-m", "seed=0,1")
+    words = [word for word in host.words(text) if not ("out_dir" in text and word.startswith("out_dir="))]
+    assert "holds what the environment's SOME_API_KEY holds" in host.refuses(*words, "-m", "seed=0,1")
 
 
 SMUGGLED = [
