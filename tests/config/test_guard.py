@@ -565,6 +565,31 @@ def test_sweep_writes_no_secret_that_it_refuses(host: Host, monkeypatch):
         assert not file.is_file() or b"s3cr3t" not in file.read_bytes()
 
 
+FAILING = """import os
+from its.verifier.null_rewards import NullRewards
+class Failing(NullRewards):
+    def reward(self, images, conditions):
+        raise RuntimeError(f"401: Bearer {os.environ['HF_TOKEN']} at https://me:pw@host")
+"""
+
+
+def test_run_script_keeps_no_secret_of_an_error(tmp_path: Path):
+    (tmp_path / "failing.py").write_text(FAILING)
+    secret = "s3cr3t-c4n4ry"
+    done = run(
+        tmp_path,
+        *("images=4", "shard=4", "sampler.steps=2", "verifier=null_rewards"),
+        *("plugins=[failing]", "verifier._target_=failing.Failing"),
+        HF_TOKEN=secret,
+        PYTHONPATH=str(tmp_path),
+    )
+    [failed] = (tmp_path / "out").rglob("failed.json")
+    for text in (done.stdout + done.stderr, failed.read_text()):
+        assert "401: Bearer <HF_TOKEN> at https://me:...@host" in text
+        assert secret not in text
+    assert done.returncode == 1
+
+
 def test_run_script_names_an_output_folder_that_cannot_be_written(tmp_path: Path):
     (tmp_path / "out").write_text("a file where the folder should be")
     done = run(tmp_path, "images=4", "shard=4", "sampler.steps=2")
