@@ -83,7 +83,7 @@ def check_secrets(node: Any, environment: Mapping[str, str] = os.environ, path: 
 def without_secrets(text: str, environment: Mapping[str, str] = os.environ) -> str:
     """Return a text, such as an error of another library, with names of variables in place of what they keep secret."""
     for variable, secret in sorted(secrets_of(environment), key=lambda found: -len(found[1])):
-        text = _word(secret).sub(lambda _, name=variable: f"<{name}>", text)
+        text = f"<{variable}>".join(_word(secret).split(text))
     return URL.sub(lambda url: url[0].replace(url["password"], "..."), text)
 
 
