@@ -7,6 +7,7 @@ what lies in site-packages or in Python itself is known by its version.
 from __future__ import annotations
 
 import ast
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,8 +17,12 @@ from pathlib import Path
 from sysconfig import get_paths
 from typing import Self
 
+from its.disk.files import DamagedFile, read_file
+from its.disk.run_folder import RunFolder
 from its.process.beside import files_beside, parsed, strings
 from its.process.modules import absolute, file_of, spec_of
+
+log = logging.getLogger(__name__)
 
 FACE = "its"
 """The package that shows names of its rooms and loads those that are asked for; it is passed through."""
@@ -82,6 +87,21 @@ class SourceFiles:
         """Return the names of files that are not the same in both."""
         modules = self.digests.keys() | other.digests.keys()
         return sorted(module for module in modules if self.digests.get(module) != other.digests.get(module))
+
+
+def listed(files: RunFolder, name: str) -> SourceFiles | None:
+    """Return the files of a source on record; None if their list is gone or, with a warning, damaged."""
+    path = files.source(name)
+    try:
+        content = read_file(path)
+    except DamagedFile:
+        content = b""
+    if content is None:
+        return None
+    if sha256(content).hexdigest()[:DIGITS] != name:
+        log.warning("%s is damaged, so the files of that source are not known", path)
+        return None
+    return SourceFiles.read(content.decode())
 
 
 @cache
