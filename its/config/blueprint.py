@@ -66,13 +66,7 @@ class Blueprint(Parts):
         """
         plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
 
-        # Check values, secrets and targets; put a smoke run's twins in place.
-        check_root(plain)
-        packages = (*CHOICES, *plain["plugins"])
-        check_keys(plain)
-        check_secrets(plain)
-        plain, twins = settled(plain, packages)
-        check_targets(plain, packages)
+        plain, twins, packages = checked(plain)
         check_scorers(plain)
 
         # Make the parts that need no network.
@@ -172,3 +166,21 @@ class Blueprint(Parts):
         experiment = Path(self.plain["out_dir"]).expanduser().absolute() / self.plain["name"]
         config = {key: value for key, value in self.plain.items() if key not in PLACES}
         return TrackedRun(self.folder, experiment, self.label, config)
+
+
+def checked(plain: dict[str, Any]) -> tuple[dict[str, Any], list[Twin], tuple[str, ...]]:
+    """Check a resolved configuration's root, keys, secrets and targets, before anything is made of it.
+
+    Returns:
+        the configuration with a smoke run's twins in place, these twins, and whose classes a `_target_` may name.
+
+    Raises:
+        ValueError: a value breaks a rule, is a secret, or names what may not run.
+    """
+    check_root(plain)
+    packages = (*CHOICES, *plain["plugins"])
+    check_keys(plain)
+    check_secrets(plain)
+    plain, twins = settled(plain, packages)
+    check_targets(plain, packages)
+    return plain, twins, packages

@@ -17,6 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from its.config import rules
+from its.config.secrets import check_secrets
 from its.process.source_tree import ROOT
 
 CONF = ROOT / "conf"
@@ -72,6 +73,7 @@ class GuardedLoader(ConfigLoaderImpl):
         config = super().load_configuration(NAME, overrides, run_mode, from_shell, validate_sweep_overrides)
         plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
         rules.check_configuration(plain, _settings(), overrides, self._packages)
+        check_secrets(OmegaConf.select(config, "out_dir"), path="out_dir")  # Hydra makes this folder before a job runs
         return config
 
 

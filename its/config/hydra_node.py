@@ -19,7 +19,7 @@ LAUNCHERS = (
 COMMAND_LINE = ("hydra", "plugins")
 """First parts of keys that only a command line may give a value."""
 
-OURS = ("hydra.runtime", "hydra.job.override_dirname")
+OURS = ("hydra.runtime.choices", "hydra.runtime.config_sources", "hydra.runtime.cwd", "hydra.job.override_dirname")
 """Entries that Hydra fills in from the words."""
 
 

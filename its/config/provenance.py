@@ -6,13 +6,11 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from typing import Any
 
 from its.config.sources import Sources
-from its.disk.files import DamagedFile, read_file
 from its.disk.run_folder import RunFolder
-from its.process.source_files import DIGITS, SourceFiles
+from its.process.source_files import SourceFiles, listed
 
 log = logging.getLogger(__name__)
 
@@ -115,18 +113,3 @@ def measured_here(files: RunFolder) -> bool:
     entry = files.read_summary().get("sources")
     source = listed(files, str(entry.get("measures"))) if isinstance(entry, dict) else None
     return source is None or source.is_here
-
-
-def listed(files: RunFolder, name: str) -> SourceFiles | None:
-    """Return the files of a source on record; None if their list is gone or, with a warning, damaged."""
-    path = files.source(name)
-    try:
-        content = read_file(path)
-    except DamagedFile:
-        content = b""
-    if content is None:
-        return None
-    if sha256(content).hexdigest()[:DIGITS] != name:
-        log.warning("%s is damaged, so the files of that source are not known", path)
-        return None
-    return SourceFiles.read(content.decode())

@@ -53,10 +53,11 @@ def check_configuration(
         ValueError: a secret, plugins that the command line does not name, or an unknown entry of Hydra's node.
     """
     task = {key: value for key, value in plain.items() if key != "hydra"}
-    settings = {key: value for key, value in plain["hydra"].items() if key not in ("overrides", "runtime")}
+    settings = {key: value for key, value in plain["hydra"].items() if key != "overrides"}
     job = {key: value for key, value in settings["job"].items() if key != "override_dirname"}
+    runtime = {"choices": settings["runtime"]["choices"]}
     check_keys(task)
-    check_secrets({**task, "hydra": {**settings, "job": job}})
+    check_secrets({**task, "hydra": {**settings, "job": job, "runtime": runtime}})
     check_hydra(plain["hydra"], reference, words)
     if plain.get(PLUGINS) != list(packages):
         raise ValueError(

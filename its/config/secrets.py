@@ -18,7 +18,7 @@ from its.process.source_tree import ROOT
 KEY = re.compile(r"(?i)(api_?key|access_?key|token|secret|password|passwd|credential)s?$")
 OPTION = re.compile(
     r"(?i)((max|min|num|n)_([a-z]+_)*tokens"
-    r"|(cls|class|dist|reg|register|mask|pad|padding|bos|eos|sep|unk|image|prefix|use_cls|use_class)_tokens?)$"
+    r"|((use|add|has|with|no)_)?(cls|class|dist|reg|register|mask|pad|padding|bos|eos|sep|unk|image|prefix)_tokens?)$"
 )
 """Keys that end as a secret's do and are options of networks."""
 
@@ -73,11 +73,18 @@ def check_secrets(node: Any, environment: Mapping[str, str] = os.environ, path: 
                 f"{place} is a URL with a password or a key in it, and configurations are written to disk; take it out"
             )
         for variable, secret in secrets:
-            if secret in text and _is_word(secret, text) and not _is_path(text) and not _is_ours(secret):
+            if secret in text and _word(secret).search(text) and not _is_path(text) and not _is_ours(secret):
                 raise ValueError(
                     f"{place.replace(secret, '...')} holds what the environment's {variable} holds, and configurations "
                     "are written to disk; take it out"
                 )
+
+
+def without_secrets(text: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return a text, such as an error of another library, with names of variables in place of what they keep secret."""
+    for variable, secret in sorted(secrets_of(environment), key=lambda found: -len(found[1])):
+        text = f"<{variable}>".join(_word(secret).split(text))
+    return URL.sub(lambda url: url[0].replace(url["password"], "..."), text)
 
 
 def secrets_of(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -110,10 +117,10 @@ def _entries(node: Any) -> Iterator[tuple[Any, Any]]:
         yield from enumerate(node)
 
 
-def _is_word(secret: str, text: str) -> bool:
-    """Whether `text` holds `secret` with neither letter nor digit before or after it."""
+def _word(secret: str) -> re.Pattern[str]:
+    """A pattern of `secret` with neither letter nor digit before or after it."""
     before, after = (r"(?<![^\W_])" if secret[0].isalnum() else ""), (r"(?![^\W_])" if secret[-1].isalnum() else "")
-    return bool(re.search(before + re.escape(secret) + after, text))
+    return re.compile(before + re.escape(secret) + after)
 
 
 def _is_path(text: str) -> bool:
@@ -126,4 +133,4 @@ def _is_path(text: str) -> bool:
 
 def _is_ours(secret: str) -> bool:
     """Whether the word stands in our own configurations, and so is none that somebody keeps."""
-    return any(_is_word(secret, file.read_text(encoding="utf-8")) for file in (ROOT / "conf").rglob("*.yaml"))
+    return any(_word(secret).search(file.read_text(encoding="utf-8")) for file in (ROOT / "conf").rglob("*.yaml"))

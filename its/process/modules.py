@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 from functools import cache
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import get_importer
 
 
 @cache
@@ -18,10 +19,20 @@ def spec_of(module: str) -> ModuleSpec | None:
             return find_spec(module) if module else None
         except ValueError:  # a module without a spec, such as __main__
             return None
-    parent = spec_of(package)
-    if parent is None or parent.submodule_search_locations is None:
+    parent, portions = spec_of(package), []
+    for place in (parent.submodule_search_locations or ()) if parent else ():
+        finder = get_importer(place)
+        spec = finder.find_spec(module) if finder else None
+        if spec is not None and spec.loader is not None:
+            return spec
+        portions += list(spec.submodule_search_locations or ()) if spec else []
+    if not portions:
         return None
-    return PathFinder.find_spec(module, list(parent.submodule_search_locations))
+
+    # A folder without __init__.py is a package too.
+    spec = ModuleSpec(module, None, is_package=True)
+    spec.submodule_search_locations = portions
+    return spec
 
 
 def file_of(module: str) -> Path | None:

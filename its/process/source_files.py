@@ -1,4 +1,4 @@
-"""The files that modules are made from, by content: their own and, import by import, those of what they use.
+"""The files that modules are made from, by content: their own, those beside them, and those of what they import.
 
 Nothing is imported. A module is followed if it belongs to the same package as one that is named, or is not installed:
 what lies in site-packages or in Python itself is known by its version.
@@ -7,6 +7,8 @@ what lies in site-packages or in Python itself is known by its version.
 from __future__ import annotations
 
 import ast
+import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -15,7 +17,12 @@ from pathlib import Path
 from sysconfig import get_paths
 from typing import Self
 
+from its.disk.files import DamagedFile, read_file
+from its.disk.run_folder import RunFolder
+from its.process.beside import files_beside, parsed, strings
 from its.process.modules import absolute, file_of, spec_of
+
+log = logging.getLogger(__name__)
 
 FACE = "its"
 """The package that shows names of its rooms and loads those that are asked for; it is passed through."""
@@ -23,8 +30,8 @@ FACE = "its"
 DIGITS = 12
 """Hex digits of a source's name and of a file's digest."""
 
-BY_NAME = (b"importlib", b"__import__")
-"""In a module that imports what its text does not name; it counts with all of its package."""
+BY_NAME = (b"importlib", b"__import__", b"pkgutil", b"runpy")
+"""In a module that imports what no statement names; it counts with its package, and with what its strings name."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class SourceFiles:
     """Files by content.
 
     Attributes:
-        digests: of each file, by its module's name.
+        digests: of each file, by its module's name, with `:<path>` for one that the module reads beside itself.
     """
 
     digests: Mapping[str, str]
@@ -44,7 +51,9 @@ class SourceFiles:
         Args:
             apart: whether a module is neither taken nor followed, unless it is named.
         """
-        return cls({module: digest_of(module) for module in _reached(tuple(modules), apart)})
+        reached = _reached(tuple(modules), apart)
+        beside = {f"{module}:{file}" for module in reached for file in files_beside(module)}
+        return cls({name: digest_of(name) for name in reached | beside})
 
     @classmethod
     def read(cls, text: str) -> Self:
@@ -53,7 +62,7 @@ class SourceFiles:
         Raises:
             ValueError: it is no such text.
         """
-        return cls({module: digest for digest, module in (line.split() for line in text.splitlines())})
+        return cls({module: digest for digest, module in (line.split(maxsplit=1) for line in text.splitlines())})
 
     @cached_property
     def text(self) -> str:
@@ -75,15 +84,36 @@ class SourceFiles:
         return type(self)({module: self.digests[module] for module in self.digests.keys() - other.digests.keys()})
 
     def differences(self, other: Self) -> list[str]:
-        """Return the modules whose files are not the same in both."""
+        """Return the names of files that are not the same in both."""
         modules = self.digests.keys() | other.digests.keys()
         return sorted(module for module in modules if self.digests.get(module) != other.digests.get(module))
 
 
+def listed(files: RunFolder, name: str) -> SourceFiles | None:
+    """Return the files of a source on record; None if their list is gone or, with a warning, damaged."""
+    path = files.source(name)
+    try:
+        content = read_file(path)
+    except DamagedFile:
+        content = b""
+    if content is None:
+        return None
+    if sha256(content).hexdigest()[:DIGITS] != name:
+        log.warning("%s is damaged, so the files of that source are not known", path)
+        return None
+    return SourceFiles.read(content.decode())
+
+
 @cache
-def digest_of(module: str) -> str:
-    """Return the digest of a module's file as this process first found it, which is what it runs; `absent` if gone."""
+def digest_of(name: str) -> str:
+    """Return the digest of a file by its name as this process first found it, which is what it runs; `absent` if gone.
+
+    Args:
+        name: as in `SourceFiles.digests`.
+    """
+    module, _, beside = name.partition(":")
     path = file_of(module)
+    path = path.parent / beside if path is not None and beside else path
     return sha256(path.read_bytes()).hexdigest()[:DIGITS] if path is not None and path.is_file() else "absent"
 
 
@@ -125,26 +155,37 @@ def _imported(module: str) -> frozenset[str]:
     path = file_of(module)
     if path is None or path.suffix != ".py":
         return frozenset(packages)
-    content = path.read_bytes()
-    statements = _statements(ast.parse(content).body)
-    found = {name for statement in statements for name in _named(module, statement)}
-    if any(word in content for word in BY_NAME):
-        found |= _package(_top(module))
+    found = {name for statement in _statements(parsed(path).body) for name in _named(module, statement)}
+    if any(word in path.read_bytes() for word in BY_NAME):
+        dotted = filter(re.compile(r"[A-Za-z_]\w*(\.\w+)*").fullmatch, strings(path))
+        found |= _package(_top(module)) | {name for name in dotted if spec_of(name)}
     return frozenset(packages | found)
 
 
 def _named(module: str, statement: ast.stmt) -> Iterator[str]:
     """Yield the modules that an import statement of `module` names, in which a name comes from where it is defined."""
     if isinstance(statement, ast.Import):
-        yield from (alias.name for alias in statement.names)
+        for alias in statement.names:
+            yield alias.name
+            yield from _shown(_top(alias.name), module)
     elif isinstance(statement, ast.ImportFrom):
         source = absolute(module, statement)
         yield source
         for alias in statement.names:
-            if spec_of(f"{source}.{alias.name}") is not None:
+            if alias.name == "*":
+                yield from _shown(source, module)
+            elif spec_of(f"{source}.{alias.name}") is not None:
                 yield f"{source}.{alias.name}"
             elif alias.name in (lazily := _lazy_names(source)):
                 yield lazily[alias.name]
+
+
+def _shown(package: str, module: str) -> Iterator[str]:
+    """Yield where those lazy names of a package come from that stand in a module which imports the package whole."""
+    path = file_of(module)
+    nodes = [*ast.walk(parsed(path))] if path else []
+    words = {getattr(node, "id", None) or getattr(node, "attr", None) for node in nodes}
+    yield from (place for name, place in _lazy_names(package).items() if name in words)
 
 
 @cache
@@ -154,7 +195,7 @@ def _lazy_names(package: str) -> dict[str, str]:
     followed = _top(package) == FACE or not _installed(_top(package))
     if path is None or path.name != "__init__.py" or not followed:
         return {}
-    guarded = [part for part in ast.parse(path.read_bytes()).body if _is_for_type_checkers(part)]
+    guarded = [part for part in parsed(path).body if _is_for_type_checkers(part)]
     imports = [inner for part in guarded for inner in part.body if isinstance(inner, ast.ImportFrom)]  # type: ignore[attr-defined]
     return {alias.name: absolute(package, statement) for statement in imports for alias in statement.names}
 

@@ -11,7 +11,7 @@ from importlib.resources import files
 from its.report.caption import commands
 from its.report.draw import Style, outline, styles_of
 from its.report.figures import panel_svg
-from its.report.runs import FailedRun, RunRecord
+from its.report.runs import FailedRun, RunRecord, of_two_sources
 from its.report.section import Plot, Section
 from its.report.strips import caps_of, strip_png
 from its.report.tables import Table, main_table
@@ -194,6 +194,7 @@ def _provenance(runs: Sequence[RunRecord]) -> str:
         (
             f"made with {' and '.join(versions)}" if versions else "versions unknown",
             f"on {', '.join(devices)}" if devices else "device unknown",
+            *filter(None, (of_two_sources(runs),)),
         )
     )
     lines = "\n".join(commands([run.command for run in runs], most=None))

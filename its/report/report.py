@@ -22,7 +22,7 @@ from its.report.digest import digest
 from its.report.escape import csv_text
 from its.report.frame import column_order, frame_of
 from its.report.page import page
-from its.report.runs import LABELS, FailedRun, RunRecord, UnreadableRun, read_failure, read_runs
+from its.report.runs import LABELS, FailedRun, RunRecord, UnreadableRun, of_two_sources, read_failure, read_runs
 from its.report.schedule import schedule_lines
 from its.report.section import Section, sections_of
 from its.report.tables import table_latex, table_markdown, table_text
@@ -55,11 +55,27 @@ def make_report(folder: Path) -> None:
             runs = [run for run in runs if run.folder != error.folder]
             failures.append(read_failure(RunFolder(folder / error.folder), folder, str(error)))
 
-    # Tell.
+    _tell(report, folder, runs, failures, figures)
+
+
+def _tell(
+    report: ReportFolder,
+    folder: Path,
+    runs: list[RunRecord],
+    failures: list[FailedRun],
+    figures: list[str] | None,
+) -> None:
+    """Print the table and where figures and page are.
+
+    Args:
+        figures: their names; None if there is no report.
+    """
     if figures is None:
         print(f"no finished runs under {folder.absolute()}, so no report")
     if runs or failures:
         print(table_text(runs, failures))
+    if remark := of_two_sources(runs):
+        print(remark)
     for name in figures or ():
         if name.startswith("fid_vs_nfe") and name.endswith(".png"):
             print(report.path / name)

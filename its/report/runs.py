@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,12 +13,16 @@ from typing import Any, NamedTuple
 
 from its.disk.files import DamagedFile
 from its.disk.run_folder import RunFolder, run_folders
+from its.process.source_files import listed
 from its.report.escape import printable
 
 Row = dict[str, Any]
 
 LABELS = ("name", "dataset", "model", "sampler", "search", "verifier", "budget", "metric", "seed")
 """Columns that name a run, in the order in which they are written."""
+
+MOST_NAMED = 6
+"""Files of code that a remark lists."""
 
 COLUMNS = (
     "nfe_cap",
@@ -72,6 +77,7 @@ class RunRecord:
         rows: of the curve, one per cap; `nfe_cap` is None where there was no cap.
         caps: those of the whole curve, as the run's shards order them.
         devices, versions: on and with which its shards were made; empty if that is not on record.
+        sources: names and digests of the files that made and measured it, as far as they are on record.
     """
 
     folder: Path
@@ -83,6 +89,7 @@ class RunRecord:
     caps: tuple[float | None, ...] = ()
     devices: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
+    sources: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def place(self) -> str:
@@ -189,6 +196,7 @@ def read_run(run: RunFolder, folder: Path) -> RunRecord:
             summary.get("nan_rewards", 0),
             tuple(summary["caps"]),
             *_provenance(run.store.notes()),
+            _sources(run, summary.get("sources", {})),
         )
     except DamagedFile:
         raise
@@ -244,6 +252,14 @@ def grouped(runs: Sequence[RunRecord]) -> dict[Group, list[RunRecord]]:
     return dict(sorted(groups.items()))
 
 
+def of_two_sources(runs: Sequence[RunRecord]) -> str:
+    """Return a sentence that names files of code which were not the same for all runs, or nothing."""
+    counts = Counter(name for name, _ in frozenset[tuple[str, str]]().union(*(run.sources for run in runs)))
+    names = sorted(name for name, count in counts.items() if count > 1)
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"made by different sources: runs differ in {', '.join(names[:MOST_NAMED])}{more}" if names else ""
+
+
 def overrides_of(command: str) -> list[str]:
     """Return the words of a command after `python run.py`, without flags."""
     return [word for word in shlex.split(command)[2:] if not word.startswith("-")]
@@ -258,3 +274,9 @@ def _provenance(notes: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], tu
             printable(", ".join(f"{name} {note[name]}" for name in ("its", "torch", "python") if name in note))
         )
     return tuple(sorted(devices)), tuple(sorted(versions))
+
+
+def _sources(run: RunFolder, entry: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+    """Return the files of all sources that a summary names."""
+    lists = (listed(run, str(name)) for name in (*entry.get("images", ()), entry.get("measures")))
+    return frozenset(file for source in lists if source is not None for file in source.digests.items())

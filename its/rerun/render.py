@@ -16,13 +16,12 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from its.config.checks import GROUPS
+from its.config.blueprint import checked
 from its.config.composed import Composed
 from its.config.identity import differences, hash8, identity, record
-from its.config.instantiate import CHOICES, check_targets, instantiate
+from its.config.instantiate import instantiate
 from its.config.kinds import LABELS
 from its.config.provenance import Provenance
-from its.config.smoke import settled
 from its.config.sources import measuring, of_images
 from its.disk.store import Arrays
 from its.engine import Engine, Outcome, Result
@@ -193,11 +192,7 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
         ValueError: the run cannot be rendered so.
     """
     saved, choices = run.config, composed.choices
-    plain = _plain(saved, composed.config)
-    packages = (*CHOICES, *plain["plugins"])
-    plain, _ = settled(plain, packages)
-    for group in GROUPS:
-        check_targets(plain[group], packages)
+    plain, _, packages = checked(_plain(saved, composed.config))
     _check_same(saved, plain)
     if not plain["allow_edited"]:
         sources_of_run = of_images(saved, measuring(plain))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from its.budget import COLUMNS
+from its.config.provenance import Provenance
 from its.disk.array_names import shard_name
 from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
@@ -57,10 +58,12 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
         members=members_of(rescoring.verifier),
     )
     write_curve(files, curve, loaded, _figure(rescoring, target, curve))
+    Provenance(files, (), lambda: rescoring.blueprint.sources).keep()
     entry = {
         **rescoring.label,
         "exact": rescoring.exact,
         "meaning": rescoring.meaning,
+        "sources": {**rescoring.provenance.entry(), "selects": rescoring.blueprint.sources.images.name},
         "command": command,
         "images": run.summary["images"],
         "curve": curve.rows,

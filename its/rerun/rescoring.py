@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from its.config.hydra_node import COMMAND_LINE, first_part
 from its.config.identity import differences
 from its.config.instantiate import instantiate
 from its.config.names import current_word
+from its.config.provenance import Provenance
 from its.disk.array_names import candidate_features_name
 from its.disk.store import Arrays
 from its.engine import Engine
@@ -102,10 +104,15 @@ class Rescoring:
         """The run's caps in NFE, infinity for no cap."""
         return tuple(math.inf if cap is None else cap for cap in self.run.summary["caps"])
 
+    @cached_property
+    def provenance(self) -> Provenance:
+        """The sources of the candidates, held against those here."""
+        return Provenance(self.run.files, self.run.files.shard_names, lambda: self.blueprint.sources)
+
     @property
     def exact(self) -> bool:
         """True if rescoring gives the curve that a run with the other verifier would have."""
-        return is_blind(self.blueprint.search)
+        return is_blind(self.blueprint.search) and not self.provenance.others
 
     @property
     def meaning(self) -> str:
@@ -115,6 +122,12 @@ class Rescoring:
             return (
                 f"the candidates of {search} do not depend on rewards, so this is what a run that selects by "
                 f"{verifier} gives"
+            )
+        if self.provenance.others:
+            others = ", ".join(self.provenance.others)
+            return (
+                f"the candidates were made by another source than is here ({others}), so this is the best of them by "
+                f"{verifier}, and not what a run here that selects by {verifier} gives"
             )
         return (
             f"{search} chose its way by {selector}, so this is the best of that run's candidates by {verifier}, and "

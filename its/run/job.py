@@ -16,6 +16,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from its.config.composed import of_job, words_of_job
+from its.config.secrets import without_secrets
 from its.config.smoke import out_dir
 from its.process import leave
 from its.process.command import is_users
@@ -77,10 +78,10 @@ def _run(config: DictConfig) -> dict[str, Any]:
                 if config.verify:
                     RunFolder(folder).store.put_away()
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        log.error("%s", error if is_users(error) else traceback.format_exc())
+        reason, trace = map(without_secrets, (f"{type(error).__name__}: {error}", traceback.format_exc()))
+        log.error("%s", without_secrets(str(error)) if is_users(error) else trace)
         if folder is not None:
-            _record(folder, reason)
+            _record(folder, reason, trace)
         return {"status": "failed", "reason": reason, "folder": folder and str(folder)}
     return {"status": "finished", "folder": str(blueprint.folder)}
 
@@ -134,11 +135,11 @@ def run_workers(workers: int, overrides: Sequence[str]) -> None:
         log.warning("workers ended with exit codes %s; what they left is made now", codes)
 
 
-def _record(folder: Path, reason: str) -> None:
+def _record(folder: Path, reason: str, trace: str) -> None:
     from its.disk.run_folder import RunFolder
 
     try:
-        RunFolder(folder).write_failure(reason, traceback.format_exc())
+        RunFolder(folder).write_failure(reason, trace)
     except OSError as error:
         log.error("this failure is not on record: %s", error)
 

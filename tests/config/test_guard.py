@@ -175,6 +175,7 @@ HYDRA = {
     "folder of a job": "hydra: {mode: MULTIRUN, sweep: {subdir: CANARY}}",
     "Hydra's output": "hydra: {output_subdir: CANARY}",
     "working folder": "hydra: {job: {chdir: true}}",
+    "folder that Hydra records": "hydra: {runtime: {output_dir: CANARY}}",
     "searchpath": "hydra: {searchpath: ['pkg://os']}",
     "mode interpolated": "evil: MULTIRUN\nhydra: {mode: '${evil}'}",
     "verbose": "hydra: {verbose: '${oc.env:HOME}'}",
@@ -391,11 +392,14 @@ def test_guard_refuses_the_value_of_a_secret_environment_variable(monkeypatch, w
         "tracker: {note: [0123456789abc]}",
         "hydra: {job: {env_set: {X: 0123456789abc}}}",
         "hydra: {sweeper: {params: {seed: '0,1', name: 0123456789abc}}}",
+        "hydra: {runtime: {choices: {x: {0123456789abc: 1}}}}",
+        "half: '0123456'\nout_dir: CANARY_${half}789abc",
     ],
 )
 def test_guard_refuses_a_yaml_with_the_value_of_a_secret_variable(host: Host, monkeypatch, text: str):
     monkeypatch.setenv("SOME_API_KEY", "0123456789abc")
-    assert "holds what the environment's SOME_API_KEY holds" in host.refuses(*host.words(text), "-m", "seed=0,1")
+    words = [word for word in host.words(text) if not ("out_dir" in text and word.startswith("out_dir="))]
+    assert "holds what the environment's SOME_API_KEY holds" in host.refuses(*words, "-m", "seed=0,1")
 
 
 SMUGGLED = [
@@ -559,6 +563,31 @@ def test_sweep_writes_no_secret_that_it_refuses(host: Host, monkeypatch):
     for file in host.folder.rglob("*"):
         assert "s3cr3t" not in str(file)
         assert not file.is_file() or b"s3cr3t" not in file.read_bytes()
+
+
+FAILING = """import os
+from its.verifier.null_rewards import NullRewards
+class Failing(NullRewards):
+    def reward(self, images, conditions):
+        raise RuntimeError(f"401: Bearer {os.environ['HF_TOKEN']} at https://me:pw@host")
+"""
+
+
+def test_run_script_keeps_no_secret_of_an_error(tmp_path: Path):
+    (tmp_path / "failing.py").write_text(FAILING)
+    secret = "s3cr3t-c4n4ry"
+    done = run(
+        tmp_path,
+        *("images=4", "shard=4", "sampler.steps=2", "verifier=null_rewards"),
+        *("plugins=[failing]", "verifier._target_=failing.Failing"),
+        HF_TOKEN=secret,
+        PYTHONPATH=str(tmp_path),
+    )
+    [failed] = (tmp_path / "out").rglob("failed.json")
+    for text in (done.stdout + done.stderr, failed.read_text()):
+        assert "401: Bearer <HF_TOKEN> at https://me:...@host" in text
+        assert secret not in text
+    assert done.returncode == 1
 
 
 def test_run_script_names_an_output_folder_that_cannot_be_written(tmp_path: Path):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from its.config.secrets import check_key, check_secrets, is_secret, secrets_of
+from its.config.secrets import check_key, check_secrets, is_secret, secrets_of, without_secrets
 
 SECRET = "hunter22-Ax"
 
@@ -99,7 +99,7 @@ def test_secrets_of_takes_passwords_out_of_the_urls_of_any_variable():
 
 
 OPTIONS = """model.weights_key max_tokens max_new_tokens cls_token pad_token reg_tokens class_token num_prefix_tokens
-tokenizer keys passes secretary"""
+use_mask_token add_bos_token tokenizer keys passes secretary"""
 
 
 @pytest.mark.parametrize("key", OPTIONS.split())
@@ -113,3 +113,10 @@ def test_check_key_knows_options_of_networks(key: str):
 def test_check_key_refuses_names_of_secrets(key: str):
     with pytest.raises(ValueError, match="looks like a secret"):
         check_key(key)
+
+
+def test_without_secrets_puts_names_of_variables_in_place_of_what_they_hold():
+    environment = {"HF_TOKEN": SECRET, "DB": f"postgres://me:{SECRET}x@host/db", "HOME": "/home/me"}
+    text = f"401 for Bearer {SECRET}, a{SECRET}, postgres://me:{SECRET}x@host/db, http://me:pw@host, /home/me"
+    expected = f"401 for Bearer <HF_TOKEN>, a{SECRET}, <DB>/db, http://me:...@host, /home/me"
+    assert without_secrets(text, environment) == expected

@@ -15,6 +15,7 @@ from its.config.sources import Sources
 from its.disk.run_folder import RunFolder
 from its.process import source_files
 from its.process.source_files import SourceFiles
+from its.report.report import make_report
 from its.run.shard_maker import ShardMaker
 from tests.build import CONF, blueprint_of, contents, make_experiment, make_schedule, numbers
 
@@ -174,6 +175,20 @@ def test_experiment_measures_again_with_another_measuring_source_and_makes_no_im
             assert RunFolder(run.folder).read_summary()["sources"]["measures"] == again.sources.measures.name
             assert blueprint_of(tmp_path, *TINY).finished
             assert "edited_sources" not in numbers(run.folder)[0]
+
+
+def test_report_names_code_that_was_not_the_same_for_all_runs(tmp_path, monkeypatch, capsys):
+    words = (*TINY, "~metric.fid", "images=4", "shard=4", "search=none")
+    make_experiment(tmp_path, *words).run()
+    make_experiment(tmp_path, *words, "seed=1").run()
+    make_report(tmp_path / "default")
+    assert "made by different sources" not in capsys.readouterr().out
+    edit(monkeypatch, "its.engine.stream")
+    make_experiment(tmp_path, *words, "seed=2").run()
+    make_report(tmp_path / "default")
+    said = "made by different sources: runs differ in its.engine.stream"
+    assert said in capsys.readouterr().out
+    assert said in (tmp_path / "default" / "report" / "index.html").read_text()
 
 
 def test_schedule_search_refuses_to_mix_two_sources(tmp_path, monkeypatch):

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from its.process import modules, source_files
+from its.process import beside, modules, source_files
 from its.process.source_files import SourceFiles
 
 PACKAGE = {
     "mine/__init__.py": "",
     "mine/search.py": "import os\nfrom typing import TYPE_CHECKING\nfrom . import near\nfrom mine.far import f as g\n"
-    "if TYPE_CHECKING:\n    import mine.never\nfrom its import clip_guess\nimport numpy\n",
+    "if TYPE_CHECKING:\n    import mine.never\nfrom its import guess_from\nimport numpy\n",
     "mine/near.py": "def late():\n    try:\n        import beside\n    finally:\n        pass\n",
     "mine/far.py": "from .deep.down import x\nf = 1\n",
     "mine/deep/__init__.py": "",
@@ -33,6 +33,8 @@ def forget() -> None:
     for cached in (modules.spec_of, source_files.digest_of, source_files._imported, source_files._installed):
         cached.cache_clear()
     source_files._lazy_names.cache_clear()
+    beside.files_beside.cache_clear()
+    beside.parsed.cache_clear()
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def package(tmp_path: Path, monkeypatch) -> Path:
 def test_source_files_follow_imports_wherever_they_stand():
     found = set(SourceFiles.of(["mine.search"]).digests)
     assert {module for module in found if module.partition(".")[0] != "its"} == REACHED
-    assert "its.model.denoiser" in found, "where its.clip_guess is defined"
+    assert "its.model.denoiser" in found, "where its.guess_from is defined"
     assert "its" not in found
     assert "its.report.frame" not in found, "the face imports it for load_sweep alone"
     assert "mine" not in sys.modules
@@ -65,6 +67,43 @@ def test_source_files_leave_apart_what_is_not_named():
 @pytest.mark.usefixtures("package")
 def test_source_files_take_the_package_of_a_module_that_imports_by_name():
     assert set(SourceFiles.of(["lots.a"]).digests) == {"lots", "lots.a", "lots.b"}
+
+
+ODD = {
+    "whole": ("import its\nclass Mine(its.Search):\n    pass\n", {"its.search.search"}),
+    "star": ("from its import *\nclass Mine(Search):\n    pass\n", {"its.search.search"}),
+    "by name": ("from importlib import import_module\nx = import_module('beside').x\n", {"beside"}),
+    "folder without init": ("from spread.out import x\n", {"spread.out"}),
+    "in such a folder": ("import spread.more.far\n", {"spread.more.far"}),
+    "not Python": ("try:\n    import old\nexcept SyntaxError:\n    pass\n", {"old"}),
+    "tables": (
+        "from pathlib import Path\ndef x(k):\n    return (Path(__file__).parent / 'spread' / f't{k}.json').open()\n",
+        {"odd:spread/t1.json", "odd:spread/t2.json"},
+    ),
+    "resource": ("import importlib.resources as r\nx = r.files('spread') / 't1.json'\n", {"odd:spread/t1.json"}),
+    "executed": ("exec(open(__file__.replace('odd', 'x')).read())\nHERE = 'beside.py'\n", {"odd:beside.py"}),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_source_files_see_what_is_read_in_odd_ways(package: Path, kind: str):
+    text, expected = ODD[kind]
+    for name in ("more/far.py", "out.py", "t1.json", "t2.json", "u.json"):
+        (package / "spread" / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / "spread" / name).write_text("x = 1\n")
+    (package / "old.py").write_text("print 'of Python 2'\n")
+    (package / "odd.py").write_text(text)
+    whole = SourceFiles.of(["odd"])
+    theirs = {name for name in whole.digests if not name.startswith("its")}
+    assert theirs == {"odd"} | {name for name in expected if not name.startswith("its")}
+    assert expected <= set(whole.digests)
+    assert SourceFiles.read(whole.text) == whole
+    for name in expected & theirs:
+        path = package / (name.partition(":")[2] or f"{name.replace('.', '/')}.py")
+        path.write_text("x = 2\n")
+        forget()
+        assert SourceFiles.of(["odd"]).differences(whole) == [name]
+        path.write_text("x = 1\n" if name != "old" else "print 'of Python 2'\n")
 
 
 @pytest.mark.parametrize("name", ["mine/search.py", "mine/deep/__init__.py", "beside.py"])

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +15,6 @@ from its.rerun.finished_run import FinishedRun
 from its.rerun.render import Rendering, build_rendering, words
 from its.run.experiment import Experiment
 from its.sampler.heun import Heun
-from its.weights import fingerprint
 from tests.build import CONF, contents, make_experiment
 
 SMALL = (
@@ -152,11 +152,30 @@ def test_render_refuses_unfinished_runs_and_other_weights(tmp_path):
     with pytest.raises(ValueError, match=r"has no config\.yaml, so it is no finished run"):
         render(run)
     run.run()
-    config = run.folder / "config.yaml"
-    content = fingerprint("digits/generator")
-    config.write_text(config.read_text().replace(content, content[::-1]))
+    finished = FinishedRun.of(run.folder)
+    other = {**finished.config, "weights": {**finished.config["weights"], "digits/generator": "0" * 64}}
     with pytest.raises(ValueError, match="model of the run cannot be had here"):
-        render(run)
+        build_rendering(replace(finished, config=other), composed(words(finished, [])), [])
+
+
+EDITED = {
+    "verifier": ({"network": {"_target_": "os.system"}}, r"verifier.network._target_ is 'os.system'"),
+    "model": ({"note": "${oc.env:HF_TOKEN}"}, "would put what the environment's HF_TOKEN holds"),
+    "search": ({"note": "hunter22-Ax9"}, "search.note holds what the environment's HF_TOKEN holds"),
+    "seed": ({"_target_": "os.system"}, "seed is .*; it is a whole number"),
+}
+
+
+@pytest.mark.parametrize("key", EDITED)
+def test_render_checks_a_saved_configuration_as_one_that_is_typed(zero_order, monkeypatch, key):
+    monkeypatch.setenv("HF_TOKEN", "hunter22-Ax9")
+    finished = FinishedRun.of(zero_order.folder)
+    value, message = EDITED[key]
+    config = {**finished.config, key: {**finished.config[key], **value} if key != "seed" else value}
+    before = contents(zero_order.folder)
+    with pytest.raises(Exception, match=message):
+        build_rendering(replace(finished, config=config), composed(words(finished, [])), [])
+    assert contents(zero_order.folder) == before
 
 
 def test_render_script_prints_folder_and_curve(zero_order):

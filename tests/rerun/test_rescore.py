@@ -16,7 +16,9 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 import its.disk.store
+from its.disk.records import read_record
 from its.model.mixture import MixtureDenoiser
+from its.process import source_files
 from its.rerun import preference_pairs, rescore
 from its.rerun.finished_run import FinishedRun
 from tests.build import CONF, blueprint_of, contents, make_experiment, numbers
@@ -187,6 +189,26 @@ def test_rescore_by_the_same_verifier_reproduces_the_run(experiment, tmp_path, s
     rescored(target, run.folder)
     assert shard_files(target) == shard_files(run.folder)
     assert numbers(target) == numbers(run.folder)
+
+
+def test_rescore_tells_which_sources_made_and_chose_what_it_measures(tmp_path, monkeypatch):
+    run = make_experiment(tmp_path / "run", *MIXTURE, "images=4", "search=random", POOL)
+    run.run()
+    real = source_files.digest_of
+    for edited, others in (
+        (None, []),
+        ("its.verifier.null_rewards", []),
+        ("its.engine.stream", [run.sources.images.name]),
+    ):
+        monkeypatch.setattr(source_files, "digest_of", lambda name, at=edited: "x" if name == at else real(name))
+        rescoring, _ = rescored(tmp_path / str(edited), run.folder, *OTHER)
+        sources = read_record(tmp_path / str(edited) / "rescored.json")["sources"]
+        assert sources["images"] == [made]
+        assert sources["selects"] == rescoring.blueprint.sources.images.name != made
+        assert sources.get("edited", []) == others
+        assert rescoring.exact == (not others)
+        assert ("made by another source than is here" in rescoring.meaning) == bool(others)
+        assert (tmp_path / str(edited) / "sources" / f"{sources['selects']}.txt").exists()
 
 
 def test_rescore_of_zero_order_picks_the_best_of_its_pool(tmp_path, kept):
