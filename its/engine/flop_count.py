@@ -37,7 +37,7 @@ upsample_nearest2d upsample_nearest3d var var_mean xlogy zero zeros zeros_like
 _CHEAP_TAGS = {torch.Tag.pointwise, torch.Tag.reduction, torch.Tag.inplace_view, torch.Tag.view_copy}
 
 CHEAP = frozenset(f"aten.{name}" for name in _NAMES.split())
-"""Operations, also in place, that cost a few FLOPs a number and count nowhere; so do pointwise ones, views, reductions."""
+"""Operations, also in place, that cost a few FLOPs a number: they count nowhere, nor do pointwise ones and views."""
 
 
 class Flops(NamedTuple):
