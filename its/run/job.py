@@ -99,8 +99,7 @@ def _finished(blueprint: Blueprint) -> str:
 
     # Ask the records and the manifest.
     sentence = blueprint.finished
-    listed = sentence and all(map(run.store.is_listed, blueprint.kind.files(blueprint)))
-    if not listed or damaged:
+    if not sentence or damaged:
         return ""
     blueprint.provenance.repair()
     return sentence
