@@ -50,15 +50,10 @@ def status(run: RunFolder, queued: str | None = None) -> str:
 
 def queued_jobs(experiment: Path) -> Mapping[Path, str]:
     """Return the state and number of every living job that some run below the folder waits for, by the run's folder."""
-    from its.cluster.sweep import RECORDS, SweepRun, read_jobs
+    from its.cluster.sweep import RECORDS, read_jobs
     from its.process.slurm import Unreachable, queue
 
-    records: list[SweepRun] = []
-    for folder in sorted(experiment.rglob(RECORDS)):
-        try:
-            records += read_jobs(folder.parent)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            print(f"{folder}: the records of its jobs cannot be read ({printable(str(error))})\n")
+    records = [run for folder in sorted(experiment.rglob(RECORDS)) for run in read_jobs(folder.parent)]
     if not records:
         return {}
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -15,10 +17,6 @@ from its.model.config_file import ConfigFile
 from its.weights import Device, Weights, locate
 
 OTHER = "choose another classifier, or correct the entry if it is wrong"
-WHOLE = (
-    'save the processor again, which writes every entry: python -c "from transformers import AutoImageProcessor as A; '
-    "A.from_pretrained('FOLDER').save_pretrained('FOLDER')\", if its class is the one that the network was trained with"
-)
 
 STEMS = ("model", "pytorch_model")
 """Beginnings of the names of weights in both libraries' folders."""
@@ -79,7 +77,7 @@ def _transformers(config: ConfigFile, weights: str, key: str | None) -> Loaded:
     if config.get("problem_type", None) not in (None, "single_label_classification"):
         raise config.refusal("problem_type", "here it is single_label_classification or null")
     folder = config.path.parent
-    processor = ConfigFile.read(folder / "preprocessor_config.json", WHOLE.replace("FOLDER", str(folder)))
+    processor = _processor(folder)
     options = of_transformers(processor)
 
     # Load the network and the library's own preparation.
@@ -113,9 +111,29 @@ def _transformers(config: ConfigFile, weights: str, key: str | None) -> Loaded:
     return classifier, dict(network.config.id2label), network.config.num_labels
 
 
+def _processor(folder: Path) -> ConfigFile:
+    """Read the configuration of an image processor, which lies in that of texts and images where there is one."""
+    both = folder / "processor_config.json"
+    if both.is_file() and "image_processor" in (file := ConfigFile.read(both, OTHER)).entries:
+        entries = file.needed("image_processor")
+        if not isinstance(entries, Mapping):
+            raise file.refusal("image_processor", "it is an object")
+        return ConfigFile(both, entries, OTHER, "write there what the network was trained with")
+    return ConfigFile.read(folder / "preprocessor_config.json", OTHER, saved_again(folder))
+
+
+def saved_again(folder: Path) -> str:
+    """Return the advice to let transformers write every entry of a processor."""
+    place = f"place = {str(folder)!r}"
+    code = f"from transformers import AutoImageProcessor as A; {place}; A.from_pretrained(place).save_pretrained(place)"
+    return (
+        f"save the processor again, which writes every entry: python -c {shlex.quote(code)}, if its class is the one "
+        "that the network was trained with"
+    )
+
+
 def _timm(config: ConfigFile, weights: str, key: str | None) -> Loaded:
     """Load a classifier of timm; its settings are in `pretrained_cfg`, or in files before it all in one."""
-    import timm
     from timm.data import create_transform, resolve_data_config
 
     # Read the configuration.
@@ -131,15 +149,7 @@ def _timm(config: ConfigFile, weights: str, key: str | None) -> Loaded:
     options = of_timm(settings)
 
     # Make the network, and load its weights.
-    count = config.needed("num_classes")
-    if not timm.is_model(config.needed("architecture")):
-        raise config.refusal("architecture", "timm has no such network")
-    if taken := signature(timm.create_model).parameters.keys() & arguments.keys() - {"kwargs"}:
-        raise config.refusal("model_args", f"{', '.join(sorted(taken))} is not of the network")
-    try:
-        network = timm.create_model(config.entries["architecture"], pretrained=False, num_classes=count, **arguments)
-    except (TypeError, ValueError, RuntimeError, KeyError, AssertionError) as error:
-        raise config.refusal("model_args", f"timm makes no such network ({error})") from error
+    network = _network_of_timm(config, arguments)
     file, _ = stored(config.path.parent, STEMS, None)
     fit(network, read(str(file), key), weights, f"its config.json says {config.entries['architecture']}")
 
@@ -148,4 +158,29 @@ def _timm(config: ConfigFile, weights: str, key: str | None) -> Loaded:
     classifier = ImageClassifier(network, **options)
     require_same_pixels(classifier, own, settings, len(options["mean"]))
     names = config.get("label_names", None) or settings.get("label_names", None) or config.get("labels", None) or []
-    return classifier, dict(enumerate(names)), count
+    return classifier, dict(enumerate(names)), config.needed("num_classes")
+
+
+def _network_of_timm(config: ConfigFile, arguments: Mapping[str, Any]) -> Any:
+    """Make the network of timm's `config.json`, which pools as it is said there."""
+    import timm
+
+    # Make it.
+    architecture, count = config.needed("architecture"), config.needed("num_classes")
+    if not timm.is_model(architecture):
+        raise config.refusal("architecture", "timm has no such network")
+    if taken := signature(timm.create_model).parameters.keys() & arguments.keys() - {"kwargs"}:
+        raise config.refusal("model_args", f"{', '.join(sorted(taken))} is not of the network")
+    try:
+        network = timm.create_model(architecture, pretrained=False, num_classes=count, **arguments)
+    except (TypeError, ValueError, RuntimeError, KeyError, AssertionError) as error:
+        raise config.refusal("model_args", f"timm makes no such network ({error})") from error
+
+    # Compare the pooling, which timm writes down and does not read.
+    head = getattr(network, "head", None)
+    places = ((head, "global_pool"), (head, "pool_type"), (network, "global_pool"))
+    pools = [getattr(pool, "pool_type", pool) for place, name in places if (pool := getattr(place, name, None))]
+    pool = next((pool for pool in pools if isinstance(pool, str)), None)
+    if config.get("global_pool", None) not in (None, "", pool):
+        raise config.refusal("global_pool", f"{architecture} pools by {pool!r}", "write it into model_args too")
+    return network

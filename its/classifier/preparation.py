@@ -22,7 +22,13 @@ MOST, MOST_MEAN = 2.0, 0.4
 RESAMPLE: Mapping[int, Interpolation] = {0: "nearest", 2: "bilinear", 3: "bicubic"}
 """Interpolations by Pillow's numbers, which transformers' configurations use."""
 
-SQUARE = ("ViTImageProcessor", "DeiTImageProcessor", "BeitImageProcessor", "SiglipImageProcessor")
+SQUARE = (
+    "ViTImageProcessor",
+    "DeiTImageProcessor",
+    "BeitImageProcessor",
+    "EfficientNetImageProcessor",
+    "SiglipImageProcessor",
+)
 """Processors whose `size` of one number is height and width."""
 
 SHORTEST = (
@@ -37,7 +43,7 @@ SHORTEST = (
 TYPES = ("image_processor_type", "feature_extractor_type")
 """Keys of a processor's class, today and before."""
 
-CROPS = (*SQUARE[1:3], *SHORTEST[:2], *SHORTEST[3:])
+CROPS = (*SQUARE[1:4], *SHORTEST[:2], *SHORTEST[3:])
 """Processors that may crop the centre."""
 
 WARPS_FROM = 384
@@ -67,6 +73,9 @@ PROCESSOR: Mapping[str, Any] = {
 }
 """The allow-list of transformers' `preprocessor_config.json`."""
 
+EFFICIENTNET: Mapping[str, Any] = {**PROCESSOR, "rescale_offset": bool, "include_top": bool}
+"""That of EfficientNet's, which may subtract 1 from rescaled pixels, and divide by the deviation twice."""
+
 TIMM: Mapping[str, Any] = {
     "input_size": Sequence[int],
     "interpolation": Literal["nearest", "bilinear", "bicubic"],
@@ -75,9 +84,12 @@ TIMM: Mapping[str, Any] = {
     "mean": Sequence[float],
     "std": Sequence[float],
     "label_offset": Literal[0, None],
-    "custom_load": Literal[False],
+    "custom_load": bool,
 }
-"""Entries of timm's `pretrained_cfg` that decide pixels or classes; `test_input_size` is not read, as timm's reader."""
+"""Entries of timm's `pretrained_cfg` that decide pixels or classes; `test_input_size` is not read, as timm's reader.
+
+`custom_load` is of the file that timm itself downloads; what lies in a folder is a state dict by timm's names.
+"""
 
 
 def of_transformers(file: ConfigFile) -> dict[str, Any]:
@@ -91,16 +103,22 @@ def of_transformers(file: ConfigFile) -> dict[str, Any]:
     name = str(file.needed(key)).replace("FeatureExtractor", "ImageProcessor").removesuffix("Fast").removesuffix("Pil")
     if name not in (*SQUARE, *SHORTEST):
         raise file.refusal(key, f"its preparation is not known here; it is that of {', '.join((*SQUARE, *SHORTEST))}")
-    file.require(PROCESSOR)
+    efficient = name == "EfficientNetImageProcessor"
+    file.require(EFFICIENTNET if efficient else PROCESSOR)
 
-    # Find the sides, and make mean and standard deviation those of pixels in [0, 1].
-    scale = 255.0 * file.get("rescale_factor", 1 / 255) if file.get("do_rescale", True) else 255.0
+    # Make mean and standard deviation those of pixels in [0, 1].
+    rescales, normal = file.get("do_rescale", True), file.get("do_normalize", True)
+    scale = 255.0 * file.get("rescale_factor", 1 / 255) if rescales else 255.0
     if scale <= 0:
         raise file.refusal("rescale_factor", "it is above 0")
-    normal = file.get("do_normalize", True)
-    mean, std = (_channels(file.needed(key)) if normal else None for key in ("image_mean", "image_std"))
-    if std is not None and min(std) <= 0:
+    divisions = normal + (efficient and file.needed("include_top"))
+    offset = float(efficient and file.needed("rescale_offset") and rescales)
+    mean = _channels(file.needed("image_mean")) if normal else [0.0]
+    std = _channels(file.needed("image_std")) if divisions else [1.0]
+    if min(std, default=0.0) <= 0:
         raise file.refusal("image_std", "it is above 0")
+
+    # Find the sides.
     size, crop = _sides(file, name) if file.get("do_resize", True) else (None, None)
     if size is None and file.get("do_center_crop", False):
         raise file.refusal("do_center_crop", "do_resize is false, and images may be smaller than the crop")
@@ -108,8 +126,8 @@ def of_transformers(file: ConfigFile) -> dict[str, Any]:
         "size": size,
         "crop": crop,
         "interpolation": RESAMPLE[file.needed("resample") if size is not None else 2],
-        "mean": [value / scale for value in mean or [0.0]],
-        "std": [value / scale for value in std or [1.0]],
+        "mean": [(value + offset) / scale for value in mean],
+        "std": [value**divisions / scale for value in std],
     }
 
 
@@ -173,9 +191,9 @@ def of_timm(file: ConfigFile) -> dict[str, Any]:
     own = dict.fromkeys((field.name for field in fields(PretrainedCfg)), Any)
     file.require({**own, "num_features": Any, **TIMM})
     settings = resolve_data_config(pretrained_cfg=dict(file.entries))
-    channels, height, width = settings["input_size"]
-    if height != width or height < 1:
+    if len(settings["input_size"]) != 3 or len(set(settings["input_size"][1:])) > 1 or min(settings["input_size"]) < 1:
         raise file.refusal("input_size", "here it is channels and the two sides of a square")
+    channels, height, _ = settings["input_size"]
     if not 0 < settings["crop_pct"] <= 1:
         raise file.refusal("crop_pct", "it lies above 0 and is at most 1")
     for key in ("mean", "std"):

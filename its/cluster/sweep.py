@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,10 +18,13 @@ from its.config.blueprint import Blueprint
 from its.config.composed import without_hydra
 from its.config.folder import check_folder
 from its.config.provenance import measured_here
+from its.disk.files import read_text, write_atomic
 from its.disk.run_folder import RunFolder
-from its.disk.store import write_atomic
+from its.disk.valid_json import to_json
 from its.process.leave import exits_as_errors
 from its.process.status import read_statuses
+
+log = logging.getLogger(__name__)
 
 RECORDS = ".slurm"
 """Folder of an experiment that holds a folder for each submission: batch scripts, logs, `jobs.json`, statuses."""
@@ -43,6 +47,7 @@ class SweepRun:
         submission: the folder of that job's files.
         state: missing, finished, submitted or failed.
         nfe: that it is to spend yet, at most.
+        verify: whether its own process is to read every byte of it, finished or not.
     """
 
     number: int
@@ -57,6 +62,7 @@ class SweepRun:
     reason: str = ""
     candidates: bool = False
     nfe: float = 0.0
+    verify: bool = False
 
     @classmethod
     def of(cls, number: int, overrides: Sequence[str], searchpath: Sequence[str], config: DictConfig) -> SweepRun:
@@ -67,9 +73,10 @@ class SweepRun:
                 blueprint = Blueprint.of(*without_hydra(config))
             blueprint.check_folder()
             run.nfe = blueprint.work.nfe
-            if blueprint.finished:
+            run.verify = blueprint.plain["verify"]
+            if blueprint.finished and not run.verify:
                 run.state = "finished"
-            else:
+            elif not blueprint.finished:
                 blueprint.check_sources()
         except (ValueError, OSError, RuntimeError) as error:
             return run.fail(str(error))
@@ -79,9 +86,9 @@ class SweepRun:
         return run
 
     @property
-    def work(self) -> tuple[str | None, int, str, bool]:
+    def work(self) -> tuple[str | None, int, str, bool, bool]:
         """The work that it is: two runs of equal work need one job."""
-        return (self.folder, self.images, self.metrics_config_hash, self.candidates)
+        return (self.folder, self.images, self.metrics_config_hash, self.candidates, self.verify)
 
     @property
     def files(self) -> RunFolder:
@@ -89,8 +96,11 @@ class SweepRun:
         return RunFolder(Path(str(self.folder)))
 
     def finished(self) -> bool:
-        """Return whether its curve, measured by the source here, or its schedule search's outcome is on disk."""
-        if self.folder is None:
+        """Return whether its curve, measured by the source here, or its schedule search's outcome is on disk.
+
+        Of one that is to be verified its own process alone can tell.
+        """
+        if self.folder is None or self.verify:
             return False
         curve = self.files.read_curve(
             images=self.images, candidates=self.candidates, metrics_config_hash=self.metrics_config_hash
@@ -146,18 +156,27 @@ def write_jobs(submission: Path, runs: Iterable[SweepRun]) -> None:
     entries = [
         {JOB_KEYS.get(name, name): value for name, value in asdict(run).items()} for run in runs if run.job is not None
     ]
-    write_atomic(submission / "jobs.json", (json.dumps(entries, indent=1) + "\n").encode())
+    write_atomic(submission / "jobs.json", (to_json(entries, indent=1) + "\n").encode())
 
 
 def read_jobs(experiment: Path) -> list[SweepRun]:
-    """Return every run that was ever submitted below an experiment, the latest submission last."""
-    names = {key: name for name, key in JOB_KEYS.items()}
-    runs = []
+    """Return every run that was ever submitted below an experiment, the latest submission last.
+
+    A damaged record is named and passed over: what it says of its jobs is lost, and nothing else.
+    """
+    runs = list[SweepRun]()
     for path in sorted((experiment / RECORDS).glob("*/jobs.json")):
-        for entry in json.loads(path.read_text(encoding="utf-8")):
-            values = {names.get(key, key): value for key, value in entry.items()}
-            runs.append(SweepRun(**{**values, "overrides": tuple(values["overrides"])}))
+        try:
+            runs += [_read_job(entry) for entry in json.loads(read_text(path))]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            log.warning("%s is damaged (%s): its jobs are not known", path, " ".join(str(error).split()))
     return runs
+
+
+def _read_job(entry: dict[str, Any]) -> SweepRun:
+    names = {key: name for name, key in JOB_KEYS.items()}
+    values = {names.get(key, key): value for key, value in entry.items()}
+    return SweepRun(**{**values, "overrides": tuple(values["overrides"])})
 
 
 def attach(runs: Sequence[SweepRun], experiment: Path, queue: Mapping[str, str]) -> None:

@@ -95,12 +95,8 @@ class Kind(Protocol):
         """
         ...
 
-    def files(self, parts: Parts) -> list[str]:
-        """Return the names of the files that a finished run cannot do without."""
-        ...
-
     def results(self, parts: Parts, folder: Path) -> list[str]:
-        """Return the names of the files, there or not, that one source must have made."""
+        """Return the names of the files that a finished run cannot do without, and that one source must have made."""
         ...
 
     def sources(self, parts: Parts) -> Sources:
@@ -173,17 +169,14 @@ class ImageRun:
             files.read_curve(images=images, candidates=parts.keep_candidates, metrics_config_hash=config_hash)
             for config_hash in hashes
         )
-        if not any(curves) or not provenance.agrees(files.read_summary().get("sources")):
+        if not any(curves) or not provenance.is_listed or not provenance.agrees(files.read_summary().get("sources")):
             return ""
         return f"nothing to do: {images} images and their curve are there"
 
-    def files(self, parts: Parts) -> list[str]:
+    def results(self, parts: Parts, folder: Path) -> list[str]:
         names = self._names(parts)
         shards = shard_ranges(parts.plain["images"], parts.plain["shard"])
         return [name(indices.start) for indices in shards for name in names]
-
-    def results(self, parts: Parts, folder: Path) -> list[str]:
-        return self.files(parts)
 
     def sources(self, parts: Parts) -> Sources:
         return of_images(self.sections(parts), measuring(parts.plain))
@@ -236,11 +229,8 @@ class GridSearch:
             same = str(parts.plain["images"]) in outcome["nfe"]["search_per_image"] and files.is_whole(outcome)
         except (FileNotFoundError, KeyError, TypeError, ValueError):
             return ""
-        same = same and provenance.agrees(outcome.get("sources"))
+        same = same and provenance.is_listed and provenance.agrees(outcome.get("sources"))
         return "nothing to do: the search and its comparison are there, in schedule.md" if same else ""
-
-    def files(self, parts: Parts) -> list[str]:
-        return []
 
     def results(self, parts: Parts, folder: Path) -> list[str]:
         return RunFolder(folder).set_names

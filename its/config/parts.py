@@ -45,7 +45,7 @@ class Parts:
 
     @cached_property
     def prices(self) -> Prices:
-        """Prices of steps in NFE; these do not depend on where levels lie, so any path of enough times will do."""
+        """Prices of steps in NFE on a path of enough times; of a second-order sampler, which skips times, at most."""
         scales = [scale for scale in marked(self.plain["model"], GUIDANCE_SCALE) if scale != 1.0]
         table = tuple(1.0 - (k + 1) / 4001 for k in range(4000))
         return Prices(VP(table), replace(self.sampler, spacing="trailing"), 2 if scales else 1, self.guidance.rounds)

@@ -28,6 +28,7 @@ class Plan:
         absent: weights that are not here; the folder's hash will be another with them.
         older: folder of the same run under the name that an earlier version gave it.
         refusal: why the run would not go on, though its configuration is right.
+        bounded: whether the NFE are only a bound: a second-order sampler leaves out times that are too noisy for it.
     """
 
     folder: Path
@@ -36,6 +37,7 @@ class Plan:
     absent: tuple[str, ...] = ()
     older: Path | None = None
     refusal: str = ""
+    bounded: bool = False
 
     def line(self) -> str:
         """Return the plan in one line, and what else there is to say in lines below it."""
@@ -43,7 +45,7 @@ class Plan:
         seconds = unknown if self.seconds is None else f"about {self.seconds:.0f} s"
         lines = [
             f"{work.method}: {work.images} images, {work.present} on disk, {work.missing} {work.files} missing, "
-            f"{work.nfe:.0f} NFE to spend, {seconds}, {work.disk_bytes / 1e6:.1f} MB",
+            f"{'at most ' * self.bounded}{work.nfe:.0f} NFE to spend, {seconds}, {work.disk_bytes / 1e6:.1f} MB",
             str(self.folder),
         ]
         lines += [f"not here yet: {', '.join(self.absent)}"] if self.absent else []
@@ -61,7 +63,15 @@ def plan_of(blueprint: Blueprint) -> Plan:
     work = blueprint.work
     absent = tuple(name for name, content in blueprint.record["weights"].items() if content == ABSENT)
     older = older_folder(blueprint.folder, blueprint.record)
-    return Plan(blueprint.folder, work, _seconds(blueprint, work), absent, older, _refusal(blueprint))
+    return Plan(
+        blueprint.folder,
+        work,
+        _seconds(blueprint, work),
+        absent,
+        older,
+        _refusal(blueprint),
+        blueprint.sampler.second_order,
+    )
 
 
 def _refusal(blueprint: Blueprint) -> str:

@@ -37,14 +37,19 @@ class Provenance:
 
     @cached_property
     def images(self) -> list[str]:
-        """Names of the image sources on record."""
-        present = (name for name in self.names if (self.files.path / name).exists())
+        """Names of the image sources on record; a file without a line is damaged, and made again by the source here."""
+        present = (name for name in self.names if (self.files.path / name).exists() and self._has_line(name))
         return sorted({self.files.store.source(name) or UNRECORDED for name in present})
 
     @cached_property
     def others(self) -> list[str]:
         """Those of them that are not here."""
         return [name for name in self.images if not self._listed_here(name) and name != self.here().images.name]
+
+    @property
+    def is_listed(self) -> bool:
+        """True if the manifest has a line of each file."""
+        return all(map(self._has_line, self.names))
 
     def check(self) -> None:
         """Refuse to go on with images of another source.
@@ -92,6 +97,9 @@ class Provenance:
         """Write lists again that were damaged, of sources that are here."""
         if any(listed(self.files, path.stem) is None for path in self.files.sources):
             self.keep()
+
+    def _has_line(self, name: str) -> bool:
+        return self.files.store.is_listed(name)
 
     def _listed_here(self, name: str) -> bool:
         source = listed(self.files, name)

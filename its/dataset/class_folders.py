@@ -64,17 +64,17 @@ def class_ids(paths: Sequence[PurePosixPath], root: str) -> tuple[np.ndarray, li
 def _check_depth(paths: Sequence[PurePosixPath], tops: Sequence[str], root: str) -> None:
     """Refuse folders that hold splits or other folders, in place of the images of a class.
 
-    A folder of the same name in every class, as Tiny ImageNet's `images`, is none.
+    A folder of the same name in every class, as Tiny ImageNet's `images`, is none; a class of vehicles may be `train`.
 
     Raises:
         ValueError: the message says which folder to give.
     """
     deep = {path.parts[0] for path in paths if len(path.parts) > 2}
     splits = [name for name in tops if name.lower() in SPLITS]
-    if len(splits) > 1 or len(splits) == len(tops) or deep & set(splits):
+    if any(name != "train" for name in splits) or len(splits) == len(tops) or deep & set(splits):
         raise ValueError(
             f"{root} holds {_some(splits)}, which are parts of a data set and no classes; give one of them, such as "
-            f"{root.rstrip('/')}/{splits[0]}"
+            f"{root.rstrip('/')}/{splits[0]}, take {'it' if len(splits) == 1 else 'them'} out, {REMEDY}"
         )
     below = {path.parts[1:-1] for path in paths}
     if deep and (len(below) > 1 or len(tops) == 1):

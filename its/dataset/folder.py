@@ -166,7 +166,7 @@ class Folder:
                 content = sha256(path.read_bytes()).hexdigest()
             except OSError as error:
                 raise ValueError(f"{path} cannot be read ({error.strerror}); allow it, or take it out") from error
-            digest.update(f"{self._name(path)}\0{label}\0{content}\0".encode())
+            digest.update(os.fsencode(f"{self._name(path)}\0{label}\0{content}\0"))
         return digest.hexdigest()
 
     def _read(self, path: Path) -> np.ndarray:
@@ -178,7 +178,7 @@ def survey(root: Path) -> tuple[list[Path], Counter[str]]:
     """Return the pictures at or below a folder, links followed, and how much of each kind is left out.
 
     Raises:
-        ValueError: a folder cannot be read.
+        ValueError: a folder cannot be read, or a name of a picture is none of a file.
     """
     pictures, left_out = [], Counter[str]()
     for folder, folders, files in os.walk(root, followlinks=True, onerror=_refuse_unreadable):
@@ -193,6 +193,8 @@ def survey(root: Path) -> tuple[list[Path], Counter[str]]:
             suffix = Path(name).suffix.lower()
             if name.startswith(".") or suffix not in SUFFIXES:
                 left_out["hidden" if name.startswith(".") else f"{suffix or 'without a suffix'}"] += 1
+            elif not (here / name).is_file():
+                raise ValueError(f"{here / name} is a link to nothing, or no file; take it out")
             else:
                 pictures.append(here / name)
     return sorted(pictures, key=lambda path: path.relative_to(root).as_posix()), left_out

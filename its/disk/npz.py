@@ -61,8 +61,11 @@ class Archive:
 
         # Read the headers of its arrays.
         with self._zip() as archive:
-            if any(Path(name).name == "data.pkl" for name in archive.namelist()):
+            names = archive.namelist()
+            if any(Path(name).name == "data.pkl" for name in names):
                 raise ValueError(f"{path} cannot be read: {REMAKE} <images> {path.with_suffix('.npz').name}")
+            if len(set(names)) < len(names):
+                raise ValueError(f"{path} holds two arrays of one name, and which is meant is not said; make it again")
             self.headers = {
                 info.filename.removesuffix(".npy"): self._header(archive, info)
                 for info in archive.infolist()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,8 +105,7 @@ class Store:
 
     def is_listed(self, name: str) -> bool:
         """Return whether the manifest has a line of a file, whatever became of the file."""
-        if name not in self._known:
-            self._learn(anew=False)
+        self._seek(lambda: name in self._known)
         return name in self._known
 
     def is_complete(self) -> bool:
@@ -140,9 +139,7 @@ class Store:
 
     def source(self, name: str) -> str:
         """Return the name of the source that made a file, by its latest line; empty if none is on record."""
-        for anew in (False, True):
-            if name not in self._sources:
-                self._learn(anew)
+        self._seek(lambda: name in self._sources)
         return self._sources.get(name, "")
 
     def note(self, entry: Mapping[str, Any]) -> None:
@@ -181,11 +178,15 @@ class Store:
         return content
 
     def _digests(self, name: str, wanted: str) -> Collection[str]:
-        """Return every sha256 that the manifest has of a file; it is read as far as it takes to find the wanted one."""
-        for anew in (False, True):
-            if wanted not in self._known.get(name, ()):
-                self._learn(anew)
+        """Return every sha256 that the manifest has of a file, among them the wanted one if it is there."""
+        self._seek(lambda: wanted in self._known.get(name, ()))
         return self._known.get(name, {})
+
+    def _seek(self, found: Callable[[], bool]) -> None:
+        """Read the manifest as far as it takes to find something: its new lines, then all of them."""
+        for anew in (False, True):
+            if not found():
+                self._learn(anew)
 
     def _learn(self, anew: bool) -> None:
         """Read the manifest's new lines, or all of them, which may have become fewer."""

@@ -17,24 +17,27 @@ aten = torch.ops.aten
 _NAMES = """
 _adaptive_avg_pool2d _adaptive_avg_pool3d _assert_async _batch_norm_no_update _batch_norm_with_update
 _embedding_bag _embedding_bag_forward_only _fused_dropout _fused_rms_norm _local_scalar_dense _log_softmax
-_native_batch_norm_legit _native_batch_norm_legit_no_training _safe_softmax _softmax _thnn_fused_gru_cell
-_thnn_fused_lstm_cell _to_copy _unsafe_index _unsafe_view _upsample_bicubic2d_aa _upsample_bilinear2d_aa
-_upsample_nearest_exact2d _weight_norm_interface adaptive_max_pool2d all amax amin any arange argsort avg_pool1d
-avg_pool2d avg_pool3d bernoulli_ bucketize cat clone col2im constant_pad_nd copy_ cudnn_batch_norm cumprod
-cumsum embedding empty empty_like equal eye fill_ flip full full_like gather grid_sampler_2d im2col index
-index_add index_put index_put_ index_select is_same_size item lift_fresh linalg_vector_norm linspace
-masked_select max max_pool2d_with_indices mean min native_batch_norm native_dropout native_group_norm
-native_layer_norm new_empty new_full new_ones new_zeros nonzero normal_ one_hot ones ones_like pixel_shuffle
-pixel_unshuffle prod rand rand_like randn randn_like reflection_pad1d reflection_pad2d repeat repeat_interleave
-replication_pad2d roll scalar_tensor scatter scatter_add searchsorted sort stack std sum take topk tril triu
-uniform_ upsample_bicubic2d upsample_bilinear2d upsample_linear1d upsample_nearest1d upsample_nearest2d
-unsafe_split unsafe_split_with_sizes upsample_nearest3d var var_mean zero_ zeros zeros_like
+_native_batch_norm_legit _native_batch_norm_legit_no_training _prelu_kernel _safe_softmax _softmax
+_thnn_fused_gru_cell _thnn_fused_lstm_cell _to_copy _unsafe_index _unsafe_view _upsample_bicubic2d_aa
+_upsample_bilinear2d_aa _upsample_nearest_exact2d _weight_norm_interface abs adaptive_max_pool2d
+adaptive_max_pool3d all amax amin any arange argsort avg_pool1d avg_pool2d avg_pool3d bernoulli bucketize cat
+channel_shuffle clone col2im constant_pad_nd copy copysign cudnn_batch_norm cummax cummin cumprod cumsum diag_embed
+embedding empty empty_like eq equal exponential eye fill flip floor_divide fractional_max_pool2d full full_like
+gather ge glu grid_sampler_2d gt hardswish heaviside im2col index index_add index_fill index_put index_select
+is_same_size item le lift_fresh linalg_vector_norm linspace log_sigmoid_forward logcumsumexp lt masked_fill
+masked_select max max_pool2d_with_indices max_pool3d_with_indices mean min mish native_batch_norm native_dropout
+native_group_norm native_layer_norm ne new_empty new_full new_ones new_zeros nonzero normal one_hot ones ones_like
+pixel_shuffle pixel_unshuffle prod rand rand_like randn randn_like reflection_pad1d reflection_pad2d repeat
+repeat_interleave replication_pad1d replication_pad2d replication_pad3d roll rrelu_with_noise scalar_tensor scatter
+scatter_add searchsorted sort stack std sum take threshold topk trace tril triu uniform unsafe_split
+unsafe_split_with_sizes upsample_bicubic2d upsample_bilinear2d upsample_linear1d upsample_nearest1d
+upsample_nearest2d upsample_nearest3d var var_mean xlogy zero zeros zeros_like
 """
 
 _CHEAP_TAGS = {torch.Tag.pointwise, torch.Tag.reduction, torch.Tag.inplace_view, torch.Tag.view_copy}
 
 CHEAP = frozenset(f"aten.{name}" for name in _NAMES.split())
-"""Operations that cost a few FLOPs for each number, and count nowhere; so do pointwise ones, views and reductions."""
+"""Operations, also in place, that cost a few FLOPs a number: they count nowhere, nor do pointwise ones and views."""
 
 
 class Flops(NamedTuple):
@@ -71,7 +74,7 @@ class _Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         cheap = func.is_view or _CHEAP_TAGS.intersection(func.tags)
-        if not cheap and str(func._overloadpacket) not in CHEAP:
+        if not cheap and str(func._overloadpacket).removesuffix("_") not in CHEAP:
             self.operations.add(func._overloadpacket)
         self.weights |= any(isinstance(arg, torch.nn.Parameter) for arg in args)
         return func(*args, **(kwargs or {}))

@@ -10,6 +10,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -31,10 +32,10 @@ class Tape:
     An engine takes it in place of a source of noise: `Engine(..., noise=tape)`.
 
     Args:
-        source: by problem index, the draws that a run is to have; None records the run's own.
+        source: by problem index, the draws that a run is to have, tensors or arrays; None records the run's own.
     """
 
-    def __init__(self, source: Mapping[int, Mapping[str, Tensor]] | None = None) -> None:
+    def __init__(self, source: Mapping[int, Mapping[str, Tensor | np.ndarray]] | None = None) -> None:
         self._source = source
         self._names: dict[int, dict[int, str]] = {}
         self._values: dict[tuple[int, int], Tensor] = {}
@@ -44,11 +45,15 @@ class Tape:
         """Make a tape that plays a file that `save` wrote, or another program in its place.
 
         Raises:
-            ValueError: a tensor's name is not `<problem>/<place> <what it is for>`.
+            ValueError: it is no safetensors, or a tensor's name is not `<problem>/<place> <what it is for>`.
         """
+        try:
+            tensors = load_file(path)
+        except SafetensorError as error:
+            raise ValueError(f"{path} is no tape, or is cut short ({type(error).__name__}: {error})") from error
         source: dict[int, ImageDraws] = defaultdict(dict)
-        for name, values in load_file(path).items():
-            parts = re.fullmatch(r"(\d+)/(\d{6,} \S.*)", name)
+        for name, values in tensors.items():
+            parts = re.fullmatch(r"(0|[1-9][0-9]*)/([0-9]{6,} \S.*)", name)
             if parts is None:
                 raise ValueError(
                     f"{path}: a draw is named {name!r}; a name is <problem>/<place of six digits> <what it is for>, "
@@ -156,7 +161,7 @@ class Tape:
         if name not in draws:
             there = next((other for other in draws if other[:7] == name[:7]), "nothing")
             raise ValueError(f"image {problem} asks the tape for {name!r}, and it has {there!r} there")
-        value = draws[name]
+        value = torch.as_tensor(draws[name])
         if (value.dtype, tuple(value.shape)) != (dtype, shape):
             raise ValueError(
                 f"image {problem}: {name!r} of the tape is {_kind(value.dtype, value.shape)}, and the run takes "

@@ -55,11 +55,16 @@ class Features:
                     "each must belong to image i; read them from the same shards"
                 )
             require_finite(name, array)
-        if self.features.shape[1] == 0:
+        if self.width == 0:
             raise ValueError("features have width 0, but must have 1 or more; check the extractor")
 
     def __len__(self) -> int:
         return len(self.features)
+
+    @property
+    def width(self) -> int:
+        """How many features an image has."""
+        return self.features.shape[1]
 
     @cached_property
     def moments(self) -> Moments:
@@ -115,8 +120,7 @@ class Moments:
             raise ValueError(f"count is {self.count}, but must be >= 0; pass the number of images")
 
         # Check shapes and finiteness.
-        width = self.mean.size
-        if self.mean.ndim != 1 or self.covariance.shape != (width, width):
+        if self.mean.ndim != 1 or self.covariance.shape != (self.width, self.width):
             raise ValueError(
                 f"mean has shape {self.mean.shape} and covariance {self.covariance.shape}, but "
                 "must have [feature] and [feature, feature]; take both from one file"
@@ -131,6 +135,11 @@ class Moments:
                 f"covariance differs from its transpose by {tilt:.3g}, but must be symmetric; pass "
                 "the covariance itself, not a factor of it"
             )
+
+    @property
+    def width(self) -> int:
+        """How many features an image has."""
+        return self.mean.size
 
     @classmethod
     def of(cls, features: NDArray[np.floating]) -> Moments:
@@ -207,11 +216,9 @@ def shortage(images: int, least: int) -> str:
 
 def require_same_width(a: Moments | Features, b: Moments | Features) -> None:
     """Raise a ValueError if the features of the two sets differ in width."""
-    widths = [x.mean.size if isinstance(x, Moments) else x.features.shape[1] for x in (a, b)]
-    if widths[0] != widths[1]:
+    if a.width != b.width:
         raise ValueError(
-            f"the two sets have {widths[0]} and {widths[1]} features, but must have the same; take "
-            "both from one extractor"
+            f"the two sets have {a.width} and {b.width} features, but must have the same; take both from one extractor"
         )
 
 

@@ -235,8 +235,8 @@ def _check_extractor(statistics: StatisticsFile, extractor: Extractor) -> None:
         )
     for part, width in extractor.widths.items():
         moments = getattr(statistics, part)
-        if moments is not None and moments.mean.size != width:
+        if moments is not None and moments.width != width:
             raise ValueError(
-                f"{part} of {statistics.path} are of {moments.mean.size} features, and {extractor.name} makes "
+                f"{part} of {statistics.path} are of {moments.width} features, and {extractor.name} makes "
                 f"{width}; take statistics of the same network and layer"
             )

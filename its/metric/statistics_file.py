@@ -144,15 +144,23 @@ def _moments(archive: Archive, mean: str, covariance: str) -> Moments | None:
         return None
     if mean not in archive.headers or covariance not in archive.headers:
         raise ValueError(f"{archive.path} holds one of {mean} and {covariance}; statistics are both")
-    header = archive.headers.get("count")
-    count = int(archive.array("count")) if header and header.shape == () and header.dtype.kind in "iu" else None
+    values, products = _numbers(archive, mean, 1), _numbers(archive, covariance, 2)
     try:
-        moments = Moments(count, _numbers(archive, mean, 1), _numbers(archive, covariance, 2))
+        moments = Moments(_count(archive), values, products)
         if "extractor" not in archive.headers:  # others' files
             _ = moments.factor  # where no covariance is refused; FID needs it in any case
     except ValueError as error:
         raise ValueError(f"{archive.path}: {error}") from error
     return moments
+
+
+def _count(archive: Archive) -> int | None:
+    if "count" not in archive.headers:
+        return None
+    header = archive.headers["count"]
+    if header.shape != () or header.dtype.kind not in "iu":
+        raise ValueError(f"count is {header.dtype} of shape {header.shape}; it is one whole number")
+    return int(archive.array("count"))
 
 
 def _numbers(archive: Archive, name: str, axes: int) -> Float64:

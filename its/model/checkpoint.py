@@ -18,15 +18,19 @@ from torch import nn
 
 from its.model.config_file import ConfigFile
 from its.model.wrappers import StateDict, chosen
+from its.parameters import fits
 from its.weights import locate
 
-INDEX = ".safetensors.index.json"
+INDEX = ".index.json"
 """The end of the name of a table that says in which file each tensor is."""
 
 log = logging.getLogger(__name__)
 
 OBJECTS = re.compile(r"GLOBAL|unsupported|unrecognized|reduce|build|setattr", re.IGNORECASE)
 """Words with which torch refuses pickled objects, and not damage."""
+
+MAGIC = (b"PK", b"\x80\x02")
+"""The first bytes of torch's files, today and before 1.6."""
 
 COUNTER = "num_batches_tracked"
 """A tensor of batch norms that only training uses; torch did not save it before 0.4.1."""
@@ -50,7 +54,7 @@ def read(weights: str, key: str | None = None) -> StateDict:
         raise FileNotFoundError(f"weights {weights!r} is a folder; name the file in it")
     if path.name.endswith(INDEX):
         return chosen(_shards(path), key, str(path))
-    return chosen(_safetensors(path) if path.suffix == ".safetensors" else _torch(path), key, str(path))
+    return chosen(_tensors(path), key, str(path))
 
 
 def stored(folder: Path, stems: Sequence[str], key: str | None) -> tuple[Path, str | None]:
@@ -94,6 +98,11 @@ def conversion(path: Path) -> str:
     return f"python scripts/convert_weights.py {shlex.quote(str(path))}"
 
 
+def _tensors(path: Path) -> Any:
+    """Read one file of either format."""
+    return _safetensors(path) if path.suffix == ".safetensors" else _torch(path)
+
+
 def _safetensors(path: Path) -> StateDict:
     try:
         return load_file(path)
@@ -102,14 +111,27 @@ def _safetensors(path: Path) -> StateDict:
 
 
 def _shards(index: Path) -> StateDict:
-    """Read the files that an index of shards names, which lie beside it."""
-    table = ConfigFile.read(index, "fetch it again").needed("weight_map")
+    """Read the files that an index of shards names, which lie beside it and hold the tensors that it says."""
+    file = ConfigFile.read(index, "fetch it and all shards again")
+    table = file.needed("weight_map")
+    if not fits(table, Mapping[str, str]):
+        raise file.refusal("weight_map", "it says in which file each tensor is")
     state: StateDict = {}
     for name in sorted(set(table.values())):
         if Path(name).name != name or not (index.parent / name).is_file():
             raise ValueError(f"{index} names the shard {name!r}, which is not beside it; fetch all shards")
-        state |= _safetensors(index.parent / name)
+        shard = _tensors(index.parent / name)
+        if others := shard.keys() ^ {tensor for tensor, place in table.items() if place == name}:
+            raise ValueError(
+                f"{index} and {index.parent / name} disagree on which of them has {min(others)}; fetch all shards again"
+            )
+        state |= shard
     return state
+
+
+def _begins(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(2)
 
 
 def _torch(path: Path) -> Any:
@@ -123,7 +145,7 @@ def _torch(path: Path) -> Any:
             raise ValueError(
                 f"{path} is a TorchScript archive, which is code; save the network's state_dict()"
             ) from error
-        if not OBJECTS.search(reason):
+        if not OBJECTS.search(reason) or _begins(path) not in MAGIC:
             raise ValueError(
                 f"{path} is damaged, or not torch's ({' '.join(reason.split())[:200]}); fetch it again"
             ) from error

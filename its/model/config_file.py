@@ -20,14 +20,16 @@ class ConfigFile:
 
     Attributes:
         remedy: advice to the user about an entry that is refused.
+        absent: advice about an entry that is missing; None is the same.
     """
 
     path: Path
     entries: Mapping[str, Any]
     remedy: str
+    absent: str | None = None
 
     @classmethod
-    def read(cls, path: Path, remedy: str) -> ConfigFile:
+    def read(cls, path: Path, remedy: str, absent: str | None = None) -> ConfigFile:
         """Read a file.
 
         Raises:
@@ -37,11 +39,11 @@ class ConfigFile:
             raise ValueError(f"there is no {path.absolute()}; give a folder that its library saved whole")
         try:
             entries = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path} is not JSON ({error}); fetch it again") from error
         if not isinstance(entries, dict):
             raise ValueError(f"{path} holds no JSON object; fetch it again")
-        return cls(path, entries, remedy)
+        return cls(path, entries, remedy, absent)
 
     def require(self, known: Mapping[str, Any]) -> None:
         """Refuse every entry that is not known, or whose value is not.
@@ -65,7 +67,7 @@ class ConfigFile:
             ValueError: it is absent.
         """
         if key not in self.entries:
-            raise ValueError(f"{self.path} has no {key}, and it is not guessed; {self.remedy}")
+            raise ValueError(f"{self.path} has no {key}, and it is not guessed; {self.absent or self.remedy}")
         return self.entries[key]
 
     def get(self, key: str, default: Any) -> Any:

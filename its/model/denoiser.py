@@ -168,9 +168,10 @@ class NetworkDenoiser(Denoiser):
     def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
         network = guided(self.network, self.guidance_scale, self.null_class)
         output = network(levels.scale.to(x) * x, levels.time.flatten(), self._labels(conditions))
-        colours = self.shape[0]
-        share = (output[:, colours:] + 1) / 2 if self.variance == "learned" else None
-        return guess_from(self.prediction, output[:, :colours], x, levels)._replace(share=share)
+        if self.variance != "learned":
+            return guess_from(self.prediction, output, x, levels)
+        output, variance = output.split(self.shape[0], dim=1)
+        return guess_from(self.prediction, output, x, levels)._replace(share=(variance + 1) / 2)
 
     def _labels(self, conditions: Sequence[Condition]) -> Tensor | None:
         if not self.conditional and self.null_class is None:
@@ -243,7 +244,12 @@ def guess_from(prediction: Prediction, output: Tensor, x: Tensor, levels: Column
     Args:
         prediction: `epsilon` and `sample` hold on any path; `v_prediction` (Salimans and Ho 2022, arXiv:2202.00512:
             v = alpha eps - sigma x_0) on VP; `flow` (v = eps - x_0) on linear flow.
+
+    Raises:
+        ValueError: the output has another shape than the rows, to which it would be stretched.
     """
+    if output.shape != x.shape:
+        raise ValueError(f"the network makes {list(output.shape)} of rows {list(x.shape)}; it makes as many of each")
     alpha, sigma = levels.alpha.to(x), levels.sigma.to(x)
     if prediction == "epsilon":
         return Guess((x - sigma * output) / alpha, output)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -118,7 +119,7 @@ class SchedulerConfig:
         """
         # Refuse other schedulers and unknown entries.
         file = ConfigFile.read(path, REMEDY)
-        scheduler = file.needed("_class_name")
+        scheduler = str(file.needed("_class_name"))
         if scheduler not in CLASSES:
             raise file.refusal("_class_name", "its noise path is another, or is not known here to be the same")
         if file.get("predict_epsilon", True) is False:
@@ -128,10 +129,13 @@ class SchedulerConfig:
         # Read the others; PNDM never clips, and DDPM always ends at alpha 1.
         implicit = scheduler.startswith("DDIM")
         clips = scheduler != "PNDMScheduler" and file.needed("clip_sample")
+        limit = float(file.get("clip_sample_range", 1.0))
+        if not 0 < limit < inf:
+            raise file.refusal("clip_sample_range", "it is above 0, and finite")
         return cls(
             alphas_cumprod(file),
             file.get("prediction_type", "epsilon"),
-            float(file.get("clip_sample_range", 1.0)) if clips else None,
+            limit if clips else None,
             file.get("steps_offset", 0),
             scheduler.startswith("DDPM") or file.get("set_alpha_to_one", implicit),
             file.get("variance_type", "fixed_small" if scheduler.startswith("DDPM") else None),

@@ -29,6 +29,11 @@ OTHER_NETWORK = (
     "choose a UNet2DModel that predicts from pixels, time and class ids, or correct the entry if it is wrong"
 )
 
+EMA = dict.fromkeys(
+    ("decay", "min_decay", "inv_gamma", "power", "optimization_step", "update_after_step", "use_ema_warmup"), Any
+)
+"""Entries that diffusers' EMAModel adds to a configuration; they are of training."""
+
 
 @dataclass(frozen=True)
 class UNet2D:
@@ -70,7 +75,10 @@ def network_config(path: Path) -> ConfigFile:
     config.require(
         {
             **METADATA,
+            **EMA,
             **own,
+            "in_channels": int,
+            "out_channels": int,
             "class_embed_type": type(None),
             "time_embedding_type": Literal["positional", "learned"],
             "num_class_embeds": int | None,
@@ -142,7 +150,7 @@ def pretrained(folder: Path, weights: str, key: str | None = None) -> Any:
         )
     except (UnpicklingError, OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
         convert = f"if it holds more than tensors, take them out once: {conversion(file)}"
-        remedy = convert if file.suffix == ".bin" else "fetch it again, as safetensors"
+        remedy = convert if file.suffix == ".bin" else "fetch the whole folder again, or correct its config.json"
         raise ValueError(f"{weights} is not read ({' '.join(str(error).split())[:300]}); {remedy}") from error
 
     # Refuse tensors that diffusers would leave out or make up.

@@ -23,9 +23,6 @@ TRAINING = re.compile(r"opt|sched|lr_|scaler|loop|callback", re.IGNORECASE)
 AVERAGE = re.compile(r"(^|[^a-z])ema([^a-z]|$)", re.IGNORECASE)
 """Keys of an exponential moving average of the weights."""
 
-AVERAGED = ("online_model.", "ema_model.")
-"""Prefixes under which an averaging module keeps the weights and their average in one state dict."""
-
 UPDATES = "n_averaged"
 """A tensor that torch's AveragedModel counts its updates in."""
 
@@ -81,10 +78,9 @@ def state_dicts(content: Any, path: str = "", depth: int = 0) -> Iterator[tuple[
     tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
     rest = {key: value for key, value in content.items() if key not in tensors}
     if all(value is None or isinstance(value, bool | int | float | str) for value in rest.values()):
-        if any(name.startswith(AVERAGED) for name in tensors):
-            for prefix in AVERAGED:
-                part = {name: value for name, value in tensors.items() if name.startswith(prefix)}
-                yield f"{path}.{prefix[:-1]}".lstrip("."), plain_names(part, (prefix,))
+        if copies := _copies(tensors):
+            for prefix, part in copies.items():
+                yield f"{path}.{prefix}".lstrip("."), part
         elif any(value.ndim for value in tensors.values()):
             yield path, tensors
     elif depth < DEEPEST:
@@ -93,13 +89,28 @@ def state_dicts(content: Any, path: str = "", depth: int = 0) -> Iterator[tuple[
                 yield from state_dicts(value, f"{path}.{key}".lstrip("."), depth + 1)
 
 
-def plain_names(state: StateDict, prefixes: Sequence[str] = PREFIXES) -> StateDict:
+def _copies(tensors: StateDict) -> dict[str, StateDict]:
+    """Return the weights and their average, by prefix, where a training module keeps both in one state dict; else none.
+
+    Tensors of the module itself (`step`) are left out.
+    """
+    parts: dict[str, StateDict] = {}
+    for name, value in tensors.items():
+        prefix, point, rest = name.partition(".")
+        if point:
+            parts.setdefault(prefix, {})[rest] = value
+    shapes = [{name: value.shape for name, value in part.items()} for part in parts.values()]
+    alike = len(parts) > 1 and all(part == shapes[0] for part in shapes)
+    return parts if alike and any(AVERAGE.search(prefix) for prefix in parts) else {}
+
+
+def plain_names(state: StateDict) -> StateDict:
     """Remove prefixes that all names of a state dict share."""
     if any(name.startswith(PREFIXES[0]) for name in state):
         state = {name: value for name, value in state.items() if name != UPDATES}
-    for prefix in prefixes:
+    for prefix in PREFIXES:
         if all(name.startswith(prefix) for name in state):
-            return plain_names({name.removeprefix(prefix): value for name, value in state.items()}, prefixes)
+            return plain_names({name.removeprefix(prefix): value for name, value in state.items()})
     return state
 
 

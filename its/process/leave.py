@@ -27,8 +27,9 @@ log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 """A cluster's, on which a worker leaves, with exit code 128 + the signal's number: 143, 138, 140."""
 
-HEEDED = (signal.SIGINT, *SIGNALS)
-"""All on which a process leaves: on a person's Ctrl-C as on SIGTERM, with exit code 130; on a second one at once."""
+HEEDED = (signal.SIGINT, signal.SIGHUP, *SIGNALS)
+"""All on which a process leaves: on a person's Ctrl-C as on SIGTERM, with exit code 130, and on a second one at once;
+on a terminal that closes with 129, but not under `nohup`."""
 
 PATIENCE_S = 3.0
 """For children to leave, before they are killed."""
@@ -59,7 +60,8 @@ def leave_on_signals() -> None:
     os.set_blocking(write, False)
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     for number in HEEDED:
-        signal.signal(number, _ignore)
+        if (number, signal.getsignal(number)) != (signal.SIGHUP, signal.SIG_IGN):
+            signal.signal(number, _ignore)
     os.register_at_fork(after_in_child=_forget)
     atexit.register(lambda: _stay() if _leaving.is_set() else None)  # the end of a child is no end of ours
     threading.Thread(target=_watch, args=(read,), daemon=True, name="leave").start()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from its.disk.store import write_atomic
+from its.disk.files import write_atomic
+from its.disk.records import read_record
+from its.disk.sealed import sealed
 
 VARIABLE = "ITS_STATUS"
 """Names the file; set by our launchers, which also make the report when all jobs are over."""
@@ -22,12 +24,16 @@ def in_sweep() -> bool:
 def write_status(status: Mapping[str, Any]) -> None:
     """Write the status for the launcher, if there is one."""
     if in_sweep():
-        write_atomic(Path(os.environ[VARIABLE]), (json.dumps(status) + "\n").encode())
+        write_atomic(Path(os.environ[VARIABLE]), sealed(status).encode())
 
 
 def read_statuses(folder: Path, run: int) -> list[dict[str, Any]]:
-    """Return the statuses of a run's processes; one for each task."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"{run}.*.json"))]
+    """Return the statuses of a run's processes, one for each task; a damaged one says nothing."""
+    statuses = list[dict[str, Any]]()
+    for path in sorted(folder.glob(f"{run}.*.json")):
+        with suppress(FileNotFoundError, ValueError):
+            statuses.append(read_record(path))
+    return [status for status in statuses if "status" in status]
 
 
 def status_file(folder: Path, run: int, rank: int) -> Path:

@@ -1,4 +1,7 @@
-"""Standard output and error that outlive their reader: signs that a terminal lacks, or a broken pipe, end nothing."""
+"""Standard output and error that outlive their reader: signs that a terminal lacks, or a broken pipe, end nothing.
+
+What is printed may be a run's text, an error of its model or the name of a folder, so it cannot command the terminal.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,10 @@ from typing import Any
 
 PLAIN = {"─": "-", "–": "-", "·": "-", "±": "+-", "…": "...", "↑": "^", "↓": "v", "≤": "<=", "≥": ">=", "×": "x"}
 """Signs for those that an encoding lacks; a question mark stands for any other."""
+
+
+_COMMANDS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n\r"}
+"""Signs that a terminal acts on and does not show, and how they are shown."""
 
 
 def keep_streams() -> None:
@@ -40,7 +47,7 @@ class LastingStream:
     def write(self, text: str) -> int:
         """Write text, or drop it."""
         try:
-            return self._stream.write(text)
+            return self._stream.write(text.translate(_COMMANDS))
         except (OSError, ValueError):  # a broken pipe, a full disk, a closed stream
             self._drop()
             return len(text)

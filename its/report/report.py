@@ -183,7 +183,7 @@ def curves_csv(runs: Sequence[RunRecord]) -> str:
     columns = column_order(runs)
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=[*LABELS, "run", *columns], restval="", lineterminator="\n")
-    writer.writeheader()
+    writer.writerow({name: csv_text(name) for name in writer.fieldnames})
     for run in runs:
         names = {key: csv_text(run.label[key]) for key in LABELS} | {"run": csv_text(run.place)}
         writer.writerows(names | row for row in run.rows)

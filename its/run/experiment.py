@@ -123,7 +123,7 @@ class Experiment:
             log.info("nothing to do: %d images and their curve are there", self.images)
             return rows
         self._announce()
-        again = self._shards.unsound(list(present.items())) if retry else []
+        again = self._shards.unsound(list(present.items()), ranges) if retry else []
         if missing or again:
             check_fit(self.engine, self.instruments, self._conditions)
             self._shards.make(missing, again)

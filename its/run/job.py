@@ -74,7 +74,7 @@ def _run(config: DictConfig) -> dict[str, Any]:
                 log.info("%s", run.folder)
                 run.claim()
                 folder = run.folder
-                run.run(retry=config.workers == 1)
+                run.run(retry=not _has_workers(config.workers))
                 if config.verify:
                     RunFolder(folder).store.put_away()
     except Exception as error:
@@ -100,8 +100,7 @@ def _finished(blueprint: Blueprint) -> str:
 
     # Ask the records and the manifest.
     sentence = blueprint.finished
-    listed = sentence and all(map(run.store.is_listed, blueprint.kind.files(blueprint)))
-    if not listed or damaged:
+    if not sentence or damaged:
         return ""
     blueprint.provenance.repair()
     return sentence
@@ -113,9 +112,14 @@ def _built(blueprint: Blueprint, workers: int) -> Run:
     from its.run.build import build
 
     check_room(blueprint)
-    if workers > 1 and Worker.here().world == 1:
+    if _has_workers(workers):
         run_workers(workers, words_of_job(HydraConfig.get()))
     return build(blueprint)
+
+
+def _has_workers(workers: int) -> bool:
+    """Return whether this process starts workers of its run; these start none themselves."""
+    return workers > 1 and Worker.here().world == 1
 
 
 def run_workers(workers: int, overrides: Sequence[str]) -> None:

@@ -25,7 +25,13 @@ from its.types import Condition
 from its.verifier.verifier import members_of
 
 ROWS = 2
-"""Images that a verifier is shown: of one alone it would not be seen whether each gets a reward of its own."""
+"""Rows that each part is given: of one alone it would not be seen whether each gets a result of its own."""
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""Types of a model's and a decoder's rows."""
+
+NUMBERS = (torch.float16, torch.float32, torch.float64, torch.int32, torch.int64, torch.bool)
+"""Types of rewards, which NumPy has too."""
 
 
 def check_fit(engine: Engine, instruments: Instruments, conditions: Sequence[Condition]) -> None:
@@ -74,26 +80,26 @@ def _refuse_training(module: nn.Module, inputs: Any) -> None:
 
 
 def _check_model(engine: Engine, condition: Condition) -> Tensor:
-    """Evaluate and decode one row at the noisiest level; return an image of zeros as the decoder makes it."""
-    model = engine.model
-    x = torch.zeros((1, *model.shape), dtype=model.dtype, device=model.device)
+    """Evaluate and decode rows at the noisiest level; return images of zeros as the decoder makes them."""
+    model, rows = engine.model, min(ROWS, engine.batch)
+    x = torch.zeros((rows, *model.shape), dtype=model.dtype, device=model.device)
     what = "rows, asked for {condition}; correct the model, or dataset.images.num_classes where it is asked for None"
     with given("model", x.shape, what, condition):
-        guess = model(x, Columns.of(engine.prices.grid[:1], x.ndim, model.device), [condition])
+        guess = model(x, Columns.of(engine.prices.grid[:1] * rows, x.ndim, model.device), [condition] * rows)
     for name, part in (("x0_hat", guess.x0), ("eps_hat", guess.eps)):
-        _check_made("model", name, part, x, x.shape)
+        _check_made("model", name, part, x, x.shape, FLOATS)
     if model.decoder is None:
         return torch.zeros_like(guess.x0)
     with given("model.decoder", guess.x0.shape, "latents; take the decoder of this model"):
         images = model.decoder(guess.x0)
-    _check_made("model.decoder", "an image", images, x, (1, *model.decoder.shape))
+    _check_made("model.decoder", "images", images, x, (rows, *model.decoder.shape), FLOATS)
     return torch.zeros_like(images)
 
 
 def _check_verifiers(engine: Engine, images: Tensor, condition: Condition) -> None:
     """Reward images, and take the gradient of the guide's reward."""
-    rows = min(ROWS, engine.batch)
-    images, conditions = images.expand(rows, *images.shape[1:]).clone(), [condition] * rows
+    rows = len(images)
+    conditions = [condition] * rows
 
     # Choose by the verifier that selects.
     select = engine.verifiers.get("select")
@@ -102,8 +108,8 @@ def _check_verifiers(engine: Engine, images: Tensor, condition: Condition) -> No
         with given(
             "verifier@select", images.shape, "images, asked for {condition}; choose another verifier", condition
         ):
-            reward = select.reward(images, conditions)
-        _check_made("verifier@select", "rewards", reward, images, (rows, members) if members else (rows,))
+            reward = select.reward(images.clone(), conditions)
+        _check_made("verifier@select", "rewards", reward, images, (rows, members) if members else (rows,), NUMBERS)
 
     # Take gradients of the one that guides, which sees rows of the model.
     guide: Any = engine.verifiers.get("guide")
@@ -114,15 +120,15 @@ def _check_verifiers(engine: Engine, images: Tensor, condition: Condition) -> No
         with given("verifier@guide", x.shape, what, condition), torch.enable_grad():
             reward = guide.reward(x.requires_grad_(), conditions, *(levels,) * engine.guidance.noise_aware)
             torch.autograd.grad(reward.sum(), x)
-        _check_made("verifier@guide", "rewards", reward, x, (rows,))
+        _check_made("verifier@guide", "rewards", reward, x, (rows,), NUMBERS)
 
 
 def _check_extractor(instruments: Instruments, images: Tensor) -> dict[str, np.ndarray]:
-    """Extract the arrays of an image; return them."""
+    """Extract the arrays of images; return them."""
     extractor, pixels = instruments.extractor, to_uint8(images.float()).cpu().numpy()
     other = instruments.reference.shape
     with given("dataset.report", pixels.shape, IMAGES):
-        arrays = extractor(pixels)
+        arrays = dict(extractor(pixels))
     if other is not None and other != tuple(images.shape[1:]):
         black = np.zeros((1, *other[1:], other[0]), np.uint8)
         with given("dataset.report", black.shape, f"of the reference as {IMAGES}"):
@@ -133,6 +139,11 @@ def _check_extractor(instruments: Instruments, images: Tensor) -> dict[str, np.n
             raise ValueError(
                 f"dataset.report ({extractor.name}) makes {name} of shape {shape} of {list(pixels.shape)} images; "
                 f"expected is [{len(pixels)}, width]: correct the extractor"
+            )
+        if arrays[name].dtype != np.float32 or not np.isfinite(arrays[name]).all():
+            raise ValueError(
+                f"dataset.report ({extractor.name}) makes {name} of {arrays[name].dtype} of black images, or some that "
+                "are no numbers; expected is float32: correct the extractor"
             )
     return arrays
 
@@ -151,11 +162,11 @@ def _check_classes(metrics: Mapping[str, Metric], arrays: Mapping[str, np.ndarra
 def _check_reference(instruments: Instruments, arrays: Mapping[str, np.ndarray], labels: np.ndarray) -> None:
     """Load the reference, and compare its features, classes and number of images with what the metrics need."""
     reference = instruments.reference.load()
-    for part, array in (("moments", "features"), ("spatial", "spatial")):
-        moments = getattr(reference, part)
-        if moments is not None and array in arrays and moments.mean.size != arrays[array].shape[1]:
+    for name, array in (("moments", "features"), ("spatial", "spatial"), ("images", "features")):
+        part = getattr(reference, name)
+        if part is not None and array in arrays and part.width != arrays[array].shape[1]:
             raise ValueError(
-                f"{array} of the reference have width {moments.mean.size}, and those that dataset.report makes have "
+                f"{array} of the reference have width {part.width}, and those that dataset.report makes have "
                 f"{arrays[array].shape[1]}; take a reference of the same network and the same size of images"
             )
 
@@ -184,8 +195,14 @@ def _shortage(metric: Metric, reference: Reference, labels: np.ndarray) -> str:
     return ""
 
 
-def _check_made(part: str, name: str, array: Any, given: Tensor, expected: Sequence[int]) -> None:
-    """Refuse an array of another shape than expected."""
+def _check_made(
+    part: str, name: str, array: Any, given: Tensor, expected: Sequence[int], types: Sequence[torch.dtype]
+) -> None:
+    """Refuse an array of another shape or type than expected."""
+    if isinstance(array, Tensor) and array.dtype not in types:
+        raise ValueError(
+            f"{part} makes {name} of {array.dtype}; expected is torch.float32: choose another, or convert them"
+        )
     if not isinstance(array, Tensor) or tuple(array.shape) != tuple(expected):
         shape = list(array.shape) if isinstance(array, Tensor) else type(array).__name__
         raise ValueError(

@@ -58,14 +58,18 @@ class ShardMaker:
         """Return the names of the files that hold a shard's images."""
         return [shard_name(indices.start), *([candidates_name(indices.start)] if self.engine.keep_candidates else [])]
 
-    def unsound(self, present: Shards) -> list[range]:
-        """Return the shards of this worker's share that hold failed images; all, if none has a finite reward."""
+    def unsound(self, present: Shards, ranges: Sequence[range]) -> list[range]:
+        """Return the shards that hold failed images, of this worker's share; all, if none has a finite reward.
+
+        Args:
+            ranges: of all shards, by which workers share; what is unsound another worker may just be mending.
+        """
         bad = [indices for indices, arrays in present if shards.failed(arrays, indices).any()]
         if present and shards.never_finite(present, members_of(self.engine.verifiers["select"])):
             bad = [indices for indices, _ in present]
         if bad:
             log.warning("%d shards hold images that failed, and are made again", len(bad))
-        return self.worker.share(bad)
+        return [indices for indices in self.worker.share(ranges) if indices in bad]
 
     def make(self, missing: Sequence[range], again: Sequence[range]) -> None:
         """Stream the problems of shards through the engine; write each shard once it is whole.

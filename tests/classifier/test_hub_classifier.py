@@ -85,6 +85,7 @@ def test_hub_classifier_takes_what_timm_files_lack_from_timm(tmp_path):
     torch.testing.assert_close(network.mean.flatten(), torch.tensor(IMAGENET_DEFAULT_MEAN))
     torch.testing.assert_close(network.std.flatten(), torch.tensor(IMAGENET_DEFAULT_STD))
     assert load(setting(tmp_path / "b", {"crop_pct": None})).size == 36
+    assert load(setting(tmp_path / "e", {"custom_load": True})).crop == 32, "of the file that timm itself downloads"
     assert load(setting(tmp_path / "c", {"crop_mode": "squash", "crop_pct": 0.9})).size == (35, 35)
     other = load(setting(tmp_path / "d", {"test_input_size": [3, 64, 64], "test_crop_pct": 1.0, "crop_pct": 0.5}))
     assert (other.size, other.crop) == (64, 32), "as timm.data.resolve_data_config, which reads them when asked to"
@@ -114,6 +115,7 @@ def test_of_timm_prepares_as_timm_does(side, share, mode, crop_mode):
         ),
         ({"crop_mode": "border"}, 'crop_mode of .* is "border"; here it is "center" or "squash"'),
         ({"crop_pct": 1.1}, r"crop_pct of .* is 1\.1; it lies above 0 and is at most 1"),
+        ({"input_size": [32, 32]}, r"input_size of .* is \[32, 32\]; here it is channels and the two sides"),
         ({"input_size": [3, 32, 48]}, r"input_size of .* is \[3, 32, 48\]; here it is channels and the two sides"),
         ({"mean": [0.5]}, r"mean of .* is \[0\.5\]; it is a number for each of 3 channels"),
         ({"std": [0.5, 0.5, 0.0]}, "std of .* a std is above 0"),
@@ -135,6 +137,10 @@ def test_hub_classifier_refuses_unknown_settings_of_timm_by_name(tmp_path, entri
         ),
         ({"model_args": {"checkpoint_path": "x.pt"}}, "model_args of .*; checkpoint_path is not of the network"),
         ({"model_args": {"depht": 1}}, "model_args of .*; timm makes no such network .*depht"),
+        (
+            {"global_pool": "map"},
+            "global_pool of .* is \"map\"; vit_tiny_patch16_224 pools by 'token': write it into model_args",
+        ),
         ({"auto_map": {}}, "auto_map of .*; this entry is not known here"),
         ({"label_names": ["cat", "dog"]}, "tells 3 classes apart, and there are names of 2"),
     ],

@@ -56,6 +56,14 @@ PROCESSORS = [
     lambda: transformers.DeiTImageProcessor(size={"height": 55, "width": 55}, crop_size={"height": 48, "width": 48}),
     lambda: transformers.CLIPImageProcessor(size={"shortest_edge": 48}, crop_size={"height": 48, "width": 48}),
     lambda: transformers.SiglipImageProcessor(size={"height": 48, "width": 48}),
+    lambda: transformers.EfficientNetImageProcessor(size={"height": 48, "width": 48}, resample=0),
+    lambda: transformers.EfficientNetImageProcessor(
+        size={"height": 48, "width": 48}, rescale_factor=1 / 127.5, rescale_offset=True, image_std=[0.4, 0.5, 0.6]
+    ),
+    lambda: transformers.EfficientNetImageProcessor(size={"height": 48, "width": 48}, do_normalize=False),
+    lambda: transformers.EfficientNetImageProcessor(
+        size={"height": 60, "width": 60}, do_center_crop=True, crop_size={"height": 48, "width": 48}, include_top=False
+    ),
 ]
 
 
@@ -71,7 +79,8 @@ def test_hub_classifier_equals_the_transformers_model_and_processor(tmp_path, ma
 @pytest.mark.parametrize(
     ("entries", "words"),
     [
-        ({"resample": 1}, "resample of .* is 1; here it is 0 or 2 or 3"),
+        ({"resample": 1}, "resample of .* is 1; here it is 0 or 2 or 3: choose another classifier"),
+        ({"include_top": True}, "include_top of .* is true; this entry is not known here"),
         ({"image_processor_type": "LevitImageProcessor"}, '"LevitImageProcessor"; its preparation is not known'),
         ({"size": {"height": 48, "width": 32}}, "is not read by its own library|becomes|prepared otherwise|mis-shaped"),
         ({"do_pad": True}, "do_pad of .* is true"),
@@ -94,12 +103,31 @@ def test_hub_classifier_refuses_another_preparation_than_the_library_s(tmp_path,
 
 
 def test_hub_classifier_remedy_for_a_missing_entry_works(tmp_path):
-    folder = saved(tmp_path / "a b", image_mean="absent")
+    folder = saved(tmp_path / "it's $a `b`", image_mean="absent")
     with pytest.raises(ValueError, match=r"has no image_mean, and it is not guessed; save the processor") as refusal:
         load(folder)
     command = shlex.split(str(refusal.value).split("every entry: ")[1].split(", if its class")[0])
     subprocess.run([sys.executable, *command[1:]], check=True, cwd=tmp_path)
     torch.testing.assert_close(load(folder).mean.flatten(), torch.tensor([0.5, 0.5, 0.5]))
+
+
+def test_hub_classifier_reads_an_image_processor_within_one_of_texts_and_images(tmp_path):
+    folder = saved(tmp_path, image_mean=[0.1, 0.2, 0.3])
+    plain = tmp_path / "preprocessor_config.json"
+    entries = json.loads(plain.read_text())
+    both = tmp_path / "processor_config.json"
+    both.write_text(json.dumps({"processor_class": "SiglipProcessor"}))
+    assert load(folder).mean[0].item() == pytest.approx(0.1)
+    both.write_text(json.dumps({"processor_class": "SiglipProcessor", "image_processor": entries | {"resample": 0}}))
+    assert load(folder).interpolation == "nearest", "as the library, whichever else there is"
+    plain.unlink()
+    assert load(folder).mean[0].item() == pytest.approx(0.1)
+    both.write_text(json.dumps({"image_processor": {k: v for k, v in entries.items() if k != "image_mean"}}))
+    with pytest.raises(ValueError, match=r"processor_config.json has no image_mean, .*; write there what the network"):
+        load(folder)
+    both.write_text(json.dumps({"image_processor": [1]}))
+    with pytest.raises(ValueError, match=r"image_processor of .*processor_config.json is \[1\]; it is an object"):
+        load(folder)
 
 
 def test_hub_classifier_reads_sharded_and_variant_weights_of_transformers(tmp_path):

@@ -1,14 +1,18 @@
 """When is a job over? Not because SLURM is silent, and not by sacct: by what is on disk, and by squeue twice."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from its.cluster import sweep
 from its.cluster.sweep import SweepRun
 from its.cluster.wait import wait
+from its.config.composed import compose_whole
+from its.disk.run_folder import RunFolder
 from its.process import slurm
 from its.process.slurm import Allocation, duration, own_id
 
@@ -97,6 +101,47 @@ def test_sweep_run_with_candidates_is_unfinished_without_its_pool(tmp_path):
     summary.write_text(json.dumps({**json.loads(summary.read_text()), "pool": True}))
     assert run.finished()
     assert replace(run, candidates=False).finished()
+
+
+def test_sweep_run_of_verify_is_finished_when_its_own_process_says_so(tmp_path, watched):
+    words = ("images=30", "dataset=mixture", "model=mixture")
+    looks = [
+        SweepRun.of(0, words, (), compose_whole([f"out_dir={tmp_path}", *words, *more]))
+        for more in ((), ("verify=true",))
+    ]
+    folder = Path(looks[0].folder)
+    RunFolder(folder).store.write("shards/00000000.safetensors", {"index": np.arange(30)})
+    summary = {"images": 30, "asked": looks[0].metrics_config_hash, "pool": False, "curve": [{"nfe": 1}]}
+    (folder / "curve.csv").write_text("nfe\n1\n")
+    (folder / "metrics.json").write_text(json.dumps(summary))
+    looks = [
+        SweepRun.of(0, words, (), compose_whole([f"out_dir={tmp_path}", *words, *more]))
+        for more in ((), ("verify=true",))
+    ]
+    assert [run.state for run in looks] == ["finished", "missing"], "that job reads every byte"
+    assert [run.finished() for run in looks] == [True, False]
+
+
+def test_read_jobs_names_and_passes_over_damaged_records(tmp_path, caplog):
+    run = replace(a_run(tmp_path), nfe=math.inf)
+    sweep.write_jobs(tmp_path / ".slurm" / "s", [run])
+    assert "Infinity" not in (tmp_path / ".slurm" / "s" / "jobs.json").read_text()
+    for k, damage in enumerate((b"", b"{", b"[]", b"[{}]", b"7", b'[{"number": 0}]', b"\xff")):
+        (tmp_path / ".slurm" / f"t{k}").mkdir()
+        (tmp_path / ".slurm" / f"t{k}" / "jobs.json").write_bytes(damage)
+    [read] = sweep.read_jobs(tmp_path)
+    assert (read.job, read.folder, read.work) == (run.job, run.folder, run.work)
+    assert caplog.text.count("jobs.json is damaged") == 6
+
+
+def test_wait_passes_over_a_damaged_status(tmp_path, watched):
+    run = a_run(tmp_path)
+    status = Path(str(run.submission)) / "status"
+    for k, damage in enumerate((b"", b"[]", b"{}", b"\xff")):
+        (status / f"0.{k}.json").write_bytes(damage)
+    watched([run], [{}, {}])
+    assert run.state == "failed"
+    assert "is gone from the queue" in run.reason
 
 
 def test_sweep_nfe_counts_shared_work_once(tmp_path):

@@ -13,13 +13,13 @@ from tests.build import CONF, blueprint_of
 MIXTURE = ["dataset=mixture", "model=mixture"]
 
 FOLDERS = {
-    "seed=0-80a25f54": [],
-    "seed=0-93e8865e": ["search=zero_order", "budget=nfe_800"],
-    "seed=0-665a7ed5": ["search=bfs_resample", "sampler.eta=1", "guidance=tfg"],
-    "seed=0-d07c07f2": ["search=none", "sampler=heun", "model=digits"],
-    "seed=3-62559cea": ["model=digits", "model.guidance_scale=2", "seed=3"],
-    "seed=0-c537eea9": ["guidance=cg", "verifier@guide=noisy_classifier", "search=more_steps"],
-    "seed=0-0ca9cd1e": ["search=schedule", "sampler.eta=0"],
+    "seed=0-763f2df9": [],
+    "seed=0-985fc2fe": ["search=zero_order", "budget=nfe_800"],
+    "seed=0-ddf3208f": ["search=bfs_resample", "sampler.eta=1", "guidance=tfg"],
+    "seed=0-8dc0352c": ["search=none", "sampler=heun", "model=digits"],
+    "seed=3-370f7144": ["model=digits", "model.guidance_scale=2", "seed=3"],
+    "seed=0-730e8861": ["guidance=cg", "verifier@guide=noisy_classifier", "search=more_steps"],
+    "seed=0-759da4d4": ["search=schedule", "sampler.eta=0"],
     "seed=0-0efd43c9": [*MIXTURE, "search=ses"],
     "seed=0-370020d6": [*MIXTURE, "model.path=flow", "sampler=euler", "dataset.classes=[1,2]", "search=schedule"],
     "seed=0-ad6cd7cc": ["experiment=phase1_cifar10"],

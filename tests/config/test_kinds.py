@@ -3,11 +3,13 @@
 import ast
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import its
 from its.config.kinds import KINDS, LABELS, kind_of
 from its.config.plan import plan_of
+from its.disk.run_folder import RunFolder
 from its.run.build import BUILDERS
 from its.search.none import NoSearch
 from tests.build import blueprint_of
@@ -45,8 +47,9 @@ def test_kinds_give_image_runs_and_grid_searches_their_label_and_plan(tmp_path: 
 
 def test_blueprint_knows_a_finished_run_by_its_summary(tmp_path: Path):
     blueprint = blueprint_of(tmp_path, "images=30")
-    blueprint.folder.mkdir(parents=True)
-    summary = '{{"images": {}, "asked": "{}", "pool": {}, "curve": [{{}}]}}'
+    RunFolder(blueprint.folder).store.write("shards/00000000.safetensors", {"index": np.arange(30)})
+    summary = '{{"images": {}, "asked": "{}", "pool": {}, "curve": [{{"nfe": 1}}]}}'
+    (blueprint.folder / "curve.csv").write_text("nfe\n1\n")
     for images, asked, pool, finished in (
         (30, blueprint.metrics_config_hash, "false", True),
         (30, blueprint.former_metrics_config_hash, "true", True),

@@ -35,6 +35,7 @@ def test_plan_counts_missing_shards_and_loads_no_torch(tmp_path):
     assert "40 images, 0 on disk, 2 shards missing, 320 NFE to spend, rate unknown" in fresh
     assert fresh.rstrip().endswith("[]"), "neither torch nor wandb"
     assert not list(tmp_path.rglob("shards"))
+    assert "at most 560 NFE to spend" in plan(tmp_path, "sampler=heun", "budget.samplings=[1,2]")
     run = make_experiment(tmp_path, *SIZE, "images=20")
     run.run()
     again = plan(tmp_path)
@@ -67,8 +68,11 @@ def test_run_script_reports_a_finished_run_without_loading_torch(tmp_path):
 
     shard = run.folder / "shards" / "00000000.safetensors"
     whole = shard.read_bytes()
+    shard.write_bytes(whole[:-1])
+    assert "torch" in loaded(tmp_path, *words), "a shard of another size is made again"
+    assert shard.read_bytes() == whole
     shard.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    assert "torch" in loaded(tmp_path, *words), "a damaged shard is made again"
+    assert "torch" in loaded(tmp_path, *words, "verify=true"), "every byte is read"
     assert shard.read_bytes() == whole
 
 

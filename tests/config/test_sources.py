@@ -22,6 +22,22 @@ from tests.build import CONF, blueprint_of, contents, make_experiment, make_sche
 SMALL = ("images=20", "shard=10", "sampler.steps=3", "budget.samplings=[1,2]", "~metric.kid", "~metric.prc")
 TINY = ("dataset=mixture", "model=mixture", *SMALL)
 
+GRIDS = (
+    *TINY[:2],
+    "sampler.eta=0",
+    "sampler.steps=3",
+    "search=schedule",
+    "search.strategy=random",
+    "search.population_num=2",
+    "search.select_num=1",
+    "search.mutation_num=1",
+    "search.crossover_num=0",
+    "search.max_epochs=1",
+    "search.num_samples=6",
+    "search.finalists=1",
+    "search.fresh_seeds=2",
+)
+
 IMAGES, MEASURES, NEITHER = (True, False), (False, True), (False, False)
 
 ROOMS = {
@@ -151,6 +167,24 @@ def test_experiment_refuses_to_mix_two_image_sources_and_marks_what_is_allowed(t
         blueprint_of(tmp_path, *TINY, "images=40").check_sources()
 
 
+@pytest.mark.parametrize(("build", "words"), [(make_experiment, TINY), (make_schedule, GRIDS)])
+def test_lost_manifest_makes_no_run_one_of_another_source(tmp_path, caplog, build, words):
+    """Files without a line are damaged, so they are made again: nothing of them is mixed with anything."""
+    run = build(tmp_path, *words)
+    run.run()
+    before = contents(run.folder)
+    assert blueprint_of(tmp_path, *words).finished
+    (run.folder / "manifest.jsonl").unlink()
+    assert not blueprint_of(tmp_path, *words).finished
+    blueprint_of(tmp_path, *words).check_sources()
+    build(tmp_path, *words).run()
+    assert "has no line in manifest.jsonl; it is made again" in caplog.text
+    assert blueprint_of(tmp_path, *words).finished
+    after = {name: content for name, content in contents(run.folder).items() if ".damaged-" not in name}
+    assert after.keys() == before.keys()
+    assert {n: c for n, c in after.items() if "/" in n} == {n: c for n, c in before.items() if "/" in n}
+
+
 def of_features(run) -> list[str]:
     """Return the sources on record of the features of each shard."""
     files = RunFolder(run.folder)
@@ -192,21 +226,7 @@ def test_report_names_code_that_was_not_the_same_for_all_runs(tmp_path, monkeypa
 
 
 def test_schedule_search_refuses_to_mix_two_sources(tmp_path, monkeypatch):
-    words = (
-        *TINY[:2],
-        "sampler.eta=0",
-        "sampler.steps=3",
-        "search=schedule",
-        "search.strategy=random",
-        "search.population_num=2",
-        "search.select_num=1",
-        "search.mutation_num=1",
-        "search.crossover_num=0",
-        "search.max_epochs=1",
-        "search.num_samples=6",
-        "search.finalists=1",
-        "search.fresh_seeds=2",
-    )
+    words = GRIDS
     make_schedule(tmp_path, *words).run()
     assert blueprint_of(tmp_path, *words).finished
     edit(monkeypatch, "its.metric.fid")

@@ -42,6 +42,10 @@ UNCERTAIN = {
     "splits": (["train/a.png", "val/a.png"], "holds train, val, which are parts .* such as photos/train"),
     "one split": (["train/cat/a.png", "train/dog/a.png"], "holds train, .* such as photos/train"),
     "a split in capitals": (["Test/a.png"], "such as photos/Test"),
+    "a split among classes": (
+        ["cat/a.png", "test/a.png"],
+        "holds test, .* such as photos/test, take it out, or set cl",
+    ),
     "splits among others": (["train/cat/a.png", "extra/a.png"], "such as photos/train"),
     "a wrapper": (["photos/cat/a.png", "photos/dog/a.png"], "such as photos/photos"),
     "classes at two depths": (["cat/a.png", "dogs/poodle/a.png"], "lies 2 folders deep"),

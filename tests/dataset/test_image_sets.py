@@ -1,5 +1,6 @@
 """Folders, `.npz` files and torchvision's sets as images in batches."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -108,6 +109,20 @@ def test_folder_refuses_an_empty_class_folder_among_words(tmp_path: Path):
 def test_folder_reads_every_suffix_in_either_case(tmp_path: Path):
     save(tmp_path, "a.tif", "b.GIF", "c.jfif", "d.TIFF", "e.PNG", "f.JPG", "g.ppm", "h.bmp", "i.webp")
     assert len(gathered(Folder(str(tmp_path)))[0]) == 9
+
+
+def test_folder_reads_names_of_any_bytes_and_refuses_what_is_no_file(tmp_path: Path):
+    save(tmp_path, "a.png")
+    before = Folder(str(tmp_path)).fingerprint()
+    os.rename(tmp_path / "a.png", os.fsencode(tmp_path) + b"/\xff.png")
+    assert Folder(str(tmp_path)).fingerprint() not in ("", before)
+    os.mkfifo(tmp_path / "b.png")
+    with pytest.raises(ValueError, match=r"b.png is a link to nothing, or no file; take it out"):
+        Folder(str(tmp_path))
+    (tmp_path / "b.png").unlink()
+    (tmp_path / "c.png").symlink_to("absent.png")
+    with pytest.raises(ValueError, match=r"c.png is a link to nothing"):
+        Folder(str(tmp_path))
 
 
 def test_folder_keeps_grey_in_one_channel(tmp_path: Path, pixels):

@@ -113,6 +113,17 @@ def test_archive_refuses_members_that_differ_from_their_headers(tmp_path: Path, 
         Archive(tmp_path / "a.npz")
 
 
+def test_archive_refuses_two_arrays_of_one_name(tmp_path: Path):
+    content = io.BytesIO()
+    np.save(content, np.ones(3))
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("mu.npy", content.getvalue())
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("mu.npy", content.getvalue())
+    with pytest.raises(ValueError, match="holds two arrays of one name"):
+        Archive(tmp_path / "a.npz")
+
+
 def test_archive_refuses_empty_and_missing_files(tmp_path: Path):
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("readme.txt", "nothing")

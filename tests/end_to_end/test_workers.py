@@ -1,5 +1,6 @@
 """Any number of workers on one folder leave the same files, and any of them may be killed."""
 
+import json
 import multiprocessing
 import os
 import random
@@ -68,6 +69,43 @@ def test_workers_option_leaves_the_files_of_one_worker(tmp_path, alone):
     done = subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stdout + done.stderr
     assert contents(make_experiment(tmp_path, *SMALL).folder) == contents(alone)
+
+
+ILL = """
+from pathlib import Path
+from its.levels import Guess
+from its.model.mixture import MixtureDenoiser
+
+class Ill(MixtureDenoiser):
+    def __call__(self, x, levels, conditions):
+        guess = super().__call__(x, levels, conditions)
+        return Guess(guess.x0.masked_fill(x[:, :1, :1, :1] > 1.0, float("nan")), guess.eps) if ILL.exists() else guess
+
+ILL = Path(__file__).with_name("ill")
+"""
+
+
+@pytest.mark.long
+def test_workers_option_makes_failed_images_again(tmp_path):
+    (tmp_path / "sick.py").write_text(ILL)
+    (tmp_path / "ill").touch()
+    words = ("dataset=mixture", "model=mixture", "images=8", "shard=2", "batch=16", "sampler.steps=4", "~metric.kid")
+    words = (*words, "~metric.prc", "budget.samplings=[1,2]", "model._target_=sick.Ill", "plugins=[sick]")
+    for ill, workers in ((True, 1), (True, 2), (False, 2)):
+        if not ill:
+            (tmp_path / "ill").unlink()
+        done = subprocess.run(
+            [sys.executable, "run.py", f"out_dir={tmp_path}/out", *words, f"workers={workers}"],
+            cwd=CONF.parent,
+            env={**os.environ, "PYTHONPATH": f"{CONF.parent}:{tmp_path}"},
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+        assert done.returncode == ill, done.stdout
+    [timing] = tmp_path.rglob("timing.jsonl")
+    firsts = [json.loads(line)["first"] for line in timing.read_text().splitlines()]
+    assert max(map(firsts.count, firsts)) == 3, "a shard is made once by each command"
 
 
 def test_worker_reads_rank_and_world_from_the_environment():

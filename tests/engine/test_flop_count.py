@@ -100,6 +100,24 @@ def test_reward_flops_name_what_is_not_counted(caplog, layer, message):
     assert message in caplog.text
 
 
+def test_reward_flops_name_a_call_that_cannot_be_counted(caplog):
+    layer = nn.Linear(8, 1)
+    judge = Judge(torch.func.grad(lambda x: layer(x).sum()))
+    assert judge.reward(IMAGE, [0]).isfinite().all(), "it works, but not beside torch's counter"
+    with caplog.at_level(logging.WARNING):
+        assert reward_flops(judge, IMAGE, [0]) == 0
+    assert "FLOPs of Judge cannot be counted (RuntimeError: " in caplog.text
+
+
+@pytest.mark.parametrize(
+    "cheap", [nn.Hardswish(), nn.Mish(inplace=True), nn.GLU(), nn.PReLU(), lambda x: x.clone().masked_fill_(x > 0, 0.0)]
+)
+def test_reward_flops_of_cheap_operations_say_nothing(caplog, cheap):
+    with caplog.at_level(logging.WARNING):
+        assert reward_flops(Judge(lambda x: cheap(nn.functional.linear(x, torch.eye(8)))), IMAGE, [0]) == 2 * 64 * 8 * 8
+    assert not caplog.text
+
+
 def test_reward_flops_of_what_is_known_say_nothing(caplog):
     with caplog.at_level(logging.WARNING):
         assert reward_flops(Judge(CASES["convolution"][0]), IMAGE, [0]) == CASES["convolution"][2]

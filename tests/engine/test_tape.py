@@ -192,11 +192,27 @@ def test_tape_refuses_a_permutation_that_is_none(lab):
         taped(lab, Tape({2: {"000000 permutation": torch.tensor([0, 1, 1])}}), lab.script(body))
 
 
-@pytest.mark.parametrize("name", ["000000 start", "2/start", "two/000000 start", "2/0 start", "2/000000 "])
+@pytest.mark.parametrize(
+    "name", ["000000 start", "2/start", "two/000000 start", "02/000000 start", "2/0 start", "2/000000 "]
+)
 def test_tape_load_refuses_a_name_that_is_none(tmp_path, name):
     save_file({name: torch.zeros(1)}, tmp_path / "noise.safetensors")
     with pytest.raises(ValueError, match=f"noise.safetensors: a draw is named '{re.escape(name)}'"):
         Tape.load(tmp_path / "noise.safetensors")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 an archive", b"\x80pickle" * 9])
+def test_tape_load_refuses_a_file_that_is_no_tape(tmp_path, content):
+    (tmp_path / "noise.npz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"noise.npz is no tape, or is cut short \(SafetensorError"):
+        Tape.load(tmp_path / "noise.npz")
+
+
+def test_tape_plays_arrays_of_numpy(lab):
+    tape = Tape()
+    recorded = taped(lab, tape, NoSearch())
+    arrays = {problem: {name: draw.numpy() for name, draw in draws.items()} for problem, draws in tape.draws.items()}
+    assert taped(lab, Tape(arrays), NoSearch(), seed=1) == recorded
 
 
 def test_tape_holds_what_a_search_asks_for_again_after_it_could_not_pay(lab):

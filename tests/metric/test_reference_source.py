@@ -75,7 +75,6 @@ def test_reference_source_warns_of_a_cache_that_cannot_be_written_and_extracts_o
     monkeypatch.setenv("ITS_CACHE", "/proc/nowhere")
     extractor = Mean()
     source = ReferenceSource(extractor, images)
-    source.prepare()
     loaded = source.load()
     assert loaded is source.load()
     assert extractor.asked == 1

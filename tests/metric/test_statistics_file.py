@@ -97,6 +97,7 @@ good = {"mu": np.zeros(3), "sigma": np.eye(3)}
         ({"mean": good["mu"], "cov": good["sigma"]}, r"holds cov, mean, which is not known here.*np\.savez"),
         ({**good, "resolution": np.array(32)}, "holds resolution, which is not known here"),
         ({**good, "features": np.zeros((2, 3))}, "features is float64"),
+        ({**good, "count": np.array(50.0)}, r"a.npz: count is float64 of shape \(\); it is one whole number"),
     ],
 )
 def test_read_statistics_refuses_invalid_statistics(tmp_path: Path, arrays, message):

@@ -123,6 +123,9 @@ def test_scheduler_config_refuses_other_schedulers_by_name(tmp_path, scheduler):
         ({"shift": 3.0}, r"shift of .* is 3\.0; this entry is not known here, and may decide pixels"),
         ({"num_train_timesteps": "1000"}, 'num_train_timesteps of .* is "1000"; here it is a whole number'),
         ({"num_train_timesteps": 0}, "num_train_timesteps of .* is 0; it is at least 1"),
+        ({"clip_sample_range": 0}, "clip_sample_range of .*json is 0; it is above 0, and finite"),
+        ({"clip_sample_range": float("inf")}, "clip_sample_range of .*json is Infinity; it is above 0, and finite"),
+        ({"_class_name": ["DDPMScheduler"]}, "_class_name of .* its noise path is another"),
         ({"clip_sample": 1}, "clip_sample of .* is 1; here it is true or false"),
     ],
 )
@@ -140,8 +143,9 @@ def test_scheduler_config_guesses_no_missing_entry(tmp_path, key):
 def test_scheduler_config_refuses_what_pndm_would_not_do(tmp_path):
     with pytest.raises(ValueError, match=r"clip_sample of .* is true; here it is false"):
         read(tmp_path, SD15 | {"clip_sample": True})
-    (tmp_path / "scheduler_config.json").write_text("{")
-    with pytest.raises(ValueError, match="is not JSON"):
-        SchedulerConfig.read(tmp_path / "scheduler_config.json")
+    for text in ("{", "[" * 100_000):
+        (tmp_path / "scheduler_config.json").write_text(text)
+        with pytest.raises(ValueError, match="is not JSON"):
+            SchedulerConfig.read(tmp_path / "scheduler_config.json")
     with pytest.raises(ValueError, match=r"there is no .*absent\.json"):
         SchedulerConfig.read(tmp_path / "absent.json")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+from diffusers.training_utils import EMAModel
 from safetensors.torch import load_file
 
 from its.levels import Columns
@@ -176,6 +177,14 @@ def test_unet2d_reads_sharded_and_variant_weights(pipeline):
     assert torch.equal(weights_of(half), network.conv_in.weight.float())
 
 
+def test_unet2d_reads_the_average_that_a_training_of_diffusers_saves(pipeline):
+    network = load(str(pipeline)).network.unet
+    average = EMAModel(network.parameters(), model_cls=UNet2DModel, model_config=network.config)
+    average.save_pretrained(pipeline / "unet")
+    assert "inv_gamma" in (pipeline / "unet" / "config.json").read_text()
+    assert torch.equal(weights_of(load(str(pipeline))), network.conv_in.weight)
+
+
 def test_unet2d_weights_key_names_a_variant(pipeline):
     folder = pipeline / "unet"
     network = load(str(pipeline)).network.unet
@@ -215,7 +224,12 @@ def test_unet2d_sample_size_is_a_side_or_height_and_width(pipeline, size, shape)
         ("unet/config.json", {"sample_size": None}, "sample_size of .* is null; here it is a whole number or a list"),
         ("unet/config.json", {"sample_size": [16]}, r"sample_size of .* is \[16\]; it is a side, or height and width"),
         ("unet/config.json", {"out_channels": 4}, "out_channels of .* is 4; in_channels is 3, and it is as many, or"),
-        ("unet/config.json", {"act_fn": "swosh"}, "is not read .*swosh"),
+        ("unet/config.json", {"in_channels": None}, "in_channels of .* is null; here it is a whole number"),
+        (
+            "unet/config.json",
+            {"act_fn": "swosh"},
+            "is not read .*swosh.*; fetch the whole folder again, or correct its con",
+        ),
         ("scheduler/scheduler_config.json", {"thresholding": True}, "thresholding of .* is true; here it is false"),
         (
             "scheduler/scheduler_config.json",

@@ -41,6 +41,9 @@ def same(state, expected) -> bool:
         ({"params": RAW, "params_ema": EMA}, EMA),
         ({"model": RAW, "ema": {"decay": 0.99, "shadow": EMA}}, EMA),
         ({"model": RAW, "ema": {**prefixed("online_model."), **{f"ema_model.{k}": v for k, v in EMA.items()}}}, EMA),
+        ({"state_dict": {**prefixed("model."), **{f"ema.{k}": v for k, v in EMA.items()}}, "epoch": 3}, EMA),
+        ({**prefixed("net."), **{f"ema_net.{k}": v for k, v in EMA.items()}, "step": torch.tensor([3])}, EMA),
+        ({"ema.weight": torch.ones(3), "head.weight": torch.ones(2, 3)}, None),
         ({"model": RAW, "args": {"lr": 0.1, "name": "x"}}, RAW),
         ({"model": RAW, "args": Namespace(lr=0.1, widths=[1, 2])}, RAW),
         ({"model": RAW, "optimizer": {"state": {0: {"m": torch.ones(2)}}, "param_groups": []}}, RAW),
@@ -58,7 +61,7 @@ def same(state, expected) -> bool:
 def test_checkpoint_read_takes_the_average_of_several_and_plain_names(tmp_path, content, expected):
     file = tmp_path / "x.pt"
     torch.save(content, file)
-    assert same(read(str(file)), expected)
+    assert same(read(str(file)), content if expected is None else expected)
 
 
 def test_checkpoint_read_takes_the_named_state_dict_and_says_which(tmp_path, caplog):
@@ -94,7 +97,11 @@ def test_checkpoint_read_guesses_none_of_several(tmp_path):
     torch.save({"model": {"acc": torch.tensor(3.0)}, "epoch": 3}, file)
     with pytest.raises(ValueError, match=r"holds no tensors by name \(its 'model' is a dict\); save the network's"):
         read(str(file))
-    file.write_bytes(file.read_bytes()[:100])
+    for damaged in (file.read_bytes()[:100], b"<!DOCTYPE html><html>", b"\0\1\2tensorflow"):
+        file.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"is damaged, or not torch's .*; fetch it again"):
+            read(str(file))
+    file.write_bytes(b"")
     with pytest.raises(ValueError, match=r"is damaged, or not torch's .*; fetch it again"):
         read(str(file))
 
@@ -181,6 +188,18 @@ def test_checkpoint_read_joins_shards(tmp_path):
     table = {name: f"model-0000{1 + (k > 2)}-of-00002.safetensors" for k, name in enumerate(names)}
     index.write_text(json.dumps({"metadata": {}, "weight_map": table}))
     assert same(read(str(index)), RAW)
+    for name, place in (("absent", "model-00001-of-00002.safetensors"), (names[0], "model-00002-of-00002.safetensors")):
+        index.write_text(json.dumps({"weight_map": table | {name: place}}))
+        with pytest.raises(ValueError, match=f"disagree on which of them has {name}; fetch all shards again"):
+            read(str(index))
+    index.write_text(json.dumps({"weight_map": {"x": 3}}))
+    with pytest.raises(ValueError, match=r"weight_map of .* is {\"x\": 3}; it says in which file each tensor is"):
+        read(str(index))
+    other = tmp_path / "pytorch_model.bin.index.json"
+    other.write_text(json.dumps({"weight_map": {name: f"{k > 2}.bin" for k, name in enumerate(names)}}))
+    torch.save({name: RAW[name] for name in names[:3]}, tmp_path / "False.bin")
+    torch.save({name: RAW[name] for name in names[3:]}, tmp_path / "True.bin")
+    assert same(read(str(other)), RAW)
     index.write_text(json.dumps({"weight_map": table | {"x": "../y.safetensors"}}))
     with pytest.raises(ValueError, match=r"names the shard '\.\./y\.safetensors', which is not beside it"):
         read(str(index))

@@ -80,6 +80,7 @@ def start(script: str, *arguments: str, **environment: str) -> subprocess.Popen:
     [
         (signal.SIGINT, "library"),
         (signal.SIGINT, "python"),
+        (signal.SIGHUP, "library"),
         (signal.SIGTERM, "library"),
         (signal.SIGUSR1, "python"),
         (signal.SIGUSR2, "library"),
@@ -111,13 +112,23 @@ def is_gone(child: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
 def test_leave_on_signals_ends_the_children(number: signal.Signals):
     process = start(PARENT)
     child = child_of(process)
     process.send_signal(number)
     assert process.wait(timeout=300) == 128 + number
     assert is_gone(child)
+
+
+def test_leave_on_signals_stays_on_a_hangup_under_nohup():
+    process = start("import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)" + BUSY, "python")
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 143
 
 
 def test_leave_on_signals_kills_a_child_that_stays_and_does_nothing_more():

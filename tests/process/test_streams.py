@@ -43,6 +43,25 @@ def test_keep_streams_says_it_in_ascii_where_there_is_nothing_else(environment):
     assert done.stderr == "the end\n"
 
 
+HOSTILE = """
+import logging, sys
+from its.process.streams import keep_streams
+keep_streams()
+logging.basicConfig(stream=sys.stderr, format="%(message)s")
+print("a\\x1b[31mred\\tb\\rc")
+logging.error("\\x1b]0;title\\x07 \\x9b2J\\nline")
+sys.stdout.writelines(["\\x1b[2J\\n"])
+"""
+
+
+def test_keep_streams_shows_signs_that_would_command_the_terminal():
+    """Text of a run (a model's error, the name of a folder of images) may hold them."""
+    command = [sys.executable, "-c", HOSTILE]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONIOENCODING": "utf-8"}, capture_output=True)
+    assert done.stdout == rb"a\x1b[31mred" b"\tb\rc\n" rb"\x1b[2J" b"\n"
+    assert done.stderr == rb"\x1b]0;title\x07 \x9b2J" b"\nline\n"
+
+
 def test_keep_streams_leaves_utf_8_as_it_is():
     done = printing("", PYTHONIOENCODING="utf-8")
     assert done.stdout.splitlines()[0] == "FID ↓ 1.0 ± 0.1 ─ 漢"

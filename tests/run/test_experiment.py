@@ -1,5 +1,6 @@
 """What a run makes of numbers that are none: failed images are made again, strange rewards are counted and said."""
 
+import contextlib
 import csv
 import json
 import logging
@@ -118,6 +119,21 @@ def test_experiment_lets_one_worker_alone_make_a_failed_shard_again(lab, tmp_pat
         with pytest.raises(ValueError, match="1 of 6 images failed"):
             run.run()
     assert counts(run) == {0: 1, 2: 2, 4: 1}
+
+
+def test_experiment_shares_failed_shards_whatever_other_workers_have_mended(lab, tmp_path):
+    """Worker 1 of 2 begins late, when worker 0 has made its shards again: the one between is still its own."""
+    run = made(tmp_path)
+    run.engine.model = Ill(run.engine.model, 1)  # images 1 and 5, in the first and the last shard
+    with pytest.raises(ValueError, match="2 of 6 images failed"):
+        run.run()
+    for rank in (0, 1, 2):
+        run = made(tmp_path)
+        run.worker = Worker(rank, 3)
+        with contextlib.suppress(ValueError):
+            run.run()
+    assert counts(run) == {0: 2, 2: 1, 4: 2}
+    made(tmp_path).run(retry=False)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,8 @@ SELECTS = {
     "one reward kept": (lambda images: images.mean().reshape(1), r"rewards of shape \[1\] .* expected is \[2\]"),
     "a column": (lambda images: images.flatten(1).sum(1, keepdim=True), r"rewards of shape \[2, 1\]"),
     "no tensor": (lambda images: [0.0, 0.0], "rewards of shape list"),
+    "half a float": (lambda images: images.bfloat16().mean((1, 2, 3)), "rewards of torch.bfloat16; expected is"),
+    "complex": (lambda images: images.mean((1, 2, 3)) * 1j, "rewards of torch.complex64; expected is"),
     "training mode": (lambda images: torch.nn.BatchNorm2d(1)(images).sum((1, 2, 3)), "BatchNorm2d is in training mode"),
     "dropout": (lambda images: torch.nn.Dropout(0.5)(images).sum((1, 2, 3)), "Dropout is in training mode"),
 }
@@ -88,10 +91,12 @@ def test_check_fit_names_a_guide_without_gradient(run):
         run(*words, guide=Rewards(lambda images: images.detach().sum((1, 2, 3)))).run()
 
 
-def test_check_fit_names_the_model_and_the_shape_it_makes(run):
+@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (1, 1, 8, 8), (2, 1, 1, 1)], ids=["channels", "rows", "pixels"])
+def test_check_fit_names_the_model_and_the_shape_it_makes(run, shape):
     broken = run(*QUICK, "model=digits")
-    broken.engine.model.network = lambda x, time, label: torch.zeros(1, 3, 8, 8)
-    with pytest.raises(ValueError, match=r"model makes x0_hat of shape \[1, 3, 8, 8\] .* expected is \[1, 1, 8, 8\]"):
+    broken.engine.model.network = lambda x, time, label: torch.zeros(shape)
+    words = rf"model is given \[2, 1, 8, 8\] rows, .* the network makes {re.escape(str(list(shape)))} of rows"
+    with pytest.raises(ValueError, match=words):
         broken.run()
 
 
@@ -105,7 +110,7 @@ def test_check_fit_gives_the_decoder_a_latent_and_names_it(run):
             return latents[:, :, ::2, ::2]
 
     decoded.engine.model.decoder = Decoder()
-    with pytest.raises(ValueError, match=r"model.decoder makes an image of shape \[1, 1, 4, 4\] .* \[1, 1, 8, 8\]"):
+    with pytest.raises(ValueError, match=r"model.decoder makes images of shape \[2, 1, 4, 4\] .* \[2, 1, 8, 8\]"):
         decoded.run()
 
 
@@ -118,6 +123,42 @@ def test_check_fit_names_a_classifier_that_knows_fewer_classes(run):
     object.__setattr__(ten.instruments, "extractor", few)
     with pytest.raises(ValueError, match=r"metric.accuracy asks dataset.report for class 9, and it tells 9 apart"):
         ten.run()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda features: features.astype(np.float64), "features of float64 of black images"),
+        (lambda features: features * np.nan, "features of float32 of black images, or some that are no numbers"),
+        (lambda features: features[:1], r"makes features of shape \[1, 48\] .* expected is \[2, width\]"),
+    ],
+)
+def test_check_fit_names_an_extractor_that_makes_other_arrays(run, monkeypatch, change, message):
+    broken = run(*QUICK, "model=digits")
+    extractor = type(broken.instruments.extractor)
+    whole = extractor.__call__
+
+    def changed(self, images):
+        arrays = whole(self, images)
+        return {**arrays, "features": change(arrays["features"])}
+
+    monkeypatch.setattr(extractor, "__call__", changed)
+    with pytest.raises(ValueError, match=message):
+        broken.run()
+
+
+def test_check_fit_refuses_a_decoder_of_bytes(run):
+    decoded = run(*QUICK, "model=digits")
+
+    class Decoder:
+        shape = (1, 8, 8)
+
+        def __call__(self, latents):
+            return (127.5 * (latents + 1)).to(torch.uint8)
+
+    decoded.engine.model.decoder = Decoder()
+    with pytest.raises(ValueError, match=r"model.decoder makes images of torch.uint8; expected is torch.float32"):
+        decoded.run()
 
 
 def test_check_fit_reads_a_grey_reference_and_refuses_one_in_colour(tmp_path: Path, run):
@@ -160,6 +201,13 @@ def test_check_fit_refuses_a_reference_with_too_few_images(tmp_path: Path, run):
         ValueError, match=r"metric.class_fid needs 2 images of each class, and of class 0 there are 1 in"
     ):
         run(*words, "metric=per_class").run()
+
+
+def test_check_fit_refuses_a_reference_whose_images_have_other_features(tmp_path: Path, run):
+    mean, features = np.zeros(48), np.random.default_rng(0).normal(size=(20, 5)).astype(np.float32)
+    np.savez(tmp_path / "other.npz", mu=mean, sigma=np.eye(48), features=features)
+    with pytest.raises(ValueError, match=r"features of the reference have width 5, and those .* have 48"):
+        run(*QUICK, "model=digits", "metric=standard", f"+dataset.statistics={tmp_path / 'other.npz'}").run()
 
 
 def test_experiment_makes_the_curve_without_metrics_that_need_more_images(tmp_path: Path, caplog):
