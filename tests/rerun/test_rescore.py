@@ -194,12 +194,8 @@ def test_rescore_by_the_same_verifier_reproduces_the_run(experiment, tmp_path, s
 def test_rescore_tells_which_sources_made_and_chose_what_it_measures(tmp_path, monkeypatch):
     run = make_experiment(tmp_path / "run", *MIXTURE, "images=4", "search=random", POOL)
     run.run()
-    real = source_files.digest_of
-    for edited, others in (
-        (None, []),
-        ("its.verifier.null_rewards", []),
-        ("its.engine.stream", [run.sources.images.name]),
-    ):
+    real, made = source_files.digest_of, run.sources.images.name
+    for edited, others in ((None, []), ("its.verifier.null_rewards", []), ("its.engine.stream", [made])):
         monkeypatch.setattr(source_files, "digest_of", lambda name, at=edited: "x" if name == at else real(name))
         rescoring, _ = rescored(tmp_path / str(edited), run.folder, *OTHER)
         sources = read_record(tmp_path / str(edited) / "rescored.json")["sources"]
