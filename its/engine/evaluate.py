@@ -60,7 +60,7 @@ class Evaluate(Queue[State | Rollout]):
         values = self._keep(items, batch)
         stepped = self._follower.follow(items, batch)
         finite = torch.isfinite(batch.own.x0.flatten(1).sum(1) + batch.own.eps.flatten(1).sum(1))
-        return Served(values, *stepped, (Evaluated(type(self._model).__name__, owners), finite))
+        return Served(values, *stepped, [(Evaluated(type(self._model).__name__, owners), finite)])
 
     def _keep(self, items: Sequence[State | Rollout], batch: Batch) -> list[Value]:
         """Store the guesses of states, and return them."""

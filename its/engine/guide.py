@@ -11,7 +11,7 @@ from torch import Tensor
 
 from its.engine.draws import MONTE_CARLO
 from its.engine.materialise import Materialiser
-from its.engine.queue import Evaluated, Queue, Served, pad
+from its.engine.queue import Evaluated, Guided, Queue, Served, pad
 from its.engine.rows import GuessRows, Rows
 from its.engine.state import Rollout, State, Value
 from its.engine.steps import Batch, Stepped, Steps
@@ -65,7 +65,7 @@ class Guide(Queue[State | Rollout]):
         owners = [(item.run, item.level) for item in items]
         with torch.inference_mode():
             self._materialiser.make([item for item in items if isinstance(item, State)])
-        x, own, output = self._guided(pad(items, self.size))
+        x, own, output, scores = self._guided(pad(items, self.size))
 
         # Keep what states need further on, and step.
         with torch.inference_mode():
@@ -77,14 +77,16 @@ class Guide(Queue[State | Rollout]):
             t = Columns.of([level for _, level in owners], x.ndim, x.device)
             stepped = self._steps.follow(items, Batch(x, t, guess, own, shift))
             finite = torch.isfinite(sum(part.flatten(1).sum(1) for part in (own.x0, guess.x0, guess.eps, shift)))  # type: ignore
-        return Served(values, *stepped, (Evaluated(self._name, owners), finite))
+        judged = Guided(type(self._guide).__name__, [item.run for item in items])
+        return Served(values, *stepped, [(Evaluated(self._name, owners), finite), (judged, scores[:n])])
 
     @abstractmethod
     def _evaluated(self, items: Items, t: Columns, conditions: Sequence[Condition]) -> tuple[Tensor, Guess]:
         """Return rows and the network's own guess, with the gradients that the guidance takes."""
 
-    def _guided(self, items: Items) -> tuple[Tensor, Guess, GuidanceOutput]:
-        """Compute rows, the network's own guess and the guidance's output."""
+    def _guided(self, items: Items) -> tuple[Tensor, Guess, GuidanceOutput, Tensor]:
+        """Compute rows, the network's own guess, the guidance's output and the guide's scores `[n, scores]`."""
+        scores: list[Tensor] = []
         conditions = [item.run.image.problem.condition for item in items]
         levels = [item.level for item in items]
         with torch.enable_grad():
@@ -92,15 +94,17 @@ class Guide(Queue[State | Rollout]):
             x, guess = self._evaluated(items, t, conditions)
 
             def score(images: Tensor) -> Tensor:
-                if self._guidance.noise_aware:
-                    return self._guide.reward(images, conditions, t)  # type: ignore[call-arg]
-                return self._guide.reward(images, conditions)
+                noisy = (t,) if self._guidance.noise_aware else ()
+                scores.append(self._guide.reward(images, conditions, *noisy))
+                return scores[-1]
 
             def draw(k: int) -> Tensor:
                 return self._materialiser.step_noise(items, MONTE_CARLO + k)
 
             plain = self._model.clipping(guess, t)
-            return x, guess, self._guidance.guide(GuidanceInput(x, levels, guess, plain, score, draw, self._grid))
+            output = self._guidance.guide(GuidanceInput(x, levels, guess, plain, score, draw, self._grid))
+        judged = torch.stack([each.detach() for each in scores], dim=1) if scores else x.new_zeros(len(x), 0)
+        return x, guess, output, judged
 
     def _keep(self, states: dict[int, State], own: Guess, guess: Guess, shift: Tensor) -> list[Value]:
         """Store the guidance of states, which are given by their places in the batch.

@@ -37,6 +37,13 @@ class Scored(NamedTuple):
     values: list[Value]
 
 
+class Guided(NamedTuple):
+    """A batch of a guidance; the guide's scores of each row come back, `[n, scores]`."""
+
+    verifier: str
+    runs: list[SearchRun]
+
+
 class Served(NamedTuple):
     """The events of one batch.
 
@@ -44,13 +51,13 @@ class Served(NamedTuple):
         values: those that have become known: guesses, or decoded images.
         arrivals: rollouts that have come to the end of their route; their child has its state.
         onward: rollouts that stand at their next level, where the network is asked again.
-        readback: numbers still on the device, and the batch that they are about.
+        readbacks: numbers still on the device, each with the batch that they are about.
     """
 
     values: Sequence[Value] = ()
     arrivals: Sequence[Rollout] = ()
     onward: Sequence[Rollout] = ()
-    readback: tuple[Evaluated | Scored, Tensor] | None = None
+    readbacks: Sequence[tuple[Evaluated | Scored | Guided, Tensor]] = ()
 
 
 class Queue(Generic[T]):

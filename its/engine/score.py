@@ -40,7 +40,7 @@ class Decode(Queue[Value]):
             value.decoded = row
         owners = [(value.run, value.run.image.grid[-1]) for value in values]
         finite = torch.isfinite(images.flatten(1).sum(1))
-        return Served(values, readback=(Evaluated(type(self._decoder).__name__, owners), finite))
+        return Served(values, readbacks=[(Evaluated(type(self._decoder).__name__, owners), finite)])
 
 
 class Verify(Queue[Value]):
@@ -77,7 +77,8 @@ class Verify(Queue[Value]):
                 f"{tuple(rewards.shape)} for {self.size} images; it returns one for each, in order, of "
                 f"shape {expected}"
             )
-        return Served(readback=(Scored(self._role, type(self._verifier).__name__, values), rewards[: len(values)]))
+        scored = Scored(self._role, type(self._verifier).__name__, values)
+        return Served(readbacks=[(scored, rewards[: len(values)])])
 
 
 def clipped_guesses(x: Tensor, values: Sequence[Value], clipping: Clipping) -> Tensor:

@@ -14,7 +14,7 @@ from its.budget import OutOfBudget
 from its.engine.admission import Admission
 from its.engine.delivery import Delivery
 from its.engine.guiding import Guiding
-from its.engine.queue import Evaluated, Queue, Scored
+from its.engine.queue import Evaluated, Guided, Queue, Scored
 from its.engine.readback import Readback
 from its.engine.requests import Opened, Requests
 from its.engine.rows import Rows
@@ -26,7 +26,7 @@ from its.particles.particle import Particle
 
 log = logging.getLogger(__name__)
 
-_TOLD = "verifier %s (%s) gave %s to image %d; NaN counts as the lowest reward. The end says how many images got any"
+_TOLD = "verifier %s (%s) gave %s to image %d; the end says how many images got any"
 
 
 class Stream:
@@ -123,8 +123,8 @@ class Stream:
     def _serve(self, queue: Queue) -> None:
         """Run one batch, and act on what it has brought about."""
         served = queue.serve()
-        if served.readback is not None:
-            self._readback.send(*served.readback)
+        for subject, numbers in served.readbacks:
+            self._readback.send(subject, numbers)
         for value in served.values:
             self._scoring.become_known(value)
         self._follow_up(served.arrivals, served.onward)
@@ -207,21 +207,28 @@ class Stream:
                 self._check_finite(subject, numbers)
             elif isinstance(subject, Scored):
                 self._answer_scores(subject, numbers)
+            elif isinstance(subject, Guided):
+                self._note_verdicts("guide", subject.verifier, subject.runs, numbers)
             else:
                 self._over += cast(Any, subject).arrive(numbers)
 
     def _answer_scores(self, scored: Scored, rewards: np.ndarray) -> None:
         """Give the values of a batch their rewards, and all who wait for them; NaN counts as minus infinity."""
         comparable = np.where(np.isnan(rewards), -np.inf, rewards).tolist()
-        for value, kind, numbers in zip(scored.values, kinds_of(rewards), comparable, strict=True):
-            value.run.verdicts[scored.role, kind] += 1
-            if kind in WORDS and (scored.role, kind) not in self._told:
-                self._told.add((scored.role, kind))
-                log.warning(_TOLD, scored.verifier, scored.role, WORDS[kind], value.run.image.problem.index)
+        self._note_verdicts(scored.role, scored.verifier, [value.run for value in scored.values], rewards)
+        for value, numbers in zip(scored.values, comparable, strict=True):
             reward = Components(numbers) if isinstance(numbers, list) else numbers
             waiting, value.scores[scored.role] = value.scores[scored.role], reward
             for position in cast("list[int]", waiting):
                 self._answer(value.run, position, reward)
+
+    def _note_verdicts(self, role: str, verifier: str, runs: Sequence[SearchRun], rewards: np.ndarray) -> None:
+        """Count the kinds of rewards that a verifier gave to runs; say the first of those that are no numbers."""
+        for run, kind in zip(runs, kinds_of(rewards), strict=True):
+            run.verdicts[role, kind] += 1
+            if kind in WORDS and (role, kind) not in self._told:
+                self._told.add((role, kind))
+                log.warning(_TOLD, verifier, role, WORDS[kind], run.image.problem.index)
 
     def _check_finite(self, evaluated: Evaluated, finite: np.ndarray) -> None:
         """Fail the images whose network output is not finite; their neighbours go on."""

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from its.config.composed import composed
+from its.disk.verify import verify_others
 from its.levels import Columns
 from its.rerun.finished_run import FinishedRun
 from its.rerun.render import Rendering, build_rendering, words
@@ -197,3 +198,23 @@ def test_render_script_prints_folder_and_curve(zero_order):
     assert header.split() == ["nfe_cap", "nfe", "nfe_final", "reward_mean", "fid", "accuracy"]
     assert first.split()[:3] == ["4", "4", "8"]
     assert last.split()[:3] == ["32", "32", "8"]
+
+
+@pytest.mark.parametrize("files", ["features/**/00000000.*", pytest.param("**/*", marks=pytest.mark.long)])
+def test_verify_others_names_damaged_files_of_a_rendering_which_render_makes_again(tmp_path, files):
+    run = make_experiment(tmp_path, *MIXTURE, *SMALL, "search=random")
+    run.run()
+    rendering = render(run, "sampler.steps=6")
+    assert list(verify_others(run.files)) == []
+    paths = [path for path in sorted(rendering.folder.glob(files)) if path.is_file()]
+    whole = contents(rendering.folder)
+    for path in paths:
+        content = path.read_bytes()
+        path.write_bytes(content[:7] + bytes([content[7] ^ 4]) + content[8:])
+        told = "\n".join(verify_others(run.files))
+        assert str(path) in told or f"{rendering.folder} is damaged" in told, path.name
+        render(run, "sampler.steps=6")
+        for aside in rendering.folder.rglob("*.damaged-*"):
+            aside.unlink()
+        assert contents(rendering.folder) == whole
+        assert list(verify_others(run.files)) == []

@@ -184,6 +184,18 @@ def test_experiment_says_how_many_rewards_were_no_numbers(lab, tmp_path, caplog,
     assert {"nan_select": "NaN rewards", "inf_select": "±inf rewards"}[column] in table
 
 
+@pytest.mark.parametrize("guidance", ["dps", "tfg", "mpgd"])
+def test_experiment_says_how_many_scores_of_the_guide_were_no_numbers(lab, tmp_path, caplog, guidance):
+    """A score that is NaN may have a gradient of 0, under which nothing is guided and no image fails."""
+    run = made(tmp_path, f"guidance={guidance}")
+    run.engine.verifiers = {**run.engine.verifiers, "guide": Moody(math.nan, (SICK,))}
+    with caplog.at_level(logging.WARNING):
+        rows = run.run()
+    assert "verifier Moody (guide) gave NaN to image 3" in caplog.text
+    assert "verifier Moody (guide) gave NaN to 1 of 6 images" in caplog.text
+    assert [row["nan_guide"] for row in rows] == [1, 1]
+
+
 def test_experiment_says_nothing_of_rewards_that_are_numbers(lab, tmp_path, caplog):
     run = made(tmp_path)
     with caplog.at_level(logging.WARNING):
