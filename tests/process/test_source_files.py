@@ -43,6 +43,8 @@ def package(tmp_path: Path, monkeypatch) -> Path:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
+    for name in PACKAGE:
+        monkeypatch.delitem(sys.modules, name.split("/")[0].removesuffix(".py"), raising=False)  # another test's
     forget()
     yield tmp_path
     forget()

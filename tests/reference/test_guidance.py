@@ -98,7 +98,7 @@ class Naive:
         return torch.log_softmax(self.data.logits(x0), 1)[:, COMPONENT].sum()
 
     def guess(self, x, t):
-        return self.model(x, Columns.of([t], 4, "cpu"), [COMPONENT])
+        return self.model(x, Columns.of([t], 4, "cpu"), [COMPONENT])[:2]
 
     def clipped(self, x0):
         return x0.clamp(-self.limit, self.limit)
@@ -145,7 +145,7 @@ def tfg(g):
         ab = t.alpha**2
         std = g.sigma * (math.sqrt(1 - ab) if g.sigma_trend == "decrease" else 1.0)
         offsets = [std * next(n.draws) for _ in range(g.samples if g.sigma else 0)]
-        x0 = n.clipped(n.guess(x, t).x0)
+        x0 = n.clipped(n.guess(x, t)[0])
         delta_t = g.rho * n.multiplier(g.rho_trend, t) * grad(n.smoothed(x0, offsets), x)
         y = x0.detach()
         for _ in range(g.iterations):

@@ -104,7 +104,8 @@ def test_render_with_more_steps_equals_a_plain_run(tmp_path):
 def test_render_counts_the_final_sampling_in_its_own_column(zero_order, rendering):
     rows, searched = rendering.run(), zero_order.run()
     assert [row["nfe"] for row in rows] == [row["nfe"] for row in searched] == [4, 12, 32]
-    assert [row["nfe_final"] for row in rows] == [13, 13, 13]
+    # Heun leaves out the first of seven times, where sigma / alpha is above 80.
+    assert [row["nfe_final"] for row in rows] == [2 * 6 - 1] * 3
     assert [row["verifier_calls"] for row in rows] == [row["verifier_calls"] + 1 for row in searched]
     assert all(after["seconds"] > before["seconds"] for after, before in zip(rows, searched, strict=True))
 
