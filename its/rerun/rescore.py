@@ -20,7 +20,7 @@ from its.report.runs import RunRecord, read_run
 from its.rerun.rescoring import Rescoring, ScoredShard
 from its.run import candidates, shards
 from its.run.curve_files import write_curve
-from its.run.measure import Curve, Row, measure
+from its.run.measure import Curve, Row, measure, tell_strange
 from its.types import Problem
 from its.verifier.verifier import members_of
 
@@ -46,6 +46,7 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
         features.append(_picked_features(part, arrays, picks))
         flops = flops or rescoring.flops(part.candidates["images"][:1])
     files.store.tidy()
+    shards.refuse_blind(loaded, rescoring.label["verifier"], rescoring.verifier)
 
     # Measure them; the run's ledgers hold, and nobody measured seconds.
     curve = measure(
@@ -69,6 +70,7 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
         "curve": curve.rows,
     }
     files.finish(files.rescored_summary, entry)
+    tell_strange(curve.rows[-1], {"select": rescoring.verifier})
     return curve.rows
 
 

@@ -18,14 +18,13 @@ from its.disk.array_names import candidate_features_name, candidates_name, featu
 from its.disk.run_folder import EDITED, RunFolder
 from its.disk.store import Arrays
 from its.engine import Engine
-from its.engine.verdicts import WORDS
 from its.process.device import require_one_device_type
 from its.process.leave import begins
 from its.process.workers import Worker
 from its.run import candidates, shards
 from its.run.curve_files import write_curve, write_per_image
 from its.run.instruments import Instruments
-from its.run.measure import STRANGE, Curve, Row, measure, seconds_per_image
+from its.run.measure import Curve, Row, measure, seconds_per_image, tell_strange
 from its.run.preflight import check_fit
 from its.run.shard_maker import ShardMaker
 from its.run.shards import Shards
@@ -135,7 +134,7 @@ class Experiment:
         loaded = [(indices, self._load(shard_name(indices.start))) for indices in ranges]
         shards.refuse_gaps(loaded)
         select = self.engine.verifiers["select"]
-        shards.refuse_blind(loaded, f"{self.label['verifier']} ({type(select).__name__})", members_of(select))
+        shards.refuse_blind(loaded, self.label["verifier"], select)
         shards.refuse_other_conditions(loaded, self.condition)
         require_one_device_type(self.folder, self.files.store.notes())
 
@@ -148,7 +147,7 @@ class Experiment:
         # The summary comes last.
         self.files.store.tidy()
         self._write_results(curve, loaded)
-        self._tell_strange(curve.rows[-1])
+        tell_strange(curve.rows[-1], self.engine.verifiers)
         return curve.rows
 
     @cached_property
@@ -226,15 +225,6 @@ class Experiment:
                 "curve": curve.rows,
             }
         )
-
-    def _tell_strange(self, row: Row) -> None:
-        """Say which verifier gave rewards that are no numbers, and to how many images."""
-        for column, (role, kind) in STRANGE.items():
-            if column in row:
-                name = type(self.engine.verifiers[role]).__name__
-                log.warning(
-                    "verifier %s (%s) gave %s to %d of %d images", name, role, WORDS[kind], row[column], self.images
-                )
 
     def _load(self, name: str) -> Arrays:
         """Return the arrays of a file that must be there."""

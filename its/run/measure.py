@@ -20,6 +20,7 @@ from its.metric.fid import influence
 from its.metric.metric import Metric
 from its.metric.reference import Reference
 from its.run.shards import Collected, Shards, collect, verdicts
+from its.verifier.verifier import Verifier
 
 log = logging.getLogger(__name__)
 
@@ -152,6 +153,14 @@ def _strange(given: np.ndarray) -> Row:
     images = given.sum(axis=0)
     found = {column: int(images[ROLES.index(role), KINDS.index(kind)]) for column, (role, kind) in STRANGE.items()}
     return {column: n for column, n in found.items() if n}
+
+
+def tell_strange(row: Row, verifiers: Mapping[str, Verifier]) -> None:
+    """Say which verifier, by role, gave rewards that are no numbers, and to how many images."""
+    for column, (role, kind) in STRANGE.items():
+        if column in row:
+            name, images = type(verifiers[role]).__name__, row["images"]
+            log.warning("verifier %s (%s) gave %s to %d of %d images", name, role, WORDS[kind], row[column], images)
 
 
 def _reward(reward: np.ndarray, members: Sequence[str]) -> Row:

@@ -15,6 +15,7 @@ from its.engine import Result
 from its.engine.verdicts import FINITE, KINDS, NAN, ROLES
 from its.run.codes import NO_START, decode_lines, encode_lines, encode_start
 from its.types import Condition
+from its.verifier.verifier import Verifier, members_of
 
 Shards = Sequence[tuple[range, Arrays]]
 """Problem indices and arrays of each shard; a shard may hold more problems than are asked for."""
@@ -164,22 +165,23 @@ def never_finite(shards: Shards, members: Sequence[str] = ()) -> list[str]:
     return [name for k, name in enumerate(members) if not np.isfinite(rewards[..., k]).any()] if members else [""]
 
 
-def refuse_blind(shards: Shards, verifier: str, members: Sequence[str] = ()) -> None:
+def refuse_blind(shards: Shards, name: str, select: Verifier) -> None:
     """See that the select verifier could tell images apart.
 
     Args:
-        verifier: its name.
+        name: of its YAML.
 
     Raises:
         ValueError: it never gave a finite reward, or a member of it never did.
     """
+    members = members_of(select)
     blind = never_finite(shards, members)
     if blind:
         of = f"{', '.join(blind)} of " if members else ""
         raise ValueError(
-            f"{of}verifier {verifier} gave no finite reward to any of {sum(len(indices) for indices, _ in shards)} "
-            "images, only NaN or infinity: nothing was selected; mend the verifier or choose another, and run the "
-            "command again, which makes the images again"
+            f"{of}verifier {name} ({type(select).__name__}) gave no finite reward to any of "
+            f"{sum(len(indices) for indices, _ in shards)} images, only NaN or infinity: nothing was selected; mend "
+            "the verifier or choose another, and run the command again, which makes the images again"
         )
 
 

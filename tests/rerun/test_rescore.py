@@ -191,6 +191,29 @@ def test_rescore_by_the_same_verifier_reproduces_the_run(experiment, tmp_path, s
     assert numbers(target) == numbers(run.folder)
 
 
+class Moody:
+    """A verifier that gives NaN to all images, or to every second."""
+
+    absolute = True
+
+    def __init__(self, every):
+        self.every = every
+
+    def reward(self, images, conditions):
+        return images.flatten(1).mean(1).masked_fill(torch.arange(len(images)) % self.every == 0, torch.nan)
+
+
+def test_rescore_says_rewards_that_are_no_numbers_and_refuses_a_verifier_that_gives_none(kept, tmp_path, caplog):
+    rescoring = rescoring_of(kept.folder)
+    with pytest.raises(ValueError, match=r"verifier classifier \(Moody\) gave no finite reward to any of"):
+        rescore.rescore(replace(rescoring, verifier=Moody(1)), tmp_path / "all", "a command")
+    assert not (tmp_path / "all" / "rescored.json").exists()
+    rows = rescore.rescore(replace(rescoring, verifier=Moody(2)), tmp_path / "half", "a command")
+    images = rows[-1]["nan_select"]
+    assert images > 0
+    assert f"verifier Moody (select) gave NaN to {images} of {kept.images} images" in caplog.text
+
+
 def test_rescore_tells_which_sources_made_and_chose_what_it_measures(tmp_path, monkeypatch):
     run = make_experiment(tmp_path / "run", *MIXTURE, "images=4", "search=random", POOL)
     run.run()
