@@ -16,6 +16,8 @@ from its.levels import Guess
 from its.process.workers import Worker
 from its.run import shards
 from its.verifier.classifier import Classifier
+from its.verifier.ensemble import Ensemble
+from its.verifier.null_rewards import NullRewards
 from tests.build import contents, make_experiment
 
 WORDS = (
@@ -233,7 +235,7 @@ def test_never_finite_names_a_member_that_never_gives_a_number():
     arrays = {"verdicts": given, "reward": np.array([[[1.0, -math.inf]], [[2.0, -math.inf]]])}
     assert shards.never_finite([(range(2), arrays)], ("a", "b")) == ["b"]
     with pytest.raises(ValueError, match=r"^b of verifier ensemble \(Ensemble\) gave no finite reward to any of 2"):
-        shards.refuse_blind([(range(2), arrays)], "ensemble (Ensemble)", ("a", "b"))
+        shards.refuse_blind([(range(2), arrays)], "ensemble", Ensemble({"b": NullRewards(), "a": NullRewards(1)}))
 
 
 def test_verdicts_read_shards_of_a_version_that_counted_nan_alone():
