@@ -94,6 +94,11 @@ class Guess(NamedTuple):
     eps: Tensor
     share: Tensor | None = None
 
+    def sums(self) -> Tensor:
+        """Return the sum over each row `[n]`, which is finite only if every number of it is."""
+        parts = (self.x0, self.eps) if self.share is None else self
+        return sum(part.flatten(1).sum(1) for part in parts)  # type: ignore
+
     def detached(self) -> Guess:
         """Return it without gradients."""
         return Guess(self.x0.detach(), self.eps.detach(), None if self.share is None else self.share.detach())

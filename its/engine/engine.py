@@ -25,7 +25,7 @@ from its.engine.tape import Announcer, Tape
 from its.engine.verdicts import sum_verdicts
 from its.guidance.guidance import Guidance
 from its.guidance.none import NoGuidance
-from its.model.denoiser import Denoiser
+from its.model.denoiser import Denoiser, require_contract
 from its.particles.image import Image
 from its.particles.prices import Prices
 from its.sampler.sampler import Sampler
@@ -86,6 +86,7 @@ class Engine:
         noise: Noise = normal,
     ) -> None:
         # Check what does not fit together.
+        require_contract(model)
         if batch < model.slots:
             raise ValueError(
                 f"batch is {batch}, and one evaluation of this model takes {model.slots} network rows; "

@@ -59,7 +59,7 @@ class Evaluate(Queue[State | Rollout]):
         # Keep the guesses of states, and step.
         values = self._keep(items, batch)
         stepped = self._follower.follow(items, batch)
-        finite = torch.isfinite(batch.own.x0.flatten(1).sum(1) + batch.own.eps.flatten(1).sum(1))
+        finite = torch.isfinite(batch.own.sums())
         return Served(values, *stepped, [(Evaluated(type(self._model).__name__, owners), finite)])
 
     def _keep(self, items: Sequence[State | Rollout], batch: Batch) -> list[Value]:

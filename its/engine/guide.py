@@ -76,7 +76,7 @@ class Guide(Queue[State | Rollout]):
             values = self._keep(states, own, guess, shift) if states else []
             t = Columns.of([level for _, level in owners], x.ndim, x.device)
             stepped = self._steps.follow(items, Batch(x, t, guess, own, shift))
-            finite = torch.isfinite(sum(part.flatten(1).sum(1) for part in (own.x0, guess.x0, guess.eps, shift)))  # type: ignore
+            finite = torch.isfinite(own.sums() + guess.sums() + shift.flatten(1).sum(1))
         judged = Guided(type(self._guide).__name__, [item.run for item in items])
         return Served(values, *stepped, [(Evaluated(self._name, owners), finite), (judged, scores[:n])])
 

@@ -83,6 +83,8 @@ class Verify(Queue[Value]):
 
 def clipped_guesses(x: Tensor, values: Sequence[Value], clipping: Clipping) -> Tensor:
     """Clamp those of the rows `x [n, *shape]` that are guesses; images stay as they are."""
+    if clipping.limit is None:
+        return x
     guessed = torch.tensor([value.guessed for value in values]).to(x.device, non_blocking=True)
     return torch.where(guessed.reshape(-1, *[1] * (x.ndim - 1)), clipping.clamp(x), x)
 

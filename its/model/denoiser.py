@@ -112,6 +112,20 @@ class Denoiser(Protocol):
         ...
 
 
+def require_contract(model: Denoiser) -> None:
+    """Refuse a model that lacks what `Denoiser` states.
+
+    Raises:
+        ValueError: naming what is missing.
+    """
+    missing = [name for name in Denoiser.__annotations__ if not hasattr(model, name)]
+    if missing:
+        raise ValueError(
+            f"model {type(model).__name__} has no {', '.join(missing)}; inherit from its.Denoiser, which states what a "
+            "model has, and give what it leaves open"
+        )
+
+
 class NetworkDenoiser(Denoiser):
     """A network, its prediction type and its noise path as a `Denoiser`.
 

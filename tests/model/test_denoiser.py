@@ -5,6 +5,7 @@ import torch
 
 from its.levels import Columns, Guess
 from its.model.denoiser import ClassifierFree, Clipping, NetworkDenoiser, guess_from
+from its.sampler.ddim import DDIM
 from its.sampler.noise_paths import Flow, linear_vp
 
 NULL = 7
@@ -80,3 +81,13 @@ def test_network_denoiser_refuses_guidance_without_two_labels():
     ):
         NetworkDenoiser(*arguments, conditional=True, guidance_scale=2.0)
     assert NetworkDenoiser(*arguments, conditional=True, null_class=NULL, guidance_scale=2.0).slots == 2
+
+
+def test_engine_refuses_a_model_that_lacks_what_denoiser_states(lab):
+    class Old:
+        """A model of before there was `clipping`."""
+
+        shape, dtype, device, path, slots, decoder = (1, 4, 4), torch.float32, torch.device("cpu"), linear_vp(), 1, None
+
+    with pytest.raises(ValueError, match=r"model Old has no clipping, variance; inherit from its.Denoiser"):
+        lab.engine(DDIM(steps=2), Old())

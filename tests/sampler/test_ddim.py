@@ -16,6 +16,7 @@ from its.model.mixture import MixtureDenoiser
 from its.particles.verbs import advance, reward
 from its.sampler.ddim import DDIM
 from its.sampler.noise_paths import linear_vp
+from its.search.none import NoSearch
 from its.verifier.classifier import Classifier
 
 THEIRS = {"fixed_small": "fixed_small", "fixed_large": "fixed_large", "learned": "learned_range"}
@@ -127,3 +128,19 @@ def test_engine_keeps_a_learned_variance_with_a_guess(lab, guidance):
 
     assert torch.equal(images(False), images(True))
     assert not torch.allclose(images(False), images(False, "fixed_small"), atol=0.01)
+
+
+def test_engine_fails_an_image_whose_learned_variance_is_no_number(lab):
+    """Its last step draws nothing, and zero times NaN would be a black image."""
+
+    class Ill(Learned):
+        def __call__(self, x, levels, conditions):
+            guess = super().__call__(x, levels, conditions)
+            ill = torch.tensor([condition == 1 for condition in conditions])
+            return guess._replace(share=guess.share.masked_fill(ill[:, None, None, None], float("nan")))
+
+    engine = lab.engine(DDIM(steps=1, eta=1.0), Ill(lab.data))
+    results = lab.results(engine, NoSearch(), (1,), range(4))
+    failed = {index for index, result in results.items() if result.failure}
+    assert failed == {index for index in range(4) if lab.data.condition(index) == 1}
+    assert failed
