@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+from abc import abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -54,8 +55,9 @@ class ItsLauncher(BaseSubmititLauncher):
         log.info("%s", sweep.table(runs))
         return [self._returned(run) for run in runs]
 
+    @abstractmethod
     def _make(self, runs: list[SweepRun], experiment: Path) -> None:
-        raise NotImplementedError
+        """Make the runs, and note in each what became of it."""
 
     def _run(self, number: int, overrides: list[str]) -> SweepRun:
         from its.cluster.sweep import SweepRun

@@ -5,6 +5,7 @@ With a fixed shape a row's result does not depend on its place or its companions
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Generic, NamedTuple, TypeVar
@@ -60,7 +61,7 @@ class Served(NamedTuple):
     readbacks: Sequence[tuple[Evaluated | Scored | Guided, Tensor]] = ()
 
 
-class Queue(Generic[T]):
+class Queue(ABC, Generic[T]):
     """Waiting items of one kind.
 
     Attributes:
@@ -90,9 +91,9 @@ class Queue(Generic[T]):
         self.capacity += self.size
         return items
 
+    @abstractmethod
     def serve(self) -> Served:
         """Run one batch, and return its events."""
-        raise NotImplementedError
 
 
 def pad(items: Sequence[T], size: int) -> list[T]:
