@@ -2,7 +2,7 @@
 
 import torch
 
-from its.engine.queue import Queue, pad
+from its.engine.queue import Queue, Served, pad
 from its.engine.rows import Rows
 
 
@@ -33,8 +33,13 @@ def test_rows_take_returns_a_copy():
     assert rows.take(slots).item() == 0
 
 
+class Waiting(Queue[str]):
+    def serve(self) -> Served:
+        return Served()
+
+
 def test_queue_serves_older_images_first_then_first_come_first_served():
-    queue = Queue(size=3)
+    queue = Waiting(size=3)
     for order, item in [(2, "c"), (1, "a"), (2, "d"), (1, "b")]:
         queue.add(order, item)
     assert queue.batch() == ["a", "b", "c"]
