@@ -76,7 +76,9 @@ def check_noise(search: Search, sampler: Sampler) -> None:
     remedy = "set sampler.eta above 0, as sampler.eta=1"
     if not hasattr(sampler, "eta"):
         files = sorted((ROOT / "conf" / "sampler").glob("*.yaml"))
-        noisy = [file.stem for file in files if "eta" in parameters(str(OmegaConf.load(file).get("_target_")))]
+        noisy = [
+            file.stem for file in files if "eta" in parameters(str(OmegaConf.select(OmegaConf.load(file), "_target_")))
+        ]
         remedy = f"{type(sampler).__name__} has no eta; take one that has, as sampler={noisy[0]} sampler.eta=1"
     raise ValueError(
         f"{type(search).__name__} needs noise, for it copies particles, and under a deterministic sampler the copies "
