@@ -55,9 +55,13 @@ class GlobalRandomWatch:
         )
 
     def _states(self) -> dict[str, Any]:
-        states = {"random": random.getstate(), "numpy.random": _numpy_state(), "torch": bytes(torch.get_rng_state())}
+        states = {
+            "random": random.getstate(),
+            "numpy.random": _numpy_state(),
+            "torch": torch.get_rng_state().numpy().tobytes(),
+        }
         if self._device.type == "cuda":
-            states["torch.cuda"] = bytes(torch.cuda.get_rng_state(self._device))
+            states["torch.cuda"] = torch.cuda.get_rng_state(self._device).numpy().tobytes()
         return states
 
 

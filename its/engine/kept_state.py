@@ -13,7 +13,7 @@ SCALARS = (int, float, str, bool, type(None))
 
 def state_of(search: Any) -> dict[str, Any]:
     """Return the values of a search and of its classes by name, as copies that can be compared."""
-    kind = type(search)
+    kind: Any = type(search)
     shared, computed = _class_names(kind)
     values = {name: getattr(kind, name) for name in shared} | vars(search)
     return {name: _copied(value) for name, value in values.items() if name not in computed}
