@@ -29,16 +29,10 @@ def run(folder: Path, code: str, *words: str) -> tuple[int, str]:
     (package / "conf" / "search").mkdir(parents=True, exist_ok=True)
     (package / "climb.py").write_text(code)
     (package / "conf" / "search" / "climb.yaml").write_text("_target_: mine.climb.Climb\n")
-    words = (
-        "search=climb",
-        f"plugins=[{package}]",
-        f"hydra.searchpath=['file://{package}/conf']",
-        "out_dir=out",
-        *words,
-    )
+    theirs = [f"plugins=[{package}]", f"hydra.searchpath=['file://{package}/conf']"]
     environment = {**os.environ, "PYTHONPATH": str(CONF.parent), "OMP_NUM_THREADS": "1"}
     small = ["images=8", "shard=2", "batch=2", "sampler.steps=2", "budget.samplings=[1]", "metric=fid"]
-    command = [sys.executable, str(CONF.parent / "run.py"), *words, *small]
+    command = [sys.executable, str(CONF.parent / "run.py"), "search=climb", *theirs, "out_dir=out", *small, *words]
     done = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True, timeout=300)
     return done.returncode, done.stdout + done.stderr
 
@@ -55,7 +49,7 @@ def test_error_in_a_search_is_told_once_and_what_is_finished_stays(tmp_path: Pat
     [record] = tmp_path.rglob("failed.json")
     assert f"{place}:8: Climb, image 5: raised ZeroDivisionError" in json.loads(record.read_text())["reason"]
     assert "division by zero" in json.loads(record.read_text())["traceback"]
-    assert sorted(path.name for path in record.parent.glob("shards/*"))[:1] == ["000000.safetensors"]
+    assert (record.parent / "shards" / "00000000.safetensors").is_file()
 
     # Mended, the same command says that other code made what is there.
     code, text = run(tmp_path, CLIMB.replace("1 / (5 - image.problem.index)", "pass"), "allow_edited=true")
