@@ -37,9 +37,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser, inches = Parser(__doc__), " or ".join(f"{width} in" for width in WIDTHS.values())
     parser.add_argument("sweep", metavar="SWEEP", type=Path, help="<out_dir>/<experiment>")
-    parser.add_argument(
-        "--metric", nargs="+", default=["fid"], help="columns of curve.csv: a panel each, in this order"
-    )
+    parser.add_argument("--metric", nargs="+", default=["fid"], help="columns of curve.csv, a panel each, in order")
     parser.add_argument("--x", choices=COSTS, default="nfe", help="the cost, as it was spent; default: nfe")
     parser.add_argument("--methods", nargs="+", default=[], help="searches or lines, in this order; default: all")
     parser.add_argument("--where", nargs="+", default=[], metavar="KEY=VALUE", help="images=1000 guidance=none,tfg")

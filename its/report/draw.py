@@ -20,18 +20,18 @@ FRONT = "#bbbbbb"
 SPREAD = 1.4
 """Factor between the first and the last interval at one cap, which stand side by side."""
 
-CAPS = 8
-"""The most caps that are named along an axis."""
+TICKS = 8
+"""The most costs that are named along an axis."""
 
 LADDERS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0))
 """Round numbers of a decade, coarse to fine."""
 
 
-def draw(axes: Axes, panel: Panel, styles: Sequence[Style], caps: int = CAPS) -> None:
+def draw(axes: Axes, panel: Panel, styles: Sequence[Style], ticks: int = TICKS) -> None:
     """Fill the axes; what belongs to a series has the group id `series-<number>`.
 
     Args:
-        caps: the most that have room along the axis.
+        ticks: the most costs that have room along the axis.
     """
     # Draw what stands behind the marks.
     if panel.kind == "front":
@@ -61,7 +61,7 @@ def draw(axes: Axes, panel: Panel, styles: Sequence[Style], caps: int = CAPS) ->
     axes.set_ylabel(panel.y_label, fontsize=8.5)
     if panel.title:
         axes.set_title(panel.title, fontsize=8)
-    _ticks(axes, panel, caps)
+    _ticks(axes, panel, ticks)
 
 
 def _aside(panel: Panel, position: int) -> float:
@@ -102,16 +102,17 @@ def _ticks(axes: Axes, panel: Panel, most: int) -> None:
     if panel.kind != "path":
         places = [mark.x for marks in panel.marks for mark in marks]
         low, high = min((*panel.ticks, *places)), max((*panel.ticks, *places))
+        gap = (1.44 * high / low) ** (1 / most)
         axes.set_xscale("log")
         axes.set_xlim(low / 1.2, high * 1.2)
         if panel.ticks:
-            caps = _apart(panel.ticks, (1.44 * high / low) ** (1 / most))
+            caps = _apart(panel.ticks, gap)
             axes.set_xticks(caps, [f"{cap:.4g}" if cap < 10000 else f"{cap:.0f}" for cap in caps])
-            axes.xaxis.set_minor_locator(NullLocator())
         else:
             ticks, prefixed = _round(low / 1.2, high * 1.2), EngFormatter(sep="")
+            ticks = _apart(ticks, gap) if len(ticks) > most else ticks
             axes.set_xticks(ticks, [prefixed(place) if place >= 1000 else f"{place:.3g}" for place in ticks])
-            axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_minor_locator(NullLocator())
 
     # Draw the grid.
     axes.ticklabel_format(axis="y", useOffset=False)

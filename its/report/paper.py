@@ -123,7 +123,7 @@ def paper_plot(panels: Sequence[Panel], styles: Sequence[Style], columns: int) -
     # Draw the panels; the costs are named below the last one of a column.
     for position, panel in enumerate(panels):
         axes = figure.add_subplot(down, across, position + 1)
-        draw(axes, panel, styles, caps=max(3, int(2 * width / across)))
+        draw(axes, panel, styles, ticks=max(3, int(2 * width / across)))
         if position + across < len(panels):
             axes.set_xlabel("")
     figure.align_ylabels()

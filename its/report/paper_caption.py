@@ -19,7 +19,7 @@ OVER_SEEDS, STORED, NO_ERROR = "over seeds", "stored", "no error"
 
 BANDS = {
     OVER_SEEDS: f"±{ERRORS} standard errors of the mean over seeds",
-    STORED: f"±{ERRORS} stored standard errors over images, where there is one seed",
+    STORED: f"±{ERRORS} standard errors as stored with the run, where there is one seed",
     NO_ERROR: "none, where there is one seed and no stored error",
 }
 """Meaning of a band, by where its standard error is from."""
@@ -71,7 +71,7 @@ def _seeds(series: Sequence[Series], names: Sequence[str]) -> str:
         lines.setdefault(count, []).append(name)
     rough = " Of two seeds a standard error is rough." if any(len(line.seeds) == 2 for line in series) else ""
     if len(lines) == 1:
-        return f"Each point is the mean over {next(iter(lines))}.{rough}"
+        return f"Each point is {'of' if '1 seed ' in count else 'the mean over'} {count}.{rough}"
     each = "; ".join(f"{count} of {_joined(of)}" for count, of in lines.items())
     return f"Each point is the mean over its seeds: {each}.{rough}"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,7 @@ KNOWN: Mapping[str, tuple[str, Any]] = {
     BASELINE: ("#666666", "d"),
     **{name: (PALETTE[k % len(PALETTE)], MARKERS[k]) for k, name in enumerate(SEARCHES)},
 }
-"""Colour and marker by search; any other search has one of the `FREE` pairs, by a hash of its name."""
-
-FREE = tuple(pair for pair in PAIRS if pair not in KNOWN.values())
+"""Colour and marker by search; any other search has another of the `PAIRS`, by a hash of its name."""
 
 KNOWN_LINES: Mapping[str, Any] = {"": "-", "+tfg": "-.", "(null_rewards)": ":"}
 """Line style by variant; any other variant has one of `LINES`, by a hash of its name."""
@@ -53,7 +52,8 @@ Style = dict[str, Any]
 
 def look_of(search: str) -> tuple[str, Any]:
     """Return the colour and the marker of a search, whoever wrote it."""
-    return KNOWN.get(search) or FREE[_number(search) % len(FREE)]
+    hashed = (PAIRS[_number(search, k) % len(PAIRS)] for k in count())
+    return KNOWN.get(search) or next(pair for pair in hashed if pair not in KNOWN.values())
 
 
 def line_of(variant: str) -> Any:
@@ -98,5 +98,6 @@ def outline(style: Style) -> list[tuple[float, float]]:
     return [(x, -y) for x, y in (corners * style["markersize"]).tolist()]
 
 
-def _number(name: str) -> int:
-    return int(digest(name), 16)
+def _number(name: str, k: int = 0) -> int:
+    """Return the k-th hash of a name."""
+    return int(digest(name, str(k)), 16)
