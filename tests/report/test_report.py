@@ -253,8 +253,9 @@ def test_run_table_lists_the_rows_of_the_run(two_groups, write_failure, tmp_path
 
 
 def test_report_table_and_status_follow_links_and_count_a_run_once(tmp_path, monkeypatch, capsys):
-    run = writer(tmp_path / "old")("random")
-    writer(tmp_path / "new")("zero_order")
+    rows = [{"nfe_cap": cap, "nfe": float(cap), "images": 9, "recall": 0.5} for cap in (5, 10)]
+    run = writer(tmp_path / "old")("random", rows=rows)
+    writer(tmp_path / "new")("zero_order", rows=rows)
     demo = tmp_path / "new" / "demo"
     for name, to in {"borrowed": run.parent, "again": run, "self": demo}.items():
         (demo / name).symlink_to(to)
@@ -263,10 +264,10 @@ def test_report_table_and_status_follow_links_and_count_a_run_once(tmp_path, mon
         "random": "again",
         "zero_order": "digits",
     }
-    assert len(frame) == 8
+    assert len(frame) == 4
 
     make_report(demo)
-    assert len(pd.read_parquet(demo / "report" / "curves.parquet")) == 8
+    assert len(pd.read_parquet(demo / "report" / "curves.parquet")) == 4
     monkeypatch.setattr("sys.argv", ["status.py", str(demo)])
     status_main()
     assert capsys.readouterr().out.splitlines()[-1] == "2 finished"
