@@ -129,6 +129,12 @@ def words_of_sweep(loader: GuardedLoader, words: Sequence[str]) -> list[list[str
     return [[*settings, *job] for job in jobs]
 
 
+def own_words(jobs: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return for each job of a sweep the words that not all jobs have: they tell it from the others."""
+    common = set(jobs[0]).intersection(*jobs[1:]) if jobs else set()
+    return [[word for word in words if word not in common] for words in jobs]
+
+
 def compose_whole(words: Sequence[str]) -> DictConfig:
     """Compose with Hydra's own node below `hydra`."""
     return GuardedLoader(words).load_configuration(NAME, list(words), RunMode.RUN)

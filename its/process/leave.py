@@ -19,8 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from its.process.alive import end_all
 from its.process.slurm import Allocation
 from its.process.status import write_status
+from its.process.workers import Worker
 
 log = logging.getLogger(__name__)
 
@@ -160,6 +162,7 @@ def _leave_at_once() -> None:
 
 def _leave(number: signal.Signals) -> None:
     _end_children()
+    end_all()
     code, reason = 128 + number, f"{number.name}: leaving; finished shards are on disk, and the same command goes on"
     allocation = Allocation.here() if number in (signal.SIGUSR1, signal.SIGUSR2) else None
     if allocation is not None and allocation.time_is_up(number) and not _progressed():
@@ -170,15 +173,10 @@ def _leave(number: signal.Signals) -> None:
         )
         write_status({"status": "failed", "reason": reason, "folder": None})
     try:
-        if not _is_told_for():
+        if not Worker.is_shown_by_another():
             print(reason, file=sys.stderr, flush=True)
     finally:
         os._exit(code)
-
-
-def _is_told_for() -> bool:
-    """Return whether the process that started this one, on the same terminal, says for both that they leave."""
-    return "ITS_RANK" in os.environ
 
 
 def _progressed() -> bool:

@@ -1,0 +1,104 @@
+"""The progress of runs that other processes make: a line for each on a terminal, occasional lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from its.process.alive import processes
+from its.process.progress import INTERVAL_S, Count
+
+log = logging.getLogger(__name__)
+
+REFRESH_S = 1.0
+"""Between two looks at runs that are shown on a terminal."""
+
+
+@dataclass
+class Watched:
+    """A run that other processes make, as their signs of life show it.
+
+    Attributes:
+        name: that its line begins with; empty if no other run is shown.
+        folder: of the run.
+        counts: of each process that was seen at work; one that is gone counts still.
+        bar: its line on a terminal.
+    """
+
+    name: str
+    folder: Path
+    counts: dict[tuple[str, int], Count] = field(default_factory=dict)
+    bar: Any = None
+
+    def line(self) -> str:
+        """Look at the run, and return in words how far it is."""
+        for process in processes(self.folder):
+            if process.work and process.life != "killed":
+                self.counts[process.host, process.pid] = Count(**process.work)
+        text = "starting"
+        if self.counts:
+            count = Count.of(self.counts.values())
+            text = count.line() if count.made < count.missing else f"{count.done}/{count.images} images, measuring"
+        return f"{self.name}: {text}" if self.name else text
+
+
+class Board:
+    """Shows how far the watched runs are, from a thread of its own; what is logged meanwhile stands above their lines."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._watched: list[Watched] = []
+        self._changing = threading.Lock()
+        self._over = threading.Event()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Board:
+        if self._terminal:
+            from tqdm.contrib.logging import logging_redirect_tqdm
+
+            self._stack.enter_context(logging_redirect_tqdm())
+        thread = threading.Thread(target=self._show, daemon=True, name="board")
+        thread.start()
+        self._stack.callback(thread.join)
+        self._stack.callback(self._over.set)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    @contextmanager
+    def watching(self, name: str, folder: Path) -> Iterator[None]:
+        """Show a run while the block lasts."""
+        run = Watched(name, folder)
+        with self._changing:
+            self._watched.append(run)
+            if self._terminal:
+                from tqdm import tqdm
+
+                run.bar = tqdm(bar_format="{desc} |{bar}|", total=1, leave=False, dynamic_ncols=True)
+        try:
+            yield
+        finally:
+            with self._changing:
+                self._watched.remove(run)
+                if run.bar is not None:
+                    run.bar.close()
+
+    def _show(self) -> None:
+        while not self._over.wait(REFRESH_S if self._terminal else INTERVAL_S):
+            with self._changing:
+                for run in self._watched:
+                    line = run.line()
+                    if run.bar is None:
+                        log.info("%s", line)
+                    elif run.counts:
+                        count = Count.of(run.counts.values())
+                        run.bar.total, run.bar.n = count.images, count.done
+                    if run.bar is not None:
+                        run.bar.set_description_str(line)
