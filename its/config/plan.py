@@ -76,7 +76,11 @@ def _in_all(plans: Sequence[Plan]) -> str:
     if not unknown:
         return f"about {known:.0f} s"
     rest = f"rate unknown of {', '.join(unknown)}: run python scripts/benchmark.py"
-    return rest if all(plan.seconds is None for plan in plans if plan.work.missing) else f"about {known:.0f} s and more ({rest})"
+    return (
+        rest
+        if all(plan.seconds is None for plan in plans if plan.work.missing)
+        else f"about {known:.0f} s and more ({rest})"
+    )
 
 
 def plan_of(blueprint: Blueprint) -> Plan:

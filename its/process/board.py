@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from its.process.alive import processes
-from its.process.progress import INTERVAL_S, Count
+from its.process.progress import INTERVAL_S, in_words
 
 log = logging.getLogger(__name__)
 
@@ -27,25 +27,24 @@ class Watched:
     Attributes:
         name: that its line begins with; empty if no other run is shown.
         folder: of the run.
-        counts: of each process that was seen at work; one that is gone counts still.
+        works: of each process that was seen at work; one that is gone counts still.
         bar: its line on a terminal.
     """
 
     name: str
     folder: Path
-    counts: dict[tuple[str, int], Count] = field(default_factory=dict)
+    works: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
     bar: Any = None
 
-    def line(self) -> str:
-        """Look at the run, and return in words how far it is."""
-        for process in processes(self.folder):
-            if process.work and process.life != "killed":
-                self.counts[process.host, process.pid] = Count(**process.work)
-        text = "starting"
-        if self.counts:
-            count = Count.of(self.counts.values())
-            text = count.line() if count.made < count.missing else f"{count.done}/{count.images} images, measuring"
-        return f"{self.name}: {text}" if self.name else text
+    def show(self) -> None:
+        """Look at the run, and say how far it is."""
+        alive = [process for process in processes(self.folder) if process.life != "killed"]
+        self.works |= {(process.host, process.pid): process.work for process in alive}
+        line = f"{self.name}: {in_words(self.works.values())}".removeprefix(": ")
+        if self.bar is None:
+            log.info("%s", line)
+        else:
+            self.bar.set_description_str(line)
 
 
 class Board:
@@ -81,7 +80,7 @@ class Board:
             if self._terminal:
                 from tqdm import tqdm
 
-                run.bar = tqdm(bar_format="{desc} |{bar}|", total=1, leave=False, dynamic_ncols=True)
+                run.bar = tqdm(bar_format="{desc}{bar:1}", leave=False, dynamic_ncols=True)
         try:
             yield
         finally:
@@ -94,11 +93,4 @@ class Board:
         while not self._over.wait(REFRESH_S if self._terminal else INTERVAL_S):
             with self._changing:
                 for run in self._watched:
-                    line = run.line()
-                    if run.bar is None:
-                        log.info("%s", line)
-                    elif run.counts:
-                        count = Count.of(run.counts.values())
-                        run.bar.total, run.bar.n = count.images, count.done
-                    if run.bar is not None:
-                        run.bar.set_description_str(line)
+                    run.show()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from its.process.alive import tell
@@ -47,13 +47,24 @@ class Count:
         return self.images - self.missing + self.made
 
     def line(self) -> str:
-        """Return it in words."""
+        """Return it in words; there is no rate before the first image."""
+        if not self.made:
+            return f"{self.done}/{self.images} images"
         seconds = max(self.seconds, 1e-9)
-        remaining = (self.missing - self.made) * seconds / max(self.made, 1)
+        remaining = (self.missing - self.made) * seconds / self.made
         return (
             f"{self.done}/{self.images} images, {self.made / seconds:.1f} images/s, {self.nfe / seconds:.0f} NFE/s, "
             f"{remaining:.0f} s left"
         )
+
+
+def in_words(works: Iterable[Mapping[str, int]]) -> str:
+    """Return how far a run is by what the processes at work on it tell; see `its.process.alive.tell`."""
+    counts = [Count(**work) for work in works if work]
+    if not counts:
+        return "starting"
+    count = Count.of(counts)
+    return count.line() if count.made < count.missing else f"{count.done}/{count.images} images, measuring"
 
 
 class Progress:
