@@ -37,15 +37,15 @@ def status(run: RunFolder, queued: str | None = None, jobs: Mapping[str, str] | 
     """
     # Who works on it.
     files = f"{len(run.set_names)} sets" if run.set_names else f"{len(run.shard_names)} shards"
-    seen = [(process, life(process, jobs)) for process in processes(run.path)]
-    running = [process for process, state in seen if state == "running"]
+    signs = [(process, life(process, jobs)) for process in processes(run.path)]
+    running = [process for process, state in signs if state == "running"]
     if running:
         progress = f"{in_words(process.work for process in running)}; {files} are there"
         return f"{queued}; {progress}" if queued else f"running   {progress}; {', '.join(map(_place, running))}"
 
     # How it ended, unless somebody went on and was lost.
-    told = max((os.lstat(path).st_mtime for path in (*run.records, run.failure) if os.path.lexists(path)), default=0.0)
-    lost = [(process, state) for process, state in seen if time.time() - process.silent > told]
+    last = max((os.lstat(path).st_mtime for path in (*run.records, run.failure) if os.path.lexists(path)), default=0.0)
+    lost = [(process, state) for process, state in signs if time.time() - process.silent > last]
     if run.state == "finished" and not lost:
         return _finished(run, files) + (f"; {queued}" if queued else "")
     if queued:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,27 +60,23 @@ def total(plans: Sequence[Plan]) -> str:
     works = [plan.work for plan in largest.values()]
     endless = sum(math.isinf(work.nfe) for work in works)
     nfe = sum(work.nfe for work in works if math.isfinite(work.nfe))
-    bounded = "at most " if any(plan.bounded for plan in largest.values()) else ""
-    uncapped = f" and what {endless} without a cap take" if endless else ""
+    bound = "at most " if any(plan.bounded for plan in largest.values()) else ""
+    more = f" and what {endless} without a cap take" if endless else ""
     return (
         f"total: {len(largest)} runs, {sum(work.images for work in works)} images, "
-        f"{sum(work.present for work in works)} on disk, {bounded}{nfe:.0f} NFE to spend{uncapped}, "
-        f"{_in_all(list(largest.values()))}, {sum(work.disk_bytes for work in works) / 1e6:.1f} MB"
+        f"{sum(work.present for work in works)} on disk, {bound}{nfe:.0f} NFE to spend{more}, "
+        f"{_in_all(largest.values())}, {sum(work.disk_bytes for work in works) / 1e6:.1f} MB"
     )
 
 
-def _in_all(plans: Sequence[Plan]) -> str:
+def _in_all(plans: Collection[Plan]) -> str:
     """Return the seconds of jobs one after the other, and which searches' rates are not known."""
-    unknown = dict.fromkeys(plan.work.rate for plan in plans if plan.seconds is None)
-    known = sum(plan.seconds for plan in plans if plan.seconds is not None)
-    if not unknown:
-        return f"about {known:.0f} s"
-    rest = f"rate unknown of {', '.join(unknown)}: run python scripts/benchmark.py"
-    return (
-        rest
-        if all(plan.seconds is None for plan in plans if plan.work.missing)
-        else f"about {known:.0f} s and more ({rest})"
-    )
+    searches = dict.fromkeys(plan.work.rate for plan in plans if plan.seconds is None)
+    seconds = sum(plan.seconds or 0.0 for plan in plans)
+    if not searches:
+        return f"about {seconds:.0f} s"
+    rest = f"rate unknown of {', '.join(searches)}: run python scripts/benchmark.py"
+    return f"about {seconds:.0f} s and more ({rest})" if seconds else rest
 
 
 def plan_of(blueprint: Blueprint) -> Plan:

@@ -68,11 +68,11 @@ def alive(folder: Path) -> Iterator[None]:
 
     # Be seen while the block lasts.
     sign = _Sign(folder / f"{PREFIX}{socket.gethostname()}.{os.getpid()}{SUFFIX}")
-    _shown.append(sign)
+    _signs_here.append(sign)
     try:
         yield
     finally:
-        _shown.remove(sign)
+        _signs_here.remove(sign)
         sign.end()
         with suppress(OSError):
             folder.rmdir()  # a run that never began
@@ -80,13 +80,13 @@ def alive(folder: Path) -> Iterator[None]:
 
 def tell(**work: Any) -> None:
     """Say of this process's work what its next sign is to show: a few plain values."""
-    for sign in _shown:
+    for sign in _signs_here:
         sign.work = {**sign.work, **work}
 
 
 def end_all() -> None:
     """Take this process's signs back, for it leaves in order."""
-    for sign in _shown:
+    for sign in _signs_here:
         sign.end()
 
 
@@ -125,7 +125,6 @@ class _Sign:
             self.let_go()
 
     def let_go(self) -> None:
-        """Let go of the lock, which a forked child holds too."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
@@ -142,8 +141,16 @@ class _Sign:
         os.pwrite(self._descriptor, content.ljust(BYTES).encode(), 0)
 
 
-_shown: list[_Sign] = []
-os.register_at_fork(after_in_child=lambda: [sign.let_go() for sign in _shown])
+_signs_here: list[_Sign] = []
+
+
+def _forget() -> None:
+    """Let a forked child, which is not this process, hold no lock."""
+    for sign in _signs_here:
+        sign.let_go()
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 def _signs(folder: Path) -> list[tuple[Path, Process]]:
@@ -156,13 +163,13 @@ def _read(path: Path) -> Process | None:
     host, _, pid = path.name.removeprefix(PREFIX).removesuffix(SUFFIX).rpartition(".")
     try:
         with path.open("rb") as file:
-            held, status, text = _is_held(file.fileno()), os.fstat(file.fileno()), file.read()
+            is_held, status, text = _is_held(file.fileno()), os.fstat(file.fileno()), file.read()
     except OSError:
         return None
     try:
         content = json.loads(text)
         here = content["locked"] and host == socket.gethostname()
-        life: Life = "running" if held else "killed" if here else "unknown"
+        life: Life = "running" if is_held else "killed" if here else "unknown"
         silent = max(0.0, time.time() - status.st_mtime)
         return Process(host, int(pid), content["job"], status.st_uid, content["work"], silent, life)
     except (KeyError, TypeError, ValueError):

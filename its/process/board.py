@@ -38,8 +38,8 @@ class Watched:
 
     def show(self) -> None:
         """Look at the run, and say how far it is."""
-        alive = [process for process in processes(self.folder) if process.life != "killed"]
-        self.works |= {(process.host, process.pid): process.work for process in alive}
+        at_work = [process for process in processes(self.folder) if process.life != "killed"]
+        self.works |= {(process.host, process.pid): process.work for process in at_work}
         line = f"{self.name}: {in_words(self.works.values())}".removeprefix(": ")
         if self.bar is None:
             log.info("%s", line)
@@ -48,11 +48,11 @@ class Watched:
 
 
 class Board:
-    """Shows how far the watched runs are, from a thread of its own; what is logged meanwhile stands above their lines."""
+    """A display of how far the watched runs are, by a thread of its own; what is logged stands above their lines."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
-        self._watched: list[Watched] = []
+        self._runs: list[Watched] = []
         self._changing = threading.Lock()
         self._over = threading.Event()
         self._stack = ExitStack()
@@ -76,7 +76,7 @@ class Board:
         """Show a run while the block lasts."""
         run = Watched(name, folder)
         with self._changing:
-            self._watched.append(run)
+            self._runs.append(run)
             if self._terminal:
                 from tqdm import tqdm
 
@@ -85,12 +85,12 @@ class Board:
             yield
         finally:
             with self._changing:
-                self._watched.remove(run)
+                self._runs.remove(run)
                 if run.bar is not None:
                     run.bar.close()
 
     def _show(self) -> None:
         while not self._over.wait(REFRESH_S if self._terminal else INTERVAL_S):
             with self._changing:
-                for run in self._watched:
+                for run in self._runs:
                     run.show()

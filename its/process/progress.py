@@ -1,4 +1,4 @@
-"""Progress of a run: a bar on a terminal, a plain line every 30 s elsewhere, and a word in the process's sign of life."""
+"""Progress of a run: a bar on a terminal, a plain line every 30 s elsewhere, and a process's own sign of life."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Progress:
 
         self.count = Count(images, missing)
         self._started = time.perf_counter()
-        self._logged = 0.0
+        self._last_line = 0.0
         self._silent = Worker.is_shown_by_another()
         bar = {"total": images, "initial": self.count.done, "unit": "image", "dynamic_ncols": True}
         self._bar = tqdm(**bar) if sys.stderr.isatty() and not self._silent else None
@@ -96,8 +96,8 @@ class Progress:
         if self._bar is not None:
             self._bar.update()
             self._bar.set_postfix_str(f"{nfe / max(seconds, 1e-9):.0f} NFE/s", refresh=False)
-        elif seconds - self._logged >= INTERVAL_S:
-            self._logged = seconds
+        elif seconds - self._last_line >= INTERVAL_S:
+            self._last_line = seconds
             self._log()
 
     def close(self) -> None:

@@ -34,14 +34,14 @@ class Failures:
         return [Path(status["folder"]) for _, status in self._failed if status.get("folder")]
 
     def tell(self) -> None:
-        """Say which jobs failed and why, by a traceback if the code is to blame; what several failed of is said once."""
-        # Put jobs together that failed alike.
+        """Say which jobs failed and why, by a traceback if the code is to blame; what several share is said once."""
+        # Put jobs together that failed jobs_of.
         names = own_words(self._words)
-        alike: dict[str, list[str]] = {}
+        jobs_of: dict[str, list[str]] = {}
         for number, status in self._failed:
-            alike.setdefault(status.get("traceback") or status["reason"], []).append(" ".join(names[number]))
+            jobs_of.setdefault(status.get("traceback") or status["reason"], []).append(" ".join(names[number]))
 
         # Say which they were, and why.
-        for reason, jobs in alike.items():
-            named = ", ".join(filter(None, jobs))
-            log.error("%s", f"failed: {named}: {reason}" if named else f"failed: {reason}")
+        for reason, jobs in jobs_of.items():
+            which = ", ".join(filter(None, jobs))
+            log.error("%s", f"failed: {which}: {reason}" if which else f"failed: {reason}")

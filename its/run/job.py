@@ -57,7 +57,7 @@ def _run(config: DictConfig) -> dict[str, Any]:
     from its.tracker.none import NoTracker
     from its.tracker.tracker import tracked
 
-    claimed: Path | None = None
+    folder: Path | None = None
     try:
         # Check the configuration, or plan it.
         with leave.exits_as_errors():
@@ -80,25 +80,25 @@ def _run(config: DictConfig) -> dict[str, Any]:
                 log.info("%s\n%s", blueprint.folder, sentence)
             else:
                 with _begun(blueprint, config.workers) as run:
-                    claimed = run.folder
+                    folder = run.folder
                     run.run(retry=not _has_workers(config.workers))
                     if config.verify:
-                        RunFolder(claimed).store.put_away()
+                        RunFolder(folder).store.put_away()
     except Exception as error:
-        return _failed(error, claimed)
+        return _failed(error, folder)
     return {"status": "finished", "folder": str(blueprint.folder)}
 
 
-def _failed(error: Exception, claimed: Path | None) -> dict[str, Any]:
-    """Return the status of a run that failed, and record that in its folder if it has claimed that.
+def _failed(error: Exception, folder: Path | None) -> dict[str, Any]:
+    """Return the status of a run that failed, and record that in its folder if it has folder that.
 
     Its traceback is for errors of code alone.
     """
     reason, trace = map(without_secrets, (f"{type(error).__name__}: {error}", traceback.format_exc()))
-    if claimed is not None:
-        _record(claimed, reason, trace)
-    told = "" if is_users(error) else trace
-    return {"status": "failed", "reason": reason, "traceback": told, "folder": claimed and str(claimed)}
+    if folder is not None:
+        _record(folder, reason, trace)
+    code = "" if is_users(error) else trace
+    return {"status": "failed", "reason": reason, "traceback": code, "folder": folder and str(folder)}
 
 
 def _finished(blueprint: Blueprint) -> str:
