@@ -41,7 +41,7 @@ class ItsLauncher(BaseSubmititLauncher):
         # See what is there, and say what is left.
         runs = [self._run(initial_job_idx + k, list(overrides)) for k, overrides in enumerate(job_overrides)]
         for run, name in zip(runs, own_words([run.overrides for run in runs]), strict=True):
-            run.name = " ".join(name)
+            run.name = " ".join(name or run.overrides)
         experiment = out_dir(self.config) / self.config.name
         missing = [run for run in runs if run.state == "missing"]
         finished = sum(run.state == "finished" for run in runs)

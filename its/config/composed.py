@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from functools import cache
 from typing import Any, NamedTuple, cast
 
@@ -54,6 +55,7 @@ class GuardedLoader(ConfigLoaderImpl):
         rules.restrict_resolvers()
         super().__init__(create_config_search_path(str(CONF)))
         self._packages = rules.packages_of(words)
+        self._loaded: dict[tuple[Any, ...], DictConfig] = {}
 
     def load_configuration(
         self,
@@ -63,14 +65,20 @@ class GuardedLoader(ConfigLoaderImpl):
         from_shell: bool = True,
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:
-        """Compose `conf/config.yaml` with words, and check it.
+        """Compose `conf/config.yaml` with words, and check it; Hydra asks twice for a sweep, and for each job in it.
 
         Raises:
             ValueError: a word or an entry breaks a rule.
             HydraException: there is no such choice or key.
         """
+        key = (*overrides, run_mode, from_shell, validate_sweep_overrides)
+        if key not in self._loaded:
+            self._loaded[key] = self._load(overrides, run_mode, from_shell, validate_sweep_overrides)
+        return deepcopy(self._loaded[key])
+
+    def _load(self, overrides: list[str], *options: Any) -> DictConfig:
         rules.check_words(overrides)
-        config = super().load_configuration(NAME, overrides, run_mode, from_shell, validate_sweep_overrides)
+        config = super().load_configuration(NAME, overrides, *options)
         plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
         rules.check_configuration(plain, _settings(), overrides, self._packages)
         check_secrets(OmegaConf.select(config, "out_dir"), path="out_dir")  # Hydra makes this folder before a job runs

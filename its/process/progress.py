@@ -60,7 +60,7 @@ class Count:
 
 def in_words(works: Iterable[Mapping[str, int]]) -> str:
     """Return how far a run is by what the processes at work on it tell; see `its.process.alive.tell`."""
-    counts = [Count(**work) for work in works if work]
+    counts = [Count(**work) for work in works if work.keys() == vars(Count(0, 0)).keys()]
     if not counts:
         return "starting"
     count = Count.of(counts)
