@@ -95,17 +95,9 @@ def test_plan_of_a_sweep_uses_measured_rates(tmp_path):
 
 
 def plan_with(seconds: float | None, *, nfe: float = 100.0, bounded: bool = False, **work) -> Plan:
-    entries = {
-        "method": "m",
-        "images": 40,
-        "present": 10,
-        "missing": 3,
-        "disk_bytes": 10**6,
-        "files": "shards",
-        "rate": "a",
-    }
-    folder = Path(str(next(FOLDERS)))
-    return Plan(folder, Work(**{**entries, "nfe": nfe, **work}), seconds, bounded=bounded)
+    size = {"images": 40, "present": 10, "missing": 3, "disk_bytes": 10**6}
+    entries = {"method": "m", "files": "shards", "rate": "a", "nfe": nfe, **size, **work}
+    return Plan(Path(str(next(FOLDERS))), Work(**entries), seconds, bounded=bounded)
 
 
 def test_total_adds_up_the_runs_of_a_sweep():
@@ -132,10 +124,8 @@ def test_total_counts_jobs_on_one_folder_once():
 def test_plan_of_a_sweep_ends_with_its_total(tmp_path, words):
     said = loaded(tmp_path, "plan=true", "experiment=digits_demo", *words).splitlines()
     assert said[-1] == "[]"
-    assert said[-2].endswith(
-        "total: 5 runs, 5000 images, 0 on disk, 145000 NFE to spend, rate unknown of more_steps, bfs_resample, random, "
-        "zero_order, none: run python scripts/benchmark.py, 7.2 MB"
-    )
+    assert "total: 5 runs, 5000 images, 0 on disk, 145000 NFE to spend, rate unknown of " in said[-2]
+    assert said[-2].endswith(": run python scripts/benchmark.py, 7.2 MB")
 
 
 def test_plan_refuses_a_cap_below_one_sampling(tmp_path):
