@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
 from functools import cache
 from typing import Any, NamedTuple, cast
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import create_config_search_path
 from hydra.conf import HydraConf
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobRuntime, setup_globals
+from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -41,6 +44,25 @@ class Composed(NamedTuple):
     overrides: tuple[str, ...]
 
 
+class _Files(ConfigRepository):
+    """Hydra's repository of configurations, which reads each file once; Hydra copies it for each configuration."""
+
+    def __init__(self, places: ConfigSearchPath) -> None:
+        self._read: dict[tuple[str, ...], ConfigResult | None] = {}
+        super().__init__(places)
+
+    def __deepcopy__(self, memo: Any) -> _Files:
+        other = copy(self)
+        other.sources = list(self.sources)
+        return other
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        key = (config_path, *(source.path for source in self.sources))
+        if key not in self._read:
+            self._read[key] = super().load_config(config_path)
+        return deepcopy(self._read[key])
+
+
 class GuardedLoader(ConfigLoaderImpl):
     """Hydra's loader of configurations, each of which keeps the rules of `its.config.rules`.
 
@@ -54,6 +76,7 @@ class GuardedLoader(ConfigLoaderImpl):
         JobRuntime().set("name", PROGRAM)
         rules.restrict_resolvers()
         super().__init__(create_config_search_path(str(CONF)))
+        self.repository = _Files(self.config_search_path)
         self._packages = rules.packages_of(words)
         self._loaded: dict[tuple[Any, ...], DictConfig] = {}
 

@@ -35,13 +35,14 @@ class Failures:
 
     def tell(self) -> None:
         """Say which jobs failed and why, by a traceback if the code is to blame; what several share is said once."""
-        # Put jobs together that failed jobs_of.
+        # Put jobs together that failed alike.
         names = own_words(self._words)
         jobs_of: dict[str, list[str]] = {}
         for number, status in self._failed:
-            jobs_of.setdefault(status.get("traceback") or status["reason"], []).append(" ".join(names[number]))
+            trace = status.get("traceback")
+            jobs_of.setdefault(f"\n{trace}" if trace else f" {status['reason']}", []).append(" ".join(names[number]))
 
         # Say which they were, and why.
         for reason, jobs in jobs_of.items():
             which = ", ".join(filter(None, jobs))
-            log.error("%s", f"failed: {which}: {reason}" if which else f"failed: {reason}")
+            log.error("%s", f"failed: {which}:{reason}" if which else f"failed:{reason}")

@@ -81,6 +81,15 @@ def test_run_script_reports_a_finished_run_without_loading_torch(tmp_path):
     assert shard.read_bytes() == whole
 
 
+def test_run_script_repeats_a_finished_sweep_and_its_report_without_loading_what_made_them(tmp_path):
+    words = ("-m", "hydra/launcher=local", *SIZE, "images=20")
+    make_experiment(tmp_path, *words[2:]).run()
+    assert "matplotlib" in loaded(tmp_path, *words), "the report is drawn"
+    again = loaded(tmp_path, *words)
+    assert "1 runs: 1 finished before, 0 to make" in again
+    assert again.rstrip().endswith("index.html\n[]")
+
+
 def test_plan_of_a_sweep_uses_measured_rates(tmp_path):
     rates = {
         f"{search} digits_unconditional cpu batch 128": {"nfe_per_second": 16.0, "fixed_seconds": 3.0}

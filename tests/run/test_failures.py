@@ -36,7 +36,7 @@ def test_failures_of_code_are_told_by_their_traceback_alone(caplog):
     trace = "Traceback ...\n  line 3\nKeyError: 'x'\n"
     [line] = told(caplog, ("s=a", {**FAILED, "reason": "KeyError: 'x'", "traceback": trace}), ("s=b", FAILED))[:1]
     assert line.count("KeyError") == 1
-    assert line.startswith("failed: s=a: Traceback")
+    assert line.startswith("failed: s=a:\nTraceback")
 
 
 def test_failures_name_the_folders_that_a_report_need_not_list(tmp_path):
