@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,12 +134,13 @@ def _begun(blueprint: Blueprint, workers: int) -> Iterator[Run]:
     blueprint.check_sources()
     check_room(blueprint)
     with alive(blueprint.folder):
-        if _has_workers(workers):
-            run_workers(workers, words_of_job(HydraConfig.get()), blueprint.folder)
+        failure = run_workers(workers, blueprint.folder) if _has_workers(workers) else ""
         run = build(blueprint)
         log.info("%s", run.folder)
         run.claim()
         yield run
+        if failure:
+            log.warning("made here what workers left, of whom one had failed: %s", failure)
 
 
 def _has_workers(workers: int) -> bool:
@@ -146,26 +148,35 @@ def _has_workers(workers: int) -> bool:
     return workers > 1 and Worker.here().world == 1
 
 
-def run_workers(workers: int, overrides: Sequence[str], folder: Path) -> None:
+def run_workers(workers: int, folder: Path) -> str:
     """Run this job, untracked, as `workers` processes on this machine; each makes what others have left.
 
     Args:
         folder: of the run, in which they show how far they are.
+
+    Returns:
+        why one of them failed, if one has.
     """
+    from its.disk.files import is_plain
+    from its.disk.run_folder import RunFolder
     from its.process.board import Board
 
     # Share the cores, unless the user has.
     threads = str(max(1, (os.cpu_count() or 1) // workers))
     environment = {"OMP_NUM_THREADS": threads, **os.environ, "ITS_WORLD": str(workers)}
-    untracked = [override for override in overrides if not override.startswith("tracker")]
+    untracked = [word for word in words_of_job(HydraConfig.get()) if not word.startswith("tracker")]
     command = [sys.executable, str(Path(sys.argv[0]).absolute()), *untracked, "hydra.mode=RUN"]
 
     # Wait for all of them; what they fail at is tried again here, and told here.
+    began = time.time()
     with Board() as board, board.watching("", folder):
         processes = [leave.start(command, env={**environment, "ITS_RANK": str(rank)}) for rank in range(workers)]
         codes = [leave.ended(process) for process in processes]
-    if any(codes):
-        log.warning("workers ended with exit codes %s; what they left is made now", codes)
+    if not any(codes):
+        return ""
+    log.warning("workers ended with exit codes %s; what they left is made now", codes)
+    run = RunFolder(folder)
+    return run.read_failure() if is_plain(run.failure) and run.failure.stat().st_mtime >= began else ""
 
 
 def _record(folder: Path, reason: str, trace: str) -> None:
@@ -214,7 +225,8 @@ class Closing(Callback):
             self._follow_up(config, sweep=sweep)
         finally:
             if self._failures:
-                self._failures.tell()
+                if not Worker.is_shown_by_another():
+                    self._failures.tell()
                 raise SystemExit(1)
 
     def _follow_up(self, config: DictConfig, *, sweep: bool) -> None:
