@@ -13,6 +13,7 @@ from typing import Any
 
 from its.process.alive import processes
 from its.process.progress import INTERVAL_S, in_words
+from its.process.streams import display, harmless
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Watched:
         if self.bar is None:
             log.info("%s", line)
         else:
-            self.bar.set_description_str(line)
+            self.bar.set_description_str(harmless(line))
 
 
 class Board:
@@ -80,7 +81,8 @@ class Board:
             if self._terminal:
                 from tqdm import tqdm
 
-                run.bar = tqdm(bar_format="{desc}{bar:1}", leave=False, dynamic_ncols=True)
+                form = {"bar_format": "{desc}{bar:1}", "leave": False, "dynamic_ncols": True}
+                run.bar = tqdm(file=display(), **form)
         try:
             yield
         finally:

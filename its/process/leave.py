@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 from its.process.alive import end_all
 from its.process.slurm import Allocation
 from its.process.status import write_status
+from its.process.streams import display
 from its.process.workers import Worker
 
 log = logging.getLogger(__name__)
@@ -174,7 +175,8 @@ def _leave(number: signal.Signals) -> None:
         write_status({"status": "failed", "reason": reason, "folder": None})
     try:
         if not Worker.is_shown_by_another():
-            print(reason, file=sys.stderr, flush=True)
+            clear = "\r\x1b[J" if sys.stderr.isatty() else ""  # lines that show how far runs are
+            print(f"{clear}{reason}", file=display(), flush=True)
     finally:
         os._exit(code)
 

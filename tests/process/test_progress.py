@@ -25,6 +25,8 @@ import logging, sys, time
 from pathlib import Path
 from its.process import alive as signs, board
 from its.process.board import Board
+from its.process.streams import keep_streams
+keep_streams()
 logging.basicConfig(level="INFO", stream=sys.stdout, format="%(message)s")
 board.REFRESH_S = signs.BEAT_S = 0.05
 with signs.alive(Path("run")), Board() as shown:
