@@ -56,7 +56,7 @@ class LastingStream:
         return getattr(self._stream, name)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, LastingStream) and other._stream is self._stream
+        return other._stream is self._stream if isinstance(other, LastingStream) else NotImplemented
 
     def __hash__(self) -> int:
         return id(self._stream)

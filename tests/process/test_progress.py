@@ -101,7 +101,7 @@ def test_board_on_a_terminal_keeps_a_line_for_each_run_below_the_log(tmp_path: P
     assert "search=a: 6/10 images, 2.0 images/s, 20 NFE/s, 2 s left" in shown
     assert "search=b: starting" in shown
     assert "\x1b[A" in shown, "the cursor goes back up to the first line"
-    assert "a line of the log\r\n" in shown
+    assert "\x1b[Aa line of the log\r\n" in shown, "above them, once they are taken away"
 
 
 def _read(controller: int) -> bytes:
