@@ -12,10 +12,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from operator import attrgetter
+from traceback import extract_tb
 from typing import Any
 
 from its.config.names import NAMES
 from its.config.plugins import name_of
+from its.process.modules import file_of, spec_of
 
 CHOICES = tuple(dotted_names[0] for dotted_names in NAMES.values())
 """What a YAML may name of `its`."""
@@ -52,11 +54,21 @@ def check_targets(node: Any, allowed: Sequence[str]) -> None:
     """
     for path, key, value in _entries(node):
         if key == TARGET:
-            module, _, name = value.rpartition(".") if isinstance(value, str) else ("", "", "")
-            if not _is_allowed(module, name, allowed):
-                raise ValueError(f"{path} is {value!r}; {_rule(allowed)}")
+            if not isinstance(value, str) or not may_name(value, allowed):
+                raise ValueError(refusal(path.removesuffix(TARGET).rstrip("."), value, allowed))
         elif isinstance(key, str) and key.startswith("_") and key.endswith("_"):
             raise ValueError(f"{path} is not allowed in a configuration; write a class that takes it by name")
+
+
+def refusal(path: str, target: Any, allowed: Sequence[str]) -> str:
+    """Return what is said of a node whose `_target_` is not allowed."""
+    return f"{f'{path}.{TARGET}'.lstrip('.')} is {target!r}; {_rule(allowed)}"
+
+
+def may_name(target: str, allowed: Sequence[str]) -> bool:
+    """Return whether a `_target_` is one of those that are allowed."""
+    module, _, name = target.rpartition(".")
+    return _is_allowed(module, name, allowed)
 
 
 def defined(target: str, allowed: Sequence[str]) -> Any:
@@ -68,8 +80,10 @@ def defined(target: str, allowed: Sequence[str]) -> Any:
     module, _, name = target.rpartition(".")
     try:
         definition = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"{TARGET} is {target!r}, and there is no such thing: {error}") from error
+    except Exception as error:
+        there = spec_of(module) is not None and not isinstance(error, AttributeError)
+        what = f"{module} fails when it is imported, {_line(error, module)}" if there else "there is no such thing"
+        raise ValueError(f"{TARGET} is {target!r}, and {what}: {error}") from error
     home, own_name = (getattr(definition, key, None) or "" for key in ("__module__", "__qualname__"))
     if not (callable(definition) and _is_allowed(home, own_name, allowed) and _is_there(definition, home, own_name)):
         raise ValueError(f"{TARGET} is {target!r}, which is {home}.{own_name or type(definition)}; {_rule(allowed)}")
@@ -96,6 +110,12 @@ def _is_allowed(module: str, name: str, allowed: Sequence[str]) -> bool:
         return f"{module}.{name}" in allowed
     inside = any(f"{module}.".startswith(f"{package}.") for package in allowed)
     return inside and name.isidentifier() and not name.startswith("_")
+
+
+def _line(error: Exception, module: str) -> str:
+    """Return the line of a module from which an error came, and the error's name."""
+    lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(file_of(module))]
+    return f"{file_of(module)}, line {lines[-1] if lines else '?'}, {type(error).__name__}"
 
 
 def _is_there(definition: Any, module: str, name: str) -> bool:
