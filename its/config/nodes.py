@@ -44,7 +44,15 @@ def check_nodes(plain: Node, packages: Sequence[str], roots: Sequence[str], line
     Raises:
         ValueError: naming file and line, what is wrong and what to write.
     """
-    for path, said in chain(_roots(plain, roots), _classless(plain), _arguments(plain, "", packages)):
+    nodes = [*_below(plain, "")]
+    of_class = [(path, node) for path, node in nodes if isinstance(node.get(TARGET), str) and "${" not in node[TARGET]]
+    for path, said in chain(
+        chain.from_iterable(_refused(path, node[TARGET], packages) for path, node in of_class),
+        _roots(plain, roots),
+        _classless(plain),
+        chain.from_iterable(_misspelled(path, node) for path, node in nodes if path),
+        chain.from_iterable(_arguments(path, node, node[TARGET]) for path, node in of_class),
+    ):
         raise ValueError(f"{line(path)}{said}")
 
 
@@ -84,34 +92,37 @@ def _without_class(path: str, node: Any) -> Said:
     return path, f"{path} names no class; write {TARGET}: and the class by its full name, my_methods.climb.Climb"
 
 
-def _arguments(node: Any, path: str, packages: Sequence[str]) -> Iterator[Said]:
-    """Yield classes that there are not, parameters that one does not take, and those that it needs and is not given."""
+def _below(node: Any, path: str) -> Iterator[tuple[str, Node]]:
+    """Yield every mapping at or below a node with its path, but for what smoke runs put in its place."""
     if isinstance(node, list):
         for number, value in enumerate(node):
-            yield from _arguments(value, f"{path}.{number}", packages)
-    target = dict(_entries(node)).get(TARGET)
-    if isinstance(target, str) and "${" not in target:
-        yield from _of_class(node, target, path, packages)
-    for key, value in _entries(node):
-        if target is None and path and LIKE_TARGET.fullmatch(key) and "target" in key.lower():
-            yield _without_class(path, node)
-        if key != "smoke":
-            yield from _arguments(value, f"{path}.{key}".lstrip("."), packages)
+            yield from _below(value, f"{path}.{number}")
+    elif isinstance(node, Mapping):
+        yield path, node
+        for key, value in _entries(node):
+            if key != "smoke":
+                yield from _below(value, f"{path}.{key}".lstrip("."))
 
 
-def _of_class(node: Node, target: str, path: str, packages: Sequence[str]) -> Iterator[Said]:
-    # The class.
+def _refused(path: str, target: str, packages: Sequence[str]) -> Iterator[Said]:
+    """Yield a class that may not be named, or that there is not."""
     if not may_name(target, packages):
         yield f"{path}.{TARGET}", f"{refusal(path, target, packages)}{_defined_so(target, packages)}"
-        return
-    if not is_declared(target):
+    elif not is_declared(target):
         near = _defined_so(target, packages)
         yield f"{path}.{TARGET}", f"{path}.{TARGET} is {target!r}, and no .py file defines it at its top{near}"
-        return
 
-    # What it takes.
+
+def _misspelled(path: str, node: Node) -> Iterator[Said]:
+    """Yield a node with another word for `_target_`."""
+    if TARGET not in node and any(LIKE_TARGET.fullmatch(key) and "target" in key.lower() for key, _ in _entries(node)):
+        yield _without_class(path, node)
+
+
+def _arguments(path: str, node: Node, target: str) -> Iterator[Said]:
+    """Yield what a class does not take, and what it needs and is not given."""
     declared = parameters(target)
-    for key in node:
+    for key, _ in _entries(node):
         if OPEN not in declared and key not in declared and key not in BESIDE and not key.endswith("_"):
             near = meant(key, declared) or f"; it takes {', '.join(declared) or 'nothing'}"
             yield f"{path}.{key}", f"{path}.{key} is no parameter of {target}{near}"

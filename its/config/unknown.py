@@ -19,13 +19,16 @@ from its.config.words import key_of
 UNKNOWN = re.compile(r"(?:Could not override|Could not delete from config\.|but config group) '([^']+)'")
 """In Hydra's words for a key that a configuration has not."""
 
+NEAR = 0.7
+"""Least likeness, in [0, 1], of two names of which one may be meant by the other."""
+
 Configuration = Mapping[str, Any]
 
 
 def meant(name: str, names: Iterable[str]) -> str:
     """Return the question for the nearest of names, or nothing if none is near."""
     by_lower = {known.lower(): known for known in names}
-    return "".join(f"; did you mean {by_lower[near]}?" for near in get_close_matches(name.lower(), by_lower, 1))
+    return "".join(f"; did you mean {by_lower[near]}?" for near in get_close_matches(name.lower(), by_lower, 1, NEAR))
 
 
 def explained(
@@ -86,7 +89,7 @@ def _key(key: str, plain: Configuration) -> str:
     # The same name below another key, or nearly the same below this one.
     elsewhere = [known for known in keys_of(plain) if known.endswith(f".{name}")]
     beside = sorted({f"{parent}.{sibling}" for sibling in {*node, *takes} - {"_target_", OPEN}})
-    alike = [known for known in beside if get_close_matches(known.rpartition(".")[2], [name])]
+    alike = [known for known in beside if get_close_matches(known.rpartition(".")[2], [name], 1, NEAR)]
     there = meant(key, elsewhere if len(elsewhere) == 1 else alike) or f"; there are {', '.join(beside)}"
     return f"{key} is no key of this configuration{there}"
 

@@ -132,7 +132,10 @@ def test_yaml_of_a_class_that_says_not_all_is_left_to_it(package: Path, conf: Pa
 
 
 OTHERS = {
-    "dataset/own": ("name: own\nshape: [1, 8, 8]\nreport_width: 4\nreport: {_target_: a.B}\n", "dataset has no images"),
+    "dataset/own": (
+        "name: own\nshape: [1, 8, 8]\nreport_width: 4\nreport: {_target_: mistaken.climb.Free}\n",
+        "dataset has no images",
+    ),
     "metric/own": (
         "fid: {target: its.metric.fid.Fid}\n",
         "own.yaml, line 1: metric.fid names no class; for target: write",
