@@ -17,7 +17,7 @@ from typing import Any
 
 from its.config.names import NAMES
 from its.config.plugins import name_of
-from its.process.modules import file_of, spec_of
+from its.process.modules import file_of
 
 CHOICES = tuple(dotted_names[0] for dotted_names in NAMES.values())
 """What a YAML may name of `its`."""
@@ -81,9 +81,11 @@ def defined(target: str, allowed: Sequence[str]) -> Any:
     try:
         definition = getattr(import_module(module), name)
     except Exception as error:
-        there = spec_of(module) is not None and not isinstance(error, AttributeError)
-        what = f"{module} fails when it is imported, {_line(error, module)}" if there else "there is no such thing"
-        raise ValueError(f"{TARGET} is {target!r}, and {what}: {error}") from error
+        lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(file_of(module))]
+        if not lines:
+            raise ValueError(f"{TARGET} is {target!r}, and there is no such thing: {error}") from error
+        said = f"{file_of(module)}:{lines[-1]}: {type(error).__name__}: {error}"
+        raise ValueError(f"{said}, which ends the import of {TARGET} {target}") from error
     home, own_name = (getattr(definition, key, None) or "" for key in ("__module__", "__qualname__"))
     if not (callable(definition) and _is_allowed(home, own_name, allowed) and _is_there(definition, home, own_name)):
         raise ValueError(f"{TARGET} is {target!r}, which is {home}.{own_name or type(definition)}; {_rule(allowed)}")
@@ -110,12 +112,6 @@ def _is_allowed(module: str, name: str, allowed: Sequence[str]) -> bool:
         return f"{module}.{name}" in allowed
     inside = any(f"{module}.".startswith(f"{package}.") for package in allowed)
     return inside and name.isidentifier() and not name.startswith("_")
-
-
-def _line(error: Exception, module: str) -> str:
-    """Return the line of a module from which an error came, and the error's name."""
-    lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(file_of(module))]
-    return f"{file_of(module)}, line {lines[-1] if lines else '?'}, {type(error).__name__}"
 
 
 def _is_there(definition: Any, module: str, name: str) -> bool:
