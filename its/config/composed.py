@@ -16,8 +16,9 @@ from hydra.core.utils import JobRuntime, setup_globals
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from its.config import rules
+from its.config import plugins, rules
 from its.config.secrets import check_secrets
+from its.config.words import in_full, listed
 from its.process.source_tree import ROOT
 
 CONF = ROOT / "conf"
@@ -47,13 +48,18 @@ class GuardedLoader(ConfigLoaderImpl):
     """
 
     def __init__(self, words: Sequence[str]) -> None:
-        """Load for a command line; only its own words, and no job's of a sweep, say whose code may run."""
+        """Load for a command line; only its own words, and no job's of a sweep, say whose code may run.
+
+        Raises:
+            ValueError: they list what cannot be.
+        """
         version.setbase(None)
         setup_globals()
         JobRuntime().set("name", PROGRAM)
         rules.restrict_resolvers()
         super().__init__(create_config_search_path(str(CONF)))
-        self._packages = rules.packages_of(words)
+        self._plugins = listed(words, plugins.KEY)
+        plugins.reach(self._plugins)
 
     def load_configuration(
         self,
@@ -70,9 +76,10 @@ class GuardedLoader(ConfigLoaderImpl):
             HydraException: there is no such choice or key.
         """
         rules.check_words(overrides)
+        overrides = in_full(overrides)
         config = super().load_configuration(NAME, overrides, run_mode, from_shell, validate_sweep_overrides)
         plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
-        rules.check_configuration(plain, _settings(), overrides, self._packages)
+        rules.check_configuration(plain, _settings(), overrides, self._plugins)
         check_secrets(OmegaConf.select(config, "out_dir"), path="out_dir")  # Hydra makes this folder before a job runs
         return config
 
