@@ -1,4 +1,4 @@
-"""Commands of this repository in a fork of this process: as a shell starts them, less the seconds of importing torch."""
+"""Commands of this repository in a fork of this process: as a shell starts them, but torch is imported already."""
 
 import os
 import runpy
