@@ -1,4 +1,4 @@
-"""Commands of this repository in a fork of this process: as a shell starts them, but torch is imported already."""
+"""Commands of this repository in a fork of this process: as a shell starts them, but torch is there already."""
 
 import os
 import runpy
@@ -6,6 +6,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -13,7 +14,8 @@ import torch
 
 from its.process import modules
 
-TIMEOUT_S = 200
+for name in ("its.run.experiment", "its.model.unet2d", "its.report.report", "sklearn.datasets"):
+    import_module(name)  # what nearly every command imports
 
 
 class Finished(NamedTuple):

@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def run(line: str, elsewhere: Path) -> Finished:
 
 
 def run_alone(line: str, elsewhere: Path) -> Finished:
-    """Run it by a shell."""
+    """Run it by a shell, in processes of its own."""
     line = re.sub(r"\bpython ", f"{shlex.quote(sys.executable)} ", line)
     done = subprocess.run(line, shell=True, cwd=elsewhere, capture_output=True, text=True)
     return Finished(done.returncode, done.stdout + done.stderr)
@@ -41,14 +42,14 @@ def exact(text: str) -> list[dict[str, str]]:
     return [{name: row[name] for name in EXACT} for row in rows(text)]
 
 
+@pytest.mark.parametrize("start", [run, pytest.param(run_alone, marks=pytest.mark.long)])
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_page_runs_as_printed(page: Path, tmp_path: Path):
+def test_page_runs_as_printed(page: Path, start: Callable[[str, Path], Finished], tmp_path: Path):
     for name, text in files_of(page).items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(here(text, tmp_path))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    start = run_alone if page.stem == "own-search" else run
     tables = []
     for line in commands_of(page):
         done = start(here(line, tmp_path), elsewhere)
