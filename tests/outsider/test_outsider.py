@@ -152,14 +152,19 @@ def test_outsider_run_is_rescored_and_rendered(outside: Outside):
 
 
 @pytest.mark.long
-def test_outsider_sweep_is_reported(outside: Outside):
+def test_outsider_sweep_is_reported_and_drawn(outside: Outside):
     words = ("-m", "search=none,random,scouts,zero_order", "seed=0,1", *OWN, "budget.samplings=[1,2,4]", "images=40")
     process = outside.start("run.py", *words, "name=sweep")
     text, _ = process.communicate()
     assert process.returncode == 0, text
     assert {row["method"] for row in rows(text)} == {"none", "random", "scouts", "zero_order"}
+
+    # The same report again, and a figure for print.
     report = outside.elsewhere / "outputs" / "sweep" / "report"
     before = (report / "table.md").read_bytes()
-    assert forked(["python", str(ROOT / "scripts/report.py"), "outputs/sweep"], outside.elsewhere).code == 0
+    done(forked(["python", str(ROOT / "scripts/report.py"), "outputs/sweep"], outside.elsewhere))
     assert (report / "table.md").read_bytes() == before
-    assert (report / "fid_vs_nfe.png").stat().st_size > 10_000
+    figure = [str(ROOT / "scripts/figure.py"), "outputs/sweep", "--metric", "fid", "accuracy", "--out", "fig.pdf"]
+    done(forked(["python", *figure], outside.elsewhere))
+    assert (outside.elsewhere / "fig.pdf").read_bytes().startswith(b"%PDF")
+    assert "scouts" in (outside.elsewhere / "fig.txt").read_text()
