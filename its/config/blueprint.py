@@ -15,7 +15,7 @@ from its.config import names
 from its.config.checks import GROUPS, check_root, check_scorers, check_types
 from its.config.folder import check_folder, folder_of
 from its.config.identity import hash8, measured_by, record
-from its.config.instantiate import CHOICES, check_targets, instantiate
+from its.config.instantiate import check_targets, instantiate, packages_of
 from its.config.kinds import Kind, Work, kind_of
 from its.config.parts import Parts
 from its.config.provenance import Provenance
@@ -178,7 +178,7 @@ def checked(plain: dict[str, Any]) -> tuple[dict[str, Any], list[Twin], tuple[st
         ValueError: a value breaks a rule, is a secret, or names what may not run.
     """
     check_root(plain)
-    packages = (*CHOICES, *plain["plugins"])
+    packages = packages_of(plain["plugins"])
     check_keys(plain)
     check_secrets(plain)
     plain, twins = settled(plain, packages)

@@ -12,13 +12,13 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import create_config_search_path
 from hydra.conf import HydraConf
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import OverrideType
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from its.config import rules
+from its.config import plugins, rules
 from its.config.secrets import check_secrets
+from its.config.words import in_full, listed, with_whole_nodes
 from its.process.source_tree import ROOT
 
 CONF = ROOT / "conf"
@@ -48,13 +48,18 @@ class GuardedLoader(ConfigLoaderImpl):
     """
 
     def __init__(self, words: Sequence[str]) -> None:
-        """Load for a command line; only its own words, and no job's of a sweep, say whose code may run."""
+        """Load for a command line; only its own words, and no job's of a sweep, say whose code may run.
+
+        Raises:
+            ValueError: they list what cannot be.
+        """
         version.setbase(None)
         setup_globals()
         JobRuntime().set("name", PROGRAM)
         rules.restrict_resolvers()
         super().__init__(create_config_search_path(str(CONF)))
-        self._packages = rules.packages_of(words)
+        self._plugins = listed(words, plugins.KEY)
+        plugins.reach(self._plugins)
 
     def load_configuration(
         self,
@@ -71,29 +76,12 @@ class GuardedLoader(ConfigLoaderImpl):
             HydraException: there is no such choice or key.
         """
         rules.check_words(overrides)
-        overrides = with_whole_nodes(overrides)
+        overrides = with_whole_nodes(in_full(overrides))
         config = super().load_configuration(NAME, overrides, run_mode, from_shell, validate_sweep_overrides)
         plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
-        rules.check_configuration(plain, _settings(), overrides, self._packages)
+        rules.check_configuration(plain, _settings(), overrides, self._plugins)
         check_secrets(OmegaConf.select(config, "out_dir"), path="out_dir")  # Hydra makes this folder before a job runs
         return config
-
-
-def with_whole_nodes(words: Sequence[str]) -> list[str]:
-    """Return words in which a node that is given with its `_target_` takes the former one's place.
-
-    Hydra would merge the two, and entries of the former class are not the new one's.
-    """
-    parsed = OverridesParser.create().parse_overrides(list(words))
-    replaced: list[str] = []
-    for word, override in zip(words, parsed, strict=True):
-        value = None if override.is_sweep_override() else override.value()
-        key, whole = override.key_or_group, isinstance(value, dict) and "_target_" in value
-        if whole and override.type is OverrideType.CHANGE:
-            replaced += [f"~{key}=null", f"+{key}={override.get_value_element_as_str()}"]  # as a sweep writes them
-        else:
-            replaced.append(word)
-    return replaced
 
 
 @cache

@@ -15,11 +15,17 @@ from operator import attrgetter
 from typing import Any
 
 from its.config.names import NAMES
+from its.config.plugins import name_of
 
 CHOICES = tuple(dotted_names[0] for dotted_names in NAMES.values())
 """What a YAML may name of `its`."""
 
 TARGET = "_target_"
+
+
+def packages_of(plugins: Sequence[str]) -> tuple[str, ...]:
+    """Return what a YAML may name under these entries of `plugins`: classes and functions of `its`, and packages."""
+    return (*CHOICES, *map(name_of, plugins))
 
 
 def instantiate(node: Any, allowed: Sequence[str]) -> Any:

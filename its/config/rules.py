@@ -8,19 +8,15 @@ check sees what is written, before anything is resolved; targets and values of a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from its.config.hydra_node import check_hydra
 from its.config.names import current_word
+from its.config.plugins import KEY
 from its.config.secrets import check_key, check_keys, check_secrets, is_secret
-
-PLUGINS = "plugins"
-PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
 def check_words(words: Sequence[str]) -> None:
@@ -39,7 +35,7 @@ def check_words(words: Sequence[str]) -> None:
 
 
 def check_configuration(
-    plain: dict[str, Any], reference: Mapping[str, Any], words: Sequence[str], packages: Sequence[str]
+    plain: dict[str, Any], reference: Mapping[str, Any], words: Sequence[str], plugins: Sequence[str]
 ) -> None:
     """Refuse a whole configuration that breaks a rule.
 
@@ -47,7 +43,7 @@ def check_configuration(
         plain: unresolved.
         reference: Hydra's own node as it is by default, unresolved.
         words: that it was composed of.
-        packages: whose code may run.
+        plugins: that the command line lists.
 
     Raises:
         ValueError: a secret, plugins that the command line does not name, or an unknown entry of Hydra's node.
@@ -59,30 +55,11 @@ def check_configuration(
     check_keys(task)
     check_secrets({**task, "hydra": {**settings, "job": job, "runtime": runtime}})
     check_hydra(plain["hydra"], reference, words)
-    if plain.get(PLUGINS) != list(packages):
+    if plain.get(KEY) != list(plugins):
         raise ValueError(
-            f"{PLUGINS} is {plain.get(PLUGINS)} in a YAML or a sweep; whose code runs is said on the command line, "
-            f"once: {PLUGINS}=[...]"
+            f"{KEY} is {plain.get(KEY)} in a YAML or a sweep; whose code runs is said on the command line, "
+            f"once: {KEY}=[...]"
         )
-
-
-def packages_of(words: Sequence[str]) -> list[str]:
-    """Return the packages that a command line lists in `plugins`.
-
-    Raises:
-        ValueError: it gives something else than one list of names.
-        HydraException: a word is badly formed.
-    """
-    packages: list[str] = []
-    for override in OverridesParser.create().parse_overrides([word for word in words if not word.startswith("-")]):
-        if override.key_or_group == PLUGINS:
-            value = None if override.is_sweep_override() else override.value()
-            if not isinstance(value, list) or not all(PACKAGE.fullmatch(str(name)) for name in value):
-                raise ValueError(
-                    f"{override.input_line} is no list of packages; write {PLUGINS}=[my_methods] once, for every job"
-                )
-            packages = [str(name) for name in value]
-    return packages
 
 
 def restrict_resolvers() -> None:

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
+from pathlib import Path
 from typing import NoReturn
 
 from its.process.source_tree import ROOT
@@ -52,8 +53,9 @@ def command(main: Callable[[], None]) -> Callable[[], None]:
 
 
 def typed(script: str, words: Sequence[str]) -> str:
-    """Return the command by which a person runs a script of ours, in a shell in the folder where this process is."""
-    return shlex.join(["python", os.path.relpath(ROOT / script), *words])
+    """Return the command by which a person runs a script of ours, in any shell; in this clone by its short name."""
+    inside = Path.cwd().is_relative_to(ROOT)
+    return shlex.join(["python", os.path.relpath(ROOT / script) if inside else str(ROOT / script), *words])
 
 
 def is_users(error: Exception) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import sys
 from functools import cache
+from importlib import invalidate_caches
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,6 +35,13 @@ def spec_of(module: str) -> ModuleSpec | None:
     spec = ModuleSpec(module, None, is_package=True)
     spec.submodule_search_locations = portions
     return spec
+
+
+def search_also(folder: Path) -> None:
+    """Have Python search a folder for modules, behind all that it searches already."""
+    sys.path.append(str(folder))
+    invalidate_caches()
+    spec_of.cache_clear()
 
 
 def file_of(module: str) -> Path | None:

@@ -23,6 +23,7 @@ from its.config.instantiate import instantiate
 from its.config.kinds import LABELS
 from its.config.provenance import Provenance
 from its.config.sources import measuring, of_images
+from its.config.words import in_full
 from its.disk.store import Arrays
 from its.engine import Engine, Outcome, Result
 from its.engine.flops import count_flops
@@ -224,7 +225,7 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
         search=Rerun(),
         instruments=instruments,
         flops=lambda: count_flops(engine, instruments.data.condition(0)),
-        command=typed("scripts/render.py", command),
+        command=typed("scripts/render.py", in_full(command)),
         sources=of_images({**saved, "sampler": plain["sampler"]}, measuring(plain), "its.rerun.render"),
         allow_edited=plain["allow_edited"],
         searched=run.summary["curve"],

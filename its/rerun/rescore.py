@@ -9,6 +9,7 @@ import numpy as np
 
 from its.budget import COLUMNS
 from its.config.provenance import Provenance
+from its.config.words import in_full
 from its.disk.array_names import shard_name
 from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
@@ -116,4 +117,4 @@ def _figure(rescoring: Rescoring, target: Path, curve: Curve) -> bytes:
 
 def command_of(folder: Path, overrides: Sequence[str]) -> str:
     """Return the command that rescores `folder` by the verifier that `overrides` name."""
-    return typed("scripts/rescore.py", [str(folder), *overrides])
+    return typed("scripts/rescore.py", [str(folder), *in_full(overrides)])

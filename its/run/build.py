@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from its.config.blueprint import Blueprint
 from its.config.checks import check_rewards
-from its.config.instantiate import CHOICES, instantiate
+from its.config.instantiate import instantiate, packages_of
 from its.config.kinds import GridSearch, ImageRun
 from its.config.sizes import sized
 from its.process.workers import Worker
@@ -107,4 +107,4 @@ BUILDERS: dict[type, Callable[[Blueprint], Run]] = {ImageRun: _image_run, GridSe
 
 def tracker_of(config: DictConfig) -> Tracker:
     """Make the tracker that a configuration names."""
-    return instantiate(OmegaConf.to_container(config.tracker, resolve=True), (*CHOICES, *config.plugins))
+    return instantiate(OmegaConf.to_container(config.tracker, resolve=True), packages_of(config.plugins))
