@@ -69,10 +69,10 @@ def evaluate(options: argparse.Namespace) -> dict[str, float]:
     Raises:
         ValueError: a named metric is unknown or cannot be served, or something cannot be read.
     """
-    doubled = [name for name in DOUBLED if getattr(options, name) is not None]
-    if options.words and doubled:
+    options_twice = [name for name in DOUBLED if getattr(options, name) is not None]
+    if options.words and options_twice:
         raise ValueError(
-            f"--{doubled[0].replace('_', '-')} stands beside words of run.py; say it as {DOUBLED[doubled[0]]}"
+            f"--{options_twice[0].replace('_', '-')} stands beside words of run.py; say it as {DOUBLED[options_twice[0]]}"
         )
     images = open_images(options.sample, root=options.root or "data", cap=options.cap)
     evaluation = _evaluation(options, images)
@@ -88,18 +88,18 @@ def evaluate(options: argparse.Namespace) -> dict[str, float]:
 def _evaluation(options: argparse.Namespace, images: ImageSet) -> Evaluation:
     """Load what measures: by the words, else by a run's own, else Inception."""
     # Read the metrics' names.
-    named: list[str] | None = options.metrics
-    if unknown := [name for name in named or () if name not in METRICS]:
-        raise ValueError(f"metric {unknown[0]!r} is not among {', '.join(METRICS)}")
-    metrics = {name: METRICS[name] for name in named or USUAL}
+    names: list[str] | None = options.metrics
+    if strangers := [name for name in names or () if name not in METRICS]:
+        raise ValueError(f"metric {strangers[0]!r} is not among {', '.join(METRICS)}")
+    metrics = {name: METRICS[name] for name in names or USUAL}
 
     # Without words, of what is no run or with Inception's file, Inception measures.
-    own = words_of_run(images, options.words) if options.weights is None else None
-    if own is None and not options.words:
+    words = words_of_run(images, options.words) if options.weights is None else None
+    if words is None and not options.words:
         extractor = InceptionFeatures(options.weights, spatial="sfid" in metrics, device=options.device or "cpu")
-        return Evaluation(extractor, metrics, named is not None)
-    evaluation = Evaluation.of([*(own or ()), f"device={options.device or 'cpu'}", *options.words])
-    return evaluation if named is None else replace(evaluation, metrics=metrics, named=True)
+        return Evaluation(extractor, metrics, names is not None)
+    evaluation = Evaluation.of([*(words or ()), f"device={options.device or 'cpu'}", *options.words])
+    return evaluation if names is None else replace(evaluation, metrics=metrics, named=True)
 
 
 @command

@@ -88,8 +88,8 @@ def main() -> None:
     folder, words = run_of(parser.parse_args().words)
     members = statistics(folder)
     entries = ",".join(f"{name}:[{mean},{std}]" for name, (mean, std) in members.items())
-    chosen = [word for word in words if key_of(word).startswith(MEMBERS)]
-    print(*map(shlex.quote, chosen), "verifier=zscore", f'"verifier.statistics={{{entries}}}"')
+    of_members = [word for word in words if key_of(word).startswith(MEMBERS)]
+    print(*map(shlex.quote, of_members), "verifier=zscore", f'"verifier.statistics={{{entries}}}"')
 
 
 if __name__ == "__main__":

@@ -61,16 +61,16 @@ def with_whole_nodes(words: Sequence[str]) -> list[str]:
 
     Hydra would merge the two, and entries of the former class are not the new one's.
     """
-    replaced: list[str] = []
+    whole: list[str] = []
     for word in words:
         override = parsed(word)
         value = None if override.is_sweep_override() else override.value()
         key, is_node = override.key_or_group, isinstance(value, dict) and "_target_" in value
         if is_node and override.type is OverrideType.CHANGE:
-            replaced += [f"~{key}=null", f"+{key}={override.get_value_element_as_str()}"]  # as a sweep writes them
+            whole += [f"~{key}=null", f"+{key}={override.get_value_element_as_str()}"]  # as a sweep writes them
         else:
-            replaced.append(word)
-    return replaced
+            whole.append(word)
+    return whole
 
 
 def _in_full(word: str) -> str:

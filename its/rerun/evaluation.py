@@ -74,8 +74,8 @@ class Evaluation:
         check_extractor(extractor)
         check_metrics_stated(metrics)
         log.info("measured by %s, which dataset=%s names", extractor.name, dataset["name"])
-        named = any(first_part(key_of(word)) == "metric" for word in words)
-        return cls(extractor, metrics, named, dataset, packages)
+        is_named = any(first_part(key_of(word)) == "metric" for word in words)
+        return cls(extractor, metrics, is_named, dataset, packages)
 
     def open_reference(
         self, name: str, *, crop: Crop = "none", size: int | None = None, root: str = "data"
@@ -146,8 +146,8 @@ def words_of_run(images: ImageSet, words: Sequence[str] = ()) -> list[str] | Non
         folder = folder.parent.parent
     if words and RunFolder(folder).state != "finished":
         return []
-    replaced = {key_of(word) for word in words} & {"dataset", "metric"}
-    open_keys = {"experiment", "dataset", "metric"} - replaced
+    anew = {key_of(word) for word in words} & {"dataset", "metric"}
+    open_keys = {"experiment", "dataset", "metric"} - anew
     return [word for word in FinishedRun.of(folder).words if first_part(key_of(word)) in open_keys]
 
 

@@ -207,10 +207,10 @@ def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
                 f"{word} would make another run, whose candidates these are not; rescoring takes "
                 f"{', '.join(OPEN_KEYS)} only"
             )
-    kept = run.words
+    own_words = run.words
     if any(word.startswith("verifier=") for word in overrides):
-        kept = [word for word in kept if not f"{key_of(word)}.".startswith("verifier.")]
-    return [*kept, *overrides, f"images={run.summary['images']}"]
+        own_words = [word for word in own_words if not f"{key_of(word)}.".startswith("verifier.")]
+    return [*own_words, *overrides, f"images={run.summary['images']}"]
 
 
 def require_same_run(run: FinishedRun, config: dict[str, Any]) -> None:

@@ -49,8 +49,8 @@ def reference_of(data: Any) -> Loaded | None:
     expected = (len(labels), *data.shape[1:], data.shape[0])
     for name, array, dtype, shape in (("images", images, np.uint8, expected), ("ids", labels, np.int64, labels.shape)):
         if array.dtype != dtype or array.shape != shape or labels.ndim != 1:
-            found = f"{name} of {array.dtype} and shape {list(array.shape)}"
-            _refuse("dataset.images", data, "reference()", found, f"{what}; here {list(expected)}")
+            kind = f"{name} of {array.dtype} and shape {list(array.shape)}"
+            _refuse("dataset.images", data, "reference()", kind, f"{what}; here {list(expected)}")
     return Loaded("the dataset", images, labels)
 
 

@@ -132,8 +132,8 @@ def try_extractor(extractor: Extractor, shape: Sequence[int], rows: int = 1, wha
     """
     black = np.zeros((rows, *shape[1:], shape[0]), np.uint8)
     with given("dataset.report", black.shape, what):
-        found = extractor(black)
-    return check_arrays(extractor, found, rows)
+        arrays = extractor(black)
+    return check_arrays(extractor, arrays, rows)
 
 
 def check_report_width(declared: Any, extractor: Extractor, shape: Sequence[int]) -> None:

@@ -144,8 +144,8 @@ def columns_of(metrics: Iterable[Metric], sample: Features, reference: Reference
         numbers = isinstance(columns, Mapping) and all(isinstance(value, Real) for value in columns.values())
         if not numbers:
             raise ValueError(f'{name} returns {columns!r}; a metric returns its numbers by column, {{"fid": 1.5}}')
-        if taken := sorted(columns.keys() & {*row, *COST_COLUMNS}):
-            raise ValueError(f"{name} makes the column {taken[0]}, which is there already; give it another name")
+        if clashes := sorted(columns.keys() & {*row, *COST_COLUMNS}):
+            raise ValueError(f"{name} makes the column {clashes[0]}, which is there already; give it another name")
         row |= {column: float(value) for column, value in columns.items()}
     return row
 

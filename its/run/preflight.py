@@ -134,8 +134,8 @@ def _check_extractor(instruments: Instruments, images: Tensor) -> Arrays:
 
 def _check_classes(metrics: Mapping[str, Metric], arrays: Mapping[str, np.ndarray], largest: int) -> None:
     """Refuse a metric over classes that the held-out classifier does not know."""
-    told = arrays.get("classes", arrays.get("logits"))
-    known = 0 if told is None else told.shape[1]
+    logits = arrays.get("classes", arrays.get("logits"))
+    known = 0 if logits is None else logits.shape[1]
     for key, metric in metrics.items():
         if metric.reads == "classes" and largest >= known:
             raise ValueError(
