@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from its import __version__
 from its.config import names
-from its.config.checks import GROUPS, check_root, check_scorers, check_types
+from its.config.checks import GROUPS, check_dataset, check_root, check_scorers, check_types
 from its.config.folder import check_folder, folder_of
 from its.config.identity import hash8, measured_by, record
 from its.config.instantiate import check_targets, instantiate, packages_of
@@ -178,6 +178,7 @@ def checked(plain: dict[str, Any]) -> tuple[dict[str, Any], list[Twin], tuple[st
         ValueError: a value breaks a rule, is a secret, or names what may not run.
     """
     check_root(plain)
+    check_dataset(plain["dataset"])
     packages = packages_of(plain["plugins"])
     check_keys(plain)
     check_secrets(plain)

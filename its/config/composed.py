@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from its.config import plugins, rules
 from its.config.secrets import check_secrets
-from its.config.words import in_full, listed
+from its.config.words import in_full, listed, with_whole_nodes
 from its.process.source_tree import ROOT
 
 CONF = ROOT / "conf"
@@ -76,7 +76,7 @@ class GuardedLoader(ConfigLoaderImpl):
             HydraException: there is no such choice or key.
         """
         rules.check_words(overrides)
-        overrides = in_full(overrides)
+        overrides = with_whole_nodes(in_full(overrides))
         config = super().load_configuration(NAME, overrides, run_mode, from_shell, validate_sweep_overrides)
         plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
         rules.check_configuration(plain, _settings(), overrides, self._plugins)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.override_parser.types import Override, OverrideType, Quote, QuotedString
 
 from its.config import plugins
 
@@ -54,6 +54,23 @@ def listed(words: Sequence[str], key: str) -> list[str]:
     """
     lists = [_entries(word) for word in in_full(words) if _key(word) == key]
     return lists[-1] if lists else []
+
+
+def with_whole_nodes(words: Sequence[str]) -> list[str]:
+    """Return words in which a node that is given with its `_target_` takes the former one's place.
+
+    Hydra would merge the two, and entries of the former class are not the new one's.
+    """
+    whole: list[str] = []
+    for word in words:
+        override = parsed(word)
+        value = None if override.is_sweep_override() else override.value()
+        key, is_node = override.key_or_group, isinstance(value, dict) and "_target_" in value
+        if is_node and override.type is OverrideType.CHANGE:
+            whole += [f"~{key}=null", f"+{key}={override.get_value_element_as_str()}"]  # as a sweep writes them
+        else:
+            whole.append(word)
+    return whole
 
 
 def _in_full(word: str) -> str:

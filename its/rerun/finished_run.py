@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from its.config.hydra_node import COMMAND_LINE, first_part
 from its.config.identity import of_before
+from its.config.names import current_word
 from its.disk.array_names import candidates_name, shard_name, shard_ranges
 from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
-from its.report.runs import read_run
+from its.report.runs import overrides_of, read_run
 from its.run.codes import NO_START, decode_start
 
 
@@ -58,6 +60,15 @@ class FinishedRun:
     def folder(self) -> Path:
         """Its path."""
         return self.files.path
+
+    @property
+    def words(self) -> list[str]:
+        """The words of the command that made it, by today's names, without `images`.
+
+        `plugins` and `hydra` are not among them: whose code runs is said on each command line.
+        """
+        words = map(current_word, overrides_of(self.summary["command"]))
+        return [word for word in words if key_of(word) != "images" and first_part(key_of(word)) not in COMMAND_LINE]
 
     @property
     def ranges(self) -> list[range]:
@@ -133,6 +144,11 @@ class FinishedRun:
         different = list(dict.fromkeys(codes))
         starts = [decode_start(code, arrays["noise"]) for code in different]
         return [different.index(code) for code in codes], [start for start in starts if start is not None]
+
+
+def key_of(word: str) -> str:
+    """Return the key of a word of run.py."""
+    return word.lstrip("+~").partition("=")[0]
 
 
 def _read(files: RunFolder, name: str) -> Arrays:
