@@ -58,8 +58,9 @@ def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
     The sampler's values are the run's, but for those that `overrides` set.
 
     Raises:
-        ValueError: something else is given.
+        ValueError: something else is given, or `plugins` and `hydra.searchpath` of the run's command are not.
     """
+    run.require_places(overrides)
     for override in overrides:
         key = override.lstrip("+~").split("=")[0]
         if not any(key == name or key.startswith(f"{name}.") for name in OPEN_KEYS):

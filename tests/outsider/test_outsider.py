@@ -144,6 +144,8 @@ def test_outsider_run_is_rescored_and_rendered(outside: Outside):
     words = ("search=random", *OWN, "budget.samplings=[1,4]", "images=40", "name=candidates")
     done(outside("run.py", *words, "keep_candidates=true"))
     run = outside.run("candidates")
+    forgotten = forked(["python", str(ROOT / "scripts/rescore.py"), str(run)], outside.elsewhere)
+    assert (forgotten.code, f"add '{outside.words[0]}' '{outside.words[1]}'" in forgotten.text) == (1, True)
     done(outside("scripts/rescore.py", str(run), "verifier=null_rewards"))
     [rescored] = (run / "rescored").glob("null_rewards-*/rescored.json")
     assert json.loads(rescored.read_text())
