@@ -108,8 +108,8 @@ class FinishedRun:
         lacking = [word for word in own_words if first_part(key_of(word)) in COMMAND_LINE and key_of(word) not in keys]
         if lacking:
             raise ValueError(
-                f"{self.folder} was made with packages or choices from outside, which each command line names anew; if they "
-                f"are yours, add {shlex.join(lacking)}"
+                f"{self.folder} was made with packages or choices from outside, which each command line names anew; if "
+                f"they are yours, add {shlex.join(lacking)}"
             )
 
     def require_candidates(self) -> None:
