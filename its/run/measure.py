@@ -144,7 +144,7 @@ def columns_of(metrics: Iterable[Metric], sample: Features, reference: Reference
         numbers = isinstance(columns, Mapping) and all(isinstance(value, Real) for value in columns.values())
         if not numbers:
             raise ValueError(
-                f'{name} returns {repr(columns)[:60]}; a metric returns its numbers by column, {{"fid": 1.5}}'
+                f'{name} returns {repr(columns)[:60]}; a metric returns numbers by column, {{"fid": 1.5}}'
             )
         if clashes := sorted(columns.keys() & {*row, *COST_COLUMNS}):
             raise ValueError(f"{name} makes the column {clashes[0]}, which is there already; give it another name")
