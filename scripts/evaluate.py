@@ -23,6 +23,7 @@ import logging
 from dataclasses import replace
 from typing import get_args
 
+from its.config.hydra_node import first_part
 from its.dataset.folder import Crop
 from its.dataset.image_set import ImageSet
 from its.disk.valid_json import to_json
@@ -38,6 +39,7 @@ from its.metric.sfid import SFid
 from its.process.command import Parser, command
 from its.process.leave import exits_as_errors
 from its.rerun.evaluation import Evaluation, words_of_run
+from its.rerun.finished_run import key_of
 from its.rerun.image_sets import open_images
 
 METRICS: dict[str, Metric] = {
@@ -69,11 +71,9 @@ def evaluate(options: argparse.Namespace) -> dict[str, float]:
     Raises:
         ValueError: a named metric is unknown or cannot be served, or something cannot be read.
     """
-    options_twice = [name for name in DOUBLED if getattr(options, name) is not None]
-    if options.words and options_twice:
-        raise ValueError(
-            f"--{options_twice[0].replace('_', '-')} stands beside words of run.py; say it as {DOUBLED[options_twice[0]]}"
-        )
+    for name, word in DOUBLED.items() if options.words else ():
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name.replace('_', '-')} stands beside words of run.py; say it as {word}")
     images = open_images(options.sample, root=options.root or "data", cap=options.cap)
     evaluation = _evaluation(options, images)
     source = evaluation.open_reference(
@@ -98,7 +98,9 @@ def _evaluation(options: argparse.Namespace, images: ImageSet) -> Evaluation:
     if words is None and not options.words:
         extractor = InceptionFeatures(options.weights, spatial="sfid" in metrics, device=options.device or "cpu")
         return Evaluation(extractor, metrics, names is not None)
-    evaluation = Evaluation.of([*(words or ()), f"device={options.device or 'cpu'}", *options.words])
+    named = any(first_part(key_of(word)) == "metric" for word in options.words)
+    device = f"device={options.device or 'cpu'}"
+    evaluation = Evaluation.of([*(words or ()), device, *options.words], named=named)
     return evaluation if names is None else replace(evaluation, metrics=metrics, named=True)
 
 

@@ -53,8 +53,11 @@ class Evaluation:
     packages: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, words: Sequence[str]) -> Self:
+    def of(cls, words: Sequence[str], *, named: bool) -> Self:
         """Load the extractor and the metrics that words of run.py name.
+
+        Args:
+            named: whether a person asks for these metrics.
 
         Raises:
             ValueError: a word breaks a rule, or what it names cannot be loaded.
@@ -74,8 +77,7 @@ class Evaluation:
         check_extractor(extractor)
         check_metrics_stated(metrics)
         log.info("measured by %s, which dataset=%s names", extractor.name, dataset["name"])
-        is_named = any(first_part(key_of(word)) == "metric" for word in words)
-        return cls(extractor, metrics, is_named, dataset, packages)
+        return cls(extractor, metrics, named, dataset, packages)
 
     def open_reference(
         self, name: str, *, crop: Crop = "none", size: int | None = None, root: str = "data"

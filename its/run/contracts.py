@@ -14,6 +14,9 @@ from its.metric.metric import PARTS
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
 
+BASES = {"dataset.images": "its.Classes", "dataset.report": "its.Extractor", "metric": "its.Metric"}
+"""What an author's class inherits, by the part that it is for."""
+
 Check = Callable[[Any], bool]
 
 
@@ -39,7 +42,7 @@ def reference_of(data: Any) -> Loaded | None:
     Raises:
         ValueError: its `reference()` returns something else than images and class ids.
     """
-    if not hasattr(data, "reference"):
+    if getattr(data, "reference", None) is None:
         return None
     pair = data.reference()
     what = "(images, class ids): uint8 [n, H, W, C] and int64 [n], -1 for no class"
@@ -127,7 +130,10 @@ def _stated(part: str, thing: Any, name: str, fits: Check, what: str) -> None:
 
 
 def _refuse(part: str, thing: Any, name: str, found: object, what: str) -> None:
-    raise ValueError(f"{part}: {name} of {type(thing).__name__} is {found}; it is {what}")
+    base = BASES[part.partition(".")[0] if part.startswith("metric") else part]
+    raise ValueError(
+        f"{part}: {name} of {type(thing).__name__} is {found}; it is {what}: correct the class, which inherits {base}"
+    )
 
 
 def _type(value: Any) -> str:
