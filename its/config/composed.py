@@ -28,7 +28,7 @@ from its.config.nodes import check_nodes
 from its.config.searchpath import CONF
 from its.config.secrets import check_secrets
 from its.config.unknown import explained
-from its.config.words import check_grammar, in_full, key_of, listed
+from its.config.words import check_grammar, in_full, key_of, listed, with_whole_nodes
 from its.config.written import line_of, unreadable
 
 __all__ = ["CONF"]
@@ -118,6 +118,7 @@ class GuardedLoader(ConfigLoaderImpl):
         rules.check_words(overrides)
         overrides = in_full(overrides)
         check_grammar(overrides, sweeps=run_mode is RunMode.MULTIRUN)
+        overrides = with_whole_nodes(overrides)
         try:
             config = super().load_configuration(NAME, overrides, run_mode, *options)
         except MarkedYAMLError as error:

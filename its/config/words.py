@@ -13,7 +13,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, QuotedString
+from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType, Quote, QuotedString
 from hydra.errors import HydraException
 
 from its.config import plugins
@@ -71,6 +71,23 @@ def check_grammar(words: Sequence[str], *, sweeps: bool) -> None:
             raise ValueError(
                 f"{word} is one text, or several runs; quote the text, {_as_text(key, given)}, or each of several"
             )
+
+
+def with_whole_nodes(words: Sequence[str]) -> list[str]:
+    """Return words in which a node that is given with its `_target_` takes the former one's place.
+
+    Hydra would merge the two, and entries of the former class are not the new one's.
+    """
+    whole: list[str] = []
+    for word in words:
+        override = _parsed(word)
+        value = None if override.is_sweep_override() else override.value()
+        key, is_node = override.key_or_group, isinstance(value, dict) and "_target_" in value
+        if is_node and override.type is OverrideType.CHANGE:
+            whole += [f"~{key}=null", f"+{key}={override.get_value_element_as_str()}"]  # as a sweep writes them
+        else:
+            whole.append(word)
+    return whole
 
 
 def key_of(word: str) -> str:

@@ -35,7 +35,7 @@ from its.particles.image import Image
 from its.particles.keys import start_key
 from its.particles.verbs import advance, reward
 from its.process.command import typed
-from its.rerun.finished_run import FinishedRun
+from its.rerun.finished_run import FinishedRun, key_of
 from its.run.experiment import Experiment
 from its.run.instruments import Instruments, check_shapes
 from its.run.measure import Curve, Row
@@ -47,6 +47,9 @@ from its.types import Problem
 SUMS = ("nfe_backward", "verifier_calls", "decoder_calls", "flops")
 """Columns of a curve in which a rendering's cost is added to the search's."""
 
+MEASURING = ("dataset.", "dataset/", "metric.")
+"""Beginnings of keys of the run's own words that say what measures it."""
+
 OPEN_KEYS = ("sampler", "device", "batch", "rows", "metric", "plugins", "hydra.searchpath", "allow_edited")
 """Groups and keys that may differ from the run's."""
 
@@ -56,18 +59,21 @@ log = logging.getLogger(__name__)
 def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
     """Return the overrides that compose the run's choices with the sampler that `overrides` ask for.
 
-    The sampler's values are the run's, but for those that `overrides` set.
+    What measures, and the sampler's values, are the run's, but for those that `overrides` set.
 
     Raises:
-        ValueError: something else is given.
+        ValueError: something else is given, or `plugins` and `hydra.searchpath` of the run's command are not.
     """
+    run.require_places(overrides)
     for override in overrides:
         key = override.lstrip("+~").split("=")[0]
         if not any(key == name or key.startswith(f"{name}.") for name in OPEN_KEYS):
             raise ValueError(
                 f"{override} would change more than how the winners are sampled; render takes {', '.join(OPEN_KEYS)}"
             )
-    groups = [f"{group}={run.summary[group]}" for group in ("dataset", "model", "verifier")]
+    groups = [f"{group}={run.summary[group]}" for group in ("dataset", "model", "verifier", "metric")]
+    anew = "metric." if any(override.startswith("metric=") for override in overrides) else "?"
+    groups += [word for word in run.words if key_of(word).startswith(MEASURING) and not key_of(word).startswith(anew)]
     if not any(override.startswith("sampler=") for override in overrides):
         groups.append(f"sampler={run.summary['sampler']}")
         values = {key: value for key, value in run.config["sampler"].items() if key != "_target_"}
