@@ -15,7 +15,7 @@ from its.config import names
 from its.config.checks import GROUPS, check_dataset, check_root, check_scorers, check_types
 from its.config.folder import check_folder, folder_of
 from its.config.identity import hash8, measured_by, record
-from its.config.instantiate import check_targets, instantiate, packages_of
+from its.config.instantiate import TARGET, check_targets, defined, instantiate, packages_of
 from its.config.kinds import Kind, Work, kind_of
 from its.config.parts import Parts
 from its.config.provenance import Provenance
@@ -25,6 +25,7 @@ from its.config.sources import Sources, measuring
 from its.disk.files import DamagedFile
 from its.disk.run_folder import RunFolder
 from its.process.command import typed
+from its.search.search import require_search
 from its.tracker.tracker import TrackedRun
 
 PLACES = ("out_dir", "plugins", "plan", "tracker", "reporting", "verify")
@@ -70,6 +71,8 @@ class Blueprint(Parts):
         check_scorers(plain)
 
         # Make the parts that need no network.
+        if TARGET in plain["search"] and isinstance(kind := defined(plain["search"][TARGET], packages), type):
+            require_search(kind)
         objects = {group: instantiate(plain[group], packages) for group in ("sampler", "guidance", "search", "budget")}
         for group in (*GROUPS, "guide"):
             check_types(plain[group], group)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy, deepcopy
 from functools import cache
 from typing import Any, NamedTuple, cast
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import create_config_search_path
 from hydra.conf import HydraConf
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobRuntime, setup_globals
+from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -41,6 +45,25 @@ class Composed(NamedTuple):
     overrides: tuple[str, ...]
 
 
+class _Files(ConfigRepository):
+    """Hydra's repository of configurations, which reads each file once; Hydra copies it for each configuration."""
+
+    def __init__(self, places: ConfigSearchPath) -> None:
+        self._read: dict[tuple[str, ...], ConfigResult | None] = {}
+        super().__init__(places)
+
+    def __deepcopy__(self, memo: Any) -> _Files:
+        other = copy(self)
+        other.sources = list(self.sources)
+        return other
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        key = (config_path, *(source.path for source in self.sources))
+        if key not in self._read:
+            self._read[key] = super().load_config(config_path)
+        return deepcopy(self._read[key])
+
+
 class GuardedLoader(ConfigLoaderImpl):
     """Hydra's loader of configurations, each of which keeps the rules of `its.config.rules`.
 
@@ -58,8 +81,10 @@ class GuardedLoader(ConfigLoaderImpl):
         JobRuntime().set("name", PROGRAM)
         rules.restrict_resolvers()
         super().__init__(create_config_search_path(str(CONF)))
+        self.repository = _Files(self.config_search_path)
         self._plugins = listed(words, plugins.KEY)
         plugins.reach(self._plugins)
+        self._loaded: dict[tuple[Any, ...], DictConfig] = {}
 
     def load_configuration(
         self,
@@ -69,15 +94,21 @@ class GuardedLoader(ConfigLoaderImpl):
         from_shell: bool = True,
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:
-        """Compose `conf/config.yaml` with words, and check it.
+        """Compose `conf/config.yaml` with words, and check it; Hydra asks twice for a sweep, and for each job in it.
 
         Raises:
             ValueError: a word or an entry breaks a rule.
             HydraException: there is no such choice or key.
         """
+        key = (*overrides, run_mode, from_shell, validate_sweep_overrides)
+        if key not in self._loaded:
+            self._loaded[key] = self._load(overrides, run_mode, from_shell, validate_sweep_overrides)
+        return deepcopy(self._loaded[key])
+
+    def _load(self, overrides: list[str], *options: Any) -> DictConfig:
         rules.check_words(overrides)
         overrides = with_whole_nodes(in_full(overrides))
-        config = super().load_configuration(NAME, overrides, run_mode, from_shell, validate_sweep_overrides)
+        config = super().load_configuration(NAME, overrides, *options)
         plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
         rules.check_configuration(plain, _settings(), overrides, self._plugins)
         check_secrets(OmegaConf.select(config, "out_dir"), path="out_dir")  # Hydra makes this folder before a job runs
@@ -134,6 +165,12 @@ def words_of_sweep(loader: GuardedLoader, words: Sequence[str]) -> list[list[str
     if not jobs:
         raise ValueError(f"no job is left of {' '.join(words)}: an axis has no value")
     return [[*settings, *job] for job in jobs]
+
+
+def own_words(jobs: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return for each job of a sweep the words that not all jobs have: they tell it from the others."""
+    common = set(jobs[0]).intersection(*jobs[1:]) if jobs else set()
+    return [[word for word in words if word not in common] for words in jobs]
 
 
 def compose_whole(words: Sequence[str]) -> DictConfig:

@@ -48,8 +48,9 @@ def run(arguments: Sequence[str], task: TaskFunction) -> None:
         elif options.shell_completion:
             hydra.shell_completion(NAME, words)
         elif _is_sweep(loader, options):
+            words.append("hydra.mode=MULTIRUN")
             words_of_sweep(loader, words)
-            hydra.multirun(NAME, task, [*words, "hydra.mode=MULTIRUN"])
+            hydra.multirun(NAME, task, words)
         else:
             hydra.run(NAME, task, words)
     finally:

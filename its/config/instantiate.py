@@ -12,10 +12,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from operator import attrgetter
+from traceback import extract_tb
 from typing import Any
 
 from its.config.names import NAMES
 from its.config.plugins import name_of
+from its.process.modules import file_of
 
 CHOICES = tuple(dotted_names[0] for dotted_names in NAMES.values())
 """What a YAML may name of `its`."""
@@ -70,6 +72,10 @@ def defined(target: str, allowed: Sequence[str]) -> Any:
         definition = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ValueError(f"{TARGET} is {target!r}, and there is no such thing: {error}") from error
+    except ValueError as error:  # as a dataclass raises whose default can change
+        lines = [frame for frame in extract_tb(error.__traceback__) if frame.filename == str(file_of(module))]
+        place = f"{lines[-1].filename}:{lines[-1].lineno}: " if lines else ""
+        raise ValueError(f"{place}{error}, which ends the import of {TARGET} {target}") from error
     home, own_name = (getattr(definition, key, None) or "" for key in ("__module__", "__qualname__"))
     if not (callable(definition) and _is_allowed(home, own_name, allowed) and _is_there(definition, home, own_name)):
         raise ValueError(f"{TARGET} is {target!r}, which is {home}.{own_name or type(definition)}; {_rule(allowed)}")

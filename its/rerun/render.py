@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -83,14 +83,14 @@ class Rerun(Search):
     """A search that samples once from a starting point which another search has found.
 
     Attributes:
-        starts: by problem, `[*shape]`; a point is taken out when it is used.
+        start_of: a problem's starting point, `[*shape]`, by the problem's index.
     """
 
-    starts: dict[int, np.ndarray] = field(default_factory=dict)
+    start_of: Callable[[int], np.ndarray]
     needs_absolute: ClassVar[bool] = False
 
     def run(self, image: Image) -> Coroutine:
-        particles = yield advance([image.start_from(self.starts.pop(image.problem.index))])
+        particles = yield advance([image.start_from(self.start_of(image.problem.index))])
         yield reward(particles)
         return particles[0]
 
@@ -101,15 +101,16 @@ class Renderer(Engine):
     Attributes:
         finished: the run whose images they are.
         rescale: from the standard deviation of x_T under that run's sampler to that under this one.
+        starts: points that are to be sampled from, by problem; one is taken out when it is used.
     """
 
     finished: FinishedRun
     rescale: float
+    starts: dict[int, np.ndarray]
 
     def run(self, search: Search, caps: Sequence[float], problems: Iterable[Problem]) -> Iterator[Result]:
         """Yield each problem's result with one outcome for each of the run's caps."""
         # Each different winner is a problem of its own.
-        starts = cast(Rerun, search).starts
         unfinished: dict[int, tuple[Problem, list[int], dict[int, Result]]] = {}
 
         def winners() -> Iterator[Problem]:
@@ -119,7 +120,7 @@ class Renderer(Engine):
                 unfinished[problem.index] = (problem, places, {})
                 for k, point in enumerate(points):
                     number = problem.index * len(caps) + k
-                    starts[number] = self._row(problem.index, point)
+                    self.starts[number] = self._row(problem.index, point)
                     yield Problem(number, problem.condition)
 
         # Put the winners of a problem together once all are there.
@@ -215,6 +216,7 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
     if remark := sampler.remark(model.path):
         log.info("%s", remark)
     engine.finished = run
+    engine.starts = {}
     engine.rescale = _prior_std(sampler, model) / _prior_std(instantiate(saved["sampler"], packages), model)
     config = {**saved, "final_sampler": plain["sampler"]}
     label = {key: str(run.summary[key]) for key in (*LABELS, "name", "seed")} | {"sampler": choices["sampler"]}
@@ -226,7 +228,7 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
         shard=saved["shard"],
         caps=tuple(math.inf if cap is None else cap for cap in run.summary["caps"]),
         engine=engine,
-        search=Rerun(),
+        search=Rerun(engine.starts.pop),
         instruments=instruments,
         flops=lambda: count_flops(engine, instruments.data.condition(0)),
         command=typed("scripts/render.py", in_full(command)),

@@ -128,9 +128,7 @@ def test_report_that_cannot_serve_metrics_is_refused_with_the_words_that_leave_t
     (tmp_path / "bare.py").write_text(BARE)
     words = (*SMALL, f"plugins=[{tmp_path / 'bare.py'}]", "dataset.report={_target_: bare.Bare}")
     words += ("dataset.report_width=64",)
-    said = (
-        r"metric.isc reads logits of images, and bare makes .* leave them out: ~metric.isc ~metric.accuracy"
-    )
+    said = r"metric.isc reads logits of images, and bare makes .* leave them out: ~metric.isc ~metric.accuracy"
     with pytest.raises(ValueError, match=said):
         make_experiment(tmp_path / "out", *words)
     [row] = make_experiment(tmp_path / "out", *words, "~metric.isc", "~metric.accuracy").run()
