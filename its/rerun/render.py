@@ -47,8 +47,8 @@ from its.types import Problem
 SUMS = ("nfe_backward", "verifier_calls", "decoder_calls", "flops")
 """Columns of a curve in which a rendering's cost is added to the search's."""
 
-MEASURING = ("dataset.", "dataset/", "metric.")
-"""Beginnings of keys of the run's own words that say what measures it."""
+DATASET = ("dataset.", "dataset/")
+"""Beginnings of keys of the run's own words that say what measures it, whatever the metrics."""
 
 OPEN_KEYS = ("sampler", "device", "batch", "rows", "metric", "plugins", "hydra.searchpath", "allow_edited")
 """Groups and keys that may differ from the run's."""
@@ -59,7 +59,7 @@ log = logging.getLogger(__name__)
 def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
     """Return the overrides that compose the run's choices with the sampler that `overrides` ask for.
 
-    What measures, and the sampler's values, are the run's, but for those that `overrides` set.
+    The dataset's and the sampler's values are the run's, but for those that `overrides` set.
 
     Raises:
         ValueError: something else is given, or `plugins` and `hydra.searchpath` of the run's command are not.
@@ -71,9 +71,8 @@ def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
             raise ValueError(
                 f"{override} would change more than how the winners are sampled; render takes {', '.join(OPEN_KEYS)}"
             )
-    groups = [f"{group}={run.summary[group]}" for group in ("dataset", "model", "verifier", "metric")]
-    anew = "metric." if any(override.startswith("metric=") for override in overrides) else "?"
-    groups += [word for word in run.words if key_of(word).startswith(MEASURING) and not key_of(word).startswith(anew)]
+    groups = [f"{group}={run.summary[group]}" for group in ("dataset", "model", "verifier")]
+    groups += [word for word in run.measuring_words(overrides) if key_of(word).startswith(DATASET)]
     if not any(override.startswith("sampler=") for override in overrides):
         groups.append(f"sampler={run.summary['sampler']}")
         values = {key: value for key, value in run.config["sampler"].items() if key != "_target_"}
