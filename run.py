@@ -24,8 +24,9 @@ def job(config: DictConfig) -> dict:
 @command
 def main() -> None:
     if {"--help", "-h"} & set(sys.argv):
-        from its.config.composed import CONF, GuardedLoader
+        from its.config.composed import GuardedLoader
         from its.config.help import text
+        from its.config.searchpath import CONF
 
         print(text(CONF, GuardedLoader([word for word in sys.argv[1:] if not word.startswith("-")]).folders))
         return

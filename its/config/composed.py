@@ -31,8 +31,6 @@ from its.config.unknown import explained
 from its.config.words import check_grammar, in_full, key_of, listed, with_whole_nodes
 from its.config.written import line_of, unreadable
 
-__all__ = ["CONF"]
-
 NAME, PROGRAM = "config", "run"
 """Of the file that everything is composed from, and of the program that asks for it."""
 

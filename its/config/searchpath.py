@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -22,7 +22,8 @@ def folders(entries: Sequence[str]) -> list[Path]:
     Raises:
         ValueError: one does not; Hydra would pass over it. The message says what to do.
     """
-    return [_checked(entry) for entry in entries]
+    checked = dict.fromkeys(_checked(entry) for entry in entries)
+    return [folder for folder in checked if folder.resolve() != CONF.resolve()]
 
 
 def yaml_of(group: str, choice: str, places: Sequence[Path]) -> list[Path]:
@@ -30,16 +31,16 @@ def yaml_of(group: str, choice: str, places: Sequence[Path]) -> list[Path]:
     return [file for place in (CONF, *places) if (file := place / group / f"{choice}.yaml").is_file()]
 
 
-def check_once(choices: dict[str, str], places: Sequence[Path]) -> None:
+def check_once(choices: Mapping[str, str], places: Sequence[Path]) -> None:
     """Refuse a choice that two folders have, of which Hydra would take the first.
 
     Raises:
         ValueError: naming both.
     """
     for group, choice in choices.items():
-        first, *others = [*yaml_of(group.partition("@")[0], str(choice), places), None]
-        if others[:1] not in ([], [None]):
-            raise ValueError(f"{group}={choice} is {first}, and {others[0]} too; give your choice a name of its own")
+        files = yaml_of(group.partition("@")[0], choice, places)
+        if len(files) > 1:
+            raise ValueError(f"{group}={choice} is {files[0]}, and {files[1]} too; give your choice a name of its own")
 
 
 def _checked(entry: str) -> Path:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from its.config.blueprint import Blueprint
-from its.config.composed import CONF, composed, composed_sweep
+from its.config.composed import composed, composed_sweep
 from its.config.guard import check_command_line
 from its.config.instantiate import instantiate
+from its.config.searchpath import CONF
 from its.process.modules import spec_of
 
 CODE = {
@@ -296,3 +297,4 @@ def test_choice_of_two_folders_is_refused(conf: Path):
     with pytest.raises(ValueError, match=said):
         composed([f"hydra.searchpath=[file://{conf}]"])
     composed([f"hydra.searchpath=[file://{conf}]", "search=none"])
+    composed([f"hydra.searchpath=[{CONF},{CONF}]"])
