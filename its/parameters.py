@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from inspect import getsourcefile, getsourcelines
 from math import isnan
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -110,3 +111,11 @@ def _rule(rule: Rule | float | Iterable[Any], hint: Any) -> Rule:
         return Rule(f"it is {described(numbers[0])} of at least {rule:g}", lambda value: value >= rule)
     choices = tuple(rule)
     return Rule(f"choose one of {', '.join(map(str, choices))}", lambda value: value in choices)
+
+
+def place_of(kind: type) -> str:
+    """Return the file and line of a class, `<file>:<line>`; its name where no file has it."""
+    try:
+        return f"{getsourcefile(kind)}:{getsourcelines(kind)[1]}"
+    except (OSError, TypeError):
+        return f"{kind.__module__}.{kind.__qualname__}"

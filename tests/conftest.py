@@ -36,6 +36,7 @@ class Script(Search):
     body: Callable[[Image], Coroutine]
     anytime: bool = False
     needs_absolute = False
+    makes = "grids"  # so that it may return an image that it had not rewarded
 
     def sized_for(self, nfe: int, image: Image) -> Self:
         return self

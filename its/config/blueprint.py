@@ -6,25 +6,27 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from its import __version__
 from its.config import names
 from its.config.checks import GROUPS, check_dataset, check_root, check_scorers, check_types
 from its.config.folder import check_folder, folder_of
 from its.config.identity import hash8, measured_by, record
-from its.config.instantiate import check_targets, instantiate, packages_of
+from its.config.instantiate import TARGET, check_targets, defined, instantiate, packages_of
 from its.config.kinds import Kind, Work, kind_of
 from its.config.parts import Parts
 from its.config.provenance import Provenance
 from its.config.secrets import check_keys, check_secrets
 from its.config.smoke import Twin, settled, with_twins
 from its.config.sources import Sources, measuring
+from its.config.unknown import resolved
 from its.disk.files import DamagedFile
 from its.disk.run_folder import RunFolder
 from its.process.command import typed
+from its.search.search import require_search
 from its.tracker.tracker import TrackedRun
 
 PLACES = ("out_dir", "plugins", "plan", "tracker", "reporting", "verify")
@@ -64,12 +66,12 @@ class Blueprint(Parts):
             ValueError: a value breaks a rule; the message says which and what to do.
             FileNotFoundError: weights are nowhere, and this is no plan.
         """
-        plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
-
-        plain, twins, packages = checked(plain)
+        plain, twins, packages = checked(resolved(config))
         check_scorers(plain)
 
         # Make the parts that need no network.
+        if TARGET in plain["search"] and isinstance(kind := defined(plain["search"][TARGET], packages), type):
+            require_search(kind)
         objects = {group: instantiate(plain[group], packages) for group in ("sampler", "guidance", "search", "budget")}
         for group in (*GROUPS, "guide"):
             check_types(plain[group], group)

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from its.config.declarations import is_declared, parameters
 from its.config.identity import same_weights
 from its.parameters import Rule, Rules, check_values, described, fits
+from its.process.source_tree import ROOT
+from its.sampler.sampler import Sampler
 from its.search.search import Search
+from its.verifier.verifier import is_absolute
 
 GROUPS = ("dataset", "model", "sampler", "guidance", "search", "verifier", "budget", "metric", "tracker")
 """Groups whose choices name classes."""
@@ -73,12 +78,33 @@ def check_rewards(search: Search, verifier: Any, choice: str) -> None:
             f"verifier={choice} scores noisy rows, which is for verifier@guide under guidance=cg; choose "
             "a verifier of images"
         )
-    if search.needs_absolute and not getattr(verifier, "absolute", True):
+    if search.needs_absolute and not is_absolute(verifier):
         raise ValueError(
             f"verifier={choice} is relative: its rewards only rank candidates against each other, and "
             f"{type(search).__name__} needs rewards that mean the same in any company; use "
             "verifier=zscore, or one verifier alone"
         )
+
+
+def check_noise(search: Search, sampler: Sampler) -> None:
+    """Refuse a deterministic sampler for a search whose copies of a particle must separate.
+
+    Raises:
+        ValueError: naming a sampler that draws noise.
+    """
+    if not search.needs_noise or sampler.stochastic:
+        return
+    remedy = "set sampler.eta above 0, as sampler.eta=1"
+    if not hasattr(sampler, "eta"):
+        files = sorted((ROOT / "conf" / "sampler").glob("*.yaml"))
+        noisy = [
+            file.stem for file in files if "eta" in parameters(str(OmegaConf.select(OmegaConf.load(file), "_target_")))
+        ]
+        remedy = f"{type(sampler).__name__} has no eta; take one that has, as sampler={noisy[0]} sampler.eta=1"
+    raise ValueError(
+        f"{type(search).__name__} needs noise, for it copies particles, and under a deterministic sampler the copies "
+        f"never separate; {remedy}"
+    )
 
 
 def check_scorers(plain: dict[str, Any]) -> None:

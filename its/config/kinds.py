@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from its.config.checks import check_rewards
+from its.config.checks import check_noise, check_rewards
 from its.config.identity import used
 from its.config.instantiate import defined
 from its.config.parts import Parts
@@ -20,7 +20,7 @@ from its.config.sources import Sources, measuring, of_grids, of_images
 from its.disk.array_names import candidates_name, shard_name, shard_ranges
 from its.disk.run_folder import RunFolder
 from its.search.schedule import Schedule
-from its.search.search import Search
+from its.search.search import require_search
 
 LEDGER_BYTES = 64
 """Of one image at one cap: reward, pick, start and counts, at most; see `its.run.shards`."""
@@ -114,11 +114,7 @@ class ImageRun:
                 f"verifier {verifier} asks the dataset's own classifier, and dataset "
                 f"{parts.choices['dataset']} brings none; choose another verifier, or set dataset.classifier"
             )
-        if search.needs_noise and not parts.sampler.stochastic:
-            raise ValueError(
-                f"{type(search).__name__} copies particles, and under a deterministic sampler the copies "
-                "never separate; set sampler.eta above 0"
-            )
+        check_noise(search, parts.sampler)
         check_rewards(search, defined(plain["verifier"]["_target_"], parts.packages), verifier)
 
     def label(self, parts: Parts) -> dict[str, str]:
@@ -252,8 +248,7 @@ def kind_of(search: Any) -> Kind:
     Raises:
         ValueError: it is no search, or makes what no kind makes.
     """
-    if not isinstance(search, Search):
-        raise ValueError(f"search is a {type(search).__name__}, which does not inherit its.Search; let it")
+    require_search(type(search))
     if search.makes not in KINDS:
         raise ValueError(
             f"{type(search).__name__}.makes is {search.makes!r}; a search makes one of {', '.join(sorted(KINDS))}"

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any, cast
 
 from its.budget import Budget, Ledger
+from its.parameters import fits, place_of
 from its.particles.image import Image
 from its.particles.prices import Prices
-from its.search.search import Search
+from its.search.search import Search, sized_to
 from its.types import Problem
 
 
@@ -35,6 +36,11 @@ def sized(search: Search, budget: Budget, prices: Prices) -> tuple[Search, tuple
             f"set search.{fixed[0]}=null, or run with budget=natural"
         )
     least = search.minimum(prices.sampling)
+    if not fits(least, float):
+        raise ValueError(
+            f"{place_of(type(search))}: minimum of {type(search).__name__} returned {least!r}; it returns the least "
+            "cap, in NFE, at which the search makes an image"
+        )
     if caps[0] < least:
         raise ValueError(
             f"the cap of {caps[0]} NFE is below the {least} NFE that {type(search).__name__} needs for "
@@ -42,5 +48,5 @@ def sized(search: Search, budget: Budget, prices: Prices) -> tuple[Search, tuple
         )
     if not search.anytime:
         for cap in caps:
-            search.sized_for(int(cap), Image(Problem(0), 0, prices, Ledger(cap), anytime=False, shape=()))
+            sized_to(search, int(cap), Image(Problem(0), 0, prices, Ledger(cap), anytime=False, shape=()))
     return search, caps

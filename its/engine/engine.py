@@ -9,8 +9,10 @@ from contextlib import contextmanager
 
 from its.budget import Ledger
 from its.engine.admission import Admission
+from its.engine.coroutine import SearchCoroutine
 from its.engine.delivery import Delivery
 from its.engine.draws import Draws
+from its.engine.global_random import GlobalRandomWatch
 from its.engine.guiding import WAYS, Parts, check_guidance
 from its.engine.materialise import Materialiser
 from its.engine.noise import Noise, normal
@@ -29,9 +31,9 @@ from its.model.denoiser import Denoiser, require_contract
 from its.particles.image import Image
 from its.particles.prices import Prices
 from its.sampler.sampler import Sampler
-from its.search.search import Search
+from its.search.search import Search, require_search, sized_to
 from its.types import Problem
-from its.verifier.verifier import Verifier
+from its.verifier.verifier import Verifier, require_verifier
 
 NO_GUIDANCE = NoGuidance()
 
@@ -94,6 +96,8 @@ class Engine:
             )
         if not 0 <= seed < 2**32:
             raise ValueError(f"seed is {seed}; it lies in [0, 2**32)")
+        for verifier in verifiers.values():
+            require_verifier(verifier)
         check_guidance(guidance, model, sampler, verifiers)
 
         self.model = model
@@ -122,8 +126,10 @@ class Engine:
                 run once for each.
 
         Raises:
-            ValueError: at the end, if draws of a tape were left unread.
+            ValueError: a mistake of the search, with the line of its file; at the end, if draws of a tape were left
+                unread.
         """
+        require_search(type(search))
         with _rare_garbage_collections():
             yield from self._run(search, tuple(caps), problems)
         if isinstance(self.noise, Tape):
@@ -176,6 +182,7 @@ class Engine:
             Delivery(rows, scoring, readback, self.keep_candidates),
             readback,
             Admission(self.rows),
+            GlobalRandomWatch(model.device),
         )
 
     def _search_runs(self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem]) -> Iterator[SearchRun]:
@@ -188,8 +195,8 @@ class Engine:
                     image.random = self.noise.open(problem.index, image.random)
                 planned = search
                 if not search.anytime and math.isfinite(run_caps[-1]):
-                    planned = search.sized_for(int(run_caps[-1]), image)
-                yield SearchRun(0, image, planned, planned.run(image), run_caps, index)
+                    planned = sized_to(search, int(run_caps[-1]), image)
+                yield SearchRun(0, image, planned, SearchCoroutine(planned, image), run_caps, index)
 
 
 def _result(runs: Sequence[SearchRun]) -> Result:

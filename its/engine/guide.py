@@ -20,7 +20,7 @@ from its.guidance.guidance_input import GuidanceInput
 from its.levels import Columns, Grid, Guess
 from its.model.denoiser import Denoiser
 from its.types import Condition
-from its.verifier.verifier import Verifier
+from its.verifier.verifier import Verifier, rewards_of
 
 Items = Sequence[State | Rollout]
 
@@ -95,7 +95,7 @@ class Guide(Queue[State | Rollout]):
 
             def score(images: Tensor) -> Tensor:
                 noisy = (t,) if self._guidance.noise_aware else ()
-                scores.append(self._guide.reward(images, conditions, *noisy))
+                scores.append(rewards_of(self._guide, images, conditions, *noisy))
                 return scores[-1]
 
             def draw(k: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from its.engine.guiding import Guiding
 from its.engine.rows import UNMADE
@@ -12,7 +12,7 @@ from its.engine.tape import Announcer
 from its.particles.order import Rewarded
 from its.particles.particle import Particle, Start
 from its.particles.prices import Prices, Route
-from its.particles.verbs import Advance, Reward
+from its.particles.verbs import Advance, Request, Reward
 
 
 class Opened(NamedTuple):
@@ -40,18 +40,16 @@ class Requests:
         self._scoring = scoring
         self._announcer = announcer
 
-    def open(self, run: SearchRun, request: object) -> Opened:
+    def open(self, run: SearchRun, request: Request) -> Opened:
         """Charge a request and begin its work; `run.pending` says how much of the reply is to come.
 
         Raises:
             OutOfBudget: nothing of it can be paid for.
-            TypeError: it is no request.
+            ValueError: it cannot be carried out; in words for the search's author.
         """
         if isinstance(request, Advance):
             return self._advance(run, request)
-        if isinstance(request, Reward):
-            return self._reward(run, request)
-        raise TypeError(f"{run.name} yielded {request!r}; a search yields advance(...) or reward(...)")
+        return self._reward(run, cast(Reward, request))
 
     def _advance(self, run: SearchRun, request: Advance) -> Opened:
         # Charge the forwards.
@@ -89,6 +87,8 @@ class Requests:
         return plans, costs
 
     def _reward(self, run: SearchRun, request: Reward) -> Opened:
+        self._scoring.check_role(request.by)
+
         # Charge the forwards: an evaluation for each guess that is not paid for.
         values, costs, evaluated = [], [], set()
         for particle in request.particles:
@@ -133,7 +133,10 @@ class Requests:
 def _state_of(run: SearchRun, particle: Particle) -> State:
     """Return the particle's state; the parents of a recipe get theirs first."""
     if particle.image is not run.image:
-        raise ValueError(f"{run.name} used a particle of another image")
+        raise ValueError(
+            "used a particle of another image; every image is made by itself, and its particles are kept in variables "
+            "of run"
+        )
     if particle.state is None:
         recipe, particle.recipe = particle.recipe, None
         if recipe is not None and not isinstance(recipe, Start):
@@ -147,8 +150,6 @@ def _scored_of(run: SearchRun, particle: Particle, of: str) -> tuple[Value, Stat
     state = _state_of(run, particle)
     if of == "before":
         if state.before is None:
-            raise ValueError(
-                f"{run.name} asked for the reward of='before' of a particle that no step has led to; advance it first"
-            )
+            raise ValueError("asked for the reward of='before' of a particle that no step has led to; advance it first")
         return state.before, None
     return state.guess, None if particle.level.clean else state

@@ -11,7 +11,7 @@ from its.engine.queue import Evaluated, Queue, Scored, Served, pad
 from its.engine.rows import Rows
 from its.engine.state import Value
 from its.model.denoiser import Clipping, Decoder, Denoiser
-from its.verifier.verifier import Verifier, members_of
+from its.verifier.verifier import Verifier, rewards_of
 
 
 class Decode(Queue[Value]):
@@ -55,28 +55,16 @@ class Verify(Queue[Value]):
         self._clipping = clipping
         self._role = role
         self._verifier = verifier
-        self._members = members_of(verifier)
         self._images = images
 
     @torch.inference_mode()
     def serve(self) -> Served:
-        """Score one batch.
-
-        Raises:
-            RuntimeError: the verifier has not answered for every image.
-        """
+        """Score one batch."""
         values = self.batch()
         padded = pad(values, self.size)
         images = clipped_guesses(self._images.take([value.decoded for value in padded]), padded, self._clipping)
         conditions = [value.run.image.problem.condition for value in padded]
-        rewards = self._verifier.reward(images, conditions)
-        expected = (self.size, len(self._members)) if self._members else (self.size,)
-        if rewards.shape != expected:
-            raise RuntimeError(
-                f"verifier {type(self._verifier).__name__} returned rewards of shape "
-                f"{tuple(rewards.shape)} for {self.size} images; it returns one for each, in order, of "
-                f"shape {expected}"
-            )
+        rewards = rewards_of(self._verifier, images, conditions)
         scored = Scored(self._role, type(self._verifier).__name__, values)
         return Served(readbacks=[(scored, rewards[: len(values)])])
 
@@ -115,6 +103,18 @@ class Scoring:
         }
         verify = {f"verify {role}": queue for role, queue in self._verify.items()}
         self.queues: dict[str, Queue[Value]] = {**verify, **decode}
+
+    def check_role(self, role: str) -> None:
+        """Refuse a role that no verifier has.
+
+        Raises:
+            ValueError: naming those that one has.
+        """
+        if role not in self._verify:
+            raise ValueError(
+                f"reward got by={role!r}, and the verifiers of this run are: {', '.join(self._verify) or 'none'}; "
+                "verifier@guide=... beside a guidance=... is the one that guides, verifier=... the one that selects"
+            )
 
     def decode(self, value: Value) -> None:
         """Queue a latent, unless it has been."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from its.engine.coroutine import SearchCoroutine
 from its.engine.front import ParetoFront
 from its.engine.result import Candidate
 from its.engine.rows import UNMADE, GuessRows, Row
@@ -16,7 +17,7 @@ from its.levels import Level
 from its.particles.image import Image
 from its.particles.order import Rewarded
 from its.particles.particle import Particle, Recipe
-from its.search.search import Coroutine, Search
+from its.search.search import Search
 
 
 class Value:
@@ -232,7 +233,7 @@ class SearchRun:
     order: int
     image: Image
     search: Search
-    coroutine: Coroutine
+    coroutine: SearchCoroutine
     caps: tuple[float, ...]
     cap_index: int
     reply: list[Any] = field(default_factory=list)
@@ -269,8 +270,6 @@ class SearchRun:
 
     def conclude(self, returned: Particle | None) -> None:
         """Choose the image at every cap: the returned one where it was affordable, else the best so far."""
-        if returned is not None and not returned.level.clean:
-            raise RuntimeError(f"{self.name} returned a particle at {returned.level}; it returns a clean one, or none")
         for at, cap in enumerate(self.caps):
             winner = self.front.best(at)
             if returned is not None and self.image.ledger.spent <= cap:
@@ -278,10 +277,7 @@ class SearchRun:
                 reward = cast(Rewarded, value.scores.get("select", math.nan))
                 winner = Contender(reward, value, _start(returned.root))
             if winner is None:
-                raise RuntimeError(
-                    f"{self.name} ended image {self.image.problem.index} at a cap of {cap} NFE with no "
-                    "image: it returned none and rewarded none that it could pay for"
-                )
+                raise self.coroutine.no_image(cap)
             self.winners.append(winner)
 
     def release(self) -> None:

@@ -13,6 +13,7 @@ import torch
 from its.budget import OutOfBudget
 from its.engine.admission import Admission
 from its.engine.delivery import Delivery
+from its.engine.global_random import WATCHED, GlobalRandomWatch
 from its.engine.guiding import Guiding
 from its.engine.queue import Evaluated, Guided, Queue, Scored
 from its.engine.readback import Readback
@@ -23,6 +24,7 @@ from its.engine.state import Rollout, SearchRun
 from its.engine.verdicts import WORDS, Verdict, kinds_of
 from its.particles.order import Components, Rewarded
 from its.particles.particle import Particle
+from its.particles.verbs import Request
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ class Stream:
         delivery: Delivery,
         readback: Readback,
         admission: Admission,
+        watch: GlobalRandomWatch,
     ) -> None:
         self._runs = runs
         self._rows = rows
@@ -56,6 +59,7 @@ class Stream:
         self._delivery = delivery
         self._readback = readback
         self._admission = admission
+        self._watch = watch
         self._queues: dict[str, Queue] = {**scoring.queues, **guiding.queues}
         self._upcoming = next(runs, None)
         self._admitted = 0
@@ -116,7 +120,10 @@ class Stream:
         run.order = self._admitted
         self._alive.add(run)
         self._upcoming = next(self._runs, None)
+        if run.order <= WATCHED:
+            self._watch.enter(run)
         self._resume(run, None)
+        self._watch.leave()
         self._observe_rows()
         return True
 
@@ -146,7 +153,9 @@ class Stream:
                     self._delivery.keep_candidates(run)
                     run.enter_rewarded()
                 reply, run.reply = run.reply, []
+                self._watch.enter(run)
                 self._resume(run, reply)
+            self._watch.leave()
             if self._ready:
                 rollouts, self._ready = self._ready, []
                 with torch.inference_mode():
@@ -168,7 +177,7 @@ class Stream:
         try:
             request = run.coroutine.send(reply)
             while (opened := self._open(run, request)) is None:
-                request = run.coroutine.throw(OutOfBudget())
+                request = run.coroutine.refuse()
         except StopIteration as stop:
             self._end(run, stop.value)
         except OutOfBudget:
@@ -176,12 +185,14 @@ class Stream:
         else:
             self._begin(run, opened)
 
-    def _open(self, run: SearchRun, request: object) -> Opened | None:
+    def _open(self, run: SearchRun, request: Request) -> Opened | None:
         """Charge a request and queue its work; return None if it cannot be paid for."""
         try:
             return self._requests.open(run, request)
         except OutOfBudget:
             return None
+        except (TypeError, ValueError) as error:
+            raise run.coroutine.mistake(str(error)) from error
 
     def _begin(self, run: SearchRun, opened: Opened) -> None:
         """Act on what a request has at once."""

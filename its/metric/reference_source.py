@@ -165,8 +165,9 @@ def check_metrics(metrics: Mapping[str, Metric], source: ReferenceSource) -> Non
     """
     reasons = {key: reason for key, metric in metrics.items() if (reason := refusal(metric, source))}
     for key, reason in reasons.items():
+        it = "it" if len(reasons) == 1 else "them"
         words = " ".join(f"~metric.{other}" for other in reasons)
-        raise ValueError(f"metric.{key} {reason}, or leave out what cannot be served: {words}")
+        raise ValueError(f"metric.{key} {reason}, or leave {it} out: {words}")
 
 
 def check_shape(source: ReferenceSource, shape: Sequence[int], *, any_shape: bool, option: str) -> None:
@@ -191,7 +192,7 @@ def refusal(metric: Metric, source: ReferenceSource) -> str | None:
     # Look for the array that it reads among those of the extractor.
     if metric.reads not in source.extractor.offers:
         inception = {"spatial": "dataset.report.spatial=true", "classes": "a held-out dataset.report.classifier"}
-        of_inception = f" (of Inception, {inception[metric.reads]})" if metric.reads in inception else ""
+        of_inception = f"; of Inception, set {inception[metric.reads]}" if metric.reads in inception else ""
         return (
             f"reads {metric.reads} of images, and {source.extractor.name} makes "
             f"{', '.join(sorted(source.extractor.offers))}; choose a dataset/report= that makes them{of_inception}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from traceback import FrameSummary
 from typing import TypeVar
 
 import numpy as np
 
 from its.budget import Ledger
 from its.levels import Level
+from its.particles.arguments import check_count, check_number, described, levels_of, particles_of
 from its.particles.host_random import HostRandom
 from its.particles.keys import Verb, fold, fresh_noise_key, start_key
 from its.particles.moves import Move
@@ -28,6 +30,7 @@ class Image:
         random: the image's own random numbers.
         shape: event shape of the state.
         stochastic: whether steps draw noise.
+        dropped: requests that were made and not yielded, by verb, and where.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Image:
         self._anytime = anytime
         self._starts = 0
         self._noises = 0
+        self.dropped: list[tuple[str, FrameSummary]] = []
 
     @property
     def steps(self) -> int:
@@ -66,6 +70,8 @@ class Image:
 
     def cost(self, start: Level | None = None, to: Level | None = None, steps: int | None = None) -> int:
         """Return the NFE of advancing one particle from level `start` (default: noisiest) to `to` (default: clean)."""
+        for level in (start, to):
+            levels_of("image.cost", level, 1)
         return self._prices.cost(start or self.grid[0], to or self.grid[-1], steps)
 
     def check_steps(self, steps: int) -> None:
@@ -77,7 +83,16 @@ class Image:
         self._prices.check_steps(steps)
 
     def level(self, time: float) -> Level:
-        """Return the level at a share of the noisiest level's native time: 1 is the noisiest, 0 or less is clean."""
+        """Return the level at a share of the noisiest level's native time: 1 is the noisiest, 0 or less is clean.
+
+        Raises:
+            ValueError: the share is above 1.
+        """
+        if not time <= 1 + 1e-9:
+            raise ValueError(
+                f"image.level got {time!r}; it takes a share of the noisiest level's time, from 0 (clean) to 1, and "
+                "image.grid[2] is the level after two steps"
+            )
         return self._prices.level(time * self.grid[0].time) if time > 0 else self.grid[-1]
 
     def in_steps(self, value: float) -> int:
@@ -98,6 +113,7 @@ class Image:
 
     def start(self, n: int = 1) -> list[Particle]:
         """Make the next `n` starting points of this problem's fixed sequence."""
+        check_count("image.start", "n", n)
         first = self._starts
         self._starts += n
         particles = []
@@ -115,6 +131,7 @@ class Image:
 
     def noise(self, n: int = 1) -> list[Particle]:
         """Make `n` fresh noises for `advance(noise=)`; they can be moved as starting points are."""
+        check_count("image.noise", "n", n)
         first = self._noises
         self._noises += n
         keys = [fresh_noise_key(number) for number in range(first, first + n)]
@@ -124,8 +141,14 @@ class Image:
         """Make `n` moves of a starting point; their step noise stays the parent's unless `fresh`.
 
         Raises:
-            ValueError: the particle is no starting point.
+            TypeError: it is no particle, or `move` no move. ValueError: the particle is no starting point.
         """
+        check_count("image.move", "n", n)
+        if not isinstance(particle, Particle) or not hasattr(move, "uses_noise"):
+            raise TypeError(
+                f"image.move got {described(particle)} and {described(move)}; it takes one starting point and a move: "
+                "Rotate(cos), Mix(share), Ball(radius) or LowBand(coefs, level), from its"
+            )
         if not particle.is_start:
             raise ValueError("image.move got a particle that has been advanced; it moves starting points only")
         particles, stem = [], fold(particle.branch_key, Verb.MOVE)
@@ -145,10 +168,10 @@ class Image:
         Raises:
             ValueError: a level is clean, or less noisy than its particle's.
         """
-        levels = [to] * len(particles) if isinstance(to, Level) else list(to)
+        particles = particles_of("image.renoise", particles)
         renoised = []
-        for p, level in zip(particles, levels, strict=True):
-            if level.clean or level.sigma * p.level.alpha < p.level.sigma * level.alpha:
+        for p, level in zip(particles, levels_of("image.renoise", to, len(particles)), strict=True):
+            if level is None or level.clean or level.sigma * p.level.alpha < p.level.sigma * level.alpha:
                 raise ValueError(f"image.renoise from {p.level} to {level}: the new level must be noisier")
             key = fold(p.branch_key, Verb.RENOISE, p.level.key, level.key, p.add_child(Verb.RENOISE))
             renoised.append(Particle(self, level, key, key, Renoised(p, key)))
@@ -160,8 +183,9 @@ class Image:
         Raises:
             ValueError: a particle is a finished image.
         """
+        check_number("image.jitter", "std", std)
         jittered = []
-        for p in particles:
+        for p in particles_of("image.jitter", particles):
             if p.level.clean:
                 raise ValueError(
                     "image.jitter got a finished image, which noise would no longer leave clean; "

@@ -2,33 +2,87 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from traceback import FrameSummary
+from types import FrameType
+from typing import ClassVar, Literal, NoReturn, get_args
 
 from its.levels import Level
-
-if TYPE_CHECKING:
-    from its.particles.particle import Particle
+from its.particles.arguments import check_count, described, levels_of, particles_of
+from its.particles.particle import Particle
 
 Of = Literal["own", "before"]
 By = Literal["select", "guide"]
 
 
-class Advance(NamedTuple):
+class Request:
+    """A question to the engine, which `yield` alone turns into its reply; any other use of it is refused.
+
+    One that is dropped without having been yielded is noted at its image.
+
+    Attributes:
+        yielded: whether the engine has got it.
+    """
+
+    __slots__ = ("_code", "_line", "particles", "yielded")
+    verb: ClassVar[str]
+
+    def __init__(self, particles: list[Particle], caller: FrameType) -> None:
+        self.particles = particles
+        self.yielded = False
+        self._code, self._line = caller.f_code, caller.f_lineno
+
+    def __del__(self) -> None:
+        if not self.yielded and self.particles:
+            place = FrameSummary(self._code.co_filename, self._line, self._code.co_name)
+            self.particles[0].image.dropped.append((self.verb, place))
+
+    def __repr__(self) -> str:
+        return f"{self.verb}(...)"
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise TypeError(
+            f"{self.verb}(...) only asks, and is used here as if it were the reply; write yield {self.verb}(...), "
+            "which waits for the reply"
+        )
+
+    __iter__ = __len__ = __bool__ = __getitem__ = __contains__ = __float__ = __int__ = __index__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = __neg__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
+    __hash__ = object.__hash__
+
+
+class Advance(Request):
     """A request to run the sampler; see `advance`."""
 
-    particles: list[Particle]
-    to: list[Level | None]
-    steps: int | None
-    noise: list[Particle] | None = None
+    __slots__ = ("noise", "steps", "to")
+    verb = "advance"
+
+    def __init__(
+        self,
+        particles: list[Particle],
+        to: list[Level | None],
+        steps: int | None,
+        noise: list[Particle] | None,
+        caller: FrameType,
+    ) -> None:
+        super().__init__(particles, caller)
+        self.to = to
+        self.steps = steps
+        self.noise = noise
 
 
-class Reward(NamedTuple):
+class Reward(Request):
     """A request to score particles; see `reward`."""
 
-    particles: list[Particle]
-    of: Of
-    by: By
+    __slots__ = ("by", "of")
+    verb = "reward"
+
+    def __init__(self, particles: list[Particle], of: Of, by: By, caller: FrameType) -> None:
+        super().__init__(particles, caller)
+        self.of = of
+        self.by = by
 
 
 def advance(
@@ -46,15 +100,25 @@ def advance(
         noise: from `image.noise`, one for each particle: what its first step draws instead of its own.
 
     An anytime search near its cap gets a shorter list: the longest prefix that it can pay.
+
+    Raises:
+        TypeError, ValueError: an argument is something else.
     """
-    # One level, and one noise where any is given, for each particle.
-    particles = list(particles)
-    levels = [to] * len(particles) if to is None or isinstance(to, Level) else list(to)
-    if len(levels) != len(particles):
-        raise ValueError(f"advance got {len(particles)} particles and {len(levels)} levels; give one each")
-    if noise is not None and len(noise) != len(particles):
-        raise ValueError(f"advance got {len(particles)} particles and {len(noise)} noises; give one each")
-    return Advance(particles, levels, steps, None if noise is None else list(noise))
+    # Particles, a level for each, and steps.
+    particles = particles_of("advance", particles)
+    levels = levels_of("advance", to, len(particles))
+    if steps is not None:
+        check_count("advance", "steps", steps, 1)
+
+    # One noise for each particle, where any is given.
+    noises = None if noise is None else particles_of("advance(noise=)", noise)
+    if noises is not None and not all(each.is_start for each in noises):
+        raise ValueError(
+            "advance got noise= that has been advanced; it takes what image.noise(n) makes, or moves of it"
+        )
+    if noises is not None and len(noises) != len(particles):
+        raise ValueError(f"advance got {len(particles)} particles and {len(noises)} noises; give one each")
+    return Advance(particles, levels, steps, noises, sys._getframe(1))
 
 
 def reward(particles: Sequence[Particle], of: Of = "own", by: By = "select") -> Reward:
@@ -67,7 +131,13 @@ def reward(particles: Sequence[Particle], of: Of = "own", by: By = "select") -> 
         of: `own` scores the image, or x0_hat at the particle's level (one evaluation unless it is
             known); `before` scores the x0_hat that its last step started from (never an evaluation).
         by: the role of the verifier that scores.
+
+    Raises:
+        TypeError, ValueError: an argument is something else.
     """
-    if of not in ("own", "before"):
-        raise ValueError(f"reward of={of!r}; it is 'own' or 'before'")
-    return Reward(list(particles), of, by)
+    particles = particles_of("reward", particles)
+    if of not in get_args(Of):
+        raise ValueError(f"reward got of={described(of)}; it is 'own' or 'before'")
+    if by not in get_args(By):
+        raise ValueError(f"reward got by={described(by)}; it is 'select' or 'guide'")
+    return Reward(particles, of, by, sys._getframe(1))

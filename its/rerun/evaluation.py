@@ -13,7 +13,6 @@ from omegaconf import OmegaConf
 from its.config.blueprint import checked
 from its.config.checks import check_types
 from its.config.composed import composed
-from its.config.hydra_node import first_part
 from its.config.instantiate import instantiate
 from its.config.smoke import with_twins
 from its.dataset.folder import Crop
@@ -23,7 +22,7 @@ from its.metric.extractor import Extractor
 from its.metric.metric import Metric, shortage_of
 from its.metric.reference import ROWS, extract_features
 from its.metric.reference_source import ReferenceSource, refusal
-from its.rerun.finished_run import FinishedRun, key_of
+from its.rerun.finished_run import FinishedRun
 from its.rerun.image_sets import RunImages, is_folder, open_reference
 from its.run.contracts import check_extractor, check_metrics_stated
 from its.run.instruments import open_reference as open_own_reference
@@ -136,7 +135,7 @@ def words_of_run(images: ImageSet, words: Sequence[str] = ()) -> list[str] | Non
     Its `plugins` and `hydra` are not taken over: whose code runs is said on the command line.
 
     Args:
-        words: the others; they replace a dataset or metrics whole.
+        words: the others; see `FinishedRun.measuring_words`.
 
     Raises:
         ValueError: no command is on record, and there are no other words.
@@ -148,9 +147,7 @@ def words_of_run(images: ImageSet, words: Sequence[str] = ()) -> list[str] | Non
         folder = folder.parent.parent
     if words and RunFolder(folder).state != "finished":
         return []
-    anew = {key_of(word) for word in words} & {"dataset", "metric"}
-    open_keys = {"experiment", "dataset", "metric"} - anew
-    return [word for word in FinishedRun.of(folder).words if first_part(key_of(word)) in open_keys]
+    return FinishedRun.of(folder).measuring_words(words)
 
 
 def _require_path(node: Mapping[str, Any]) -> None:

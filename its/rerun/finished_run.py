@@ -21,6 +21,9 @@ from its.disk.store import Arrays
 from its.report.runs import overrides_of, read_run
 from its.run.codes import NO_START, decode_start
 
+MEASURING = ("dataset.", "metric.", "experiment.")
+"""Beginnings of where the words go that may say what measures a run."""
+
 
 @dataclass(frozen=True)
 class FinishedRun:
@@ -70,6 +73,15 @@ class FinishedRun:
         """
         words = map(current_word, overrides_of(self.summary["command"]))
         return [word for word in words if key_of(word) != "images" and first_part(key_of(word)) not in COMMAND_LINE]
+
+    def measuring_words(self, others: Sequence[str]) -> list[str]:
+        """Return the words of its command that say what measures it, as far as others do not say it anew.
+
+        A group that is chosen anew takes the former choice's values along.
+        """
+        anew = tuple(_place(word) for word in others)
+        words = [word for word in self.words if _place(word).startswith(MEASURING)]
+        return [word for word in words if not _place(word).startswith(anew)]
 
     @property
     def ranges(self) -> list[range]:
@@ -165,6 +177,11 @@ class FinishedRun:
 def key_of(word: str) -> str:
     """Return the key of a word of run.py."""
     return word.lstrip("+~").partition("=")[0]
+
+
+def _place(word: str) -> str:
+    """Return where a word's value goes in a configuration, with a dot at its end."""
+    return f"{key_of(word).replace('/', '.')}."
 
 
 def _read(files: RunFolder, name: str) -> Arrays:

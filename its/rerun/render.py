@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
@@ -23,6 +23,7 @@ from its.config.instantiate import instantiate
 from its.config.kinds import LABELS
 from its.config.provenance import Provenance
 from its.config.sources import measuring, of_images
+from its.config.unknown import resolved
 from its.config.words import in_full
 from its.disk.store import Arrays
 from its.engine import Engine, Outcome, Result
@@ -46,8 +47,8 @@ from its.types import Problem
 SUMS = ("nfe_backward", "verifier_calls", "decoder_calls", "flops")
 """Columns of a curve in which a rendering's cost is added to the search's."""
 
-MEASURING = ("dataset.", "dataset/", "metric.")
-"""Beginnings of keys of the run's own words that say what measures it."""
+DATASET = ("dataset.", "dataset/")
+"""Beginnings of keys of the run's own words that say what measures it, whatever the metrics."""
 
 OPEN_KEYS = ("sampler", "device", "batch", "rows", "metric", "plugins", "hydra.searchpath", "allow_edited")
 """Groups and keys that may differ from the run's."""
@@ -58,7 +59,7 @@ log = logging.getLogger(__name__)
 def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
     """Return the overrides that compose the run's choices with the sampler that `overrides` ask for.
 
-    What measures, and the sampler's values, are the run's, but for those that `overrides` set.
+    The dataset's and the sampler's values are the run's, but for those that `overrides` set.
 
     Raises:
         ValueError: something else is given, or `plugins` and `hydra.searchpath` of the run's command are not.
@@ -70,9 +71,8 @@ def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
             raise ValueError(
                 f"{override} would change more than how the winners are sampled; render takes {', '.join(OPEN_KEYS)}"
             )
-    groups = [f"{group}={run.summary[group]}" for group in ("dataset", "model", "verifier", "metric")]
-    anew = "metric." if any(override.startswith("metric=") for override in overrides) else "?"
-    groups += [word for word in run.words if key_of(word).startswith(MEASURING) and not key_of(word).startswith(anew)]
+    groups = [f"{group}={run.summary[group]}" for group in ("dataset", "model", "verifier")]
+    groups += [word for word in run.measuring_words(overrides) if key_of(word).startswith(DATASET)]
     if not any(override.startswith("sampler=") for override in overrides):
         groups.append(f"sampler={run.summary['sampler']}")
         values = {key: value for key, value in run.config["sampler"].items() if key != "_target_"}
@@ -85,14 +85,14 @@ class Rerun(Search):
     """A search that samples once from a starting point which another search has found.
 
     Attributes:
-        starts: by problem, `[*shape]`; a point is taken out when it is used.
+        start_of: a problem's starting point, `[*shape]`, by the problem's index.
     """
 
-    starts: dict[int, np.ndarray] = field(default_factory=dict)
+    start_of: Callable[[int], np.ndarray]
     needs_absolute: ClassVar[bool] = False
 
     def run(self, image: Image) -> Coroutine:
-        particles = yield advance([image.start_from(self.starts.pop(image.problem.index))])
+        particles = yield advance([image.start_from(self.start_of(image.problem.index))])
         yield reward(particles)
         return particles[0]
 
@@ -103,15 +103,16 @@ class Renderer(Engine):
     Attributes:
         finished: the run whose images they are.
         rescale: from the standard deviation of x_T under that run's sampler to that under this one.
+        starts: points that are to be sampled from, by problem; one is taken out when it is used.
     """
 
     finished: FinishedRun
     rescale: float
+    starts: dict[int, np.ndarray]
 
     def run(self, search: Search, caps: Sequence[float], problems: Iterable[Problem]) -> Iterator[Result]:
         """Yield each problem's result with one outcome for each of the run's caps."""
         # Each different winner is a problem of its own.
-        starts = cast(Rerun, search).starts
         unfinished: dict[int, tuple[Problem, list[int], dict[int, Result]]] = {}
 
         def winners() -> Iterator[Problem]:
@@ -121,7 +122,7 @@ class Renderer(Engine):
                 unfinished[problem.index] = (problem, places, {})
                 for k, point in enumerate(points):
                     number = problem.index * len(caps) + k
-                    starts[number] = self._row(problem.index, point)
+                    self.starts[number] = self._row(problem.index, point)
                     yield Problem(number, problem.condition)
 
         # Put the winners of a problem together once all are there.
@@ -217,6 +218,7 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
     if remark := sampler.remark(model.path):
         log.info("%s", remark)
     engine.finished = run
+    engine.starts = {}
     engine.rescale = _prior_std(sampler, model) / _prior_std(instantiate(saved["sampler"], packages), model)
     config = {**saved, "final_sampler": plain["sampler"]}
     label = {key: str(run.summary[key]) for key in (*LABELS, "name", "seed")} | {"sampler": choices["sampler"]}
@@ -228,7 +230,7 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
         shard=saved["shard"],
         caps=tuple(math.inf if cap is None else cap for cap in run.summary["caps"]),
         engine=engine,
-        search=Rerun(),
+        search=Rerun(engine.starts.pop),
         instruments=instruments,
         flops=lambda: count_flops(engine, instruments.data.condition(0)),
         command=typed("scripts/render.py", in_full(command)),
@@ -260,7 +262,7 @@ def _plain(saved: Mapping[str, Any], config: DictConfig) -> dict[str, Any]:
         config[group] = OmegaConf.merge(config[group], saved[group])
     for key in ("search", "budget", "seed"):
         config[key] = saved[key]
-    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
+    return resolved(config)
 
 
 def _check_same(saved: Mapping[str, Any], plain: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ from its.search.none import NoSearch
 from its.search.random import Random
 from its.search.search import Search
 from its.types import Condition
-from its.verifier.verifier import Verifier
+from its.verifier.verifier import Verifier, rewards_of
 
 OPEN_KEYS = ("verifier", "metric", "device", "plugins", "hydra")
 """Groups and keys that may differ from the run's."""
@@ -156,7 +156,7 @@ class Rescoring:
                 part = images[first : first + batch]
                 padded = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
                 rows = torch.from_numpy(padded).to(device)
-                scores = self.verifier.reward(rows, pad(conditions[first : first + batch], batch))
+                scores = rewards_of(self.verifier, rows, pad(conditions[first : first + batch], batch))
                 rewards.append(scores[: len(part)].double().cpu().numpy())
         return np.concatenate(rewards)
 

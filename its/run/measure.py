@@ -143,9 +143,7 @@ def columns_of(metrics: Iterable[Metric], sample: Features, reference: Reference
         columns, name = metric(sample, reference.part(metric.against)), type(metric).__name__
         numbers = isinstance(columns, Mapping) and all(isinstance(value, Real) for value in columns.values())
         if not numbers:
-            raise ValueError(
-                f'{name} returns {repr(columns)[:60]}; a metric returns numbers by column, {{"fid": 1.5}}'
-            )
+            raise ValueError(f'{name} returns {repr(columns)[:60]}; a metric returns numbers by column, {{"fid": 1.5}}')
         if clashes := sorted(columns.keys() & {*row, *COST_COLUMNS}):
             raise ValueError(f"{name} makes the column {clashes[0]}, which is there already; give it another name")
         row |= {column: float(value) for column, value in columns.items()}

@@ -22,16 +22,13 @@ from its.metric.reference import Reference
 from its.run.instruments import IMAGES, Instruments, given, try_extractor
 from its.run.shards import class_id
 from its.types import Condition
-from its.verifier.verifier import members_of
+from its.verifier.verifier import checked
 
 ROWS = 2
 """Rows that each part is given: of one alone it would not be seen whether each gets a result of its own."""
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 """Types of a model's and a decoder's rows."""
-
-NUMBERS = (torch.float16, torch.float32, torch.float64, torch.int32, torch.int64, torch.bool)
-"""Types of rewards, which NumPy has too."""
 
 
 def check_fit(engine: Engine, instruments: Instruments, conditions: Sequence[Condition]) -> None:
@@ -104,12 +101,11 @@ def _check_verifiers(engine: Engine, images: Tensor, condition: Condition) -> No
     # Choose by the verifier that selects.
     select = engine.verifiers.get("select")
     if select is not None:
-        members = len(members_of(select))
         with given(
             "verifier@select", images.shape, "images, asked for {condition}; choose another verifier", condition
         ):
             reward = select.reward(images.clone(), conditions)
-        _check_made("verifier@select", "rewards", reward, images, (rows, members) if members else (rows,), NUMBERS)
+        checked(select, reward, rows)
 
     # Take gradients of the one that guides, which sees rows of the model.
     guide: Any = engine.verifiers.get("guide")
@@ -119,8 +115,9 @@ def _check_verifiers(engine: Engine, images: Tensor, condition: Condition) -> No
         what = "rows, asked for {condition}; choose another verifier@guide"
         with given("verifier@guide", x.shape, what, condition), torch.enable_grad():
             reward = guide.reward(x.requires_grad_(), conditions, *(levels,) * engine.guidance.noise_aware)
-            torch.autograd.grad(reward.sum(), x)
-        _check_made("verifier@guide", "rewards", reward, x, (rows,), NUMBERS)
+            if isinstance(reward, Tensor):
+                torch.autograd.grad(reward.sum(), x)
+        checked(guide, reward, rows)
 
 
 def _check_extractor(instruments: Instruments, images: Tensor) -> Arrays:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable
 from dataclasses import field, fields, replace
+from inspect import get_annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from its import parameters
@@ -82,3 +83,37 @@ class Search(ABC):
     @abstractmethod
     def run(self, image: Image) -> Coroutine:
         """Make one image; return its particle, or None for the best one rewarded."""
+
+
+def require_search(kind: type) -> None:
+    """Refuse a class of what is no search: a frozen dataclass that inherits `Search`.
+
+    Raises:
+        ValueError: naming the class, its line, and what is missing.
+    """
+    options = getattr(kind, "__dataclass_params__", None)
+    fields_of_its_own = [name for name, hint in get_annotations(kind).items() if "ClassVar" not in str(hint)]
+    if not issubclass(kind, Search):
+        missing = "does not inherit its.Search, which has minimum, sized_for and whatever a search leaves unsaid"
+    elif options is None or (fields_of_its_own and "__dataclass_params__" not in vars(kind)):
+        missing = "is no dataclass, so that it has no parameters; write @dataclass(frozen=True) above it"
+    elif not options.frozen:
+        missing = "is not frozen, and one search makes every image; write @dataclass(frozen=True) above it"
+    else:
+        return
+    raise ValueError(f"{parameters.place_of(kind)}: search {kind.__name__} {missing}")
+
+
+def sized_to(search: Search, nfe: int, image: Image) -> Search:
+    """Return a planned search sized for a cap of `nfe`; see `Search.sized_for`.
+
+    Raises:
+        ValueError: that returned something else than such a search.
+    """
+    planned = search.sized_for(nfe, image)
+    if type(planned) is not type(search):
+        raise ValueError(
+            f"{parameters.place_of(type(search))}: sized_for of {type(search).__name__} returned "
+            f"{type(planned).__name__}; it returns the search sized for a cap, as replace(self, particles=...)"
+        )
+    return planned

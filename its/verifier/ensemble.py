@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from its.types import Condition
-from its.verifier.verifier import Verifier
+from its.verifier.verifier import Verifier, is_absolute, require_verifier, rewards_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,14 +35,16 @@ def check_members(members: Mapping[str, Verifier]) -> None:
     """Refuse fewer than two members, and relative ones.
 
     Raises:
-        ValueError: names the rule that is broken.
+        ValueError: a rule is broken, or one of them cannot score images.
     """
     if len(members) < 2:
         raise ValueError(
             f"verifier.members has {len(members)} of them; an ensemble has two or more: add "
             "+verifier@verifier.members.<name>=<verifier>"
         )
-    relative = [name for name, member in members.items() if not member.absolute]
+    for member in members.values():
+        require_verifier(member)
+    relative = [name for name, member in members.items() if not is_absolute(member)]
     if relative:
         raise ValueError(f"verifier.members.{relative[0]} is itself relative; give its members directly")
 
@@ -52,5 +54,5 @@ def stacked(verifiers: Sequence[Verifier], images: Tensor, conditions: Sequence[
     import torch
 
     return torch.stack(
-        [verifier.reward(images, conditions).to(images.device, torch.float64) for verifier in verifiers], dim=1
+        [rewards_of(verifier, images, conditions).to(images.device, torch.float64) for verifier in verifiers], dim=1
     )

@@ -72,3 +72,46 @@ def test_run_py_ends_a_mistake_with_exit_code_1(tmp_path: Path, word: str):
     outcome = subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=120)
     assert outcome.returncode == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("sampler", "remedy"),
+    [
+        ("sampler.eta=0", "set sampler.eta above 0, as sampler.eta=1"),
+        ("sampler=heun", "Heun has no eta; take one that has, as sampler=ddim sampler.eta=1"),
+        ("sampler=euler", "Euler has no eta; take one that has, as sampler=ddim sampler.eta=1"),
+    ],
+)
+def test_check_noise_names_a_sampler_that_has_some(tmp_path, sampler, remedy):
+    with pytest.raises(ValueError, match=f"Beam needs noise, .* never separate; {remedy}"):
+        blueprint_of(tmp_path, "search=beam", sampler)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("class Climb:\n    pass", ":6: search Climb does not inherit its.Search"),
+        ("class Climb(Search):\n    run = None", ":6: search Climb is no dataclass, .*write @dataclass"),
+        ("@dataclass\nclass Climb(Search):\n    run = None", ":6: search Climb is not frozen"),
+        (
+            "@dataclass(frozen=True)\nclass Climb(Search):\n    kept: list = []",
+            ":6: mutable default .*list",
+        ),
+        (
+            "@dataclass(frozen=True)\nclass Climb(NoSearch):\n    def minimum(self, sampling):\n        pass",
+            ":6: minimum of Climb returned None; it returns the least cap",
+        ),
+        (
+            "@dataclass(frozen=True)\nclass Climb(Fixed):\n    def sized_for(self, nfe, image):\n        pass",
+            ":6: sized_for of Climb returned NoneType; it returns the search sized for a cap, as replace",
+        ),
+    ],
+)
+def test_blueprint_names_the_line_of_a_class_that_is_no_search(tmp_path, monkeypatch, text, sentence):
+    head = "from dataclasses import dataclass\nfrom its import Search\nfrom its.search.none import NoSearch\n"
+    head += "class Fixed(NoSearch):\n    anytime = False\n"
+    name = f"mistaken_{abs(hash(text))}"
+    (tmp_path / f"{name}.py").write_text(head + text + "\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match=f"{name}.py{sentence}"):
+        _ = blueprint_of(tmp_path, f"plugins=[{name}]", "search=none", f"search._target_={name}.Climb").work

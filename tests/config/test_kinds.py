@@ -78,7 +78,7 @@ def test_kind_of_refuses_what_is_no_search_or_makes_something_else():
     class Other(NoSearch):
         makes = "video"
 
-    with pytest.raises(ValueError, match=r"search is a dict, which does not inherit its.Search"):
+    with pytest.raises(ValueError, match=r"search dict does not inherit its.Search"):
         kind_of({})
     with pytest.raises(ValueError, match=r"Other.makes is 'video'; a search makes one of grids, images"):
         kind_of(Other())

@@ -93,7 +93,7 @@ def test_engine_takes_only_scored_finished_images_as_candidates(lab, of, finish)
         particles = yield advance(image.start(), to=None if finish else image.grid[4])
         yield reward(particles, of=of)
 
-    with pytest.raises(RuntimeError, match="Script ended image 0 at a cap of inf NFE with no image"):
+    with pytest.raises(ValueError, match="Script, image 0: ended at a cap of inf NFE with no image"):
         lab.play(body, SAMPLER)
 
 
@@ -159,7 +159,7 @@ def standstill(image):
     ("body", "message"),
     [
         (unfinished, "returned a particle at Level"),
-        (unasked, "yields advance"),
+        (unasked, "search yields advance"),
         (unheard, "it is 'own' or 'before'"),
         (headless, "no step has led to"),
         (upwards, "must be less noisy"),
