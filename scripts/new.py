@@ -60,11 +60,11 @@ def class_name(name: str) -> str:
     return "".join(part.capitalize() for part in name.split("_"))
 
 
-def check_name(kind: str, name: str, folder: Path, taken: Iterable[str]) -> None:
+def check_name(kind: str, name: str, folder: Path, imports: Iterable[str]) -> None:
     """Refuse a name that is no choice of a group, is one already, or hides a module or another name of the files.
 
     Args:
-        taken: names that the files import.
+        imports: names that the files import.
 
     Raises:
         ValueError: naming the rule that is broken.
@@ -79,7 +79,7 @@ def check_name(kind: str, name: str, folder: Path, taken: Iterable[str]) -> None
         raise ValueError(f"{kind}={name} is a choice of `its` already; {another}")
     if name == folder.name or is_module(name):
         raise ValueError(f"{name} is a package or module already, which {name}.py would hide; {another}")
-    if class_name(name) in taken:
+    if class_name(name) in imports:
         raise ValueError(f"the class of {name} would be {class_name(name)}, which these files import; {another}")
 
 
@@ -112,8 +112,8 @@ def main() -> None:
     # Name the page's files anew.
     texts = files_of(page)
     example = Path(next(iter(texts))).stem
-    taken = set().union(*map(imported, texts.values())) - {class_name(example)}
-    check_name(options.kind, options.name, folder, taken)
+    imports = set().union(*map(imported, texts.values())) - {class_name(example)}
+    check_name(options.kind, options.name, folder, imports)
     if not folder.name.isidentifier() or is_module(folder.name):
         raise ValueError(
             f"--into is {options.into}; its last part names your package: letters, digits and underscores, and no "

@@ -14,7 +14,7 @@ import torch
 
 from its.process import modules
 
-for name in ("its.run.experiment", "its.model.unet2d", "its.report.report", "sklearn.datasets"):
+for name in ("torch._dynamo", "its.run.experiment", "its.model.unet2d", "its.report.report", "sklearn.datasets"):
     import_module(name)  # what nearly every command imports
 
 

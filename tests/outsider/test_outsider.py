@@ -102,7 +102,8 @@ def test_outsider_network_is_sampled_as_by_its_own_solver(outside: Outside):
 def test_outsider_plans_and_tries_a_sweep(outside: Outside):
     words = ("search=random,scouts", *OWN, CAPS, "images=20", "name=first")
     plan = done(outside("run.py", "-m", *words, "plan=true"))
-    assert [line.split()[0] for line in plan.splitlines() if " NFE to spend" in line] == ["random", "scouts"]
+    lines = [line.split()[0] for line in plan.splitlines() if " NFE to spend" in line]
+    assert lines[:2] == ["random", "scouts"], "and the sweep's total"
     assert "400 NFE to spend" in plan
     assert not [*(outside.elsewhere / "outputs").glob("[!.]*")]
     table = rows(done(outside("run.py", *words[1:], "search=scouts", "smoke=true")))
