@@ -116,7 +116,7 @@ def _check_keys(target: str, definition: Any, keys: Iterable[str]) -> None:
             near = get_close_matches(key, names, n=1)
             raise ValueError(
                 f"{key} is no parameter of {target}{f'; did you mean {near[0]}' if near else ''}; {has}. A {TARGET} "
-                "that is given alone keeps the entries of the former class: give the node whole, key={_target_: ..., ...}"
+                "that is given alone keeps the former entries: give the node whole, key={_target_: ..., ...}"
             )
     for each in declared:
         if each.name in names and each.default is each.empty and each.name not in keys:
