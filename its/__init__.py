@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from its.search.search import Coroutine, Search, sized
     from its.types import Problem, SpeedOnly
     from its.verifier.verifier import Verifier
-    from its.weights import Device, GuidanceScale, Weights
+    from its.weights import Device, GuidanceScale, Weights, locate
 
 # Threads that wait for each other must not spin: on a core that another process uses as well, spinning made the digits
 # network 50 times slower. OpenMP reads this when torch is first imported.
@@ -51,7 +51,7 @@ _ROOMS = {
     "its.search.search": ("Coroutine", "Search", "sized"),
     "its.types": ("Problem", "SpeedOnly"),
     "its.verifier.verifier": ("Verifier",),
-    "its.weights": ("Device", "GuidanceScale", "Weights"),
+    "its.weights": ("Device", "GuidanceScale", "Weights", "locate"),
 }
 """Where each public name is defined."""
 

@@ -70,7 +70,9 @@ class _Parser(ArgumentParser):
     """Hydra's options, each by its full name."""
 
     def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message}; python run.py --help says what there is")
+        word = message.removeprefix("unrecognized arguments: ").lstrip("-")
+        remedy = f"write {word}" if "=" in word and "--" in message else "python run.py --help says what there is"
+        raise ValueError(f"{message}; {remedy}")
 
 
 def _parser() -> ArgumentParser:

@@ -56,11 +56,21 @@ def check_targets(node: Any, allowed: Sequence[str]) -> None:
     """
     for path, key, value in _entries(node):
         if key == TARGET:
-            module, _, name = value.rpartition(".") if isinstance(value, str) else ("", "", "")
-            if not _is_allowed(module, name, allowed):
-                raise ValueError(f"{path} is {value!r}; {_rule(allowed)}")
+            if not isinstance(value, str) or not may_name(value, allowed):
+                raise ValueError(refusal(path.removesuffix(TARGET).rstrip("."), value, allowed))
         elif isinstance(key, str) and key.startswith("_") and key.endswith("_"):
             raise ValueError(f"{path} is not allowed in a configuration; write a class that takes it by name")
+
+
+def refusal(path: str, target: Any, allowed: Sequence[str]) -> str:
+    """Return what is said of a node whose `_target_` is not allowed."""
+    return f"{f'{path}.{TARGET}'.lstrip('.')} is {target!r}; {_rule(allowed)}"
+
+
+def may_name(target: str, allowed: Sequence[str]) -> bool:
+    """Return whether a `_target_` is one of those that are allowed."""
+    module, _, name = target.rpartition(".")
+    return _is_allowed(module, name, allowed)
 
 
 def defined(target: str, allowed: Sequence[str]) -> Any:
@@ -72,12 +82,12 @@ def defined(target: str, allowed: Sequence[str]) -> Any:
     module, _, name = target.rpartition(".")
     try:
         definition = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"{TARGET} is {target!r}, and there is no such thing: {error}") from error
-    except ValueError as error:  # as a dataclass raises whose default can change
-        lines = [frame for frame in extract_tb(error.__traceback__) if frame.filename == str(file_of(module))]
-        place = f"{lines[-1].filename}:{lines[-1].lineno}: " if lines else ""
-        raise ValueError(f"{place}{error}, which ends the import of {TARGET} {target}") from error
+    except Exception as error:
+        lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(file_of(module))]
+        if not lines:
+            raise ValueError(f"{TARGET} is {target!r}, and there is no such thing: {error}") from error
+        said = f"{file_of(module)}:{lines[-1]}: {type(error).__name__}: {error}"
+        raise ValueError(f"{said}, which ends the import of {TARGET} {target}") from error
     home, own_name = (getattr(definition, key, None) or "" for key in ("__module__", "__qualname__"))
     if not (callable(definition) and _is_allowed(home, own_name, allowed) and _is_there(definition, home, own_name)):
         raise ValueError(f"{TARGET} is {target!r}, which is {home}.{own_name or type(definition)}; {_rule(allowed)}")

@@ -177,7 +177,7 @@ class Stream:
         try:
             request = run.coroutine.send(reply)
             while (opened := self._open(run, request)) is None:
-                request = run.coroutine.throw(OutOfBudget())
+                request = run.coroutine.refuse()
         except StopIteration as stop:
             self._end(run, stop.value)
         except OutOfBudget:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -107,6 +108,21 @@ class FinishedRun:
         """Yield the problem indices and arrays of each shard; see `shard`."""
         for indices in self.ranges:
             yield indices, self.shard(indices)
+
+    def require_places(self, words: Sequence[str]) -> None:
+        """Refuse words that do not say again whose code runs and where choices lie, where the run's command said so.
+
+        Raises:
+            ValueError: naming the words to add.
+        """
+        keys = {key_of(word) for word in words}
+        own_words = overrides_of(self.summary["command"])
+        lacking = [word for word in own_words if first_part(key_of(word)) in COMMAND_LINE and key_of(word) not in keys]
+        if lacking:
+            raise ValueError(
+                f"{self.folder} was made with packages or choices from outside, which each command line names anew; if "
+                f"they are yours, add {shlex.join(lacking)}"
+            )
 
     def require_candidates(self) -> None:
         """Refuse a run that has not stored its candidates.

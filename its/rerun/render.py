@@ -11,7 +11,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
@@ -23,6 +23,7 @@ from its.config.instantiate import instantiate
 from its.config.kinds import LABELS
 from its.config.provenance import Provenance
 from its.config.sources import measuring, of_images
+from its.config.unknown import resolved
 from its.config.words import in_full
 from its.disk.store import Arrays
 from its.engine import Engine, Outcome, Result
@@ -61,8 +62,9 @@ def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
     The dataset's and the sampler's values are the run's, but for those that `overrides` set.
 
     Raises:
-        ValueError: something else is given.
+        ValueError: something else is given, or `plugins` and `hydra.searchpath` of the run's command are not.
     """
+    run.require_places(overrides)
     for override in overrides:
         key = override.lstrip("+~").split("=")[0]
         if not any(key == name or key.startswith(f"{name}.") for name in OPEN_KEYS):
@@ -260,7 +262,7 @@ def _plain(saved: Mapping[str, Any], config: DictConfig) -> dict[str, Any]:
         config[group] = OmegaConf.merge(config[group], saved[group])
     for key in ("search", "budget", "seed"):
         config[key] = saved[key]
-    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
+    return resolved(config)
 
 
 def _check_same(saved: Mapping[str, Any], plain: dict[str, Any]) -> None:

@@ -199,8 +199,9 @@ def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
     `plugins` and `hydra` are not taken over: whose code runs is said on the command line.
 
     Raises:
-        ValueError: something else is given.
+        ValueError: something else is given, or these are not.
     """
+    run.require_places(overrides)
     for word in overrides:
         if key_of(word).partition("@")[0].partition(".")[0] not in OPEN_KEYS:
             raise ValueError(

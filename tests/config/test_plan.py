@@ -160,6 +160,17 @@ def test_run_script_refuses_a_run_larger_than_the_free_disk(tmp_path):
     assert not list((tmp_path / "full").rglob("shards"))
 
 
+def test_help_lists_choices_of_the_searchpath_with_their_folder(tmp_path):
+    (tmp_path / "conf dir" / "search").mkdir(parents=True)
+    (tmp_path / "conf dir" / "search" / "climb.yaml").write_text("# Climb.\n_target_: my_methods.Climb\n")
+    command = [sys.executable, str(CONF.parent / "run.py"), "--help", "hydra.searchpath=['file://conf dir']"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    searches = done.stdout.partition("\nsearch=\n")[2].partition("=\n")[0]
+    assert f"  climb                 Climb.  ({tmp_path}/conf dir)\n" in searches
+    assert "  random                " in searches
+
+
 def test_help_lists_every_choice():
     said = text(CONF)
     for file in CONF.glob("*/*.yaml"):
