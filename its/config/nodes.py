@@ -46,14 +46,14 @@ def check_nodes(plain: Node, packages: Sequence[str], roots: Sequence[str], line
     """
     nodes = [*_below(plain, "")]
     of_class = [(path, node) for path, node in nodes if isinstance(node.get(TARGET), str) and "${" not in node[TARGET]]
-    for path, said in chain(
+    for path, sentence in chain(
         chain.from_iterable(_refused(path, node[TARGET], packages) for path, node in of_class),
         _roots(plain, roots),
         _classless(plain),
         chain.from_iterable(_misspelled(path, node) for path, node in nodes if path),
         chain.from_iterable(_arguments(path, node, node[TARGET]) for path, node in of_class),
     ):
-        raise ValueError(f"{line(path)}{said}")
+        raise ValueError(f"{line(path)}{sentence}")
 
 
 def _roots(plain: Node, roots: Sequence[str]) -> Iterator[Said]:
@@ -135,9 +135,9 @@ def _arguments(path: str, node: Node, target: str) -> Iterator[Said]:
 
 def _defined_so(target: str, packages: Sequence[str]) -> str:
     """Return the question for a class of one's own that is called so in another module, or nearly so."""
-    own = [name for package in packages if package not in CHOICES for name in definitions(package)]
-    alike = [name for name in own if name.rpartition(".")[2] == target.rpartition(".")[2]]
-    return f"; did you mean {alike[0]}?" if alike else meant(target, own)
+    theirs = [name for package in packages if package not in CHOICES for name in definitions(package)]
+    alike = [name for name in theirs if name.rpartition(".")[2] == target.rpartition(".")[2]]
+    return f"; did you mean {alike[0]}?" if alike else meant(target, theirs)
 
 
 def _entries(node: Any) -> list[tuple[str, Any]]:

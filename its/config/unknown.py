@@ -1,4 +1,4 @@
-"""What is said of keys and choices that there are none of: where they are written, and which may be meant."""
+"""Explains keys and choices that do not exist: where they are written, and which may be meant."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def meant(name: str, names: Iterable[str]) -> str:
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return the one of names that is most like this one, or nothing if none is near."""
-    by_lower = {known.lower(): known for known in names}
+    by_lower = {other.lower(): other for other in names}
     return "".join(by_lower[near] for near in get_close_matches(name.lower(), by_lower, 1, NEAR))
 
 
@@ -51,11 +51,11 @@ def explained(
         if stray is None:
             return ValueError(_choice(error, places))
         return ValueError(_key(key_of(stray), without(key_of(stray))))
-    found = UNKNOWN.search(str(error))
-    if found:
+    match = UNKNOWN.search(str(error))
+    if match:
         experiment = re.match(r"In '([^']+)'", str(error))
         where = f"defaults of {experiment[1]}.yaml: " if experiment else ""
-        return ValueError(where + _key(found[1], without(found[1])))
+        return ValueError(where + _key(match[1], without(match[1])))
     return ConfigCompositionException(str(error.__cause__)) if not str(error) and error.__cause__ else error
 
 
@@ -93,9 +93,9 @@ def _key(key: str, plain: Configuration) -> str:
         return f"{key} is not in the YAML, but {node['_target_']} takes it; write +{key}=..."
 
     # The same name below another key, or nearly the same below this one.
-    elsewhere = [known for known in keys_of(plain) if known.endswith(f".{name}")]
+    elsewhere = [other for other in keys_of(plain) if other.endswith(f".{name}")]
     beside = sorted({f"{parent}.{sibling}" for sibling in {*node, *takes} - {"_target_", OPEN}})
-    alike = [known for known in beside if get_close_matches(known.rpartition(".")[2], [name], 1, NEAR)]
+    alike = [other for other in beside if get_close_matches(other.rpartition(".")[2], [name], 1, NEAR)]
     there = meant(key, elsewhere if len(elsewhere) == 1 else alike) or f"; there are {', '.join(beside)}"
     return f"{key} is no key of this configuration{there}"
 
@@ -115,8 +115,10 @@ def _choice(error: MissingConfigException, places: Sequence[Path]) -> str:
     if files:
         return f"there is no {group}={choice}: {files[0]} would have to be {places[0] / group / choice}.yaml"
     looked = ", ".join(["conf/", *map(str, places)])
-    known = ", ".join(sorted(error.options or ()))
-    near = meant(choice, error.options or ()) or f"; {group} has {known}; {SEARCHPATH}=[{FILE}/path/to/conf] adds yours"
+    choices = ", ".join(sorted(error.options or ()))
+    near = (
+        meant(choice, error.options or ()) or f"; {group} has {choices}; {SEARCHPATH}=[{FILE}/path/to/conf] adds yours"
+    )
     return f"there is no {group}={choice} in {looked}{near}"
 
 

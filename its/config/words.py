@@ -61,15 +61,15 @@ def check_grammar(words: Sequence[str], *, sweeps: bool) -> None:
         override = _parsed(word, words[:number], words[number + 1 :])
         value = override.value()
         if override.is_sweep_override() and not sweeps:
-            key, _, given = word.partition("=")
+            key, _, raw = word.partition("=")
             raise ValueError(
-                f"{word} has several values; for several runs add -m, for a list write {key}=[{given}], and for one "
-                f"text {_as_text(key, given)}"
+                f"{word} has several values; for several runs add -m, for a list write {key}=[{raw}], and for one "
+                f"text {_as_text(key, raw)}"
             )
         if isinstance(value, ChoiceSweep) and value.simple_form and any(map(_is_phrase, value.list)):
-            key, _, given = word.partition("=")
+            key, _, raw = word.partition("=")
             raise ValueError(
-                f"{word} is one text, or several runs; quote the text, {_as_text(key, given)}, or each of several"
+                f"{word} is one text, or several runs; quote the text, {_as_text(key, raw)}, or each of several"
             )
 
 
@@ -153,9 +153,9 @@ def _entries(word: str) -> list[str]:
     override = _parsed(word)
     value = None if override.is_sweep_override() else override.value()
     if not isinstance(value, list):
-        key, _, given = word.partition("=")
+        key, _, raw = word.partition("=")
         what, example = LISTS[key_of(word)]
-        entry = given if isinstance(value, str) and value else example
+        entry = raw if isinstance(value, str) and value else example
         raise ValueError(f"{word} is no list of {what}; write {key}=[{entry}] once, for every job")
     return [str(entry) for entry in value]
 

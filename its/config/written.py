@@ -1,4 +1,4 @@
-"""Where an entry of a configuration is written: the file and line of its YAML, for errors."""
+"""Finds the file and line of an entry of a configuration, for errors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def line_of(path: str, choices: Mapping[str, str], places: Sequence[Path]) -> st
         choices: the YAML chosen in each group.
         places: folders of choices behind `conf/`.
     """
-    keys, own = path.split("."), ""
+    keys, place = path.split("."), ""
     for group, choice in sorted(choices.items(), key=lambda item: item[0] != "experiment"):
         name, _, package = group.partition("@")
         for file in yaml_of(name, choice, places)[:1]:
@@ -41,8 +41,8 @@ def line_of(path: str, choices: Mapping[str, str], places: Sequence[Path]) -> st
             line = _line(yaml.compose(file.read_text(encoding="utf-8")), inside)
             if line:
                 return f"{file}, line {line}: "
-            own = f"{file}: " if (package or name) == keys[0] else own
-    return own
+            place = f"{file}: " if (package or name) == keys[0] else place
+    return place
 
 
 def _line(node: yaml.Node | None, keys: Sequence[str]) -> int:
@@ -50,8 +50,8 @@ def _line(node: yaml.Node | None, keys: Sequence[str]) -> int:
     line = 0
     for key in keys:
         pairs = node.value if isinstance(node, yaml.MappingNode) else ()
-        found = next(((name, value) for name, value in pairs if name.value == key), None)
-        if found is None:
+        pair = next(((name, value) for name, value in pairs if name.value == key), None)
+        if pair is None:
             return 0
-        line, node = found[0].start_mark.line + 1, found[1]
+        line, node = pair[0].start_mark.line + 1, pair[1]
     return line

@@ -154,8 +154,8 @@ os.register_at_fork(after_in_child=_forget)
 
 
 def _signs(folder: Path) -> list[tuple[Path, Process]]:
-    found = ((path, _read(path)) for path in sorted(folder.glob(f"{PREFIX}*{SUFFIX}")))
-    return [(path, process) for path, process in found if process is not None]
+    signs = ((path, _read(path)) for path in sorted(folder.glob(f"{PREFIX}*{SUFFIX}")))
+    return [(path, process) for path, process in signs if process is not None]
 
 
 def _read(path: Path) -> Process | None:

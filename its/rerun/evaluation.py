@@ -1,4 +1,4 @@
-"""What images of any origin are measured by: Inception, or what the words of run.py name (scripts/evaluate.py)."""
+"""The instruments for images of any origin: Inception, or those that words of run.py name (scripts/evaluate.py)."""
 
 from __future__ import annotations
 

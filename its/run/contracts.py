@@ -1,4 +1,4 @@
-"""What a dataset's, an extractor's and a metric's class must state: what is wrong is said by class and attribute."""
+"""Checks what a dataset's, an extractor's and a metric's class must state; errors name class and attribute."""
 
 from __future__ import annotations
 
