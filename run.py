@@ -24,10 +24,11 @@ def job(config: DictConfig) -> dict:
 @command
 def main() -> None:
     if {"--help", "-h"} & set(sys.argv):
+        from its.config.composed import GuardedLoader
         from its.config.help import text
-        from its.process.source_tree import ROOT
+        from its.config.searchpath import CONF
 
-        print(text(ROOT / "conf"))
+        print(text(CONF, GuardedLoader([word for word in sys.argv[1:] if not word.startswith("-")]).folders))
         return
     from its.config.guard import run
 

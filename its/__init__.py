@@ -1,7 +1,7 @@
 """its: inference-time search for diffusion models, counted to the network evaluation.
 
-Authors of a search, a verifier or a model import from here alone: rooms may move, these names stay. Each is loaded when
-it is first used, so that importing `its` loads nothing.
+Authors of a search, a verifier, a model, a dataset, a metric import from here alone: rooms may move, these names stay.
+Each is loaded when it is first used, so that importing `its` loads nothing.
 """
 
 from __future__ import annotations
@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from its.dataset.classes import Classes, ClassOrder
     from its.engine.engine import Engine
     from its.levels import Guess, Level
+    from its.metric.extractor import Extractor
+    from its.metric.features import Features, Moments
+    from its.metric.metric import Metric
     from its.model.denoiser import Clipping, Decoder, Denoiser, NetworkDenoiser, guess_from, guided
     from its.parameters import Rule
     from its.particles.moves import Ball, LowBand, Mix, Rotate
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
     from its.search.search import Coroutine, Search, sized
     from its.types import Problem, SpeedOnly
     from its.verifier.verifier import Verifier
-    from its.weights import Device, GuidanceScale, Weights
+    from its.weights import Device, GuidanceScale, Weights, locate
 
 # Threads that wait for each other must not spin: on a core that another process uses as well, spinning made the digits
 # network 50 times slower. OpenMP reads this when torch is first imported.
@@ -33,8 +37,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 __version__ = "0.1.0"
 
 _ROOMS = {
+    "its.dataset.classes": ("ClassOrder", "Classes"),
     "its.engine.engine": ("Engine",),
     "its.levels": ("Guess", "Level"),
+    "its.metric.extractor": ("Extractor",),
+    "its.metric.features": ("Features", "Moments"),
+    "its.metric.metric": ("Metric",),
     "its.model.denoiser": ("Clipping", "Decoder", "Denoiser", "NetworkDenoiser", "guess_from", "guided"),
     "its.parameters": ("Rule",),
     "its.particles.moves": ("Ball", "LowBand", "Mix", "Rotate"),
@@ -43,7 +51,7 @@ _ROOMS = {
     "its.search.search": ("Coroutine", "Search", "sized"),
     "its.types": ("Problem", "SpeedOnly"),
     "its.verifier.verifier": ("Verifier",),
-    "its.weights": ("Device", "GuidanceScale", "Weights"),
+    "its.weights": ("Device", "GuidanceScale", "Weights", "locate"),
 }
 """Where each public name is defined."""
 

@@ -4,7 +4,8 @@ import csv
 from pathlib import Path
 
 from its.config.blueprint import Blueprint
-from its.config.composed import CONF, composed
+from its.config.composed import composed
+from its.config.searchpath import CONF
 from its.run.build import build
 from its.run.experiment import Experiment
 from its.run.schedule_search import ScheduleRun

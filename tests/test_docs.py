@@ -29,6 +29,9 @@ TESTED_ELSEWHERE = {
 }
 """Pages whose code needs more than the page, and the tests that run it."""
 
+OWN = "own-"
+"""How the names of those pages begin whose code lies in files: tests/test_pages.py runs it."""
+
 
 def tracked(*patterns: str) -> list[Path]:
     """Return the files of the repository that match, those that are not committed yet included."""
@@ -111,7 +114,7 @@ def test_docs_index_lists_every_page():
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if printed(page) and page.name not in TESTED_ELSEWHERE],
+    [page for page in PAGES if printed(page) and page.name not in TESTED_ELSEWHERE and not page.name.startswith(OWN)],
     ids=lambda path: path.name,
 )
 def test_docs_code_prints_what_the_page_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -135,8 +138,8 @@ def test_docs_network_of_the_page_on_models_makes_images():
     from its.verifier.null_rewards import NullRewards
 
     scope: dict[str, Any] = {}
-    [(code, _)] = printed(ROOT / "docs" / "models.md")
-    exec(compile(code, "models.md", "exec", dont_inherit=True), scope)
+    [code] = [code for code, _ in printed(ROOT / "docs" / "own-model.md") if "class Straight" in code]
+    exec(compile(code, "own-model.md", "exec", dont_inherit=True), scope)
     engine = Engine(scope["Straight"](), DDIM(steps=4, eta=0.0), {"select": NullRewards()}, seed=0, batch=2)
     [result] = engine.run(NoSearch(), [4], [Problem(0)])
     assert not result.outcomes[0].image.any()
@@ -162,10 +165,10 @@ def single(words: list[str]) -> list[str]:
 )
 def test_docs_commands_compose(page: Path):
     pythons = [words[words.index("python") :] for words in commands(page) if "python" in words]
-    programs = [words for words in pythons if words[1] != "-m"]
-    assert not [words[1] for words in programs if not (ROOT / words[1]).is_file()]
+    programs = [words for words in pythons if words[1] != "-m" and "/my_methods/" not in words[1]]
+    assert not [words[1] for words in programs if not (ROOT / words[1].removeprefix("/path/to/its/")).is_file()]
     for words in programs:
-        if any(word.startswith("hydra.searchpath") for word in words):
-            continue  # choices of the reader's own
+        if any(word.startswith("hydra.searchpath") for word in words) or words[1] == "scripts/figure.py":
+            continue  # choices of the reader's own, and labels
         with initialize_config_dir(str(ROOT / "conf"), version_base=None):
             compose("config", single(words[2:]), return_hydra_config=True)

@@ -17,6 +17,7 @@ from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmitit
 
 if TYPE_CHECKING:
     from its.cluster.sweep import SweepRun
+    from its.process.board import Board
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +28,20 @@ class ItsLauncher(BaseSubmititLauncher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Make what is missing; return a status for every job."""
         from its.cluster import sweep
+        from its.config.composed import own_words
         from its.config.smoke import out_dir
         from its.process.slurm import Unreachable
 
         assert self.config is not None
+        if self.config.plan:
+            raise SystemExit("error: plan is true in a YAML, by which nothing is planned; say plan=true in the command")
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
 
         # See what is there, and say what is left.
         runs = [self._run(initial_job_idx + k, list(overrides)) for k, overrides in enumerate(job_overrides)]
+        for run, name in zip(runs, own_words([run.overrides for run in runs]), strict=True):
+            run.name = " ".join(name or run.overrides)
         experiment = out_dir(self.config) / self.config.name
         missing = [run for run in runs if run.state == "missing"]
         finished = sum(run.state == "finished" for run in runs)
@@ -71,7 +77,7 @@ class ItsLauncher(BaseSubmititLauncher):
     def _returned(self, run: SweepRun) -> JobReturn:
         """The job as Hydra's own launcher would return it; its callbacks hear of it here."""
         assert self.hydra_context is not None
-        status = {"status": run.state, "reason": f"{' '.join(run.overrides)}: {run.reason}", "folder": run.folder}
+        status = {"status": run.state, "reason": run.reason, "traceback": run.traceback, "folder": run.folder}
         returned = JobReturn(overrides=run.overrides, status=JobStatus.COMPLETED, _return_value=status)
         if run.state != "submitted":
             self.hydra_context.callbacks.on_job_end(config=self.config, job_return=returned)
@@ -104,7 +110,9 @@ class LocalLauncher(ItsLauncher):
     def _make(self, runs: list[SweepRun], experiment: Path) -> None:
         from its.cluster import sweep
         from its.process import leave
+        from its.process.board import Board
 
+        assert self.config is not None
         leave.leave_on_signals()
         missing = [run for run in runs if run.state == "missing"]
         if not missing:
@@ -113,12 +121,13 @@ class LocalLauncher(ItsLauncher):
         jobs = self.params["jobs"]
         if not isinstance(jobs, int) or jobs < 1:
             raise ValueError(f"hydra.launcher.jobs is {jobs!r}; it is a whole number of at least 1")
-        threads = str(max(1, (os.cpu_count() or 1) // jobs))
+        threads = str(max(1, (os.cpu_count() or 1) // (jobs * self.config.workers)))
         environment = {"OMP_NUM_THREADS": threads, **os.environ}
-        with ThreadPoolExecutor(jobs) as pool:
-            list(pool.map(lambda run: self._process(run, submission, environment), missing))
+        log.info("%d at a time, logs in %s", jobs, submission)
+        with Board() as board, ThreadPoolExecutor(jobs) as pool:
+            list(pool.map(lambda run: self._process(run, submission, environment, board), missing))
 
-    def _process(self, run: SweepRun, submission: Path, environment: dict[str, str]) -> None:
+    def _process(self, run: SweepRun, submission: Path, environment: dict[str, str], board: Board) -> None:
         from its.process import leave, status
 
         # The run's process, with its log and the file for its status.
@@ -126,7 +135,7 @@ class LocalLauncher(ItsLauncher):
         logs = submission / f"{run.number}.log"
         status_file = str(status.status_file(submission / "status", run.number, 0))
         command = [sys.executable, str(Path(sys.argv[0]).absolute()), *run.overrides, "hydra.mode=RUN"]
-        with logs.open("wb") as output:
+        with logs.open("wb") as output, board.watching(run.name, run.files.path):
             process = leave.start(
                 command,
                 env={**environment, status.VARIABLE: status_file},
@@ -138,4 +147,4 @@ class LocalLauncher(ItsLauncher):
 
         # Its folder and status say how it ended.
         run.conclude(f"the process ended with exit code {code}; its log is {logs}")
-        log.info("%s %s", run.state, " ".join(run.overrides))
+        log.info("%s %s", run.state, run.name)

@@ -46,8 +46,10 @@ class SweepRun:
         job: that works on it.
         submission: the folder of that job's files.
         state: missing, finished, submitted or failed.
+        reason: of its failure. traceback: of the process, if its code is to blame.
         nfe: that it is to spend yet, at most.
         verify: whether its own process is to read every byte of it, finished or not.
+        name: the words that tell it from the sweep's other runs.
     """
 
     number: int
@@ -60,9 +62,11 @@ class SweepRun:
     submission: str | None = None
     state: str = "missing"
     reason: str = ""
+    traceback: str = ""
     candidates: bool = False
     nfe: float = 0.0
     verify: bool = False
+    name: str = ""
 
     @classmethod
     def of(cls, number: int, overrides: Sequence[str], searchpath: Sequence[str], config: DictConfig) -> SweepRun:
@@ -122,6 +126,7 @@ class SweepRun:
             return
         failures = [status for status in told if status["status"] == "failed"]
         self.fail(failures[0]["reason"] if failures else ending)
+        self.traceback = failures[0].get("traceback", "") if failures else ""
         if not any(status["folder"] for status in failures):
             self._record_failure()
 
@@ -189,10 +194,5 @@ def attach(runs: Sequence[SweepRun], experiment: Path, queue: Mapping[str, str])
 
 
 def table(runs: Sequence[SweepRun]) -> str:
-    """Return what became of every run, one line each."""
-    lines = []
-    for run in runs:
-        job = run.job or "-"
-        reason = f": {' '.join(run.reason.split())}" if run.reason else ""
-        lines.append(f"  {run.state:<9} {job:<12} {' '.join(run.overrides)}{reason}")
-    return "\n".join(lines)
+    """Return what became of every run, one line each; why some failed is told at the sweep's end."""
+    return "\n".join(f"  {run.state:<9} {run.job or '-':<12} {run.name}" for run in runs)

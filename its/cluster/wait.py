@@ -42,7 +42,7 @@ def wait(runs: Sequence[SweepRun], pause: Callable[[float], None] = time.sleep) 
                     f"its log is {run.submission}/{run.job}_0_log.out; the same command goes on"
                 )
             if run.state != "submitted":
-                log.info("%s %s %s", run.state, run.job, " ".join(run.overrides))
+                log.info("%s %s %s", run.state, run.job, run.name)
 
         # Tell now and then what is waited for, and pause for longer and longer.
         if time.monotonic() - last_line > TELL_S:

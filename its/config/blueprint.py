@@ -6,13 +6,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from its import __version__
 from its.config import names
-from its.config.checks import GROUPS, check_root, check_scorers, check_types
+from its.config.checks import GROUPS, check_dataset, check_root, check_scorers, check_types
 from its.config.folder import check_folder, folder_of
 from its.config.identity import hash8, measured_by, record
 from its.config.instantiate import TARGET, check_targets, defined, instantiate, packages_of
@@ -22,6 +22,7 @@ from its.config.provenance import Provenance
 from its.config.secrets import check_keys, check_secrets
 from its.config.smoke import Twin, settled, with_twins
 from its.config.sources import Sources, measuring
+from its.config.unknown import resolved
 from its.disk.files import DamagedFile
 from its.disk.run_folder import RunFolder
 from its.process.command import typed
@@ -65,9 +66,7 @@ class Blueprint(Parts):
             ValueError: a value breaks a rule; the message says which and what to do.
             FileNotFoundError: weights are nowhere, and this is no plan.
         """
-        plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
-
-        plain, twins, packages = checked(plain)
+        plain, twins, packages = checked(resolved(config))
         check_scorers(plain)
 
         # Make the parts that need no network.
@@ -181,6 +180,7 @@ def checked(plain: dict[str, Any]) -> tuple[dict[str, Any], list[Twin], tuple[st
         ValueError: a value breaks a rule, is a secret, or names what may not run.
     """
     check_root(plain)
+    check_dataset(plain["dataset"])
     packages = packages_of(plain["plugins"])
     check_keys(plain)
     check_secrets(plain)

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from copy import copy, deepcopy
+from functools import cache, partial
 from typing import Any, NamedTuple, cast
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import create_config_search_path
 from hydra.conf import HydraConf
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobRuntime, setup_globals
+from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from yaml import MarkedYAMLError
 
-from its.config import plugins, rules
+from its.config import plugins, rules, searchpath
+from its.config.instantiate import packages_of
+from its.config.nodes import check_nodes
+from its.config.searchpath import CONF
 from its.config.secrets import check_secrets
-from its.config.words import in_full, listed
-from its.process.source_tree import ROOT
+from its.config.unknown import explained
+from its.config.words import check_grammar, in_full, key_of, listed, with_whole_nodes
+from its.config.written import line_of, unreadable
 
-CONF = ROOT / "conf"
 NAME, PROGRAM = "config", "run"
 """Of the file that everything is composed from, and of the program that asks for it."""
 
@@ -41,6 +50,25 @@ class Composed(NamedTuple):
     overrides: tuple[str, ...]
 
 
+class _Files(ConfigRepository):
+    """Hydra's repository of configurations, which reads each file once; Hydra copies it for each configuration."""
+
+    def __init__(self, places: ConfigSearchPath) -> None:
+        self._read: dict[tuple[str, ...], ConfigResult | None] = {}
+        super().__init__(places)
+
+    def __deepcopy__(self, memo: Any) -> _Files:
+        other = copy(self)
+        other.sources = list(self.sources)
+        return other
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        key = (config_path, *(source.path for source in self.sources))
+        if key not in self._read:
+            self._read[key] = super().load_config(config_path)
+        return deepcopy(self._read[key])
+
+
 class GuardedLoader(ConfigLoaderImpl):
     """Hydra's loader of configurations, each of which keeps the rules of `its.config.rules`.
 
@@ -58,8 +86,11 @@ class GuardedLoader(ConfigLoaderImpl):
         JobRuntime().set("name", PROGRAM)
         rules.restrict_resolvers()
         super().__init__(create_config_search_path(str(CONF)))
+        self.repository = _Files(self.config_search_path)
         self._plugins = listed(words, plugins.KEY)
         plugins.reach(self._plugins)
+        self.folders = searchpath.folders(listed(words, searchpath.SEARCHPATH))
+        self._loaded: dict[tuple[Any, ...], DictConfig] = {}
 
     def load_configuration(
         self,
@@ -69,27 +100,68 @@ class GuardedLoader(ConfigLoaderImpl):
         from_shell: bool = True,
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:
-        """Compose `conf/config.yaml` with words, and check it.
+        """Compose `conf/config.yaml` with words, and check it; Hydra asks twice for a sweep, and for each job in it.
 
         Raises:
-            ValueError: a word or an entry breaks a rule.
-            HydraException: there is no such choice or key.
+            ValueError: a word or an entry breaks a rule, or there is no such choice or key.
+            HydraException: the words compose nothing.
         """
+        key = (*overrides, run_mode, from_shell, validate_sweep_overrides)
+        if key not in self._loaded:
+            self._loaded[key] = self._load(overrides, run_mode, from_shell, validate_sweep_overrides)
+        return deepcopy(self._loaded[key])
+
+    def _load(self, overrides: list[str], run_mode: RunMode, *options: Any) -> DictConfig:
+        # Read the words, and compose.
         rules.check_words(overrides)
         overrides = in_full(overrides)
-        config = super().load_configuration(NAME, overrides, run_mode, from_shell, validate_sweep_overrides)
-        plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
-        rules.check_configuration(plain, _settings(), overrides, self._plugins)
+        check_grammar(overrides, sweeps=run_mode is RunMode.MULTIRUN)
+        overrides = with_whole_nodes(overrides)
+        try:
+            config = super().load_configuration(NAME, overrides, run_mode, *options)
+        except MarkedYAMLError as error:
+            raise ValueError(unreadable(error)) from error
+        except HydraException as error:
+            raise explained(error, overrides, self.folders, partial(self._without, overrides)) from error
+
+        # Check all of it.
+        plain = _plain(config)
+        rules.check_configuration(plain, _usual()["hydra"], overrides, self._plugins)
         check_secrets(OmegaConf.select(config, "out_dir"), path="out_dir")  # Hydra makes this folder before a job runs
+        self._check_choices(plain, overrides)
         return config
+
+    def _check_choices(self, plain: dict[str, Any], words: Sequence[str]) -> None:
+        """Refuse choices that two folders have, and YAMLs that name no class, or parameters that a class has not."""
+        choices = {group: str(choice) for group, choice in plain["hydra"]["runtime"]["choices"].items()}
+        searchpath.check_once(choices, self.folders)
+        task = {key: value for key, value in plain.items() if key != "hydra"}
+        given = {key_of(word) for word in words} - choices.keys()
+
+        def line(path: str) -> str:
+            """Return where a key is written, which is nowhere if a word gives it."""
+            return "" if path in given else line_of(path, choices, self.folders)
+
+        check_nodes(task, packages_of(self._plugins), list(_usual()), line)
+
+    def _without(self, words: Sequence[str], key: str) -> dict[str, Any]:
+        """Return what words compose that do not give a key, or else what none compose."""
+        others = [word for word in words if key_of(word) != key]
+        try:
+            return _plain(super().load_configuration(NAME, others, RunMode.MULTIRUN))
+        except HydraException:
+            return _usual()
 
 
 @cache
-def _settings() -> dict[str, Any]:
-    """Hydra's own node as `conf/config.yaml` alone makes it, unresolved."""
+def _usual() -> dict[str, Any]:
+    """The configuration as `conf/config.yaml` alone makes it, unresolved."""
     loader = ConfigLoaderImpl(create_config_search_path(str(CONF)))
-    config = loader.load_configuration(NAME, [], RunMode.RUN)
-    return cast(dict[str, Any], OmegaConf.to_container(config.hydra, resolve=False))
+    return _plain(loader.load_configuration(NAME, [], RunMode.RUN))
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
 
 
 def composed(words: Sequence[str]) -> Composed:
@@ -134,6 +206,12 @@ def words_of_sweep(loader: GuardedLoader, words: Sequence[str]) -> list[list[str
     if not jobs:
         raise ValueError(f"no job is left of {' '.join(words)}: an axis has no value")
     return [[*settings, *job] for job in jobs]
+
+
+def own_words(jobs: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return for each job of a sweep the words that not all jobs have: they tell it from the others."""
+    common = set(jobs[0]).intersection(*jobs[1:]) if jobs else set()
+    return [[word for word in words if word not in common] for words in jobs]
 
 
 def compose_whole(words: Sequence[str]) -> DictConfig:

@@ -11,13 +11,18 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from its.config.names import current
-from its.process.modules import absolute, file_of
+from its.process.beside import parsed
+from its.process.modules import absolute, file_of, modules_of
 
 WEIGHTS, DEVICE, GUIDANCE_SCALE, SPEED_ONLY = "Weights", "Device", "GuidanceScale", "SpeedOnly"
 """Annotations that say what a parameter is; `its.weights` and `its.types` define them."""
 
 PLAIN = {"int": int, "float": float, "bool": bool, "str": str, WEIGHTS: str, DEVICE: str, GUIDANCE_SCALE: float}
 """Types of plain values by their names in an annotation."""
+
+
+OPEN = "**"
+"""Among parameters: whatever else is given is taken too, or the source does not say what is."""
 
 
 class Parameter(NamedTuple):
@@ -28,12 +33,20 @@ class Parameter(NamedTuple):
         hint: the type that its annotation states, as far as that is one of plain values; else Any. None is of it where
             it is the default.
         has_default: whether its default is a literal. default: that literal, or None.
+        required: whether it has none at all.
     """
 
     marks: frozenset[str]
     hint: Any
     has_default: bool
     default: Any
+    required: bool = False
+
+
+EVERYTHING = Parameter(frozenset(), Any, False, None)
+
+BASES = frozenset({"object", "Protocol", "ABC", "Generic"})
+"""Bases that take nothing."""
 
 
 @cache
@@ -45,6 +58,18 @@ def parameters(target: str) -> dict[str, Parameter]:
 def is_declared(target: str) -> bool:
     """Return whether the source of a class or function is found, so that its parameters are known."""
     return _defined(target) is not None
+
+
+@cache
+def definitions(package: str) -> tuple[str, ...]:
+    """Return the dotted names of what a package defines at the top of its modules, or a module of one file."""
+    return tuple(
+        f"{module}.{statement.name}"
+        for module in sorted({package, *modules_of(package)})
+        if (path := file_of(module)) is not None
+        for statement in parsed(path).body
+        if isinstance(statement, ast.ClassDef | ast.FunctionDef) and not statement.name.startswith("_")
+    )
 
 
 def marked(node: Any, mark: str) -> Iterator[Any]:
@@ -80,21 +105,34 @@ def _defined(target: str) -> dict[str, Parameter] | None:
 def _of_class(module: str, definition: ast.ClassDef) -> dict[str, Parameter]:
     """Arguments of `__init__`; without one, the fields of a dataclass and of its bases, or what a base takes."""
     for statement in definition.body:
-        if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
+        if isinstance(statement, ast.FunctionDef) and _name(statement) == "__init__":
             arguments = _arguments(statement.args)
             return {key: value for key, value in arguments.items() if key != "self"}
-    bases = [parameters(f"{module}.{base.id}") for base in definition.bases if isinstance(base, ast.Name)]
+    bases = [_of_base(module, base) for base in definition.bases]
     if not any("dataclass" in _names(decorator) for decorator in definition.decorator_list):
-        return next((base for base in bases if base), {})
+        made_otherwise = definition.decorator_list or any(_name(part) == "__new__" for part in definition.body)
+        return {OPEN: EVERYTHING} if made_otherwise else next((base for base in bases if base), {})
     fields: dict[str, Parameter] = {}
     for base in reversed(bases):
         fields |= base
     for statement in definition.body:
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             field = _parameter(statement.annotation, statement.value)
-            if "ClassVar" not in field.marks:
+            if not {"ClassVar", "KW_ONLY"} & field.marks:
                 fields[statement.target.id] = field
     return fields
+
+
+def _name(statement: ast.stmt) -> str:
+    return getattr(statement, "name", "")
+
+
+def _of_base(module: str, base: ast.expr) -> dict[str, Parameter]:
+    """Return what a base takes: whatever it is given, if its source is not found."""
+    if _names(base) & BASES:
+        return {}
+    found = _defined(f"{module}.{base.id}") if isinstance(base, ast.Name) else None
+    return {OPEN: EVERYTHING} if found is None else found
 
 
 def _arguments(arguments: ast.arguments) -> dict[str, Parameter]:
@@ -102,7 +140,8 @@ def _arguments(arguments: ast.arguments) -> dict[str, Parameter]:
     defaults: list[ast.expr | None] = [None] * (len(plain) - len(arguments.defaults))
     pairs = [*zip(plain, [*defaults, *arguments.defaults], strict=True)]
     pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    return {argument.arg: _parameter(argument.annotation, default) for argument, default in pairs}
+    taken = {argument.arg: _parameter(argument.annotation, default) for argument, default in pairs}
+    return taken | ({OPEN: EVERYTHING} if arguments.kwarg else {})
 
 
 def _parameter(annotation: ast.expr | None, default: ast.expr | None) -> Parameter:
@@ -113,7 +152,7 @@ def _parameter(annotation: ast.expr | None, default: ast.expr | None) -> Paramet
         return Parameter(marks, _hint(annotation), False, None)
     hint = _hint(annotation)
     admits_none = default is not None and literal is None and hint is not Any
-    return Parameter(marks, hint | None if admits_none else hint, default is not None, literal)
+    return Parameter(marks, hint | None if admits_none else hint, default is not None, literal, default is None)
 
 
 def _hint(annotation: ast.expr | None) -> Any:
@@ -146,6 +185,9 @@ def _statements(module: str) -> list[ast.stmt]:
     path = file_of(module)
     if path is None or path.suffix != ".py":
         return []
-    statements = ast.parse(path.read_text(encoding="utf-8")).body
+    try:
+        statements = ast.parse(path.read_text(encoding="utf-8")).body
+    except SyntaxError as error:
+        raise ValueError(f"{path}, line {error.lineno}: this is no Python: {error.msg}") from error
     checked = [part for part in statements if isinstance(part, ast.If) and "TYPE_CHECKING" in _names(part.test)]
     return [inner for part in checked for inner in part.body] + statements

@@ -48,8 +48,9 @@ def run(arguments: Sequence[str], task: TaskFunction) -> None:
         elif options.shell_completion:
             hydra.shell_completion(NAME, words)
         elif _is_sweep(loader, options):
+            words.append("hydra.mode=MULTIRUN")
             words_of_sweep(loader, words)
-            hydra.multirun(NAME, task, [*words, "hydra.mode=MULTIRUN"])
+            hydra.multirun(NAME, task, words)
         else:
             hydra.run(NAME, task, words)
     finally:
@@ -69,7 +70,9 @@ class _Parser(ArgumentParser):
     """Hydra's options, each by its full name."""
 
     def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message}; python run.py --help says what there is")
+        word = message.removeprefix("unrecognized arguments: ").lstrip("-")
+        remedy = f"write {word}" if "=" in word and "--" in message else "python run.py --help says what there is"
+        raise ValueError(f"{message}; {remedy}")
 
 
 def _parser() -> ArgumentParser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 USAGE = """python run.py [-m] [group=choice ...] [key=value ...]
@@ -14,12 +15,16 @@ USAGE = """python run.py [-m] [group=choice ...] [key=value ...]
 """
 
 
-def text(conf: Path) -> str:
-    """Return the help text for a folder of configuration groups."""
+def text(conf: Path, others: Sequence[Path] = ()) -> str:
+    """Return the help text for a folder of configuration groups, and for others, whose choices say where they lie."""
     lines = [USAGE]
-    for group in sorted({file.parent for file in conf.glob("*/**/*.yaml")}):
-        lines.append(f"{group.relative_to(conf).as_posix()}=")
-        lines += [f"  {file.stem:<22}{_first_line(file)}" for file in sorted(group.glob("*.yaml"))]
+    for group in sorted({file.parent.relative_to(conf) for file in conf.glob("*/**/*.yaml")}):
+        lines.append(f"{group.as_posix()}=")
+        for folder in (conf, *others):
+            place = "" if folder == conf else f"  ({folder})"
+            lines += [
+                f"  {file.stem:<22}{_first_line(file)}{place}" for file in sorted((folder / group).glob("*.yaml"))
+            ]
     lines += ["", "keys (their defaults and meaning: conf/config.yaml)"]
     return "\n".join(lines + _keys(conf / "config.yaml"))
 

@@ -9,8 +9,10 @@ text.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from importlib import import_module
+from inspect import signature
 from operator import attrgetter
 from traceback import extract_tb
 from typing import Any
@@ -54,11 +56,21 @@ def check_targets(node: Any, allowed: Sequence[str]) -> None:
     """
     for path, key, value in _entries(node):
         if key == TARGET:
-            module, _, name = value.rpartition(".") if isinstance(value, str) else ("", "", "")
-            if not _is_allowed(module, name, allowed):
-                raise ValueError(f"{path} is {value!r}; {_rule(allowed)}")
+            if not isinstance(value, str) or not may_name(value, allowed):
+                raise ValueError(refusal(path.removesuffix(TARGET).rstrip("."), value, allowed))
         elif isinstance(key, str) and key.startswith("_") and key.endswith("_"):
             raise ValueError(f"{path} is not allowed in a configuration; write a class that takes it by name")
+
+
+def refusal(path: str, target: Any, allowed: Sequence[str]) -> str:
+    """Return what is said of a node whose `_target_` is not allowed."""
+    return f"{f'{path}.{TARGET}'.lstrip('.')} is {target!r}; {_rule(allowed)}"
+
+
+def may_name(target: str, allowed: Sequence[str]) -> bool:
+    """Return whether a `_target_` is one of those that are allowed."""
+    module, _, name = target.rpartition(".")
+    return _is_allowed(module, name, allowed)
 
 
 def defined(target: str, allowed: Sequence[str]) -> Any:
@@ -70,12 +82,12 @@ def defined(target: str, allowed: Sequence[str]) -> Any:
     module, _, name = target.rpartition(".")
     try:
         definition = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"{TARGET} is {target!r}, and there is no such thing: {error}") from error
-    except ValueError as error:  # as a dataclass raises whose default can change
-        lines = [frame for frame in extract_tb(error.__traceback__) if frame.filename == str(file_of(module))]
-        place = f"{lines[-1].filename}:{lines[-1].lineno}: " if lines else ""
-        raise ValueError(f"{place}{error}, which ends the import of {TARGET} {target}") from error
+    except Exception as error:
+        lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(file_of(module))]
+        if not lines:
+            raise ValueError(f"{TARGET} is {target!r}, and there is no such thing: {error}") from error
+        sentence = f"{file_of(module)}:{lines[-1]}: {type(error).__name__}: {error}"
+        raise ValueError(f"{sentence}, which ends the import of {TARGET} {target}") from error
     home, own_name = (getattr(definition, key, None) or "" for key in ("__module__", "__qualname__"))
     if not (callable(definition) and _is_allowed(home, own_name, allowed) and _is_there(definition, home, own_name)):
         raise ValueError(f"{TARGET} is {target!r}, which is {home}.{own_name or type(definition)}; {_rule(allowed)}")
@@ -87,13 +99,38 @@ def _made(node: Any, allowed: Sequence[str]) -> Any:
         return [_made(value, allowed) for value in node]
     if not isinstance(node, dict):
         return node
-    values = {key: _made(value, allowed) for key, value in node.items() if key != TARGET}
+    entries = {key: value for key, value in node.items() if key != TARGET}
+    if TARGET in node:
+        definition = defined(node[TARGET], allowed)
+        _check_keys(node[TARGET], definition, entries)
+    values = {key: _made(value, allowed) for key, value in entries.items()}
     if TARGET not in node:
         return values
     try:
-        return defined(node[TARGET], allowed)(**values)
+        return definition(**values)
     except Exception as error:
         raise ValueError(str(error)) from error
+
+
+def _check_keys(target: str, definition: Any, keys: Iterable[str]) -> None:
+    """Refuse entries of a node that its class or function has no parameter for, and to go without one that it needs.
+
+    Raises:
+        ValueError: naming the entry, the nearest parameter, and all of them.
+    """
+    declared = signature(definition).parameters.values()
+    names = [each.name for each in declared if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)]
+    has = f"it has {', '.join(names) or 'none'}"
+    for key in keys:
+        if key not in names and not any(each.kind is each.VAR_KEYWORD for each in declared):
+            near = get_close_matches(key, names, n=1)
+            raise ValueError(
+                f"{key} is no parameter of {target}{f'; did you mean {near[0]}' if near else ''}; {has}. A {TARGET} "
+                "that is given alone keeps the former entries: give the node whole, key={_target_: ..., ...}"
+            )
+    for each in declared:
+        if each.name in names and each.default is each.empty and each.name not in keys:
+            raise ValueError(f"{each.name} of {target} is missing; {has}: say it in the YAML")
 
 
 def _is_allowed(module: str, name: str, allowed: Sequence[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,31 @@ class Plan:
         lines += [f"begun by an earlier version: {adoption(self.older, self.folder)}"] if self.older else []
         lines += [f"would be refused: {self.refusal}"] if self.refusal else []
         return "\n  ".join(lines)
+
+
+def total(plans: Sequence[Plan]) -> str:
+    """Return in one line what the jobs of a sweep come to; of jobs on one folder the one with the most work counts."""
+    largest = {plan.folder: plan for plan in sorted(plans, key=lambda plan: (plan.work.images, plan.work.nfe))}
+    works = [plan.work for plan in largest.values()]
+    endless = sum(math.isinf(work.nfe) for work in works)
+    nfe = sum(work.nfe for work in works if math.isfinite(work.nfe))
+    bound = "at most " if any(plan.bounded for plan in largest.values()) else ""
+    more = f" and what {endless} without a cap take" if endless else ""
+    return (
+        f"total: {len(largest)} runs, {sum(work.images for work in works)} images, "
+        f"{sum(work.present for work in works)} on disk, {bound}{nfe:.0f} NFE to spend{more}, "
+        f"{_in_all(largest.values())}, {sum(work.disk_bytes for work in works) / 1e6:.1f} MB"
+    )
+
+
+def _in_all(plans: Collection[Plan]) -> str:
+    """Return the seconds of jobs one after the other, and which searches' rates are not known."""
+    searches = dict.fromkeys(plan.work.rate for plan in plans if plan.seconds is None)
+    seconds = sum(plan.seconds or 0.0 for plan in plans)
+    if not searches:
+        return f"about {seconds:.0f} s"
+    rest = f"rate unknown of {', '.join(searches)}: run python scripts/benchmark.py"
+    return f"about {seconds:.0f} s and more ({rest})" if seconds else rest
 
 
 def plan_of(blueprint: Blueprint) -> Plan:

@@ -64,10 +64,10 @@ def _reach(place: Path) -> None:
 def _check_name(name: str, place: Path) -> None:
     """Refuse a name that Python finds at another place, or that means something in this clone."""
     specs = [find_spec(name), *(PathFinder.find_spec(name, [folder]) for folder in CLONE)]
-    for found in (found for spec in specs for found in _places(spec)):
-        if Path(found).resolve() != place.resolve():
+    for other in (other for spec in specs for other in _places(spec)):
+        if Path(other).resolve() != place.resolve():
             raise ValueError(
-                f"{KEY} lists {place}, and Python finds another {name} first: {found}; rename yours, so that one name "
+                f"{KEY} lists {place}, and Python finds another {name} first: {other}; rename yours, so that one name "
                 "is one package"
             )
 

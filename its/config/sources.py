@@ -42,6 +42,7 @@ MAKING = (
 MEASURING = (
     "its.engine.flops",
     "its.metric.reference_source",
+    "its.run.contracts",
     "its.run.experiment",
     "its.run.instruments",
     "its.run.measure",

@@ -1,4 +1,4 @@
-"""What a search object holds, before and after an image: it must be the same, or images depend on each other."""
+"""Compares what a search object holds before and after an image: images that share state depend on each other."""
 
 from __future__ import annotations
 

@@ -26,6 +26,9 @@ class Accuracy:
 
     def shortage(self, labels: Int64, classes: Sequence[int]) -> str:
         """Say which images are lacking; see `its.metric.metric.Metric`."""
+        classless = np.flatnonzero(labels < 0)
+        if classless.size:
+            return f"needs the class of each image, and image {classless[0]} has none"
         return shortage(len(labels), least=1)
 
     def __call__(self, sample: Features, reference: Features | Moments | None = None) -> dict[str, float]:

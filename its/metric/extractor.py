@@ -14,34 +14,35 @@ from torch import Tensor
 from its.dataset.mixture import Mixture
 from its.pixels import from_uint8
 
+ARRAYS = ("features", "logits", "spatial", "classes")
+"""Arrays that an extractor may offer: what metrics read."""
+
 
 class Extractor(Protocol):
-    """A held-out network that measures images and never selects them.
+    """A held-out network that measures images and never selects them; one of one's own inherits it.
 
     Attributes:
         name: name of the folder of its features; it changes with the weights.
-        offers: the arrays that it makes, of those that metrics read; see `its.metric.metric.Metric`.
+        offers: which of `ARRAYS` it makes; `classes` alone may stand for logits over the dataset's own classes.
         widths: the width of an image's features (`moments`) and spatial features (`spatial`), as far as known.
         fingerprint: hash of the network; None where extracting is too quick to be worth a cache.
     """
 
     name: str
-    offers: frozenset[str]
-    widths: Mapping[str, int]
-
-    @property
-    def fingerprint(self) -> str | None: ...
+    offers: frozenset[str] = frozenset({"features"})
+    widths: Mapping[str, int] = MappingProxyType({})
+    fingerprint: str | None = None
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Extract the arrays of uint8 images `[n, H, W, C]`, all float32.
 
         Returns:
-            `features` `[n, d]`, `logits` `[n, k]`, and `spatial` `[n, s]` and `classes` `[n, c]` where it offers them.
+            `features` `[n, d]`, and `logits` `[n, k]`, `spatial` `[n, s]` and `classes` `[n, c]` where it offers them.
         """
         ...
 
 
-class NetworkFeatures:
+class NetworkFeatures(Extractor):
     """An extractor of penultimate features and logits, by a classifier with `features` and `head`.
 
     Args:
@@ -51,8 +52,6 @@ class NetworkFeatures:
     """
 
     offers = frozenset({"features", "logits", "classes"})
-    widths: Mapping[str, int] = MappingProxyType({})
-    fingerprint = None
 
     def __init__(self, network: Any, name: str, rows: int = 256) -> None:
         self.name = f"{name}-{hash_of(network)[:8]}"
@@ -69,13 +68,11 @@ class NetworkFeatures:
         return {"features": np.concatenate(features), "logits": np.concatenate(logits)}
 
 
-class MixtureFeatures:
+class MixtureFeatures(Extractor):
     """An extractor for the mixture: the pixels themselves, and the exact log-likelihood of every component."""
 
     name = "pixels"
     offers = frozenset({"features", "logits", "classes"})
-    widths: Mapping[str, int] = MappingProxyType({})
-    fingerprint = None
 
     def __init__(self, data: Mixture) -> None:
         self._data = data

@@ -6,6 +6,7 @@ Moments merge by the pairwise update of Chan, Golub and LeVeque 1983 (The Americ
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, reduce
 
@@ -57,6 +58,12 @@ class Features:
             require_finite(name, array)
         if self.width == 0:
             raise ValueError("features have width 0, but must have 1 or more; check the extractor")
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray], labels: Int64) -> Features:
+        """Put an extractor's arrays together; of one that makes no logits their width is 0."""
+        no_logits = np.zeros((len(labels), 0), dtype=np.float32)
+        return cls(**{"logits": no_logits, **arrays}, labels=labels)
 
     def __len__(self) -> int:
         return len(self.features)

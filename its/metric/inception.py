@@ -6,7 +6,6 @@ import io
 import os
 import pickle
 from collections import defaultdict
-from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from its.metric.extractor import hash_of, padded_batches
+from its.metric.extractor import Extractor, hash_of, padded_batches
 from its.pixels import from_uint8
 from its.weights import Device, Weights
 
@@ -33,7 +32,7 @@ WIDTHS = MappingProxyType({"moments": 2048, "spatial": 17 * 17 * SPATIAL_CHANNEL
 LAYERS = {"2048": "features", "logits_unbiased": "logits"}
 
 
-class InceptionFeatures:
+class InceptionFeatures(Extractor):
     """An extractor of pooled features (2048) and logits without the bias (1008), and more by choice.
 
     Args:
@@ -49,9 +48,8 @@ class InceptionFeatures:
         ValueError: there is no file, or it does not hold this network.
     """
 
-    name: str
     fingerprint: str
-    widths: Mapping[str, int] = WIDTHS
+    widths = WIDTHS
 
     def __init__(
         self,

@@ -7,9 +7,14 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+PARTS = ("moments", "images", "spatial", "nothing")
+"""Parts of a reference that a metric may be compared with."""
+
 
 class Metric(Protocol):
     """A frozen dataclass of settings that compares features of generated images with a part of the reference.
+
+    One of one's own inherits it.
 
     Attributes:
         reads: the array of the extractor that it needs: `features`, `logits`, `spatial`, or `classes` (logits over the
@@ -28,7 +33,7 @@ class Metric(Protocol):
             labels: class ids of that side's images, int64 `[n]`.
             classes: that generated images are asked for.
         """
-        ...
+        return ""
 
     def __call__(self, sample: Any, reference: Any) -> dict[str, float]:
         """Compute the metric's columns: its numbers by name."""

@@ -51,8 +51,7 @@ def extract_reference(images: ImageSet, extractor: Extractor) -> Reference:
     if pending:
         spatial = _added(spatial, pending)
     rows = np.concatenate(features)
-    no_logits = np.zeros((len(rows), 0), dtype=np.float32)
-    whole = Features(rows, no_logits, np.concatenate(labels))
+    whole = Features.of({"features": rows}, np.concatenate(labels))
     return Reference(whole.moments, spatial, whole)
 
 
@@ -64,7 +63,7 @@ def extract_features(images: ImageSet, extractor: Extractor) -> Features:
         batches.append(extractor(batch))
         labels.append(ids)
     arrays = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-    return Features(**arrays, labels=np.concatenate(labels))
+    return Features.of(arrays, np.concatenate(labels))
 
 
 def _added(moments: Moments | None, blocks: list[np.ndarray]) -> Moments:

@@ -163,10 +163,11 @@ def check_metrics(metrics: Mapping[str, Metric], source: ReferenceSource) -> Non
     Raises:
         ValueError: the first such metric; the message says what to do.
     """
-    for key, metric in metrics.items():
-        reason = refusal(metric, source)
-        if reason:
-            raise ValueError(f"metric.{key} {reason}, or leave it out: ~metric.{key}")
+    reasons = {key: reason for key, metric in metrics.items() if (reason := refusal(metric, source))}
+    for key, reason in reasons.items():
+        it = "it" if len(reasons) == 1 else "them"
+        words = " ".join(f"~metric.{other}" for other in reasons)
+        raise ValueError(f"metric.{key} {reason}, or leave {it} out: {words}")
 
 
 def check_shape(source: ReferenceSource, shape: Sequence[int], *, any_shape: bool, option: str) -> None:
@@ -190,11 +191,11 @@ def refusal(metric: Metric, source: ReferenceSource) -> str | None:
     """Say why a metric cannot be computed, and the remedy; None if it can."""
     # Look for the array that it reads among those of the extractor.
     if metric.reads not in source.extractor.offers:
-        remedies = {"spatial": "dataset.report.spatial=true", "classes": "a held-out dataset.report.classifier"}
-        remedy = remedies.get(metric.reads, "another dataset.report")
+        inception = {"spatial": "dataset.report.spatial=true", "classes": "a held-out dataset.report.classifier"}
+        of_inception = f"; of Inception, set {inception[metric.reads]}" if metric.reads in inception else ""
         return (
             f"reads {metric.reads} of images, and {source.extractor.name} makes "
-            f"{', '.join(sorted(source.extractor.offers))}; set {remedy}"
+            f"{', '.join(sorted(source.extractor.offers))}; choose a dataset/report= that makes them{of_inception}"
         )
 
     # Look for the part that it is compared against among those of the reference.

@@ -139,10 +139,12 @@ class NetworkDenoiser(Denoiser):
         guidance_scale: of classifier-free guidance, see `ClassifierFree`; 1 is off, anything else takes two slots.
         clip, rederive_eps: see `Clipping`.
         variance: of ancestral steps, as the checkpoint was published; `learned` where the network predicts one.
+        decoder: of a latent model, whose rows are never images: set `clip` to None; None for pixel models.
 
     Raises:
         ValueError: `guidance_scale` is not 1 and the network is not conditional or has no `null_class`; or it
-            predicts noise on a path that begins with noise alone, from which no x0_hat follows.
+            predicts noise on a path that begins with noise alone, from which no x0_hat follows; or latents are to be
+            clipped.
     """
 
     dtype = torch.float32
@@ -160,12 +162,17 @@ class NetworkDenoiser(Denoiser):
         clip: float | None = 1.0,
         rederive_eps: bool = False,
         variance: Variance = "fixed_small",
+        decoder: Decoder | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         if prediction == "epsilon" and path.noisiest.alpha == 0.0:
             raise ValueError(
                 "the network predicts noise, and its noise path begins at alpha = 0, where noise says nothing of the "
                 "image; give the prediction_type and the betas that it was trained with"
+            )
+        if decoder is not None and clip is not None:
+            raise ValueError(
+                f"clip is {clip} on a model with a decoder, whose latents have no range of pixels; give clip=None"
             )
         self.network = network
         self.path = path
@@ -176,6 +183,7 @@ class NetworkDenoiser(Denoiser):
         self.guidance_scale = guidance_scale
         self.clipping = Clipping(clip, rederive_eps)
         self.variance = variance
+        self.decoder = decoder
         self.device = torch.device(device)
         self.slots = slots_of(guidance_scale, null_class, conditional=conditional)
 

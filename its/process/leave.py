@@ -19,8 +19,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from its.process.alive import end_all
 from its.process.slurm import Allocation
 from its.process.status import write_status
+from its.process.streams import display
+from its.process.workers import Worker
 
 log = logging.getLogger(__name__)
 
@@ -160,6 +163,7 @@ def _leave_at_once() -> None:
 
 def _leave(number: signal.Signals) -> None:
     _end_children()
+    end_all()
     code, reason = 128 + number, f"{number.name}: leaving; finished shards are on disk, and the same command goes on"
     allocation = Allocation.here() if number in (signal.SIGUSR1, signal.SIGUSR2) else None
     if allocation is not None and allocation.time_is_up(number) and not _progressed():
@@ -170,15 +174,11 @@ def _leave(number: signal.Signals) -> None:
         )
         write_status({"status": "failed", "reason": reason, "folder": None})
     try:
-        if not _is_told_for():
-            print(reason, file=sys.stderr, flush=True)
+        if not Worker.is_shown_by_another():
+            clear = "\r\x1b[J" if sys.stderr.isatty() else ""  # lines that show how far runs are
+            print(f"{clear}{reason}", file=display(), flush=True)
     finally:
         os._exit(code)
-
-
-def _is_told_for() -> bool:
-    """Return whether the process that started this one, on the same terminal, says for both that they leave."""
-    return "ITS_RANK" in os.environ
 
 
 def _progressed() -> bool:

@@ -50,6 +50,17 @@ def file_of(module: str) -> Path | None:
     return Path(spec.origin) if spec and spec.origin and spec.has_location else None
 
 
+def modules_of(package: str) -> set[str]:
+    """Return every module of a package that has a file in it."""
+    spec = spec_of(package)
+    found = set()
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        for path in Path(place).rglob("*.py"):
+            parts = path.relative_to(place).with_suffix("").parts
+            found.add(".".join((package, *parts)).removesuffix(".__init__"))
+    return found
+
+
 def absolute(module: str, statement: ast.ImportFrom) -> str:
     """Resolve the module that a `from` statement in `module` names."""
     if not statement.level:

@@ -20,7 +20,7 @@ from typing import Self
 from its.disk.files import DamagedFile, read_file
 from its.disk.run_folder import RunFolder
 from its.process.beside import files_beside, parsed, strings
-from its.process.modules import absolute, file_of, spec_of
+from its.process.modules import absolute, file_of, modules_of, spec_of
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +158,7 @@ def _imported(module: str) -> frozenset[str]:
     found = {name for statement in _statements(parsed(path).body) for name in _named(module, statement)}
     if any(word in path.read_bytes() for word in BY_NAME):
         dotted = filter(re.compile(r"[A-Za-z_]\w*(\.\w+)*").fullmatch, strings(path))
-        found |= _package(_top(module)) | {name for name in dotted if spec_of(name)}
+        found |= modules_of(_top(module)) | {name for name in dotted if spec_of(name)}
     return frozenset(packages | found)
 
 
@@ -216,17 +216,6 @@ def _is_for_type_checkers(statement: ast.AST) -> bool:
         return False
     test = statement.test
     return "TYPE_CHECKING" in (getattr(test, "id", ""), getattr(test, "attr", ""))
-
-
-def _package(package: str) -> set[str]:
-    """Return every module of a package that has a file in it."""
-    spec = spec_of(package)
-    found = set()
-    for place in (spec.submodule_search_locations or ()) if spec else ():
-        for path in Path(place).rglob("*.py"):
-            parts = path.relative_to(place).with_suffix("").parts
-            found.add(".".join((package, *parts)).removesuffix(".__init__"))
-    return found
 
 
 def _top(module: str) -> str:

@@ -29,25 +29,46 @@ def keep_streams() -> None:
             setattr(sys, name, LastingStream(stream))
 
 
+def display() -> Any:
+    """Return standard error for lines that are written anew in their places: it lets the cursor be moved."""
+    return sys.stderr.moving() if isinstance(sys.stderr, LastingStream) else sys.stderr
+
+
+def harmless(text: str) -> str:
+    """Return text that cannot command a terminal."""
+    return text.translate(_COMMANDS)
+
+
 class LastingStream:
     """A text stream whose writes never fail: once one has, what follows goes nowhere.
 
     Args:
         stream: it writes to this one, in whose place it stands.
+        moves: whether what is written may move the cursor.
     """
 
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
+    def __init__(self, stream: Any, *, moves: bool = False) -> None:
+        self._stream, self._moves = stream, moves
         if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
             stream.reconfigure(errors="its.plain")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
+    def __eq__(self, other: object) -> bool:
+        return other._stream is self._stream if isinstance(other, LastingStream) else NotImplemented
+
+    def __hash__(self) -> int:
+        return id(self._stream)
+
+    def moving(self) -> LastingStream:
+        """Return this stream for text that may move the cursor; tqdm takes the two for one."""
+        return LastingStream(self._stream, moves=True)
+
     def write(self, text: str) -> int:
         """Write text, or drop it."""
         try:
-            return self._stream.write(text.translate(_COMMANDS))
+            return self._stream.write(text if self._moves else harmless(text))
         except (OSError, ValueError):  # a broken pipe, a full disk, a closed stream
             self._drop()
             return len(text)

@@ -42,7 +42,12 @@ class Worker:
     @classmethod
     def reports(cls, environment: Mapping[str, str] = os.environ) -> bool:
         """Return whether this process makes the report: one of a run's workers, and none that `workers=n` started."""
-        return "ITS_RANK" not in environment and cls.here(environment).rank == 0
+        return not cls.is_shown_by_another(environment) and cls.here(environment).rank == 0
+
+    @staticmethod
+    def is_shown_by_another(environment: Mapping[str, str] = os.environ) -> bool:
+        """Return whether the process that started this one, as one of `workers=n`, shows and says all for both."""
+        return "ITS_RANK" in environment
 
     def share(self, items: Sequence[T]) -> list[T]:
         """Return this worker's share of items: every world-th from its rank."""

@@ -1,91 +1,38 @@
-"""Drawing of a panel on matplotlib's axes, and the styles of the lines of methods."""
+"""Drawing of a panel on matplotlib's axes."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from its.report.panels import Mark, Panel
-from its.report.series import BASELINE, WITHOUT_SEARCH, Series
+from its.report.style import Style, look_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D1F")
-"""Okabe and Ito's, without black and with a darker yellow."""
-
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-FIXED = {
-    WITHOUT_SEARCH: ("#000000", "*"),
-    BASELINE: ("#666666", "d"),
-    "random": (PALETTE[0], "o"),
-    "zero_order": (PALETTE[1], "s"),
-    "bfs_resample": (PALETTE[2], "^"),
-}
-"""Colour and marker of methods that look the same in every figure."""
-
-DOTS: tuple[Any, ...] = ((0, (1, 1.2)), (0, (1, 3)), (0, (1, 1, 1, 4)))
-"""Line styles of the other verifiers, in the order of their names."""
 
 FRONT = "#bbbbbb"
 
 SPREAD = 1.4
 """Factor between the first and the last interval at one cap, which stand side by side."""
 
+TICKS = 8
+"""The most costs that are named along an axis."""
+
 LADDERS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0))
 """Round numbers of a decade, coarse to fine."""
 
-Style = dict[str, Any]
 
+def draw(axes: Axes, panel: Panel, styles: Sequence[Style], ticks: int = TICKS) -> None:
+    """Fill the axes; what belongs to a series has the group id `series-<number>`.
 
-def styles_of(series: Sequence[Series]) -> list[Style]:
-    """Give every series its line: colour and marker by search, dots for another verifier, dashes for the baseline.
-
-    A guided series looks like its search without, with hollow markers on a line of dashes and dots.
+    Args:
+        ticks: the most costs that have room along the axis.
     """
-    # Give methods that have no fixed look one of those that are free.
-    free = [
-        pair
-        for k in range(len(MARKERS) * len(PALETTE))
-        if (pair := (PALETTE[k % 7], MARKERS[k % 9])) not in FIXED.values()
-    ]
-    others = sorted({line.verifier for line in series if line.other_verifier})
-    free_methods = sorted({unguided(line.method) for line in series} - FIXED.keys())
-    looks = FIXED | {method: free[k % len(free)] for k, method in enumerate(free_methods)}
-
-    # Let the line tell verifier, guidance and baseline.
-    styles = []
-    for line in series:
-        colour, marker = looks[unguided(line.method)]
-        guided = line.method != unguided(line.method)
-        plain: Any = DOTS[others.index(line.verifier) % len(DOTS)] if line.other_verifier else "-." if guided else "-"
-        dashes = {BASELINE: "--", WITHOUT_SEARCH: "none"}.get(line.search, plain)
-        styles.append(
-            {
-                "color": colour,
-                "marker": marker,
-                "linestyle": dashes,
-                "linewidth": 1.6,
-                "markersize": 9 if marker == "*" else 5,
-                "label": line.legend,
-                "markerfacecolor": "white" if line.other_verifier or guided else colour,
-            }
-        )
-    return styles
-
-
-def unguided(method: str) -> str:
-    """Return the method without its guidance: `random` of `random+tfg`."""
-    return re.sub(r"\+\S+", "", method)
-
-
-def draw(axes: Axes, panel: Panel, styles: Sequence[Style]) -> None:
-    """Fill the axes; what belongs to a series has the group id `series-<number>`."""
     # Draw what stands behind the marks.
     if panel.kind == "front":
         steps = [mark for _, mark in panel.front]
@@ -99,7 +46,7 @@ def draw(axes: Axes, panel: Panel, styles: Sequence[Style]) -> None:
             solid_capstyle="butt",
         )
     if panel.kind == "paired":
-        axes.axhline(0, color=FIXED["random"][0], linewidth=1, zorder=2)
+        axes.axhline(0, color=look_of("random")[0], linewidth=1, zorder=2)
 
     # Draw each series' marks.
     for number, marks in zip(panel.series, panel.marks, strict=True):
@@ -114,16 +61,7 @@ def draw(axes: Axes, panel: Panel, styles: Sequence[Style]) -> None:
     axes.set_ylabel(panel.y_label, fontsize=8.5)
     if panel.title:
         axes.set_title(panel.title, fontsize=8)
-    _ticks(axes, panel)
-
-
-def outline(style: Style) -> list[tuple[float, float]]:
-    """Return the corners of a style's marker, in points, with y downwards."""
-    from matplotlib.markers import MarkerStyle
-
-    marker = MarkerStyle(style["marker"])
-    corners = np.asarray(marker.get_path().transformed(marker.get_transform()).to_polygons()[0])
-    return [(x, -y) for x, y in (corners * style["markersize"]).tolist()]
+    _ticks(axes, panel, ticks)
 
 
 def _aside(panel: Panel, position: int) -> float:
@@ -156,7 +94,7 @@ def _line(axes: Axes, panel: Panel, marks: Sequence[Mark], style: Style, group: 
         axes.fill_between(x, low, high, color=style["color"], alpha=0.2, linewidth=0).set_gid(group)
 
 
-def _ticks(axes: Axes, panel: Panel) -> None:
+def _ticks(axes: Axes, panel: Panel, most: int) -> None:
     """Make a log axis of costs, with the caps as plain numbers where they are the axis."""
     from matplotlib.ticker import EngFormatter, NullLocator
 
@@ -164,16 +102,17 @@ def _ticks(axes: Axes, panel: Panel) -> None:
     if panel.kind != "path":
         places = [mark.x for marks in panel.marks for mark in marks]
         low, high = min((*panel.ticks, *places)), max((*panel.ticks, *places))
+        gap = (1.44 * high / low) ** (1 / most)
         axes.set_xscale("log")
         axes.set_xlim(low / 1.2, high * 1.2)
         if panel.ticks:
-            caps = _apart(panel.ticks, (1.44 * high / low) ** (1 / 8))
+            caps = _apart(panel.ticks, gap)
             axes.set_xticks(caps, [f"{cap:.4g}" if cap < 10000 else f"{cap:.0f}" for cap in caps])
-            axes.xaxis.set_minor_locator(NullLocator())
         else:
             ticks, prefixed = _round(low / 1.2, high * 1.2), EngFormatter(sep="")
+            ticks = _apart(ticks, gap) if len(ticks) > most else ticks
             axes.set_xticks(ticks, [prefixed(place) if place >= 1000 else f"{place:.3g}" for place in ticks])
-            axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_minor_locator(NullLocator())
 
     # Draw the grid.
     axes.ticklabel_format(axis="y", useOffset=False)

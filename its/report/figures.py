@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from its.report.caption import caption
-from its.report.draw import Style, draw, styles_of
+from its.report.draw import draw
 from its.report.panels import Panel, cost_panels
 from its.report.runs import Row, RunRecord, grouped
 from its.report.series import Series, series_of
+from its.report.style import Style, styles_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,10 +28,17 @@ if TYPE_CHECKING:
 WIDTH_INCHES, DPI = 8.0, 150
 OWN = ("reward_mean", "fid", "accuracy")
 
+UNDATED: dict[str, dict[str, None]] = {
+    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+}
+"""Metadata without which the same figure is the same bytes, by the kind of file."""
+
 
 def curve_figure(rows: Sequence[Row], label: Mapping[str, str], command: str) -> bytes:
     """Draw one run's curve as PNG."""
-    return _png(curve_plot(rows, label, command))
+    return encoded(curve_plot(rows, label, command), "png")
 
 
 def comparison_figure(runs: Sequence[RunRecord], cost: str = "nfe") -> dict[str, bytes]:
@@ -43,7 +51,7 @@ def as_files(figure: Figure) -> dict[str, bytes]:
     _take_literally(figure)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
-    return {"png": _png(figure), "pdf": _pdf(figure)}
+    return {kind: encoded(figure, kind) for kind in ("png", "pdf")}
 
 
 def curve_plot(rows: Sequence[Row], label: Mapping[str, str], command: str) -> Figure:
@@ -121,7 +129,7 @@ def panel_figure(
     rows = max(1, math.ceil(len(panels) / columns))
     text = caption(runs, series, panels)
     legend_lines = math.ceil(len(series) / _legend_columns(series)) if columns < 3 else 2
-    figure = _canvas(WIDTH_INCHES, rows * row_height + 0.16 * (text.count("\n") + 1) + 0.2 * legend_lines)
+    figure = canvas(WIDTH_INCHES, rows * row_height + 0.16 * (text.count("\n") + 1) + 0.2 * legend_lines)
     figure.supxlabel(text, x=0.012, ha="left", fontsize=7.5, linespacing=1.35, color="#333333")
     styles = styles_of(series)
     for position, panel in enumerate(panels, start=1):
@@ -133,7 +141,7 @@ def panel_svg(panel: Panel, styles: Sequence[Style]) -> str:
     """Draw one panel for a page: text stays text, and what belongs to a series has its number in `data-series`."""
     import matplotlib
 
-    figure = _canvas(3.4, 2.6, None)
+    figure = canvas(3.4, 2.6, None)
     draw(figure.add_axes((0.19, 0.175, 0.79, 0.735)), panel, styles)
     _take_literally(figure)
     content = io.StringIO()
@@ -145,7 +153,8 @@ def panel_svg(panel: Panel, styles: Sequence[Style]) -> str:
     return re.sub(r'<g id="[a-zA-Z]+_\d+">', "<g>", text)
 
 
-def _canvas(width: float, height: float, layout: str | None = "constrained") -> Figure:
+def canvas(width: float, height: float, layout: str | None = "constrained") -> Figure:
+    """Return an empty figure of so many inches, without global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -184,14 +193,12 @@ def _take_literally(figure: Figure) -> None:
         text.set_parse_math(False)  # type: ignore[attr-defined]
 
 
-def _png(figure: Figure) -> bytes:
+def encoded(figure: Figure, kind: str, dpi: int = DPI) -> bytes:
+    """Return a figure as `pdf` (its text as TrueType, which journals ask for), `png` or `svg`."""
+    import matplotlib
+
     _take_literally(figure)
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
-    return content.getvalue()
-
-
-def _pdf(figure: Figure) -> bytes:
-    content = io.BytesIO()
-    figure.savefig(content, format="pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None})
+    with matplotlib.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "its"}):
+        figure.savefig(content, format=kind, dpi=dpi, metadata=UNDATED[kind])  # type: ignore[arg-type]
     return content.getvalue()

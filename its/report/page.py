@@ -9,15 +9,18 @@ from html import escape
 from importlib.resources import files
 
 from its.report.caption import commands
-from its.report.draw import Style, outline, styles_of
 from its.report.figures import panel_svg
 from its.report.runs import FailedRun, RunRecord, of_two_sources
 from its.report.section import Plot, Section
 from its.report.strips import caps_of, strip_png
+from its.report.style import Style, outline, styles_of
 from its.report.tables import Table, main_table
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 """Content-Security-Policy: a browser that obeys it fetches nothing."""
+
+DASHES = {"-": "", "--": "6 3", "-.": "9 3 2 3", ":": "2 3", "none": "0 99"}
+"""Dashes and gaps of matplotlib's line styles."""
 
 OPEN_ROWS = 40
 """A longer table starts folded."""
@@ -132,7 +135,7 @@ def _legend(section: Section, styles: Sequence[Style]) -> str:
 def _swatch(style: Style) -> str:
     """Return one entry of the legend: line and marker as the plots have them."""
     line = style["linestyle"]
-    dashes = {"-": "", "--": "6 3", "none": "0 99"}.get(line) if isinstance(line, str) else "2 2"
+    dashes = DASHES[line] if isinstance(line, str) else " ".join(f"{2 * width:g}" for width in line[1])
     legend, colour = escape(style["label"]), style["color"]
     corners = " ".join(f"{18 + 1.3 * x:.1f},{7 + 1.3 * y:.1f}" for x, y in outline(style))
     return (

@@ -10,7 +10,7 @@ from its.report.numbers import significant
 from its.report.paired_differences import COMPARED as PAIRED
 from its.report.paired_differences import differences
 from its.report.runs import RunRecord
-from its.report.series import Series, main_verifier
+from its.report.series import MIN_SEEDS, Series, main_verifier
 from its.report.tables import Table
 
 COMPARED = ("fid", "accuracy", "reward_mean", "isc")
@@ -84,7 +84,7 @@ def cost_panels(
     """
     panels = []
     for column in columns:
-        shown = _shown(series, column, cost)
+        shown = marks_of(series, column, cost)
         if shown:
             panels.append(
                 Panel(
@@ -94,7 +94,7 @@ def cost_panels(
                     metric_label(column, runs),
                     tuple(shown),
                     tuple(shown.values()),
-                    _ticks(runs, series) if cost == "nfe" else (),
+                    cap_ticks(series) if cost == "nfe" else (),
                     _only(runs, series) if column == "reward_mean" else "",
                 )
             )
@@ -122,7 +122,7 @@ def paired_panels(folder: Path, runs: Sequence[RunRecord], series: Sequence[Seri
                     f"paired_{column}",
                     "paired",
                     "NFE cap per image",
-                    f"{_short(column, runs)} minus random's",
+                    f"{short_label(column, runs)} minus random's",
                     tuple(marks),
                     tuple(map(tuple, marks.values())),
                     caps,
@@ -153,7 +153,7 @@ def hacking_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[
                     f"hacking_{column}",
                     "path",
                     f"select: {metric_label('reward_mean', runs)}",
-                    f"report: {_short(column, runs)}",
+                    f"report: {short_label(column, runs)}",
                     tuple(lines),
                     tuple(lines.values()),
                     title=_only(runs, series),
@@ -166,7 +166,7 @@ def front_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[Pa
     """Return panels of FID against each cost, with the runs that none beats in both."""
     panels = []
     for cost in COSTS:
-        shown = _shown(series, "fid", cost)
+        shown = marks_of(series, "fid", cost)
         if shown:
             pairs = [(number, mark) for number, marks in shown.items() for mark in marks]
             panels.append(
@@ -177,7 +177,7 @@ def front_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[Pa
                     metric_label("fid", runs),
                     tuple(shown),
                     tuple(shown.values()),
-                    _ticks(runs, series) if cost == "nfe" else (),
+                    cap_ticks(series) if cost == "nfe" else (),
                     front=pareto_front(pairs),
                 )
             )
@@ -196,12 +196,16 @@ def pareto_front(marks: Sequence[tuple[int, Mark]]) -> tuple[tuple[int, Mark], .
 def cost_label(cost: str, runs: Sequence[RunRecord]) -> str:
     """Return the name of a cost's axis."""
     devices = sorted({device for run in runs for device in run.devices})
-    seconds = f"device-seconds per image ({', '.join(devices) or 'unknown device'})"
-    return {"nfe": "network evaluations (NFE) per image", "flops": "FLOPs per image", "seconds": seconds}[cost]
+    return {
+        "nfe": "network evaluations (NFE) per image",
+        "verifier_calls": "verifier calls per image",
+        "flops": "FLOPs per image",
+        "seconds": f"device-seconds per image ({', '.join(devices) or 'unknown device'})",
+    }[cost]
 
 
 def metric_label(column: str, runs: Sequence[RunRecord]) -> str:
-    """Return the name of a metric's axis, with the better direction."""
+    """Return the name of a metric's axis, with the better direction; of one that is not known, its column."""
     verifier, dataset = main_verifier(runs), runs[0].label["dataset"]
     features, unit = FEATURES.get(dataset, "report-classifier features"), REWARD_UNITS.get(verifier, verifier)
     return {
@@ -209,10 +213,14 @@ def metric_label(column: str, runs: Sequence[RunRecord]) -> str:
         "accuracy": "accuracy ↑",
         "reward_mean": f"mean reward ↑ ({unit})",
         "isc": "inception score ↑",
-    }[column]
+        "kid": "KID ↓",
+        "sfid": "sFID ↓",
+        "precision": "precision ↑",
+        "recall": "recall ↑",
+    }.get(column, column)
 
 
-def _short(column: str, runs: Sequence[RunRecord]) -> str:
+def short_label(column: str, runs: Sequence[RunRecord]) -> str:
     """Return the name of a metric without units, where the axis says more already."""
     return metric_label(column, runs).partition(" (")[0]
 
@@ -222,12 +230,14 @@ def _only(runs: Sequence[RunRecord], series: Sequence[Series]) -> str:
     return f"only runs that select by {main_verifier(runs)}" if any(line.other_verifier for line in series) else ""
 
 
-def _shown(series: Sequence[Series], column: str, cost: str) -> dict[int, tuple[Mark, ...]]:
-    """Return the marks of every series that has some."""
+def marks_of(
+    series: Sequence[Series], column: str, cost: str, min_seeds: int = MIN_SEEDS, errors: float = 1.0
+) -> dict[int, tuple[Mark, ...]]:
+    """Return the marks of every series that has some, their bands of so many standard errors to each side."""
     marks = {
         number: tuple(
-            Mark(point.cost, point.value, *_band(point.value, point.error), point.cap)
-            for point in line.points(column, cost)
+            Mark(point.cost, point.value, *_band(point.value, point.error, errors), point.cap)
+            for point in line.points(column, cost, min_seeds)
             if point.cost > 0
         )
         for number, line in enumerate(series)
@@ -236,11 +246,11 @@ def _shown(series: Sequence[Series], column: str, cost: str) -> dict[int, tuple[
     return {number: points for number, points in marks.items() if points}
 
 
-def _band(value: float, error: float | None) -> tuple[float | None, float | None]:
-    return (None, None) if error is None else (value - error, value + error)
+def _band(value: float, error: float | None, errors: float = 1.0) -> tuple[float | None, float | None]:
+    return (None, None) if error is None else (value - errors * error, value + errors * error)
 
 
-def _ticks(runs: Sequence[RunRecord], series: Sequence[Series]) -> tuple[float, ...]:
+def cap_ticks(series: Sequence[Series]) -> tuple[float, ...]:
     """Return the caps, or mean costs where nothing was capped."""
     rows = [row for line in series for run in line.runs for row in run.rows]
     return tuple(sorted({row["nfe_cap"] for row in rows} - {None} or {row["nfe"] for row in rows}))

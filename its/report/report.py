@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -31,8 +31,12 @@ PAGE, INPUTS = "index.html", "inputs.json"
 FIGURE_KINDS = ("png", "pdf")
 
 
-def make_report(folder: Path) -> None:
-    """Write `<folder>/report/`, print its table and where figures and page are; without a finished run, say so."""
+def make_report(folder: Path, told: Collection[Path] = ()) -> None:
+    """Write `<folder>/report/`, print its table and where figures and page are; without a finished run, say so.
+
+    Args:
+        told: folders of failed runs that the caller tells of; they are not printed here.
+    """
     # Read the experiment.
     folders = list(run_folders(folder))
     runs, failures = read_runs(folders, folder)
@@ -55,7 +59,7 @@ def make_report(folder: Path) -> None:
             runs = [run for run in runs if run.folder != error.folder]
             failures.append(read_failure(RunFolder(folder / error.folder), folder, str(error)))
 
-    _tell(report, folder, runs, failures, figures)
+    _tell(report, folder, runs, [failure for failure in failures if folder / failure.folder not in told], figures)
 
 
 def _tell(

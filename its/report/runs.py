@@ -101,6 +101,11 @@ class RunRecord:
         return self.label["search"]
 
     @property
+    def guidance(self) -> str:
+        """Its guidance, as the name of its search has it."""
+        return self.search.partition("+")[2] or "none"
+
+    @property
     def verifier(self) -> str:
         return self.label["verifier"]
 

@@ -16,9 +16,9 @@ import numpy as np
 import yaml
 
 from its.disk.run_folder import RunFolder
-from its.report.draw import PALETTE
 from its.report.escape import printable
 from its.report.runs import FailedRun, read_failure
+from its.report.style import PALETTE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,7 +21,7 @@ MIN_SEEDS = 3
 class Point:
     """A number at a cost, both at `cap`, None if there was none; costs and numbers are means over seeds.
 
-    `error` is the standard error over seeds if there are `MIN_SEEDS`, else over images; None if unknown.
+    `error` is the standard error over seeds if there are enough of them, else over images; None if unknown.
     """
 
     cap: float | None
@@ -52,12 +52,27 @@ class Series:
         return f"{self.method} ({self.verifier})" if self.other_verifier else self.method
 
     @property
+    def plain_search(self) -> str:
+        """The search without its guidance: `random` of `random+tfg`."""
+        return self.search.partition("+")[0]
+
+    @property
+    def variant(self) -> str:
+        """What sets it apart from others of its search, as in `+tfg eta=1 (null_rewards)`; empty if nothing does."""
+        return self.legend.removeprefix(self.plain_search).strip()
+
+    @property
     def seeds(self) -> list[str]:
         return sorted({run.seed for run in self.runs}, key=lambda seed: (len(seed), seed))
 
-    def points(self, column: str, cost: str = "nfe") -> list[Point]:
-        """Return one point per cap, cheapest first; caps at which nothing more was spent are one point."""
-        points = [point for cap, rows in self._by_cap().items() if (point := _point(cap, rows, column, cost))]
+    def points(self, column: str, cost: str = "nfe", min_seeds: int = MIN_SEEDS) -> list[Point]:
+        """Return one point per cap, cheapest first; caps at which nothing more was spent are one point.
+
+        Args:
+            min_seeds: so many give a standard error of their own, at least 2.
+        """
+        by_cap = self._by_cap().items()
+        points = [point for cap, rows in by_cap if (point := _point(cap, rows, column, cost, min_seeds))]
         first = {(point.cost, point.value, point.error): point for point in reversed(points)}
         return sorted(first.values(), key=lambda point: point.cost)
 
@@ -108,12 +123,12 @@ def _split(runs: Sequence[RunRecord]) -> list[tuple[list[RunRecord], str]]:
     return [(list(runs), "")]
 
 
-def _point(cap: float | None, rows: Sequence[Row], column: str, cost: str) -> Point | None:
+def _point(cap: float | None, rows: Sequence[Row], column: str, cost: str, min_seeds: int) -> Point | None:
     values, costs = [_number(row, column) for row in rows], [_number(row, cost) for row in rows]
     if not all(math.isfinite(value) for value in (*values, *costs)):
         return None
     n, errors = len(rows), [_number(row, f"{column}_se") for row in rows]
-    error = stdev(values) / math.sqrt(n) if n >= MIN_SEEDS else math.hypot(*errors) / n
+    error = stdev(values) / math.sqrt(n) if n >= min_seeds else math.hypot(*errors) / n
     return Point(cap, fmean(costs), fmean(values), error if math.isfinite(error) else None, n)
 
 

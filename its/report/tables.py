@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 
+from its import budget
 from its.disk.run_folder import EDITED
 from its.report import escape
 from its.report.numbers import significant
-from its.report.runs import FailedRun, Group, Row, RunRecord, grouped
+from its.report.runs import COLUMNS, FailedRun, Group, Row, RunRecord, grouped
 from its.report.series import Series, series_of
 
 Table = tuple[list[str], list[list[str]]]
@@ -69,7 +71,7 @@ def main_table(series: Sequence[Series]) -> Table:
     # Leave out what no run has.
     columns = {
         name: cell
-        for name, (cell, keys) in _COLUMNS.items()
+        for name, (cell, keys) in {**_COLUMNS, **_of_authors(rows)}.items()
         if any(row.get(keys) is not None for row in rows) or name == "NFE cap"
     }
     if not any(row.get("nfe_backward") for row in rows):
@@ -83,6 +85,13 @@ def main_table(series: Sequence[Series]) -> Table:
         for legend, run, row in entries
     ]
     return header, cells
+
+
+def _of_authors(rows: Sequence[Row]) -> dict[str, tuple[Callable[[Row], str], str]]:
+    """Return the columns that no metric of `its` makes, in the order in which they come."""
+    keys = dict.fromkeys(key for row in rows for key in row if not (key in _KNOWN or _OF_PARTS.fullmatch(key)))
+    errors = {f"{key}_se" for key in keys}
+    return {escape.printable(key): (_with_error(key), key) for key in keys if key not in errors}
 
 
 def _rows(series: Series) -> list[tuple[RunRecord, Row]]:
@@ -138,6 +147,19 @@ _COLUMNS: dict[str, tuple[Callable[[Row], str], str]] = {
     "edited sources": (_plain(EDITED, 0), EDITED),
 }
 """Cell of a row and the key that it shows, by header."""
+
+
+_KNOWN = {
+    *COLUMNS,
+    *budget.COLUMNS,
+    *(key for _, key in _COLUMNS.values()),
+    "nfe_final",
+    "sfid",
+    "sfid_se",
+    "class_fid",
+}
+_OF_PARTS = re.compile(r"fid_class_\d+|reward_\w+_mean(_se)?|(nan|inf)_\w+")
+"""Columns that a table leaves out: they are in `curve.csv`."""
 
 
 def markdown(table: Table) -> str:

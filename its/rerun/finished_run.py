@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,12 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from its.config.hydra_node import COMMAND_LINE, first_part
 from its.config.identity import of_before
+from its.config.names import current_word
 from its.disk.array_names import candidates_name, shard_name, shard_ranges
 from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
-from its.report.runs import read_run
+from its.report.runs import overrides_of, read_run
 from its.run.codes import NO_START, decode_start
+
+MEASURING = ("dataset.", "metric.", "experiment.")
+"""Beginnings of where the words go that may say what measures a run."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,24 @@ class FinishedRun:
         return self.files.path
 
     @property
+    def words(self) -> list[str]:
+        """The words of the command that made it, by today's names, without `images`.
+
+        `plugins` and `hydra` are not among them: whose code runs is said on each command line.
+        """
+        words = map(current_word, overrides_of(self.summary["command"]))
+        return [word for word in words if key_of(word) != "images" and first_part(key_of(word)) not in COMMAND_LINE]
+
+    def measuring_words(self, others: Sequence[str]) -> list[str]:
+        """Return the words of its command that say what measures it, as far as others do not say it anew.
+
+        A group that is chosen anew takes the former choice's values along.
+        """
+        anew = tuple(_place(word) for word in others)
+        words = [word for word in self.words if _place(word).startswith(MEASURING)]
+        return [word for word in words if not _place(word).startswith(anew)]
+
+    @property
     def ranges(self) -> list[range]:
         """Problem indices of each of its shards."""
         return shard_ranges(self.summary["images"], self.config["shard"])
@@ -84,6 +108,21 @@ class FinishedRun:
         """Yield the problem indices and arrays of each shard; see `shard`."""
         for indices in self.ranges:
             yield indices, self.shard(indices)
+
+    def require_places(self, words: Sequence[str]) -> None:
+        """Refuse words that do not say again whose code runs and where choices lie, where the run's command said so.
+
+        Raises:
+            ValueError: naming the words to add.
+        """
+        keys = {key_of(word) for word in words}
+        own_words = overrides_of(self.summary["command"])
+        lacking = [word for word in own_words if first_part(key_of(word)) in COMMAND_LINE and key_of(word) not in keys]
+        if lacking:
+            raise ValueError(
+                f"{self.folder} was made with packages or choices from outside, which each command line names anew; if "
+                f"they are yours, add {shlex.join(lacking)}"
+            )
 
     def require_candidates(self) -> None:
         """Refuse a run that has not stored its candidates.
@@ -133,6 +172,16 @@ class FinishedRun:
         different = list(dict.fromkeys(codes))
         starts = [decode_start(code, arrays["noise"]) for code in different]
         return [different.index(code) for code in codes], [start for start in starts if start is not None]
+
+
+def key_of(word: str) -> str:
+    """Return the key of a word of run.py."""
+    return word.lstrip("+~").partition("=")[0]
+
+
+def _place(word: str) -> str:
+    """Return where a word's value goes in a configuration, with a dot at its end."""
+    return f"{key_of(word).replace('/', '.')}."
 
 
 def _read(files: RunFolder, name: str) -> Arrays:

@@ -126,10 +126,10 @@ def open_images(
     if source in TORCHVISION:
         classes, split = TORCHVISION[source]
         images = Cifar(classes, root, split)  # type: ignore[arg-type]
-    elif RunFolder(path).shard(0).parent.is_dir():
-        images = RunImages(path, cap)
-    elif path.is_dir():
+    elif is_folder(source):
         images = Folder(source, crop, size, channels=None)
+    elif path.is_dir():
+        images = RunImages(path, cap)
     elif path.exists():
         images = Npz(source)
     else:
@@ -138,6 +138,12 @@ def open_images(
         )
     log.info("%s", images.account)
     return images
+
+
+def is_folder(source: str) -> bool:
+    """Return whether `source` names a folder of pictures, and neither a run nor a set that is called by name."""
+    path = Path(source).expanduser()
+    return source not in TORCHVISION and path.is_dir() and not RunFolder(path).shard(0).parent.is_dir()
 
 
 def open_reference(

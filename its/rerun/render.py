@@ -11,7 +11,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
@@ -23,6 +23,7 @@ from its.config.instantiate import instantiate
 from its.config.kinds import LABELS
 from its.config.provenance import Provenance
 from its.config.sources import measuring, of_images
+from its.config.unknown import resolved
 from its.config.words import in_full
 from its.disk.store import Arrays
 from its.engine import Engine, Outcome, Result
@@ -34,7 +35,7 @@ from its.particles.image import Image
 from its.particles.keys import start_key
 from its.particles.verbs import advance, reward
 from its.process.command import typed
-from its.rerun.finished_run import FinishedRun
+from its.rerun.finished_run import FinishedRun, key_of
 from its.run.experiment import Experiment
 from its.run.instruments import Instruments, check_shapes
 from its.run.measure import Curve, Row
@@ -46,6 +47,9 @@ from its.types import Problem
 SUMS = ("nfe_backward", "verifier_calls", "decoder_calls", "flops")
 """Columns of a curve in which a rendering's cost is added to the search's."""
 
+DATASET = ("dataset.", "dataset/")
+"""Beginnings of keys of the run's own words that say what measures it, whatever the metrics."""
+
 OPEN_KEYS = ("sampler", "device", "batch", "rows", "metric", "plugins", "hydra.searchpath", "allow_edited")
 """Groups and keys that may differ from the run's."""
 
@@ -55,11 +59,12 @@ log = logging.getLogger(__name__)
 def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
     """Return the overrides that compose the run's choices with the sampler that `overrides` ask for.
 
-    The sampler's values are the run's, but for those that `overrides` set.
+    The dataset's and the sampler's values are the run's, but for those that `overrides` set.
 
     Raises:
-        ValueError: something else is given.
+        ValueError: something else is given, or `plugins` and `hydra.searchpath` of the run's command are not.
     """
+    run.require_places(overrides)
     for override in overrides:
         key = override.lstrip("+~").split("=")[0]
         if not any(key == name or key.startswith(f"{name}.") for name in OPEN_KEYS):
@@ -67,6 +72,7 @@ def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
                 f"{override} would change more than how the winners are sampled; render takes {', '.join(OPEN_KEYS)}"
             )
     groups = [f"{group}={run.summary[group]}" for group in ("dataset", "model", "verifier")]
+    groups += [word for word in run.measuring_words(overrides) if key_of(word).startswith(DATASET)]
     if not any(override.startswith("sampler=") for override in overrides):
         groups.append(f"sampler={run.summary['sampler']}")
         values = {key: value for key, value in run.config["sampler"].items() if key != "_target_"}
@@ -256,7 +262,7 @@ def _plain(saved: Mapping[str, Any], config: DictConfig) -> dict[str, Any]:
         config[group] = OmegaConf.merge(config[group], saved[group])
     for key in ("search", "budget", "seed"):
         config[key] = saved[key]
-    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
+    return resolved(config)
 
 
 def _check_same(saved: Mapping[str, Any], plain: dict[str, Any]) -> None:

@@ -13,18 +13,15 @@ import torch
 
 from its.config.blueprint import Blueprint
 from its.config.checks import check_rewards
-from its.config.hydra_node import COMMAND_LINE, first_part
 from its.config.identity import differences
 from its.config.instantiate import instantiate
-from its.config.names import current_word
 from its.config.provenance import Provenance
 from its.disk.array_names import candidate_features_name
 from its.disk.store import Arrays
 from its.engine import Engine
 from its.engine.flops import count_flops, reward_flops
 from its.engine.queue import pad
-from its.report.runs import overrides_of
-from its.rerun.finished_run import FinishedRun
+from its.rerun.finished_run import FinishedRun, key_of
 from its.run import candidates
 from its.run.instruments import Instruments
 from its.search.more_steps import MoreSteps
@@ -202,29 +199,19 @@ def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
     `plugins` and `hydra` are not taken over: whose code runs is said on the command line.
 
     Raises:
-        ValueError: something else is given.
+        ValueError: something else is given, or these are not.
     """
+    run.require_places(overrides)
     for word in overrides:
-        if _key(word).partition("@")[0].partition(".")[0] not in OPEN_KEYS:
+        if key_of(word).partition("@")[0].partition(".")[0] not in OPEN_KEYS:
             raise ValueError(
                 f"{word} would make another run, whose candidates these are not; rescoring takes "
                 f"{', '.join(OPEN_KEYS)} only"
             )
-    dropped = {"images"}
+    own_words = run.words
     if any(word.startswith("verifier=") for word in overrides):
-        dropped.add("verifier")
-    words_of_run = [
-        word
-        for word in map(current_word, overrides_of(run.summary["command"]))
-        if first_part(_key(word)) not in COMMAND_LINE
-        and _key(word) not in dropped
-        and not ("verifier" in dropped and _key(word).startswith("verifier."))
-    ]
-    return [*words_of_run, *overrides, f"images={run.summary['images']}"]
-
-
-def _key(word: str) -> str:
-    return word.lstrip("+~").partition("=")[0]
+        own_words = [word for word in own_words if not f"{key_of(word)}.".startswith("verifier.")]
+    return [*own_words, *overrides, f"images={run.summary['images']}"]
 
 
 def require_same_run(run: FinishedRun, config: dict[str, Any]) -> None:

@@ -125,7 +125,7 @@ class Experiment:
         again = self._shards.unsound(list(present.items()), ranges) if retry else []
         if missing or again:
             check_fit(self.engine, self.instruments, self._conditions)
-            self._shards.make(missing, again)
+            self._shards.make(self.images, missing, again)
         return self._measured(ranges)
 
     def _measured(self, ranges: Sequence[range]) -> list[Row]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +14,12 @@ from its import __version__
 from its.config.identity import hash8, measured_by
 from its.config.instantiate import instantiate
 from its.config.sources import of_features
-from its.dataset.image_set import Loaded
 from its.disk.store import Arrays, Store
 from its.metric.extractor import Extractor
 from its.metric.metric import Metric, shortages
 from its.metric.reference_source import ReferenceSource, check_metrics, check_shape
 from its.parameters import fits
+from its.run.contracts import check_arrays, check_dataset, check_extractor, check_metrics_stated, reference_of
 from its.types import Condition
 
 IMAGES = "uint8 images [n, H, W, C]; set a dataset.report for such images"
@@ -54,10 +54,13 @@ class Instruments:
         """
         # Load them, and refuse what does not fit together.
         dataset = plain["dataset"]
-        data, extractor, real = (instantiate(dataset.get(key), packages) for key in ("images", "report", "reference"))
+        data, extractor = (instantiate(dataset.get(key), packages) for key in ("images", "report"))
         metrics = instantiate(plain["metric"], packages)
+        check_dataset(data)
+        check_extractor(extractor)
+        check_metrics_stated(metrics)
         check_declared_shape(dataset["shape"], data.shape)
-        reference = ReferenceSource.open(extractor, real or real_images(data), dataset.get("statistics"))
+        reference = open_reference(dataset, data, extractor, packages)
         check_metrics(metrics, reference)
         check_shape(reference, data.shape, any_shape=dataset.get("any_shape") is True, option="dataset.any_shape=true")
         check_report_width(dataset["report_width"], extractor, data.shape)
@@ -117,6 +120,22 @@ def given(part: str, shape: Sequence[int], what: str, condition: Condition = Non
         raise ValueError(f"{part} is given {list(shape)} {kind}, and cannot take them: {reason}; {remedy}") from error
 
 
+def try_extractor(extractor: Extractor, shape: Sequence[int], rows: int = 1, what: str = IMAGES) -> Arrays:
+    """Extract the arrays of black images, and see that they are what the extractor offers.
+
+    Args:
+        shape: of an image, (C, H, W).
+        what: the images are, and after "; " the remedy.
+
+    Raises:
+        ValueError: it cannot take such images, or makes other arrays.
+    """
+    black = np.zeros((rows, *shape[1:], shape[0]), np.uint8)
+    with given("dataset.report", black.shape, what):
+        arrays = extractor(black)
+    return check_arrays(extractor, arrays, rows)
+
+
 def check_report_width(declared: Any, extractor: Extractor, shape: Sequence[int]) -> None:
     """Refuse a `dataset.report_width` below what the extractor stores of an image: plans reckon disk space with it.
 
@@ -128,9 +147,7 @@ def check_report_width(declared: Any, extractor: Extractor, shape: Sequence[int]
     """
     stored = sum(extractor.widths.values())
     if extractor.fingerprint is None:  # quick enough to try on a black image
-        black = np.zeros((1, *shape[1:], shape[0]), np.uint8)
-        with given("dataset.report", black.shape, IMAGES):
-            stored = sum(array[0].size for array in extractor(black).values())
+        stored = sum(array[0].size for array in try_extractor(extractor, shape).values())
     if not fits(declared, int) or declared < stored:
         raise ValueError(
             f"dataset.report_width is {declared!r}, and {extractor.name} stores {stored} numbers of an image; "
@@ -151,9 +168,19 @@ def check_declared_shape(declared: Any, shape: Sequence[int]) -> None:
         )
 
 
-def real_images(data: Any) -> Any:
-    """Return the images that a dataset brings itself; None if they are kept elsewhere."""
-    return Loaded("the dataset", *data.reference()) if hasattr(data, "reference") else None
+def open_reference(
+    dataset: Mapping[str, Any], data: Any, extractor: Extractor, packages: Sequence[str]
+) -> ReferenceSource:
+    """Open the reference that a dataset's node names, or that the dataset brings itself.
+
+    Args:
+        data: the dataset's problems.
+
+    Raises:
+        ValueError: there is none, or it cannot be read.
+    """
+    real = instantiate(dataset.get("reference"), packages)
+    return ReferenceSource.open(extractor, real or reference_of(data), dataset.get("statistics"))
 
 
 def check_shapes(dataset: str, data: Any, model: Any) -> None:

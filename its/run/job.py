@@ -5,38 +5,48 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from its.config.composed import of_job, words_of_job
 from its.config.secrets import without_secrets
 from its.config.smoke import out_dir
 from its.process import leave
+from its.process.alive import alive
 from its.process.command import is_users
 from its.process.scratch import need_temporary_folder
 from its.process.source_tree import require_source_tree
 from its.process.status import in_sweep, write_status
 from its.process.workers import Worker, take_own_gpu
+from its.run.failures import Failures
 
 if TYPE_CHECKING:
     from its.config.blueprint import Blueprint
+    from its.config.plan import Plan
     from its.run.build import Run
 
 log = logging.getLogger(__name__)
 
 
 def run_job(config: DictConfig) -> dict[str, Any]:
-    """Make a run, or plan it; return a status: `finished`, `planned` or `failed`, and the reason."""
+    """Make a run, or plan it; return a status: `finished`, `planned` or `failed`, and what there is to say of it."""
     leave.leave_on_signals()
     take_own_gpu()
+    if Worker.is_shown_by_another():
+        logging.getLogger().setLevel(logging.WARNING)
     status = _run(config)
+    if status["status"] == "failed" and HydraConfig.get().mode == RunMode.MULTIRUN:
+        log.error("failed; the sweep goes on, and says why at its end")
     write_status(status)
     return status
 
@@ -56,8 +66,9 @@ def _run(config: DictConfig) -> dict[str, Any]:
         if config.plan:
             from its.config.plan import plan_of
 
-            log.info("%s", plan_of(blueprint).line())
-            return {"status": "planned"}
+            plan = plan_of(blueprint)
+            log.info("%s", plan.line())
+            return {"status": "planned", "plan": plan}
 
         # Make what is missing.
         require_source_tree(allow_edited=config.allow_edited)
@@ -69,21 +80,26 @@ def _run(config: DictConfig) -> dict[str, Any]:
             if sentence:
                 log.info("%s\n%s", blueprint.folder, sentence)
             else:
-                blueprint.check_sources()
-                run = _built(blueprint, config.workers)
-                log.info("%s", run.folder)
-                run.claim()
-                folder = run.folder
-                run.run(retry=not _has_workers(config.workers))
-                if config.verify:
-                    RunFolder(folder).store.put_away()
+                with _begun(blueprint, config.workers) as run:
+                    folder = run.folder
+                    run.run(retry=not _has_workers(config.workers))
+                    if config.verify:
+                        RunFolder(folder).store.put_away()
     except Exception as error:
-        reason, trace = map(without_secrets, (f"{type(error).__name__}: {error}", traceback.format_exc()))
-        log.error("%s", without_secrets(str(error)) if is_users(error) else trace)
-        if folder is not None:
-            _record(folder, reason, trace)
-        return {"status": "failed", "reason": reason, "folder": folder and str(folder)}
+        return _failed(error, folder)
     return {"status": "finished", "folder": str(blueprint.folder)}
+
+
+def _failed(error: Exception, folder: Path | None) -> dict[str, Any]:
+    """Return the status of a run that failed, and record that in its folder if it has folder that.
+
+    Its traceback is for errors of code alone.
+    """
+    reason, trace = map(without_secrets, (f"{type(error).__name__}: {error}", traceback.format_exc()))
+    if folder is not None:
+        _record(folder, reason, trace)
+    code = "" if is_users(error) else trace
+    return {"status": "failed", "reason": reason, "traceback": code, "folder": folder and str(folder)}
 
 
 def _finished(blueprint: Blueprint) -> str:
@@ -106,15 +122,25 @@ def _finished(blueprint: Blueprint) -> str:
     return sentence
 
 
-def _built(blueprint: Blueprint, workers: int) -> Run:
-    """Load the run; with several workers, after they are done with it."""
+@contextmanager
+def _begun(blueprint: Blueprint, workers: int) -> Iterator[Run]:
+    """Load the run and claim its folder, in which this process is alive while the block lasts.
+
+    With several workers they make their shares first.
+    """
     from its.config.plan import check_room
     from its.run.build import build
 
+    blueprint.check_sources()
     check_room(blueprint)
-    if _has_workers(workers):
-        run_workers(workers, words_of_job(HydraConfig.get()))
-    return build(blueprint)
+    with alive(blueprint.folder):
+        failure = run_workers(workers, blueprint.folder) if _has_workers(workers) else ""
+        run = build(blueprint)
+        log.info("%s", run.folder)
+        run.claim()
+        yield run
+        if failure:
+            log.warning("made here what workers left, of whom one had failed: %s", failure)
 
 
 def _has_workers(workers: int) -> bool:
@@ -122,21 +148,35 @@ def _has_workers(workers: int) -> bool:
     return workers > 1 and Worker.here().world == 1
 
 
-def run_workers(workers: int, overrides: Sequence[str]) -> None:
-    """Run this job, untracked, as `workers` processes on this machine; each makes what others have left."""
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    untracked = [override for override in overrides if not override.startswith("tracker")]
+def run_workers(workers: int, folder: Path) -> str:
+    """Run this job, untracked, as `workers` processes on this machine; each makes what others have left.
+
+    Args:
+        folder: of the run, in which they show how far they are.
+
+    Returns:
+        why one of them failed, if one has.
+    """
+    from its.disk.files import is_plain
+    from its.disk.run_folder import RunFolder
+    from its.process.board import Board
+
+    # Share the cores, unless the user has.
+    threads = str(max(1, (os.cpu_count() or 1) // workers))
+    environment = {"OMP_NUM_THREADS": threads, **os.environ, "ITS_WORLD": str(workers)}
+    untracked = [word for word in words_of_job(HydraConfig.get()) if not word.startswith("tracker")]
     command = [sys.executable, str(Path(sys.argv[0]).absolute()), *untracked, "hydra.mode=RUN"]
-    processes = [
-        leave.start(
-            command,
-            env={**os.environ, "ITS_RANK": str(rank), "ITS_WORLD": str(workers), "OMP_NUM_THREADS": str(threads)},
-        )
-        for rank in range(workers)
-    ]
-    codes = [leave.ended(process) for process in processes]
-    if any(codes):
-        log.warning("workers ended with exit codes %s; what they left is made now", codes)
+
+    # Wait for all of them; what they fail at is tried again here, and told here.
+    began = time.time()
+    with Board() as board, board.watching("", folder):
+        processes = [leave.start(command, env={**environment, "ITS_RANK": str(rank)}) for rank in range(workers)]
+        codes = [leave.ended(process) for process in processes]
+    if not any(codes):
+        return ""
+    log.warning("workers ended with exit codes %s; what they left is made now", codes)
+    run = RunFolder(folder)
+    return run.read_failure() if is_plain(run.failure) and run.failure.stat().st_mtime >= began else ""
 
 
 def _record(folder: Path, reason: str, trace: str) -> None:
@@ -149,36 +189,44 @@ def _record(folder: Path, reason: str, trace: str) -> None:
 
 
 class Closing(Callback):
-    """Hydra callback: the report after the last job, and the exit code."""
+    """Hydra callback: the report after the last job, a plan's total, what failed, and the exit code."""
 
     def __init__(self) -> None:
-        self._failed: list[str] = []
+        self._failures = Failures()
+        self._plans: list[Plan] = []
         self._folder: Path | None = None
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Note where the job's run is, or why it failed."""
+        """Note where the job's run is, what it would cost, or why it failed."""
         status = job_return.return_value if job_return.status.name == "COMPLETED" else None
-        if not isinstance(status, dict) or status["status"] == "failed":
-            self._failed.append(status["reason"] if isinstance(status, dict) else "the job ended without a status")
-        elif status.get("folder"):
+        if not isinstance(status, dict):
+            status = {"status": "failed", "reason": "the job ended without a status"}
+        self._failures.hear(job_return.overrides or (), status)
+        if status["status"] == "planned":
+            self._plans.append(status["plan"])
+        elif status["status"] == "finished":
             self._folder = Path(status["folder"])
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """After a single run, print its table; its failure has just been told."""
+        """After a single run, print its table."""
         self._close(config, sweep=False)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """After a sweep, compare all runs of the experiment."""
+        """After a sweep, compare all runs of the experiment, or say what all of it would cost."""
+        if config.plan:
+            from its.config.plan import total
+
+            log.info("%s", total(self._plans))
         self._close(config, sweep=True)
 
     def _close(self, config: DictConfig, *, sweep: bool) -> None:
-        """Report and track; whatever comes of that, a failure makes the exit code 1."""
+        """Report and track; whatever comes of that, the last word is what failed, with exit code 1."""
         try:
             self._follow_up(config, sweep=sweep)
         finally:
-            for reason in self._failed if sweep else ():
-                log.error("failed: %s", reason)
-            if self._failed:
+            if self._failures:
+                if not Worker.is_shown_by_another():
+                    self._failures.tell()
                 raise SystemExit(1)
 
     def _follow_up(self, config: DictConfig, *, sweep: bool) -> None:
@@ -195,10 +243,9 @@ class Closing(Callback):
         from its.report.report import make_report
 
         try:
-            make_report(folder)
+            make_report(folder, told=self._failures.folders)
         except Exception as error:
-            log.error("no report: %s", error if isinstance(error, OSError) else traceback.format_exc())
-            self._failed.append(f"no report: {type(error).__name__}: {error}")
+            self._failures.hear(["the report"], _failed(error, None))
 
     def _track(self, config: DictConfig, folder: Path, *, sweep: bool) -> None:
         """Give the tracker the comparison, and wait for it a while."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,9 @@ from its.verifier.verifier import Verifier
 log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
+
+COST_COLUMNS = (*COLUMNS, "nfe_cap", "flops", "seconds", "images", "reward_mean", "reward_mean_se")
+"""Columns of a curve that no metric makes."""
 
 STRANGE = {f"{kind}_{role}": (role, kind) for role in ROLES for kind in WORDS}
 """Columns of a curve that count images with rewards that are no numbers: the role of the verifier, and the kind."""
@@ -123,11 +127,27 @@ def _metrics(
     part: Collected, features: Sequence[Arrays], metrics: Sequence[Metric], reference: Reference
 ) -> tuple[Row, dict[str, np.ndarray]]:
     """Return the metrics of images by column, and what each image adds to them."""
-    sample = Features(**_gather(features, part.rows), labels=part.class_ids)
-    row = {
-        column: value for metric in metrics for column, value in metric(sample, reference.part(metric.against)).items()
-    }
+    sample = Features.of(_gather(features, part.rows), part.class_ids)
+    row = columns_of(metrics, sample, reference)
     return row, per_image_effects(sample, reference.moments, row)
+
+
+def columns_of(metrics: Iterable[Metric], sample: Features, reference: Reference) -> Row:
+    """Compute metrics, each against its part of the reference; return their numbers by column.
+
+    Raises:
+        ValueError: one makes something else, or a column that is there.
+    """
+    row: Row = {}
+    for metric in metrics:
+        columns, name = metric(sample, reference.part(metric.against)), type(metric).__name__
+        numbers = isinstance(columns, Mapping) and all(isinstance(value, Real) for value in columns.values())
+        if not numbers:
+            raise ValueError(f'{name} returns {repr(columns)[:60]}; a metric returns numbers by column, {{"fid": 1.5}}')
+        if clashes := sorted(columns.keys() & {*row, *COST_COLUMNS}):
+            raise ValueError(f"{name} makes the column {clashes[0]}, which is there already; give it another name")
+        row |= {column: float(value) for column, value in columns.items()}
+    return row
 
 
 def _gather(features: Sequence[Arrays], rows: np.ndarray) -> dict[str, np.ndarray]:

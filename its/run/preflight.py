@@ -14,12 +14,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+from its.disk.store import Arrays
 from its.engine import Engine
 from its.levels import Columns
 from its.metric.metric import Metric, shortage_of
 from its.metric.reference import Reference
-from its.pixels import to_uint8
-from its.run.instruments import IMAGES, Instruments, given
+from its.run.instruments import IMAGES, Instruments, given, try_extractor
 from its.run.shards import class_id
 from its.types import Condition
 from its.verifier.verifier import checked
@@ -120,34 +120,19 @@ def _check_verifiers(engine: Engine, images: Tensor, condition: Condition) -> No
         checked(guide, reward, rows)
 
 
-def _check_extractor(instruments: Instruments, images: Tensor) -> dict[str, np.ndarray]:
-    """Extract the arrays of images; return them."""
-    extractor, pixels = instruments.extractor, to_uint8(images.float()).cpu().numpy()
-    other = instruments.reference.shape
-    with given("dataset.report", pixels.shape, IMAGES):
-        arrays = dict(extractor(pixels))
-    if other is not None and other != tuple(images.shape[1:]):
-        black = np.zeros((1, *other[1:], other[0]), np.uint8)
-        with given("dataset.report", black.shape, f"of the reference as {IMAGES}"):
-            extractor(black)
-    for name in sorted({"features", "logits"} | set(extractor.offers) - {"classes"} | arrays.keys()):
-        if name not in arrays or arrays[name].ndim != 2 or len(arrays[name]) != len(pixels):
-            shape = list(arrays[name].shape) if name in arrays else "nothing"
-            raise ValueError(
-                f"dataset.report ({extractor.name}) makes {name} of shape {shape} of {list(pixels.shape)} images; "
-                f"expected is [{len(pixels)}, width]: correct the extractor"
-            )
-        if arrays[name].dtype != np.float32 or not np.isfinite(arrays[name]).all():
-            raise ValueError(
-                f"dataset.report ({extractor.name}) makes {name} of {arrays[name].dtype} of black images, or some that "
-                "are no numbers; expected is float32: correct the extractor"
-            )
+def _check_extractor(instruments: Instruments, images: Tensor) -> Arrays:
+    """Extract the arrays of images, and of one of the reference if these have another shape; return the former."""
+    shape, other = tuple(images.shape[1:]), instruments.reference.shape
+    arrays = try_extractor(instruments.extractor, shape, len(images))
+    if other is not None and other != shape:
+        try_extractor(instruments.extractor, other, what=f"of the reference as {IMAGES}")
     return arrays
 
 
 def _check_classes(metrics: Mapping[str, Metric], arrays: Mapping[str, np.ndarray], largest: int) -> None:
     """Refuse a metric over classes that the held-out classifier does not know."""
-    known = arrays.get("classes", arrays["logits"]).shape[1]
+    logits = arrays.get("classes", arrays.get("logits"))
+    known = 0 if logits is None else logits.shape[1]
     for key, metric in metrics.items():
         if metric.reads == "classes" and largest >= known:
             raise ValueError(

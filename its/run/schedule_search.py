@@ -290,6 +290,7 @@ class ScheduleRun:
     def _begun(self) -> Progress:
         """Return the progress over all sets that are not there yet when the first is made."""
         if self._progress is None:
-            present = len(self.files.set_names)
-            self._progress = Progress(max(1, self.search.evaluations - present) * self.search.num_samples)
+            sets = max(self.search.evaluations, len(self.files.set_names) + 1)
+            missing = sets - len(self.files.set_names)
+            self._progress = Progress(sets * self.search.num_samples, missing * self.search.num_samples)
         return self._progress

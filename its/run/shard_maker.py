@@ -71,10 +71,11 @@ class ShardMaker:
             log.warning("%d shards hold images that failed, and are made again", len(bad))
         return [indices for indices in self.worker.share(ranges) if indices in bad]
 
-    def make(self, missing: Sequence[range], again: Sequence[range]) -> None:
+    def make(self, images: int, missing: Sequence[range], again: Sequence[range]) -> None:
         """Stream the problems of shards through the engine; write each shard once it is whole.
 
         Args:
+            images: of the whole run.
             missing: shards that are not there, which workers share.
             again: of this worker alone, which are there and are made anew.
         """
@@ -86,7 +87,7 @@ class ShardMaker:
 
         # Take results as they come, and write a shard when its last one is there.
         open_shards: dict[range, list[Result]] = {}
-        progress = Progress(total=len(shard_of))
+        progress = Progress(images, len(shard_of))
         started, rows_before = time.perf_counter(), self.engine.rows_evaluated
         for result in self.engine.run(self.search, self.caps, self._problems(missing, again)):
             indices = shard_of[result.problem.index]

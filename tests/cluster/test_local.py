@@ -44,8 +44,13 @@ def test_local_launcher_finishes_the_sweep_despite_refused_and_failed_runs(tmp_p
     assert done.returncode == 1, said
     spent = sum(20 * float(row["nfe"]) for row in numbers(six))
     first = said.index(f"3 runs: 0 finished before, 2 to make, {spent + 20 * 9:.0f} NFE to spend")
-    assert first < said.index("finished out_dir")
+    assert first < said.index("finished budget.nfe=[6]"), "named by what tells it from the others"
     table = {line.split("budget.nfe=")[1][:3]: line for line in said.splitlines() if " -  " in line}
-    assert "cap of 1 NFE is below the 3 NFE" in table["[1]"]
-    assert "NotADirectoryError" in table["[9]"]
-    assert table["[6]"].startswith("  finished")
+    states = {"[1]": "failed", "[6]": "finished", "[9]": "failed"}
+    assert all(f"  {state} " in table[cap] for cap, state in states.items())
+
+    # Each failure is told once, where people look last.
+    refused, broken = said.splitlines()[-2:]
+    assert "failed: budget.nfe=[1]: " in refused
+    assert "failed: budget.nfe=[9]: NotADirectoryError" in broken
+    assert said.count("cap of 1 NFE is below the 3 NFE") == said.count("NotADirectoryError") == 1

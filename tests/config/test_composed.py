@@ -2,8 +2,10 @@
 
 import pytest
 from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import OmegaConf
 
-from its.config.composed import composed, composed_sweep
+from its.config.composed import NAME, GuardedLoader, composed, composed_sweep
 
 
 def test_composed_keeps_hydra_apart():
@@ -30,3 +32,27 @@ def test_composed_sweep_understands_every_discrete_sweep():
     ]
     with pytest.raises(HydraException, match="INTERVAL_SWEEP"):
         composed_sweep(["seed=interval(0,1)"])
+
+
+def test_loader_gives_the_same_configuration_again_and_lets_nobody_change_it(monkeypatch):
+    loader = GuardedLoader([])
+    first = loader.load_configuration(NAME, ["search=none"], RunMode.RUN)
+    monkeypatch.setattr(OmegaConf, "load", None)
+    again = loader.load_configuration(NAME, ["search=none"], RunMode.RUN)
+    assert again == first
+    again.seed = 5
+    assert loader.load_configuration(NAME, ["search=none"], RunMode.RUN) == first
+    assert loader.load_configuration(NAME, ["search=none", "seed=3"], RunMode.RUN).seed == 3, "no file is read twice"
+
+
+def test_loader_reads_a_choice_of_other_places_apart(tmp_path):
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / "none.yaml").write_text("mine: true\n")
+    loader = GuardedLoader([])
+    words = ["search=none", f"hydra.searchpath=[file://{tmp_path}]"]
+    here = loader.load_configuration(NAME, ["search=none"], RunMode.RUN)
+    assert loader.load_configuration(NAME, words, RunMode.RUN).search == here.search, "the first place counts"
+    (tmp_path / "search" / "other.yaml").write_text("mine: true\n")
+    assert loader.load_configuration(NAME, ["search=other", words[1]], RunMode.RUN).search == {"mine": True}
+    with pytest.raises(HydraException, match="search/other"):
+        loader.load_configuration(NAME, ["search=other"], RunMode.RUN)

@@ -96,7 +96,7 @@ def test_conf_tracker_changes_no_folder_or_record(tmp_path: Path, tracker: str):
 
 NFE = {
     "digits_all": 1_870_000,
-    "digits_demo": 235_000,
+    "digits_demo": 145_000,
     "digits_hacking": 480_000,
     "null_mixture": 12_840_000,
     "phase1_cifar10": 305_000_000,

@@ -1,20 +1,25 @@
 """`plan=true` and `--help`: what would be done, without loading a network or making a run."""
 
+import itertools
 import json
+import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from its.config.help import text
-from its.config.plan import RATES
+from its.config.kinds import Work
+from its.config.plan import RATES, Plan, total
 from tests.build import CONF, blueprint_of, make_experiment
 
 LOADED = (
     "import runpy, sys; runpy.run_path('run.py', run_name='__main__'); "
     "print([m for m in ('torch', 'wandb', 'matplotlib', 'pandas') if m in sys.modules])"
 )
+FOLDERS = itertools.count()
 SIZE = ("images=40", "shard=20", "sampler.steps=4", "budget.samplings=[1,2]")
 
 
@@ -76,6 +81,15 @@ def test_run_script_reports_a_finished_run_without_loading_torch(tmp_path):
     assert shard.read_bytes() == whole
 
 
+def test_run_script_repeats_a_finished_sweep_and_its_report_without_loading_what_made_them(tmp_path):
+    words = ("-m", "hydra/launcher=local", *SIZE, "images=20")
+    make_experiment(tmp_path, *words[2:]).run()
+    assert "matplotlib" in loaded(tmp_path, *words), "the report is drawn"
+    again = loaded(tmp_path, *words)
+    assert "1 runs: 1 finished before, 0 to make" in again
+    assert again.rstrip().endswith("index.html\n[]")
+
+
 def test_plan_of_a_sweep_uses_measured_rates(tmp_path):
     rates = {
         f"{search} digits_unconditional cpu batch 128": {"nfe_per_second": 16.0, "fixed_seconds": 3.0}
@@ -87,6 +101,40 @@ def test_plan_of_a_sweep_uses_measured_rates(tmp_path):
     assert "320 NFE to spend, about 23 s" in said, "an anytime search serves both caps in one run"
     assert "480 NFE to spend, about 33 s" in said, "a planned one is run for each"
     assert "160 NFE to spend, rate unknown" in said
+
+
+def plan_with(seconds: float | None, *, nfe: float = 100.0, bounded: bool = False, **work) -> Plan:
+    size = {"images": 40, "present": 10, "missing": 3, "disk_bytes": 10**6}
+    entries = {"method": "m", "files": "shards", "rate": "a", "nfe": nfe, **size, **work}
+    return Plan(Path(str(next(FOLDERS))), Work(**entries), seconds, bounded=bounded)
+
+
+def test_total_adds_up_the_runs_of_a_sweep():
+    assert total([plan_with(20.0), plan_with(3.0)]) == (
+        "total: 2 runs, 80 images, 20 on disk, 200 NFE to spend, about 23 s, 2.0 MB"
+    )
+    assert "at most 200 NFE" in total([plan_with(1.0), plan_with(1.0, bounded=True)])
+    assert "100 NFE to spend and what 1 without a cap take" in total([plan_with(1.0), plan_with(None, nfe=math.inf)])
+
+
+def test_total_says_which_rates_are_unknown():
+    unknown = [plan_with(None, rate="b"), plan_with(None, rate="c"), plan_with(None, rate="b")]
+    assert "to spend, rate unknown of b, c: run python scripts/benchmark.py, 3.0 MB" in total(unknown)
+    assert "about 20 s and more (rate unknown of b, c: run python" in total([plan_with(20.0), *unknown])
+
+
+def test_total_counts_jobs_on_one_folder_once():
+    one = plan_with(20.0)
+    more = replace(one, work=replace(one.work, images=80, nfe=200.0), seconds=40.0)
+    assert total([more, one]).startswith("total: 1 runs, 80 images, 10 on disk, 200 NFE to spend, about 40 s")
+
+
+@pytest.mark.parametrize("words", [["hydra/launcher=slurm"], []], ids=["a launcher", "the file's own sweep"])
+def test_plan_of_a_sweep_ends_with_its_total(tmp_path, words):
+    said = loaded(tmp_path, "plan=true", "experiment=digits_demo", *words).splitlines()
+    assert said[-1] == "[]"
+    assert "total: 5 runs, 5000 images, 0 on disk, 145000 NFE to spend, rate unknown of " in said[-2]
+    assert said[-2].endswith(": run python scripts/benchmark.py, 7.2 MB")
 
 
 def test_plan_refuses_a_cap_below_one_sampling(tmp_path):
@@ -110,6 +158,17 @@ def test_run_script_refuses_a_run_larger_than_the_free_disk(tmp_path):
     assert done.returncode == 1
     assert "free some, set another out_dir=, or make fewer images=" in done.stdout + done.stderr
     assert not list((tmp_path / "full").rglob("shards"))
+
+
+def test_help_lists_choices_of_the_searchpath_with_their_folder(tmp_path):
+    (tmp_path / "conf dir" / "search").mkdir(parents=True)
+    (tmp_path / "conf dir" / "search" / "climb.yaml").write_text("# Climb.\n_target_: my_methods.Climb\n")
+    command = [sys.executable, str(CONF.parent / "run.py"), "--help", "hydra.searchpath=['file://conf dir']"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    searches = done.stdout.partition("\nsearch=\n")[2].partition("=\n")[0]
+    assert f"  climb                 Climb.  ({tmp_path}/conf dir)\n" in searches
+    assert "  random                " in searches
 
 
 def test_help_lists_every_choice():

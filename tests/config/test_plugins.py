@@ -82,6 +82,14 @@ def test_plugins_are_found_behind_everything_else(places: Path):
     assert sys.path == [*before, str(places)]
 
 
+def test_plugins_alone_say_whose_code_runs(places: Path):
+    package(places / "unlisted", "part.py")
+    package(places / "listed", "part.py")
+    with pytest.raises(ValueError, match=r"in listed; list your own package in plugins=\[...\] on the command line"):
+        made("unlisted.part", "./listed")
+    assert not {"unlisted", "listed"} & sys.modules.keys()
+
+
 REFUSED = {
     "nothing there": ("./gone", "/gone, and nothing is there; give a package's own folder"),
     "no name": ("./my-methods", "cannot import a package called 'my-methods'; call it by letters"),

@@ -106,6 +106,49 @@ def test_run_folders_finds_every_run_and_nothing_below_one(tmp_path):
     assert [run.path for run in run_folders(tmp_path)] == [tmp_path / name for name in ("a/run", "b/run", "c")]
 
 
+def runs_of(folder, *names):
+    """Make runs of these names."""
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "metrics.json").touch()
+
+
+def found(folder):
+    return [run.path.relative_to(folder).as_posix() for run in run_folders(folder)]
+
+
+def test_run_folders_follow_links_to_runs_and_to_folders_of_runs(tmp_path):
+    runs_of(tmp_path, "elsewhere/deep/x", "elsewhere/deep/y", "alone", "demo/b/own")
+    (tmp_path / "demo/a").symlink_to("../elsewhere")
+    (tmp_path / "demo/c").symlink_to(tmp_path / "alone")
+    (tmp_path / "demo/nothing").symlink_to("nowhere")
+    assert found(tmp_path / "demo") == ["a/deep/x", "a/deep/y", "b/own", "c"]
+    (tmp_path / "link").symlink_to("demo")
+    assert found(tmp_path / "link") == ["a/deep/x", "a/deep/y", "b/own", "c"]
+
+
+def test_run_folders_end_at_cycles_and_count_a_run_once_by_its_own_path(tmp_path):
+    runs_of(tmp_path, "b/x/run", "b/y/run")
+    for name, to in {
+        "a": "b",
+        "b/x/up": "..",
+        "b/self": ".",
+        "c": "b/y/run",
+        "d": "a/x",
+        "b/x/run/in": "../..",
+    }.items():
+        (tmp_path / name).symlink_to(to)
+    assert found(tmp_path) == ["b/x/run", "b/y/run"]
+
+
+def test_run_folders_take_the_first_of_two_links(tmp_path):
+    runs_of(tmp_path, "elsewhere/run")
+    for name in ("demo/b", "demo/a"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).symlink_to(tmp_path / "elsewhere")
+    assert found(tmp_path / "demo") == ["a/run"]
+
+
 def test_features_of_are_those_of_images_or_of_candidates(tmp_path):
     for name in ("features/a/00000010.safetensors", "features/b/00000010.safetensors", "pool/a/00000010.safetensors"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

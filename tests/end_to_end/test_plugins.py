@@ -15,7 +15,7 @@ SEARCH = (
     "@dataclass(frozen=True)\nclass Mine(NoSearch):\n    pass\n"
 )
 VERIFIER = (
-    "from its import Verifier\nclass Dark(Verifier):\n"
+    "from its import Verifier\nclass Dark(Verifier):\n    absolute = True\n"
     "    def reward(self, images, conditions):\n        return -images.float().mean(dim=(1, 2, 3))\n"
 )
 

@@ -91,3 +91,14 @@ def test_engine_refuses_a_model_that_lacks_what_denoiser_states(lab):
 
     with pytest.raises(ValueError, match=r"model Old has no clipping, variance; inherit from its.Denoiser"):
         lab.engine(DDIM(steps=2), Old())
+
+
+def test_network_denoiser_of_latents_has_its_decoder_and_clips_nothing():
+    class Decoder:
+        shape = (1, 8, 8)
+
+    decoder = Decoder()
+    model = NetworkDenoiser(network, Flow(), "flow", (4, 2, 2), clip=None, decoder=decoder)
+    assert model.decoder is decoder
+    with pytest.raises(ValueError, match=r"clip is 1\.0 on a model with a decoder.*give clip=None"):
+        NetworkDenoiser(network, Flow(), "flow", (4, 2, 2), decoder=decoder)

@@ -102,3 +102,17 @@ def test_page_escapes_markup_in_settings(write_run, tmp_path):
     html = page("demo", sections_of(tmp_path / "demo", load_runs(tmp_path / "demo")), [])
     assert "<script>alert" not in html
     read(html)
+
+
+def test_page_legend_has_the_line_styles_of_the_plots(write_run, tmp_path):
+    for search, verifier in (("random", "classifier"), ("random+tfg", "classifier"), ("more_steps", "classifier")):
+        write_run(search, verifier)
+    write_run("random", "null_rewards")
+    write_run("random", "null")
+    html = page("demo", sections_of(tmp_path / "demo", load_runs(tmp_path / "demo")), [])
+    swatches = re.findall(r'<li data-method="([^"]+)">.*?stroke-dasharray="([^"]*)"', html)
+    dashes = dict(swatches)
+    assert [dashes[name] for name in ("random", "random+tfg", "more_steps")] == ["", "9 3 2 3", "6 3"]
+    assert dashes["random (null_rewards)"] == "2 3"
+    assert re.fullmatch(r"[\d.]+( [\d.]+)+", dashes["random (null)"])
+    assert len(set(dashes.values())) == len(swatches) == 5

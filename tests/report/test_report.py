@@ -15,6 +15,7 @@ from its.disk.run_folder import RunFolder
 from its.report.report import make_report
 from its.report.runs import load_runs
 from its.report.terminal import run_table
+from scripts.status import main as status_main
 from tests.report.conftest import fabricated_rows, writer
 
 
@@ -249,3 +250,24 @@ def test_run_table_lists_the_rows_of_the_run(two_groups, write_failure, tmp_path
     assert [line.split()[1] for line in lines[3:]] == ["5", "10", "20", "40"]
     assert "seed=0-deadbeef: ValueError: no" in run_table(RunFolder(write_failure(reason="ValueError: no")))
     assert run_table(RunFolder(tmp_path / "nowhere")) == ""
+
+
+def test_report_table_and_status_follow_links_and_count_a_run_once(tmp_path, monkeypatch, capsys):
+    rows = [{"nfe_cap": cap, "nfe": float(cap), "images": 9, "recall": 0.5} for cap in (5, 10)]
+    run = writer(tmp_path / "old")("random", rows=rows)
+    writer(tmp_path / "new")("zero_order", rows=rows)
+    demo = tmp_path / "new" / "demo"
+    for name, to in {"borrowed": run.parent, "again": run, "self": demo}.items():
+        (demo / name).symlink_to(to)
+    frame = its.load_sweep(demo)
+    assert dict(zip(frame["search"], frame["run"].str.partition("/")[0], strict=True)) == {
+        "random": "again",
+        "zero_order": "digits",
+    }
+    assert len(frame) == 4
+
+    make_report(demo)
+    assert len(pd.read_parquet(demo / "report" / "curves.parquet")) == 4
+    monkeypatch.setattr("sys.argv", ["status.py", str(demo)])
+    status_main()
+    assert capsys.readouterr().out.splitlines()[-1] == "2 finished"

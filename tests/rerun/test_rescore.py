@@ -376,11 +376,13 @@ def test_rescoring_refuses_a_run_with_other_defaults(kept):
 def test_rescoring_loads_no_plugin_named_by_a_run_folder(kept):
     """Whose code runs is said on the command line, and not by a file that came from somewhere."""
     finished = FinishedRun.of(kept.folder)
-    trap = replace(
-        finished, summary={**finished.summary, "command": "python run.py plugins=[os] verifier._target_=os.x"}
-    )
-    with pytest.raises(ValueError, match="must be defined in its"):
-        script().rescoring_of(trap, [])
+    for words, refusal in (
+        ("plugins=[os] verifier._target_=os.x", r"if they are yours, add 'plugins=\[os\]'"),
+        ("verifier._target_=os.x", "must be defined in its"),
+    ):
+        trap = replace(finished, summary={**finished.summary, "command": f"python run.py {words}"})
+        with pytest.raises(ValueError, match=refusal):
+            script().rescoring_of(trap, [])
 
 
 def test_finished_run_without_a_pool_names_the_command_that_makes_it(kept, tmp_path):
