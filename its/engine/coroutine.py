@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import FrozenInstanceError
-from inspect import getsourcelines, unwrap
+from inspect import getsourcelines
 from pathlib import Path
 from traceback import FrameSummary, format_list
 from types import CodeType, GeneratorType, TracebackType
@@ -16,7 +16,7 @@ from its.engine.kept_state import changed, state_of
 from its.particles.arguments import described
 from its.particles.image import Image
 from its.particles.particle import Particle
-from its.particles.verbs import Request
+from its.particles.verbs import Advance, Request, Reward
 from its.search.search import Search
 
 MOST_FREE = 1000
@@ -25,8 +25,8 @@ MOST_FREE = 1000
 OURS = tuple(str(Path(__file__).parents[1] / room) for room in ("engine", "particles"))
 """Code that a search is called by and calls; its errors say by themselves what is wrong."""
 
-Frames = Sequence[FrameSummary]
-"""Lines of a traceback, outermost first."""
+Frames = Sequence[tuple[CodeType, int]]
+"""The code and the line of each frame of a traceback, outermost first."""
 
 
 class SearchCoroutine:
@@ -38,7 +38,7 @@ class SearchCoroutine:
     def __init__(self, search: Search, image: Image) -> None:
         self._search = search
         self._image = image
-        self._code: CodeType = unwrap(type(search).run).__code__
+        self._code: CodeType = cast(Any, type(search).run).__code__
         self._state = state_of(search)
         self._end: Frames = ()
         self._ledger, self._dropped = image.ledger, image.dropped
@@ -62,21 +62,47 @@ class SearchCoroutine:
         """Return the lines at which it stands; none once it has ended."""
         frames, generator = [], cast(Any, self._generator)
         while (frame := getattr(generator, "gi_frame", None)) is not None:
-            frames.append(_summary(frame.f_code, frame.f_lineno))
+            frames.append((frame.f_code, frame.f_lineno))
             generator = generator.gi_yieldfrom
         return frames
 
-    def send(self, reply: list | None) -> Request:
-        """Hand over a reply; return the next request.
+    def send(self, reply: list | None, *, refused: bool = False) -> Advance | Reward:
+        """Hand over a reply, or say that its request cannot be paid for; return the next request.
 
         Raises:
             StopIteration: it has returned. OutOfBudget: it let that pass. ValueError: a mistake.
         """
-        return self._resume(self._generator.send, reply)
+        # Replies that cost nothing may follow each other, but not for ever.
+        spent = self._ledger.spent
+        self._free = self._free + 1 if spent == self._spent else 0
+        self._spent = spent
+        if self._free > MOST_FREE:
+            raise self.mistake(
+                f"got {MOST_FREE} replies in a row that cost nothing, and goes on asking; a search asks for something "
+                "new in every round of a loop, or it returns"
+            )
 
-    def refuse(self) -> Request:
-        """Say that its request cannot be paid for; see `send`."""
-        return self._resume(self._generator.throw, OutOfBudget)  # the class: an error kept here would keep rows
+        # Go on to the next request, or to the end.
+        try:
+            request: Any = self._generator.throw(OutOfBudget()) if refused else self._generator.send(reply)
+        except StopIteration as stop:
+            self._check_end(stop.value)
+            raise
+        except OutOfBudget as refusal:
+            self._end = _frames(refusal.__traceback__)
+            self._check_end(None)
+            raise
+        except Exception as error:
+            self._fail(error)
+        if self._dropped:
+            self._check_dropped()
+        if not isinstance(request, Request):
+            raise self.mistake(
+                f"yielded {described(request)}; a search yields advance(...) or reward(...), one request at a time, "
+                "which may be of many particles"
+            )
+        request.yielded = True
+        return request
 
     def close(self) -> None:
         """End it where it stands.
@@ -99,12 +125,13 @@ class SearchCoroutine:
         Args:
             frames: that led to it; by default where it stands. Of none, where `run` begins.
         """
-        frames = (self.standing if frames is None else frames) or [_summary(self._code, self._code.co_firstlineno)]
+        frames = (self.standing if frames is None else frames) or [(self._code, self._code.co_firstlineno)]
+        lines = [FrameSummary(code.co_filename, line, code.co_name) for code, line in frames]
         home = str(Path(self._code.co_filename).parent)
-        place = [frame for frame in frames if frame.filename.startswith(home)] or frames
+        place = ([line for line in lines if line.filename.startswith(home)] or lines)[-1]
         return ValueError(
-            f"{place[-1].filename}:{place[-1].lineno}: {type(self._search).__name__}, image "
-            f"{self._image.problem.index}: {sentence}\n{''.join(format_list([*frames])).rstrip()}"
+            f"{place.filename}:{place.lineno}: {type(self._search).__name__}, image {self._image.problem.index}: "
+            f"{sentence}\n{''.join(format_list(lines)).rstrip()}"
         )
 
     def no_image(self, cap: float) -> ValueError:
@@ -115,55 +142,23 @@ class SearchCoroutine:
             self._end,
         )
 
-    def _resume(self, resume: Callable[[Any], Any], value: Any) -> Request:
-        # Replies that cost nothing may follow each other, but not for ever.
-        spent = self._ledger.spent
-        self._free = self._free + 1 if spent == self._spent else 0
-        self._spent = spent
-        if self._free > MOST_FREE:
-            raise self.mistake(
-                f"got {MOST_FREE} replies in a row that cost nothing, and goes on asking; a search asks for something "
-                "new in every round of a loop, or it returns"
-            )
-
-        # Go on to the next request, or to the end.
-        try:
-            request = resume(value)
-        except StopIteration as stop:
-            self._check_end(stop.value)
-            raise
-        except OutOfBudget as refusal:
-            self._end = _frames(refusal.__traceback__)
-            self._check_end(None)
-            raise
-        except Exception as error:
-            self._fail(error)
-        if self._dropped:
-            self._check_dropped()
-        if not isinstance(request, Request):
-            raise self.mistake(
-                f"yielded {described(request)}; a search yields advance(...) or reward(...), one request at a time, "
-                "which may be of many particles"
-            )
-        request.yielded = True
-        return request
-
     def _fail(self, error: Exception) -> NoReturn:
         """Raise an error as a mistake at the line of the author's code that led to it."""
         frames = _frames(error.__traceback__)
         sentence = f"raised {type(error).__name__}: {error}"
-        if frames[-1].filename.startswith(OURS):
+        if frames[-1][0].co_filename.startswith(OURS):
             sentence = str(error)
         elif isinstance(error, FrozenInstanceError):
             sentence += "; one search makes every image, so what changes on the way is kept in variables of run"
-        raise self.mistake(sentence, [frame for frame in frames if not frame.filename.startswith(OURS)]) from error
+        theirs = [(code, line) for code, line in frames if not code.co_filename.startswith(OURS)]
+        raise self.mistake(sentence, theirs) from error
 
     def _check_dropped(self) -> None:
         """Refuse a request that was made and thrown away."""
         if self._dropped:
-            verb, place = self._dropped[0]
+            verb, code, line = self._dropped[0]
             raise self.mistake(
-                f"{verb}(...) was never yielded, so that nothing came of it; write yield {verb}(...)", [place]
+                f"{verb}(...) was never yielded, so that nothing came of it; write yield {verb}(...)", [(code, line)]
             )
 
     def _check_end(self, returned: object) -> None:
@@ -204,16 +199,12 @@ class SearchCoroutine:
             lines, first = getsourcelines(self._code)
         except OSError:
             return []
-        return [_summary(self._code, first + k) for k, line in enumerate(lines) if re.search(pattern, line)]
+        return [(self._code, first + k) for k, line in enumerate(lines) if re.search(pattern, line)]
 
 
-def _frames(traceback: TracebackType | None) -> list[FrameSummary]:
+def _frames(traceback: TracebackType | None) -> Frames:
     frames = []
     while traceback is not None:
-        frames.append(_summary(traceback.tb_frame.f_code, traceback.tb_lineno))
+        frames.append((traceback.tb_frame.f_code, traceback.tb_lineno))
         traceback = traceback.tb_next
     return frames
-
-
-def _summary(code: CodeType, line: int) -> FrameSummary:
-    return FrameSummary(code.co_filename, line, code.co_name, lookup_line=False)

@@ -47,7 +47,7 @@ class GlobalRandomWatch:
             return
         names = " and ".join(name for name, state in self._before.items() if state != before[name])
         run, stood = entered[0]
-        onward = sorted({str(frames[-1].lineno) for each, _ in entered if (frames := each.coroutine.standing)})
+        onward = sorted({str(frames[-1][1]) for each, _ in entered if (frames := each.coroutine.standing)})
         here = f"before line {' or '.join(onward)}" if onward else "before its end"
         others = f", or one of the {len(entered) - 1} images did that went on with it" if len(entered) > 1 else ""
         raise run.coroutine.mistake(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from its.engine.guiding import Guiding
 from its.engine.rows import UNMADE
@@ -12,7 +12,7 @@ from its.engine.tape import Announcer
 from its.particles.order import Rewarded
 from its.particles.particle import Particle, Start
 from its.particles.prices import Prices, Route
-from its.particles.verbs import Advance, Request, Reward
+from its.particles.verbs import Advance, Reward
 
 
 class Opened(NamedTuple):
@@ -40,7 +40,7 @@ class Requests:
         self._scoring = scoring
         self._announcer = announcer
 
-    def open(self, run: SearchRun, request: Request) -> Opened:
+    def open(self, run: SearchRun, request: Advance | Reward) -> Opened:
         """Charge a request and begin its work; `run.pending` says how much of the reply is to come.
 
         Raises:
@@ -49,7 +49,7 @@ class Requests:
         """
         if isinstance(request, Advance):
             return self._advance(run, request)
-        return self._reward(run, cast(Reward, request))
+        return self._reward(run, request)
 
     def _advance(self, run: SearchRun, request: Advance) -> Opened:
         # Charge the forwards.

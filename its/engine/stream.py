@@ -24,7 +24,7 @@ from its.engine.state import Rollout, SearchRun
 from its.engine.verdicts import WORDS, Verdict, kinds_of
 from its.particles.order import Components, Rewarded
 from its.particles.particle import Particle
-from its.particles.verbs import Request
+from its.particles.verbs import Advance, Reward
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +177,7 @@ class Stream:
         try:
             request = run.coroutine.send(reply)
             while (opened := self._open(run, request)) is None:
-                request = run.coroutine.refuse()
+                request = run.coroutine.send(None, refused=True)
         except StopIteration as stop:
             self._end(run, stop.value)
         except OutOfBudget:
@@ -185,7 +185,7 @@ class Stream:
         else:
             self._begin(run, opened)
 
-    def _open(self, run: SearchRun, request: Request) -> Opened | None:
+    def _open(self, run: SearchRun, request: Advance | Reward) -> Opened | None:
         """Charge a request and queue its work; return None if it cannot be paid for."""
         try:
             return self._requests.open(run, request)

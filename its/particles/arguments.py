@@ -9,6 +9,8 @@ from typing import Any
 from its.levels import Level
 from its.particles.particle import Particle
 
+PARTICLES = frozenset({Particle})
+
 
 def described(value: Any) -> str:
     """Describe a value in few words: what it is, and how many or which."""
@@ -30,7 +32,7 @@ def particles_of(verb: str, value: Any) -> list[Particle]:
         TypeError: it was given something else than a list of them.
     """
     particles: list[Any] = list(value) if type(value) is list or hasattr(type(value), "__iter__") else [None]
-    if not all([type(each) is Particle for each in particles]):
+    if not PARTICLES.issuperset(map(type, particles)):
         raise TypeError(
             f"{verb} got {described(value)}; it takes a flat list of particles: {verb}([particle]) for one, "
             f"{verb}(particles) for several"

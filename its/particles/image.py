@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from traceback import FrameSummary
+from types import CodeType
 from typing import TypeVar
 
 import numpy as np
@@ -30,7 +30,7 @@ class Image:
         random: the image's own random numbers.
         shape: event shape of the state.
         stochastic: whether steps draw noise.
-        dropped: requests that were made and not yielded, by verb, and where.
+        dropped: requests that were made and not yielded: verb, code and line.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Image:
         self._anytime = anytime
         self._starts = 0
         self._noises = 0
-        self.dropped: list[tuple[str, FrameSummary]] = []
+        self.dropped: list[tuple[str, CodeType, int]] = []
 
     @property
     def steps(self) -> int:

@@ -6,7 +6,7 @@ A particle made by a free verb holds a recipe, and a recipe holds the particle i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from traceback import FrameSummary
+from types import CodeType
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -95,11 +95,11 @@ class Family(Protocol):
 
     Attributes:
         stochastic: whether steps draw noise.
-        dropped: requests about them that were made and not yielded, by verb, and where.
+        dropped: requests about them that were made and not yielded: verb, code and line.
     """
 
     stochastic: bool
-    dropped: list[tuple[str, FrameSummary]]
+    dropped: list[tuple[str, CodeType, int]]
 
 
 class Particle:

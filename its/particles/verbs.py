@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from traceback import FrameSummary
 from types import FrameType
 from typing import ClassVar, Literal, NoReturn, get_args
 
@@ -36,8 +35,7 @@ class Request:
 
     def __del__(self) -> None:
         if not self.yielded and self.particles:
-            place = FrameSummary(self._code.co_filename, self._line, self._code.co_name)
-            self.particles[0].image.dropped.append((self.verb, place))
+            self.particles[0].image.dropped.append((self.verb, self._code, self._line))
 
     def __repr__(self) -> str:
         return f"{self.verb}(...)"
