@@ -17,7 +17,7 @@ from its.particles.arguments import described
 from its.particles.image import Image
 from its.particles.particle import Particle
 from its.particles.verbs import Advance, Request, Reward
-from its.search.search import Search
+from its.search.search import Coroutine, Search
 
 MOST_FREE = 1000
 """Replies in a row, none of which cost anything, after which a search is taken for endless."""
@@ -55,7 +55,7 @@ class SearchCoroutine:
                 self._returns(),
             )
         self._code = generator.gi_code
-        self._generator = generator
+        self._generator: Coroutine = generator
 
     @property
     def standing(self) -> Frames:
@@ -84,7 +84,7 @@ class SearchCoroutine:
 
         # Go on to the next request, or to the end.
         try:
-            request: Any = self._generator.throw(OutOfBudget()) if refused else self._generator.send(reply)
+            request = self._generator.throw(OutOfBudget()) if refused else self._generator.send(reply)
         except StopIteration as stop:
             self._check_end(stop.value)
             raise

@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from its.engine.coroutine import Frames
 from its.engine.state import SearchRun
 
 WATCHED = 4
@@ -18,22 +19,25 @@ WATCHED = 4
 class GlobalRandomWatch:
     """The states of Python's, NumPy's and torch's own random numbers, compared around the code of searches.
 
-    Nothing but searches runs between `enter` and `leave`, so that no model and no verifier is taken for one. Of
-    searches that go on one after the other they are compared once, for that takes as long as all else about a reply.
+    Nothing but searches runs between `enter` and `leave`. A look at the states takes as long as all else about a reply,
+    so the first runs are looked at before and after, and all others once, after many have gone on. If that differs from
+    the look before, a model may have drawn: from then on there are both looks, and the next time shows who it was.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._before: dict[str, Any] = {}
-        self._entered: list[tuple[SearchRun, Any]] = []
+        self._seen: dict[str, Any] = {}
+        self._strict = False
+        self._entered: list[tuple[SearchRun, Frames | None]] = []
 
     def enter(self, run: SearchRun) -> None:
         """Note that a search is about to go on."""
-        if not self._entered:
-            self._before = self._states()
-        elif run.order <= WATCHED:
+        watched = run.order <= WATCHED
+        if watched:
             self.leave()
-        self._entered.append((run, run.coroutine.standing if run.order <= WATCHED else None))
+        if not self._entered and (watched or self._strict):
+            self._seen = self._states()
+        self._entered.append((run, run.coroutine.standing if watched else None))
 
     def leave(self) -> None:
         """See that the searches that have gone on drew nothing.
@@ -42,10 +46,15 @@ class GlobalRandomWatch:
             ValueError: naming the generator, and where the search stood; or of several searches one.
         """
         entered, self._entered = self._entered, []
-        before, self._before = self._before, self._states() if entered else {}
-        if not entered or before == self._before:
+        if not entered:
             return
-        names = " and ".join(name for name, state in self._before.items() if state != before[name])
+        before, self._seen = self._seen, self._states()
+        if before == self._seen:
+            return
+        if not self._strict and entered[0][1] is None:
+            self._strict = True
+            return
+        names = " and ".join(name for name, state in self._seen.items() if state != before[name])
         run, stood = entered[0]
         onward = sorted({str(frames[-1][1]) for each, _ in entered if (frames := each.coroutine.standing)})
         here = f"before line {' or '.join(onward)}" if onward else "before its end"
