@@ -13,7 +13,7 @@ from typing import Any
 
 from its.config.declarations import OPEN, definitions, is_declared, parameters
 from its.config.instantiate import CHOICES, TARGET, may_name, refusal
-from its.config.unknown import keys_of, meant
+from its.config.unknown import keys_of, meant, nearest
 
 OBJECTS = ("model", "sampler", "guidance", "search", "verifier", "guide", "budget", "tracker")
 """Nodes that must name a class."""
@@ -72,7 +72,9 @@ def _classless(plain: Node) -> Iterator[Said]:
     dataset = dict(_entries(plain.get("dataset")))
     for key in OF_DATASET if dataset else ():
         if key not in dataset:
-            yield "dataset", f"dataset has no {key}{meant(key, dataset)}; conf/dataset/digits.yaml shows what it has"
+            near = nearest(key, dataset.keys() - set(OF_DATASET))
+            remedy = f"write it for {near}" if near else "conf/dataset/digits.yaml shows what it has"
+            yield f"dataset.{near}" if near else "dataset", f"dataset has no {key}; {remedy}"
     nodes |= {f"dataset.{key}": dataset[key] for key in OF_DATASET[-2:] if key in dataset}
     for path, node in nodes.items():
         interpolated = isinstance(node, str) and node.startswith("${")

@@ -27,8 +27,14 @@ Configuration = Mapping[str, Any]
 
 def meant(name: str, names: Iterable[str]) -> str:
     """Return the question for the nearest of names, or nothing if none is near."""
+    near = nearest(name, names)
+    return f"; did you mean {near}?" if near else ""
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return the one of names that is most like this one, or nothing if none is near."""
     by_lower = {known.lower(): known for known in names}
-    return "".join(f"; did you mean {by_lower[near]}?" for near in get_close_matches(name.lower(), by_lower, 1, NEAR))
+    return "".join(by_lower[near] for near in get_close_matches(name.lower(), by_lower, 1, NEAR))
 
 
 def explained(

@@ -104,14 +104,26 @@ def _parsed(word: str, before: Sequence[str] = (), after: Sequence[str] = ()) ->
 
 def _remedy(word: str, before: Sequence[str], after: Sequence[str]) -> str:
     """Say how a word would be written that Hydra's grammar does not have, by itself or with those beside it."""
+    # Words that a space has parted.
     key, equals, value = (part.strip() for part in word.partition("="))
+    behind = [*takewhile(lambda other: "=" not in other.lstrip("="), after)]
+    if not equals and behind[:1] and behind[0].startswith("="):
+        return f"write {word}{''.join(behind[:2] if behind[0] == '=' else behind[:1])}, without spaces"
+    if not equals and before and before[-1].endswith("="):
+        return f"write {before[-1]}{word}, without spaces"
+    if value.endswith(",") and behind:
+        return f"for several values write {word}{behind[0]}, for one text {_as_text(key, ' '.join([value, *behind]))}"
+
+    # A word that is none.
     if not equals and ":" in word:
         return f"write {word.replace(':', '=', 1).replace(' ', '')}"
     if not equals:
         begun = [*takewhile(lambda other: "=" not in other, reversed(before))]
         key, _, first = before[-len(begun) - 1].partition("=") if len(begun) < len(before) else ("key", "", "")
-        text = " ".join([first, *reversed(begun), word, *takewhile(lambda other: "=" not in other, after)])
+        text = " ".join([first, *reversed(begun), word, *behind])
         return f"a word is key=value; if this belongs to a text, quote it: {_as_text(key, text)}"
+
+    # A key with a space, and values with signs.
     if key != word.partition("=")[0]:
         return f"write {key}={value}, with no space before the equals sign"
     if value[:1] in ("[", "{"):

@@ -137,6 +137,10 @@ OTHERS = {
         "name: own\nshape: [1]\nreport_width: 4\nreport: {_target_: mistaken.climb.Free}\n",
         "dataset has no images",
     ),
+    "dataset/near": (
+        "name: own\nshape: [1]\nreport_width: 4\nimags: {}\n",
+        "near.yaml, line 4: dataset has no images",
+    ),
     "metric/own": (
         "fid: {target: its.metric.fid.Fid}\n",
         "own.yaml, line 1: metric.fid names no class; for target: write",
@@ -220,9 +224,20 @@ def test_words_name_the_class_that_takes_what_a_yaml_leaves_out(package: Path, c
     )
 
 
-def test_words_that_are_pieces_of_a_text_are_put_together():
-    with pytest.raises(ValueError, match="quote it: 'name=\"a cat, a dog\"'"):
-        composed(["images=4", "name=a", "cat,", "a", "dog", "seed=1"])
+PIECES = {
+    ("name=a", "cat,", "a", "dog"): "if this belongs to a text, quote it: 'name=\"a cat, a dog\"'",
+    ("search=random,", "none"): "for several values write search=random,none, for one text 'search=\"random, none\"'",
+    ("images", "=", "3"): "write images=3, without spaces",
+    ("images", "=3"): "write images=3, without spaces",
+    ("images=", "3"): "write images=3, without spaces",
+}
+
+
+@pytest.mark.parametrize("pieces", PIECES, ids=" ".join)
+def test_words_that_a_space_has_parted_are_put_together(pieces: tuple[str, ...]):
+    with pytest.raises(ValueError) as error:
+        composed_sweep(["seed=1", *pieces, "batch=4"])
+    assert str(error.value).endswith(PIECES[pieces])
 
 
 SWEEPS = {
