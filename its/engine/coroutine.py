@@ -71,11 +71,11 @@ class SearchCoroutine:
         Raises:
             StopIteration: it has returned. OutOfBudget: it let that pass. ValueError: a mistake.
         """
-        return self._resume(lambda: self._generator.send(reply))
+        return self._resume(self._generator.send, reply)
 
     def refuse(self) -> Request:
         """Say that its request cannot be paid for; see `send`."""
-        return self._resume(lambda: self._generator.throw(OutOfBudget()))  # which no frame may keep, nor it rows
+        return self._resume(self._generator.throw, OutOfBudget)  # the class: an error kept here would keep rows
 
     def close(self) -> None:
         """End it where it stands.
@@ -114,7 +114,7 @@ class SearchCoroutine:
             self._end,
         )
 
-    def _resume(self, resume: Callable[[], Any]) -> Request:
+    def _resume(self, resume: Callable[[Any], Any], value: Any) -> Request:
         # Replies that cost nothing may follow each other, but not for ever.
         spent = self._image.ledger.spent
         self._free = self._free + 1 if spent == self._spent else 0
@@ -127,7 +127,7 @@ class SearchCoroutine:
 
         # Go on to the next request, or to the end.
         try:
-            request = resume()
+            request = resume(value)
         except StopIteration as stop:
             self._check_end(stop.value)
             raise
@@ -137,7 +137,8 @@ class SearchCoroutine:
             raise
         except Exception as error:
             self._fail(error)
-        self._check_dropped()
+        if self._image.dropped:
+            self._check_dropped()
         if not isinstance(request, Request):
             raise self.mistake(
                 f"yielded {described(request)}; a search yields advance(...) or reward(...), one request at a time, "

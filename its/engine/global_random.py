@@ -28,10 +28,10 @@ class GlobalRandomWatch:
 
     def enter(self, run: SearchRun) -> None:
         """Note that a search is about to go on."""
-        if run.order <= WATCHED:
-            self.leave()
         if not self._entered:
             self._before = self._states()
+        elif run.order <= WATCHED:
+            self.leave()
         self._entered.append((run, run.coroutine.standing if run.order <= WATCHED else None))
 
     def leave(self) -> None:
@@ -41,9 +41,10 @@ class GlobalRandomWatch:
             ValueError: naming the generator, and where the search stood; or of several searches one.
         """
         entered, self._entered = self._entered, []
-        if not entered or (after := self._states()) == self._before:
+        before, self._before = self._before, self._states() if entered else {}
+        if not entered or before == self._before:
             return
-        names = " and ".join(name for name, state in after.items() if state != self._before[name])
+        names = " and ".join(name for name, state in self._before.items() if state != before[name])
         run, stood = entered[0]
         onward = run.coroutine.standing
         here = f"before line {onward[-1].lineno}" if onward else "before its end"

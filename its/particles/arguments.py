@@ -29,8 +29,8 @@ def particles_of(verb: str, value: Any) -> list[Particle]:
     Raises:
         TypeError: it was given something else than a list of them.
     """
-    particles = list(value) if hasattr(type(value), "__iter__") else None
-    if particles is None or not {*map(type, particles)} <= {Particle}:
+    particles: list[Any] = list(value) if type(value) is list or hasattr(type(value), "__iter__") else [None]
+    if not all([type(each) is Particle for each in particles]):
         raise TypeError(
             f"{verb} got {described(value)}; it takes a flat list of particles: {verb}([particle]) for one, "
             f"{verb}(particles) for several"
@@ -44,7 +44,9 @@ def levels_of(verb: str, to: Any, count: int) -> list[Any]:
     Raises:
         TypeError: it was given something else than levels. ValueError: they are not as many.
     """
-    levels = list(to) if isinstance(to, Sequence) and not isinstance(to, str) else [to] * count
+    if to is None or isinstance(to, Level):
+        return [to] * count
+    levels = list(to) if isinstance(to, Sequence) and not isinstance(to, str) else [to]
     strange = [level for level in levels if not (level is None or isinstance(level, Level))]
     if strange:
         raise TypeError(

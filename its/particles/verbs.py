@@ -14,6 +14,7 @@ from its.particles.particle import Particle
 
 Of = Literal["own", "before"]
 By = Literal["select", "guide"]
+OFS, BYS = get_args(Of), get_args(By)
 
 
 class Request:
@@ -136,8 +137,8 @@ def reward(particles: Sequence[Particle], of: Of = "own", by: By = "select") -> 
         TypeError, ValueError: an argument is something else.
     """
     particles = particles_of("reward", particles)
-    if of not in get_args(Of):
+    if of not in OFS:
         raise ValueError(f"reward got of={described(of)}; it is 'own' or 'before'")
-    if by not in get_args(By):
+    if by not in BYS:
         raise ValueError(f"reward got by={described(by)}; it is 'select' or 'guide'")
     return Reward(particles, of, by, sys._getframe(1))

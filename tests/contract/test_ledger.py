@@ -98,7 +98,7 @@ def test_search_needs_a_cap_of_at_least_one_sampling(lab, search, setting, every
     exact, more = lab.results(engine, search, (cost, cost + 1), [0])[0].outcomes
     assert exact.ledger["nfe"] == cost <= more.ledger["nfe"] <= cost + 1
     if search.anytime:
-        with pytest.raises(RuntimeError, match=rf"{type(search).__name__} ended image 0 at a cap of {cost - 1} NFE"):
+        with pytest.raises(ValueError, match=rf"{type(search).__name__}, image 0: ended at a cap of {cost - 1} NFE"):
             lab.results(engine, search, (cost - 1,), [0])
 
 
@@ -136,5 +136,5 @@ def test_image_left_is_infinite_for_an_uncapped_planned_search(lab):
 
 def test_image_left_is_refused_to_an_anytime_search(lab):
     engine = lab.engine(DDIM(steps=10, eta=0.0))
-    with pytest.raises(RuntimeError, match=r"image\.left was read by an anytime search"):
+    with pytest.raises(ValueError, match=r"image\.left was read by an anytime search"):
         lab.results(engine, lab.script(lambda image: image.left, anytime=True), (10,), [0])

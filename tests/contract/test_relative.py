@@ -175,7 +175,7 @@ def test_ensemble_counts_a_nan_member_and_gives_it_no_say(lab):
 def test_engine_refuses_an_ensemble_whose_columns_and_members_differ(lab):
     broken = ensemble(lab)
     broken.members = ("classifier",)
-    with pytest.raises(RuntimeError, match=r"shape \(32, 2\) for 32 images; .* of shape \(32, 1\)"):
+    with pytest.raises(ValueError, match=r"shape \[32, 2\] .*for 32 images; .* of shape \[32, 1\]"):
         lab.results(lab.engine(DDIM(steps=10, eta=0.0), verifier=broken), Random(), CAPS, range(2))
 
 

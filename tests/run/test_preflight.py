@@ -69,7 +69,7 @@ SELECTS = {
     "one reward for all": (lambda images: images.mean(), r"rewards of shape \[\] .* tensor of shape \[2\]"),
     "one reward kept": (lambda images: images.mean().reshape(1), r"rewards of shape \[1\] .* tensor of shape \[2\]"),
     "a column": (lambda images: images.flatten(1).sum(1, keepdim=True), r"rewards of shape \[2, 1\]"),
-    "no tensor": (lambda images: [0.0, 0.0], "verifier Rewards returned a list for 2 images"),
+    "no tensor": (lambda images: [0.0, 0.0], "returned a list for 2 images"),
     "half a float": (lambda images: images.bfloat16().mean((1, 2, 3)), "torch.bfloat16 for 2 images; expected is"),
     "complex": (lambda images: images.mean((1, 2, 3)) * 1j, "torch.complex64 for 2 images; expected is"),
     "training mode": (lambda images: torch.nn.BatchNorm2d(1)(images).sum((1, 2, 3)), "BatchNorm2d is in training mode"),

@@ -63,9 +63,12 @@ def test_advance_gives_each_image_its_own_noise_in_a_shared_batch(lab):
     assert len({outcome[0] for [outcome] in alone}) == 6
 
 
-def test_advance_refuses_fewer_noises_than_particles():
+def test_advance_refuses_fewer_noises_than_particles(lab):
+    def body(image):
+        yield advance(image.start(2), noise=image.noise())
+
     with pytest.raises(ValueError, match="2 particles and 1 noises"):
-        advance([None, None], noise=[None])
+        lab.play(body)
 
 
 def test_ball_keeps_the_norm_and_stays_near(lab):
