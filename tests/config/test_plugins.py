@@ -128,7 +128,7 @@ def test_plugins_refuse_what_python_would_not_find_there(places: Path, entries: 
         "unpacked",
     ):
         package(places / name, "part.py")
-    for name in ("a/two", "b/two"):
+    for name in ("a/two", "b/two", "unpacked"):
         package(places / name, "part.py")
     package(places / "b" / "both", "__init__.py")
     package(places, "random.py", "render.py", "notes.txt", "mine/__init__.py", "b/both.py")
