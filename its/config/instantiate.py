@@ -84,8 +84,9 @@ def defined(target: str, allowed: Sequence[str]) -> Any:
         lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(file_of(module))]
         if not lines:
             raise ValueError(f"{TARGET} is {target!r}, and there is no such thing: {error}") from error
-        sentence = f"{file_of(module)}:{lines[-1]}: {type(error).__name__}: {error}"
-        raise ValueError(f"{sentence}, which ends the import of {TARGET} {target}") from error
+        what = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+        place = f"{file_of(module)}:{lines[-1]}"
+        raise ValueError(f"{place}: {what}, which ends the import of {TARGET} {target}") from error
     home, own_name = (getattr(definition, key, None) or "" for key in ("__module__", "__qualname__"))
     if not (callable(definition) and _is_allowed(home, own_name, allowed) and _is_there(definition, home, own_name)):
         raise ValueError(f"{TARGET} is {target!r}, which is {home}.{own_name or type(definition)}; {_rule(allowed)}")
