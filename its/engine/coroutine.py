@@ -41,6 +41,7 @@ class SearchCoroutine:
         self._code: CodeType = unwrap(type(search).run).__code__
         self._state = state_of(search)
         self._end: Frames = ()
+        self._ledger, self._dropped = image.ledger, image.dropped
         self._spent = self._free = 0
         try:
             generator: Any = search.run(image)
@@ -116,7 +117,7 @@ class SearchCoroutine:
 
     def _resume(self, resume: Callable[[Any], Any], value: Any) -> Request:
         # Replies that cost nothing may follow each other, but not for ever.
-        spent = self._image.ledger.spent
+        spent = self._ledger.spent
         self._free = self._free + 1 if spent == self._spent else 0
         self._spent = spent
         if self._free > MOST_FREE:
@@ -137,7 +138,7 @@ class SearchCoroutine:
             raise
         except Exception as error:
             self._fail(error)
-        if self._image.dropped:
+        if self._dropped:
             self._check_dropped()
         if not isinstance(request, Request):
             raise self.mistake(
@@ -159,8 +160,8 @@ class SearchCoroutine:
 
     def _check_dropped(self) -> None:
         """Refuse a request that was made and thrown away."""
-        if self._image.dropped:
-            verb, place = self._image.dropped[0]
+        if self._dropped:
+            verb, place = self._dropped[0]
             raise self.mistake(
                 f"{verb}(...) was never yielded, so that nothing came of it; write yield {verb}(...)", [place]
             )

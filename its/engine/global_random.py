@@ -11,14 +11,15 @@ import torch
 
 from its.engine.state import SearchRun
 
-WATCHED = 24
-"""Search runs at the beginning of a stream that are watched one by one: all of a smoke run, 12 images at 2 caps."""
+WATCHED = 4
+"""Search runs at the beginning of a stream that are watched one by one: of the first image, at up to four caps."""
 
 
 class GlobalRandomWatch:
     """The states of Python's, NumPy's and torch's own random numbers, compared around the code of searches.
 
-    Nothing but searches runs between `enter` and `leave`, so that no model and no verifier is taken for one.
+    Nothing but searches runs between `enter` and `leave`, so that no model and no verifier is taken for one. Of
+    searches that go on one after the other they are compared once, for that takes as long as all else about a reply.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -46,9 +47,9 @@ class GlobalRandomWatch:
             return
         names = " and ".join(name for name, state in self._before.items() if state != before[name])
         run, stood = entered[0]
-        onward = run.coroutine.standing
-        here = f"before line {onward[-1].lineno}" if onward else "before its end"
-        others = f", or one of {len(entered) - 1} other images did that went on with it" if len(entered) > 1 else ""
+        onward = sorted({str(frames[-1].lineno) for each, _ in entered if (frames := each.coroutine.standing)})
+        here = f"before line {' or '.join(onward)}" if onward else "before its end"
+        others = f", or one of the {len(entered) - 1} images did that went on with it" if len(entered) > 1 else ""
         raise run.coroutine.mistake(
             f"drew from {names} {here}{others}; a rerun would give another image: draw from image.random, "
             "as image.random.uniform(n)",
