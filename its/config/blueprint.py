@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from its import __version__
 from its.config import names
-from its.config.checks import GROUPS, check_dataset, check_root, check_scorers, check_types
+from its.config.checks import GROUPS, check_root, check_scorers, check_types
 from its.config.folder import check_folder, folder_of
 from its.config.identity import hash8, measured_by, record
 from its.config.instantiate import TARGET, check_targets, defined, instantiate, packages_of
@@ -180,7 +180,6 @@ def checked(plain: dict[str, Any]) -> tuple[dict[str, Any], list[Twin], tuple[st
         ValueError: a value breaks a rule, is a secret, or names what may not run.
     """
     check_root(plain)
-    check_dataset(plain["dataset"])
     packages = packages_of(plain["plugins"])
     check_keys(plain)
     check_secrets(plain)

@@ -34,16 +34,6 @@ RULES: Rules = {
 """Their ranges and choices."""
 
 
-DATASET = {
-    "name": "what the dataset is called",
-    "shape": "[channels, height, width] of its images",
-    "images": "the class that says what each image is asked for, by its _target_",
-    "report": "what measures the images: a choice of dataset/report in its defaults, or a node with a _target_",
-    "report_width": "how many numbers dataset.report stores of an image",
-}
-"""Entries that every dataset has, and what each is."""
-
-
 def check_root(plain: Mapping[str, Any]) -> None:
     """Refuse values at the root of a configuration that are gone, have another type, or break a rule.
 
@@ -54,17 +44,6 @@ def check_root(plain: Mapping[str, Any]) -> None:
         if key not in plain:
             raise ValueError(f"{key} is gone from the configuration; leave out the ~{key} that takes it away")
     check_values({key: plain[key] for key in TYPES}, TYPES, "", RULES)
-
-
-def check_dataset(node: Mapping[str, Any]) -> None:
-    """Refuse a dataset's node without what every run reads of it.
-
-    Raises:
-        ValueError: naming the key that is missing, and what it is.
-    """
-    for key, what in DATASET.items():
-        if key not in node:
-            raise ValueError(f"dataset.{key} is missing; it is {what}: add it to the dataset's YAML")
 
 
 def check_rewards(search: Search, verifier: Any, choice: str) -> None:

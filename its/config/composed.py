@@ -136,13 +136,9 @@ class GuardedLoader(ConfigLoaderImpl):
         choices = {group: str(choice) for group, choice in plain["hydra"]["runtime"]["choices"].items()}
         searchpath.check_once(choices, self.folders)
         task = {key: value for key, value in plain.items() if key != "hydra"}
-        given = {key_of(word) for word in words} - choices.keys()
-
-        def line(path: str) -> str:
-            """Return where a key is written, which is nowhere if a word gives it."""
-            return "" if path in given else line_of(path, choices, self.folders)
-
-        check_nodes(task, packages_of(self._plugins), list(_usual()), line)
+        keys = {key_of(word) for word in words} - choices.keys()
+        line = partial(line_of, choices=choices, places=self.folders)
+        check_nodes(task, packages_of(self._plugins), list(_usual()), keys, line)
 
     def _without(self, words: Sequence[str], key: str) -> dict[str, Any]:
         """Return what words compose that do not give a key, or else what none compose."""

@@ -9,10 +9,8 @@ text.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator, Sequence
 from importlib import import_module
-from inspect import signature
 from operator import attrgetter
 from traceback import extract_tb
 from typing import Any
@@ -86,8 +84,9 @@ def defined(target: str, allowed: Sequence[str]) -> Any:
         lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(file_of(module))]
         if not lines:
             raise ValueError(f"{TARGET} is {target!r}, and there is no such thing: {error}") from error
-        sentence = f"{file_of(module)}:{lines[-1]}: {type(error).__name__}: {error}"
-        raise ValueError(f"{sentence}, which ends the import of {TARGET} {target}") from error
+        what = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+        place = f"{file_of(module)}:{lines[-1]}"
+        raise ValueError(f"{place}: {what}, which ends the import of {TARGET} {target}") from error
     home, own_name = (getattr(definition, key, None) or "" for key in ("__module__", "__qualname__"))
     if not (callable(definition) and _is_allowed(home, own_name, allowed) and _is_there(definition, home, own_name)):
         raise ValueError(f"{TARGET} is {target!r}, which is {home}.{own_name or type(definition)}; {_rule(allowed)}")
@@ -99,38 +98,13 @@ def _made(node: Any, allowed: Sequence[str]) -> Any:
         return [_made(value, allowed) for value in node]
     if not isinstance(node, dict):
         return node
-    entries = {key: value for key, value in node.items() if key != TARGET}
-    if TARGET in node:
-        definition = defined(node[TARGET], allowed)
-        _check_keys(node[TARGET], definition, entries)
-    values = {key: _made(value, allowed) for key, value in entries.items()}
+    values = {key: _made(value, allowed) for key, value in node.items() if key != TARGET}
     if TARGET not in node:
         return values
     try:
-        return definition(**values)
+        return defined(node[TARGET], allowed)(**values)
     except Exception as error:
         raise ValueError(str(error)) from error
-
-
-def _check_keys(target: str, definition: Any, keys: Iterable[str]) -> None:
-    """Refuse entries of a node that its class or function has no parameter for, and to go without one that it needs.
-
-    Raises:
-        ValueError: naming the entry, the nearest parameter, and all of them.
-    """
-    declared = signature(definition).parameters.values()
-    names = [each.name for each in declared if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)]
-    has = f"it has {', '.join(names) or 'none'}"
-    for key in keys:
-        if key not in names and not any(each.kind is each.VAR_KEYWORD for each in declared):
-            near = get_close_matches(key, names, n=1)
-            raise ValueError(
-                f"{key} is no parameter of {target}{f'; did you mean {near[0]}' if near else ''}; {has}. A {TARGET} "
-                "that is given alone keeps the former entries: give the node whole, key={_target_: ..., ...}"
-            )
-    for each in declared:
-        if each.name in names and each.default is each.empty and each.name not in keys:
-            raise ValueError(f"{each.name} of {target} is missing; {has}: say it in the YAML")
 
 
 def _is_allowed(module: str, name: str, allowed: Sequence[str]) -> bool:

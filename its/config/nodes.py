@@ -7,7 +7,7 @@ Nothing is resolved or imported. What a class takes is read from its source; whe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -32,13 +32,16 @@ Said = tuple[str, str]
 """A path, and what is wrong there."""
 
 
-def check_nodes(plain: Node, packages: Sequence[str], roots: Sequence[str], line: Callable[[str], str]) -> None:
+def check_nodes(
+    plain: Node, packages: Sequence[str], roots: Sequence[str], words: Collection[str], line: Callable[[str], str]
+) -> None:
     """Refuse keys that mean nothing, nodes that name no class, and parameters that a class does not take or lacks.
 
     Args:
         plain: the configuration without Hydra's node, unresolved.
         packages: whose classes a YAML may name.
         roots: keys at the root of `conf/config.yaml`.
+        words: keys that a command line gives.
         line: returns where a path is written, to begin a sentence with.
 
     Raises:
@@ -51,9 +54,9 @@ def check_nodes(plain: Node, packages: Sequence[str], roots: Sequence[str], line
         _roots(plain, roots),
         _classless(plain),
         chain.from_iterable(_misspelled(path, node) for path, node in nodes if path),
-        chain.from_iterable(_arguments(path, node, node[TARGET]) for path, node in of_class),
+        chain.from_iterable(_arguments(path, node, f"{path}.{TARGET}" in words) for path, node in of_class),
     ):
-        raise ValueError(f"{line(path)}{sentence}")
+        raise ValueError(f"{'' if path in words else line(path)}{sentence}")
 
 
 def _roots(plain: Node, roots: Sequence[str]) -> Iterator[Said]:
@@ -73,7 +76,7 @@ def _classless(plain: Node) -> Iterator[Said]:
     for key in OF_DATASET if dataset else ():
         if key not in dataset:
             near = nearest(key, dataset.keys() - set(OF_DATASET))
-            remedy = f"write it for {near}" if near else "conf/dataset/digits.yaml shows what it has"
+            remedy = f"write it for {near}" if near else "conf/dataset/digits.yaml shows what a dataset has"
             yield f"dataset.{near}" if near else "dataset", f"dataset has no {key}; {remedy}"
     nodes |= {f"dataset.{key}": dataset[key] for key in OF_DATASET[-2:] if key in dataset}
     for path, node in nodes.items():
@@ -121,13 +124,19 @@ def _misspelled(path: str, node: Node) -> Iterator[Said]:
         yield _without_class(path, node)
 
 
-def _arguments(path: str, node: Node, target: str) -> Iterator[Said]:
-    """Yield what a class does not take, and what it needs and is not given."""
+def _arguments(path: str, node: Node, replaced: bool) -> Iterator[Said]:
+    """Yield what a class does not take, and what it needs and is not given.
+
+    Args:
+        replaced: whether the class alone is another one than the YAML's.
+    """
+    target = node[TARGET]
     declared = parameters(target)
+    whole = f"; the rest is its YAML's: give the node whole, {path}={{{TARGET}: {target}, ...}}" if replaced else ""
     for key, _ in _entries(node):
         if OPEN not in declared and key not in declared and key not in BESIDE and not key.endswith("_"):
             near = meant(key, declared) or f"; it takes {', '.join(declared) or 'nothing'}"
-            yield f"{path}.{key}", f"{path}.{key} is no parameter of {target}{near}"
+            yield f"{path}.{key}", f"{path}.{key} is no parameter of {target}{near}{whole}"
     for name, parameter in declared.items():
         if parameter.required and name not in node:
             yield f"{path}.{TARGET}", f"{path} has no {name}, which {target} needs; write {name}: below {TARGET}"

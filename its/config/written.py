@@ -33,15 +33,15 @@ def line_of(path: str, choices: Mapping[str, str], places: Sequence[Path]) -> st
         choices: the YAML chosen in each group.
         places: folders of choices behind `conf/`.
     """
-    keys, place = path.split("."), ""
+    place = ""
     for group, choice in sorted(choices.items(), key=lambda item: item[0] != "experiment"):
         name, _, package = group.partition("@")
+        node = (package or name).replace("/", ".")
+        inside = path if name == "experiment" else path.removeprefix(f"{node}.") if path.startswith(f"{node}.") else ""
         for file in yaml_of(name, choice, places)[:1]:
-            inside = keys if name == "experiment" else keys[1:] if (package or name) == keys[0] else []
-            line = _line(yaml.compose(file.read_text(encoding="utf-8")), inside)
-            if line:
+            if inside and (line := _line(yaml.compose(file.read_text(encoding="utf-8")), inside.split("."))):
                 return f"{file}, line {line}: "
-            place = f"{file}: " if (package or name) == keys[0] else place
+            place = f"{file}: " if f"{path}.".startswith(f"{node}.") else place
     return place
 
 

@@ -7,6 +7,7 @@ the same numbers always give again.
 from __future__ import annotations
 
 import io
+import logging
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -198,6 +199,7 @@ def encoded(figure: Figure, kind: str, dpi: int = DPI) -> bytes:
     import matplotlib
 
     _take_literally(figure)
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells each step of embedding a font
     content = io.BytesIO()
     with matplotlib.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "its"}):
         figure.savefig(content, format=kind, dpi=dpi, metadata=UNDATED[kind])  # type: ignore[arg-type]

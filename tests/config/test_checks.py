@@ -115,24 +115,3 @@ def test_blueprint_names_the_line_of_a_class_that_is_no_search(tmp_path, monkeyp
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ValueError, match=f"{name}.py{sentence}"):
         _ = blueprint_of(tmp_path, f"plugins=[{name}]", "search=none", f"search._target_={name}.Climb").work
-
-
-@pytest.mark.parametrize(
-    ("word", "message"),
-    [
-        ("+sampler.setps=4", "setps is no parameter of its.sampler.ddim.DDIM; did you mean steps; it has steps, "),
-        ("dataset.report._target_=its.metric.inception.InceptionFeatures", "give the node whole, key={_target_: "),
-        ("dataset.report={_target_: its.metric.extractor.NetworkFeatures, name: x}", "network of its.* is missing"),
-    ],
-)
-def test_instantiate_names_an_entry_that_is_no_parameter_and_one_that_is_missing(
-    tmp_path: Path, word: str, message: str
-):
-    with pytest.raises(ValueError, match=message):
-        make_experiment(tmp_path, word)
-
-
-@pytest.mark.parametrize("key", ["report", "report_width", "images"])
-def test_check_dataset_names_the_entry_that_is_missing(tmp_path: Path, key: str):
-    with pytest.raises(ValueError, match=rf"dataset\.{key} is missing; it is .*: add it to the dataset's YAML"):
-        blueprint_of(tmp_path, f"~dataset.{key}", planning=True)

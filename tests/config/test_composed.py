@@ -47,12 +47,9 @@ def test_loader_gives_the_same_configuration_again_and_lets_nobody_change_it(mon
 
 def test_loader_reads_a_choice_of_other_places_apart(tmp_path):
     (tmp_path / "search").mkdir()
-    (tmp_path / "search" / "none.yaml").write_text("mine: true\n")
-    loader = GuardedLoader([])
-    words = ["search=none", f"hydra.searchpath=[file://{tmp_path}]"]
-    here = loader.load_configuration(NAME, ["search=none"], RunMode.RUN)
-    assert loader.load_configuration(NAME, words, RunMode.RUN).search == here.search, "the first place counts"
-    (tmp_path / "search" / "other.yaml").write_text("mine: true\n")
-    assert loader.load_configuration(NAME, ["search=other", words[1]], RunMode.RUN).search == {"mine": True}
-    with pytest.raises(HydraException, match="search/other"):
-        loader.load_configuration(NAME, ["search=other"], RunMode.RUN)
+    (tmp_path / "search" / "other.yaml").write_text("_target_: its.search.random.Random\nblock: 3\n")
+    words = ["search=other", f"hydra.searchpath=[file://{tmp_path}]"]
+    loader = GuardedLoader(words)
+    assert loader.load_configuration(NAME, words, RunMode.RUN).search.block == 3
+    with pytest.raises(ValueError, match="there is no search=other"):
+        loader.load_configuration(NAME, words[:1], RunMode.RUN)

@@ -190,6 +190,7 @@ WORDS = {
     "search=digits": "there is no search=digits in conf/; search has beam, bfs_prune",
     "search=zzz": "there is no search=zzz in conf/; search has beam, bfs_prune",
     "+search.foo=3": "search.foo is no parameter of its.search.bfs_resample.BFSResample; it takes temperature, start",
+    "dataset.report._target_=its.metric.inception.InceptionFeatures": "give the node whole, dataset.report={_tar",
     "++serch.foo=3": "serch is no key of a configuration; did you mean search?",
     "~metric.kidd": "metric.kidd is no key of this configuration; did you mean metric.kid?",
     "plugin=[x]": "plugin is no key of this configuration; did you mean plugins?",

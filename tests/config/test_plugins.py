@@ -107,16 +107,28 @@ REFUSED = {
     "one beside another plugin": ("./a/one,./b/two", "/b/two, and Python finds another two first: .*/a/two"),
     "a folder and a file": ("./b/both.py", r"/both\.py, and Python finds another both first: .*/b/both;"),
     "an unknown name": ("nowhere", "no package of that name is installed; .*/path/to/nowhere"),
-    "a name of a folder here": ("mine", r"no package of that name is installed; .*: plugins=\[.*/mine\]"),
+    "a name of a folder here": ("unpacked", r"no package of that name is installed; .*: plugins=\[.*/unpacked\]"),
     "an address": ("file:///my_methods", "nothing is there"),
 }
 
 
 @pytest.mark.parametrize(("entries", "said"), REFUSED.values(), ids=REFUSED)
 def test_plugins_refuse_what_python_would_not_find_there(places: Path, entries: str, said: str):
-    for name in ("my-methods", "class", "mine", "torch", "sys", "its", "docs", "a/twice", "b/twice", "a/one"):
+    for name in (
+        "my-methods",
+        "class",
+        "mine",
+        "torch",
+        "sys",
+        "its",
+        "docs",
+        "a/twice",
+        "b/twice",
+        "a/one",
+        "unpacked",
+    ):
         package(places / name, "part.py")
-    for name in ("a/two", "b/two"):
+    for name in ("a/two", "b/two", "unpacked"):
         package(places / name, "part.py")
     package(places / "b" / "both", "__init__.py")
     package(places, "random.py", "render.py", "notes.txt", "mine/__init__.py", "b/both.py")

@@ -1,6 +1,7 @@
 """A figure for print, looked into as an object, and what its caption says of it."""
 
 import io
+import logging
 import re
 from itertools import pairwise
 
@@ -225,6 +226,12 @@ def test_encoded_figure_is_the_same_bytes_without_a_date(runs, kind):
     first, second = (encoded(figure_of(runs)[0], kind) for _ in range(2))
     assert first == second
     assert not re.search(rb"CreationDate|<dc:date>|Matplotlib v", first)
+
+
+def test_encoded_pdf_says_nothing_of_its_fonts(runs, caplog):
+    with caplog.at_level(logging.INFO):
+        encoded(figure_of(runs)[0], "pdf")
+    assert not caplog.records
 
 
 def test_encoded_pdf_has_text_as_truetype(runs):

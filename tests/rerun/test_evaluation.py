@@ -91,7 +91,7 @@ def test_evaluate_measures_any_images_by_the_network_of_a_dataset(sample, measur
             ["dataset=digits", "metric=openai"],
             "sfid reads spatial .*; choose a dataset/report=",
         ),
-        (["dataset=digits", "seed=0,1"], "sweep"),
+        (["dataset=digits", "seed=0,1"], "seed=0,1 has several values"),
         (["dataset=digits", "dataset.report._target_=os.system"], "must be defined in its"),
         (["dataset=digits", "dataset/report=mixture", "metric=fid"], "dataset.report is given .* cannot take them"),
         (["dataset=folder", "dataset/report=digits"], "'digits' is neither cifar10-train"),

@@ -160,7 +160,9 @@ def test_slurm_sweep_splits_into_arrays_and_notices_cancellation(tmp_path, clust
     cluster.ask("scancel", first, second)
     assert launcher.wait(timeout=60) == 1, "the launcher is back within a minute"
     print(f"the launcher was back {time.monotonic() - cancelled:.0f} s after scancel")
-    assert len(re.findall(r"  failed +\d+.*SLURM says CANCELLED", cluster.said(tmp_path))) == 9
+    said = cluster.said(tmp_path)
+    assert len(re.findall(r"  failed +\d+_\d+ ", said)) == 9
+    assert "SLURM says CANCELLED" in said[said.index("failed: ") :]
 
 
 def test_slurm_sweep_follows_the_site_file(tmp_path, cluster):
