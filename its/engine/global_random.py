@@ -28,16 +28,18 @@ class GlobalRandomWatch:
         self._device = device
         self._seen: dict[str, Any] = {}
         self._strict = False
-        self._entered: list[tuple[SearchRun, Frames | None]] = []
+        self._stood: Frames | None = None
+        self._entered: list[SearchRun] = []
 
     def enter(self, run: SearchRun) -> None:
         """Note that a search is about to go on."""
         watched = run.order <= WATCHED
         if watched:
             self.leave()
-        if not self._entered and (watched or self._strict):
-            self._seen = self._states()
-        self._entered.append((run, run.coroutine.standing if watched else None))
+        if not self._entered:
+            self._stood = run.coroutine.standing if watched else None
+            self._seen = self._states() if watched or self._strict else self._seen
+        self._entered.append(run)
 
     def leave(self) -> None:
         """See that the searches that have gone on drew nothing.
@@ -51,18 +53,17 @@ class GlobalRandomWatch:
         before, self._seen = self._seen, self._states()
         if before == self._seen:
             return
-        if not self._strict and entered[0][1] is None:
+        if not self._strict and self._stood is None:
             self._strict = True
             return
         names = " and ".join(name for name, state in self._seen.items() if state != before[name])
-        run, stood = entered[0]
-        onward = sorted({str(frames[-1][1]) for each, _ in entered if (frames := each.coroutine.standing)})
+        onward = sorted({str(frames[-1][1]) for run in entered if (frames := run.coroutine.standing)})
         here = f"before line {' or '.join(onward)}" if onward else "before its end"
         others = f", or one of the {len(entered) - 1} images did that went on with it" if len(entered) > 1 else ""
-        raise run.coroutine.mistake(
+        raise entered[0].coroutine.mistake(
             f"drew from {names} {here}{others}; a rerun would give another image: draw from image.random, "
             "as image.random.uniform(n)",
-            stood,
+            self._stood,
         )
 
     def _states(self) -> dict[str, Any]:
