@@ -143,8 +143,9 @@ def words_of_run(images: ImageSet, words: Sequence[str] = ()) -> list[str] | Non
     if not isinstance(images, RunImages):
         return None
     folder = images.folder.absolute()
-    if folder.parent.name in ("renders", "rescored"):  # made of the images of another run, which it lies in
-        folder = folder.parent.parent
+    outer = RunFolder(folder.parent.parent)
+    if folder.parent in (outer.renders, outer.rescored):  # made of that run's images
+        folder = outer.path
     if words and RunFolder(folder).state != "finished":
         return []
     return FinishedRun.of(folder).measuring_words(words)

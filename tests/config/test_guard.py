@@ -581,6 +581,7 @@ class Failing(NullRewards):
 """
 
 
+@pytest.mark.long
 def test_run_script_keeps_no_secret_of_an_error(tmp_path: Path):
     (tmp_path / "failing.py").write_text(FAILING)
     secret = "s3cr3t-c4n4ry"

@@ -71,6 +71,12 @@ def test_run_script_reports_a_finished_run_without_loading_torch(tmp_path):
     assert out.rstrip().endswith("[]")
     assert {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")} == before
 
+
+@pytest.mark.long
+def test_run_script_makes_a_damaged_shard_of_a_finished_run_again(tmp_path):
+    words = (*SIZE, "images=20")
+    run = make_experiment(tmp_path, *words)
+    run.run()
     shard = run.folder / "shards" / "00000000.safetensors"
     whole = shard.read_bytes()
     shard.write_bytes(whole[:-1])

@@ -279,6 +279,7 @@ OF_PLUGIN = (
 )
 
 
+@pytest.mark.long
 def test_run_script_sees_the_edit_of_a_plugin(tmp_path):
     for name, text in PLUGIN.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -38,4 +38,4 @@ def test_run_script_fails_if_its_report_cannot_be_written(tmp_path):
     (tmp_path / "default" / "report").touch()
     done = run(tmp_path, "reporting=each", largest=2**30)
     assert done.returncode == 1
-    assert "no report: " in done.stdout + done.stderr
+    assert "failed: the report: " in done.stdout + done.stderr
