@@ -12,8 +12,8 @@ import torch
 from its.engine.coroutine import Frames
 from its.engine.state import SearchRun
 
-WATCHED = 4
-"""Search runs at the beginning of a stream that are watched one by one: of the first image, at up to four caps."""
+WATCHED = 24
+"""Search runs at the beginning of a stream that are watched one by one: all of a smoke run, 12 images at 2 caps."""
 
 
 class GlobalRandomWatch:
@@ -34,11 +34,12 @@ class GlobalRandomWatch:
     def enter(self, run: SearchRun) -> None:
         """Note that a search is about to go on."""
         watched = run.order <= WATCHED
-        if watched:
+        looked = watched and bool(self._entered)
+        if looked:
             self.leave()
         if not self._entered:
             self._stood = run.coroutine.standing if watched else None
-            self._seen = self._states() if watched or self._strict else self._seen
+            self._seen = self._states() if (watched or self._strict) and not looked else self._seen
         self._entered.append(run)
 
     def leave(self) -> None:

@@ -14,7 +14,9 @@ import torch
 
 from its import Engine, Problem, Rotate, Search, Verifier, advance, reward
 from its.budget import Ledger, OutOfBudget
+from its.config.smoke import CAPS, IMAGES
 from its.engine.coroutine import MOST_FREE, SearchCoroutine
+from its.engine.global_random import WATCHED
 from its.particles.image import Image
 from its.sampler.ddim import DDIM
 from its.verifier.verifier import is_absolute, members_of
@@ -390,11 +392,11 @@ def test_global_random_numbers_are_refused_at_the_line_where_the_search_stood(la
 def test_global_random_numbers_are_refused_in_whichever_image_and_before_the_first_yield(lab):
     def late(self, image):
         particles = yield advance(image.start())
-        if image.problem.index >= 20:
+        if image.problem.index >= 2 * WATCHED:
             random.random()
         yield reward(particles)  # LATE
 
-    sentence = told(lab, method(late), images=60, batch=16)
+    sentence = told(lab, method(late), images=4 * WATCHED, batch=16)
     assert re.match(
         rf"{HERE}:{line_of('LATE')}: Climb, image \d+: drew from random .*one of the \d+ images did", sentence
     )
@@ -418,7 +420,11 @@ def test_global_random_numbers_of_models_and_verifiers_are_not_the_searchs(lab):
         yield reward((yield advance(image.start(3))))
 
     engine = lab.engine(DDIM(steps=4, eta=1.0), verifier=Drawing())
-    assert len(list(engine.run(method(body), (math.inf,), lab.problems(range(20))))) == 20
+    assert len(list(engine.run(method(body), (math.inf,), lab.problems(range(2 * WATCHED))))) == 2 * WATCHED
+
+
+def test_watched_runs_are_all_of_a_smoke_run():
+    assert WATCHED >= IMAGES * CAPS
 
 
 def endless(self, image):
