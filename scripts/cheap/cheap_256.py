@@ -3,12 +3,14 @@
 What memory, disk and moving runs cost at 256x256 is shown with it on two cores, without weights or downloads:
 
     python run.py 'plugins=[scripts/cheap/cheap_256.py]' 'hydra.searchpath=[scripts/cheap/conf]' \
-        dataset=cheap_256 model=cheap_256 verifier=cheap_256 sampler=euler sampler.steps=4 metric=standard ~metric.isc ~metric.accuracy
+        dataset=cheap_256 model=cheap_256 verifier=cheap_256 sampler=euler \
+        sampler.steps=4 metric=standard ~metric.isc ~metric.accuracy
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -43,7 +45,7 @@ class Denoiser:
 class Enlarge:
     """A decoder of latents `[n, 3, LATENT, LATENT]`: larger, under a fixed texture, so that no two pixels are equal."""
 
-    shape = (3, SIZE, SIZE)
+    shape: tuple[int, ...] = (3, SIZE, SIZE)
 
     def __init__(self, device: Device = "cpu") -> None:
         generator = torch.Generator().manual_seed(8)
@@ -73,11 +75,11 @@ def load(latent: bool = True, device: Device = "cpu") -> NetworkDenoiser:
 class Images:
     """The problems: ten classes."""
 
-    class_order: ClassOrder = ClassOrder()
+    class_order: ClassOrder
     num_classes: int = CLASSES
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> tuple[int, ...]:
         return Enlarge.shape
 
     def condition(self, index: int) -> int:
@@ -96,7 +98,7 @@ class Real:
         return f"{self.count} {self.source}"
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> tuple[int, ...]:
         return Enlarge.shape
 
     def __len__(self) -> int:
@@ -118,7 +120,7 @@ class Blocks(Extractor):
     """An extractor of 256 numbers: the mean of each of 16 x 16 blocks."""
 
     name = "blocks"
-    widths = {"moments": 256}
+    widths = MappingProxyType({"moments": 256})
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         side = SIZE // 16
