@@ -89,9 +89,9 @@ class RunImages:
             arrays = self._read(name)
             whole = [(range(len(arrays["index"])), arrays)]
             shards.refuse_gaps(whole)
-            part = shards.collect(whole, self.cap)
-            for first in range(0, len(part.images), rows):
-                yield part.images[first : first + rows], part.class_ids[first : first + rows]
+            pick = arrays["pick"][:, self.cap]
+            for first in range(0, len(pick), rows):
+                yield arrays["images"][pick[first : first + rows]], arrays["label"][first : first + rows]
 
     def fingerprint(self) -> str:
         digest = sha256(str(self.cap).encode())
