@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sized
+
 KEPT = ("none", "preview", "all")
 """Each keeps what those before it keep."""
 
@@ -22,3 +24,8 @@ def least(*kept: str) -> str:
 def most(*kept: str) -> str:
     """Return what one of these keeps."""
     return max(kept, key=KEPT.index)
+
+
+def lacks_images(arrays: Mapping[str, Sized]) -> bool:
+    """Return whether some of a shard's images are not stored; see `its.run.kept_images`."""
+    return len(arrays.get("images", ())) < len(arrays.get("digest", ()))

@@ -49,7 +49,7 @@ SUMS = ("nfe_backward", "verifier_calls", "decoder_calls", "flops")
 DATASET = ("dataset.", "dataset/")
 """Beginnings of keys of the run's own words that say what measures it, whatever the metrics."""
 
-OPEN_KEYS = ("sampler", "device", "batch", "rows", "metric", "plugins", "hydra.searchpath", "allow_edited")
+OPEN_KEYS = ("sampler", "device", "batch", "rows", "metric", "plugins", "hydra.searchpath", "allow_edited", "store")
 """Groups and keys that may differ from the run's."""
 
 log = logging.getLogger(__name__)
@@ -235,6 +235,7 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
         command=typed("scripts/render.py", in_full(command)),
         sources=of_images({**saved, "sampler": plain["sampler"]}, measuring(plain), "its.rerun.render"),
         allow_edited=plain["allow_edited"],
+        kept=plain["store"]["images"],
         searched=run.summary["curve"],
     )
 

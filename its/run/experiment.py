@@ -119,9 +119,10 @@ class Experiment:
         )
 
         # Take the shards that are there; make those that are missing, and those that a repeated command makes again.
+        rows = None if self.verify else self._finished()
         absent = {indices for indices in self.worker.order(ranges) if not intake.take(indices)}
         missing = [indices for indices in ranges if indices in absent]
-        if not (missing or self.verify) and (rows := self._finished()) is not None:
+        if rows is not None and not missing:
             log.info("nothing to do: %d images and their curve are there", self.images)
             return rows
         self._announce()

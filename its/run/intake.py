@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from its.disk.array_names import candidate_features_name, features_name, file_names, shard_name
-from its.disk.kept import serves
+from its.disk.kept import lacks_images, serves
 from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
-from its.run import candidates, kept_images, shards
+from its.run import candidates, shards
 from its.run.instruments import Instruments
+from its.run.kept_images import kept_by
 from its.run.stock import Stock
 
 log = logging.getLogger(__name__)
@@ -66,9 +67,9 @@ class Intake:
         arrays, *pool = [self.files.store.read_intact(name) for name in self._names(indices)]
         if arrays is None or not all(part is not None and shards.covers(part, indices) for part in (arrays, *pool)):
             return False
-        if not serves(kept_images.kept_by(arrays), self.kept):
+        if not serves(kept_by(arrays), self.kept):
             return False
-        images = None if kept_images.lacks_images(arrays) else arrays["images"]
+        images = None if lacks_images(arrays) else arrays["images"]
         return self.accept(indices, arrays, images, *pool)
 
     def accept(self, indices: range, arrays: Arrays, images: np.ndarray | None, pool: Arrays | None = None) -> bool:

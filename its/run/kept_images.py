@@ -37,11 +37,6 @@ def kept_by(arrays: Arrays) -> str:
     return "preview" if len(arrays.get("images", ())) >= _rows_shown(arrays) else "none"
 
 
-def lacks_images(arrays: Arrays) -> bool:
-    """Return whether some of a shard's images are not stored."""
-    return len(arrays.get("images", ())) < len(arrays.get("digest", ()))
-
-
 def refuse_other_images(present: Arrays | None, made: Arrays, name: str) -> None:
     """See that images which are made again, for they are not stored, are those that were measured.
 
