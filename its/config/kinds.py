@@ -18,7 +18,7 @@ from its.config.provenance import Provenance
 from its.config.sizes import sized
 from its.config.sources import Sources, measuring, of_grids, of_images
 from its.disk.array_names import candidates_name, shard_name, shard_ranges
-from its.disk.kept import SHOWN
+from its.disk.kept import SHOWN, holds
 from its.disk.run_folder import RunFolder
 from its.search.schedule import Schedule
 from its.search.search import require_search
@@ -140,12 +140,13 @@ class ImageRun:
         plain, label, prices = parts.plain, self.label(parts), parts.prices
         search, caps = sized(parts.search, parts.budget, prices)
 
-        # A shard is there if all its files are.
-        names = self._names(parts)
+        # A shard is there if all its files are, and it keeps the images that are asked for.
+        names, arrays_of = self._names(parts), RunFolder(folder).store.digests
         missing = [
             indices
             for indices in shard_ranges(plain["images"], plain["shard"])
             if not all((folder / name(indices.start)).exists() for name in names)
+            or not holds(arrays_of(shard_name(indices.start)), indices.start, parts.kept)
         ]
         images = sum(len(indices) for indices in missing)
 

@@ -114,29 +114,34 @@ class ShardMaker:
             anew: whether what is there is unsound, so that other images may take its place.
         """
         # Store the images that are to be kept, and those that were.
-        whole, name = shards.pack(results), shard_name(indices.start)
+        whole, name, kept = shards.pack(results), shard_name(indices.start), self.intake.kept
         present = self.files.store.read_intact(name)
-        if self.same and not anew:
-            kept_images.refuse_other_images(present, whole, name)
-        kept = self.intake.kept if present is None else most(self.intake.kept, kept_images.kept_by(present))
-        files = {name: (present, kept_images.stored(whole, kept))}
+        if present is not None:
+            kept = most(kept, kept_images.kept_by(present))
+            if self.same and not anew:
+                kept_images.refuse_other_images(present, whole, name)
+        files = {name: kept_images.stored(whole, kept)}
         pool = candidates.pack(results) if self.intake.with_candidates else None
         if pool is not None:
-            pool_name = candidates_name(indices.start)
-            files = {pool_name: (self.files.store.read_intact(pool_name), pool), **files}
+            files = {candidates_name(indices.start): pool, **files}
 
         # Drop the features of what is replaced.
-        fresh = {name: made for name, (present, made) in files.items() if not _same(present, made)}
+        fresh = {name: made for name, made in files.items() if not self._is_there(name, made)}
         for stale in (path for name in fresh for path in self.files.features_of(name)):
             stale.unlink(missing_ok=True)
 
         # Images that are not kept are measured before their shard is there, so that none is without features.
         if kept == "all":
             self._put(fresh)
-        self.intake.accept(indices, files[name][1], whole["images"], pool)
+        self.intake.accept(indices, files[name], whole["images"], pool)
         if kept != "all":
             self._put(fresh)
         self.intake.remember(indices)
+
+    def _is_there(self, name: str, made: Arrays) -> bool:
+        """Return whether an intact file holds these very arrays."""
+        present = self.files.store.read_intact(name)
+        return present is not None and digests_of(present) == digests_of(made)
 
     def _put(self, files: Mapping[str, Arrays]) -> None:
         for name, arrays in files.items():
@@ -158,8 +163,3 @@ class ShardMaker:
             "python": platform.python_version(),
             "threads": torch.get_num_threads(),
         }
-
-
-def _same(present: Arrays | None, made: Arrays) -> bool:
-    """Return whether two files hold the same bits."""
-    return present is not None and digests_of(present) == digests_of(made)

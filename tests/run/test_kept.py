@@ -69,6 +69,7 @@ def test_a_run_that_keeps_fewer_images_has_the_same_numbers(lab, tmp_path, whole
     # Sample grids show what is kept.
     grids = [run.files.samples(row["nfe_cap"]) for row in run.files.read_summary()["curve"]]
     assert [grid.exists() for grid in grids] == [kept == "preview"] * 2
+    assert blueprint_of(tmp_path / kept, *WORDS, f"store.images={kept}").finished
     if kept == "preview":
         assert grids[0].read_bytes() == whole.files.samples(3).read_bytes()
 
@@ -108,9 +109,15 @@ def test_all_images_of_a_run_that_kept_none_are_made_again(lab, tmp_path, whole)
     made(tmp_path, "none")
     assert blueprint_of(tmp_path / "none", *WORDS, "store.images=none").finished
     assert not blueprint_of(tmp_path / "none", *WORDS, "store.images=all").finished
+    work = {
+        kept: blueprint_of(tmp_path / "none", *WORDS, f"store.images={kept}").work
+        for kept in ("none", "preview", "all")
+    }
+    assert [work[kept].missing for kept in work] == [0, 2, 2]
     run = make_experiment(tmp_path / "none", *WORDS, "store.images=all")
     run.run()
     assert bytes_of(run, "shards") == bytes_of(whole, "shards")
+    assert blueprint_of(tmp_path / "none", *WORDS, "store.images=all").work.missing == 0
     assert blueprint_of(tmp_path / "none", *WORDS, "store.images=preview").finished
 
 
