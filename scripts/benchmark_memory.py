@@ -113,13 +113,13 @@ def metric(group: str, key: str, rows: int) -> None:
     from its.metric.features import Features, Moments
     from its.metric.reference import Reference
 
-    found: Any = OmegaConf.to_container(composed([f"metric={group}"]).config.metric)
+    nodes: Any = OmegaConf.to_container(composed([f"metric={group}"]).config.metric)
     arrays = {name: random_rows(k, rows, width) for k, (name, width) in enumerate(WIDTHS.items())}
     sample = Features.of(arrays, np.zeros(rows, np.int64))
     real = Features.of({"features": random_rows(3, rows, WIDTHS["features"])}, sample.labels)
     spatial = Moments.of(random_rows(4, min(rows, 4096), WIDTHS["spatial"]))
     held = peak_mb()
-    metric = instantiate(found[key], packages_of(()))
+    metric = instantiate(nodes[key], packages_of(()))
     numbers = metric(sample, Reference(real.moments, spatial, real).part(metric.against))
     print(f"{group}.{key}: {numbers}; {held:.0f} MB before", flush=True)
 

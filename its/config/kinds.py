@@ -146,7 +146,7 @@ class ImageRun:
             indices
             for indices in shard_ranges(plain["images"], plain["shard"])
             if not all((folder / name(indices.start)).exists() for name in names)
-            or not holds(arrays_of(shard_name(indices.start)), indices.start, parts.kept)
+            or not holds(arrays_of(shard_name(indices.start)), indices.start, parts.storage)
         ]
         images = sum(len(indices) for indices in missing)
 
@@ -168,7 +168,7 @@ class ImageRun:
         images, files = parts.plain["images"], provenance.files
         curves = (
             files.read_curve(
-                images=images, candidates=parts.keep_candidates, kept=parts.kept, metrics_config_hash=config_hash
+                images=images, candidates=parts.keep_candidates, storage=parts.storage, metrics_config_hash=config_hash
             )
             for config_hash in hashes
         )
@@ -270,10 +270,10 @@ def _shard_bytes(parts: Parts, caps: int, images: int) -> int:
     images that are not kept there is a sha256, and no starting point.
     """
     dataset = parts.plain["dataset"]
-    noise = 4 if parts.kept == "all" and not parts.sampler.stochastic else 0
-    kept = {"all": images, "preview": min(images, SHOWN), "none": 0}[parts.kept]
-    pixels = kept * math.prod(dataset["shape"]) * (1 + noise)
-    digest = 0 if parts.kept == "all" else DIGEST_BYTES
+    noise = 4 if parts.storage == "all" and not parts.sampler.stochastic else 0
+    count = {"all": images, "preview": min(images, SHOWN), "none": 0}[parts.storage]
+    pixels = count * math.prod(dataset["shape"]) * (1 + noise)
+    digest = 0 if parts.storage == "all" else DIGEST_BYTES
     return caps * (pixels + images * (digest + 4 * dataset["report_width"] + LEDGER_BYTES))
 
 

@@ -55,7 +55,7 @@ class Experiment:
         metrics_config_hash: hash of what the configuration says about metrics.
         allow_edited: whether images of another source may stay; the run is marked.
         worker: which share of the shards it makes first.
-        kept: which images are stored, as `store.images` says.
+        storage: which images are stored, as `store.images` says.
         verify: whether a curve that is there is measured again, from files that are read to the last byte.
     """
 
@@ -74,7 +74,7 @@ class Experiment:
     metrics_config_hash: str = ""
     allow_edited: bool = False
     worker: Worker = field(default_factory=Worker)
-    kept: str = "all"
+    storage: str = "all"
     verify: bool = False
     files: RunFolder = field(init=False)
 
@@ -106,7 +106,7 @@ class Experiment:
         self.claim()
         begins(self.folder)
         ranges = shard_ranges(self.images, self.shard)
-        intake = Intake(self.files, self.instruments, self.kept, self.keeps_candidates, Stock(self.folder))
+        intake = Intake(self.files, self.instruments, self.storage, self.keeps_candidates, Stock(self.folder))
         maker = ShardMaker(
             intake,
             self.engine,
@@ -191,7 +191,7 @@ class Experiment:
     def _finished(self) -> list[Row] | None:
         fingerprint = self.instruments.fingerprint
         curve = self.files.read_curve(
-            images=self.images, candidates=self.keeps_candidates, kept=self.kept, metrics_fingerprint=fingerprint
+            images=self.images, candidates=self.keeps_candidates, storage=self.storage, metrics_fingerprint=fingerprint
         )
         return curve if curve and self._provenance.agrees(self.files.read_summary().get("sources")) else None
 
