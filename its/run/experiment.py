@@ -53,6 +53,7 @@ class Experiment:
         metrics_config_hash: hash of what the configuration says about metrics.
         allow_edited: whether images of another source may stay; the run is marked.
         worker: which share of the shards it makes first.
+        share: which of the shards it makes at all; if not all, nothing is measured.
         verify: whether a curve that is there is measured again, from files that are read to the last byte.
     """
 
@@ -71,6 +72,7 @@ class Experiment:
     metrics_config_hash: str = ""
     allow_edited: bool = False
     worker: Worker = field(default_factory=Worker)
+    share: Worker = field(default_factory=Worker)
     verify: bool = False
     files: RunFolder = field(init=False)
 
@@ -113,7 +115,7 @@ class Experiment:
         """
         self.claim()
         begins(self.folder)
-        ranges = shard_ranges(self.images, self.shard)
+        ranges = self.share.share(shard_ranges(self.images, self.shard))
 
         # Make the shards that are missing, and those that a repeated command makes again.
         present = {indices: arrays for indices in ranges if (arrays := self._shards.present(indices))}
@@ -126,7 +128,21 @@ class Experiment:
         if missing or again:
             check_fit(self.engine, self.instruments, self._conditions)
             self._shards.make(self.images, missing, again)
+        if self.share.world > 1:
+            return self._shared(len(ranges))
         return self._measured(ranges)
+
+    def _shared(self, count: int) -> list[Row]:
+        """Say that a share is there, and leave on record whose it is."""
+        self.files.write_share(self.command, self.images)
+        log.info(
+            "share %d/%d is there, %d shards: join all by scripts/merge.py, and measure them by: %s",
+            self.share.rank + 1,
+            self.share.world,
+            count,
+            self.command,
+        )
+        return []
 
     def _measured(self, ranges: Sequence[range]) -> list[Row]:
         """Measure shards that are all there, and write what people look at; return the curve."""
