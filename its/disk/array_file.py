@@ -70,7 +70,7 @@ def digests_of(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
 
 def _digest(array: np.ndarray) -> str:
     digest = sha256(f"{array.dtype.str} {array.shape}\0".encode())
-    digest.update(array.reshape(-1).view(np.uint8))
+    digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
@@ -87,7 +87,7 @@ def _packings(array: np.ndarray) -> Iterator[tuple[str, bytes]]:
 
 def _deflated(array: np.ndarray, strategy: int) -> bytes:
     packer = zlib.compressobj(6, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, strategy)
-    return packer.compress(array.reshape(-1).view(np.uint8)) + packer.flush()
+    return packer.compress(array.reshape(-1).view(np.uint8).data) + packer.flush()
 
 
 def _gradient(images: np.ndarray) -> np.ndarray:
@@ -121,14 +121,17 @@ UNPACKED: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
 
 def _unpacked(name: str, packed: np.ndarray, note: Any) -> np.ndarray:
     """Return a packed array; what it says of itself is believed only as far as its content bears it out."""
-    codec, dtype, shape = (note.get(key) if isinstance(note, dict) else None for key in ("codec", "dtype", "shape"))
+    said = note if isinstance(note, dict) else {}
+    codec, dtype, shape = str(said.get("codec")), said.get("dtype"), said.get("shape")
     if codec not in UNPACKED:
         raise ValueError(
             f"{name} is packed by codec {codec!r}, and this version knows {', '.join(UNPACKED)}; read it with the "
             "version that wrote it"
         )
-    sized = isinstance(shape, list) and all(type(size) is int and size >= 0 for size in shape)
-    if dtype not in TYPES or not sized or (nbytes := math.prod(shape) * np.dtype(dtype).itemsize) > MOST_BYTES:
+    sizes = shape if isinstance(shape, list) else [-1]
+    sized = dtype in TYPES and all(type(size) is int and size >= 0 for size in sizes)
+    nbytes = math.prod(sizes) * np.dtype(dtype).itemsize if sized else MOST_BYTES + 1
+    if nbytes > MOST_BYTES:
         raise DamagedFile(f"{name} is packed, and is said to be {dtype} {shape}, which nothing here packs")
 
     # Unpack no more than it may come to.

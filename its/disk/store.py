@@ -114,9 +114,7 @@ class Store:
         Raises:
             DamagedFile: it is not what the other folder's manifest says, or is gone.
         """
-        content = other._checked(name)
-        if content is None:
-            raise DamagedFile(f"{other.folder / name} is gone")
+        content = other.content(name)
         digest = sha256(content).hexdigest()
         lines = [entry for entry in other._manifest.entries if (entry["file"], entry["sha256"]) == (name, digest)]
         if digest not in self._files(name, digest):
@@ -167,6 +165,25 @@ class Store:
         self._seek(lambda: name in self._sources)
         return self._sources.get(name, "")
 
+    def content(self, name: str) -> bytes:
+        """Return the bytes of a file.
+
+        Raises:
+            DamagedFile: it is not what the manifest says, or is gone.
+        """
+        content = self._checked(name)
+        if content is None:
+            raise DamagedFile(f"{self.folder / name} is gone")
+        return content
+
+    def lines(self) -> list[Entry]:
+        """Return the latest line of each file of the manifest, in the order of their names."""
+        entries: dict[str, list[Entry]] = {}
+        self._manifest.read(anew=True)
+        for entry in self._manifest.entries:
+            entries.setdefault(entry["file"], []).append(entry)
+        return [entry for name in sorted(entries) for entry in _latest(entries[name])]
+
     def digests(self, name: str) -> dict[str, str]:
         """Return the sha256 of each raw array of a file, by its latest line; empty of a line of an earlier version."""
         self._seek(lambda: name in self._digests)
@@ -185,16 +202,12 @@ class Store:
         """Rewrite the manifest with the latest line of each file, in order; drop what no line knows, and leftovers."""
         # A file that is there before the manifest is read has its line in it.
         present = self.present()
-        self._manifest.read(anew=True)
-        entries: dict[str, list[Entry]] = {}
-        for entry in self._manifest.entries:
-            entries.setdefault(entry["file"], []).append(entry)
-        for name in sorted(present - entries.keys()):
+        lines = self.lines()
+        for name in sorted(present - {entry["file"] for entry in lines}):
             set_aside(self.folder / name, f"{self.folder / name} has no line in {MANIFEST}")
 
         # Rewrite the lines.
-        there = [name for name in sorted(entries) if self._size(name) is not None]
-        self._manifest.rewrite([entry for name in there for entry in _latest(entries[name])])
+        self._manifest.rewrite([entry for entry in lines if self._size(entry["file"]) is not None])
         self._timing.read(anew=True)
         if self._timing.broken:
             self._timing.rewrite(self._timing.entries)
