@@ -18,6 +18,7 @@ from its.config.provenance import Provenance
 from its.config.sizes import sized
 from its.config.sources import Sources, measuring, of_grids, of_images
 from its.disk.array_names import candidates_name, shard_name, shard_ranges
+from its.disk.kept import SHOWN
 from its.disk.run_folder import RunFolder
 from its.process.workers import Worker
 from its.search.schedule import Schedule
@@ -25,6 +26,9 @@ from its.search.search import require_search
 
 LEDGER_BYTES = 64
 """Of one image at one cap: reward, pick, start and counts, at most; see `its.run.shards`."""
+
+DIGEST_BYTES = 32
+"""Of an image that is not kept; see `its.run.kept_images`."""
 
 CANDIDATE_BYTES = 80
 """Of one candidate in a pool: keys, clock, reward and a short recipe; see `its.run.candidates`."""
@@ -160,7 +164,9 @@ class ImageRun:
     def finished(self, parts: Parts, provenance: Provenance, hashes: tuple[str, ...]) -> str:
         images, files = parts.plain["images"], provenance.files
         curves = (
-            files.read_curve(images=images, candidates=parts.keep_candidates, metrics_config_hash=config_hash)
+            files.read_curve(
+                images=images, candidates=parts.keep_candidates, kept=parts.kept, metrics_config_hash=config_hash
+            )
             for config_hash in hashes
         )
         if not any(curves) or not provenance.is_listed or not provenance.agrees(files.read_summary().get("sources")):
@@ -259,11 +265,15 @@ def kind_of(search: Any) -> Kind:
 def _shard_bytes(parts: Parts, caps: int, images: int) -> int:
     """Pixels and features of a different image at every cap, and the ledger: an upper bound.
 
-    Under a deterministic sampler there is a float32 starting point to each; only moved ones are really stored.
+    Under a deterministic sampler there is a float32 starting point to each; only moved ones are really stored. Of
+    images that are not kept there is a sha256, and no starting point.
     """
     dataset = parts.plain["dataset"]
-    pixels = math.prod(dataset["shape"]) * (1 if parts.sampler.stochastic else 5)
-    return images * caps * (pixels + 4 * dataset["report_width"] + LEDGER_BYTES)
+    noise = 4 if parts.kept == "all" and not parts.sampler.stochastic else 0
+    kept = {"all": images, "preview": min(images, SHOWN), "none": 0}[parts.kept]
+    pixels = kept * math.prod(dataset["shape"]) * (1 + noise)
+    digest = 0 if parts.kept == "all" else DIGEST_BYTES
+    return caps * (pixels + images * (digest + 4 * dataset["report_width"] + LEDGER_BYTES))
 
 
 def _pool_bytes(parts: Parts, nfe: float) -> int:

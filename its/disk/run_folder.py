@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from its.disk.array_names import FEATURES, SETS, SHARDS, shard_name
 from its.disk.files import is_plain, set_aside
+from its.disk.kept import serves
 from its.disk.records import is_table, read_config, read_record, sha256_of, write_record
 from its.disk.store import MANIFEST, TIMING, Store
 
@@ -253,6 +254,7 @@ class RunFolder:
         *,
         images: int,
         candidates: bool,
+        kept: str = "none",
         metrics_fingerprint: str | None = None,
         metrics_config_hash: str | None = None,
     ) -> list[dict[str, Any]] | None:
@@ -261,6 +263,7 @@ class RunFolder:
         Args:
             images: that the curve is over.
             candidates: whether every candidate must be stored; a run that stores them serves both.
+            kept: which images must be stored, as `store.images` says; a run that keeps more serves.
             metrics_fingerprint: of what decides the metrics, weights and references included.
             metrics_config_hash: of what the configuration says about metrics, which needs no file to be read.
         """
@@ -271,6 +274,7 @@ class RunFolder:
         same = (
             summary.get("images") == images
             and summary.get("pool", False) >= candidates
+            and serves(summary.get("kept", "all"), kept)
             and metrics_fingerprint in (None, summary.get("measured"))
             and metrics_config_hash in (None, summary.get("asked"))
         )

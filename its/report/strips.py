@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from its.report.series import Series
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+log = logging.getLogger(__name__)
 
 PROBLEMS = 8
 SMALLEST, LARGEST = 32, 96
@@ -57,8 +60,15 @@ def strips_of(folder: Path, series: Sequence[Series]) -> list[Strip]:
             arrays = RunFolder(folder / run.folder).store.read(shard_name(0))
         except DamagedFile as damage:
             raise UnreadableRun(run.folder, damage) from damage
-        if arrays is not None:
-            strips.append(_strip(arrays, number, run))
+        if arrays is None:
+            continue
+        if _shown(arrays, run).max() >= len(arrays.get("images", ())):
+            log.warning(
+                "%s keeps no images, so it has no strip; its command makes them again with store.images=preview",
+                run.place,
+            )
+            continue
+        strips.append(_strip(arrays, number, run))
     return strips
 
 
@@ -68,9 +78,14 @@ def seed_of(series: Sequence[Series]) -> str:
     return min(counts, key=lambda seed: (-counts[seed], len(seed), seed))
 
 
+def _shown(arrays: Arrays, run: RunRecord) -> np.ndarray:
+    """Return where the first images at every cap stand among a shard's different ones: `[n, caps]`."""
+    return arrays["pick"][: min(PROBLEMS, run.images)]
+
+
 def _strip(arrays: Arrays, number: int, run: RunRecord) -> Strip:
     """Return the first images of a shard at every cap."""
-    pick, images = arrays["pick"][: min(PROBLEMS, run.images)], arrays["images"]
+    pick, images = _shown(arrays, run), arrays["images"]
     white = np.full((1, *images.shape[1:]), 255, dtype=np.uint8)
     by_cap = {
         row["nfe_cap"]: np.concatenate(
