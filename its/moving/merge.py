@@ -16,10 +16,10 @@ from typing import Any
 
 from its.config.identity import differences, of_before
 from its.config.provenance import MOST_NAMED
-from its.disk.array_file import digests_of
 from its.disk.array_names import FEATURES, POOL, SHARDS, first_of
-from its.disk.files import DamagedFile, read_file
+from its.disk.files import read_file
 from its.disk.run_folder import RunFolder
+from its.moving.sound import raw_digests
 from its.process.device import types_of
 from its.process.source_files import listed
 
@@ -61,7 +61,7 @@ class Part:
             ) from error
         if "shard" not in config:
             raise ValueError(f"{folder} searches the times of a sampler, and has no shards that could be joined")
-        return cls(files, config, {name: _digests(files, name) for name in sorted(files.store.present())})
+        return cls(files, config, {name: raw_digests(files, name) for name in sorted(files.store.present())})
 
     @property
     def folder(self) -> Path:
@@ -171,21 +171,6 @@ class Merge:
                 with suppress(FileNotFoundError, ValueError, KeyError):
                     return str(read()["command"])
         return ""
-
-
-def _digests(files: RunFolder, name: str) -> dict[str, str]:
-    """Return the sha256 of the raw arrays of a file, which must be what its line says.
-
-    Raises:
-        DamagedFile: it is not.
-    """
-    arrays = files.store.read(name)
-    if arrays is None:
-        raise DamagedFile(f"{files.path / name} is gone")
-    digests = digests_of(arrays)
-    if files.store.digests(name) not in ({}, digests):
-        raise DamagedFile(f"{files.path / name} does not hold the arrays that {files.manifest.name} says")
-    return digests
 
 
 def _order(name: str) -> tuple[int, int, str]:

@@ -232,20 +232,22 @@ class Experiment:
 
         write_per_image(self.files, curve)
         write_curve(self.files, curve, stock, curve_figure(curve.rows, self.label, self.command))
-        self.files.write_summary(
-            {
-                **self.label,
-                "command": self.command,
-                "images": self.images,
-                "measured": self.instruments.fingerprint,
-                "sources": self._provenance.entry(),
-                "asked": self.metrics_config_hash,
-                "pool": self.keeps_candidates,
-                "caps": [row["nfe_cap"] for row in curve.rows],
-                "left_out": self.instruments.left_out(self._labels),
-                "kept": least(*(kept_by(arrays) for _, arrays in stock.shards)),
-                "nan_rewards": int(sum(arrays["nan_rewards"].sum() for _, arrays in stock.shards)),
-                "flops": self._flops,
-                "curve": curve.rows,
-            }
-        )
+        self.files.write_summary(self.summary_of(curve, stock))
+
+    def summary_of(self, curve: Curve, stock: Stock) -> dict[str, Any]:
+        """Return what the run's summary says, but for the sha256 of its small files."""
+        return {
+            **self.label,
+            "command": self.command,
+            "images": self.images,
+            "measured": self.instruments.fingerprint,
+            "sources": self._provenance.entry(),
+            "asked": self.metrics_config_hash,
+            "pool": self.keeps_candidates,
+            "caps": [row["nfe_cap"] for row in curve.rows],
+            "left_out": self.instruments.left_out(self._labels),
+            "kept": least(*(kept_by(arrays) for _, arrays in stock.shards)),
+            "nan_rewards": int(sum(arrays["nan_rewards"].sum() for _, arrays in stock.shards)),
+            "flops": self._flops,
+            "curve": curve.rows,
+        }
