@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,13 +16,14 @@ from its.config.blueprint import Blueprint
 from its.config.composed import composed
 from its.config.identity import differences
 from its.moving.pack import Pack
-from its.moving.recorded import differing_files, differing_grids
+from its.moving.recorded import differing_claim, differing_files, differing_grids
 from its.moving.remade import FEATURE, LEVELS, REWARD, Remaking
-from its.moving.remeasured import count_numbers, differing_numbers, stocked
+from its.moving.remeasured import count_numbers, differing_numbers
 from its.process.workers import Worker
 from its.rerun.finished_run import FinishedRun, key_of
 from its.run.build import build
 from its.run.experiment import Experiment
+from its.run.stock import Stock
 
 OPEN_KEYS = (
     "plugins",
@@ -55,9 +57,12 @@ class Audit:
 
     def hold(self, what: str, differing: Iterator[str]) -> None:
         """Enter what was compared: its differences, or that it is equal."""
-        sentences = list(differing)
-        self.different += sentences
-        self.equal += [] if sentences else [what]
+        before = len(self.different)
+        try:
+            self.different.extend(differing)
+        except (IndexError, KeyError, OSError, TypeError, ValueError) as error:
+            self.different.append(f"not compared, {what}: {type(error).__name__}: {error}")
+        self.equal += [] if len(self.different) > before else [what]
 
     @property
     def line(self) -> str:
@@ -99,17 +104,18 @@ def audit(run: FinishedRun, words: Sequence[str], count: int, seed: int) -> Audi
     present = len(run.files.store.present())
     findings.hold(f"{present} files of arrays and all small ones by their sha256", differing_files(run))
 
+    # The claim, which what follows is sized by.
+    if claims := list(differing_claim(run)):
+        findings.different += claims
+        return findings
+
     # Numbers, against the files; images, against those made again.
     with TemporaryDirectory() as scratch:
         experiment = _experiment(run, words, Path(scratch, "nothing"), findings)
-        try:
-            stock = stocked(run, experiment, Path(scratch))
-        except (ValueError, OSError) as error:
-            findings.different.append(f"no number can be computed again: {error}")
-        else:
-            numbers = count_numbers(run.summary["curve"])
-            findings.hold(f"{numbers} numbers of the curve computed again", differing_numbers(run, experiment, stock))
-            findings.hold("the sample grids", differing_grids(run, stock))
+        stock = Stock(Path(scratch))
+        numbers = count_numbers(run.summary["curve"])
+        findings.hold(f"{numbers} numbers of the curve computed again", differing_numbers(run, experiment, stock))
+        findings.hold("the sample grids", differing_grids(run, stock))
         _remake(Remaking(run, experiment), count, seed, findings)
     return findings
 
@@ -149,6 +155,8 @@ def _words(run: FinishedRun, words: Sequence[str], out_dir: Path) -> list[str]:
     Raises:
         ValueError: a word says something else, or packages that the command named are not given.
     """
+    if Path(shlex.split(run.summary["command"])[1]).name != "run.py":
+        raise ValueError(f"{run.folder} was made by {run.summary['command']}; audits are of what run.py has made")
     run.require_places(words)
     for word in words:
         if not any(key_of(word) == key or key_of(word).startswith(f"{key}.") for key in OPEN_KEYS):

@@ -50,17 +50,22 @@ def differing_files(run: FinishedRun) -> Iterator[str]:
             yield f"{path} is not the list whose name it has"
 
 
+def differing_claim(run: FinishedRun) -> Iterator[str]:
+    """Yield a sentence if a run claims more images than its shards can hold, or none."""
+    images, size = run.summary["images"], run.config["shard"]
+    shards = len(run.files.shard_names)
+    if type(images) is not int or type(size) is not int or not (size > 0 and 0 < images <= shards * size):
+        yield f"{images} images are claimed, and there are {shards} shards of {size}"
+
+
 def differing_grids(run: FinishedRun, stock: Stock) -> Iterator[str]:
     """Yield a sentence on each sample grid that does not show the first stored images."""
     for position, row in enumerate(run.summary["curve"]):
         images, path = stock.shown(position), run.files.samples(row["nfe_cap"])
-        if images is not None and path.name in run.summary.get(FILES, {}):
-            try:
-                same = np.array_equal(_pixels(path.read_bytes()), _pixels(sample_grid(images)))
-            except OSError:
-                same = False
-            if not same:
-                yield f"{path.name} does not show the first images of the shards"
+        if images is None or path.name not in run.summary.get(FILES, {}):
+            continue
+        if not _is_same_picture(path.read_bytes(), sample_grid(images)):
+            yield f"{path.name} does not show the first images of the shards"
 
 
 def _twice(digests: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
@@ -73,5 +78,10 @@ def _twice(digests: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
                 yield f"{name} holds the images of {other}, as those of problems {first_of(name)} and on"
 
 
-def _pixels(content: bytes) -> np.ndarray:
-    return np.asarray(Image.open(BytesIO(content)))
+def _is_same_picture(content: bytes, other: bytes) -> bool:
+    """Return whether two pictures have the same pixels; nothing is decoded that says it is larger than the other."""
+    try:
+        one, two = Image.open(BytesIO(content)), Image.open(BytesIO(other))
+        return (one.size, one.mode) == (two.size, two.mode) and np.array_equal(np.asarray(one), np.asarray(two))
+    except (OSError, Image.DecompressionBombError):
+        return False

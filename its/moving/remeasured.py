@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,16 +27,13 @@ UNCOMPARED = ("command", "sources", "measured", "asked", "curve", FILES)
 """Entries of a summary that are compared otherwise, or tell of versions."""
 
 
-def stocked(run: FinishedRun, experiment: Experiment, folder: Path) -> Stock:
-    """Take every shard with its features.
-
-    Args:
-        folder: for what is too large for memory.
+def fill(stock: Stock, run: FinishedRun, experiment: Experiment) -> None:
+    """Take every shard of a run into stock, with its features.
 
     Raises:
         ValueError: one is damaged, missing, or holds other problems than the run's.
     """
-    stock, store = Stock(folder), run.files.store
+    store = run.files.store
     for indices in run.ranges:
         name = features_name(experiment.instruments.extractor.name, indices.start)
         arrays, features = store.read(shard_name(indices.start)), store.read(name)
@@ -50,12 +46,16 @@ def stocked(run: FinishedRun, experiment: Experiment, folder: Path) -> Stock:
     shards.refuse_gaps(stock.shards)
     shards.refuse_other_conditions(stock.shards, experiment.condition)
     require_one_device_type(run.folder, store.notes())
-    return stock
 
 
 def differing_numbers(run: FinishedRun, experiment: Experiment, stock: Stock) -> Iterator[str]:
-    """Yield a sentence on each number of the summary and of `per_image` that is not what comes out here."""
+    """Yield a sentence on each number of the summary and of `per_image` that is not what comes out here.
+
+    Args:
+        stock: is filled.
+    """
     # What else the summary says.
+    fill(stock, run, experiment)
     curve = experiment.curve_of(stock)
     for key, value in experiment.summary_of(curve, stock).items():
         if key not in UNCOMPARED and run.summary.get(key, "all" if key == "kept" else None) != value:

@@ -259,6 +259,19 @@ def forge_images(folder):
     reseal(folder, images=24)
 
 
+def point_nowhere(folder):
+    """A shard whose images are told to lie where there are none."""
+    rewrite(folder, SHARD, lambda arrays: arrays["pick"].__iadd__(100))
+
+
+def leave_out_array(folder):
+    rewrite(folder, SHARD, lambda arrays: arrays.pop("ledger"))
+
+
+def claim_nonsense(folder):
+    reseal(folder, images=10**15)
+
+
 def forge_effects(folder):
     path = folder / "per_image.safetensors"
     save_file({name: array[::-1].copy() for name, array in load_file(path).items()}, path)
@@ -302,13 +315,16 @@ FORGERIES: dict[Callable[[Path], None], str] = {
     forge_times: r"seconds in row 0 of the curve is",
     forge_config: r"sampler of config\.yaml is not what the command on record says[\s\S]*image \d+ is not",
     forge_config_and_command: r"image \d+ is not what its shard says",
-    drop_shard: r"shards/00000016\.safetensors does not hold problems 16 to 19",
+    drop_shard: r"20 images are claimed, and there are 4 shards of 4",
     claim_fewer: r"shards/00000016\.safetensors does not hold problems 16 to 19",
     duplicate_shard: r"00000008\.safetensors holds the images of shards/00000004[\s\S]*image 4 is not",
     duplicate_file: r"shards/00000004\.safetensors does not hold problems 4 to 7",
     other_source: r"manifest\.jsonl names other sources of images than metrics\.json",
     forge_label: r"search is 'ses' in metrics\.json, and 'random' here",
-    forge_images: r"shards/00000020\.safetensors does not hold problems",
+    forge_images: r"24 images are claimed, and there are 5 shards of 4",
+    point_nowhere: r"not compared, .* numbers of the curve computed again: IndexError",
+    leave_out_array: r"not compared, .* numbers of the curve computed again: KeyError",
+    claim_nonsense: r"1000000000000000 images are claimed",
     forge_effects: r"of per_image\.safetensors is not what comes out here",
     forge_grid: r"samples_\d+\.png does not show the first images",
     forge_list: r"is not the list whose name it has",
