@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from its.config.blueprint import Blueprint
-from its.config.composed import composed
+from its.config.composed import Composed, composed
 from its.config.identity import differences
 from its.moving.pack import Pack
 from its.moving.recorded import differing_claim, differing_files, differing_grids
@@ -100,18 +100,20 @@ def audit(run: FinishedRun, words: Sequence[str], count: int, seed: int) -> Audi
         ValueError: what the run's configuration names is not allowed, or not here.
     """
     findings = Audit()
-    # Files, each against its line or the record.
-    present = len(run.files.store.present())
-    findings.hold(f"{present} files of arrays and all small ones by their sha256", differing_files(run))
-
-    # The claim, which what follows is sized by.
-    if claims := list(differing_claim(run)):
-        findings.different += claims
-        return findings
-
-    # Numbers, against the files; images, against those made again.
     with TemporaryDirectory() as scratch:
-        experiment = _experiment(run, words, Path(scratch, "nothing"), findings)
+        typed = composed(_words(run, words, Path(scratch, "nothing")))  # below which nothing is written
+
+        # Files, each against its line or the record.
+        present = len(run.files.store.present())
+        findings.hold(f"{present} files of arrays and all small ones by their sha256", differing_files(run))
+
+        # The claim, which what follows is sized by.
+        if claims := list(differing_claim(run)):
+            findings.different += claims
+            return findings
+
+        # Numbers, against the files; images, against those made again.
+        experiment = _experiment(run, typed, findings)
         stock = Stock(Path(scratch))
         numbers = count_numbers(run.summary["curve"])
         findings.hold(f"{numbers} numbers of the curve computed again", differing_numbers(run, experiment, stock))
@@ -120,14 +122,13 @@ def audit(run: FinishedRun, words: Sequence[str], count: int, seed: int) -> Audi
     return findings
 
 
-def _experiment(run: FinishedRun, words: Sequence[str], out_dir: Path, findings: Audit) -> Experiment:
+def _experiment(run: FinishedRun, typed: Composed, findings: Audit) -> Experiment:
     """Build the run that the folder records, and enter where its command says another.
 
     Args:
-        out_dir: below which nothing is written.
+        typed: what the command on record composes, whose words a stranger may have written.
     """
-    # What the command says, whose words a stranger may have written, and what config.yaml says, which decides.
-    typed = composed(_words(run, words, out_dir))
+    # Of what the command says and what config.yaml says, this decides.
     blueprint = Blueprint.of(*typed)
     by_command = differences(blueprint.config, run.config)
     if by_command:

@@ -131,7 +131,7 @@ class Experiment:
         again = maker.unsound(ranges) if retry else []
         if missing or again:
             check_fit(self.engine, self.instruments, self._conditions)
-            maker.make(self.images, missing, again)
+            maker.make(sum(map(len, ranges)), missing, again)
 
         # Take those that other workers have made.
         for indices in ranges:
