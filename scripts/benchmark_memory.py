@@ -30,7 +30,7 @@ CHEAP = (
     f"plugins=[{ROOT}/scripts/cheap/cheap_256.py]",
     f"hydra.searchpath=[{ROOT}/scripts/cheap/conf]",
     *("dataset=cheap_256", "model=cheap_256", "verifier=cheap_256", "sampler=euler", "sampler.steps=1"),
-    *("search=more_steps", "budget.samplings=[1,2,3,4]", "metric=fid", "batch=32", "reporting=none"),
+    *("search=more_steps", "budget.samplings=[1,2,3,4]", "metric=fid", "batch=32", "shard=25", "reporting=none"),
 )
 """A run of four different images of each problem, one for each cap."""
 

@@ -12,6 +12,7 @@ from its.config.identity import same_weights
 from its.disk.kept import KEPT
 from its.parameters import Rule, Rules, check_values, described, fits
 from its.process.source_tree import ROOT
+from its.process.workers import Worker
 from its.sampler.sampler import Sampler
 from its.search.search import Search
 from its.verifier.verifier import is_absolute
@@ -23,6 +24,7 @@ TYPES: dict[str, Any] = {
     **dict.fromkeys(("name", "out_dir", "device", "reporting"), str),
     **dict.fromkeys(("images", "shard", "batch", "workers", "seed"), int),
     **dict.fromkeys(("gradient_batch", "rows"), int | None),
+    "share": str | None,
     **dict.fromkeys(("keep_candidates", "smoke", "allow_same_scorer", "plan", "allow_edited", "verify"), bool),
 }
 """Types of the keys at the root of a configuration."""
@@ -45,6 +47,7 @@ def check_root(plain: Mapping[str, Any]) -> None:
         if key not in plain:
             raise ValueError(f"{key} is gone from the configuration; leave out the ~{key} that takes it away")
     check_values({key: plain[key] for key in TYPES}, TYPES, "", RULES)
+    Worker.of_share(plain["share"])
     check_store(plain.get("store"), keep_candidates=plain["keep_candidates"])
 
 

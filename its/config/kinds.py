@@ -20,6 +20,7 @@ from its.config.sources import Sources, measuring, of_grids, of_images
 from its.disk.array_names import candidates_name, shard_name, shard_ranges
 from its.disk.kept import SHOWN, holds
 from its.disk.run_folder import RunFolder
+from its.process.workers import Worker
 from its.search.schedule import Schedule
 from its.search.search import require_search
 
@@ -142,21 +143,22 @@ class ImageRun:
 
         # A shard is there if all its files are, and it keeps the images that are asked for.
         names, arrays_of = self._names(parts), RunFolder(folder).store.digests
+        ranges = Worker.of_share(plain["share"]).share(shard_ranges(plain["images"], plain["shard"]))
         missing = [
             indices
-            for indices in shard_ranges(plain["images"], plain["shard"])
+            for indices in ranges
             if not all((folder / name(indices.start)).exists() for name in names)
             or not holds(arrays_of(shard_name(indices.start)), indices.start, parts.storage)
         ]
-        images = sum(len(indices) for indices in missing)
+        whole, images = (sum(map(len, indices)) for indices in (ranges, missing))
 
         # An anytime search serves all caps in one run, a planned one is run for each.
         plainly = parts.choices["search"] == "none"
         nfe = images * (prices.sampling if plainly else caps[-1] if search.anytime else sum(caps))
         return Work(
             f"{label['search']} ({label['verifier']}, seed {plain['seed']})",
-            plain["images"],
-            plain["images"] - images,
+            whole,
+            whole - images,
             len(missing),
             nfe,
             _shard_bytes(parts, len(caps), images) + _pool_bytes(parts, nfe),
@@ -192,6 +194,8 @@ class GridSearch:
     """A run that searches a sampler's times and judges each grid by a set of images, without verifier or cap."""
 
     def check(self, parts: Parts) -> None:
+        if parts.plain["share"] is not None:
+            raise ValueError(f"share is {parts.plain['share']!r}, and this search makes no shards; leave it out")
         self._search(parts).check_alone(parts.sampler.steps, parts.choices["guidance"], parts.keep_candidates)
 
     def label(self, parts: Parts) -> dict[str, str]:

@@ -165,10 +165,10 @@ class Rendering(Experiment):
 
     searched: Sequence[Row] = ()
 
-    def _measure(self, stock: Stock) -> Curve:
+    def curve_of(self, stock: Stock) -> Curve:
         """Keep `nfe` as the search's, give the last sampling's as `nfe_final`, and add up all other costs."""
         sampled = sum(int(arrays["pick"].max()) + 1 for _, arrays in stock.shards)
-        curve = super()._measure(stock)
+        curve = super().curve_of(stock)
         rows = [
             {
                 "nfe_cap": row["nfe_cap"],

@@ -92,6 +92,7 @@ def _image_run(blueprint: Blueprint) -> Run:
         allow_edited=plain["allow_edited"],
         metrics_config_hash=blueprint.metrics_config_hash,
         worker=Worker.here(),
+        share=Worker.of_share(plain["share"]),
         storage=blueprint.storage,
         verify=plain["verify"],
     )

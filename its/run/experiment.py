@@ -55,6 +55,7 @@ class Experiment:
         metrics_config_hash: hash of what the configuration says about metrics.
         allow_edited: whether images of another source may stay; the run is marked.
         worker: which share of the shards it makes first.
+        share: which of the shards it makes at all; if not all, nothing is measured.
         storage: which images are stored, as `store.images` says.
         verify: whether a curve that is there is measured again, from files that are read to the last byte.
     """
@@ -74,6 +75,7 @@ class Experiment:
     metrics_config_hash: str = ""
     allow_edited: bool = False
     worker: Worker = field(default_factory=Worker)
+    share: Worker = field(default_factory=Worker)
     storage: str = "all"
     verify: bool = False
     files: RunFolder = field(init=False)
@@ -105,7 +107,7 @@ class Experiment:
         """
         self.claim()
         begins(self.folder)
-        ranges = shard_ranges(self.images, self.shard)
+        ranges = self.share.share(shard_ranges(self.images, self.shard))
         intake = Intake(self.files, self.instruments, self.storage, self.keeps_candidates, Stock(self.folder))
         maker = ShardMaker(
             intake,
@@ -129,7 +131,7 @@ class Experiment:
         again = maker.unsound(ranges) if retry else []
         if missing or again:
             check_fit(self.engine, self.instruments, self._conditions)
-            maker.make(self.images, missing, again)
+            maker.make(sum(map(len, ranges)), missing, again)
 
         # Take those that other workers have made.
         for indices in ranges:
@@ -138,7 +140,20 @@ class Experiment:
                     f"{self.folder / shard_name(indices.start)} was there a moment ago and is gone or damaged; "
                     "run the command again"
                 )
-        return self._measured(intake.stock)
+        return self._measured(intake.stock) if self.share.world == 1 else self._shared(intake.stock)
+
+    def _shared(self, stock: Stock) -> list[Row]:
+        """See that a share is without gaps, say what is left to do, and leave on record whose share it is."""
+        shards.refuse_gaps(stock.shards)
+        self.files.write_share(self.command, self.images)
+        log.info(
+            "share %d/%d is there, %d shards: join all by scripts/merge.py, and measure them by: %s",
+            self.share.rank + 1,
+            self.share.world,
+            len(stock.shards),
+            self.command,
+        )
+        return []
 
     def _measured(self, stock: Stock) -> list[Row]:
         """Measure shards that are all there, and write what people look at; return the curve."""
@@ -151,7 +166,7 @@ class Experiment:
         require_one_device_type(self.folder, self.files.store.notes())
 
         # Measure them; the summary comes last.
-        curve = self._marked(self._measure(stock))
+        curve = self._marked(self.curve_of(stock))
         self.files.store.tidy()
         self._write_results(curve, stock)
         tell_strange(curve.rows[-1], self.engine.verifiers)
@@ -195,7 +210,8 @@ class Experiment:
         )
         return curve if curve and self._provenance.agrees(self.files.read_summary().get("sources")) else None
 
-    def _measure(self, stock: Stock) -> Curve:
+    def curve_of(self, stock: Stock) -> Curve:
+        """Measure shards without gaps; write nothing."""
         return measure(
             self.caps,
             stock,
@@ -216,20 +232,22 @@ class Experiment:
 
         write_per_image(self.files, curve)
         write_curve(self.files, curve, stock, curve_figure(curve.rows, self.label, self.command))
-        self.files.write_summary(
-            {
-                **self.label,
-                "command": self.command,
-                "images": self.images,
-                "measured": self.instruments.fingerprint,
-                "sources": self._provenance.entry(),
-                "asked": self.metrics_config_hash,
-                "pool": self.keeps_candidates,
-                "caps": [row["nfe_cap"] for row in curve.rows],
-                "left_out": self.instruments.left_out(self._labels),
-                "kept": least(*(kept_by(arrays) for _, arrays in stock.shards)),
-                "nan_rewards": int(sum(arrays["nan_rewards"].sum() for _, arrays in stock.shards)),
-                "flops": self._flops,
-                "curve": curve.rows,
-            }
-        )
+        self.files.write_summary(self.summary_of(curve, stock))
+
+    def summary_of(self, curve: Curve, stock: Stock) -> dict[str, Any]:
+        """Return what the run's summary says, but for the sha256 of its small files."""
+        return {
+            **self.label,
+            "command": self.command,
+            "images": self.images,
+            "measured": self.instruments.fingerprint,
+            "sources": self._provenance.entry(),
+            "asked": self.metrics_config_hash,
+            "pool": self.keeps_candidates,
+            "caps": [row["nfe_cap"] for row in curve.rows],
+            "left_out": self.instruments.left_out(self._labels),
+            "kept": least(*(kept_by(arrays) for _, arrays in stock.shards)),
+            "nan_rewards": int(sum(arrays["nan_rewards"].sum() for _, arrays in stock.shards)),
+            "flops": self._flops,
+            "curve": curve.rows,
+        }
