@@ -98,12 +98,14 @@ def witness(x: NDArray[np.floating], y: NDArray[np.floating]) -> Float64:
 
 
 def _kernels(x: NDArray[np.floating], y: NDArray[np.floating]) -> Iterator[tuple[slice, Float64]]:
-    """Yield torch-fidelity's kernel (x·y / width + 1)³ of some rows of `x` with all `y`, made in place, and which."""
+    """Yield torch-fidelity's kernel (x·y / width + 1)³ of some rows of `x` with all `y`, in one space, and which."""
     whole = y.astype(np.float64)
     left = whole if x is y else x  # of one array NumPy computes the product with itself in another order
+    space = np.empty((min(BLOCK_ROWS, len(x)), len(y)))
     for start in range(0, len(x), BLOCK_ROWS):
         rows = slice(start, min(start + BLOCK_ROWS, len(x)))
-        kernel = np.matmul(left[rows].astype(np.float64, copy=False), whole.T)
+        kernel = space[: rows.stop - start]
+        np.matmul(left[rows].astype(np.float64, copy=False), whole.T, out=kernel)
         kernel *= 1.0 / x.shape[1]
         kernel += 1.0
         kernel **= 3
