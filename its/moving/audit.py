@@ -68,7 +68,8 @@ class Audit:
     def line(self) -> str:
         """All of it in one line."""
         parts = [f"equal: {'; '.join(self.equal) or 'nothing'}"]
-        parts += [f"{len(self.different)} DIFFERENCES"] if self.different else []
+        count = len(self.different)
+        parts += [f"DIFFERENT: {count} {'thing' if count == 1 else 'things'}, named above"] if count else []
         return ". ".join([*parts, *self.remarks])
 
 
