@@ -38,18 +38,23 @@ class Paths(Search):
     def _rounds(self) -> int:
         return ceil(self.sigma / (self.backward - self.forward))
 
-    def sized_for(self, nfe: int, image: Image) -> Self:
-        round_of_one = self._rounds * self.paths * (1 + image.in_steps(self.steps)) * image.cost(image.grid[-2])
-        return replace(self, noises=max(4, ceil(nfe / round_of_one)))
+    def minimum_calls(self, image: Image) -> int:
+        return 1
+
+    def sized_for(self, cap: int, image: Image) -> Self:
+        noise = image.price((1 + image.in_steps(self.steps)) * image.cost(image.grid[-2]), calls=1)
+        return replace(self, noises=max(4, ceil(cap / (self._rounds * self.paths * noise))))
 
     def run(self, image: Image) -> Coroutine:
         steps, low, time = image.in_steps(self.steps), image.level(self.sigma), self.sigma
-        price = image.cost(image.level(self.sigma + self.forward), low, steps) + image.cost(image.grid[-2])
+        noise = image.cost(image.level(self.sigma + self.forward), low, steps) + image.cost(image.grid[-2])
+        price = image.price(noise, calls=1)
         paths, rounds = rounds_of_two(image, low, price, self.paths, self._rounds)
         particles = image.start(paths)
         if rounds:
             particles = yield advance(particles, to=low)
-        for n in spread(image.left - paths * image.cost(low), [price] * rounds, paths * self.noises):
+        last = image.price(image.cost(low), calls=1)
+        for n in spread(image.left - paths * last, [price] * rounds, paths * self.noises):
             noised = image.renoise((particles * self.noises)[:n], image.level(time + self.forward))
             time += self.forward - self.backward
             children = yield advance(noised, to=image.level(time), steps=steps)

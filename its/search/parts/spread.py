@@ -14,8 +14,13 @@ def branchings(image: Image, every: float) -> range:
 
 
 def prices(image: Image, steps: Sequence[int]) -> list[int]:
-    """Return the NFE of each of these steps."""
-    return [image.cost(image.grid[i], image.grid[i + 1]) for i in steps]
+    """Return the price of one more child at each of these steps, scored by its guess."""
+    return [image.price(image.cost(image.grid[i], image.grid[i + 1]), calls=1) for i in steps]
+
+
+def plain_price(image: Image, steps: Sequence[int]) -> int:
+    """Return the price of one sampling that is scored at each of these steps and at its end."""
+    return image.price(image.cost(), calls=len(steps) + 1)
 
 
 def spread(budget: float, prices: Sequence[float], most: float) -> list[int]:
@@ -32,9 +37,9 @@ def rounds_of_two(image: Image, low: Level, price: float, paths: int, most: int)
 
     A noise costs `price`; a path besides, the way down to `low` and on. With no round there are plain samplings.
     """
-    legs = image.cost(to=low) + image.cost(low)
+    legs = image.price(image.cost(to=low) + image.cost(low), calls=1)
     for n in range(paths, 0, -1):
         rounds = int(min(most, (image.left - n * legs) / (2 * n * price)))
         if rounds > 0:
             return n, rounds
-    return int(min(paths, image.left / image.cost())), 0
+    return int(min(paths, image.left / image.price(image.cost(), calls=1))), 0
