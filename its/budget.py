@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 from its.parameters import fits
 
@@ -21,8 +21,37 @@ UNITS: dict[Currency, str] = {"nfe": "NFE", "verifier_calls": "verifier calls"}
 CAP_COLUMNS: dict[Currency, str] = {currency: f"{currency}_cap" for currency in UNITS}
 """The column of a curve that holds the caps, by their currency."""
 
+CAP_HEADERS: dict[Currency, str] = {"nfe": "NFE cap", "verifier_calls": "verifier-call cap"}
+"""The same for tables and axes."""
+
 KINDS = ("nfe", "samplings", "verifier_calls")
 """The kinds of cap, of which a budget has one."""
+
+
+class Cap(NamedTuple):
+    """A cap as a row of a curve has it; `value` is None where there was none."""
+
+    value: float | None
+    currency: Currency = "nfe"
+
+    def __str__(self) -> str:
+        return "no cap" if self.value is None else f"{UNITS[self.currency]} {self.value:g}"
+
+    @property
+    def order(self) -> tuple[Currency, float]:
+        """What caps are sorted by: ascending in each currency, no cap comes last."""
+        return self.currency, math.inf if self.value is None else self.value
+
+
+def cap_of(row: Mapping[str, Any]) -> Cap:
+    """Return the cap of a row of a curve.
+
+    Raises:
+        KeyError: it has none of the columns that caps stand in.
+    """
+    by_calls = CAP_COLUMNS["verifier_calls"] in row
+    currency: Currency = "verifier_calls" if by_calls else "nfe"
+    return Cap(row[CAP_COLUMNS[currency]], currency)
 
 
 class OutOfBudget(Exception):
@@ -113,8 +142,8 @@ class Ledger:
 
         Args:
             costs: of each item, in the ledger's currency.
-            nfe: of each item, where that is no NFE. What takes NFE is not free then, even at no cost: a closed image gets
-                none, and it counts once all is granted that was asked for before it, as in a run with that cap.
+            nfe: of each item, where costs are something else. What takes NFE is not free then, even at no cost: a
+                closed image gets none, and it counts from the clock at which all before it is granted.
             prefix: grant the longest affordable prefix and close the image (anytime searches);
                 otherwise all or nothing.
 
@@ -126,7 +155,7 @@ class Ledger:
         # Free requests pass, and order matters where a prefix is granted.
         if not (any(costs) or any(nfe)):
             return [self.gate] * len(costs)
-        if prefix and not (costs[0] or any(nfe[:1])):
+        if prefix and not (costs[0] or nfe):
             raise ValueError(
                 "an anytime search listed something free before something that costs; "
                 "ask for what is free in a request of its own"

@@ -59,27 +59,26 @@ def check_least(search: Search, cap: float, image: Image) -> None:
     """
     # Ask the search.
     name, currency = type(search).__name__, image.ledger.currency
+    by_calls = currency == "verifier_calls"
     unit, sampling = UNITS[currency], image.cost()
-    method, least = "minimum", search.minimum(sampling)
-    if currency == "verifier_calls":
-        method, least = "minimum_calls", search.minimum_calls(image)
-        if least is None:
-            raise ValueError(
-                f"{name} cannot plan for a cap in verifier calls; these can: {', '.join(_of_calls())}; give "
-                "budget.nfe or budget.samplings to the others"
-            )
-    if not fits(least, float):
+    least = search.minimum_calls(image) if by_calls else search.minimum(sampling)
+    if least is None and by_calls:
         raise ValueError(
-            f"{place_of(type(search))}: {method} of {name} returned {least!r}; it returns the least "
-            f"cap, in {unit}, at which the search makes an image"
+            f"{name} cannot plan for a cap in verifier calls; these can: {', '.join(_of_calls())}; give budget.nfe or "
+            "budget.samplings to the others"
+        )
+    if not fits(least, float) or least is None:
+        raise ValueError(
+            f"{place_of(type(search))}: {'minimum_calls' if by_calls else 'minimum'} of {name} returned {least!r}; it "
+            f"returns the least cap, in {unit}, at which the search makes an image"
         )
 
     # Hold the cap against that.
-    plain = f" (one plain sampling costs {sampling})" if currency == "nfe" else ""
     if cap < least:
+        plain = "" if by_calls else f" (one plain sampling costs {sampling})"
         raise ValueError(
-            f"the cap of {cap} {unit} is below the {least} {unit} that {name} needs for "
-            f"one image{plain}; raise budget.{currency}"
+            f"the cap of {cap} {unit} is below the {least} {unit} that {name} needs for one image{plain}; raise "
+            f"budget.{currency}"
         )
 
 

@@ -145,8 +145,9 @@ class SearchCoroutine:
 
     def no_image(self, cap: float) -> ValueError:
         """Word that it has ended without an image that counts at a cap."""
+        unit = UNITS[self._ledger.currency]
         return self.mistake(
-            f"ended at a cap of {cap} {UNITS[self._ledger.currency]} with no image: it returned none and rewarded none that it could pay for; "
+            f"ended at a cap of {cap} {unit} with no image: it returned none and rewarded none that it could pay for; "
             "finished images count once yield reward(images) has scored them",
             self._end,
         )
