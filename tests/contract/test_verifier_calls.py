@@ -132,7 +132,7 @@ def test_random_by_calls_equals_the_naive_oracle(lab):
         for cap, outcome in zip(CAPS, result.outcomes, strict=True):
             assert outcome.reward == max(rewards[:cap])
             assert (outcome.ledger["nfe"], outcome.ledger[CALLS]) == (10 * cap, cap)
-    assert len(one_by_one) == 3
+    assert len(one_by_one) == 2
 
 
 REWARDS: dict[int, list[float]] = {}
