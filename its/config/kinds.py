@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from its.config.checks import check_noise, check_rewards
+from its.config.footprint import memory_bytes
 from its.config.identity import used
 from its.config.instantiate import defined
 from its.config.parts import Parts
@@ -25,8 +26,23 @@ from its.search.search import require_search
 LEDGER_BYTES = 64
 """Of one image at one cap: reward, pick, start and counts, at most; see `its.run.shards`."""
 
-CANDIDATE_BYTES = 80
+IMAGE_BYTES = 64
+"""Of one image whatever the caps: index, class, verdicts and rewards that were none."""
+
+FILE_BYTES = 6_000
+"""Of one shard: heads of its files, their lines in the manifest, with a sha256 for each array, and its timing."""
+
+RUN_BYTES = 250_000
+"""Of one run: the list of its sources, configuration, curve and its picture."""
+
+GRID = 100
+"""Images of a sample grid; there is one for each cap."""
+
+CANDIDATE_BYTES = 120
 """Of one candidate in a pool: keys, clock, reward and a short recipe; see `its.run.candidates`."""
+
+NUMBER_BYTES = 24
+"""Of one number of a recipe, which is text."""
 
 SET_BYTES = 600
 """Of one scored set of a schedule search, with its line in the manifest."""
@@ -44,6 +60,7 @@ class Work:
         images: of the whole run. present: on disk.
         missing: `files` that are not there yet.
         nfe: upper bound of the evaluations still to spend; infinite under budget=natural.
+        memory_bytes: peak of one process beside its networks, about.
         disk_bytes: of what is missing; at most, but for a pool, whose candidates a search may make in fewer steps.
         rate: the search whose measured rate holds for it.
         files: what its files are called.
@@ -55,6 +72,7 @@ class Work:
     missing: int
     nfe: float
     disk_bytes: int
+    memory_bytes: int
     rate: str
     files: str
 
@@ -145,16 +163,22 @@ class ImageRun:
         ]
         images = sum(len(indices) for indices in missing)
 
-        # An anytime search serves all caps in one run, a planned one is run for each.
+        # An anytime search serves all caps in one run, a planned one is run for each; a call takes one sampling at most.
         plainly = parts.choices["search"] == "none"
-        nfe = images * (prices.sampling if plainly else caps[-1] if search.anytime else sum(caps))
+        cost = caps[-1] if search.anytime else sum(caps)
+        if parts.budget.currency == "verifier_calls":
+            cost *= prices.sampling
+        nfe = images * (prices.sampling if plainly else cost)
         return Work(
             f"{label['search']} ({label['verifier']}, seed {plain['seed']})",
             plain["images"],
             plain["images"] - images,
             len(missing),
             nfe,
-            _shard_bytes(parts, len(caps), images) + _pool_bytes(parts, nfe),
+            _shard_bytes(parts, len(caps), images)
+            + _pool_bytes(parts, nfe)
+            + _file_bytes(parts, len(caps), len(missing)),
+            memory_bytes(parts, len(caps)),
             label["search"],
             "shards",
         )
@@ -214,6 +238,7 @@ class GridSearch:
             missing,
             missing * search.num_samples * parts.prices.sampling,
             missing * SET_BYTES,
+            memory_bytes(parts, 1),
             "none",
             "sets",
         )
@@ -263,7 +288,13 @@ def _shard_bytes(parts: Parts, caps: int, images: int) -> int:
     """
     dataset = parts.plain["dataset"]
     pixels = math.prod(dataset["shape"]) * (1 if parts.sampler.stochastic else 5)
-    return images * caps * (pixels + 4 * dataset["report_width"] + LEDGER_BYTES)
+    return images * (caps * (pixels + 4 * dataset["report_width"] + LEDGER_BYTES) + IMAGE_BYTES)
+
+
+def _file_bytes(parts: Parts, caps: int, files: int) -> int:
+    """Heads of files, and what people look at; nothing where no file is missing."""
+    grids = caps * min(GRID, parts.plain["images"]) * math.prod(parts.plain["dataset"]["shape"])
+    return files * FILE_BYTES + RUN_BYTES + grids if files else 0
 
 
 def _pool_bytes(parts: Parts, nfe: float) -> int:
@@ -271,4 +302,5 @@ def _pool_bytes(parts: Parts, nfe: float) -> int:
     if not parts.keep_candidates or math.isinf(nfe):
         return 0
     dataset, candidates = parts.plain["dataset"], nfe / parts.prices.sampling
-    return round(candidates * (4 * math.prod(dataset["shape"]) + 4 * dataset["report_width"] + CANDIDATE_BYTES))
+    recipe = CANDIDATE_BYTES + NUMBER_BYTES * parts.search.recipe_numbers(tuple(dataset["shape"]))
+    return round(candidates * (4 * math.prod(dataset["shape"]) + 4 * dataset["report_width"] + recipe))

@@ -89,6 +89,13 @@ class Search(ABC):
         price = image.price(image.cost(), self.minimum_calls(image) or 0)
         return replace(cast(Any, self), **dict.fromkeys(self.natural, cap // price))
 
+    def recipe_numbers(self, shape: tuple[int, ...]) -> int:
+        """Return how many numbers the recipe of a starting point holds, besides its key: those of a `LowBand`.
+
+        With `keep_candidates` they are stored; a plan goes by it.
+        """
+        return 0
+
     @abstractmethod
     def run(self, image: Image) -> Coroutine:
         """Make one image; return its particle, or None for the best one rewarded."""
