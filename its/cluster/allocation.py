@@ -38,20 +38,19 @@ def allocation(plans: Sequence[Plan], parameters: Mapping[str, Any]) -> str:
     plural = [f"{n} {word}{'s' * (n > 1)}" for n, word in ((len(jobs), "job"), (tasks, "task"))]
     return (
         f"SLURM: {plural[0]} × {plural[1]}{f' ({each} each)' if each else ''} × {limit / 3600:g} h: "
-        f"{booked / 3600:,.1f} task-hours booked at most; {_fit(jobs, tasks, limit)}"
+        f"{booked / 3600:,.1f} task-hours; {_fit(jobs, tasks, limit)}"
     )
 
 
 def _fit(jobs: Sequence[Sequence[Plan]], tasks: int, limit: float) -> str:
     """Return how the jobs' estimates compare with their time limit."""
-    known = [
-        sum(plan.seconds or 0.0 for plan in job) / tasks for job in jobs if all(p.seconds is not None for p in job)
-    ]
+    seconds = [[plan.seconds for plan in job] for job in jobs]
+    known = [sum(filter(None, each)) / tasks for each in seconds if None not in each]
     unknown = len(jobs) - len(known)
     rest = f"; of {unknown} the rate is unknown" if unknown else ""
     if not known:
         return "their rate is unknown: run python scripts/benchmark.py"
-    long = sum(seconds > limit for seconds in known)
+    long = sum(each > limit for each in known)
     used = f"about {duration(sum(known) * tasks)} of work, the longest job about {duration(max(known))}"
     remark = f"; {long} will not fit and be requeued: raise hydra.launcher.timeout_min, or add tasks" if long else ""
     return f"{used}{rest}{remark}"

@@ -1,7 +1,7 @@
 """About how much memory a run takes at its peak, beside its networks: the one place that says so.
 
-The parts were fitted to peaks of real runs (docs/performance.md); what a search or a metric of one's own holds on top of
-its rows and features is not among them.
+The parts were fitted to peaks of real runs (docs/performance.md); what a metric of one's own holds on top of features is
+not among them.
 """
 
 from __future__ import annotations

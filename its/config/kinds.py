@@ -6,6 +6,7 @@ A search says which it is for (`Search.makes`). What a kind says here needs no t
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -163,21 +164,15 @@ class ImageRun:
         ]
         images = sum(len(indices) for indices in missing)
 
-        # An anytime search serves all caps in one run, a planned one is run for each; a call takes one sampling at most.
-        plainly = parts.choices["search"] == "none"
-        cost = caps[-1] if search.anytime else sum(caps)
-        if parts.budget.currency == "verifier_calls":
-            cost *= prices.sampling
-        nfe = images * (prices.sampling if plainly else cost)
+        nfe = images * _nfe(parts, search.anytime, caps)
+        files = _file_bytes(parts, len(caps), len(missing))
         return Work(
             f"{label['search']} ({label['verifier']}, seed {plain['seed']})",
             plain["images"],
             plain["images"] - images,
             len(missing),
             nfe,
-            _shard_bytes(parts, len(caps), images)
-            + _pool_bytes(parts, nfe)
-            + _file_bytes(parts, len(caps), len(missing)),
+            _shard_bytes(parts, len(caps), images) + _pool_bytes(parts, nfe) + files,
             memory_bytes(parts, len(caps)),
             label["search"],
             "shards",
@@ -279,6 +274,17 @@ def kind_of(search: Any) -> Kind:
             f"{type(search).__name__}.makes is {search.makes!r}; a search makes one of {', '.join(sorted(KINDS))}"
         )
     return KINDS[search.makes]
+
+
+def _nfe(parts: Parts, anytime: bool, caps: Sequence[float]) -> float:
+    """Return the NFE of one image, at most: a verifier call takes one sampling at most.
+
+    An anytime search serves all caps in one run, a planned one is run for each.
+    """
+    sampling = parts.prices.sampling
+    if parts.choices["search"] == "none":
+        return sampling
+    return (caps[-1] if anytime else sum(caps)) * (1 if parts.budget.currency == "nfe" else sampling)
 
 
 def _shard_bytes(parts: Parts, caps: int, images: int) -> int:
