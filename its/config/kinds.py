@@ -5,14 +5,13 @@ A search says which it is for (`Search.makes`). What a kind says here needs no t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from its.config.checks import check_noise, check_rewards
-from its.config.footprint import memory_bytes
+from its.config.footprint import disk_bytes, memory_bytes
 from its.config.identity import used
 from its.config.instantiate import defined
 from its.config.parts import Parts
@@ -23,27 +22,6 @@ from its.disk.array_names import candidates_name, shard_name, shard_ranges
 from its.disk.run_folder import RunFolder
 from its.search.schedule import Schedule
 from its.search.search import require_search
-
-LEDGER_BYTES = 64
-"""Of one image at one cap: reward, pick, start and counts, at most; see `its.run.shards`."""
-
-IMAGE_BYTES = 64
-"""Of one image whatever the caps: index, class, verdicts and rewards that were none."""
-
-FILE_BYTES = 6_000
-"""Of one shard: heads of its files, their lines in the manifest, with a sha256 for each array, and its timing."""
-
-RUN_BYTES = 250_000
-"""Of one run: the list of its sources, configuration, curve and its picture."""
-
-GRID = 100
-"""Images of a sample grid; there is one for each cap."""
-
-CANDIDATE_BYTES = 120
-"""Of one candidate in a pool: keys, clock, reward and a short recipe; see `its.run.candidates`."""
-
-NUMBER_BYTES = 24
-"""Of one number of a recipe, which is text."""
 
 SET_BYTES = 600
 """Of one scored set of a schedule search, with its line in the manifest."""
@@ -165,14 +143,13 @@ class ImageRun:
         images = sum(len(indices) for indices in missing)
 
         nfe = images * _nfe(parts, search.anytime, caps)
-        files = _file_bytes(parts, len(caps), len(missing))
         return Work(
             f"{label['search']} ({label['verifier']}, seed {plain['seed']})",
             plain["images"],
             plain["images"] - images,
             len(missing),
             nfe,
-            _shard_bytes(parts, len(caps), images) + _pool_bytes(parts, nfe) + files,
+            disk_bytes(parts, len(caps), images, len(missing), nfe),
             memory_bytes(parts, len(caps)),
             label["search"],
             "shards",
@@ -285,28 +262,3 @@ def _nfe(parts: Parts, anytime: bool, caps: Sequence[float]) -> float:
     if parts.choices["search"] == "none":
         return sampling
     return (caps[-1] if anytime else sum(caps)) * (1 if parts.budget.currency == "nfe" else sampling)
-
-
-def _shard_bytes(parts: Parts, caps: int, images: int) -> int:
-    """Pixels and features of a different image at every cap, and the ledger: an upper bound.
-
-    Under a deterministic sampler there is a float32 starting point to each; only moved ones are really stored.
-    """
-    dataset = parts.plain["dataset"]
-    pixels = math.prod(dataset["shape"]) * (1 if parts.sampler.stochastic else 5)
-    return images * (caps * (pixels + 4 * dataset["report_width"] + LEDGER_BYTES) + IMAGE_BYTES)
-
-
-def _file_bytes(parts: Parts, caps: int, files: int) -> int:
-    """Heads of files, and what people look at; nothing where no file is missing."""
-    grids = caps * min(GRID, parts.plain["images"]) * math.prod(parts.plain["dataset"]["shape"])
-    return files * FILE_BYTES + RUN_BYTES + grids if files else 0
-
-
-def _pool_bytes(parts: Parts, nfe: float) -> int:
-    """Float pixels, features and keys of candidates, as many as `nfe` pays for plain samplings."""
-    if not parts.keep_candidates or math.isinf(nfe):
-        return 0
-    dataset, candidates = parts.plain["dataset"], nfe / parts.prices.sampling
-    recipe = CANDIDATE_BYTES + NUMBER_BYTES * parts.search.recipe_numbers(tuple(dataset["shape"]))
-    return round(candidates * (4 * math.prod(dataset["shape"]) + 4 * dataset["report_width"] + recipe))

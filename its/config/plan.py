@@ -66,7 +66,7 @@ def total(plans: Sequence[Plan]) -> str:
     return (
         f"total: {len(largest)} runs, {sum(work.images for work in works)} images, "
         f"{sum(work.present for work in works)} on disk, {bound}{count(nfe)} NFE to spend{more}, "
-        f"{_in_all(largest.values())}, peak memory beside networks about "
+        f"{_in_all(largest.values())}, peak memory beside networks at most about "
         f"{size(max((work.memory_bytes for work in works), default=0))}, "
         f"disk {size(sum(work.disk_bytes for work in works))}"
     )

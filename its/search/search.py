@@ -42,11 +42,14 @@ class Search(ABC):
         needs_absolute: True if it compares rewards as numbers; False if it does so through `image.order` and
             `image.best` alone, which also serve verifiers whose rewards only rank candidates.
         needs_noise: True if copies of a particle must separate at the next step (eta > 0).
+        moves_starts: False if no image comes straight down from a moved starting point, which would be stored beside it
+            under a deterministic sampler; a plan's disk goes by it.
         makes: `images`, or `grids`: times of a sampler, each judged by a set of images.
     """
 
     anytime: ClassVar[bool] = False
     needs_absolute: ClassVar[bool] = True
+    moves_starts: ClassVar[bool] = True
     makes: ClassVar[Literal["images", "grids"]] = "images"
 
     def __post_init__(self) -> None:
