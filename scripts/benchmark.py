@@ -186,7 +186,7 @@ def run_until_drained(run: Experiment, images: int, clock: Clock, store: Store) 
 
     # Run, and write shards as a run does.
     write, results = clock.wrap("io", write), []
-    for result in engine.run(run.search, run.caps, problems()):
+    for result in engine.run(run.search, run.caps, problems(), run.currency):
         finished += 1
         results.append(result)
         if len(results) == run.shard:

@@ -6,7 +6,7 @@ import io
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,7 @@ class Strip:
 
 
 def strips_of(folder: Path, series: Sequence[Series]) -> list[Strip]:
-    """Return a strip for each series that has the seed of most and its first shard on disk, at its own caps.
+    """Return a strip for each series that has the seed of most and a first shard on disk, at the caps of its runs.
 
     Raises:
         UnreadableRun: a shard is damaged.
@@ -51,15 +51,17 @@ def strips_of(folder: Path, series: Sequence[Series]) -> list[Strip]:
     seed = seed_of(series)
     strips = []
     for number, line in enumerate(series):
-        run = next((run for run in line.runs if run.seed == seed), None)
-        if run is None:
-            continue
-        try:
-            arrays = RunFolder(folder / run.folder).store.read(shard_name(0))
-        except DamagedFile as damage:
-            raise UnreadableRun(run.folder, damage) from damage
-        if arrays is not None:
-            strips.append(_strip(arrays, number, run))
+        parts = []
+        for run in (run for run in line.runs if run.seed == seed):
+            try:
+                arrays = RunFolder(folder / run.folder).store.read(shard_name(0))
+            except DamagedFile as damage:
+                raise UnreadableRun(run.folder, damage) from damage
+            if arrays is not None:
+                parts.append(_strip(arrays, number, run))
+        if parts:
+            by_cap = {cap: images for part in reversed(parts) for cap, images in part.by_cap.items()}
+            strips.append(replace(parts[0], by_cap=by_cap))
     return strips
 
 

@@ -83,7 +83,8 @@ SETTINGS: dict[str, Setting] = {
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """`search` and `setting` run over all pairs that go together; the last two settings only beside `every_setting`.
-    `anytime_only` leaves out planned searches, which run once for each cap.
+    `anytime_only` leaves out planned searches, which run once for each cap; `of_calls` those that cannot plan for
+    verifier calls, and `planned_of_calls` anytime searches as well.
 
     `some_setting` runs over the settings alone.
     """
@@ -98,6 +99,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for setting_name, setting in settings.items()
         if (setting.sampler.stochastic or not search.needs_noise)
         and (search.anytime or "anytime_only" not in metafunc.fixturenames)
+        and (search_name != "more_steps" or not {"of_calls", "planned_of_calls"} & set(metafunc.fixturenames))
+        and not (search.anytime and "planned_of_calls" in metafunc.fixturenames)
     ]
     metafunc.parametrize(("search", "setting"), pairs)
 
@@ -110,3 +113,13 @@ def every_setting() -> None:
 @pytest.fixture
 def anytime_only() -> None:
     """Asks for anytime searches."""
+
+
+@pytest.fixture
+def of_calls() -> None:
+    """Asks for searches that serve caps in verifier calls."""
+
+
+@pytest.fixture
+def planned_of_calls() -> None:
+    """Asks for planned ones of these."""

@@ -1,18 +1,17 @@
 """Caps in verifier calls: exact for anytime searches, kept and nearly used up by planned ones."""
 
-import math
-
 import pytest
 
-from its.budget import Budget
+from its.budget import Budget, Ledger
 from its.config.sizes import sized
 from its.engine import Engine
+from its.particles.image import Image
 from its.particles.verbs import advance, reward
 from its.sampler.ddim import DDIM
 from its.search.more_steps import MoreSteps
-from its.search.random import Random
 from its.search.search import Search
 from its.search.zero_order import ZeroOrder
+from its.types import Problem
 from its.verifier.classifier import Classifier
 from tests.contract.test_anytime import SCRIPTS
 from tests.contract.test_ledger import Counters, paid_by
@@ -70,12 +69,10 @@ def test_engine_gives_each_cap_of_calls_its_own_result_under_irregular_requests(
 
 
 @pytest.mark.parametrize("latent", [False, True], ids=["pixels", "latents"])
-def test_ledger_by_calls_equals_the_counted_work_without_padding(lab, search, setting, latent, monkeypatch):
+def test_ledger_by_calls_equals_the_counted_work_without_padding(lab, search, setting, of_calls, latent, monkeypatch):
     counters = Counters(lab, setting, monkeypatch, latent=latent)
     engine = lab.engine(setting.sampler, counters.model, counters.verifier, batch=14, rows=8192)
     least = least_of(search, engine)
-    if least is None:
-        pytest.skip("it cannot plan for calls")
     caps = (least + 2, 2 * least + 30)
     results = lab.results(engine, search, caps, range(2), CALLS)
     assert all(o.ledger[CALLS] <= cap for r in results.values() for o, cap in zip(r.outcomes, caps, strict=True))
@@ -91,24 +88,15 @@ def test_ledger_by_calls_equals_the_counted_work_without_padding(lab, search, se
     }
 
 
-def least_of(search: Search, engine) -> int | None:
-    """The least cap in calls; None for a search that cannot plan for them."""
-    try:
-        sized(search, Budget(verifier_calls=[1]), engine.prices)
-    except ValueError as error:
-        words = str(error).split()
-        return int(words[words.index("the", 5) + 1]) if "is below" in str(error) else None
-    return 1
+def least_of(search: Search, engine) -> int:
+    """The least cap in calls."""
+    ledger = Ledger(1, CALLS)
+    return search.minimum_calls(Image(Problem(0), 0, engine.prices, ledger, anytime=search.anytime, shape=(1, 4, 4)))
 
 
-def test_planned_search_spends_its_cap_of_calls_and_no_more(lab, search, setting):
-    if search.anytime:
-        pytest.skip("an anytime search is cut at its cap")
+def test_planned_search_spends_its_cap_of_calls_and_no_more(lab, search, setting, planned_of_calls):
     engine = lab.engine(setting.sampler, setting.model(lab), rows=8192)
     least = least_of(search, engine)
-    if least is None:
-        assert isinstance(search, MoreSteps), type(search)
-        return
     caps = (least, least + 1, 3 * least + 2, 60, 137)
     results = lab.results(engine, search, caps, range(2), CALLS)
     for result in results.values():
@@ -120,30 +108,6 @@ def test_planned_search_spends_its_cap_of_calls_and_no_more(lab, search, setting
     if least > 1:
         with pytest.raises(ValueError, match=f"below the {least} verifier calls that {name} needs"):
             sized(search, Budget(verifier_calls=[least - 1]), engine.prices)
-
-
-def test_random_by_calls_equals_the_naive_oracle(lab):
-    """Best of the first N starting points, N the cap: drawn and scored one by one, without any ledger."""
-    engine = lab.engine(ETAS["eta1"], batch=1)
-    one_by_one = lab.results(engine, lab.script(lambda image: scored_alone(image, 20)), (math.inf,), range(2))
-    outcomes = lab.results(lab.engine(ETAS["eta1"]), Random(block=8), CAPS, range(2), CALLS)
-    for index, result in outcomes.items():
-        rewards = REWARDS[index]
-        for cap, outcome in zip(CAPS, result.outcomes, strict=True):
-            assert outcome.reward == max(rewards[:cap])
-            assert (outcome.ledger["nfe"], outcome.ledger[CALLS]) == (10 * cap, cap)
-    assert len(one_by_one) == 2
-
-
-REWARDS: dict[int, list[float]] = {}
-
-
-def scored_alone(image, n):
-    rewards = REWARDS[image.problem.index] = []
-    for _ in range(n):
-        [particle] = yield advance(image.start())
-        rewards += yield reward([particle])
-    return particle
 
 
 def test_image_that_is_never_rewarded_costs_a_call_of_the_clock_and_none_of_the_column(lab):
@@ -180,7 +144,8 @@ def never_asking(image):
 
 
 @pytest.mark.parametrize("anytime", [True, False])
-def test_search_that_asks_for_no_reward_is_ended_by_name(lab, anytime):
+def test_search_that_asks_for_no_reward_is_ended_by_name(lab, anytime, monkeypatch):
+    monkeypatch.setattr("its.engine.coroutine.MOST_IDLE", 5)
     with pytest.raises(ValueError, match=r"NFE one after the other without a verifier call.*give budget\.nfe"):
         lab.bits(lab.engine(ETAS["eta1"]), lab.script(never_asking, anytime=anytime), (5,), [0], CALLS)
 
