@@ -82,7 +82,8 @@ SETTINGS: dict[str, Setting] = {
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`search` and `setting` run over all pairs that go together; the last two settings only beside `every_setting`.
+    """`search` and `setting` run over all pairs that go together; the last two settings only beside `every_setting`,
+    and the first two alone beside `two_settings`.
     `anytime_only` leaves out planned searches, which run once for each cap; `of_calls` those that cannot plan for
     verifier calls, and `planned_of_calls` anytime searches as well.
 
@@ -92,7 +93,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("some_setting", SETTINGS.values(), ids=list(SETTINGS))
     if not {"search", "setting"} <= set(metafunc.fixturenames):
         return
-    settings = SETTINGS if "every_setting" in metafunc.fixturenames else dict(list(SETTINGS.items())[:5])
+    every = "every_setting" in metafunc.fixturenames
+    number = 2 if "two_settings" in metafunc.fixturenames else len(SETTINGS) if every else 5
+    settings = dict(list(SETTINGS.items())[:number])
     pairs = [
         pytest.param(search, setting, id=f"{search_name}-{setting_name}")
         for search_name, search in SEARCHES.items()
@@ -108,6 +111,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def every_setting() -> None:
     """Asks for all settings."""
+
+
+@pytest.fixture
+def two_settings() -> None:
+    """Asks for eta 0 and 1 alone."""
 
 
 @pytest.fixture

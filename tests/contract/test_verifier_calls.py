@@ -28,11 +28,11 @@ def check_every_cap(lab, engine, search) -> None:
         assert {index: outcomes[k : k + 1] for index, outcomes in together.items()} == alone, f"cap {cap}"
 
 
-def test_search_gives_each_cap_of_calls_what_a_run_of_its_own_gives(lab, search, setting, anytime_only):
+def test_search_gives_each_cap_of_calls_what_a_run_of_its_own_gives(lab, search, setting, two_settings, anytime_only):
     check_every_cap(lab, lambda: lab.engine(setting.sampler, setting.model(lab)), search)
 
 
-def test_search_gives_the_same_at_caps_in_nfe_that_pay_the_same(lab, search, setting, anytime_only):
+def test_search_gives_the_same_at_caps_in_nfe_that_pay_the_same(lab, search, setting, two_settings, anytime_only):
     """Images, rewards and every column of the ledger; every image of these costs one sampling and one call."""
     engine = lab.engine(setting.sampler, setting.model(lab))
     by_calls = lab.bits(engine, search, CAPS, range(2), CALLS)
@@ -69,7 +69,9 @@ def test_engine_gives_each_cap_of_calls_its_own_result_under_irregular_requests(
 
 
 @pytest.mark.parametrize("latent", [False, True], ids=["pixels", "latents"])
-def test_ledger_by_calls_equals_the_counted_work_without_padding(lab, search, setting, of_calls, latent, monkeypatch):
+def test_ledger_by_calls_equals_the_counted_work_without_padding(
+    lab, search, setting, two_settings, of_calls, latent, monkeypatch
+):
     counters = Counters(lab, setting, monkeypatch, latent=latent)
     engine = lab.engine(setting.sampler, counters.model, counters.verifier, batch=14, rows=8192)
     least = least_of(search, engine)
