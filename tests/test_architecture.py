@@ -19,7 +19,7 @@ FLOORS = (
     ("config",),
     ("run",),
     ("cluster",),
-    ("rerun",),
+    ("moving", "rerun"),
 )
 """Rooms of `its`, from the ground up: a module imports from its own floor and those below."""
 

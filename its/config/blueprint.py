@@ -113,7 +113,7 @@ class Blueprint(Parts):
     @property
     def command(self) -> str:
         """The command that makes this run again, wherever `out_dir` is; it has words of a command line alone."""
-        return typed("run.py", [word for word in self.overrides if not word.startswith("verify=")])
+        return typed("run.py", [word for word in self.overrides if not word.startswith(("verify=", "share="))])
 
     @property
     def work(self) -> Work:

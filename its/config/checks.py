@@ -9,8 +9,10 @@ from omegaconf import OmegaConf
 
 from its.config.declarations import is_declared, parameters
 from its.config.identity import same_weights
+from its.disk.kept import KEPT
 from its.parameters import Rule, Rules, check_values, described, fits
 from its.process.source_tree import ROOT
+from its.process.workers import Worker
 from its.sampler.sampler import Sampler
 from its.search.search import Search
 from its.verifier.verifier import is_absolute
@@ -22,6 +24,7 @@ TYPES: dict[str, Any] = {
     **dict.fromkeys(("name", "out_dir", "device", "reporting"), str),
     **dict.fromkeys(("images", "shard", "batch", "workers", "seed"), int),
     **dict.fromkeys(("gradient_batch", "rows"), int | None),
+    "share": str | None,
     **dict.fromkeys(("keep_candidates", "smoke", "allow_same_scorer", "plan", "allow_edited", "verify"), bool),
 }
 """Types of the keys at the root of a configuration."""
@@ -44,6 +47,24 @@ def check_root(plain: Mapping[str, Any]) -> None:
         if key not in plain:
             raise ValueError(f"{key} is gone from the configuration; leave out the ~{key} that takes it away")
     check_values({key: plain[key] for key in TYPES}, TYPES, "", RULES)
+    Worker.of_share(plain["share"])
+    check_store(plain.get("store"), keep_candidates=plain["keep_candidates"])
+
+
+def check_store(store: Any, *, keep_candidates: bool) -> None:
+    """Refuse a `store` that does not say which images are kept, or keeps fewer of them than their candidates.
+
+    Raises:
+        ValueError: naming key, value and rule.
+    """
+    if not isinstance(store, Mapping) or store.keys() != {"images"}:
+        raise ValueError(f"store is {store!r}; it says which images are kept, as store.images={KEPT[-1]}")
+    check_values(store, {"images": str}, "store.", {"images": KEPT})
+    if keep_candidates and store["images"] != "all":
+        raise ValueError(
+            f"store.images={store['images']} leaves images out, and keep_candidates=true stores every candidate's; set "
+            "store.images=all or keep_candidates=false"
+        )
 
 
 def check_rewards(search: Search, verifier: Any, choice: str) -> None:

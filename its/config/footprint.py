@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from its.config.parts import Parts
+from its.disk.kept import SHOWN
 
 LEDGER_BYTES = 72
 """Of one image at one cap: reward, pick, start, counts and effects on metrics, at most; see `its.run.shards`."""
@@ -23,9 +24,6 @@ FILE_BYTES = 6_000
 
 RUN_BYTES = 250_000
 """Of one run: the list of its sources, configuration, curve and its picture."""
-
-GRID = 100
-"""Images of a sample grid; there is one for each cap."""
 
 CANDIDATE_BYTES = 120
 """Of one candidate in a pool: keys, clock, reward and a short recipe; see `its.run.candidates`."""
@@ -59,13 +57,12 @@ def disk_bytes(parts: Parts, caps: int, images: int, files: int, nfe: float) -> 
     if not files:
         return 0
     dataset = parts.plain["dataset"]
-    pixels, features, shown = math.prod(dataset["shape"]), 4 * dataset["report_width"], min(images, GRID)
+    pixels, features, shown = math.prod(dataset["shape"]), 4 * dataset["report_width"], min(images, SHOWN)
 
     # A different image at every cap, with its starting point in float32 where a search has moved that.
-    kept = parts.plain.get("store", {}).get("images", "all")
-    stored = {"all": images, "preview": shown, "none": 0}[kept]
-    noise = 4 if kept == "all" and parts.search.moves_starts and not parts.sampler.stochastic else 0
-    digests = 0 if kept == "all" else images * DIGEST_BYTES
+    stored = {"all": images, "preview": shown, "none": 0}[parts.kept]
+    noise = 4 if parts.kept == "all" and parts.search.moves_starts and not parts.sampler.stochastic else 0
+    digests = 0 if parts.kept == "all" else images * DIGEST_BYTES
     shards = caps * (stored * pixels * (1 + noise) + digests + images * (features + LEDGER_BYTES))
 
     # What people look at, and the files themselves.

@@ -19,7 +19,9 @@ from its.config.provenance import Provenance
 from its.config.sizes import sized
 from its.config.sources import Sources, measuring, of_grids, of_images
 from its.disk.array_names import candidates_name, shard_name, shard_ranges
+from its.disk.kept import holds
 from its.disk.run_folder import RunFolder
+from its.process.workers import Worker
 from its.search.schedule import Schedule
 from its.search.search import require_search
 
@@ -133,20 +135,22 @@ class ImageRun:
         plain, label, prices = parts.plain, self.label(parts), parts.prices
         search, caps = sized(parts.search, parts.budget, prices)
 
-        # A shard is there if all its files are.
-        names = self._names(parts)
+        # A shard is there if all its files are, and it keeps the images that are asked for.
+        names, arrays_of = self._names(parts), RunFolder(folder).store.digests
+        ranges = Worker.of_share(plain["share"]).share(shard_ranges(plain["images"], plain["shard"]))
         missing = [
             indices
-            for indices in shard_ranges(plain["images"], plain["shard"])
+            for indices in ranges
             if not all((folder / name(indices.start)).exists() for name in names)
+            or not holds(arrays_of(shard_name(indices.start)), indices.start, parts.kept)
         ]
-        images = sum(len(indices) for indices in missing)
+        whole, images = (sum(map(len, indices)) for indices in (ranges, missing))
 
         nfe = images * _nfe(parts, search.anytime, caps)
         return Work(
             f"{label['search']} ({label['verifier']}, seed {plain['seed']})",
-            plain["images"],
-            plain["images"] - images,
+            whole,
+            whole - images,
             len(missing),
             nfe,
             disk_bytes(parts, len(caps), images, len(missing), nfe),
@@ -158,7 +162,9 @@ class ImageRun:
     def finished(self, parts: Parts, provenance: Provenance, hashes: tuple[str, ...]) -> str:
         images, files = parts.plain["images"], provenance.files
         curves = (
-            files.read_curve(images=images, candidates=parts.keep_candidates, metrics_config_hash=config_hash)
+            files.read_curve(
+                images=images, candidates=parts.keep_candidates, kept=parts.kept, metrics_config_hash=config_hash
+            )
             for config_hash in hashes
         )
         if not any(curves) or not provenance.is_listed or not provenance.agrees(files.read_summary().get("sources")):
@@ -181,6 +187,8 @@ class GridSearch:
     """A run that searches a sampler's times and judges each grid by a set of images, without verifier or cap."""
 
     def check(self, parts: Parts) -> None:
+        if parts.plain["share"] is not None:
+            raise ValueError(f"share is {parts.plain['share']!r}, and this search makes no shards; leave it out")
         self._search(parts).check_alone(parts.sampler.steps, parts.choices["guidance"], parts.keep_candidates)
 
     def label(self, parts: Parts) -> dict[str, str]:

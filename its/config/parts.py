@@ -39,6 +39,11 @@ class Parts:
         return self.guidance.needs != "nothing"
 
     @property
+    def kept(self) -> str:
+        """Which images are to be stored, as `its.disk.kept` says."""
+        return self.plain["store"]["images"]
+
+    @property
     def keep_candidates(self) -> bool:
         """Return whether every candidate is stored; the images are the same either way."""
         return self.plain["keep_candidates"]

@@ -18,6 +18,7 @@ NEITHER = (
     "its.cluster",
     "its.config",
     "its.disk",
+    "its.moving",
     "its.process",
     "its.report",
     "its.rerun",

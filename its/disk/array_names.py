@@ -34,3 +34,13 @@ def candidate_features_name(extractor: str, first: int) -> str:
 def set_name(draw: int, grid: str) -> str:
     """Return the name of a schedule search's score of the grid with hash `grid` under noise `draw`."""
     return f"{SETS}{draw:04d}/{grid}.safetensors"
+
+
+def first_of(name: str) -> int:
+    """Return the first problem of the shard whose arrays, or their features, a file holds."""
+    return int(name.rpartition("/")[2].partition(".")[0])
+
+
+def file_names(first: int, *, with_candidates: bool) -> list[str]:
+    """Return the names of the files that hold the images of the shard whose first problem is `first`."""
+    return [shard_name(first), *([candidates_name(first)] if with_candidates else [])]

@@ -18,10 +18,12 @@ from typing import Any, Literal
 
 from its.disk.array_names import FEATURES, SETS, SHARDS, shard_name
 from its.disk.files import is_plain, set_aside
+from its.disk.kept import serves
 from its.disk.records import is_table, read_config, read_record, sha256_of, write_record
 from its.disk.store import MANIFEST, TIMING, Store
 
 CONFIG, SUMMARY, FAILURE, SCHEDULE = "config.yaml", "metrics.json", "failed.json", "schedule.json"
+SHARE = "share.json"
 
 FILES = "files"
 """Entry of a record: the sha256 of each small file."""
@@ -63,6 +65,11 @@ class RunFolder:
     def schedule(self) -> Path:
         """The outcome of a schedule search; written last, so that its presence means that the search is finished."""
         return self.path / SCHEDULE
+
+    @property
+    def share(self) -> Path:
+        """The run's own command and number of images, where only a share of its shards was made."""
+        return self.path / SHARE
 
     @property
     def timing(self) -> Path:
@@ -167,6 +174,14 @@ class RunFolder:
         """
         return read_record(self.summary)
 
+    def read_share(self) -> dict[str, Any]:
+        """Return whose part a share is: the run's `command` and `images`.
+
+        Raises:
+            FileNotFoundError: no share was made here. ValueError: the file is damaged.
+        """
+        return read_record(self.share)
+
     def read_schedule(self) -> dict[str, Any]:
         """Return the outcome of a finished schedule search.
 
@@ -197,6 +212,10 @@ class RunFolder:
     def write_failure(self, reason: str, traceback: str) -> None:
         """Record why an attempt failed."""
         write_record(self.failure, {"reason": reason, "traceback": traceback})
+
+    def write_share(self, command: str, images: int) -> None:
+        """Record whose part a share is that is now whole, and drop an earlier failure."""
+        self.finish(self.share, {"command": command, "images": images})
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write the summary, which makes the run finished, and drop an earlier failure."""
@@ -235,6 +254,7 @@ class RunFolder:
         *,
         images: int,
         candidates: bool,
+        kept: str = "none",
         metrics_fingerprint: str | None = None,
         metrics_config_hash: str | None = None,
     ) -> list[dict[str, Any]] | None:
@@ -243,6 +263,7 @@ class RunFolder:
         Args:
             images: that the curve is over.
             candidates: whether every candidate must be stored; a run that stores them serves both.
+            kept: which images must be stored, as `store.images` says; a run that keeps more serves.
             metrics_fingerprint: of what decides the metrics, weights and references included.
             metrics_config_hash: of what the configuration says about metrics, which needs no file to be read.
         """
@@ -253,6 +274,7 @@ class RunFolder:
         same = (
             summary.get("images") == images
             and summary.get("pool", False) >= candidates
+            and serves(summary.get("kept", "all"), kept)
             and metrics_fingerprint in (None, summary.get("measured"))
             and metrics_config_hash in (None, summary.get("asked"))
         )

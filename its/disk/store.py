@@ -108,10 +108,28 @@ class Store:
             self._named.add(str(damage))
             return None
 
+    def take_over(self, name: str, other: Store) -> None:
+        """Take a file of another folder over, as it is, with its line; nothing that is here is replaced.
+
+        Raises:
+            DamagedFile: it is not what the other folder's manifest says, or is gone.
+        """
+        content = other.content(name)
+        digest = sha256(content).hexdigest()
+        lines = [entry for entry in other._manifest.entries if (entry["file"], entry["sha256"]) == (name, digest)]
+        if digest not in self._files(name, digest):
+            self._manifest.append(lines[-1])
+        self.put(name, content, known=())
+
     def is_listed(self, name: str) -> bool:
         """Return whether the manifest has a line of a file, whatever became of the file."""
         self._seek(lambda: name in self._known)
         return name in self._known
+
+    def present(self) -> set[str]:
+        """Return the names of all files of arrays that are there."""
+        paths = [path for folder in FOLDERS for path in (self.folder / folder).rglob("*.safetensors")]
+        return {path.relative_to(self.folder).as_posix() for path in paths}
 
     def is_complete(self) -> bool:
         """Return whether no line is damaged, and every file of the manifest is there with its size; reads no file."""
@@ -128,7 +146,7 @@ class Store:
         """Read every file of arrays; return by its name a sentence on each that is damaged or gone."""
         self._learn(anew=True)
         sentences = {}
-        for name in sorted({*self._known, *self._present()}):
+        for name in sorted({*self._known, *self.present()}):
             try:
                 if self._checked(name) is None:
                     sentences[name] = f"{self.folder / name} is gone"
@@ -147,6 +165,25 @@ class Store:
         self._seek(lambda: name in self._sources)
         return self._sources.get(name, "")
 
+    def content(self, name: str) -> bytes:
+        """Return the bytes of a file.
+
+        Raises:
+            DamagedFile: it is not what the manifest says, or is gone.
+        """
+        content = self._checked(name)
+        if content is None:
+            raise DamagedFile(f"{self.folder / name} is gone")
+        return content
+
+    def lines(self) -> list[Entry]:
+        """Return the latest line of each file of the manifest, in the order of their names."""
+        entries: dict[str, list[Entry]] = {}
+        self._manifest.read(anew=True)
+        for entry in self._manifest.entries:
+            entries.setdefault(entry["file"], []).append(entry)
+        return [entry for name in sorted(entries) for entry in _latest(entries[name])]
+
     def digests(self, name: str) -> dict[str, str]:
         """Return the sha256 of each raw array of a file, by its latest line; empty of a line of an earlier version."""
         self._seek(lambda: name in self._digests)
@@ -164,17 +201,13 @@ class Store:
     def tidy(self) -> None:
         """Rewrite the manifest with the latest line of each file, in order; drop what no line knows, and leftovers."""
         # A file that is there before the manifest is read has its line in it.
-        present = self._present()
-        self._manifest.read(anew=True)
-        entries: dict[str, list[Entry]] = {}
-        for entry in self._manifest.entries:
-            entries.setdefault(entry["file"], []).append(entry)
-        for name in sorted(present - entries.keys()):
+        present = self.present()
+        lines = self.lines()
+        for name in sorted(present - {entry["file"] for entry in lines}):
             set_aside(self.folder / name, f"{self.folder / name} has no line in {MANIFEST}")
 
         # Rewrite the lines.
-        there = [name for name in sorted(entries) if self._size(name) is not None]
-        self._manifest.rewrite([entry for name in there for entry in _latest(entries[name])])
+        self._manifest.rewrite([entry for entry in lines if self._size(entry["file"]) is not None])
         self._timing.read(anew=True)
         if self._timing.broken:
             self._timing.rewrite(self._timing.entries)
@@ -217,11 +250,6 @@ class Store:
         except OSError:
             return None
         return status.st_size if stat.S_ISREG(status.st_mode) else None
-
-    def _present(self) -> set[str]:
-        """Return the names of all files of arrays that are there."""
-        paths = [path for folder in FOLDERS for path in (self.folder / folder).rglob("*.safetensors")]
-        return {path.relative_to(self.folder).as_posix() for path in paths}
 
 
 def _latest(entries: Sequence[Entry]) -> list[Entry]:

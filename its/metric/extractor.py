@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -16,6 +17,10 @@ from its.pixels import from_uint8
 
 ARRAYS = ("features", "logits", "spatial", "classes")
 """Arrays that an extractor may offer: what metrics read."""
+
+
+BLOCK = 1024
+"""Images that `extract_as_they_come` measures at once."""
 
 
 class Extractor(Protocol):
@@ -80,6 +85,22 @@ class MixtureFeatures(Extractor):
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         pixels = from_uint8(torch.from_numpy(images))
         return {"features": pixels.flatten(1).numpy(), "logits": self._data.logits(pixels).float().numpy()}
+
+
+def extract_as_they_come(
+    images: Iterable[tuple[int, np.ndarray]], count: int, extractor: Extractor
+) -> dict[str, np.ndarray]:
+    """Extract the arrays of `count` numbered uint8 images `[H, W, C]`, in order; few of them are held at once."""
+    waiting: dict[int, dict[int, np.ndarray]] = defaultdict(dict)
+    blocks: dict[int, dict[str, np.ndarray]] = {}
+    for index, image in images:
+        block, place = divmod(index, BLOCK)
+        waiting[block][place] = image
+        if len(waiting[block]) == min(BLOCK, count - block * BLOCK):
+            whole = waiting.pop(block)
+            blocks[block] = extractor(np.stack([whole[place] for place in sorted(whole)]))
+    parts = [blocks[block] for block in sorted(blocks)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def hash_of(network: Any) -> str:

@@ -23,6 +23,15 @@ def device_type(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
+def types_of(notes: Iterable[Mapping[str, Any]]) -> dict[int, str]:
+    """Return the type of device that each shard was made on, by its first problem; of a shard the latest line counts.
+
+    Args:
+        notes: lines of a run's timing file.
+    """
+    return {note["first"]: note["type"] for note in notes if "first" in note and "type" in note}
+
+
 def require_one_device_type(folder: Path, notes: Iterable[Mapping[str, Any]], *here: str) -> None:
     """Refuse a run whose shards come from several types of device.
 
@@ -33,7 +42,7 @@ def require_one_device_type(folder: Path, notes: Iterable[Mapping[str, Any]], *h
     Raises:
         ValueError: there are several; they are named, with the shards of each.
     """
-    type_of = {note["first"]: note["type"] for note in notes if "first" in note and "type" in note}
+    type_of = types_of(notes)
     if len({*type_of.values(), *here}) <= 1:
         return
     run = RunFolder(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -38,6 +39,18 @@ class Worker:
                     raise ValueError(f"{rank}={worker.rank} and {world}={worker.world}; the rank lies in [0, world)")
                 return worker
         return cls()
+
+    @classmethod
+    def of_share(cls, share: str | None) -> Worker:
+        """Return the worker that makes a share, `k/n`, of a run's shards; None stands for all of them.
+
+        Raises:
+            ValueError: it is no such share.
+        """
+        match = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", share or "1/1")
+        if match is None or int(match[1]) > int(match[2]):
+            raise ValueError(f"share is {share!r}; it is null, or 1/2 for the first of two shares of the shards")
+        return cls(int(match[1]) - 1, int(match[2]))
 
     @classmethod
     def reports(cls, environment: Mapping[str, str] = os.environ) -> bool:

@@ -135,9 +135,10 @@ def per_image(run: Path, images: int, column: str) -> np.ndarray | None:
     """
     files = RunFolder(run)
     name = "reward" if column == "reward_mean" else column
-    parts = [files.store.read(shard) for shard in files.shard_names] if name == "reward" else [_effects(files)]
-    columns = [part[name].astype(np.float64) for part in parts if part is not None and name in part]
-    if len(columns) < len(parts):
+    parts = map(files.store.read, files.shard_names) if name == "reward" else iter([_effects(files)])
+    found = [part[name].astype(np.float64) if part is not None and name in part else None for part in parts]
+    columns = [column for column in found if column is not None]
+    if len(columns) < len(found):
         return None
     whole = np.concatenate(columns)[:images] if columns else np.zeros((0, 0))
     return whole if len(whole) == images else None

@@ -62,6 +62,7 @@ _PLACE_OR_TIME = (
     "verify",
     "allow_edited",
     "keep_candidates",
+    "store.images",
     "reporting",
     "search.keep_pool",
 )

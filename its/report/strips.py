@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ from its.report.series import Series
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+log = logging.getLogger(__name__)
 
 PROBLEMS = 8
 SMALLEST, LARGEST = 32, 96
@@ -51,14 +54,7 @@ def strips_of(folder: Path, series: Sequence[Series]) -> list[Strip]:
     seed = seed_of(series)
     strips = []
     for number, line in enumerate(series):
-        parts = []
-        for run in (run for run in line.runs if run.seed == seed):
-            try:
-                arrays = RunFolder(folder / run.folder).store.read(shard_name(0))
-            except DamagedFile as damage:
-                raise UnreadableRun(run.folder, damage) from damage
-            if arrays is not None:
-                parts.append(_strip(arrays, number, run))
+        parts = [part for run in line.runs if run.seed == seed if (part := _read(folder, number, run))]
         if parts:
             by_cap = {cap: images for part in reversed(parts) for cap, images in part.by_cap.items()}
             strips.append(replace(parts[0], by_cap=by_cap))
@@ -71,9 +67,31 @@ def seed_of(series: Sequence[Series]) -> str:
     return min(counts, key=lambda seed: (-counts[seed], len(seed), seed))
 
 
+def _shown(arrays: Arrays, run: RunRecord) -> np.ndarray:
+    """Return where the first images at every cap stand among a shard's different ones: `[n, caps]`."""
+    return arrays["pick"][: min(PROBLEMS, run.images)]
+
+
+def _read(folder: Path, number: int, run: RunRecord) -> Strip | None:
+    """Return the strip of one run; None if its first shard, or images in it, are not on disk."""
+    try:
+        arrays = RunFolder(folder / run.folder).store.read(shard_name(0))
+    except DamagedFile as damage:
+        raise UnreadableRun(run.folder, damage) from damage
+    if arrays is None:
+        return None
+    if _shown(arrays, run).max() >= len(arrays.get("images", ())):
+        log.warning(
+            "%s keeps no images, so it has no strip; its command makes them again with store.images=preview",
+            run.place,
+        )
+        return None
+    return _strip(arrays, number, run)
+
+
 def _strip(arrays: Arrays, number: int, run: RunRecord) -> Strip:
     """Return the first images of a shard at every cap."""
-    pick, images = arrays["pick"][: min(PROBLEMS, run.images)], arrays["images"]
+    pick, images = _shown(arrays, run), arrays["images"]
     white = np.full((1, *images.shape[1:]), 255, dtype=np.uint8)
     by_cap = {
         cap: np.concatenate(

@@ -25,6 +25,10 @@ MEASURING = ("dataset.", "metric.", "experiment.")
 """Beginnings of where the words go that may say what measures a run."""
 
 
+NO_NOISE = np.zeros((0, 1, 1, 1), np.float32)
+"""Moved starting points of a shard that has none."""
+
+
 @dataclass(frozen=True)
 class FinishedRun:
     """A finished run.
@@ -133,10 +137,20 @@ class FinishedRun:
         names = [candidates_name(indices.start) for indices in self.ranges]
         absent = [name for name in names if not (self.folder / name).exists()]
         if absent:
+            words = [
+                *(["store.images=all"] if self.summary.get("kept", "all") != "all" else []),
+                "keep_candidates=true",
+            ]
             raise ValueError(
                 f"{self.folder} has no {absent[0]}; store its candidates, which leaves the images as they are: "
-                f"{self.summary['command']} keep_candidates=true"
+                f"{self.command(*words)}"
             )
+
+    def command(self, *words: str) -> str:
+        """Return the run's command with other words, in place of those of the same keys."""
+        keys = {key_of(word) for word in words}
+        script, file, *own = shlex.split(self.summary["command"])
+        return shlex.join([script, file, *(word for word in own if key_of(word) not in keys), *words])
 
     def require_starts(self) -> None:
         """Refuse a run whose images are not what their starting points come to.
@@ -149,6 +163,11 @@ class FinishedRun:
                 raise ValueError(
                     f"{self.folder} was made by a version that did not store starting points; run it "
                     "again under another name"
+                )
+            if "noise" not in arrays and (arrays["start"] < NO_START).any():
+                raise ValueError(
+                    f"{self.folder} keeps no images, and so no starting points that its search moved; make them again, "
+                    f"which costs what the run has cost: {self.command('store.images=all')}"
                 )
             rows, caps = np.nonzero(arrays["start"][: len(indices)] == NO_START)
             if len(rows):
@@ -170,7 +189,7 @@ class FinishedRun:
         arrays = _recent_shard(self.files, index // size * size)
         codes = arrays["start"][index % size].tolist()
         different = list(dict.fromkeys(codes))
-        starts = [decode_start(code, arrays["noise"]) for code in different]
+        starts = [decode_start(code, arrays.get("noise", NO_NOISE)) for code in different]
         return [different.index(code) for code in codes], [start for start in starts if start is not None]
 
 

@@ -15,11 +15,13 @@ from its.dataset.cifar import Cifar
 from its.dataset.folder import Crop, Folder
 from its.dataset.image_set import Batch, ImageSet, Shape, account
 from its.dataset.npz import Npz
+from its.disk.kept import lacks_images
 from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays, DamagedFile
 from its.metric.extractor import Extractor
 from its.metric.reference_source import ReferenceSource
 from its.run import shards
+from its.run.kept_images import LARGE
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ class RunImages:
         cap: position among the run's caps; -1 is the last.
 
     Raises:
-        ValueError: a shard is damaged or missing, the run has no such cap, or images of it have failed.
+        ValueError: a shard is damaged or missing, there is no such cap, or images have failed or are not kept.
     """
 
     folder: Path
@@ -47,16 +49,18 @@ class RunImages:
             raise ValueError(f"{self.folder} has no finished shards yet; finish the run first")
         if self._files.state == "finished" and (missing := self._files.missing_shards):
             raise ValueError(f"{self.folder} has lost {missing[0]}; the command that made the run makes it again")
-        indices = np.concatenate([self._read(name)["index"] for name in self._files.shard_names])
+
+        # Look at everything but the images.
+        indices = np.concatenate([arrays["index"] for arrays in self._small])
         gap = np.flatnonzero(indices != np.arange(len(indices)))
         if gap.size:
             raise ValueError(
                 f"image {gap[0]} of {self.folder} is in no shard, and later ones are; the command that made the run "
                 "makes what is missing"
             )
-        caps = self._read(self._files.shard_names[0])["pick"].shape[1]
-        if not -caps <= self.cap < caps:
-            raise ValueError(f"cap is {self.cap}, and {self.folder} has {caps}; they are counted from 0")
+        if not -self._caps <= self.cap < self._caps:
+            raise ValueError(f"cap is {self.cap}, and {self.folder} has {self._caps}; they are counted from 0")
+        shards.refuse_gaps((range(len(arrays["index"])), arrays) for arrays in self._small)
 
     @property
     def source(self) -> str:
@@ -65,12 +69,11 @@ class RunImages:
     @property
     def account(self) -> str:
         finished = "" if self._files.state == "finished" else ", of a run that is not finished"
-        caps = self._read(self._files.shard_names[0])["pick"].shape[1]
-        return account(self, f", at cap {self.cap % caps} of 0 to {caps - 1}{finished}")
+        return account(self, f", at cap {self.cap % self._caps} of 0 to {self._caps - 1}{finished}")
 
     @property
     def shape(self) -> Shape:
-        height, width, channels = self._read(self._files.shard_names[0])["images"].shape[1:]
+        height, width, channels = self._small[0]["images"].shape[1:]
         return channels, height, width
 
     @cached_property
@@ -78,20 +81,26 @@ class RunImages:
         return RunFolder(self.folder)
 
     @cached_property
-    def _sizes(self) -> list[int]:
-        return [len(self._read(name)["index"]) for name in self._files.shard_names]
+    def _small(self) -> list[Arrays]:
+        """The arrays of every shard, of images only their shape."""
+        return [
+            {key: array[:0].copy() if key in LARGE else array for key, array in self._read(name).items()}
+            for name in self._files.shard_names
+        ]
+
+    @property
+    def _caps(self) -> int:
+        return self._small[0]["pick"].shape[1]
 
     def __len__(self) -> int:
-        return sum(self._sizes)
+        return sum(len(arrays["index"]) for arrays in self._small)
 
     def batches(self, rows: int) -> Iterator[Batch]:
         for name in self._files.shard_names:
             arrays = self._read(name)
-            whole = [(range(len(arrays["index"])), arrays)]
-            shards.refuse_gaps(whole)
-            part = shards.collect(whole, self.cap)
-            for first in range(0, len(part.images), rows):
-                yield part.images[first : first + rows], part.class_ids[first : first + rows]
+            pick = arrays["pick"][:, self.cap]
+            for first in range(0, len(pick), rows):
+                yield arrays["images"][pick[first : first + rows]], arrays["label"][first : first + rows]
 
     def fingerprint(self) -> str:
         digest = sha256(str(self.cap).encode())
@@ -105,6 +114,11 @@ class RunImages:
         except DamagedFile as damage:
             raise ValueError(f"{damage}; the command that made the run makes it again") from damage
         assert arrays is not None
+        if lacks_images(arrays):
+            raise ValueError(
+                f"{self.folder / name} keeps no images, or not all (store.images); the command that made the run makes "
+                "them again with store.images=all"
+            )
         return arrays
 
 

@@ -26,7 +26,6 @@ from its.config.provenance import Provenance
 from its.config.sources import measuring, of_images
 from its.config.unknown import resolved
 from its.config.words import in_full
-from its.disk.store import Arrays
 from its.engine import Engine, Outcome, Result
 from its.engine.flops import count_flops
 from its.engine.noise import normal
@@ -40,7 +39,7 @@ from its.rerun.finished_run import FinishedRun, key_of
 from its.run.experiment import Experiment
 from its.run.instruments import Instruments, check_shapes
 from its.run.measure import Curve, Row
-from its.run.shards import Shards
+from its.run.stock import Stock
 from its.sampler.sampler import Sampler
 from its.search.search import Coroutine, Search
 from its.types import Problem
@@ -51,7 +50,7 @@ SUMS = ("nfe_backward", "verifier_calls", "decoder_calls", "flops")
 DATASET = ("dataset.", "dataset/")
 """Beginnings of keys of the run's own words that say what measures it, whatever the metrics."""
 
-OPEN_KEYS = ("sampler", "device", "batch", "rows", "metric", "plugins", "hydra.searchpath", "allow_edited")
+OPEN_KEYS = ("sampler", "device", "batch", "rows", "metric", "plugins", "hydra.searchpath", "allow_edited", "store")
 """Groups and keys that may differ from the run's."""
 
 log = logging.getLogger(__name__)
@@ -169,10 +168,10 @@ class Rendering(Experiment):
 
     searched: Sequence[Row] = ()
 
-    def _measure(self, loaded: Shards, features: Sequence[Arrays]) -> Curve:
+    def curve_of(self, stock: Stock) -> Curve:
         """Keep `nfe` as the search's, give the last sampling's as `nfe_final`, and add up all other costs."""
-        sampled = sum(len(arrays["images"]) for _, arrays in loaded)
-        curve = super()._measure(loaded, features)
+        sampled = sum(int(arrays["pick"].max()) + 1 for _, arrays in stock.shards)
+        curve = super().curve_of(stock)
         rows = [
             {
                 CAP_COLUMNS[self.currency]: cap_of(row).value,
@@ -239,6 +238,7 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
         command=typed("scripts/render.py", in_full(command)),
         sources=of_images({**saved, "sampler": plain["sampler"]}, measuring(plain), "its.rerun.render"),
         allow_edited=plain["allow_edited"],
+        kept=plain["store"]["images"],
         searched=run.summary["curve"],
         currency=cap_of(run.summary["curve"][0]).currency,
     )

@@ -22,6 +22,7 @@ from its.rerun.rescoring import Rescoring, ScoredShard
 from its.run import candidates, shards
 from its.run.curve_files import write_curve
 from its.run.measure import Curve, Row, measure, tell_strange
+from its.run.stock import Stock
 from its.types import Problem
 from its.verifier.verifier import members_of
 
@@ -34,7 +35,7 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
     """
     files = RunFolder(target)
     run, instruments = rescoring.run, rescoring.instruments
-    loaded, features = [], []
+    stock = Stock(files.path)
     flops: dict[str, int] = {}
 
     # Choose the best candidates, and store them as a run's shards.
@@ -43,24 +44,22 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
         arrays = shards.pack(results)
         name = shard_name(part.indices.start)
         files.store.write(name, arrays, source=run.files.store.source(name))
-        loaded.append((part.indices, arrays))
-        features.append(_picked_features(part, arrays, picks))
+        stock.take(part.indices, arrays, _picked_features(part, arrays, picks))
         flops = flops or rescoring.flops(part.candidates["images"][:1])
     files.store.tidy()
-    shards.refuse_blind(loaded, rescoring.label["verifier"], rescoring.verifier)
+    shards.refuse_blind(stock.shards, rescoring.label["verifier"], rescoring.verifier)
 
     # Measure them; the run's ledgers hold, and nobody measured seconds.
     curve = measure(
         rescoring.caps,
-        loaded,
-        features,
-        instruments.measurable(np.concatenate([arrays["label"] for _, arrays in loaded])),
+        stock,
+        instruments.measurable(np.concatenate([arrays["label"] for _, arrays in stock.shards])),
         instruments.reference.load(),
         flops=flops,
         members=members_of(rescoring.verifier),
         currency=rescoring.currency,
     )
-    write_curve(files, curve, loaded, _figure(rescoring, target, curve))
+    write_curve(files, curve, stock, _figure(rescoring, target, curve))
     Provenance(files, (), lambda: rescoring.blueprint.sources).keep()
     entry = {
         **rescoring.label,

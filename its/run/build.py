@@ -93,6 +93,8 @@ def _image_run(blueprint: Blueprint) -> Run:
         allow_edited=plain["allow_edited"],
         metrics_config_hash=blueprint.metrics_config_hash,
         worker=Worker.here(),
+        share=Worker.of_share(plain["share"]),
+        kept=blueprint.kept,
         verify=plain["verify"],
     )
 

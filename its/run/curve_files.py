@@ -9,19 +9,16 @@ from collections.abc import Sequence
 from its.budget import cap_of
 from its.disk.run_folder import RunFolder
 from its.run.measure import Curve, Row
-from its.run.shards import Shards, collect
-
-GRID = 100
-"""Images of a sample grid, at most."""
+from its.run.stock import Stock
 
 
-def write_curve(folder: RunFolder, curve: Curve, shards: Shards, figure: bytes) -> None:
-    """Write the table `curve.csv`, its picture `figure`, and a grid of the first images at every cap."""
+def write_curve(folder: RunFolder, curve: Curve, stock: Stock, figure: bytes) -> None:
+    """Write the table `curve.csv`, its picture `figure`, and a grid of the first images at every cap, if kept."""
     from its.report.figures import sample_grid
 
     for position, row in enumerate(curve.rows):
-        grid = sample_grid(collect(shards, position).images[:GRID])
-        folder.write(folder.samples(cap_of(row).value), grid)
+        if (images := stock.shown(position)) is not None:
+            folder.write(folder.samples(cap_of(row).value), sample_grid(images))
     folder.write(folder.curve, to_csv(curve.rows).encode())
     folder.write(folder.curve_figure, figure)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,20 +15,22 @@ from its.budget import Currency, cap_of
 from its.config.folder import claim
 from its.config.provenance import Provenance
 from its.config.sources import Sources
-from its.disk.array_names import candidate_features_name, candidates_name, features_name, shard_name, shard_ranges
+from its.disk.array_names import file_names, shard_name, shard_ranges
+from its.disk.kept import least
 from its.disk.run_folder import EDITED, RunFolder
-from its.disk.store import Arrays
 from its.engine import Engine
 from its.process.device import require_one_device_type
 from its.process.leave import begins
 from its.process.workers import Worker
-from its.run import candidates, shards
+from its.run import shards
 from its.run.curve_files import write_curve, write_per_image
 from its.run.instruments import Instruments
+from its.run.intake import Intake
+from its.run.kept_images import kept_by
 from its.run.measure import Curve, Row, measure, seconds_per_image, tell_strange
 from its.run.preflight import check_fit
 from its.run.shard_maker import ShardMaker
-from its.run.shards import Shards
+from its.run.stock import Stock
 from its.search.search import Search
 from its.types import Condition
 from its.verifier.verifier import members_of
@@ -55,6 +57,8 @@ class Experiment:
         currency: of the caps.
         allow_edited: whether images of another source may stay; the run is marked.
         worker: which share of the shards it makes first.
+        share: which of the shards it makes at all; if not all, nothing is measured.
+        kept: which images are stored, as `store.images` says.
         verify: whether a curve that is there is measured again, from files that are read to the last byte.
     """
 
@@ -74,24 +78,13 @@ class Experiment:
     currency: Currency = "nfe"
     allow_edited: bool = False
     worker: Worker = field(default_factory=Worker)
+    share: Worker = field(default_factory=Worker)
+    kept: str = "all"
     verify: bool = False
     files: RunFolder = field(init=False)
 
     def __post_init__(self) -> None:
         self.files = RunFolder(self.folder)
-
-    @cached_property
-    def _shards(self) -> ShardMaker:
-        return ShardMaker(
-            self.files,
-            self.engine,
-            self.search,
-            self.caps,
-            self.currency,
-            self.condition,
-            self.sources.images.name,
-            self.worker,
-        )
 
     @property
     def keeps_candidates(self) -> bool:
@@ -117,40 +110,69 @@ class Experiment:
         """
         self.claim()
         begins(self.folder)
-        ranges = shard_ranges(self.images, self.shard)
+        ranges = self.share.share(shard_ranges(self.images, self.shard))
+        intake = Intake(self.files, self.instruments, self.kept, self.keeps_candidates, Stock(self.folder))
+        maker = ShardMaker(
+            intake,
+            self.engine,
+            self.search,
+            self.caps,
+            self.currency,
+            self.condition,
+            self.sources.images.name,
+            self.worker,
+            same=not self.allow_edited,
+        )
 
-        # Make the shards that are missing, and those that a repeated command makes again.
-        present = {indices: arrays for indices in ranges if (arrays := self._shards.present(indices))}
-        missing = [indices for indices in ranges if indices not in present]
-        if not (missing or self.verify) and (rows := self._finished()) is not None:
+        # Take the shards that are there; make those that are missing, and those that a repeated command makes again.
+        rows = None if self.verify else self._finished()
+        absent = {indices for indices in self.worker.order(ranges) if not intake.take(indices)}
+        missing = [indices for indices in ranges if indices in absent]
+        if rows is not None and not missing:
             log.info("nothing to do: %d images and their curve are there", self.images)
             return rows
         self._announce()
-        again = self._shards.unsound(list(present.items()), ranges) if retry else []
+        again = maker.unsound(ranges) if retry else []
         if missing or again:
             check_fit(self.engine, self.instruments, self._conditions)
-            self._shards.make(self.images, missing, again)
-        return self._measured(ranges)
+            maker.make(sum(map(len, ranges)), missing, again)
 
-    def _measured(self, ranges: Sequence[range]) -> list[Row]:
+        # Take those that other workers have made.
+        for indices in ranges:
+            if not intake.take(indices):
+                raise FileNotFoundError(
+                    f"{self.folder / shard_name(indices.start)} was there a moment ago and is gone or damaged; "
+                    "run the command again"
+                )
+        return self._measured(intake.stock) if self.share.world == 1 else self._shared(intake.stock)
+
+    def _shared(self, stock: Stock) -> list[Row]:
+        """See that a share is without gaps, say what is left to do, and leave on record whose share it is."""
+        shards.refuse_gaps(stock.shards)
+        self.files.write_share(self.command, self.images)
+        log.info(
+            "share %d/%d is there, %d shards: join all by scripts/merge.py, and measure them by: %s",
+            self.share.rank + 1,
+            self.share.world,
+            len(stock.shards),
+            self.command,
+        )
+        return []
+
+    def _measured(self, stock: Stock) -> list[Row]:
         """Measure shards that are all there, and write what people look at; return the curve."""
         # Check the shards.
-        loaded = [(indices, self._load(shard_name(indices.start))) for indices in ranges]
+        loaded = stock.shards
         shards.refuse_gaps(loaded)
         select = self.engine.verifiers["select"]
         shards.refuse_blind(loaded, self.label["verifier"], select)
         shards.refuse_other_conditions(loaded, self.condition)
         require_one_device_type(self.folder, self.files.store.notes())
 
-        # Measure them; workers share the features.
-        features = {indices: self._shard_features(indices, arrays) for indices, arrays in self.worker.order(loaded)}
-        curve = self._marked(self._measure(loaded, [features[indices] for indices in ranges]))
-        for indices in ranges if self.keeps_candidates else ():
-            self._candidate_features(indices)
-
-        # The summary comes last.
+        # Measure them; the summary comes last.
+        curve = self._marked(self.curve_of(stock))
         self.files.store.tidy()
-        self._write_results(curve, loaded)
+        self._write_results(curve, stock)
         tell_strange(curve.rows[-1], self.engine.verifiers)
         return curve.rows
 
@@ -181,26 +203,27 @@ class Experiment:
 
     @property
     def _provenance(self) -> Provenance:
-        names = [name for indices in shard_ranges(self.images, self.shard) for name in self._shards.names(indices)]
+        firsts = [indices.start for indices in shard_ranges(self.images, self.shard)]
+        names = [name for first in firsts for name in file_names(first, with_candidates=self.keeps_candidates)]
         return Provenance(self.files, names, lambda: self.sources)
 
     def _finished(self) -> list[Row] | None:
         fingerprint = self.instruments.fingerprint
         curve = self.files.read_curve(
-            images=self.images, candidates=self.keeps_candidates, metrics_fingerprint=fingerprint
+            images=self.images, candidates=self.keeps_candidates, kept=self.kept, metrics_fingerprint=fingerprint
         )
         return curve if curve and self._provenance.agrees(self.files.read_summary().get("sources")) else None
 
-    def _measure(self, loaded: Shards, features: Sequence[Arrays]) -> Curve:
+    def curve_of(self, stock: Stock) -> Curve:
+        """Measure shards without gaps; write nothing."""
         return measure(
             self.caps,
-            loaded,
-            features,
+            stock,
             self.instruments.measurable(self._labels),
             self.instruments.reference.load(),
             flops=self._flops,
             members=members_of(self.engine.verifiers["select"]),
-            seconds=seconds_per_image(loaded, self.files.store.notes(), anytime=self.search.anytime),
+            seconds=seconds_per_image(stock.shards, self.files.store.notes(), anytime=self.search.anytime),
             currency=self.currency,
         )
 
@@ -209,40 +232,27 @@ class Experiment:
         mark = {EDITED: len(others)} if (others := self._provenance.others) else {}
         return replace(curve, rows=[row | mark for row in curve.rows])
 
-    def _write_results(self, curve: Curve, loaded: Shards) -> None:
+    def _write_results(self, curve: Curve, stock: Stock) -> None:
         from its.report.figures import curve_figure
 
         write_per_image(self.files, curve)
-        write_curve(self.files, curve, loaded, curve_figure(curve.rows, self.label, self.command))
-        self.files.write_summary(
-            {
-                **self.label,
-                "command": self.command,
-                "images": self.images,
-                "measured": self.instruments.fingerprint,
-                "sources": self._provenance.entry(),
-                "asked": self.metrics_config_hash,
-                "pool": self.keeps_candidates,
-                "caps": [cap_of(row).value for row in curve.rows],
-                "left_out": self.instruments.left_out(self._labels),
-                "nan_rewards": int(sum(arrays["nan_rewards"].sum() for _, arrays in loaded)),
-                "flops": self._flops,
-                "curve": curve.rows,
-            }
-        )
+        write_curve(self.files, curve, stock, curve_figure(curve.rows, self.label, self.command))
+        self.files.write_summary(self.summary_of(curve, stock))
 
-    def _load(self, name: str) -> Arrays:
-        """Return the arrays of a file that must be there."""
-        arrays = self.files.store.read(name)
-        if arrays is None:
-            raise FileNotFoundError(f"{self.folder / name} was there a moment ago and is gone; run the command again")
-        return arrays
-
-    def _shard_features(self, indices: range, arrays: Arrays) -> Arrays:
-        name = features_name(self.instruments.extractor.name, indices.start)
-        return self.instruments.features(self.files.store, name, arrays["images"])
-
-    def _candidate_features(self, indices: range) -> Arrays:
-        name = candidate_features_name(self.instruments.extractor.name, indices.start)
-        pixels = candidates.pixels(self._load(candidates_name(indices.start)))
-        return self.instruments.features(self.files.store, name, pixels)
+    def summary_of(self, curve: Curve, stock: Stock) -> dict[str, Any]:
+        """Return what the run's summary says, but for the sha256 of its small files."""
+        return {
+            **self.label,
+            "command": self.command,
+            "images": self.images,
+            "measured": self.instruments.fingerprint,
+            "sources": self._provenance.entry(),
+            "asked": self.metrics_config_hash,
+            "pool": self.keeps_candidates,
+            "caps": [cap_of(row).value for row in curve.rows],
+            "left_out": self.instruments.left_out(self._labels),
+            "kept": least(*(kept_by(arrays) for _, arrays in stock.shards)),
+            "nan_rewards": int(sum(arrays["nan_rewards"].sum() for _, arrays in stock.shards)),
+            "flops": self._flops,
+            "curve": curve.rows,
+        }

@@ -91,13 +91,17 @@ class Instruments:
 
         A file that another source extracted is written anew.
         """
-        present = store.read_intact(name)
-        same = present is not None and store.source(name) == self.extraction
-        if present is not None and same and len(present["features"]) == len(images):
+        if (present := self.stored_features(store, name, len(images))) is not None:
             return present
         features = self.extractor(images)
         store.write(name, features, source=self.extraction)
         return features
+
+    def stored_features(self, store: Store, name: str, count: int) -> Arrays | None:
+        """Return the features of `count` images in the file `name`; None if they are not there, or another source's."""
+        present = store.read_intact(name)
+        same = present is not None and store.source(name) == self.extraction
+        return present if present is not None and same and len(present["features"]) == count else None
 
 
 @contextmanager

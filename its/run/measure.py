@@ -13,7 +13,7 @@ import numpy as np
 
 from its.budget import CAP_COLUMNS, COLUMNS, Currency
 from its.disk.array_names import shard_name
-from its.disk.store import TIMING, Arrays
+from its.disk.store import TIMING
 from its.disk.valid_json import finite
 from its.engine.verdicts import KINDS, ROLES, WORDS
 from its.metric.features import Features, Moments
@@ -21,6 +21,7 @@ from its.metric.fid import influence
 from its.metric.metric import Metric
 from its.metric.reference import Reference
 from its.run.shards import Collected, Shards, collect, verdicts
+from its.run.stock import Stock
 from its.verifier.verifier import Verifier
 
 log = logging.getLogger(__name__)
@@ -50,8 +51,7 @@ class Curve:
 
 def measure(
     caps: Sequence[float],
-    shards: Shards,
-    features: Sequence[Arrays],
+    stock: Stock,
     metrics: Sequence[Metric],
     reference: Reference,
     *,
@@ -60,17 +60,17 @@ def measure(
     seconds: Sequence[float | None] | None = None,
     currency: Currency = "nfe",
 ) -> Curve:
-    """Measure shards without gaps.
+    """Measure shards without gaps, with the features of one cap in memory at a time.
 
     Args:
         caps: ascending; infinity stands for no cap.
-        features: of each shard's images.
         flops: of one call, by ledger column.
         members: of a relative verifier; empty if its rewards are numbers.
         seconds: per image at each cap, None where it is not known; None leaves the column out.
         currency: of the caps.
     """
     rows: list[Row] = []
+    shards = stock.shards
     strange = _strange(verdicts(shards))
     per_image: list[dict[str, np.ndarray]] = []
     measured: dict[bytes, tuple[Row, dict[str, np.ndarray]]] = {}
@@ -92,7 +92,7 @@ def measure(
         # The same images at a further cap are not measured again.
         key = part.rows.tobytes()
         if key not in measured:
-            measured[key] = _metrics(part, features, metrics, reference)
+            measured[key] = _metrics(part, stock, metrics, reference)
         rows.append(finite(row | measured[key][0]))
         per_image.append(measured[key][1])
     return Curve(rows, {name: np.stack([effects[name] for effects in per_image], axis=1) for name in per_image[0]})
@@ -126,10 +126,10 @@ def seconds_per_image(shards: Shards, notes: Sequence[Mapping[str, Any]], *, any
 
 
 def _metrics(
-    part: Collected, features: Sequence[Arrays], metrics: Sequence[Metric], reference: Reference
+    part: Collected, stock: Stock, metrics: Sequence[Metric], reference: Reference
 ) -> tuple[Row, dict[str, np.ndarray]]:
     """Return the metrics of images by column, and what each image adds to them."""
-    sample = Features.of(_gather(features, part.rows), part.class_ids)
+    sample = Features.of(stock.features(part.rows), part.class_ids)
     row = columns_of(metrics, sample, reference)
     return row, per_image_effects(sample, reference.moments, row)
 
@@ -150,14 +150,6 @@ def columns_of(metrics: Iterable[Metric], sample: Features, reference: Reference
             raise ValueError(f"{name} makes the column {clashes[0]}, which is there already; give it another name")
         row |= {column: float(value) for column, value in columns.items()}
     return row
-
-
-def _gather(features: Sequence[Arrays], rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the extractor's arrays at the rows `[n, 2]` of (shard, row), shards in order."""
-    return {
-        name: np.concatenate([part[name][rows[rows[:, 0] == k, 1]] for k, part in enumerate(features)])
-        for name in features[0]
-    }
 
 
 def per_image_effects(sample: Features, target: Moments, row: Row) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -30,6 +30,7 @@ from its.disk.array_names import set_name
 from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
 from its.engine import Engine
+from its.metric.extractor import extract_as_they_come
 from its.metric.features import Features
 from its.metric.fid import Fid
 from its.metric.isc import OpenAIInceptionScore
@@ -239,21 +240,24 @@ class ScheduleRun:
         sampler = self.sampler if times is None else replace(self.sampler, spacing=times)
         engine = self.engine(sampler, fold(self.seed, draw + 1) & 0xFFFFFFFF)
 
-        # Sample the set.
-        problems = self._problems
-        progress = self._begun()
-        started, results = time.perf_counter(), {}
-        for result in engine.run(self.search, (math.inf,), problems):
-            if result.failure:
-                raise ValueError(f"a grid cannot be scored, for an image of it failed: {result.failure}; times {times}")
-            results[result.problem.index] = result.outcomes[0]
-            progress.update(self._spent + engine.rows_evaluated)
-        outcomes = [results[problem.index] for problem in problems]
-        nfe = sum(outcome.ledger["nfe"] for outcome in outcomes)
+        # Sample the set, and measure its images as they come.
+        problems, progress, spent = self._problems, self._begun(), list[int]()
+        started = time.perf_counter()
+
+        def images() -> Iterator[tuple[int, np.ndarray]]:
+            for result in engine.run(self.search, (math.inf,), problems):
+                if why := result.failure:
+                    raise ValueError(f"a grid cannot be scored, for an image of it failed: {why}; times {times}")
+                [outcome] = result.outcomes
+                spent.append(outcome.ledger["nfe"])
+                yield result.problem.index, outcome.image
+                progress.update(self._spent + engine.rows_evaluated)
+
+        arrays = extract_as_they_come(images(), len(problems), self.instruments.extractor)
+        nfe = sum(spent)
         self._spent += nfe
 
         # Score it.
-        arrays = self.instruments.extractor(np.stack([outcome.image for outcome in outcomes]))
         value = self._metric(Features(**arrays, labels=self._labels), self._against)
         fitness = self.search.fitness
         if not math.isfinite(value[fitness]):

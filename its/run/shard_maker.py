@@ -6,7 +6,7 @@ import logging
 import platform
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +14,15 @@ from its import __version__
 from its.budget import Currency
 from its.disk.array_file import digests_of
 from its.disk.array_names import candidates_name, shard_name
+from its.disk.kept import most
 from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
 from its.engine import Engine, Result
 from its.process.device import device_type, require_one_device_type
 from its.process.progress import Progress
 from its.process.workers import Worker
-from its.run import candidates, shards
-from its.run.shards import Shards
+from its.run import candidates, kept_images, shards
+from its.run.intake import Intake
 from its.search.search import Search
 from its.types import Condition, Problem
 from its.verifier.verifier import members_of
@@ -34,14 +35,15 @@ class ShardMaker:
     """Makes the shards of a run that are missing, each as soon as its images are there.
 
     Attributes:
-        files: the run's folder.
+        intake: takes each into stock.
         caps: ascending. currency: that they are in.
         condition: returns what a problem asks for, by its index.
         source: name of what makes the images here.
         worker: which share of the shards it makes first.
+        same: whether images that are not stored must come out as they were when they are made again.
     """
 
-    files: RunFolder
+    intake: Intake
     engine: Engine
     search: Search
     caps: tuple[float, ...]
@@ -49,24 +51,20 @@ class ShardMaker:
     condition: Callable[[int], Condition]
     source: str
     worker: Worker
+    same: bool = True
 
-    def present(self, indices: range) -> Arrays | None:
-        """Return what a shard holds besides images, if it is whole, and its candidates are if they are to be stored."""
-        files = [self.files.store.read_intact(name) for name in self.names(indices)]
-        if not all(arrays is not None and shards.covers(arrays, indices) for arrays in files):
-            return None
-        return {name: array for name, array in (files[0] or {}).items() if name != "images"}
+    @property
+    def files(self) -> RunFolder:
+        """The run's folder."""
+        return self.intake.files
 
-    def names(self, indices: range) -> list[str]:
-        """Return the names of the files that hold a shard's images."""
-        return [shard_name(indices.start), *([candidates_name(indices.start)] if self.engine.keep_candidates else [])]
-
-    def unsound(self, present: Shards, ranges: Sequence[range]) -> list[range]:
-        """Return the shards that hold failed images, of this worker's share; all, if none has a finite reward.
+    def unsound(self, ranges: Sequence[range]) -> list[range]:
+        """Return the shards in stock that hold failed images, of this worker's share; all, if none has a finite reward.
 
         Args:
             ranges: of all shards, by which workers share; what is unsound another worker may just be mending.
         """
+        present = self.intake.stock.shards
         bad = [indices for indices, arrays in present if shards.failed(arrays, indices).any()]
         if present and shards.never_finite(present, members_of(self.engine.verifiers["select"])):
             bad = [indices for indices, _ in present]
@@ -101,26 +99,55 @@ class ShardMaker:
                 require_one_device_type(self.files.path, notes(), here)
                 now, rows = time.perf_counter(), self.engine.rows_evaluated
                 self.files.store.note({**self._note(indices, now - started), "nfe": rows - rows_before})
-                started, rows_before = now, rows
-                self._write(indices, open_shards.pop(indices))
+                self._write(indices, open_shards.pop(indices), anew=indices in again)
+                started, rows_before = time.perf_counter(), rows
         progress.close()
 
     def _problems(self, missing: Sequence[range], again: Sequence[range]) -> Iterator[Problem]:
         """Yield the problems of this worker's shards, then of those that others have left by then."""
         for indices in (*again, *self.worker.order(missing)):
-            if indices in again or not self.present(indices):
+            if indices in again or not self.intake.take(indices):
                 yield from (Problem(index, self.condition(index)) for index in indices)
 
-    def _write(self, indices: range, results: Sequence[Result]) -> None:
-        """Write the candidates, then the shard, each unless it is there; drop the features of what is replaced."""
-        files = [(shard_name(indices.start), shards.pack(results))]
-        if self.engine.keep_candidates:
-            files.insert(0, (candidates_name(indices.start), candidates.pack(results)))
-        for name, arrays in files:
-            if not _same(self.files.store.read_intact(name), arrays):
-                for stale in self.files.features_of(name):
-                    stale.unlink(missing_ok=True)
-                self.files.store.write(name, arrays, source=self.source)
+    def _write(self, indices: range, results: list[Result], *, anew: bool) -> None:
+        """Write the candidates and the shard, each unless it is there, and extract features; take it into stock.
+
+        Args:
+            anew: whether what is there is unsound, so that other images may take its place.
+        """
+        # Store the images that are to be kept, and those that were.
+        whole, name, kept = shards.pack(results), shard_name(indices.start), self.intake.kept
+        present = self.files.store.read_intact(name)
+        if present is not None:
+            kept = most(kept, kept_images.kept_by(present))
+            if self.same and not anew:
+                kept_images.refuse_other_images(present, whole, name)
+        files = {name: kept_images.stored(whole, kept)}
+        pool = candidates.pack(results) if self.intake.with_candidates else None
+        if pool is not None:
+            files = {candidates_name(indices.start): pool, **files}
+
+        # Drop the features of what is replaced.
+        fresh = {name: made for name, made in files.items() if not self._is_there(name, made)}
+        for stale in (path for name in fresh for path in self.files.features_of(name)):
+            stale.unlink(missing_ok=True)
+
+        # Images that are not kept are measured before their shard is there, so that none is without features.
+        if kept == "all":
+            self._put(fresh)
+        self.intake.accept(indices, files[name], whole["images"], pool)
+        if kept != "all":
+            self._put(fresh)
+        self.intake.remember(indices)
+
+    def _is_there(self, name: str, made: Arrays) -> bool:
+        """Return whether an intact file holds these very arrays."""
+        present = self.files.store.read_intact(name)
+        return present is not None and digests_of(present) == digests_of(made)
+
+    def _put(self, files: Mapping[str, Arrays]) -> None:
+        for name, arrays in files.items():
+            self.files.store.write(name, arrays, source=self.source)
 
     def _note(self, indices: range, seconds: float) -> dict[str, Any]:
         import torch
@@ -138,8 +165,3 @@ class ShardMaker:
             "python": platform.python_version(),
             "threads": torch.get_num_threads(),
         }
-
-
-def _same(present: Arrays | None, made: Arrays) -> bool:
-    """Return whether two files hold the same bits."""
-    return present is not None and digests_of(present) == digests_of(made)

@@ -109,14 +109,12 @@ class Collected:
     """All shards of a run at one cap.
 
     Attributes:
-        images: uint8 `[n, H, W, C]`, by problem.
-        rows: where each stands in the features of its shard: `[n, 2]` of (shard, row).
+        rows: where each image stands among its shard's different ones: `[n, 2]` of (shard, row).
         class_ids: int64 `[n]`.
         reward: `[n]`, of a relative verifier `[n, members]`.
         ledger: int64 `[n, columns]`.
     """
 
-    images: np.ndarray
     rows: np.ndarray
     class_ids: np.ndarray
     reward: np.ndarray
@@ -205,13 +203,12 @@ def refuse_other_conditions(shards: Iterable[tuple[range, Arrays]], condition: C
 
 def collect(shards: Iterable[tuple[range, Arrays]], cap: int) -> Collected:
     """Put shards without gaps together at one cap, given by its position among the run's caps."""
-    images, rows, class_ids, reward, ledger = [], [], [], [], []
+    rows, class_ids, reward, ledger = [], [], [], []
     for position, (indices, arrays) in enumerate(shards):
         n = len(indices)
         pick = arrays["pick"][:n, cap]
-        images.append(arrays["images"][pick])
         rows.append(np.stack([np.full(n, position), pick], axis=1))
         class_ids.append(arrays["label"][:n])
         reward.append(arrays["reward"][:n, cap])
         ledger.append(arrays["ledger"][:n, cap])
-    return Collected(*(np.concatenate(parts) for parts in (images, rows, class_ids, reward, ledger)))
+    return Collected(*(np.concatenate(parts) for parts in (rows, class_ids, reward, ledger)))

@@ -11,6 +11,7 @@ from its.metric.accuracy import Accuracy
 from its.metric.features import Features, Moments
 from its.metric.reference import Reference
 from its.run.measure import measure, per_image_effects, seconds_per_image
+from its.run.stock import Stock
 from tests.build import make_experiment
 
 
@@ -37,7 +38,7 @@ def shard(indices: range, ledger: list[int]):
     }
 
 
-def test_measure_averages_costs_and_computes_each_metric_once():
+def test_measure_averages_costs_and_computes_each_metric_once(tmp_path):
     """Costs are means per image, FLOPs their sum by column; a metric is computed once for the same images."""
     calls = []
 
@@ -49,11 +50,13 @@ def test_measure_averages_costs_and_computes_each_metric_once():
             return {"count": float(len(sample.features))}
 
     shards = [shard(range(3), [2, 5]), shard(range(3, 5), [2, 5])]
-    rows = [np.eye(len(indices), 4, dtype=np.float32) for indices, _ in shards]
-    features = [{"features": part, "logits": part} for part in rows]
+    stock = Stock(tmp_path)
+    for indices, arrays in reversed(shards):
+        part = np.eye(len(indices), 4, dtype=np.float32)
+        stock.take(indices, arrays, {"features": part, "logits": part})
     reference = Reference(Moments.of(np.eye(6, 4, dtype=np.float32)))
     flops = {column: 10**k for k, column in enumerate(COLUMNS)}
-    curve = measure((7, math.inf), shards, features, [Count()], reference, flops=flops)
+    curve = measure((7, math.inf), stock, [Count()], reference, flops=flops)
     assert [row["nfe_cap"] for row in curve.rows] == [7, None]
     assert [row["flops"] for row in curve.rows] == [2 * 11111, 5 * 11111]
     assert [row["images"] for row in curve.rows] == [5, 5]
