@@ -7,7 +7,7 @@ from its.engine.rows import Rows
 
 
 def test_rows_come_back_in_any_order_and_survive_growth():
-    rows = Rows((2,), torch.float64, torch.device("cpu"), chunk=3)
+    rows = Rows((2,), torch.float64, torch.device("cpu"), block_bytes=48)
     values = torch.arange(20.0, dtype=torch.float64).reshape(10, 2)
     slots = [slot for part in values.split(3) for slot in rows.put(part)]
     assert rows.in_use == 10
@@ -16,7 +16,7 @@ def test_rows_come_back_in_any_order_and_survive_growth():
 
 
 def test_rows_are_freed_with_their_last_handle():
-    rows = Rows((1,), torch.float32, torch.device("cpu"), chunk=2)
+    rows = Rows((1,), torch.float32, torch.device("cpu"), block_bytes=8)
     first = rows.put(torch.zeros(2, 1))
     other = first[0]
     del first
@@ -27,7 +27,7 @@ def test_rows_are_freed_with_their_last_handle():
 
 
 def test_rows_take_returns_a_copy():
-    rows = Rows((1,), torch.float32, torch.device("cpu"), chunk=2)
+    rows = Rows((1,), torch.float32, torch.device("cpu"), block_bytes=8)
     slots = rows.put(torch.zeros(1, 1))
     rows.take(slots).fill_(5)
     assert rows.take(slots).item() == 0
