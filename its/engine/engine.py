@@ -37,8 +37,11 @@ from its.verifier.verifier import Verifier, require_verifier
 
 NO_GUIDANCE = NoGuidance()
 
-SIZES = ("batch", "gradient_batch", "decode_batch", "verify_batch", "rows", "rows_bytes")
-"""Keys of a configuration that size batches and rows, and are arguments of the same names."""
+BATCHES = ("batch", "gradient_batch", "decode_batch", "verify_batch")
+"""Keys of a configuration that size batches; an `Engine` has arguments and attributes of the same names."""
+
+SIZES = (*BATCHES, "rows", "rows_bytes")
+"""The same, and those that bound rows."""
 
 BATCHES_OF_ROWS = 96
 """Batches whose rows are held together where nothing else is said."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Callable
+
 import torch
 
 WORDS = (
@@ -16,13 +19,16 @@ WORDS = (
 )
 """Words of an allocator in errors that are of no class of their own."""
 
+LARGER = "take a smaller network, or a device with more memory"
+"""The remedy where no batch fits."""
+
 KEYS = {"evaluate": "batch", "gradient": "gradient_batch", "decode": "decode_batch", "verify": "verify_batch"}
-"""Keys of a configuration, and arguments of an `Engine`, that size the batches of a kind of work."""
+"""Keys of a configuration that size batches, by kind of work."""
 
 
 def is_shortage(error: BaseException) -> bool:
     """Return whether an error says that memory is wanting."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+    if isinstance(error, MemoryError | torch.OutOfMemoryError | MemoryShortage):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in WORDS)
 
@@ -44,3 +50,18 @@ class MemoryShortage(ValueError):
         self.key = KEYS[kind.partition(" ")[0]]
         self.reason = reason_of(error)
         super().__init__(f"{kind}: a batch does not fit in memory any more ({self.reason}); lower {self.key}")
+
+
+def shortage_of(call: Callable[[], object]) -> Exception | None:
+    """Call; if memory is wanting, give back what the call had taken, and return the error without its traceback."""
+    try:
+        call()
+        return None
+    except Exception as error:
+        if not is_shortage(error):
+            raise
+        shortage = error.with_traceback(None)
+        shortage.__cause__ = shortage.__context__ = None
+    gc.collect()
+    torch.cuda.empty_cache()
+    return shortage

@@ -1,5 +1,7 @@
 """Rows live as long as their handles."""
 
+import numpy as np
+import pytest
 import torch
 
 from its.engine.queue import Queue, Served, pad
@@ -50,3 +52,27 @@ def test_queue_serves_older_images_first_then_first_come_first_served():
 def test_pad_repeats_the_last_item():
     assert pad(["a", "b"], 4) == ["a", "b", "b", "b"]
     assert pad(["a", "b"], 2) == ["a", "b"]
+
+
+@pytest.mark.parametrize("block_bytes", [1, 8, 24, 56, 4096])
+def test_rows_are_the_same_in_blocks_of_any_size(block_bytes):
+    rows, slots, expected = Rows((2,), torch.float32, torch.device("cpu"), block_bytes), [], []
+    random = np.random.default_rng(0)
+    for step in range(40):
+        values = torch.full((random.integers(1, 6), 2), float(step)) + torch.arange(2)
+        slots, expected = [*slots, *rows.put(values)], [*expected, *values]
+        kept = random.permutation(len(slots))[: random.integers(1, len(slots) + 1)]
+        slots, expected = [slots[place] for place in kept], [expected[place] for place in kept]
+        assert rows.in_use == len(slots)
+        assert torch.equal(rows.take(slots), torch.stack(expected))
+
+
+def test_rows_are_never_copied_as_they_grow():
+    """So that a peak is what rows take, and no old and new tensor beside each other."""
+    rows = Rows((1,), torch.float32, torch.device("cpu"), block_bytes=8)
+    slots = rows.put(torch.zeros(2, 1))
+    [place] = [block.data_ptr() for block in rows._blocks]
+    slots += rows.put(torch.ones(5, 1))
+    assert [block.data_ptr() for block in rows._blocks][0] == place
+    assert [len(block) for block in rows._blocks] == [2] * 4
+    assert rows.take(slots).flatten().tolist() == [0, 0, 1, 1, 1, 1, 1]
