@@ -21,9 +21,9 @@ class Admission:
     """Decides whether there is room for one more run.
 
     The size of a run is learned: it is the most that runs have held at any moment, divided by the number of runs alive
-    then. What waits for the network or the decoder counts with the rows that it will hold. Before anything is known, a
-    run counts as the least that one can hold; the runs that fill the first batches may come to more than that, and
-    exceed the limit together; those after them keep it, as far as runs are alike.
+    then, and at least one state and one decoded image. What waits for the network or the decoder counts with the rows
+    that it will hold. Until a run is over it counts twice, for what runs come to hold in the end has not been seen. Those
+    that begin in that time may still exceed the limit together; those after them keep it, as far as runs are alike.
 
     Args:
         limit: for all runs in the making together.
@@ -50,9 +50,9 @@ class Admission:
             held = self._held(max(rows, ROWS_OF_A_STATE * waiting), images)
             self._run = Held(max(self._run.rows, held.rows / alive), max(self._run.bytes, held.bytes / alive))
 
-    def admits(self, alive: int) -> bool:
-        """Return whether a run may begin beside those alive; one always may where none is."""
-        runs = alive + 1
+    def admits(self, alive: int, over: int) -> bool:
+        """Return whether a run may begin beside those alive, after so many; one always may where none is alive."""
+        runs = (alive + 1) * (1 if over else 2)
         return not alive or (runs * self._run.rows <= self._limit.rows and runs * self._run.bytes <= self._limit.bytes)
 
     def check(self, run: SearchRun, rows: int, images: int = 0) -> None:

@@ -128,7 +128,7 @@ class Stream:
     def _admit(self) -> bool:
         """Begin the next run, if there is room for it."""
         run = self._upcoming
-        if run is None or not self._admission.admits(len(self._alive)):
+        if run is None or not self._admission.admits(alive := len(self._alive), self._admitted - alive):
             return False
         self._admitted += 1
         run.order = self._admitted

@@ -228,7 +228,9 @@ def test_check_fit_leaves_no_trace(tmp_path: Path, monkeypatch):
     words = ("model=digits", "search=random", "budget.samplings=[2]", "sampler.steps=2", "images=4", "guidance=dps")
     with_look = make_experiment(tmp_path / "with", *words)
     norm = torch.nn.BatchNorm2d(1).eval()
-    drawn = Rewards(lambda images: norm(images).sum((1, 2, 3)) + torch.rand(len(images)) + np.random.rand() + random.random())  # noqa: NPY002
+    drawn = Rewards(
+        lambda images: norm(images).sum((1, 2, 3)) + torch.rand(len(images)) + np.random.rand() + random.random()
+    )  # noqa: NPY002
     counts = norm.num_batches_tracked.clone()
     rows = with_look.run()
     engine = with_look.engine
@@ -285,7 +287,7 @@ def test_try_extractor_names_rows_that_fit(run, tmp_path: Path, monkeypatch):
     make_experiment(tmp_path, *QUICK, "++dataset.report.rows=64")
     monkeypatch.setattr(NetworkFeatures, "__call__", lambda *_: torch.empty(2**50))
     with pytest.raises(ValueError, match=r"^dataset.report does not fit in memory \(.*; take a smaller network"):
-        make_experiment(tmp_path, *QUICK)
+        make_experiment(tmp_path, *QUICK, "++dataset.report.rows=2")
 
 
 def test_check_fit_is_not_made_where_nothing_is_sampled(tmp_path: Path, monkeypatch):
