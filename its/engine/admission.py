@@ -22,8 +22,8 @@ class Admission:
 
     The size of a run is learned: it is the most that runs have held at any moment, divided by the number of runs alive
     then, and at least one state and one decoded image. What waits for the network or the decoder counts with the rows
-    that it will hold. Until a run is over it counts twice, for what runs come to hold in the end has not been seen. Those
-    that begin in that time may still exceed the limit together; those after them keep it, as far as runs are alike.
+    that it will hold. Before any run is over, each counts twice: what they hold in the end has not been seen. Those of
+    that time may still exceed the limit together; those after them keep it, as far as runs are alike.
 
     Args:
         limit: for all runs in the making together.
@@ -68,10 +68,11 @@ class Admission:
                 f"the limit is {self._limit.rows}; raise `rows`, or keep fewer particles"
             )
         if held.bytes > self._limit.bytes:
-            decoded = f" and {images} decoded images of {self._image_bytes}" if images else ""
+            parts = f"{rows} tensor rows of {self._row_bytes}"
+            parts += f" and {images} decoded images of {self._image_bytes}" if images else ""
             raise RuntimeError(
-                f"{run.name} holds {held.bytes} bytes for one image ({rows} tensor rows of {self._row_bytes}{decoded}), "
-                f"and the limit is {self._limit.bytes}; raise `rows_bytes`, or keep fewer particles"
+                f"{run.name} holds {held.bytes} bytes for one image ({parts}), and the limit is {self._limit.bytes}; "
+                "raise `rows_bytes`, or keep fewer particles"
             )
 
     def _held(self, rows: int, images: int) -> Held:

@@ -54,6 +54,7 @@ class NetworkFeatures(Extractor):
     """
 
     offers = frozenset({"features", "logits", "classes"})
+    rows: int
 
     def __init__(self, network: Any, name: str, rows: int = 256) -> None:
         self.name = f"{name}-{hash_of(network)[:8]}"

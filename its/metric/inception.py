@@ -49,6 +49,7 @@ class InceptionFeatures(Extractor):
     """
 
     fingerprint: str
+    rows: int
     widths = WIDTHS
 
     def __init__(

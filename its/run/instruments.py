@@ -142,9 +142,9 @@ def try_extractor(extractor: Extractor, shape: Sequence[int], rows: int = 1, wha
 
 def _smaller(extractor: Extractor, images: np.ndarray, shortage: Exception) -> str:
     """Say that an extractor's batch does not fit, and which of its halves, quarters, ... does."""
-    tried, rows = copy(extractor), getattr(extractor, "rows", None)
-    while rows is not None and tried.rows > 1:
-        tried.rows //= 2
+    tried, rows = copy(extractor), getattr(extractor, "rows", None) or 0
+    for halvings in range(1, rows.bit_length()):
+        tried.rows = rows >> halvings
         if shortage_of(lambda: tried(images)) is None:
             what = f"dataset.report.rows={rows} does not fit in memory ({reason_of(shortage)})"
             return f"{what}; ++dataset.report.rows={tried.rows} does"

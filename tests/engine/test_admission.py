@@ -75,8 +75,6 @@ def test_admission_check_names_the_rows_held_and_the_limit():
 def test_admission_check_names_the_bytes_held_and_the_limit():
     admission = by_bytes(240)
     admission.check(GREEDY, rows=10, images=2)
-    message = (
-        r"Greedy holds 244 bytes for one image \(11 tensor rows of 4 and 2 decoded images of 100\), and the limit is "
-    )
-    with pytest.raises(RuntimeError, match=f"{message}240; raise `rows_bytes`, or keep fewer particles"):
+    parts = r"244 bytes for one image \(11 tensor rows of 4 and 2 decoded images of 100\)"
+    with pytest.raises(RuntimeError, match=f"Greedy holds {parts}, and the limit is 240; raise `rows_bytes`, or keep"):
         admission.check(GREEDY, rows=11, images=2)

@@ -76,7 +76,7 @@ def test_check_batches_serves_one_whole_batch_of_each_kind(lab, sampler):
 
 def test_check_batches_counts_the_network_rows_of_classifier_free_guidance(lab):
     device = Device(lab, network=8)
-    with pytest.raises(ValueError, match="batch=12 does not fit .*; batch=6 does"):
+    with pytest.raises(ValueError, match=r"batch=12 does not fit .*; batch=6 does"):
         check_batches(device.engine(scale=2.0, batch=12), 1)
     assert device.seen["network"] == [12, 6]
 
@@ -96,15 +96,15 @@ def test_check_batches_names_the_batch_with_gradients(lab, guidance):
     room = {"gradient": 7} if guidance.needs == "network" else {"verifier": 7}
     device = Device(lab, **room)
     engine = device.engine(guidance=guidance, batch=16, gradient_batch=16, verify_batch=4)
-    with pytest.raises(ValueError, match="^gradient_batch=16 does not fit .*; gradient_batch=4 does$"):
+    with pytest.raises(ValueError, match=r"^gradient_batch=16 does not fit .*; gradient_batch=4 does$"):
         check_batches(engine, 1)
     assert engine.gradient_batch == 16
 
 
 def test_check_batches_says_that_no_batch_fits(lab):
-    with pytest.raises(ValueError, match="verify_batch=6 does not fit .* no smaller one does; take a smaller network"):
+    with pytest.raises(ValueError, match=r"verify_batch=6 does not fit .* no smaller one does; take a smaller network"):
         check_batches(Device(lab, verifier=0).engine(batch=6), 1)
-    with pytest.raises(ValueError, match="batch=6 does not fit .* no smaller one does; take a smaller network"):
+    with pytest.raises(ValueError, match=r"batch=6 does not fit .* no smaller one does; take a smaller network"):
         check_batches(Device(lab, network=1).engine(batch=6, scale=2.0), 1)
 
 

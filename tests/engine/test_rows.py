@@ -71,8 +71,8 @@ def test_rows_are_never_copied_as_they_grow():
     """So that a peak is what rows take, and no old and new tensor beside each other."""
     rows = Rows((1,), torch.float32, torch.device("cpu"), block_bytes=8)
     slots = rows.put(torch.zeros(2, 1))
-    [place] = [block.data_ptr() for block in rows._blocks]
+    place = rows._blocks[0].data_ptr()
     slots += rows.put(torch.ones(5, 1))
-    assert [block.data_ptr() for block in rows._blocks][0] == place
+    assert rows._blocks[0].data_ptr() == place
     assert [len(block) for block in rows._blocks] == [2] * 4
     assert rows.take(slots).flatten().tolist() == [0, 0, 1, 1, 1, 1, 1]

@@ -228,9 +228,8 @@ def test_check_fit_leaves_no_trace(tmp_path: Path, monkeypatch):
     words = ("model=digits", "search=random", "budget.samplings=[2]", "sampler.steps=2", "images=4", "guidance=dps")
     with_look = make_experiment(tmp_path / "with", *words)
     norm = torch.nn.BatchNorm2d(1).eval()
-    drawn = Rewards(
-        lambda images: norm(images).sum((1, 2, 3)) + torch.rand(len(images)) + np.random.rand() + random.random()
-    )  # noqa: NPY002
+    draws = lambda n: torch.rand(n) + np.random.rand() + random.random()  # noqa: E731, NPY002
+    drawn = Rewards(lambda images: norm(images).sum((1, 2, 3)) + draws(len(images)))
     counts = norm.num_batches_tracked.clone()
     rows = with_look.run()
     engine = with_look.engine
