@@ -11,6 +11,7 @@ from its.sampler.ddim import DDIM
 from its.search.bfs_resample import BFSResample
 from its.search.random import Random
 from its.search.zero_order import ZeroOrder
+from tests.contract.conftest import SEARCHES
 
 BATCH = 8
 CAP = 57
@@ -160,6 +161,26 @@ def test_stream_results_are_independent_of_the_row_limit(lab, search, setting, e
     engine.rows = max(most_held(lab, engine, search, CAP, [index]) for index in range(6))
     engine.rows_bytes = engine.rows * 16 * 8
     assert lab.bits(engine, search, (CAP,), range(6)) == expected
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+@pytest.mark.parametrize("name", ["random", "zero_order-paper", "beam", "evosearch"])
+def test_stream_results_are_independent_of_how_many_rows_are_copied_at_once(lab, name, eta, monkeypatch):
+    """Of children, of noise, of images, of their starting points and of candidates: two rows, or all."""
+    if SEARCHES[name].needs_noise and not eta:
+        return
+
+    def made():
+        engine = lab.engine(DDIM(steps=10, eta=eta), batch=8, rows=4096)
+        engine.keep_candidates = True
+        results = lab.results(engine, SEARCHES[name], (25, CAP), range(6))
+        starts = {k: [str(outcome.start) for outcome in result.outcomes] for k, result in results.items()}
+        images = {k: [each.image.tobytes() for each in result.candidates] for k, result in results.items()}
+        return lab.as_bits(results), starts, images
+
+    expected = made()
+    monkeypatch.setattr("its.engine.rows.AT_ONCE_BYTES", 2 * 128)
+    assert made() == expected
 
 
 def test_stream_frees_all_rows_without_the_garbage_collector(lab, search, setting, every_setting):
