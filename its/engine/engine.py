@@ -70,7 +70,7 @@ class Engine:
         keep_candidates: bring every candidate to the host, not only the images chosen.
 
     Attributes:
-        served: by kind of work, rows served and row places offered.
+        served: by kind of work, network rows or images that were served, and how many places were offered.
     """
 
     def __init__(
@@ -110,13 +110,13 @@ class Engine:
         self.rows = rows or 96 * batch
         self.noise = noise
         self.keep_candidates = keep_candidates
-        self.prices = Prices(model.path, sampler, model.slots, guidance.rounds)
+        self.prices = Prices(model.path, sampler, getattr(model, "slots_at", model.slots), guidance.rounds)
         self.served: dict[str, tuple[int, int]] = {}
 
     @property
     def rows_evaluated(self) -> int:
         """Return the network rows spent so far in this run, padding left out."""
-        return self.served.get(WAYS[self.guidance.needs].network, (0, 0))[0] * self.model.slots
+        return self.served.get(WAYS[self.guidance.needs].network, (0, 0))[0]
 
     def run(self, search: Search, caps: Sequence[float], problems: Iterable[Problem]) -> Iterator[Result]:
         """Yield each problem's result as it is finished, in any order.

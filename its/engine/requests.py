@@ -80,7 +80,7 @@ class Requests:
             source = particle.raise_to(route[0]) if particle.is_start else particle
             state = _state_of(run, source)
             if len(route) > 1:
-                cost -= self._prices.evaluation if state.guess_paid or state in evaluated else 0
+                cost -= self._prices.evaluation(route[0]) if state.guess_paid or state in evaluated else 0
                 evaluated.add(state)
             plans.append((source, state, route))
             costs.append(cost)
@@ -96,7 +96,7 @@ class Requests:
             free = state is None or state.guess_paid or state in evaluated
             evaluated.add(state)
             values.append((value, state))
-            costs.append(0 if free else self._prices.evaluation)
+            costs.append(0 if free else self._prices.evaluation(particle.level))
         clocks = run.image.ledger.charge(costs, prefix=run.search.anytime)
         run.expect(len(clocks))
 

@@ -9,6 +9,7 @@ from typing import Self
 
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
+from its.search.parts.spread import price_of_child
 from its.search.search import Coroutine, Search, Size, sized
 
 
@@ -32,24 +33,24 @@ class RBF(Search):
 
     def run(self, image: Image) -> Coroutine:
         # A pool of starting points; the best one goes on.
-        guess = image.cost(image.grid[-2])
+        guess = image.cost_of_guess(image.grid[0])
         rest = image.cost() - guess
         tried = image.start(int(max(1, min(self.pool * self.nfe, self.nfe - rest) / guess)))
         rewards = yield reward(tried)
         best = max(rewards)
         particle = tried[rewards.index(best)]
-        # Every step has a quota of tries; saved ones roll over.
+        # Every step has a quota of tries; what tries are saved of it rolls over, by their price.
         budget = self.nfe - len(tried) * guess
-        quota = int(budget // rest) if rest else 0
+        quota = budget // rest if rest else 0
         saved = 0
         for i in range(image.steps - 1):
-            price, last = image.cost(image.grid[i], image.grid[i + 1]), i == image.steps - 2
-            saved = int(budget // price) if last else saved + quota
+            price, last = price_of_child(image, image.grid[i], image.grid[i + 1]), i == image.steps - 2
+            saved = budget if last else saved + quota * price
             child, top = particle, -inf
-            while saved and (last or top <= best):
+            while saved >= price and (last or top <= best):
                 tried = yield advance([particle], to=image.grid[i + 1])
                 [rewarded] = yield reward(tried)
-                saved, budget = saved - 1, budget - price
+                saved, budget = saved - price, budget - price
                 if rewarded > top or child is particle:
                     child, top = tried[0], rewarded
             particle, best = child, max(best, top)
