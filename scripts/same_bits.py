@@ -23,8 +23,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
-from safetensors.numpy import load_file
 
+from its.disk.array_file import digests_of, from_bytes
 from its.disk.run_folder import SCHEDULE, SUMMARY, RunFolder
 from its.process.command import Parser, command
 
@@ -139,7 +139,7 @@ def files(run: Path) -> dict[str, Path]:
 def contents(path: Path) -> dict[str, Any]:
     """Read a file's arrays, columns or entries as what can be compared with ==."""
     if path.suffix == ".safetensors":
-        return {name: (array.dtype, array.shape, array.tobytes()) for name, array in load_file(path).items()}
+        return digests_of(from_bytes(path.read_bytes()))
     text = path.read_text(encoding="utf-8")
     columns = zip(*csv.reader(text.splitlines()), strict=True) if path.suffix == ".csv" else json.loads(text).items()
     return {name: json.dumps(values) for name, *values in columns if name not in UNCOMPARED}

@@ -3,14 +3,17 @@
 import csv
 from pathlib import Path
 
+import numpy as np
+
 from its.config.blueprint import Blueprint
 from its.config.composed import composed
 from its.config.searchpath import CONF
+from its.disk.array_file import from_bytes
 from its.run.build import build
 from its.run.experiment import Experiment
 from its.run.schedule_search import ScheduleRun
 
-__all__ = ["CONF", "blueprint_of", "contents", "make_experiment", "make_schedule", "numbers", "obstruct"]
+__all__ = ["CONF", "arrays_in", "blueprint_of", "contents", "make_experiment", "make_schedule", "numbers", "obstruct"]
 
 
 def make_experiment(out_dir: Path, *overrides: str) -> Experiment:
@@ -26,6 +29,11 @@ def make_schedule(out_dir: Path, *overrides: str) -> ScheduleRun:
 def blueprint_of(out_dir: Path, *overrides: str, planning: bool = False) -> Blueprint:
     """The blueprint that these words of run.py come to."""
     return Blueprint.of(*composed([f"out_dir={out_dir}", *overrides]), planning=planning)
+
+
+def arrays_in(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a run's file, whatever its line says."""
+    return from_bytes(path.read_bytes())
 
 
 def obstruct(folder: Path) -> None:

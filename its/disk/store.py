@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,7 @@ class Store:
         self._timing = Lines(folder / TIMING, _is_note)
         self._known: dict[str, dict[str, int]] = {}
         self._sources: dict[str, str] = {}
+        self._digests: dict[str, dict[str, str]] = {}
         self._named: set[str] = set()
 
     def write(self, name: str, arrays: Arrays, *, source: str = "") -> None:
@@ -56,12 +57,11 @@ class Store:
         Args:
             source: name of the source that made them.
         """
-        import numpy as np
-        from safetensors.numpy import save
+        from its.disk.array_file import digests_of, to_bytes
 
-        content = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
+        content = to_bytes(arrays)
         entry = {"file": name, "sha256": sha256(content).hexdigest(), "bytes": len(content)}
-        self._manifest.append(entry | ({"source": source} if source else {}))
+        self._manifest.append(entry | {"arrays": digests_of(arrays)} | ({"source": source} if source else {}))
         self.put(name, content)
 
     def put(self, name: str, content: bytes, known: Collection[str] | None = None) -> None:
@@ -86,12 +86,17 @@ class Store:
         """Return the arrays of a file; None if it is absent.
 
         Raises:
-            DamagedFile: its bytes are not what the manifest says.
+            DamagedFile: its bytes are not what the manifest says. ValueError: a later version has packed them.
         """
-        from safetensors.numpy import load
+        from its.disk.array_file import from_bytes
 
         content = self._checked(name)
-        return None if content is None else load(content)
+        try:
+            return None if content is None else from_bytes(content)
+        except DamagedFile as damage:
+            raise DamagedFile(f"{self.folder / name} cannot be read: {damage}") from damage
+        except ValueError as error:
+            raise ValueError(f"{self.folder / name} cannot be read: {error}") from error
 
     def read_intact(self, name: str) -> dict[str, np.ndarray] | None:
         """Return the arrays of a file; None, to make it again, if it is absent or, with a warning, damaged."""
@@ -142,6 +147,11 @@ class Store:
         self._seek(lambda: name in self._sources)
         return self._sources.get(name, "")
 
+    def digests(self, name: str) -> dict[str, str]:
+        """Return the sha256 of each raw array of a file, by its latest line; empty of a line of an earlier version."""
+        self._seek(lambda: name in self._digests)
+        return self._digests.get(name, {})
+
     def note(self, entry: Mapping[str, Any]) -> None:
         """Append a line to the timing file: seconds, host, device, versions."""
         self._timing.append(entry)
@@ -152,16 +162,19 @@ class Store:
         return self._timing.entries
 
     def tidy(self) -> None:
-        """Rewrite the manifest with one line for each file, in order; drop what no line knows, and leftovers."""
+        """Rewrite the manifest with the latest line of each file, in order; drop what no line knows, and leftovers."""
         # A file that is there before the manifest is read has its line in it.
         present = self._present()
         self._manifest.read(anew=True)
-        entries = {entry["file"]: entry for entry in self._manifest.entries}
+        entries: dict[str, list[Entry]] = {}
+        for entry in self._manifest.entries:
+            entries.setdefault(entry["file"], []).append(entry)
         for name in sorted(present - entries.keys()):
             set_aside(self.folder / name, f"{self.folder / name} has no line in {MANIFEST}")
 
         # Rewrite the lines.
-        self._manifest.rewrite([entries[name] for name in sorted(entries) if self._size(name) is not None])
+        there = [name for name in sorted(entries) if self._size(name) is not None]
+        self._manifest.rewrite([entry for name in there for entry in _latest(entries[name])])
         self._timing.read(anew=True)
         if self._timing.broken:
             self._timing.rewrite(self._timing.entries)
@@ -172,12 +185,12 @@ class Store:
         if content is None:
             return None
         digest = sha256(content).hexdigest()
-        if digest not in (known := self._digests(name, digest)):
+        if digest not in (known := self._files(name, digest)):
             what = f"is not what {MANIFEST} says it should be" if known else f"has no line in {MANIFEST}"
             raise DamagedFile(f"{self.folder / name} {what}")
         return content
 
-    def _digests(self, name: str, wanted: str) -> Collection[str]:
+    def _files(self, name: str, wanted: str) -> Collection[str]:
         """Return every sha256 that the manifest has of a file, among them the wanted one if it is there."""
         self._seek(lambda: wanted in self._known.get(name, ()))
         return self._known.get(name, {})
@@ -195,6 +208,7 @@ class Store:
         for entry in self._manifest.read(anew):
             self._known.setdefault(entry["file"], {})[entry["sha256"]] = entry["bytes"]
             self._sources[entry["file"]] = str(entry.get("source", ""))
+            self._digests[entry["file"]] = entry.get("arrays", {})
 
     def _size(self, name: str) -> int | None:
         """Return the bytes of a file; None if none is there."""
@@ -210,9 +224,20 @@ class Store:
         return {path.relative_to(self.folder).as_posix() for path in paths}
 
 
+def _latest(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the latest line of a file, with those of other bytes that hold the same arrays.
+
+    Another machine's zlib may have packed them so, and which of the two files stands there now no line can tell.
+    """
+    arrays = entries[-1].get("arrays")
+    same = [entry for entry in entries if arrays and entry.get("arrays") == arrays] or entries[-1:]
+    return list({entry["sha256"]: entry for entry in same}.values())
+
+
 def _is_file(entry: Entry) -> bool:
     """Return whether an entry is one of the manifest: of a file in the run's folder."""
-    typed = all(isinstance(entry.get(key), kind) for key, kind in (("file", str), ("sha256", str), ("bytes", int)))
+    kinds = {"file": str, "sha256": str, "bytes": int, **({"arrays": dict} if "arrays" in entry else {})}
+    typed = all(isinstance(entry.get(key), kind) for key, kind in kinds.items())
     return typed and not entry["file"].startswith("/") and ".." not in entry["file"].split("/")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from its.dataset.image_set import ImageSet, Shape
 from its.dataset.npz import Npz, has_images
+from its.disk.cache import cache_folder
 from its.disk.leftovers import drop_leftovers
 from its.disk.npz import Archive
 from its.metric.extractor import Extractor
@@ -22,9 +22,6 @@ from its.metric.statistics_file import StatisticsFile, read_statistics, write_st
 from its.process.source_files import SourceFiles
 
 log = logging.getLogger(__name__)
-
-CACHE = "ITS_CACHE"
-"""Environment variable with the folder of cached references; default: `~/.cache/its`."""
 
 
 @dataclass(frozen=True)
@@ -147,14 +144,6 @@ class ReferenceSource:
     def _uncached(self) -> Reference:
         assert self.images is not None
         return extract_reference(self.images, self.extractor)
-
-
-def cache_folder() -> Path:
-    """Return the folder of cached references; a temporary one for a user without a home."""
-    try:
-        return Path(os.environ.get(CACHE) or "~/.cache/its").expanduser()
-    except RuntimeError:
-        return Path(tempfile.gettempdir(), "its")
 
 
 def check_metrics(metrics: Mapping[str, Metric], source: ReferenceSource) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from its import __version__
+from its.disk.array_file import digests_of
 from its.disk.array_names import candidates_name, shard_name
 from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
@@ -139,13 +140,4 @@ class ShardMaker:
 
 def _same(present: Arrays | None, made: Arrays) -> bool:
     """Return whether two files hold the same bits."""
-    return (
-        present is not None
-        and present.keys() == made.keys()
-        and all(
-            present[key].dtype == made[key].dtype
-            and present[key].shape == made[key].shape
-            and present[key].tobytes() == made[key].tobytes()
-            for key in made
-        )
-    )
+    return present is not None and digests_of(present) == digests_of(made)

@@ -38,7 +38,7 @@ class Paths(Search):
         """Return for every round the shares of the top time that it goes up and down to; the last down is 0 or less."""
         times, time = [], self.sigma
         for _ in range(ceil(self.sigma / (self.backward - self.forward))):
-            times.append((time + self.forward, time := time + self.forward - self.backward))
+            times.append((time + self.forward, time := time + (self.forward - self.backward)))
         return times
 
     def _prices(self, image: Image) -> list[int]:

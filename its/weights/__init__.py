@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+
+from its.weights.hashing import sha256_of_file
 
 Weights = str
 """Marks a loader's parameter that names weights, which `locate` finds: their content decides results, not the name."""
@@ -66,23 +67,12 @@ def fingerprint(weights: str) -> str:
         path = locate(weights)
         return f"hub:{hub['name'] if hub else weights}@{path.name}"
     if path.is_file():
-        return _sha256(path)
+        return sha256_of_file(path)
     digest = sha256()
     for file in sorted(path.rglob("*")):
         if file.is_file():
-            digest.update(f"{file.relative_to(path)}\0{_sha256(file)}\0".encode())
+            digest.update(f"{file.relative_to(path)}\0{sha256_of_file(file)}\0".encode())
     return digest.hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    """Hash a file; one process reads a file that stays the same only once."""
-    state = path.stat()
-    return _sha256_of(path, state.st_mtime_ns, state.st_size)
-
-
-@lru_cache(maxsize=1024)
-def _sha256_of(path: Path, mtime_ns: int, size: int) -> str:
-    return sha256(path.read_bytes()).hexdigest()
 
 
 def _local(weights: str) -> Path | None:

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
 
 from its.config.folder import check_folder, claim, older_folder
-from tests.build import CONF, blueprint_of, contents, numbers
+from tests.build import CONF, arrays_in, blueprint_of, contents, numbers
 
 BEFORE = Path(__file__).parent / "before"
 WORDS = (
@@ -67,7 +66,7 @@ def test_run_script_continues_a_folder_of_an_earlier_version_after_mv(tmp_path: 
     assert alone.returncode == 0
     made = blueprint_of(tmp_path / "alone", *WORDS, "images=6").folder
     for name in ("shards/00000000.safetensors", "shards/00000002.safetensors", "shards/00000004.safetensors"):
-        there, here = (load_file(path / name) for path in (folder, made))
+        there, here = (arrays_in(path / name) for path in (folder, made))
         assert all(np.array_equal(there[key], here[key]) for key in there), (
             "it has no other arrays but those added since"
         )

@@ -1,9 +1,17 @@
 """A run's files of arrays, and the lines that say what they should be."""
 
+import json
+import zlib
+from hashlib import sha256
+
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
+from its.disk.array_file import CODECS, digests_of
 from its.disk.store import DamagedFile, Store
+
+ZLIB = zlib.compressobj
 
 NAME = "shards/00000000.safetensors"
 ARRAYS = {"index": np.arange(4)}
@@ -90,3 +98,58 @@ def test_tidy_leaves_foreign_temporary_files(tmp_path):
     (tmp_path / ".mine.tmp").touch()
     Store(tmp_path).tidy()
     assert (tmp_path / ".mine.tmp").exists()
+
+
+def test_digests_tell_arrays_whatever_packs_them(tmp_path, monkeypatch):
+    images = {"images": np.tile(np.arange(8, dtype=np.uint8), (4, 8, 1))[..., None]}
+    here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
+    here.write(NAME, images)
+    with monkeypatch.context() as other:
+        other.setattr(zlib, "compressobj", lambda *given: ZLIB(1))
+        there.write(NAME, images)
+    assert (tmp_path / "here" / NAME).read_bytes() != (tmp_path / "there" / NAME).read_bytes()
+    assert here.digests(NAME) == there.digests(NAME) == digests_of(images)
+    assert here.digests(NAME) != digests_of({"images": images["images"] + 1})
+    assert here.digests("shards/00000004.safetensors") == {}
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_store_of_two_machines_with_other_zlibs_reads_whichever_file_stands_there(tmp_path, monkeypatch, last):
+    """Both enter their lines, then both put their files, in either order."""
+    run, images = tmp_path / "run", {"images": np.zeros((4, 8, 8, 1), np.uint8)}
+    files = []
+    with monkeypatch.context() as other:
+        Store(run).write(NAME, images)
+        files.append((run / NAME).read_bytes())
+        other.setattr(zlib, "compressobj", lambda *given: ZLIB(0))
+        Store(run).write(NAME, images)
+        files.append((run / NAME).read_bytes())
+    assert files[0] != files[1]
+    (run / NAME).write_bytes(files[last])
+    for _ in range(2):
+        store = Store(run)
+        assert store.is_complete()
+        assert store.damage() == {}
+        assert store.read(NAME)["images"].tobytes() == images["images"].tobytes()
+        store.tidy()
+    assert len((run / "manifest.jsonl").read_text().splitlines()) == 2
+
+
+def test_tidy_keeps_one_line_of_a_file_that_was_made_anew(tmp_path):
+    store = Store(tmp_path)
+    for k in (3, 4, 3, 5):
+        store.write(NAME, {"index": np.arange(k)})
+    store.tidy()
+    assert len((tmp_path / "manifest.jsonl").read_text().splitlines()) == 1
+    assert Store(tmp_path).read(NAME)["index"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_store_makes_nothing_again_that_a_later_version_has_packed(tmp_path):
+    content = save({"index": np.arange(3)}, {CODECS: '{"index": {"codec": "later"}}'})
+    path = tmp_path / NAME
+    path.parent.mkdir()
+    path.write_bytes(content)
+    line = {"file": NAME, "sha256": sha256(content).hexdigest(), "bytes": len(content)}
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(line) + "\n")
+    with pytest.raises(ValueError, match=r"00000000\.safetensors cannot be read: index is packed by codec 'later'"):
+        Store(tmp_path).read_intact(NAME)

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.numpy import load_file
 
 import its.disk.store
 from its.disk.records import read_record
@@ -21,7 +20,7 @@ from its.model.mixture import MixtureDenoiser
 from its.process import source_files
 from its.rerun import preference_pairs, rescore
 from its.rerun.finished_run import FinishedRun
-from tests.build import CONF, blueprint_of, contents, make_experiment, numbers
+from tests.build import CONF, arrays_in, blueprint_of, contents, make_experiment, numbers
 
 DIGITS = (
     "images=26",
@@ -238,7 +237,7 @@ def test_rescore_of_zero_order_picks_the_best_of_its_pool(tmp_path, kept):
     verifier = rescoring.verifier
     for first in (0, 10, 20):
         pool, shard = (
-            load_file(folder / f"{first:08d}.safetensors") for folder in (kept.folder / "pool", target / "shards")
+            arrays_in(folder / f"{first:08d}.safetensors") for folder in (kept.folder / "pool", target / "shards")
         )
         images = torch.from_numpy(pool["images"])
         rewards = verifier.reward(images, [0] * len(images)).tolist()
@@ -283,8 +282,8 @@ class TwoMembers:
 def test_rescore_by_a_relative_verifier_picks_by_mean_rank(kept, tmp_path):
     rescoring = replace(rescoring_of(kept.folder), verifier=TwoMembers())
     rescore.rescore(rescoring, tmp_path, "a command")
-    pool = load_file(kept.folder / "pool/00000000.safetensors")
-    shard = load_file(tmp_path / "shards/00000000.safetensors")
+    pool = arrays_in(kept.folder / "pool/00000000.safetensors")
+    shard = arrays_in(tmp_path / "shards/00000000.safetensors")
     for k in range(10):
         for cap, nfe in enumerate(rescoring.caps):
             own = [i for i in range(pool["offset"][k], pool["offset"][k + 1]) if pool["clock"][i] <= nfe]
@@ -300,7 +299,7 @@ def test_rescore_by_a_relative_verifier_picks_by_mean_rank(kept, tmp_path):
 def differing(folder):
     """Images that have candidates of more than one reward."""
     for path in (folder / "pool").glob("*.safetensors"):
-        pool = load_file(path)
+        pool = arrays_in(path)
         for k, index in enumerate(pool["index"].tolist()):
             if len(set(pool["reward"][pool["offset"][k] : pool["offset"][k + 1]].tolist())) > 1:
                 yield index
@@ -314,7 +313,7 @@ def test_export_pairs_writes_the_best_and_worst_of_every_pool(kept, tmp_path):
     assert len(lines) > 10
     for line in lines:
         first = line["index"] // 10 * 10
-        pool = load_file(kept.folder / f"pool/{first:08d}.safetensors")
+        pool = arrays_in(kept.folder / f"pool/{first:08d}.safetensors")
         own = slice(*pool["offset"][line["index"] - first : line["index"] - first + 2])
         assert line["condition"] == kept.condition(line["index"])
         rewards = pool["reward"][own]

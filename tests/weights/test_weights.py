@@ -8,7 +8,7 @@ import pytest
 
 from its import weights
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LOADER = re.compile(r"_target_: (its\.(?:model|classifier|verifier|metric|dataset|twins)\.\S+)")
 TARGETS = sorted({target for path in (ROOT / "conf").rglob("*.yaml") for target in LOADER.findall(path.read_text())})
 MARKS = {"weights": "Weights", "device": "Device", "guidance_scale": "GuidanceScale"}
