@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from its.budget import Currency
 from its.dataset.mixture import Mixture
 from its.engine import Engine, Result
 from its.engine.noise import Noise, normal
@@ -74,9 +75,14 @@ class Lab:
         return [Problem(index, self.data.condition(index)) for index in indices]
 
     def results(
-        self, engine: Engine, search: Search, caps: Sequence[float], indices: Iterable[int]
+        self,
+        engine: Engine,
+        search: Search,
+        caps: Sequence[float],
+        indices: Iterable[int],
+        currency: Currency = "nfe",
     ) -> dict[int, Result]:
-        return {r.problem.index: r for r in engine.run(search, caps, self.problems(indices))}
+        return {r.problem.index: r for r in engine.run(search, caps, self.problems(indices), currency)}
 
     def bits(self, *args: object) -> dict[int, list[tuple]]:
         """`results` as what can be compared with ==."""

@@ -60,13 +60,22 @@ class Image:
 
     @property
     def left(self) -> float:
-        """Return the NFE left of the budget; only a planned search may read it."""
+        """Return the NFE, or verifier calls, left of the budget; only a planned search may read it."""
         if self._anytime:
             raise RuntimeError(
                 "image.left was read by an anytime search, whose one run serves every cap; "
                 "a short reply already says that the budget is spent"
             )
         return self.ledger.left
+
+    def price(self, nfe: int, calls: int) -> int:
+        """Return the price of what takes so many NFE and verifier calls, in what the budget counts.
+
+        Only a planned search may ask: what an anytime one does depends on no budget.
+        """
+        if self._anytime:
+            raise RuntimeError("image.price was asked by an anytime search, whose one run serves every kind of cap")
+        return nfe if self.ledger.currency == "nfe" else calls
 
     def cost(self, start: Level | None = None, to: Level | None = None, steps: int | None = None) -> int:
         """Return the NFE of advancing one particle from level `start` (default: noisiest) to `to` (default: clean).

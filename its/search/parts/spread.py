@@ -15,16 +15,20 @@ def branchings(image: Image, every: float) -> range:
 
 
 def prices(image: Image, steps: Sequence[int]) -> list[int]:
-    """Return for each of these steps the NFE of one more child whose guess is scored.
+    """Return the price of one more child at each of these steps, scored by its guess.
 
-    It shares the evaluation at which the step begins with its siblings, and needs one of its own where it ends.
+    It shares the evaluation at which the step begins with its siblings, and has one of its own where the step ends.
     """
-    return [price_of_child(image, image.grid[i], image.grid[i + 1]) for i in steps]
+    prices = []
+    for t, s in ((image.grid[i], image.grid[i + 1]) for i in steps):
+        nfe = image.cost(t, s) - image.cost_of_guess(t) + image.cost_of_guess(s)
+        prices.append(image.price(nfe, calls=1))
+    return prices
 
 
-def price_of_child(image: Image, parent: Level, child: Level) -> int:
-    """Return the NFE of one more child, at one level, of an evaluated parent at another, and of its guess."""
-    return image.cost(parent, child) - image.cost_of_guess(parent) + image.cost_of_guess(child)
+def plain_price(image: Image, steps: Sequence[int]) -> int:
+    """Return the price of one sampling that is scored at each of these steps and at its end."""
+    return image.price(image.cost(), calls=len(steps) + 1)
 
 
 def spread(budget: float, prices: Sequence[float], most: float) -> list[int]:
@@ -42,9 +46,9 @@ def rounds_of_two(image: Image, low: Level, prices: Sequence[int], paths: int) -
     A noise costs what `prices` says of its round; a path besides, the way down to `low` and on. With no round there are
     plain samplings.
     """
-    legs = image.cost(to=low) + image.cost(low)
+    legs = image.price(image.cost(to=low) + image.cost(low), calls=1)
     for n in range(paths, 0, -1):
         rounds = sum(n * (legs + 2 * price) <= image.left for price in accumulate(prices))
         if rounds:
             return n, rounds
-    return int(min(paths, image.left / image.cost())), 0
+    return int(min(paths, image.left / image.price(image.cost(), calls=1))), 0
