@@ -44,12 +44,12 @@ def watch(monkeypatch) -> None:
     serve, admit = Stream._serve, Stream._admit
 
     def watched(stream, queue):
-        if len(queue) < queue.size:
-            assert all(len(other) < other.size for other in stream._queues.values())
+        if queue.load < 1:
+            assert all(other.load < 1 for other in stream._queues.values())
         serve(stream, queue)
 
     def admitted(stream):
-        assert all(len(queue) < queue.size for queue in stream._queues.values())
+        assert all(queue.load < 1 for queue in stream._queues.values())
         return admit(stream)
 
     monkeypatch.setattr(Stream, "_serve", watched)

@@ -166,7 +166,7 @@ def test_reward_by_the_guide_counts_as_a_call(lab):
         yield reward(images, by="guide")
         yield reward((yield advance(image.start())))
 
-    verifier = Classifier(lab.data.logits)
+    verifier = Classifier(lab.logits)
     engine = Engine(lab.denoiser(), ETAS["eta1"], {"select": verifier, "guide": verifier}, seed=0)
     results = lab.results(engine, lab.script(body, anytime=True), (2, 3, 4, 5), [0], CALLS)
     assert [outcome.ledger[CALLS] for outcome in results[0].outcomes] == [2, 3, 4, 5]
