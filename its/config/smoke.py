@@ -20,6 +20,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 from its import __version__
+from its.budget import KINDS
 from its.config.declarations import parameters
 from its.config.instantiate import CHOICES, TARGET, check_targets, instantiate
 from its.process.source_tree import ROOT
@@ -164,7 +165,7 @@ def _shrunk(plain: dict[str, Any]) -> dict[str, Any]:
         sampler["steps"] = STEPS
         if budget.get("nfe") is not None:
             budget["nfe"] = sorted({math.ceil(cap * STEPS / steps) for cap in budget["nfe"]})
-    for key in ("samplings", "nfe"):
+    for key in KINDS:
         if isinstance(budget.get(key), list):
             budget[key] = budget[key][:CAPS]
     mosts = dict.fromkeys(("images", "shard"), IMAGES)

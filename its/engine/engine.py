@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from its.budget import Ledger
+from its.budget import Currency, Ledger
 from its.engine.admission import Admission, Held
 from its.engine.coroutine import SearchCoroutine
 from its.engine.delivery import Delivery
@@ -84,7 +84,7 @@ class Engine:
         keep_candidates: bring every candidate to the host, not only the images chosen.
 
     Attributes:
-        served: by kind of work, rows served and row places offered.
+        served: by kind of work, network rows or images that were served, and how many places were offered.
     """
 
     def __init__(
@@ -132,20 +132,22 @@ class Engine:
         self.rows_bytes = rows_bytes
         self.noise = noise
         self.keep_candidates = keep_candidates
-        self.prices = Prices(model.path, sampler, model.slots, guidance.rounds)
+        self.prices = Prices(model.path, sampler, getattr(model, "slots_at", model.slots), guidance.rounds)
         self.served: dict[str, tuple[int, int]] = {}
 
     @property
     def rows_evaluated(self) -> int:
         """Return the network rows spent so far in this run, padding left out."""
-        return self.served.get(WAYS[self.guidance.needs].network, (0, 0))[0] * self.model.slots
+        return self.served.get(WAYS[self.guidance.needs].network, (0, 0))[0]
 
-    def run(self, search: Search, caps: Sequence[float], problems: Iterable[Problem]) -> Iterator[Result]:
+    def run(
+        self, search: Search, caps: Sequence[float], problems: Iterable[Problem], currency: Currency = "nfe"
+    ) -> Iterator[Result]:
         """Yield each problem's result as it is finished, in any order.
 
         Args:
-            caps: ascending caps in NFE. An anytime search serves all in one run, a planned one is
-                run once for each.
+            caps: ascending. An anytime search serves all in one run, a planned one is run once for each.
+            currency: that they are in.
 
         Raises:
             ValueError: a mistake of the search, with the line of its file; at the end, if draws of a tape were left
@@ -153,12 +155,14 @@ class Engine:
         """
         require_search(type(search))
         with _rare_garbage_collections():
-            yield from self._run(search, tuple(caps), problems)
+            yield from self._run(search, tuple(caps), problems, currency)
         if isinstance(self.noise, Tape):
             self.noise.close()
 
-    def _run(self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem]) -> Iterator[Result]:
-        stream = self.stream(search, caps, problems)
+    def _run(
+        self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem], currency: Currency
+    ) -> Iterator[Result]:
+        stream = self.stream(search, caps, problems, currency)
         runs_of: dict[int, list[SearchRun]] = {}
         for run in stream.run():
             runs = runs_of.setdefault(run.image.problem.index, [])
@@ -168,7 +172,9 @@ class Engine:
                 yield _result(sorted(runs, key=lambda each: each.cap_index))
             self.served = stream.served
 
-    def stream(self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem]) -> Stream:
+    def stream(
+        self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem], currency: Currency = "nfe"
+    ) -> Stream:
         """Put together the parts that run a search on problems; see `run`."""
         # Rows, and the parts that make and copy them.
         model = self.model
@@ -197,7 +203,7 @@ class Engine:
             )
         )
         return Stream(
-            self._search_runs(search, caps, problems),
+            self._search_runs(search, caps, problems, currency),
             rows,
             guiding,
             scoring,
@@ -208,11 +214,13 @@ class Engine:
             GlobalRandomWatch(model.device),
         )
 
-    def _search_runs(self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem]) -> Iterator[SearchRun]:
+    def _search_runs(
+        self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem], currency: Currency
+    ) -> Iterator[SearchRun]:
         """Yield the runs of every problem: one for all caps of an anytime search, else one for each, planned for it."""
         for problem in problems:
             for index, run_caps in enumerate([caps] if search.anytime else [(cap,) for cap in caps]):
-                ledger = Ledger(run_caps[-1])
+                ledger = Ledger(run_caps[-1], currency)
                 image = Image(problem, self.seed, self.prices, ledger, anytime=search.anytime, shape=self.model.shape)
                 if isinstance(self.noise, Tape):
                     image.random = self.noise.open(problem.index, image.random)

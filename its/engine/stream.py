@@ -72,7 +72,7 @@ class Stream:
 
     @property
     def served(self) -> dict[str, tuple[int, int]]:
-        """Return rows served and row places offered, by kind of work."""
+        """Return what was served and how many places were offered, by kind of work: network rows, or images."""
         return {name: (queue.filled, queue.capacity) for name, queue in self._queues.items()}
 
     @property
@@ -96,7 +96,7 @@ class Stream:
                 yield self._over.popleft()
 
             # Choose the next work.
-            full = next((queue for queue in self._queues.values() if len(queue) >= queue.size), None)
+            full = next((queue for queue in self._queues.values() if queue.load >= 1), None)
             if full is not None:
                 self._serve(full)
             elif self._admit():
@@ -105,7 +105,7 @@ class Stream:
                 self._collect(wait=True)
                 continue
             else:
-                fullest = max(self._queues.values(), key=lambda queue: len(queue) / queue.size)
+                fullest = max(self._queues.values(), key=lambda queue: queue.load)
                 if not len(fullest):
                     break
                 self._serve(fullest)

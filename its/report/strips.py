@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from its.budget import Cap, cap_of
 from its.dataset.image_set import NO_CLASS
 from its.disk.array_names import shard_name
 from its.disk.run_folder import RunFolder
@@ -32,12 +33,12 @@ class Strip:
     """The first problems under one method.
 
     Attributes:
-        by_cap: uint8 images `[n, H, W, C]`, white where there is none; by cap, None where there was none.
+        by_cap: uint8 images `[n, H, W, C]`, white where there is none; by cap.
         classes: that were asked for; empty if it was anything else.
     """
 
     series: int
-    by_cap: dict[float | None, np.ndarray]
+    by_cap: dict[Cap, np.ndarray]
     classes: tuple[int, ...]
 
 
@@ -73,10 +74,10 @@ def _strip(arrays: Arrays, number: int, run: RunRecord) -> Strip:
     pick, images = arrays["pick"][: min(PROBLEMS, run.images)], arrays["images"]
     white = np.full((1, *images.shape[1:]), 255, dtype=np.uint8)
     by_cap = {
-        row["nfe_cap"]: np.concatenate(
-            [images[place : place + 1] if place >= 0 else white for place in pick[:, run.caps.index(row["nfe_cap"])]]
+        cap: np.concatenate(
+            [images[place : place + 1] if place >= 0 else white for place in pick[:, run.position(cap)]]
         )
-        for row in run.rows
+        for cap in map(cap_of, run.rows)
     }
     classes = tuple(map(int, arrays["label"][: len(pick)]))
     return Strip(number, by_cap, classes if NO_CLASS not in classes else ())
@@ -133,7 +134,7 @@ def strips_figure(strips: Sequence[Strip], legends: Sequence[str], caption: str)
     )
     axes.set_xticks(
         [column * (width + 12) + width / 2 for column in range(len(caps))],
-        ["no cap" if cap is None else f"NFE {cap:g}" for cap in caps],
+        list(map(str, caps)),
     )
     axes.xaxis.tick_top()
     axes.tick_params(length=0, labelsize=8)
@@ -142,7 +143,6 @@ def strips_figure(strips: Sequence[Strip], legends: Sequence[str], caption: str)
     return figure
 
 
-def caps_of(strips: Sequence[Strip]) -> list[float | None]:
-    """Return every cap that some strip has, ascending; no cap comes last."""
-    caps = {cap for strip in strips for cap in strip.by_cap}
-    return sorted(caps, key=lambda cap: math.inf if cap is None else cap)
+def caps_of(strips: Sequence[Strip]) -> list[Cap]:
+    """Return every cap that some strip has, in their order."""
+    return sorted({cap for strip in strips for cap in strip.by_cap}, key=lambda cap: cap.order)

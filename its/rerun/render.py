@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
+from its.budget import CAP_COLUMNS, Currency, cap_of
 from its.config.blueprint import checked
 from its.config.composed import Composed
 from its.config.identity import differences, hash8, identity, record
@@ -110,7 +111,9 @@ class Renderer(Engine):
     rescale: float
     starts: dict[int, np.ndarray]
 
-    def run(self, search: Search, caps: Sequence[float], problems: Iterable[Problem]) -> Iterator[Result]:
+    def run(
+        self, search: Search, caps: Sequence[float], problems: Iterable[Problem], currency: Currency = "nfe"
+    ) -> Iterator[Result]:
         """Yield each problem's result with one outcome for each of the run's caps."""
         # Each different winner is a problem of its own.
         unfinished: dict[int, tuple[Problem, list[int], dict[int, Result]]] = {}
@@ -172,7 +175,7 @@ class Rendering(Experiment):
         curve = super()._measure(loaded, features)
         rows = [
             {
-                "nfe_cap": row["nfe_cap"],
+                CAP_COLUMNS[self.currency]: cap_of(row).value,
                 "nfe": before["nfe"],
                 "nfe_final": row.pop("nfe"),
                 **row,
@@ -236,6 +239,7 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
         sources=of_images({**saved, "sampler": plain["sampler"]}, measuring(plain), "its.rerun.render"),
         allow_edited=plain["allow_edited"],
         searched=run.summary["curve"],
+        currency=cap_of(run.summary["curve"][0]).currency,
     )
 
 

@@ -87,6 +87,7 @@ def _image_run(blueprint: Blueprint) -> Run:
         flops=lambda: count_flops(engine, data.condition(0)),
         command=blueprint.command,
         sources=blueprint.sources,
+        currency=blueprint.budget.currency,
         allow_edited=plain["allow_edited"],
         metrics_config_hash=blueprint.metrics_config_hash,
         worker=Worker.here(),

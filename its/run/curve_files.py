@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
+from its.budget import cap_of
 from its.disk.run_folder import RunFolder
 from its.run.measure import Curve, Row
 from its.run.shards import Shards, collect
@@ -20,7 +21,7 @@ def write_curve(folder: RunFolder, curve: Curve, shards: Shards, figure: bytes) 
 
     for position, row in enumerate(curve.rows):
         grid = sample_grid(collect(shards, position).images[:GRID])
-        folder.write(folder.samples(row["nfe_cap"]), grid)
+        folder.write(folder.samples(cap_of(row).value), grid)
     folder.write(folder.curve, to_csv(curve.rows).encode())
     folder.write(folder.curve_figure, figure)
 

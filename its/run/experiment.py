@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from its.budget import Currency, cap_of
 from its.config.folder import claim
 from its.config.provenance import Provenance
 from its.config.sources import Sources
@@ -45,12 +46,13 @@ class Experiment:
         label: the YAML chosen in each group, the experiment's name and the seed.
         images: number of problems; more of them later add shards.
         shard: images in one file.
-        caps: in NFE, ascending.
+        caps: ascending.
         instruments: the problems, and what measures their images.
         flops: counts, by ledger column, the FLOPs of one call.
         command: that makes this run again.
         sources: what makes the images and what measures them.
         metrics_config_hash: hash of what the configuration says about metrics.
+        currency: of the caps.
         allow_edited: whether images of another source may stay; the run is marked.
         worker: which share of the shards it makes first.
         verify: whether a curve that is there is measured again, from files that are read to the last byte.
@@ -69,6 +71,7 @@ class Experiment:
     command: str
     sources: Sources
     metrics_config_hash: str = ""
+    currency: Currency = "nfe"
     allow_edited: bool = False
     worker: Worker = field(default_factory=Worker)
     verify: bool = False
@@ -84,6 +87,7 @@ class Experiment:
             self.engine,
             self.search,
             self.caps,
+            self.currency,
             self.condition,
             self.sources.images.name,
             self.worker,
@@ -197,6 +201,7 @@ class Experiment:
             flops=self._flops,
             members=members_of(self.engine.verifiers["select"]),
             seconds=seconds_per_image(loaded, self.files.store.notes(), anytime=self.search.anytime),
+            currency=self.currency,
         )
 
     def _marked(self, curve: Curve) -> Curve:
@@ -218,7 +223,7 @@ class Experiment:
                 "sources": self._provenance.entry(),
                 "asked": self.metrics_config_hash,
                 "pool": self.keeps_candidates,
-                "caps": [row["nfe_cap"] for row in curve.rows],
+                "caps": [cap_of(row).value for row in curve.rows],
                 "left_out": self.instruments.left_out(self._labels),
                 "nan_rewards": int(sum(arrays["nan_rewards"].sum() for _, arrays in loaded)),
                 "flops": self._flops,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from its import __version__
+from its.budget import Currency
 from its.disk.array_file import digests_of
 from its.disk.array_names import candidates_name, shard_name
 from its.disk.run_folder import RunFolder
@@ -34,7 +35,7 @@ class ShardMaker:
 
     Attributes:
         files: the run's folder.
-        caps: in NFE, ascending.
+        caps: ascending. currency: that they are in.
         condition: returns what a problem asks for, by its index.
         source: name of what makes the images here.
         worker: which share of the shards it makes first.
@@ -44,6 +45,7 @@ class ShardMaker:
     engine: Engine
     search: Search
     caps: tuple[float, ...]
+    currency: Currency
     condition: Callable[[int], Condition]
     source: str
     worker: Worker
@@ -90,7 +92,7 @@ class ShardMaker:
         open_shards: dict[range, list[Result]] = {}
         progress = Progress(images, len(shard_of))
         started, rows_before = time.perf_counter(), self.engine.rows_evaluated
-        for result in self.engine.run(self.search, self.caps, self._problems(missing, again)):
+        for result in self.engine.run(self.search, self.caps, self._problems(missing, again), self.currency):
             indices = shard_of[result.problem.index]
             results = open_shards.setdefault(indices, [])
             results.append(result)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
 from its.search.parts.rules import STEPS
-from its.search.parts.softmax_counts import increase, survivors
+from its.search.parts.softmax_counts import checks, increase, survivors
 from its.search.search import Coroutine, Search, Size, sized
 
 
@@ -31,9 +31,12 @@ class BFSResample(Search):
     def needs_noise(self) -> bool:
         return self.temperature > 0
 
+    def minimum_calls(self, image: Image) -> int:
+        return len(checks(image, self.start, self.step_size)) + 1
+
     def run(self, image: Image) -> Coroutine:
         particles = image.start(self.particles)
-        for i in range(image.in_steps(self.start), image.steps, image.in_steps(self.step_size)):
+        for i in checks(image, self.start, self.step_size):
             particles = yield advance(particles, to=image.grid[i + 1])
             rewards = yield reward(particles, of="before")
             temperature = self.temperature * increase(image.grid, i)

@@ -73,12 +73,21 @@ class Search(ABC):
         """Return the least cap, in NFE, at which it makes an image; `sampling` is the NFE of a plain one."""
         return sampling
 
-    def sized_for(self, nfe: int, image: Image) -> Self:
-        """Return the search sized for a cap of `nfe`, from the prices of `image`.
+    def minimum_calls(self, image: Image) -> int | None:
+        """Return the least cap, in verifier calls, at which it makes an image; None if it cannot plan for such a cap.
 
-        By default each of its sizes is the number of samplings that the cap pays for. Only planned searches are asked.
+        A planned search that can says so here, and takes its prices from `image.price`.
         """
-        return replace(cast(Any, self), **dict.fromkeys(self.natural, nfe // image.cost()))
+        return 1 if self.anytime else None
+
+    def sized_for(self, cap: int, image: Image) -> Self:
+        """Return the search sized for a cap, from the prices of `image`.
+
+        By default each of its sizes is the number of samplings that the cap pays for: of NFE, or of `minimum_calls`.
+        Only planned searches are asked, and for a cap in verifier calls only those that state `minimum_calls`.
+        """
+        price = image.price(image.cost(), self.minimum_calls(image) or 0)
+        return replace(cast(Any, self), **dict.fromkeys(self.natural, cap // price))
 
     @abstractmethod
     def run(self, image: Image) -> Coroutine:
@@ -104,13 +113,13 @@ def require_search(kind: type) -> None:
     raise ValueError(f"{parameters.place_of(kind)}: search {kind.__name__} {missing}")
 
 
-def sized_to(search: Search, nfe: int, image: Image) -> Search:
-    """Return a planned search sized for a cap of `nfe`; see `Search.sized_for`.
+def sized_to(search: Search, cap: int, image: Image) -> Search:
+    """Return a planned search sized for a cap; see `Search.sized_for`.
 
     Raises:
         ValueError: that returned something else than such a search.
     """
-    planned = search.sized_for(nfe, image)
+    planned = search.sized_for(cap, image)
     if type(planned) is not type(search):
         raise ValueError(
             f"{parameters.place_of(type(search))}: sized_for of {type(search).__name__} returned "

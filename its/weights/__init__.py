@@ -1,7 +1,7 @@
 """Weights: those that ship with the package, the search for named ones, and the marks by which loaders declare them.
 
 A loader is whatever a `_target_` names: a function or a class. It declares its weights, device and slots by annotating
-parameters with `Weights`, `Device` and `GuidanceScale`; rules about them read these annotations and never go by the
+parameters with `Weights`, `Device`, `GuidanceScale` and `GuidanceInterval`; rules about them read these annotations and never go by the
 name of a key. This module imports no torch, so that a plan can read them.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -22,6 +23,9 @@ Device = str
 
 GuidanceScale = float
 """Marks a model's parameter for the scale of classifier-free guidance: 1 is one network row an evaluation, else two."""
+
+GuidanceInterval = Sequence[float]
+"""Marks a model's parameter for the native times between which guidance is on: two network rows there, one elsewhere."""
 
 _PACKAGED = Path(__file__).parent
 _HUB = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w.-]+))?")

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from its.config.instantiate import CHOICES, instantiate
+from its.dataset.mixture import Mixture
 from its.model.mixture import MixtureDenoiser
 from its.sampler.ddim import DDIM
 from its.sampler.euler import Euler
@@ -16,6 +17,7 @@ from its.sampler.heun import Heun
 from its.sampler.sampler import Sampler
 from its.search.search import Search
 from tests.build import CONF
+from tests.conftest import Lab
 
 CASES: dict[str, dict[str, dict[str, Any]]] = {
     "random": {"": {"block": 3}},
@@ -62,12 +64,8 @@ class Setting:
     path: str = "vp"
     scale: float = 1.0
 
-    @property
-    def slots(self) -> int:
-        return 1 if self.scale == 1.0 else 2
-
-    def model(self, lab) -> MixtureDenoiser:
-        return lab.denoiser(path=self.path, scale=self.scale)
+    def model(self, lab: Lab, kind: type[MixtureDenoiser] = MixtureDenoiser) -> MixtureDenoiser:
+        return lab.denoiser(path=self.path, scale=self.scale, kind=kind)
 
 
 SETTINGS: dict[str, Setting] = {
@@ -79,6 +77,20 @@ SETTINGS: dict[str, Setting] = {
     "heun-guided": Setting(Heun(steps=6, spacing="linspace"), scale=2.0),
     "euler-guided": Setting(Euler(steps=10), scale=2.0),
 }
+
+
+WORLDS = {
+    "plain": Lab(),
+    "interval": Lab(Mixture(std=0.5), interval=(0.25, 0.65)),
+    "latent": Lab(latent=True),
+}
+"""What every test of this folder runs in: components overlap in the second, where even unguided rows know theirs."""
+
+
+@pytest.fixture(params=WORLDS)
+def lab(request: pytest.FixtureRequest, lab: Lab) -> Lab:
+    """The laboratory of each world; on one thread, as the one that it takes the place of."""
+    return WORLDS[request.param]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -37,7 +37,7 @@ PAIRS = [
 
 
 def ensemble(lab, **members) -> Ensemble:
-    return Ensemble({"classifier": Classifier(lab.data.logits), "null": NullRewards(), **members})
+    return Ensemble({"classifier": Classifier(lab.logits), "null": NullRewards(), **members})
 
 
 def by_brute_force(candidates: list[tuple[Components, float]], cap: float) -> Components:
@@ -162,7 +162,7 @@ def test_ensemble_counts_a_nan_member_and_gives_it_no_say(lab):
     def run(verifier):
         return lab.results(lab.engine(DDIM(steps=10, eta=0.0), verifier=verifier), Random(block=3), CAPS, range(4))
 
-    sick = run(Ensemble({"moody": Moody(lab.data.logits), "null": NullRewards()}))
+    sick = run(Ensemble({"moody": Moody(lab.logits), "null": NullRewards()}))
     well, other = run(ensemble(lab)), run(NullRewards())
     for index in range(3):
         assert sick[index].nan_rewards == 0

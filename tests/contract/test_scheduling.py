@@ -21,7 +21,7 @@ def test_engine_results_are_independent_of_batch_order_and_companions(lab, searc
     expected = bits(PROBLEMS)
     assert set(expected) == set(PROBLEMS)
     assert bits(PROBLEMS) == expected
-    assert bits(PROBLEMS, batch=setting.slots, decode_batch=3, verify_batch=5) == expected
+    assert bits(PROBLEMS, batch=setting.model(lab).slots, decode_batch=3, verify_batch=5) == expected
     assert bits(PROBLEMS, batch=7, decode_batch=2, verify_batch=1) == expected
     assert bits(reversed(PROBLEMS)) == expected
     assert bits([3]) == {3: expected[3]}
@@ -40,7 +40,8 @@ def test_stream_results_are_independent_of_the_order_of_work(lab, search, settin
         stream._queues = dict(reversed(stream._queues.items()))
 
     monkeypatch.setattr(Stream, "__init__", build_reversed)
-    monkeypatch.setattr(Queue, "add", lambda queue, order, item: queue._waiting.append((shuffled.random(), item)))
+    add = Queue.add
+    monkeypatch.setattr(Queue, "add", lambda queue, order, item: add(queue, shuffled.random(), item))
     assert lab.bits(engine(rows=100), search, CAPS, PROBLEMS) == expected
     assert lab.bits(engine(), search, CAPS, PROBLEMS) == expected
 
