@@ -41,7 +41,7 @@ class Waiting(Queue[str]):
 
 
 def test_queue_serves_older_images_first_then_first_come_first_served():
-    queue = Waiting(size=3)
+    queue = Waiting(3)
     for order, item in [(2, "c"), (1, "a"), (2, "d"), (1, "b")]:
         queue.add(order, item)
     assert queue.batch() == ["a", "b", "c"]
