@@ -22,8 +22,8 @@ class Admission:
 
     The size of a run is learned: it is the most that runs have held at any moment, divided by the number of runs alive
     then, and at least one state and one decoded image. What waits for the network or the decoder counts with the rows
-    that it will hold. Before any run is over, each counts twice: what they hold in the end has not been seen. Those of
-    that time may still exceed the limit together; those after them keep it, as far as runs are alike.
+    that it will hold. The runs that fill the first batches may still come to hold more, and exceed the limit together;
+    therefore a run's bytes count twice until one is over. Those after them keep it, as far as runs are alike.
 
     Args:
         limit: for all runs in the making together.
@@ -51,9 +51,10 @@ class Admission:
             self._run = Held(max(self._run.rows, held.rows / alive), max(self._run.bytes, held.bytes / alive))
 
     def admits(self, alive: int, over: int) -> bool:
-        """Return whether a run may begin beside those alive, after so many; one always may where none is alive."""
-        runs = (alive + 1) * (1 if over else 2)
-        return not alive or (runs * self._run.rows <= self._limit.rows and runs * self._run.bytes <= self._limit.bytes)
+        """Return whether a run may begin beside those alive, after those over; one always may where none is alive."""
+        run, limit, runs = self._run, self._limit, alive + 1
+        fits = runs * run.rows <= limit.rows and runs * run.bytes * (1 if over else 2) <= limit.bytes
+        return fits or not alive
 
     def check(self, run: SearchRun, rows: int, images: int = 0) -> None:
         """Refuse a run that holds more than the limit though it is alone.

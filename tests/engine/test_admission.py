@@ -48,19 +48,17 @@ def test_admission_counts_bytes_of_rows_and_images():
     assert not admission.admits(alive=10, over=1)
 
 
-@pytest.mark.parametrize(("limit", "most"), [(by_rows(30), 10), (by_bytes(10 * 112), 10)])
-def test_admission_counts_a_run_of_which_nothing_is_known_as_one_state(limit, most):
-    """And as one decoded image."""
-    assert limit.admits(alive=most - 1, over=1)
-    assert not limit.admits(alive=most, over=1)
+@pytest.mark.parametrize("admission", [by_rows(30), by_bytes(10 * 112)], ids=["rows", "bytes"])
+def test_admission_counts_a_run_of_which_nothing_is_known_as_one_state_and_image(admission):
+    assert admission.admits(alive=9, over=1)
+    assert not admission.admits(alive=10, over=1)
 
 
-def test_admission_counts_runs_twice_until_one_is_over():
-    admission = by_rows(120)
-    admission.observe(alive=10, rows=100, waiting=0)
-    assert admission.admits(alive=5, over=0)
-    assert not admission.admits(alive=6, over=0)
-    assert admission.admits(alive=6, over=1)
+def test_admission_counts_bytes_twice_until_a_run_is_over():
+    admission = by_bytes(10 * 112)
+    assert admission.admits(alive=4, over=0)
+    assert not admission.admits(alive=5, over=0)
+    assert by_rows(30).admits(alive=9, over=0)
 
 
 def test_admission_check_names_the_rows_held_and_the_limit():

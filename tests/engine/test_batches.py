@@ -39,8 +39,16 @@ def latent_engine(lab, batch: int, decode_batch: int, verify_batch: int, **optio
     return lab.engine(DDIM(steps=4, eta=1.0), model, Brightness(), **sizes, **options)
 
 
-@pytest.mark.parametrize(("sizes", "least"), [((8, 2, 1), 0.99), ((3, 16, 5), 0.9), ((1, 4, 24), 0.97)], ids=str)
-@pytest.mark.parametrize("search", [Random(block=1), BFSResample(temperature=0.1)], ids=lambda s: type(s).__name__)
+CASES = {
+    "bfs-8-2-1": (BFSResample(temperature=0.1), (8, 2, 1), 0.99),
+    "random-8-2-1": (Random(block=1), (8, 2, 1), 0.99),
+    "random-3-16-5": (Random(block=1), (3, 16, 5), 0.9),
+    "random-1-4-24": (Random(block=1), (1, 4, 24), 0.97),
+}
+"""A search, the sizes of batches of network, decoder and verifier, and the least occupancy of each."""
+
+
+@pytest.mark.parametrize(("search", "sizes", "least"), CASES.values(), ids=CASES)
 def test_stream_fills_batches_of_different_sizes(lab, search, sizes, least, monkeypatch):
     """A verifier of large images in batches of 1 beside a network in batches of 8, and others; bits are those of rows.
 
