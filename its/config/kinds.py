@@ -134,7 +134,9 @@ class ImageRun:
 
     def work(self, parts: Parts, folder: Path) -> Work:
         plain, label, prices = parts.plain, self.label(parts), parts.prices
-        search, caps = sized(parts.search, parts.budget, prices)
+        search, caps = parts.search, parts.budget.caps(prices.sampling)
+        if not parts.bound:  # what a bound refuses may be paid for
+            search, caps = sized(search, parts.budget, prices)
 
         # A shard is there if all its files are.
         names = self._names(parts)
@@ -212,7 +214,7 @@ class GridSearch:
             (present + missing) * search.num_samples,
             present * search.num_samples,
             missing,
-            missing * search.num_samples * parts.prices.sampling,
+            missing * search.num_samples * parts.samplings[1],
             missing * SET_BYTES,
             "none",
             "sets",
@@ -270,5 +272,5 @@ def _pool_bytes(parts: Parts, nfe: float) -> int:
     """Float pixels, features and keys of candidates, as many as `nfe` pays for plain samplings."""
     if not parts.keep_candidates or math.isinf(nfe):
         return 0
-    dataset, candidates = parts.plain["dataset"], nfe / parts.prices.sampling
+    dataset, candidates = parts.plain["dataset"], nfe / parts.samplings[0]
     return round(candidates * (4 * math.prod(dataset["shape"]) + 4 * dataset["report_width"] + CANDIDATE_BYTES))

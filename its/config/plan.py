@@ -28,7 +28,8 @@ class Plan:
         absent: weights that are not here; the folder's hash will be another with them.
         older: folder of the same run under the name that an earlier version gave it.
         refusal: why the run would not go on, though its configuration is right.
-        bounded: whether the NFE are only a bound: a second-order sampler leaves out times that are too noisy for it.
+        bounded: whether the NFE are only a bound.
+        bound: why they are.
     """
 
     folder: Path
@@ -38,6 +39,7 @@ class Plan:
     older: Path | None = None
     refusal: str = ""
     bounded: bool = False
+    bound: str = ""
 
     def line(self) -> str:
         """Return the plan in one line, and what else there is to say in lines below it."""
@@ -48,6 +50,7 @@ class Plan:
             f"{'at most ' * self.bounded}{work.nfe:.0f} NFE to spend, {seconds}, {work.disk_bytes / 1e6:.1f} MB",
             str(self.folder),
         ]
+        lines += [f"at most, for {self.bound}"] if self.bound else []
         lines += [f"not here yet: {', '.join(self.absent)}"] if self.absent else []
         lines += [f"begun by an earlier version: {adoption(self.older, self.folder)}"] if self.older else []
         lines += [f"would be refused: {self.refusal}"] if self.refusal else []
@@ -95,7 +98,8 @@ def plan_of(blueprint: Blueprint) -> Plan:
         absent,
         older,
         _refusal(blueprint),
-        blueprint.sampler.second_order,
+        bool(blueprint.bound),
+        blueprint.bound,
     )
 
 

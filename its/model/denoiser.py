@@ -154,6 +154,7 @@ class ClassifierFreeDenoiser(Denoiser):
         self.conditional = conditional
         self._null_class = null_class
         self.guidance_scale = scale
+        self.guidance_interval = interval
         self.slots = slots_of(scale, null_class, conditional=conditional)
         self._slots = Slots.of(scale, interval, path)
 

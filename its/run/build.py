@@ -73,6 +73,7 @@ def _image_run(blueprint: Blueprint) -> Run:
         rows=plain["rows"],
         keep_candidates=blueprint.keep_candidates,
     )
+    engine.check_guided()
     search, caps = sized(blueprint.search, blueprint.budget, engine.prices)
     if remark := engine.sampler.remark(model.path):
         log.info("%s", remark)
