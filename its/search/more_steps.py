@@ -18,6 +18,7 @@ class MoreSteps(Search):
 
     steps: Size = sized(natural=250)
     needs_absolute = False
+    moves_starts = False
 
     def __post_init__(self) -> None:
         self.check(steps=1)
