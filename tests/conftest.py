@@ -105,9 +105,11 @@ class Lab:
         batch: int = 32,
         rows: int | None = None,
         noise: Noise = normal,
+        **sizes: int,
     ) -> Engine:
         verifiers = {"select": verifier or Classifier(self.logits)}
-        return Engine(model or self.denoiser(), sampler, verifiers, seed=seed, batch=batch, rows=rows, noise=noise)
+        model = model or self.denoiser()
+        return Engine(model, sampler, verifiers, seed=seed, batch=batch, rows=rows, noise=noise, **sizes)
 
     def problems(self, indices: Iterable[int]) -> list[Problem]:
         return [Problem(index, self.data.condition(index)) for index in indices]

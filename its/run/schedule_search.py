@@ -29,7 +29,7 @@ from its.config.sources import Sources
 from its.disk.array_names import set_name
 from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
-from its.engine import Engine
+from its.engine import SIZES, Engine
 from its.metric.features import Features
 from its.metric.fid import Fid
 from its.metric.isc import OpenAIInceptionScore
@@ -126,7 +126,7 @@ class ScheduleRun:
 
         # Put the search together, and see that its parts fit.
         def engine(sampler: Sampler, seed: int) -> Engine:
-            return Engine(model, sampler, {}, seed=seed, batch=plain["batch"], rows=plain["rows"])
+            return Engine(model, sampler, {}, seed=seed, **{key: plain[key] for key in SIZES})
 
         run = cls(
             folder=blueprint.folder,

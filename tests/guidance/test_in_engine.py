@@ -77,7 +77,7 @@ def test_guidance_in_every_search_keeps_the_cap_and_ignores_batch_sizes(lab, nam
 
     expected = bits(range(3), batch=32)
     assert all(0 < outcomes[0][2]["nfe"] <= 37 for outcomes in expected.values())
-    assert bits(reversed(range(3)), batch=5, gradient_batch=3) == expected
+    assert bits(reversed(range(3)), batch=5, gradient_batch=3, verify_batch=2) == expected
     assert bits([1], batch=1, gradient_batch=1) == {1: expected[1]}
 
 
