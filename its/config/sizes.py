@@ -17,9 +17,7 @@ from its.search.search import Search, sized_to
 from its.types import Problem
 
 
-def sized(
-    search: Search, budget: Budget, prices: Prices, *, exact: bool = True
-) -> tuple[Search, tuple[float, ...]]:
+def sized(search: Search, budget: Budget, prices: Prices, *, exact: bool = True) -> tuple[Search, tuple[float, ...]]:
     """Return the search with its sizes, and the caps, in their currency.
 
     Args:

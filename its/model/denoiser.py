@@ -191,8 +191,8 @@ class NetworkDenoiser(ClassifierFreeDenoiser):
         decoder: of a latent model, whose rows are never images: set `clip` to None; None for pixel models.
 
     Raises:
-        ValueError: `guidance_scale` is not 1 and the network is not conditional or has no `null_class`; or it is 1 beside
-            an interval, or that is not two ascending numbers; or the network
+        ValueError: `guidance_scale` is not 1 and the network is not conditional or has no `null_class`; or it is 1
+            beside an interval, or that is not two ascending numbers; or the network
             predicts noise on a path that begins with noise alone, from which no x0_hat follows; or latents are to be
             clipped.
     """

@@ -72,14 +72,7 @@ def load(
     Raises:
         ValueError: the checkpoint does not fit; the message names keys, and sizes that would.
     """
-    path = betas_named(betas, steps)
-    if null_class is not None and null_class not in range(classes or 0):
-        raise ValueError(
-            f"model.null_class is {null_class} and model.classes is {classes}; it is the number of a class embedding "
-            "from 0 on, or null"
-        )
-
-    # Make the network, and load its weights.
+    _check_null_class(null_class, classes)
     outputs = COLOURS * (1 + learned_sigma)
     network = OpenAIUNet(
         size, channels, blocks, multipliers, attention, heads, outputs, scale_shift=scale_shift, classes=classes
@@ -88,7 +81,7 @@ def load(
     fit(network, state, weights, advice(state, size))
     return NetworkDenoiser(
         ImprovedDiffusion(network.to(device), 1000 / steps if rescale_time else 1.0),
-        path,
+        betas_named(betas, steps),
         "epsilon",
         (COLOURS, size, size),
         conditional=classes is not None,
@@ -100,6 +93,15 @@ def load(
         variance="learned" if learned_sigma else "fixed_small",
         device=device,
     )
+
+
+def _check_null_class(null_class: int | None, classes: int | None) -> None:
+    """Refuse a label of no condition that no class embedding has."""
+    if null_class is not None and null_class not in range(classes or 0):
+        raise ValueError(
+            f"model.null_class is {null_class} and model.classes is {classes}; it is the number of a class embedding, "
+            "from 0 on, or null"
+        )
 
 
 def advice(state: StateDict, size: int) -> str:

@@ -25,9 +25,7 @@ class Prices:
         sampling: the price of a plain sampling.
     """
 
-    def __init__(
-        self, path: NoisePath, sampler: Sampler, slots: int | Callable[[Level], int], rounds: int = 1
-    ) -> None:
+    def __init__(self, path: NoisePath, sampler: Sampler, slots: int | Callable[[Level], int], rounds: int = 1) -> None:
         self._path = path
         self._sampler = sampler
         self.evaluation: Callable[[Level], int] = slots if callable(slots) else lambda level: slots

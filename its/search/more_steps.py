@@ -7,7 +7,6 @@ from its.particles.image import Image
 from its.particles.verbs import advance, reward
 from its.search.search import Coroutine, Search, Size, sized
 
-
 AHEAD = 5
 """Numbers of steps that are tried where the price does not rise with every one."""
 

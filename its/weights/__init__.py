@@ -25,7 +25,7 @@ GuidanceScale = float
 """Marks a model's parameter for the scale of classifier-free guidance: 1 is one network row an evaluation, else two."""
 
 GuidanceInterval = Sequence[float]
-"""Marks a model's parameter for the native times between which guidance is on: two network rows there, one elsewhere."""
+"""Marks a model's parameter for the native times between which guidance is on: two network rows there, else one."""
 
 _PACKAGED = Path(__file__).parent
 _HUB = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w.-]+))?")

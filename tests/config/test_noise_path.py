@@ -75,8 +75,8 @@ def test_plan_reads_the_times_of_a_pipeline_that_is_here(tmp_path, place):
 def test_plan_says_that_a_loader_of_ones_own_keeps_the_grid(tmp_path, monkeypatch):
     (tmp_path / "own_loader.py").write_text(
         "from its import GuidanceInterval, GuidanceScale, Weights\n"
-        "def load(weights: Weights, guidance_scale: GuidanceScale = 2.0, guidance_interval: GuidanceInterval | None = None):"
-        " ...\n"
+        "def load(weights: Weights, guidance_scale: GuidanceScale = 2.0,\n"
+        "         guidance_interval: GuidanceInterval | None = None): ...\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "conf" / "model").mkdir(parents=True)
@@ -98,7 +98,10 @@ def test_plan_says_that_a_loader_of_ones_own_keeps_the_grid(tmp_path, monkeypatc
         (("model.guidance_scale=2", "model.guidance_interval=[599,399]"), "it is a list of two ascending numbers"),
         (("model.guidance_scale=2", "model.guidance_interval=[a,399]"), "it is a list, each entry a number or null"),
         (("model.guidance_interval=[399,599]",), "model.guidance_scale is 1, under which nothing is guided"),
-        (("model.guidance_scale=2", "model.guidance_interval=[600,650]"), r"this sampling has no level there.*699, 599"),
+        (
+            ("model.guidance_scale=2", "model.guidance_interval=[600,650]"),
+            r"this sampling has no level there.*699, 599",
+        ),
     ],
     ids=str,
 )

@@ -6,7 +6,6 @@ from collections import Counter
 import pytest
 
 from its.budget import COLUMNS, Ledger
-
 from its.engine.rows import Rows
 from its.model.mixture import MixtureDenoiser
 from its.particles.verbs import advance

@@ -46,8 +46,8 @@ class Windowed(Denoiser):
         real = (x != PADDING).flatten(1).any(1)
         self.rows += int((real * (1 + 2 * inside)).sum())
         guess = self._model(x, levels, conditions)
-        further = [self._model(part * x, levels, conditions) for part in (0.9, 1.1)]
-        mixed = [sum((a + self._scale * (a - b)) / 2 for b in bs) for a, *bs in zip(guess[:2], *(f[:2] for f in further))]
+        low, high = (self._model(part * x, levels, conditions) for part in (0.9, 1.1))
+        mixed = [a + self._scale * (2 * a - b - c) / 2 for a, b, c in zip(guess[:2], low[:2], high[:2], strict=True)]
         where = inside.view(-1, 1, 1, 1)
         return Guess(*(torch.where(where, new, old) for new, old in zip(mixed, guess[:2], strict=True)))
 
@@ -110,7 +110,9 @@ def test_engine_refuses_a_batch_below_the_dearest_evaluation(lab):
 
 def test_engine_refuses_an_interval_without_a_level(lab):
     engine = lab.engine(DDIM(steps=4, eta=0.0), guided(lab, 800, 900))
-    with pytest.raises(ValueError, match=r"guidance_interval is \[800, 900\], and this .* times are 999, 749, 499, 249;"):
+    with pytest.raises(
+        ValueError, match=r"guidance_interval is \[800, 900\], and this .* times are 999, 749, 499, 249;"
+    ):
         lab.results(engine, Random(), (10,), [0])
 
 
@@ -135,7 +137,13 @@ def test_count_flops_per_network_row_is_the_same_in_any_interval(interval):
             return self.layer(x.flatten(1)).view_as(x)
 
     model = NetworkDenoiser(
-        Net(), linear_vp(), "epsilon", (1, 4, 4), conditional=True, null_class=4, guidance_scale=2.0,
+        Net(),
+        linear_vp(),
+        "epsilon",
+        (1, 4, 4),
+        conditional=True,
+        null_class=4,
+        guidance_scale=2.0,
         guidance_interval=interval,
     )
     engine = Engine(model, DDIM(steps=5), {"select": NullRewards()}, seed=0)
@@ -166,7 +174,9 @@ def test_planned_search_keeps_caps_and_spends_most_of_them_at_prices_by_level(la
         assert outcome.ledger["nfe"] > cap - low or isinstance(search, Paths)
 
 
-@pytest.mark.parametrize("sampler", [DDIM(steps=5, eta=0.0), Heun(steps=5), DDIM(steps=5, spacing="inclusive")], ids=str)
+@pytest.mark.parametrize(
+    "sampler", [DDIM(steps=5, eta=0.0), Heun(steps=5), DDIM(steps=5, spacing="inclusive")], ids=str
+)
 @pytest.mark.parametrize("interval", [(0, 300), (200, 500), (480, 520), (100, 999)], ids=str)
 def test_more_steps_takes_the_most_steps_at_prices_by_level(lab, sampler, interval):
     image = None
@@ -212,4 +222,3 @@ def test_gradient_of_a_row_is_its_own_in_a_batch_guided_in_part(lab):
     guess = alone(first, Columns(*(column[:1] for column in levels)), [0])
     (guess.x0.square().sum() + guess.eps.sum()).backward()
     torch.testing.assert_close(first.grad, whole[:1])
-

@@ -46,5 +46,7 @@ def test_slots_refuse_what_is_no_interval(interval):
 
 
 def test_slots_refuse_an_interval_of_no_guidance():
-    with pytest.raises(ValueError, match=r"guidance_interval is \[200, 600\] and model.guidance_scale is 1, under which"):
+    with pytest.raises(
+        ValueError, match=r"guidance_interval is \[200, 600\] and model.guidance_scale is 1, under which"
+    ):
         Slots.of(1.0, [200, 600], linear_vp())
