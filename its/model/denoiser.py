@@ -192,9 +192,8 @@ class NetworkDenoiser(ClassifierFreeDenoiser):
 
     Raises:
         ValueError: `guidance_scale` is not 1 and the network is not conditional or has no `null_class`; or it is 1
-            beside an interval, or that is not two ascending numbers; or the network
-            predicts noise on a path that begins with noise alone, from which no x0_hat follows; or latents are to be
-            clipped.
+            beside an interval, or that is not two ascending numbers; or the network predicts noise on a path that
+            begins with noise alone, from which no x0_hat follows; or latents are to be clipped.
     """
 
     dtype = torch.float32

@@ -63,8 +63,7 @@ def load(
         betas: rule of the noise path that it was trained on, in `steps` steps.
         learned_sigma: whether it has six outputs, the last three the variance of ancestral steps.
         rescale_time: whether times are scaled to a thousand steps before they enter the network.
-        classes: number of class embeddings of a class-conditional network.
-        null_class: which of them stands for no condition, of a network that was trained with one.
+        classes: class embeddings of a conditional network. null_class: the one that stands for no condition, if any.
         guidance_scale, guidance_interval: see `its.model.denoiser.NetworkDenoiser`; times are training steps.
         clip, rederive_eps: see `its.model.denoiser.Clipping`; the original's posterior mean and DDIM step both start
             from the clipped x0_hat.
@@ -72,6 +71,7 @@ def load(
     Raises:
         ValueError: the checkpoint does not fit; the message names keys, and sizes that would.
     """
+    path = betas_named(betas, steps)
     _check_null_class(null_class, classes)
     outputs = COLOURS * (1 + learned_sigma)
     network = OpenAIUNet(
@@ -81,7 +81,7 @@ def load(
     fit(network, state, weights, advice(state, size))
     return NetworkDenoiser(
         ImprovedDiffusion(network.to(device), 1000 / steps if rescale_time else 1.0),
-        betas_named(betas, steps),
+        path,
         "epsilon",
         (COLOURS, size, size),
         conditional=classes is not None,
