@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import Container, DictConfig, OmegaConf
 
 from its.budget import KINDS
+from its.config.instantiate import TARGET
 from its.config.words import key_of
 
 GROUP, CALLS = "budget", "verifier_calls"
 
 
-def with_all_kinds(budget: DictConfig) -> None:
+def with_all_kinds(budget: Container) -> None:
     """Add to a budget's YAML the kinds of cap that it does not mention, as null, so that a word can give them."""
-    OmegaConf.set_struct(budget, False)
-    for kind in KINDS:
-        budget.setdefault(kind, None)
+    if isinstance(budget, DictConfig) and TARGET in budget:
+        OmegaConf.set_struct(budget, False)
+        for kind in KINDS:
+            budget.setdefault(kind, None)
 
 
 def settle(config: DictConfig, chosen: Mapping[str, Any], words: Sequence[str]) -> None:

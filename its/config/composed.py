@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import MarkedYAMLError
 
 from its.config import caps, plugins, rules, searchpath
-from its.config.instantiate import TARGET, packages_of
+from its.config.instantiate import packages_of
 from its.config.nodes import check_nodes
 from its.config.searchpath import CONF
 from its.config.secrets import check_secrets
@@ -66,7 +66,7 @@ class _Files(ConfigRepository):
         key = (config_path, *(source.path for source in self.sources))
         if key not in self._read:
             read = super().load_config(config_path)
-            if read is not None and config_path.startswith(f"{caps.GROUP}/") and TARGET in read.config:
+            if read is not None and config_path.startswith(f"{caps.GROUP}/"):
                 caps.with_all_kinds(read.config)
             self._read[key] = read
         return deepcopy(self._read[key])
@@ -139,7 +139,7 @@ class GuardedLoader(ConfigLoaderImpl):
     def _chosen(self, config: DictConfig, group: str) -> Mapping[str, Any]:
         """Return the chosen node of a group as its YAML has it; nothing where none was chosen."""
         read = self.repository.load_config(f"{group}/{config.hydra.runtime.choices.get(group)}")
-        return {} if read is None else read.config
+        return {} if read is None else cast(DictConfig, read.config)
 
     def _check_choices(self, plain: dict[str, Any], words: Sequence[str]) -> None:
         """Refuse choices that two folders have, and YAMLs that name no class, or parameters that a class has not."""

@@ -140,6 +140,14 @@ class Engine:
         """Return the network rows spent so far in this run, padding left out."""
         return self.served.get(WAYS[self.guidance.needs].network, (0, 0))[0]
 
+    def check_guided(self) -> None:
+        """Refuse a model that says that it is guided at some levels, at none of which this sampling stands.
+
+        Raises:
+            ValueError: naming the interval and the levels.
+        """
+        self.prices.check_guided(self.model.slots, getattr(self.model, "guidance_interval", None))
+
     def run(
         self, search: Search, caps: Sequence[float], problems: Iterable[Problem], currency: Currency = "nfe"
     ) -> Iterator[Result]:
@@ -154,6 +162,8 @@ class Engine:
                 unread.
         """
         require_search(type(search))
+        if search.makes == "images":
+            self.check_guided()
         with _rare_garbage_collections():
             yield from self._run(search, tuple(caps), problems, currency)
         if isinstance(self.noise, Tape):

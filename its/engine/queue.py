@@ -123,7 +123,7 @@ class Queue(ABC, Generic[T]):
 
     def _packed(self, slots_at: Callable[[Level], int]) -> tuple[list[T], int]:
         """Take out items, and their slots: one that no longer fits waits for the next batch, and others go before."""
-        items, later, used = [], [], 0
+        items, later, used = list[T](), list[tuple[int, T]](), 0
         for k, entry in enumerate(self._waiting):
             if used == self.slots or len(items) == self.size:
                 later += self._waiting[k:]

@@ -55,7 +55,8 @@ class ClassifierFree:
             return self._in_part(x, time, label, self.inside)
         labels = torch.cat([label, torch.full_like(label, self.null_class)])
         output = self.network(torch.cat([x, x]), torch.cat([time, time]), labels)
-        return _each(output, lambda values: self._mixed(*values.chunk(2), x.shape[1]))
+        n = len(x)
+        return _each(output, lambda values: self._mixed(values[:n], values[n:], x.shape[1]))
 
     def _in_part(self, x: Tensor, time: Tensor, label: Tensor, inside: Tensor) -> Any:
         # Lay out the network's rows, on the device alone: a row's last one is its second where it is guided.

@@ -154,6 +154,7 @@ class ClassifierFreeDenoiser(Denoiser):
         self.conditional = conditional
         self._null_class = null_class
         self.guidance_scale = scale
+        self.guidance_interval = interval
         self.slots = slots_of(scale, null_class, conditional=conditional)
         self._slots = Slots.of(scale, interval, path)
 
@@ -190,10 +191,9 @@ class NetworkDenoiser(ClassifierFreeDenoiser):
         decoder: of a latent model, whose rows are never images: set `clip` to None; None for pixel models.
 
     Raises:
-        ValueError: `guidance_scale` is not 1 and the network is not conditional or has no `null_class`; or it is 1 beside
-            an interval, or that is not two ascending numbers; or the network
-            predicts noise on a path that begins with noise alone, from which no x0_hat follows; or latents are to be
-            clipped.
+        ValueError: `guidance_scale` is not 1 and the network is not conditional or has no `null_class`; or it is 1
+            beside an interval, or that is not two ascending numbers; or the network predicts noise on a path that
+            begins with noise alone, from which no x0_hat follows; or latents are to be clipped.
     """
 
     dtype = torch.float32

@@ -63,8 +63,7 @@ def load(
         betas: rule of the noise path that it was trained on, in `steps` steps.
         learned_sigma: whether it has six outputs, the last three the variance of ancestral steps.
         rescale_time: whether times are scaled to a thousand steps before they enter the network.
-        classes: number of class embeddings of a class-conditional network.
-        null_class: which of them stands for no condition, of a network that was trained with one.
+        classes: class embeddings of a conditional network. null_class: the one that stands for no condition, if any.
         guidance_scale, guidance_interval: see `its.model.denoiser.NetworkDenoiser`; times are training steps.
         clip, rederive_eps: see `its.model.denoiser.Clipping`; the original's posterior mean and DDIM step both start
             from the clipped x0_hat.
@@ -73,13 +72,7 @@ def load(
         ValueError: the checkpoint does not fit; the message names keys, and sizes that would.
     """
     path = betas_named(betas, steps)
-    if null_class is not None and null_class not in range(classes or 0):
-        raise ValueError(
-            f"model.null_class is {null_class} and model.classes is {classes}; it is the number of a class embedding "
-            "from 0 on, or null"
-        )
-
-    # Make the network, and load its weights.
+    _check_null_class(null_class, classes)
     outputs = COLOURS * (1 + learned_sigma)
     network = OpenAIUNet(
         size, channels, blocks, multipliers, attention, heads, outputs, scale_shift=scale_shift, classes=classes
@@ -100,6 +93,15 @@ def load(
         variance="learned" if learned_sigma else "fixed_small",
         device=device,
     )
+
+
+def _check_null_class(null_class: int | None, classes: int | None) -> None:
+    """Refuse a label of no condition that no class embedding has."""
+    if null_class is not None and null_class not in range(classes or 0):
+        raise ValueError(
+            f"model.null_class is {null_class} and model.classes is {classes}; it is the number of a class embedding, "
+            "from 0 on, or null"
+        )
 
 
 def advice(state: StateDict, size: int) -> str:

@@ -6,7 +6,7 @@ take (`timestep_spacing`, PNDM's `skip_prk_steps`, a solver's order) is ours to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from its.model.config_file import ConfigFile
 from its.model.scheduler_entries import Prediction, Spacing, Variance, entries
+
 
 @dataclass(frozen=True)
 class SchedulerConfig:

@@ -1,6 +1,7 @@
-"""Network rows of an evaluation under classifier-free guidance, by level. Imports no torch, so that a plan knows prices.
+"""Network rows of an evaluation under classifier-free guidance, by level.
 
 Kynkäänniemi et al. 2024 (arXiv:2404.07724): guidance is on in an interval of noise levels, and off above and below it.
+Imports no torch, so that a plan knows prices.
 """
 
 from __future__ import annotations

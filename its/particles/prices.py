@@ -25,9 +25,7 @@ class Prices:
         sampling: the price of a plain sampling.
     """
 
-    def __init__(
-        self, path: NoisePath, sampler: Sampler, slots: int | Callable[[Level], int], rounds: int = 1
-    ) -> None:
+    def __init__(self, path: NoisePath, sampler: Sampler, slots: int | Callable[[Level], int], rounds: int = 1) -> None:
         self._path = path
         self._sampler = sampler
         self.evaluation: Callable[[Level], int] = slots if callable(slots) else lambda level: slots
@@ -63,19 +61,23 @@ class Prices:
         evaluated = (level for t, s in pairwise(route) for level in (t, s)[: self._sampler.stages(t, s)])
         return self.rounds * sum(map(self.evaluation, evaluated))
 
-    def check_guided(self, most: int) -> None:
+    def check_guided(self, most: int, interval: object) -> None:
         """Refuse a sampling at no level of which an evaluation takes `most` network rows, as the model says of some.
+
+        Args:
+            interval: that the model is guided in, for the message.
 
         Raises:
             ValueError: naming the levels.
         """
-        if all(self.evaluation(level) < most for level in self.grid[:-1]):
-            values = ", ".join(f"{getattr(level, listed_by(self._path)):.4g}" for level in self.grid[:-1])
-            raise ValueError(
-                f"model.guidance_interval holds no level of this sampling, which would be silently unguided: its "
-                f"{listed_by(self._path)}s are {values}; widen it, or set model.guidance_scale=1 "
-                "model.guidance_interval=null"
-            )
+        if any(self.evaluation(level) == most for level in self.grid[:-1]):
+            return
+        by = listed_by(self._path)
+        values = ", ".join(f"{getattr(level, by):.4g}" for level in self.grid[:-1])
+        raise ValueError(
+            f"model.guidance_interval is {interval}, and this sampling has no level there, so that nothing would be "
+            f"guided: its {by}s are {values}; widen it, or set model.guidance_interval=null model.guidance_scale=1"
+        )
 
     def _levels(self, start: Level, to: Level | None, steps: int | None, whole: bool) -> Route:
         if steps is not None and steps < 1:

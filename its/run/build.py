@@ -71,6 +71,7 @@ def _image_run(blueprint: Blueprint) -> Run:
         keep_candidates=blueprint.keep_candidates,
         **{key: plain[key] for key in SIZES},
     )
+    engine.check_guided()
     search, caps = sized(blueprint.search, blueprint.budget, engine.prices)
     if remark := engine.sampler.remark(model.path):
         log.info("%s", remark)

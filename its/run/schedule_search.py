@@ -145,6 +145,7 @@ class ScheduleRun:
             allow_edited=plain["allow_edited"],
             worker=Worker.here(),
         )
+        engine(run.sampler, 0).check_guided()
         check_fit(engine(run.sampler, 0), instruments, [problem.condition for problem in run._problems])
         return run
 
@@ -196,7 +197,7 @@ class ScheduleRun:
             finals,
             compared,
             baseline,
-            self.engine(self.sampler, 0).prices.sampling,
+            self.engine(replace(self.sampler, spacing=winner), 0).prices.sampling,
         )
         write_outcome(self.files, outcome, self._provenance.entry())
         log.info("%s", outcome.markdown(self.folder))

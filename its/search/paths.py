@@ -25,6 +25,7 @@ class Paths(Search):
     steps: float = 0.25  # L of each way down, in steps (>= 1) or as a share of the sampling (< 1)
     noises: Size = sized(natural=4)  # M of each path and round; null under a cap: fewer rounds then, M at least 2
     needs_absolute = False
+    moves_starts = False
 
     def __post_init__(self) -> None:
         self.check(paths=1, noises=1, steps=STEPS)

@@ -42,11 +42,14 @@ class Search(ABC):
         needs_absolute: True if it compares rewards as numbers; False if it does so through `image.order` and
             `image.best` alone, which also serve verifiers whose rewards only rank candidates.
         needs_noise: True if copies of a particle must separate at the next step (eta > 0).
+        moves_starts: False if no image comes straight down from a moved starting point, which would be stored beside it
+            under a deterministic sampler; a plan's disk goes by it.
         makes: `images`, or `grids`: times of a sampler, each judged by a set of images.
     """
 
     anytime: ClassVar[bool] = False
     needs_absolute: ClassVar[bool] = True
+    moves_starts: ClassVar[bool] = True
     makes: ClassVar[Literal["images", "grids"]] = "images"
 
     def __post_init__(self) -> None:
@@ -88,6 +91,13 @@ class Search(ABC):
         """
         price = image.price(image.cost(), self.minimum_calls(image) or 0)
         return replace(cast(Any, self), **dict.fromkeys(self.natural, cap // price))
+
+    def recipe_numbers(self, shape: tuple[int, ...]) -> int:
+        """Return how many numbers the recipe of a starting point holds, besides its key: those of a `LowBand`.
+
+        With `keep_candidates` they are stored; a plan goes by it.
+        """
+        return 0
 
     @abstractmethod
     def run(self, image: Image) -> Coroutine:

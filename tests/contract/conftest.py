@@ -93,6 +93,32 @@ def lab(request: pytest.FixtureRequest, lab: Lab) -> Lab:
     return WORLDS[request.param]
 
 
+SLICE = {
+    "interval": {*SEARCHES} - {"rbf", "eps_greedy"},
+    "latent": {"random", "svdd", "dfs", "paths"},
+}
+"""Searches that run in the worlds that are not plain by default, under one setting; all others are `long`."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what the default tier leaves out."""
+    for item in items:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        world = params.get("lab")
+        if world in SLICE and "search" in params and not _in_slice(item.name, world):
+            item.add_marker("long")
+
+
+def _in_slice(name: str, world: str) -> bool:
+    """Whether a test of one search under one setting runs by default in a world: the ledger's more often."""
+    test, _, case = name.removesuffix("]").partition(f"[{world}-")
+    search = case.partition("-")[0]
+    if test.startswith("test_ledger_equals") and world == "interval":
+        return case in (f"{search}-ddim-eta1", f"{search}-heun", f"{search}-euler-flow")
+    return case == f"{search}-ddim-eta1" and search in SLICE[world]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """`search` and `setting` run over all pairs that go together; the last two settings only beside `every_setting`.
     `anytime_only` leaves out planned searches, which run once for each cap.

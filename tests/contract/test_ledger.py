@@ -4,20 +4,19 @@ import math
 from collections import Counter
 
 import pytest
-import torch
 
 from its.budget import COLUMNS, Ledger
-from its.engine import evaluate
-from its.engine.rows import Row, Rows
+from its.engine.rows import Rows
+from its.model.mixture import MixtureDenoiser
 from its.particles.verbs import advance
 from its.sampler.ddim import DDIM
 from its.sampler.heun import Heun
 from its.verifier.classifier import Classifier
+from tests.engine.padding import mark_padding, real_rows
 
 CAPS = (25, 57, 104)
 PROBLEMS = range(5)
 BATCH = 14
-PADDING = 1e6
 
 
 class Counters:
@@ -37,25 +36,17 @@ class Counters:
         if self.model.decoder is not None:
             self._decode, self.model.decoder = self.model.decoder, self
             self.shape = self._decode.shape
-        take, pad, marks = Rows.take, evaluate.pad, {}
+        take = Rows.take
 
         def counted(store, rows):
             self.gathered = len({row.index for row in rows})
             return take(store, rows)
 
-        def marked(items, size):
-            if not isinstance(items[0], Row):
-                return pad(items, size)
-            store = items[0].rows
-            if store not in marks:
-                [marks[store]] = store.put(torch.full((1, 1, 4, 4), PADDING))
-            return [*items, *[marks[store]] * (size - len(items))]
-
         monkeypatch.setattr(Rows, "take", counted)
-        monkeypatch.setattr(evaluate, "pad", marked)
+        mark_padding(monkeypatch, MixtureDenoiser)
 
     def network(self, x, coefficients, label):
-        self.rows += int((x != PADDING).flatten(1).any(1).sum())
+        self.rows += real_rows(x)
         self.shapes.add(len(x))
         return self._network(x, coefficients, label)
 
