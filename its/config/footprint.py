@@ -74,7 +74,7 @@ def _pool_bytes(parts: Parts, nfe: float) -> int:
     """Float pixels, features, keys and recipes of candidates, as many as `nfe` pays for plain samplings."""
     if not parts.keep_candidates or math.isinf(nfe):
         return 0
-    dataset, candidates = parts.plain["dataset"], nfe / parts.prices.sampling
+    dataset, candidates = parts.plain["dataset"], nfe / parts.samplings[0]
     recipe = CANDIDATE_BYTES + NUMBER_BYTES * parts.search.recipe_numbers(tuple(dataset["shape"]))
     return round(candidates * (4 * math.prod(dataset["shape"]) + 4 * dataset["report_width"] + recipe))
 

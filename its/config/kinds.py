@@ -133,7 +133,7 @@ class ImageRun:
 
     def work(self, parts: Parts, folder: Path) -> Work:
         plain, label, prices = parts.plain, self.label(parts), parts.prices
-        search, caps = sized(parts.search, parts.budget, prices)
+        search, caps = sized(parts.search, parts.budget, prices, exact=not parts.bound)
 
         # A shard is there if all its files are, and it keeps the images that are asked for.
         names, arrays_of = self._names(parts), RunFolder(folder).store.digests
@@ -216,7 +216,7 @@ class GridSearch:
             (present + missing) * search.num_samples,
             present * search.num_samples,
             missing,
-            missing * search.num_samples * parts.prices.sampling,
+            missing * search.num_samples * parts.samplings[1],
             missing * SET_BYTES,
             memory_bytes(parts, 1),
             "none",
