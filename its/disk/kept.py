@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sized
+from collections.abc import Collection, Mapping, Sized
 
 KEPT = ("none", "preview", "all")
 """Each keeps what those before it keep."""
@@ -24,6 +24,18 @@ def least(*kept: str) -> str:
 def most(*kept: str) -> str:
     """Return what one of these keeps."""
     return max(kept, key=KEPT.index)
+
+
+def holds(names: Collection[str], first: int, asked: str) -> bool:
+    """Return whether a shard whose arrays have these names, if they are known, keeps what is asked.
+
+    Args:
+        names: of its arrays; none are known of a version that kept all images.
+        first: its first problem.
+    """
+    if asked == "none" or "digest" not in names:
+        return True
+    return asked == "preview" and (first >= SHOWN or "images" in names)
 
 
 def lacks_images(arrays: Mapping[str, Sized]) -> bool:

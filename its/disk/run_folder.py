@@ -101,7 +101,7 @@ class RunFolder:
         return self.path / "curve.png"
 
     def samples(self, cap: object) -> Path:
-        """Return the path of the grid of the first images at a cap in NFE; None or an empty text stands for no cap."""
+        """Return the path of the grid of the first images at a cap; None or an empty text stands for no cap."""
         return self.path / f"samples_{cap or 'natural'}.png"
 
     @property

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 
 from its import parameters
 from its.metric.features import Features, Float32, Int64, Moments, require_count, shortage
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 LOWEST_LOG_PROBABILITY = -600.0
 """Least log-probability: softmax in float64 is 0 below -745, and a class of probability 0 in a split makes NaN."""
@@ -49,11 +47,11 @@ class InceptionScore:
     def __call__(self, sample: Features, reference: Features | Moments | None = None) -> dict[str, float]:
         """Compute the score of `sample`; the reference is not used."""
         require_count("Inception score", len(sample), least=self.splits)
-        from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, isc_features_to_metric
-
-        score = isc_features_to_metric(_bounded(sample.logits), self.splits, True, self.seed)
-        spread = score[KEY_METRIC_ISC_STD]
-        return {"isc": score[KEY_METRIC_ISC_MEAN], "isc_se": spread / (self.splits - 1) ** 0.5}
+        n = len(sample)
+        shuffled = np.random.RandomState(self.seed).permutation(n)
+        bounds = [k * n // self.splits for k in range(self.splits + 1)]
+        scores = [_score(sample.logits[shuffled[slice(*ends)]]) for ends in pairwise(bounds)]
+        return {"isc": float(np.mean(scores)), "isc_se": float(np.std(scores)) / (self.splits - 1) ** 0.5}
 
 
 @dataclass(frozen=True)
@@ -80,21 +78,24 @@ class OpenAIInceptionScore:
     def __call__(self, sample: Features, reference: Features | Moments | None = None) -> dict[str, float]:
         """Compute the score of `sample`; the reference is not used."""
         require_count("Inception score", len(sample), least=1)
-        from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metric
-
-        blocks = _bounded(sample.logits).split(self.block)
-        scores = [isc_features_to_metric(block, 1, False)[KEY_METRIC_ISC_MEAN] for block in blocks]
+        starts = range(0, len(sample), self.block)
+        scores = [_score(sample.logits[start : start + self.block]) for start in starts]
         columns = {"isc": float(np.mean(scores))}
         if len(scores) > 1:
             columns["isc_se"] = float(np.std(scores)) / (len(scores) - 1) ** 0.5
         return columns
 
 
-def _bounded(logits: Float32) -> Tensor:
-    """Shift logits [image, class] to at most 0, float64, and bound them below: no probability is exactly 0."""
+def _score(logits: Float32) -> float:
+    """Compute the score of one split by its logits [image, class].
+
+    They are shifted to at most 0, in float64, and bounded below: no probability is exactly 0.
+    """
     if logits.shape[1] == 0:
         raise ValueError("Inception score is given logits of 0 classes, but needs 1; take a classifier's")
     import torch
+    from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metric
 
     values = logits.astype(np.float64)
-    return torch.from_numpy(np.maximum(values - values.max(axis=1, keepdims=True), LOWEST_LOG_PROBABILITY))
+    bounded = np.maximum(values - values.max(axis=1, keepdims=True), LOWEST_LOG_PROBABILITY)
+    return float(isc_features_to_metric(torch.from_numpy(bounded), 1, False)[KEY_METRIC_ISC_MEAN])

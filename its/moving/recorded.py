@@ -8,6 +8,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
+from its.budget import cap_of
 from its.disk.array_names import SHARDS, first_of
 from its.disk.files import DamagedFile
 from its.disk.records import is_table, sha256_of
@@ -61,7 +62,7 @@ def differing_claim(run: FinishedRun) -> Iterator[str]:
 def differing_grids(run: FinishedRun, stock: Stock) -> Iterator[str]:
     """Yield a sentence on each sample grid that does not show the first stored images."""
     for position, row in enumerate(run.summary["curve"]):
-        images, path = stock.shown(position), run.files.samples(row["nfe_cap"])
+        images, path = stock.shown(position), run.files.samples(cap_of(row).value)
         if images is None or path.name not in run.summary.get(FILES, {}):
             continue
         if not _is_same_picture(path.read_bytes(), sample_grid(images)):

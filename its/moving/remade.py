@@ -75,7 +75,7 @@ class Remaking:
         """Make these problems' images again, at every cap; yield a sentence on each that is not what is stored."""
         experiment = self.experiment
         problems = (Problem(index, experiment.condition(index)) for index in indices)
-        for result in experiment.engine.run(experiment.search, experiment.caps, problems):
+        for result in experiment.engine.run(experiment.search, experiment.caps, problems, experiment.currency):
             index = result.problem.index
             if result.failure is not None:
                 yield f"image {index} fails here: {result.failure}"

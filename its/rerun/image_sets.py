@@ -21,7 +21,7 @@ from its.disk.store import Arrays, DamagedFile
 from its.metric.extractor import Extractor
 from its.metric.reference_source import ReferenceSource
 from its.run import shards
-from its.run.stock import LARGE
+from its.run.kept_images import LARGE
 
 log = logging.getLogger(__name__)
 

@@ -13,15 +13,24 @@ import numpy as np
 from its.disk.kept import SHOWN
 from its.disk.store import Arrays
 
+LARGE = ("images", "noise")
+"""Arrays of a shard that are large."""
+
 
 def stored(arrays: Arrays, kept: str) -> Arrays:
     """Return a whole shard's arrays as a run that keeps `kept` stores them."""
     if kept == "all":
         return arrays
-    small = {name: array for name, array in arrays.items() if name not in ("images", "noise")}
+    small = {name: array for name, array in arrays.items() if name not in LARGE}
     rows = _rows_shown(arrays) if kept == "preview" else 0
     images = {"images": arrays["images"][:rows]} if rows else {}
     return {**small, **images, "digest": digests(arrays["images"])}
+
+
+def without_pixels(arrays: Arrays) -> dict[str, np.ndarray]:
+    """Return a shard's small arrays, its own copies; of images there is only how many they are: uint8 `[m, 0]`."""
+    small = {name: np.array(array) for name, array in arrays.items() if name not in LARGE}
+    return small | ({"images": np.empty((len(arrays["images"]), 0), np.uint8)} if "images" in arrays else {})
 
 
 def digests(images: np.ndarray) -> np.ndarray:
@@ -37,7 +46,7 @@ def kept_by(arrays: Arrays) -> str:
     return "preview" if len(arrays.get("images", ())) >= _rows_shown(arrays) else "none"
 
 
-def refuse_other_images(present: Arrays | None, made: Arrays, name: str) -> None:
+def refuse_other_images(present: Arrays, made: Arrays, name: str) -> None:
     """See that images which are made again, for they are not stored, are those that were measured.
 
     Args:
@@ -47,7 +56,7 @@ def refuse_other_images(present: Arrays | None, made: Arrays, name: str) -> None
     Raises:
         ValueError: one is another.
     """
-    if present is None or "digest" not in present:
+    if "digest" not in present:
         return
     n = min(len(present["pick"]), len(made["pick"]))
     before, now = present["pick"][:n], made["pick"][:n]

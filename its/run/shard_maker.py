@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from its import __version__
+from its.budget import Currency
 from its.disk.array_file import digests_of
 from its.disk.array_names import candidates_name, shard_name
 from its.disk.kept import most
 from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
-from its.engine import Engine, Result
+from its.engine import BATCHES, Engine, Result
 from its.process.device import device_type, require_one_device_type
 from its.process.progress import Progress
 from its.process.workers import Worker
@@ -35,7 +36,7 @@ class ShardMaker:
 
     Attributes:
         intake: takes each into stock.
-        caps: in NFE, ascending.
+        caps: ascending. currency: that they are in.
         condition: returns what a problem asks for, by its index.
         source: name of what makes the images here.
         worker: which share of the shards it makes first.
@@ -46,6 +47,7 @@ class ShardMaker:
     engine: Engine
     search: Search
     caps: tuple[float, ...]
+    currency: Currency
     condition: Callable[[int], Condition]
     source: str
     worker: Worker
@@ -88,7 +90,7 @@ class ShardMaker:
         open_shards: dict[range, list[Result]] = {}
         progress = Progress(images, len(shard_of))
         started, rows_before = time.perf_counter(), self.engine.rows_evaluated
-        for result in self.engine.run(self.search, self.caps, self._problems(missing, again)):
+        for result in self.engine.run(self.search, self.caps, self._problems(missing, again), self.currency):
             indices = shard_of[result.problem.index]
             results = open_shards.setdefault(indices, [])
             results.append(result)
@@ -114,29 +116,34 @@ class ShardMaker:
             anew: whether what is there is unsound, so that other images may take its place.
         """
         # Store the images that are to be kept, and those that were.
-        whole, name = shards.pack(results), shard_name(indices.start)
+        whole, name, kept = shards.pack(results), shard_name(indices.start), self.intake.kept
         present = self.files.store.read_intact(name)
-        if self.same and not anew:
-            kept_images.refuse_other_images(present, whole, name)
-        kept = self.intake.kept if present is None else most(self.intake.kept, kept_images.kept_by(present))
-        files = {name: (present, kept_images.stored(whole, kept))}
+        if present is not None:
+            kept = most(kept, kept_images.kept_by(present))
+            if self.same and not anew:
+                kept_images.refuse_other_images(present, whole, name)
+        files = {name: kept_images.stored(whole, kept)}
         pool = candidates.pack(results) if self.intake.with_candidates else None
         if pool is not None:
-            pool_name = candidates_name(indices.start)
-            files = {pool_name: (self.files.store.read_intact(pool_name), pool), **files}
+            files = {candidates_name(indices.start): pool, **files}
 
         # Drop the features of what is replaced.
-        fresh = {name: made for name, (present, made) in files.items() if not _same(present, made)}
+        fresh = {name: made for name, made in files.items() if not self._is_there(name, made)}
         for stale in (path for name in fresh for path in self.files.features_of(name)):
             stale.unlink(missing_ok=True)
 
         # Images that are not kept are measured before their shard is there, so that none is without features.
         if kept == "all":
             self._put(fresh)
-        self.intake.accept(indices, files[name][1], whole["images"], pool)
+        self.intake.accept(indices, files[name], whole["images"], pool)
         if kept != "all":
             self._put(fresh)
         self.intake.remember(indices)
+
+    def _is_there(self, name: str, made: Arrays) -> bool:
+        """Return whether an intact file holds these very arrays."""
+        present = self.files.store.read_intact(name)
+        return present is not None and digests_of(present) == digests_of(made)
 
     def _put(self, files: Mapping[str, Arrays]) -> None:
         for name, arrays in files.items():
@@ -149,7 +156,7 @@ class ShardMaker:
             "first": indices.start,
             "images": len(indices),
             "seconds": round(seconds, 3),
-            "batch": self.engine.batch,
+            **{key: getattr(self.engine, key) for key in BATCHES},
             "host": socket.gethostname(),
             "its": __version__,
             "device": str(self.engine.model.device),
@@ -158,8 +165,3 @@ class ShardMaker:
             "python": platform.python_version(),
             "threads": torch.get_num_threads(),
         }
-
-
-def _same(present: Arrays | None, made: Arrays) -> bool:
-    """Return whether two files hold the same bits."""
-    return present is not None and digests_of(present) == digests_of(made)

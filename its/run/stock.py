@@ -15,10 +15,8 @@ import numpy as np
 
 from its.disk.kept import SHOWN
 from its.disk.store import Arrays
+from its.run.kept_images import without_pixels
 from its.run.shards import Shards
-
-LARGE = ("images", "noise")
-"""Arrays of a shard that are not held."""
 
 SPOOL_BYTES = 1 << 26
 """Features that are held in memory; more of them lie in a file."""
@@ -52,7 +50,7 @@ class Stock:
         Args:
             features: of its different images; None of a shard with failed images, which is not measured.
         """
-        self._arrays[indices] = {name: np.array(array) for name, array in arrays.items() if name not in LARGE}
+        self._arrays[indices] = without_pixels(arrays)
         self._places[indices] = {name: self._spooled(array) for name, array in (features or {}).items()}
         self._show(indices, arrays)
 
@@ -66,7 +64,7 @@ class Stock:
 
     @property
     def shards(self) -> Shards:
-        """The shards without images and noise, in the order of their problems."""
+        """The shards without pixels and noise, in the order of their problems."""
         return sorted(self._arrays.items(), key=lambda shard: shard[0].start)
 
     def features(self, rows: np.ndarray) -> dict[str, np.ndarray]:

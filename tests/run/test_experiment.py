@@ -138,6 +138,23 @@ def test_experiment_shares_failed_shards_whatever_other_workers_have_mended(lab,
     made(tmp_path).run(retry=False)
 
 
+def test_experiment_measures_what_another_worker_mends_meanwhile(lab, tmp_path):
+    """It has taken the shard with the failed image, which is not its own to make again."""
+    with pytest.raises(ValueError, match="1 of 6 images failed"):
+        made(tmp_path, ill=True).run()
+    run = made(tmp_path, "images=8")
+    run.worker = Worker(0, 2)
+    engine_run = run.engine.run
+
+    def meanwhile(*args):
+        made(tmp_path).run()
+        yield from engine_run(*args)
+
+    run.engine.run = meanwhile
+    assert run.run()[0]["images"] == 8
+    assert counts(run) == {0: 1, 2: 2, 4: 1, 6: 1}
+
+
 @dataclass
 class Moody:
     """A verifier that gives a number of no use to some conditions."""
