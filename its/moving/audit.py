@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from its.config.blueprint import Blueprint
 from its.config.composed import Composed, composed
 from its.config.identity import differences
+from its.engine.engine import BATCHES
 from its.moving.pack import Pack
 from its.moving.recorded import differing_claim, differing_files, differing_grids
 from its.moving.remade import FEATURE, LEVELS, REWARD, Remaking
@@ -29,8 +30,9 @@ OPEN_KEYS = (
     "plugins",
     "hydra.searchpath",
     "device",
-    "batch",
+    *BATCHES,
     "rows",
+    "rows_bytes",
     "dataset.reference",
     "dataset.report",
     "dataset.statistics",
@@ -165,8 +167,10 @@ def _words(run: FinishedRun, words: Sequence[str], out_dir: Path) -> list[str]:
             raise ValueError(f"{word} would make another run than that on record; audits take {', '.join(OPEN_KEYS)}")
 
     # Batches are those that shards were made in, if these are of one shape.
-    batches = {note.get("batch") for note in run.files.store.notes()}
-    own = [f"batch={batch}" for batch in batches if len(batches) == 1 and type(batch) is int]
+    own = list[str]()
+    for key in BATCHES:
+        sizes = {note[key] for note in run.files.store.notes() if key in note}
+        own += [f"{key}={size}" for size in sizes if len(sizes) == 1 and type(size) is int]
     own += [f"images={run.summary['images']}", "tracker=none", "verify=false", f"out_dir={out_dir}", *words]
     latest = {key_of(word): word for word in (*run.words, *own)}
     return list(latest.values())

@@ -17,6 +17,7 @@ from its.budget import COLUMNS
 from its.disk.array_names import features_name, shard_name
 from its.disk.files import DamagedFile
 from its.disk.store import Arrays
+from its.engine.engine import BATCHES
 from its.process.device import device_type
 from its.rerun.finished_run import FinishedRun
 from its.run import shards
@@ -30,9 +31,6 @@ largest of its image's)."""
 
 PER_PROBLEM = ("index", "label", "pick", "reward", "start", "ledger", "verdicts", "nan_rewards")
 """Arrays of a shard that have a row for each problem."""
-
-KIND = {"type": "device", "torch": "torch", "batch": "batch"}
-"""Entries of a line of timing that tell whether bits must be the same, and what they are called."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +57,11 @@ class Remaking:
         import torch
 
         engine = self.experiment.engine
-        here = {"type": device_type(engine.model.device), "torch": torch.__version__, "batch": engine.batch}
         note = self._notes.get(index // self.experiment.shard * self.experiment.shard, {})
+        batches = {key: getattr(engine, key) for key in BATCHES if key in note or key == BATCHES[0]}
+        here = {"type": device_type(engine.model.device), "torch": torch.__version__, **batches}
         return ", ".join(
-            f"{KIND[key]} {note.get(key, 'unknown')} there and {value} here"
+            f"{key} {note.get(key, 'unknown')} there and {value} here"
             for key, value in here.items()
             if note.get(key) != value
         )
