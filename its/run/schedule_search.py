@@ -108,8 +108,7 @@ class ScheduleRun:
         own = places if len(set(places)) == steps else None
         self._genotype = self.search.genotype_for(steps, path.most_steps, own, begins)
         self._metric = METRICS[self.search.fitness]
-        reason = refusal(self._metric, self.instruments.reference)
-        if reason:
+        if reason := refusal(self._metric, self.instruments.reference):
             raise ValueError(f"search.fitness={self.search.fitness} {reason}, or choose another search.fitness")
 
     @classmethod
