@@ -209,8 +209,8 @@ def _check_one_device(parts: Sequence[Part]) -> None:
     if len(folders) > 1:
         listing = "; ".join(f"{kind}: {folder}" for kind, folder in sorted(folders.items()))
         raise ValueError(
-            f"the parts were made on {len(folders)} types of device, and their images differ in the last bits: {listing}; "
-            "make all parts on one type"
+            f"the parts were made on {len(folders)} types of device, and their images differ in the last bits: "
+            f"{listing}; make all parts on one type"
         )
 
 

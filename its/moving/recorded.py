@@ -82,9 +82,8 @@ def _twice(digests: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
 def _is_same_picture(content: bytes, other: bytes) -> bool:
     """Return whether two pictures have the same pixels; nothing is decoded that says it is larger than the other."""
     try:
-        stored, drawn = Image.open(BytesIO(content)), Image.open(BytesIO(other))
-        return (stored.size, stored.mode) == (drawn.size, drawn.mode) and np.array_equal(
-            np.asarray(stored), np.asarray(drawn)
-        )
+        first, second = (Image.open(BytesIO(each)) for each in (content, other))
+        same_form = (first.size, first.mode) == (second.size, second.mode)
+        return same_form and np.array_equal(np.asarray(first), np.asarray(second))
     except (OSError, Image.DecompressionBombError):
         return False

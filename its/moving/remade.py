@@ -84,9 +84,9 @@ class Remaking:
             except (DamagedFile, FileNotFoundError) as damage:
                 yield f"image {index} cannot be compared: {damage}"
                 continue
-            made = shards.pack([result])
+            fresh = shards.pack([result])
             exact = not self.elsewhere(index)
-            parts = [*_differing(made, stored, exact), *self._differing_features(index, made, stored)]
+            parts = [*_differing(fresh, stored, exact), *self._differing_features(index, fresh, stored)]
             if parts:
                 yield f"image {index} is not what its shard says: {'; '.join(parts)}"
 
