@@ -60,9 +60,9 @@ def disk_bytes(parts: Parts, caps: int, images: int, files: int, nfe: float) -> 
     pixels, features, shown = math.prod(dataset["shape"]), 4 * dataset["report_width"], min(images, SHOWN)
 
     # A different image at every cap, with its starting point in float32 where a search has moved that.
-    stored = {"all": images, "preview": shown, "none": 0}[parts.kept]
-    noise = 4 if parts.kept == "all" and parts.search.moves_starts and not parts.sampler.stochastic else 0
-    digests = 0 if parts.kept == "all" else images * DIGEST_BYTES
+    stored = {"all": images, "preview": shown, "none": 0}[parts.storage]
+    noise = 4 if parts.storage == "all" and parts.search.moves_starts and not parts.sampler.stochastic else 0
+    digests = 0 if parts.storage == "all" else images * DIGEST_BYTES
     shards = caps * (stored * pixels * (1 + noise) + digests + images * (features + LEDGER_BYTES))
 
     # What people look at, and the files themselves.

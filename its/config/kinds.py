@@ -142,7 +142,7 @@ class ImageRun:
             indices
             for indices in ranges
             if not all((folder / name(indices.start)).exists() for name in names)
-            or not holds(arrays_of(shard_name(indices.start)), indices.start, parts.kept)
+            or not holds(arrays_of(shard_name(indices.start)), indices.start, parts.storage)
         ]
         whole, images = (sum(map(len, indices)) for indices in (ranges, missing))
 
@@ -163,7 +163,7 @@ class ImageRun:
         images, files = parts.plain["images"], provenance.files
         curves = (
             files.read_curve(
-                images=images, candidates=parts.keep_candidates, kept=parts.kept, metrics_config_hash=config_hash
+                images=images, candidates=parts.keep_candidates, storage=parts.storage, metrics_config_hash=config_hash
             )
             for config_hash in hashes
         )

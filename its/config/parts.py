@@ -43,7 +43,7 @@ class Parts:
         return self.guidance.needs != "nothing"
 
     @property
-    def kept(self) -> str:
+    def storage(self) -> str:
         """Which images are to be stored, as `its.disk.kept` says."""
         return self.plain["store"]["images"]
 

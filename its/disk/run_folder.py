@@ -252,7 +252,7 @@ class RunFolder:
         *,
         images: int,
         candidates: bool,
-        kept: str = "none",
+        storage: str = "none",
         metrics_fingerprint: str | None = None,
         metrics_config_hash: str | None = None,
     ) -> list[dict[str, Any]] | None:
@@ -261,7 +261,7 @@ class RunFolder:
         Args:
             images: that the curve is over.
             candidates: whether every candidate must be stored; a run that stores them serves both.
-            kept: which images must be stored, as `store.images` says; a run that keeps more serves.
+            storage: which images must be stored, as `store.images` says; a run that keeps more serves.
             metrics_fingerprint: of what decides the metrics, weights and references included.
             metrics_config_hash: of what the configuration says about metrics, which needs no file to be read.
         """
@@ -272,7 +272,7 @@ class RunFolder:
         same = (
             summary.get("images") == images
             and summary.get("pool", False) >= candidates
-            and serves(summary.get("kept", "all"), kept)
+            and serves(summary.get("kept", "all"), storage)
             and metrics_fingerprint in (None, summary.get("measured"))
             and metrics_config_hash in (None, summary.get("asked"))
         )

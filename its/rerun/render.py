@@ -237,7 +237,7 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
         command=typed("scripts/render.py", in_full(command)),
         sources=of_images({**saved, "sampler": plain["sampler"]}, measuring(plain), "its.rerun.render"),
         allow_edited=plain["allow_edited"],
-        kept=plain["store"]["images"],
+        storage=plain["store"]["images"],
         searched=run.summary["curve"],
         currency=cap_of(run.summary["curve"][0]).currency,
     )

@@ -93,7 +93,7 @@ def _image_run(blueprint: Blueprint) -> Run:
         metrics_config_hash=blueprint.metrics_config_hash,
         worker=Worker.here(),
         share=Worker.of_share(plain["share"]),
-        kept=blueprint.kept,
+        storage=blueprint.storage,
         verify=plain["verify"],
     )
 
