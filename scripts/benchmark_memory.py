@@ -30,7 +30,7 @@ CHEAP = (
     f"plugins=[{ROOT}/scripts/cheap/cheap_256.py]",
     f"hydra.searchpath=[{ROOT}/scripts/cheap/conf]",
     *("dataset=cheap_256", "model=cheap_256", "verifier=cheap_256", "sampler=euler", "sampler.steps=1"),
-    *("search=more_steps", "budget.samplings=[1,2,3,4]", "metric=fid", "batch=32", "reporting=none"),
+    *("search=more_steps", "budget.samplings=[1,2,3,4]", "metric=fid", "batch=32", "shard=25", "reporting=none"),
 )
 """A run of four different images of each problem, one for each cap."""
 
@@ -113,13 +113,13 @@ def metric(group: str, key: str, rows: int) -> None:
     from its.metric.features import Features, Moments
     from its.metric.reference import Reference
 
-    found: Any = OmegaConf.to_container(composed([f"metric={group}"]).config.metric)
+    nodes: Any = OmegaConf.to_container(composed([f"metric={group}"]).config.metric)
     arrays = {name: random_rows(k, rows, width) for k, (name, width) in enumerate(WIDTHS.items())}
     sample = Features.of(arrays, np.zeros(rows, np.int64))
     real = Features.of({"features": random_rows(3, rows, WIDTHS["features"])}, sample.labels)
     spatial = Moments.of(random_rows(4, min(rows, 4096), WIDTHS["spatial"]))
     held = peak_mb()
-    metric = instantiate(found[key], packages_of(()))
+    metric = instantiate(nodes[key], packages_of(()))
     numbers = metric(sample, Reference(real.moments, spatial, real).part(metric.against))
     print(f"{group}.{key}: {numbers}; {held:.0f} MB before", flush=True)
 

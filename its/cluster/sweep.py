@@ -41,7 +41,7 @@ class SweepRun:
         number: in the sweep.
         overrides: that make it.
         folder: of the run; None if its configuration is refused, for `reason`.
-        images, metrics_config_hash, candidates, kept: what it is finished with; see `RunFolder.read_curve`.
+        images, metrics_config_hash, candidates, storage: what it is finished with; see `RunFolder.read_curve`.
         config: the configuration that belongs into its folder.
         job: that works on it.
         submission: the folder of that job's files.
@@ -64,7 +64,7 @@ class SweepRun:
     reason: str = ""
     traceback: str = ""
     candidates: bool = False
-    kept: str = "none"
+    storage: str = "none"
     nfe: float = 0.0
     verify: bool = False
     name: str = ""
@@ -87,13 +87,13 @@ class SweepRun:
             return run.fail(str(error))
         run.folder, run.images = str(blueprint.folder), blueprint.plain["images"]
         run.metrics_config_hash, run.candidates = blueprint.metrics_config_hash, blueprint.keep_candidates
-        run.kept, run.config = blueprint.kept, blueprint.config
+        run.storage, run.config = blueprint.storage, blueprint.config
         return run
 
     @property
     def work(self) -> tuple[str | None, int, str, bool, str, bool]:
         """The work that it is: two runs of equal work need one job."""
-        return (self.folder, self.images, self.metrics_config_hash, self.candidates, self.kept, self.verify)
+        return (self.folder, self.images, self.metrics_config_hash, self.candidates, self.storage, self.verify)
 
     @property
     def files(self) -> RunFolder:
@@ -110,7 +110,7 @@ class SweepRun:
         curve = self.files.read_curve(
             images=self.images,
             candidates=self.candidates,
-            kept=self.kept,
+            storage=self.storage,
             metrics_config_hash=self.metrics_config_hash,
         )
         return (curve is not None and measured_here(self.files)) or self.files.schedule.exists()

@@ -60,9 +60,9 @@ def disk_bytes(parts: Parts, caps: int, images: int, files: int, nfe: float) -> 
     pixels, features, shown = math.prod(dataset["shape"]), 4 * dataset["report_width"], min(images, SHOWN)
 
     # A different image at every cap, with its starting point in float32 where a search has moved that.
-    stored = {"all": images, "preview": shown, "none": 0}[parts.kept]
-    noise = 4 if parts.kept == "all" and parts.search.moves_starts and not parts.sampler.stochastic else 0
-    digests = 0 if parts.kept == "all" else images * DIGEST_BYTES
+    stored = {"all": images, "preview": shown, "none": 0}[parts.storage]
+    noise = 4 if parts.storage == "all" and parts.search.moves_starts and not parts.sampler.stochastic else 0
+    digests = 0 if parts.storage == "all" else images * DIGEST_BYTES
     shards = caps * (stored * pixels * (1 + noise) + digests + images * (features + LEDGER_BYTES))
 
     # What people look at, and the files themselves.
@@ -74,7 +74,7 @@ def _pool_bytes(parts: Parts, nfe: float) -> int:
     """Float pixels, features, keys and recipes of candidates, as many as `nfe` pays for plain samplings."""
     if not parts.keep_candidates or math.isinf(nfe):
         return 0
-    dataset, candidates = parts.plain["dataset"], nfe / parts.prices.sampling
+    dataset, candidates = parts.plain["dataset"], nfe / parts.samplings[0]
     recipe = CANDIDATE_BYTES + NUMBER_BYTES * parts.search.recipe_numbers(tuple(dataset["shape"]))
     return round(candidates * (4 * math.prod(dataset["shape"]) + 4 * dataset["report_width"] + recipe))
 

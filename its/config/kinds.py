@@ -133,7 +133,7 @@ class ImageRun:
 
     def work(self, parts: Parts, folder: Path) -> Work:
         plain, label, prices = parts.plain, self.label(parts), parts.prices
-        search, caps = sized(parts.search, parts.budget, prices)
+        search, caps = sized(parts.search, parts.budget, prices, exact=not parts.bound)
 
         # A shard is there if all its files are, and it keeps the images that are asked for.
         names, arrays_of = self._names(parts), RunFolder(folder).store.digests
@@ -142,7 +142,7 @@ class ImageRun:
             indices
             for indices in ranges
             if not all((folder / name(indices.start)).exists() for name in names)
-            or not holds(arrays_of(shard_name(indices.start)), indices.start, parts.kept)
+            or not holds(arrays_of(shard_name(indices.start)), indices.start, parts.storage)
         ]
         whole, images = (sum(map(len, indices)) for indices in (ranges, missing))
 
@@ -163,7 +163,7 @@ class ImageRun:
         images, files = parts.plain["images"], provenance.files
         curves = (
             files.read_curve(
-                images=images, candidates=parts.keep_candidates, kept=parts.kept, metrics_config_hash=config_hash
+                images=images, candidates=parts.keep_candidates, storage=parts.storage, metrics_config_hash=config_hash
             )
             for config_hash in hashes
         )
@@ -216,7 +216,7 @@ class GridSearch:
             (present + missing) * search.num_samples,
             present * search.num_samples,
             missing,
-            missing * search.num_samples * parts.prices.sampling,
+            missing * search.num_samples * parts.samplings[1],
             missing * SET_BYTES,
             memory_bytes(parts, 1),
             "none",

@@ -15,6 +15,9 @@ from its.config.folder import adoption, older_folder
 from its.config.identity import ABSENT
 from its.config.kinds import Work
 
+CALLS = "of a planned search's verifier calls few take a whole sampling"
+"""Why the NFE that they come to are a bound."""
+
 RATES = "rates.json"
 """File below `out_dir` in which scripts/benchmark.py keeps what it measured."""
 
@@ -28,8 +31,8 @@ class Plan:
         absent: weights that are not here; the folder's hash will be another with them.
         older: folder of the same run under the name that an earlier version gave it.
         refusal: why the run would not go on, though its configuration is right.
-        bounded: whether the NFE are only a bound: a second-order sampler leaves out times that are too noisy for it,
-            and of a planned search's verifier calls few take a whole sampling.
+        bounded: whether the NFE are only a bound.
+        bound: why they are.
     """
 
     folder: Path
@@ -39,6 +42,7 @@ class Plan:
     older: Path | None = None
     refusal: str = ""
     bounded: bool = False
+    bound: str = ""
 
     def line(self) -> str:
         """Return the plan in one line, and what else there is to say in lines below it."""
@@ -49,6 +53,7 @@ class Plan:
             f"{'at most ' * self.bounded}{count(work.nfe)} NFE to spend, {seconds}, {size(work.disk_bytes)}",
             str(self.folder),
         ]
+        lines += [f"at most, for {self.bound}"] if self.bound else []
         lines += [f"not here yet: {', '.join(self.absent)}"] if self.absent else []
         lines += [f"begun by an earlier version: {adoption(self.older, self.folder)}"] if self.older else []
         lines += [f"would be refused: {self.refusal}"] if self.refusal else []
@@ -113,6 +118,8 @@ def plan_of(blueprint: Blueprint) -> Plan:
     work = blueprint.work
     absent = tuple(name for name, content in blueprint.record["weights"].items() if content == ABSENT)
     older = older_folder(blueprint.folder, blueprint.record)
+    by_calls = blueprint.budget.currency != "nfe" and not blueprint.search.anytime
+    bound = blueprint.bound or CALLS * by_calls
     return Plan(
         blueprint.folder,
         work,
@@ -120,7 +127,8 @@ def plan_of(blueprint: Blueprint) -> Plan:
         absent,
         older,
         _refusal(blueprint),
-        blueprint.sampler.second_order or (blueprint.budget.currency != "nfe" and not blueprint.search.anytime),
+        bool(bound),
+        bound,
     )
 
 

@@ -17,8 +17,11 @@ from its.search.search import Search, sized_to
 from its.types import Problem
 
 
-def sized(search: Search, budget: Budget, prices: Prices) -> tuple[Search, tuple[float, ...]]:
+def sized(search: Search, budget: Budget, prices: Prices, *, exact: bool = True) -> tuple[Search, tuple[float, ...]]:
     """Return the search with its sizes, and the caps, in their currency.
+
+    Args:
+        exact: whether these are the prices, and no bound: a cap that is too low for that may be high enough.
 
     Raises:
         ValueError: a size beside a cap, a cap that buys no image, or a kind of cap that the search cannot plan for.
@@ -39,6 +42,8 @@ def sized(search: Search, budget: Budget, prices: Prices) -> tuple[Search, tuple
             f"{budget.key}; a cap sizes the search itself: "
             f"set search.{fixed[0]}=null, or run with budget=natural"
         )
+    if not exact and budget.currency == "nfe":
+        return search, caps
     image = Image(Problem(0), 0, prices, Ledger(caps[-1], budget.currency), anytime=search.anytime, shape=())
     check_least(search, caps[0], image)
     for cap in () if search.anytime else caps:

@@ -168,8 +168,7 @@ def _shrunk(plain: dict[str, Any]) -> dict[str, Any]:
     for key in KINDS:
         if isinstance(budget.get(key), list):
             budget[key] = budget[key][:CAPS]
-    least = {
-        key: min(plain[key], most) if isinstance(plain[key], int) else plain[key]
-        for key, most in (("images", IMAGES), ("shard", IMAGES), ("batch", BATCH), ("gradient_batch", BATCH))
-    }
+    mosts = dict.fromkeys(("images", "shard"), IMAGES)
+    mosts |= dict.fromkeys(("batch", "gradient_batch", "decode_batch", "verify_batch"), BATCH)
+    least = {key: min(plain[key], most) for key, most in mosts.items() if isinstance(plain[key], int)}
     return {**plain, **least, "sampler": sampler, "budget": budget}

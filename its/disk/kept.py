@@ -11,31 +11,31 @@ SHOWN = 100
 """Problems whose images a sample grid shows, from the first."""
 
 
-def serves(kept: str, asked: str) -> bool:
-    """Return whether a run that keeps `kept` has what `asked` stands for."""
-    return KEPT.index(kept) >= KEPT.index(asked)
+def serves(storage: str, wish: str) -> bool:
+    """Return whether a run that keeps `kept` has what `wish` stands for."""
+    return KEPT.index(storage) >= KEPT.index(wish)
 
 
-def least(*kept: str) -> str:
+def least(*storage: str) -> str:
     """Return what all of these keep."""
-    return min(kept, key=KEPT.index)
+    return min(storage, key=KEPT.index)
 
 
-def most(*kept: str) -> str:
+def most(*storage: str) -> str:
     """Return what one of these keeps."""
-    return max(kept, key=KEPT.index)
+    return max(storage, key=KEPT.index)
 
 
-def holds(names: Collection[str], first: int, asked: str) -> bool:
-    """Return whether a shard whose arrays have these names, if they are known, keeps what is asked.
+def holds(names: Collection[str], first: int, wish: str) -> bool:
+    """Return whether a shard whose arrays have these names, if they are known, keeps what `wish` stands for.
 
     Args:
         names: of its arrays; none are known of a version that kept all images.
         first: its first problem.
     """
-    if asked == "none" or "digest" not in names:
+    if wish == "none" or "digest" not in names:
         return True
-    return asked == "preview" and (first >= SHOWN or "images" in names)
+    return wish == "preview" and (first >= SHOWN or "images" in names)
 
 
 def lacks_images(arrays: Mapping[str, Sized]) -> bool:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -254,7 +252,7 @@ class RunFolder:
         *,
         images: int,
         candidates: bool,
-        kept: str = "none",
+        storage: str = "none",
         metrics_fingerprint: str | None = None,
         metrics_config_hash: str | None = None,
     ) -> list[dict[str, Any]] | None:
@@ -263,7 +261,7 @@ class RunFolder:
         Args:
             images: that the curve is over.
             candidates: whether every candidate must be stored; a run that stores them serves both.
-            kept: which images must be stored, as `store.images` says; a run that keeps more serves.
+            storage: which images must be stored, as `store.images` says; a run that keeps more serves.
             metrics_fingerprint: of what decides the metrics, weights and references included.
             metrics_config_hash: of what the configuration says about metrics, which needs no file to be read.
         """
@@ -274,7 +272,7 @@ class RunFolder:
         same = (
             summary.get("images") == images
             and summary.get("pool", False) >= candidates
-            and serves(summary.get("kept", "all"), kept)
+            and serves(summary.get("kept", "all"), storage)
             and metrics_fingerprint in (None, summary.get("measured"))
             and metrics_config_hash in (None, summary.get("asked"))
         )
@@ -300,19 +298,3 @@ class RunFolder:
                     return set()
                 return {str(files.get(name))} if isinstance(files, dict) else None
         return None
-
-
-def run_folders(folder: Path) -> Iterator[RunFolder]:
-    """Yield every run at or below a folder, in the order of their paths; what lies below a run belongs to it.
-
-    Links to folders are followed. A run that several ways lead to counts once, by the way without a link if it has one.
-    """
-    met, runs, starts = set[str](), list[Path](), deque([folder])
-    while starts:
-        for path, folders, files in os.walk(starts.popleft()):
-            place, is_run = os.path.realpath(path), bool({CONFIG, SUMMARY, FAILURE, SCHEDULE} & {*files, *folders})
-            runs += [Path(path)] if is_run and place not in met else []
-            folders[:] = [] if is_run or place in met else [name for name in sorted(folders) if name != "wandb"]
-            met.add(place)
-            starts += [link for name in folders if (link := Path(path, name)).is_symlink()]
-    yield from map(RunFolder, sorted(runs))

@@ -81,7 +81,7 @@ class Requests:
             source = particle.raise_to(route[0]) if particle.is_start else particle
             state = _state_of(run, source)
             if len(route) > 1:
-                cost -= self._prices.evaluation if state.guess_paid or state in evaluated else 0
+                cost -= self._prices.evaluation(route[0]) if state.guess_paid or state in evaluated else 0
                 evaluated.add(state)
             plans.append((source, state, route))
             costs.append(cost)
@@ -97,7 +97,7 @@ class Requests:
             free = state is None or state.guess_paid or state in evaluated
             evaluated.add(state)
             values.append((value, state))
-            nfe.append(0 if free else self._prices.evaluation)
+            nfe.append(0 if free else self._prices.evaluation(particle.level))
         clocks = _charge(run, nfe, _unpaid_scores((value for value, _ in values), request.by))
         run.expect(len(clocks))
 

@@ -86,13 +86,13 @@ class Points:
         """Return whether each point lies in the ball of any other, of these radii `[others]`: bool `[n]`."""
         import torch
 
-        found = []
+        flags = []
         for rows in self._blocks():
             inside = torch.zeros(len(rows), dtype=torch.bool)
             for columns, reach in zip(others._blocks(), radii.split(BLOCK_ROWS), strict=True):
                 inside |= (torch.cdist(rows, columns) <= reach).any(dim=1)
-            found.append(inside)
-        return torch.cat(found)
+            flags.append(inside)
+        return torch.cat(flags)
 
     def _blocks(self) -> Iterator[Tensor]:
         import torch

@@ -71,18 +71,19 @@ def differing_grids(run: FinishedRun, stock: Stock) -> Iterator[str]:
 
 def _twice(digests: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     """Yield a sentence on each shard that holds what another does, whatever problems it says they are of."""
-    seen: dict[str, str] = {}
+    holders: dict[str, str] = {}
     for name, arrays in digests.items():
         if name.startswith(SHARDS):
             content = arrays.get("images") or arrays.get("digest", "")
-            if (other := seen.setdefault(content, name)) != name:
+            if (other := holders.setdefault(content, name)) != name:
                 yield f"{name} holds the images of {other}, as those of problems {first_of(name)} and on"
 
 
 def _is_same_picture(content: bytes, other: bytes) -> bool:
     """Return whether two pictures have the same pixels; nothing is decoded that says it is larger than the other."""
     try:
-        one, two = Image.open(BytesIO(content)), Image.open(BytesIO(other))
-        return (one.size, one.mode) == (two.size, two.mode) and np.array_equal(np.asarray(one), np.asarray(two))
+        first, second = (Image.open(BytesIO(each)) for each in (content, other))
+        same_form = (first.size, first.mode) == (second.size, second.mode)
+        return same_form and np.array_equal(np.asarray(first), np.asarray(second))
     except (OSError, Image.DecompressionBombError):
         return False

@@ -78,10 +78,18 @@ class Image:
         return nfe if self.ledger.currency == "nfe" else calls
 
     def cost(self, start: Level | None = None, to: Level | None = None, steps: int | None = None) -> int:
-        """Return the NFE of advancing one particle from level `start` (default: noisiest) to `to` (default: clean)."""
+        """Return the NFE of advancing one particle from level `start` (default: noisiest) to `to` (default: clean).
+
+        It is the sum over the levels where the network is evaluated, which may cost more at some than at others.
+        """
         for level in (start, to):
             levels_of("image.cost", level, 1)
         return self._prices.cost(start or self.grid[0], to or self.grid[-1], steps)
+
+    def cost_of_guess(self, level: Level) -> int:
+        """Return the NFE of the guess of one particle at a level, which its next step uses again; 0 of an image."""
+        levels_of("image.cost_of_guess", level, 1)
+        return 0 if level.clean else self._prices.evaluation(level)
 
     def check_steps(self, steps: int) -> None:
         """Check that one sampling can be cut into so many steps.

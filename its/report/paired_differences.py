@@ -136,9 +136,9 @@ def per_image(run: Path, images: int, column: str) -> np.ndarray | None:
     files = RunFolder(run)
     name = "reward" if column == "reward_mean" else column
     parts = map(files.store.read, files.shard_names) if name == "reward" else iter([_effects(files)])
-    found = [part[name].astype(np.float64) if part is not None and name in part else None for part in parts]
-    columns = [column for column in found if column is not None]
-    if len(columns) < len(found):
+    by_shard = [part[name].astype(np.float64) if part is not None and name in part else None for part in parts]
+    columns = [column for column in by_shard if column is not None]
+    if len(columns) < len(by_shard):
         return None
     whole = np.concatenate(columns)[:images] if columns else np.zeros((0, 0))
     return whole if len(whole) == images else None

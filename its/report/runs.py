@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from its.budget import CAP_COLUMNS, Cap, cap_of
 from its.disk.files import DamagedFile
-from its.disk.run_folder import RunFolder, run_folders
+from its.disk.run_folder import RunFolder
+from its.disk.run_folders import run_folders
 from its.process.source_files import listed
 from its.report.escape import printable
 
@@ -54,7 +55,11 @@ _PLACE_OR_TIME = (
     "images",
     "shard",
     "batch",
+    "gradient_batch",
+    "decode_batch",
+    "verify_batch",
     "rows",
+    "rows_bytes",
     "device",
     "workers",
     "out_dir",

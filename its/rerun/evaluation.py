@@ -163,5 +163,5 @@ def _shortage(metric: Metric, labels: np.ndarray) -> str:
 
 
 def _labels(images: ImageSet) -> np.ndarray:
-    """Return the class ids of a set, int64 `[n]`."""
-    return np.concatenate([ids for _, ids in images.batches(ROWS)])
+    """Return the class ids of a set, int64 `[n]`; those of a run without its images being read again."""
+    return images.labels if isinstance(images, RunImages) else np.concatenate([ids for _, ids in images.batches(ROWS)])

@@ -76,6 +76,11 @@ class RunImages:
         height, width, channels = self._small[0]["images"].shape[1:]
         return channels, height, width
 
+    @property
+    def labels(self) -> np.ndarray:
+        """The class ids of all images, int64 `[n]`."""
+        return np.concatenate([arrays["label"] for arrays in self._small])
+
     @cached_property
     def _files(self) -> RunFolder:
         return RunFolder(self.folder)

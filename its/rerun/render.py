@@ -26,7 +26,7 @@ from its.config.provenance import Provenance
 from its.config.sources import measuring, of_images
 from its.config.unknown import resolved
 from its.config.words import in_full
-from its.engine import Engine, Outcome, Result
+from its.engine import SIZES, Engine, Outcome, Result
 from its.engine.flops import count_flops
 from its.engine.noise import normal
 from its.engine.verdicts import sum_verdicts
@@ -50,7 +50,7 @@ SUMS = ("nfe_backward", "verifier_calls", "decoder_calls", "flops")
 DATASET = ("dataset.", "dataset/")
 """Beginnings of keys of the run's own words that say what measures it, whatever the metrics."""
 
-OPEN_KEYS = ("sampler", "device", "batch", "rows", "metric", "plugins", "hydra.searchpath", "allow_edited", "store")
+OPEN_KEYS = ("sampler", "device", *SIZES, "metric", "plugins", "hydra.searchpath", "allow_edited", "store")
 """Groups and keys that may differ from the run's."""
 
 log = logging.getLogger(__name__)
@@ -214,9 +214,8 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
     instruments = Instruments.of(plain, packages)
     model, verifier = (instantiate(plain[group], packages) for group in ("model", "verifier"))
     check_shapes(plain["dataset"]["name"], instruments.data, model)
-    engine = Renderer(
-        model, sampler, {"select": verifier}, seed=saved["seed"], batch=plain["batch"], rows=plain["rows"]
-    )
+    sizes = {key: plain[key] for key in SIZES}
+    engine = Renderer(model, sampler, {"select": verifier}, seed=saved["seed"], **sizes)
     if remark := sampler.remark(model.path):
         log.info("%s", remark)
     engine.finished = run
@@ -238,7 +237,7 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
         command=typed("scripts/render.py", in_full(command)),
         sources=of_images({**saved, "sampler": plain["sampler"]}, measuring(plain), "its.rerun.render"),
         allow_edited=plain["allow_edited"],
-        kept=plain["store"]["images"],
+        storage=plain["store"]["images"],
         searched=run.summary["curve"],
         currency=cap_of(run.summary["curve"][0]).currency,
     )

@@ -155,7 +155,8 @@ class Rescoring:
 
     def score(self, images: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
         """Return the rewards of unrounded images `[m, C, H, W]`, in batches of the shape that the engine would use."""
-        batch, device = self.blueprint.plain["batch"], self.blueprint.plain["device"]
+        plain = self.blueprint.plain
+        batch, device = plain["verify_batch"] or plain["batch"], plain["device"]
         rewards = []
         with torch.inference_mode():
             for first in range(0, len(images), batch):

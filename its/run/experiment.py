@@ -58,7 +58,7 @@ class Experiment:
         allow_edited: whether images of another source may stay; the run is marked.
         worker: which share of the shards it makes first.
         share: which of the shards it makes at all; if not all, nothing is measured.
-        kept: which images are stored, as `store.images` says.
+        storage: which images are stored, as `store.images` says.
         verify: whether a curve that is there is measured again, from files that are read to the last byte.
     """
 
@@ -79,7 +79,7 @@ class Experiment:
     allow_edited: bool = False
     worker: Worker = field(default_factory=Worker)
     share: Worker = field(default_factory=Worker)
-    kept: str = "all"
+    storage: str = "all"
     verify: bool = False
     files: RunFolder = field(init=False)
 
@@ -111,7 +111,7 @@ class Experiment:
         self.claim()
         begins(self.folder)
         ranges = self.share.share(shard_ranges(self.images, self.shard))
-        intake = Intake(self.files, self.instruments, self.kept, self.keeps_candidates, Stock(self.folder))
+        intake = Intake(self.files, self.instruments, self.storage, self.keeps_candidates, Stock(self.folder))
         maker = ShardMaker(
             intake,
             self.engine,
@@ -210,7 +210,7 @@ class Experiment:
     def _finished(self) -> list[Row] | None:
         fingerprint = self.instruments.fingerprint
         curve = self.files.read_curve(
-            images=self.images, candidates=self.keeps_candidates, kept=self.kept, metrics_fingerprint=fingerprint
+            images=self.images, candidates=self.keeps_candidates, storage=self.storage, metrics_fingerprint=fingerprint
         )
         return curve if curve and self._provenance.agrees(self.files.read_summary().get("sources")) else None
 

@@ -27,14 +27,14 @@ class Intake:
 
     Attributes:
         files: the run's folder.
-        kept: which images are to be stored, as `store.images` says.
+        storage: which images are to be stored, as `store.images` says.
         with_candidates: whether every candidate is to be stored.
         stock: that measuring goes by.
     """
 
     files: RunFolder
     instruments: Instruments
-    kept: str
+    storage: str
     with_candidates: bool
     stock: Stock
     _seen: dict[range, list[tuple[int, ...] | None]] = field(default_factory=dict, init=False, repr=False)
@@ -67,7 +67,7 @@ class Intake:
         arrays, *pool = [self.files.store.read_intact(name) for name in self._names(indices)]
         if arrays is None or not all(part is not None and shards.covers(part, indices) for part in (arrays, *pool)):
             return False
-        if not serves(kept_by(arrays), self.kept):
+        if not serves(kept_by(arrays), self.storage):
             return False
         images = None if lacks_images(arrays) else arrays["images"]
         return self.accept(indices, arrays, images, *pool)

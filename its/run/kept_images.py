@@ -17,12 +17,12 @@ LARGE = ("images", "noise")
 """Arrays of a shard that are large."""
 
 
-def stored(arrays: Arrays, kept: str) -> Arrays:
+def stored(arrays: Arrays, storage: str) -> Arrays:
     """Return a whole shard's arrays as a run that keeps `kept` stores them."""
-    if kept == "all":
+    if storage == "all":
         return arrays
     small = {name: array for name, array in arrays.items() if name not in LARGE}
-    rows = _rows_shown(arrays) if kept == "preview" else 0
+    rows = _rows_shown(arrays) if storage == "preview" else 0
     images = {"images": arrays["images"][:rows]} if rows else {}
     return {**small, **images, "digest": digests(arrays["images"])}
 
@@ -46,11 +46,11 @@ def kept_by(arrays: Arrays) -> str:
     return "preview" if len(arrays.get("images", ())) >= _rows_shown(arrays) else "none"
 
 
-def refuse_other_images(present: Arrays, made: Arrays, name: str) -> None:
+def refuse_other_images(present: Arrays, whole: Arrays, name: str) -> None:
     """See that images which are made again, for they are not stored, are those that were measured.
 
     Args:
-        present: the shard's arrays on disk. made: the whole shard's.
+        present: the shard's arrays on disk. whole: of the shard that was made.
         name: of the file.
 
     Raises:
@@ -58,9 +58,9 @@ def refuse_other_images(present: Arrays, made: Arrays, name: str) -> None:
     """
     if "digest" not in present:
         return
-    n = min(len(present["pick"]), len(made["pick"]))
-    before, now = present["pick"][:n], made["pick"][:n]
-    same = (present["digest"][before] == digests(made["images"])[now]).all(axis=-1)
+    n = min(len(present["pick"]), len(whole["pick"]))
+    before, now = present["pick"][:n], whole["pick"][:n]
+    same = (present["digest"][before] == digests(whole["images"])[now]).all(axis=-1)
     rows, _ = np.nonzero(~same & (before >= 0) & (now >= 0))
     if len(rows):
         raise ValueError(

@@ -17,7 +17,7 @@ from its.disk.array_names import candidates_name, shard_name
 from its.disk.kept import most
 from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
-from its.engine import Engine, Result
+from its.engine import BATCHES, Engine, Result
 from its.process.device import device_type, require_one_device_type
 from its.process.progress import Progress
 from its.process.workers import Worker
@@ -92,14 +92,13 @@ class ShardMaker:
         started, rows_before = time.perf_counter(), self.engine.rows_evaluated
         for result in self.engine.run(self.search, self.caps, self._problems(missing, again), self.currency):
             indices = shard_of[result.problem.index]
-            results = open_shards.setdefault(indices, [])
-            results.append(result)
+            open_shards.setdefault(indices, []).append(result)
             progress.update(nfe=self.engine.rows_evaluated)
-            if len(results) == len(indices):
+            if len(open_shards[indices]) == len(indices):
                 require_one_device_type(self.files.path, notes(), here)
                 now, rows = time.perf_counter(), self.engine.rows_evaluated
                 self.files.store.note({**self._note(indices, now - started), "nfe": rows - rows_before})
-                self._write(indices, open_shards.pop(indices), anew=indices in again)
+                self._write(indices, *self._packed(open_shards.pop(indices)), anew=indices in again)
                 started, rows_before = time.perf_counter(), rows
         progress.close()
 
@@ -109,41 +108,46 @@ class ShardMaker:
             if indices in again or not self.intake.take(indices):
                 yield from (Problem(index, self.condition(index)) for index in indices)
 
-    def _write(self, indices: range, results: list[Result], *, anew: bool) -> None:
+    def _packed(self, results: list[Result]) -> tuple[Arrays, Arrays | None]:
+        """Return a shard's arrays and, if they are to be stored, its candidates'."""
+        return shards.pack(results), candidates.pack(results) if self.intake.with_candidates else None
+
+    def _write(self, indices: range, whole: Arrays, pool: Arrays | None, *, anew: bool) -> None:
         """Write the candidates and the shard, each unless it is there, and extract features; take it into stock.
 
         Args:
+            whole: with all images.
+            pool: the candidates, if they are to be stored.
             anew: whether what is there is unsound, so that other images may take its place.
         """
         # Store the images that are to be kept, and those that were.
-        whole, name, kept = shards.pack(results), shard_name(indices.start), self.intake.kept
+        name, storage = shard_name(indices.start), self.intake.storage
         present = self.files.store.read_intact(name)
         if present is not None:
-            kept = most(kept, kept_images.kept_by(present))
+            storage = most(storage, kept_images.kept_by(present))
             if self.same and not anew:
                 kept_images.refuse_other_images(present, whole, name)
-        files = {name: kept_images.stored(whole, kept)}
-        pool = candidates.pack(results) if self.intake.with_candidates else None
+        files = {name: kept_images.stored(whole, storage)}
         if pool is not None:
             files = {candidates_name(indices.start): pool, **files}
 
         # Drop the features of what is replaced.
-        fresh = {name: made for name, made in files.items() if not self._is_there(name, made)}
+        fresh = {name: arrays for name, arrays in files.items() if not self._is_there(name, arrays)}
         for stale in (path for name in fresh for path in self.files.features_of(name)):
             stale.unlink(missing_ok=True)
 
         # Images that are not kept are measured before their shard is there, so that none is without features.
-        if kept == "all":
+        if storage == "all":
             self._put(fresh)
         self.intake.accept(indices, files[name], whole["images"], pool)
-        if kept != "all":
+        if storage != "all":
             self._put(fresh)
         self.intake.remember(indices)
 
-    def _is_there(self, name: str, made: Arrays) -> bool:
+    def _is_there(self, name: str, arrays: Arrays) -> bool:
         """Return whether an intact file holds these very arrays."""
         present = self.files.store.read_intact(name)
-        return present is not None and digests_of(present) == digests_of(made)
+        return present is not None and digests_of(present) == digests_of(arrays)
 
     def _put(self, files: Mapping[str, Arrays]) -> None:
         for name, arrays in files.items():
@@ -156,7 +160,7 @@ class ShardMaker:
             "first": indices.start,
             "images": len(indices),
             "seconds": round(seconds, 3),
-            "batch": self.engine.batch,
+            **{key: getattr(self.engine, key) for key in BATCHES},
             "host": socket.gethostname(),
             "its": __version__,
             "device": str(self.engine.model.device),

@@ -34,6 +34,7 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
         `[moved, *shape]`, the image's starting point as `its.run.codes` says; ledger int64
         `[n, caps, columns]`; verdicts bool `[n, roles, kinds]`, the rewards that it was given, as
         `its.engine.verdicts` says; nan_rewards int64 `[n]`; failure, uint8, the failed images' reasons as lines.
+        What is stored of images and noise, `its.run.kept_images` says.
     """
     results = sorted(results, key=lambda result: result.problem.index)
     caps = max(len(result.outcomes) for result in results)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from its.budget import cap_of
-from its.disk.run_folder import run_folders
+from its.disk.run_folders import run_folders
 from its.report.runs import grouped, read_runs
 from its.report.series import series_of
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from its.config.instantiate import CHOICES, instantiate
+from its.dataset.mixture import Mixture
 from its.model.mixture import MixtureDenoiser
 from its.sampler.ddim import DDIM
 from its.sampler.euler import Euler
@@ -16,6 +17,7 @@ from its.sampler.heun import Heun
 from its.sampler.sampler import Sampler
 from its.search.search import Search
 from tests.build import CONF
+from tests.conftest import Lab
 
 CASES: dict[str, dict[str, dict[str, Any]]] = {
     "random": {"": {"block": 3}},
@@ -62,12 +64,8 @@ class Setting:
     path: str = "vp"
     scale: float = 1.0
 
-    @property
-    def slots(self) -> int:
-        return 1 if self.scale == 1.0 else 2
-
-    def model(self, lab) -> MixtureDenoiser:
-        return lab.denoiser(path=self.path, scale=self.scale)
+    def model(self, lab: Lab, kind: type[MixtureDenoiser] = MixtureDenoiser) -> MixtureDenoiser:
+        return lab.denoiser(path=self.path, scale=self.scale, kind=kind)
 
 
 SETTINGS: dict[str, Setting] = {
@@ -79,6 +77,46 @@ SETTINGS: dict[str, Setting] = {
     "heun-guided": Setting(Heun(steps=6, spacing="linspace"), scale=2.0),
     "euler-guided": Setting(Euler(steps=10), scale=2.0),
 }
+
+
+WORLDS = {
+    "plain": Lab(),
+    "interval": Lab(Mixture(std=0.5), interval=(0.25, 0.65)),
+    "latent": Lab(latent=True),
+}
+"""What every test of this folder runs in: components overlap in the second, where even unguided rows know theirs."""
+
+
+@pytest.fixture(params=WORLDS)
+def lab(request: pytest.FixtureRequest, lab: Lab) -> Lab:
+    """The laboratory of each world; on one thread, as the one that it takes the place of."""
+    return WORLDS[request.param]
+
+
+SLICE = {
+    "interval": {*SEARCHES} - {"rbf", "eps_greedy"},
+    "latent": {"random", "svdd", "dfs", "paths"},
+}
+"""Searches that run in the worlds that are not plain by default, under one setting; all others are `long`."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what the default tier leaves out."""
+    for item in items:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        world = params.get("lab")
+        if world in SLICE and "search" in params and not _in_slice(item.name, world):
+            item.add_marker("long")
+
+
+def _in_slice(name: str, world: str) -> bool:
+    """Whether a test of one search under one setting runs by default in a world: the ledger's more often."""
+    test, _, case = name.removesuffix("]").partition(f"[{world}-")
+    search = case.partition("-")[0]
+    if test.startswith("test_ledger_equals") and world == "interval":
+        return case in (f"{search}-ddim-eta1", f"{search}-heun", f"{search}-euler-flow")
+    return case == f"{search}-ddim-eta1" and search in SLICE[world]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
