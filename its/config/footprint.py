@@ -1,4 +1,4 @@
-"""How much disk a run needs, at most, and how much memory, about: the one place that says so.
+"""The disk that a run needs, at most, and the memory that it takes, about: the one place that says so.
 
 Held against real folders and real peaks in tests and docs/performance.md.
 """
