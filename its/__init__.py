@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from its.metric.extractor import Extractor
     from its.metric.features import Features, Moments
     from its.metric.metric import Metric
-    from its.model.denoiser import Clipping, Decoder, Denoiser, NetworkDenoiser, guess_from, guided
+    from its.model.classifier_free import guided
+    from its.model.denoiser import Clipping, Decoder, Denoiser, NetworkDenoiser, guess_from
     from its.parameters import Rule
     from its.particles.moves import Ball, LowBand, Mix, Rotate
     from its.particles.verbs import advance, reward
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from its.search.search import Coroutine, Search, sized
     from its.types import Problem, SpeedOnly
     from its.verifier.verifier import Verifier
-    from its.weights import Device, GuidanceScale, Weights, locate
+    from its.weights import Device, GuidanceInterval, GuidanceScale, Weights, locate
 
 # Threads that wait for each other must not spin: on a core that another process uses as well, spinning made the digits
 # network 50 times slower. OpenMP reads this when torch is first imported.
@@ -43,7 +44,8 @@ _ROOMS = {
     "its.metric.extractor": ("Extractor",),
     "its.metric.features": ("Features", "Moments"),
     "its.metric.metric": ("Metric",),
-    "its.model.denoiser": ("Clipping", "Decoder", "Denoiser", "NetworkDenoiser", "guess_from", "guided"),
+    "its.model.classifier_free": ("guided",),
+    "its.model.denoiser": ("Clipping", "Decoder", "Denoiser", "NetworkDenoiser", "guess_from"),
     "its.parameters": ("Rule",),
     "its.particles.moves": ("Ball", "LowBand", "Mix", "Rotate"),
     "its.particles.verbs": ("advance", "reward"),
@@ -51,7 +53,7 @@ _ROOMS = {
     "its.search.search": ("Coroutine", "Search", "sized"),
     "its.types": ("Problem", "SpeedOnly"),
     "its.verifier.verifier": ("Verifier",),
-    "its.weights": ("Device", "GuidanceScale", "Weights", "locate"),
+    "its.weights": ("Device", "GuidanceInterval", "GuidanceScale", "Weights", "locate"),
 }
 """Where each public name is defined."""
 

@@ -29,7 +29,7 @@ from its.config.plan import RATES, rate_key
 from its.disk.store import Store, write_atomic
 from its.engine import Result
 from its.levels import Columns
-from its.model.denoiser import Denoiser
+from its.model.denoiser import Denoiser, fewest_slots
 from its.process.command import Parser, command
 from its.run import shards
 from its.run.build import build
@@ -75,7 +75,9 @@ def experiment(overrides: list[str]) -> tuple[Experiment, Blueprint]:
 
 def bare_rows_per_second(run: Experiment) -> float:
     """Rows per second of the model alone, called again and again with one full batch."""
-    model, rows = run.engine.model, run.engine.batch // run.engine.model.slots
+    model = run.engine.model
+    each = fewest_slots(model)
+    rows = run.engine.batch // each
     x = torch.randn((rows, *model.shape), dtype=model.dtype, device=model.device)
     levels = Columns.of([run.engine.prices.grid[0]] * rows, x.ndim, model.device)
     conditions = [run.condition(k) for k in range(rows)]
@@ -87,7 +89,7 @@ def bare_rows_per_second(run: Experiment) -> float:
         while clock.now() - started < 2.0:
             model(x, levels, conditions)
             calls += 1
-    return calls * rows * model.slots / (clock.now() - started)
+    return calls * rows * each / (clock.now() - started)
 
 
 class TimedModel:
@@ -186,7 +188,7 @@ def run_until_drained(run: Experiment, images: int, clock: Clock, store: Store) 
 
     # Run, and write shards as a run does.
     write, results = clock.wrap("io", write), []
-    for result in engine.run(run.search, run.caps, problems()):
+    for result in engine.run(run.search, run.caps, problems(), run.currency):
         finished += 1
         results.append(result)
         if len(results) == run.shard:

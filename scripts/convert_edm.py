@@ -115,6 +115,8 @@ def convert(source: Path, expected: str, target: Path) -> dict[str, Any]:
 
     # Write its tensors, and its configuration into the header.
     config = {key: arguments[key] for key in CONFIG if key in arguments}
+    if arguments.get("label_dropout"):  # without it no row was trained without its class, so that none can be guided
+        config["label_dropout"] = arguments["label_dropout"]
     tensors = {name: value for name, value in state_dict(model).items() if not name.startswith("map_augment.")}
     save_file(tensors, target, {"edm": json.dumps(config), "source": f"{source.name} sha256 {digest}"})
     return config

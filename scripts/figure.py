@@ -17,7 +17,8 @@ import sys
 from pathlib import Path
 
 from its.disk.files import write_atomic
-from its.disk.run_folder import RunFolder, run_folders
+from its.disk.run_folder import RunFolder
+from its.disk.run_folders import run_folders
 from its.process.command import Parser, command, typed
 from its.process.scratch import need_temporary_folder
 from its.report.choice import COSTS, Choice

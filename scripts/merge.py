@@ -26,8 +26,8 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     merge = Merge.of([folder.expanduser().absolute() for folder in (options.target, *options.others)])
-    taken = merge.run()
-    print(f"{merge.target.folder}: {taken} shards joined; all shards from the first on hold {merge.images} images")
+    count = merge.run()
+    print(f"{merge.target.folder}: {count} shards joined; all shards from the first on hold {merge.images} images")
     print(f"measure them: {merge.command or 'the command that began this run, without share='}")
 
 

@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     options = parser.parse_args()
     logging.basicConfig(format="%(message)s", level=logging.INFO)
+    from its.budget import CAP_COLUMNS
     from its.rerun.finished_run import FinishedRun
     from its.rerun.render import build_rendering, words
 
@@ -34,9 +35,15 @@ def main() -> None:
         rendering = build_rendering(run, composed(words(run, options.overrides)), sys.argv[1:])
         rows = rendering.run()
     print(rendering.folder)
-    columns = [*filter(rows[0].__contains__, ("nfe_cap", "nfe", "nfe_final", "reward_mean", "fid", "accuracy"))]
-    for line in [columns, *([f"{row[key]:.4g}" for key in columns] for row in rows)]:
-        print("".join(f"{cell:>12}" for cell in line))
+    columns = [
+        *filter(rows[0].__contains__, (*CAP_COLUMNS.values(), "nfe", "nfe_final", "reward_mean", "fid", "accuracy"))
+    ]
+    for line in [columns, *([_cell(row[key]) for key in columns] for row in rows)]:
+        print("".join(f"{cell:>{max(10, len(key)) + 2}}" for key, cell in zip(columns, line, strict=True)))
+
+
+def _cell(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4g}"
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from its.disk.run_folder import RunFolder, run_folders
+from its.disk.run_folder import RunFolder
+from its.disk.run_folders import run_folders
 from its.process.alive import Life, Process, processes
 from its.process.command import Parser, command
 from its.process.progress import in_words

@@ -14,9 +14,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from its.budget import Currency
 from its.dataset.mixture import Mixture
 from its.engine import Engine, Result
 from its.engine.noise import Noise, normal
+from its.levels import Level
 from its.model.mixture import MixtureDenoiser
 from its.particles.image import Image
 from its.particles.particle import Particle
@@ -45,16 +47,53 @@ class Script(Search):
         return self.body(image)
 
 
+class Enlarged:
+    """A decoder of latents 1 x 4 x 4 to images 1 x 8 x 8."""
+
+    shape = (1, 8, 8)
+
+    def __call__(self, latents: Tensor) -> Tensor:
+        return latents.repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+
 @dataclass(frozen=True)
 class Lab:
-    """Everything runs on a mixture of four components, 1 x 4 x 4, in float64."""
+    """Everything runs on a mixture of four components, 1 x 4 x 4, in float64.
+
+    Attributes:
+        interval: shares of the top time between which its models are guided; None: where a test says so.
+        latent: whether its models have a decoder.
+    """
 
     data: Mixture = field(default_factory=Mixture)
     script: type[Script] = Script
+    interval: tuple[float, float] | None = None
+    latent: bool = False
 
-    def denoiser(self, *, path: str = "vp", scale: float = 1.0) -> MixtureDenoiser:
-        """Unconditional, or guided towards the wanted component where `scale` is not 1."""
-        return MixtureDenoiser(self.data, path, conditional=scale != 1.0, guidance_scale=scale)
+    def denoiser(
+        self, *, path: str = "vp", scale: float = 1.0, kind: type[MixtureDenoiser] = MixtureDenoiser
+    ) -> MixtureDenoiser:
+        """Unconditional, or guided towards the wanted component where `scale` is not 1.
+
+        With an `interval`, shares of the top time, always guided, and only there; with `latent`, it has a decoder.
+        """
+        scale = 2.0 if self.interval and scale == 1.0 else scale
+        top = 999.0 if path == "vp" else 1.0
+        interval = self.interval and [top * end for end in self.interval]
+        model = kind(self.data, path, conditional=scale != 1.0, guidance_scale=scale, guidance_interval=interval)
+        model.decoder = Enlarged() if self.latent else None
+        return model
+
+    def nfe(self, levels: Iterable[Level], *, path: str = "vp", scale: float = 1.0) -> int:
+        """NFE of an evaluation at each of these levels."""
+        if self.interval is None:
+            return sum(1 if scale == 1.0 else 2 for _ in levels)
+        (low, high), top = self.interval, 999.0 if path == "vp" else 1.0
+        return sum(2 if low <= level.time / top <= high else 1 for level in levels)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Of images as the models here make them."""
+        return self.data.logits(images[..., ::2, ::2] if self.latent else images)
 
     def engine(
         self,
@@ -66,17 +105,24 @@ class Lab:
         batch: int = 32,
         rows: int | None = None,
         noise: Noise = normal,
+        **sizes: int,
     ) -> Engine:
-        verifiers = {"select": verifier or Classifier(self.data.logits)}
-        return Engine(model or self.denoiser(), sampler, verifiers, seed=seed, batch=batch, rows=rows, noise=noise)
+        verifiers = {"select": verifier or Classifier(self.logits)}
+        model = model or self.denoiser()
+        return Engine(model, sampler, verifiers, seed=seed, batch=batch, rows=rows, noise=noise, **sizes)
 
     def problems(self, indices: Iterable[int]) -> list[Problem]:
         return [Problem(index, self.data.condition(index)) for index in indices]
 
     def results(
-        self, engine: Engine, search: Search, caps: Sequence[float], indices: Iterable[int]
+        self,
+        engine: Engine,
+        search: Search,
+        caps: Sequence[float],
+        indices: Iterable[int],
+        currency: Currency = "nfe",
     ) -> dict[int, Result]:
-        return {r.problem.index: r for r in engine.run(search, caps, self.problems(indices))}
+        return {r.problem.index: r for r in engine.run(search, caps, self.problems(indices), currency)}
 
     def bits(self, *args: object) -> dict[int, list[tuple]]:
         """`results` as what can be compared with ==."""

@@ -12,11 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher
 
 if TYPE_CHECKING:
     from its.cluster.sweep import SweepRun
+    from its.config.plan import Plan
     from its.process.board import Board
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ class ItsLauncher(BaseSubmititLauncher):
 
         assert self.config is not None
         if self.config.plan:
-            raise SystemExit("error: plan is true in a YAML, by which nothing is planned; say plan=true in the command")
+            return self._plan(job_overrides, initial_job_idx)
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
 
@@ -61,6 +63,27 @@ class ItsLauncher(BaseSubmititLauncher):
         log.info("%s", sweep.table(runs))
         return [self._returned(run) for run in runs]
 
+    def _plan(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Plan the jobs in this process, submit none, and say what they would book."""
+        assert self.hydra_context is not None
+        assert self.task_function is not None
+        assert self.config is not None
+        here = BasicLauncher()
+        here.setup(hydra_context=self.hydra_context, task_function=self.task_function, config=self.config)
+        jobs = here.launch(job_overrides, initial_job_idx)
+        statuses = [job.return_value for job in jobs]
+        try:
+            sentence = self._allocation([status["plan"] for status in statuses if status["status"] == "planned"])
+        except ValueError as error:
+            raise SystemExit(f"error: {error}") from error
+        if sentence:
+            log.info("%s", sentence)
+        return jobs
+
+    def _allocation(self, plans: Sequence[Plan]) -> str:
+        """Return what the jobs would book of other machines; nothing where they book none."""
+        return ""
+
     @abstractmethod
     def _make(self, runs: list[SweepRun], experiment: Path) -> None:
         """Make the runs, and note in each what became of it."""
@@ -86,6 +109,11 @@ class ItsLauncher(BaseSubmititLauncher):
 
 class SlurmLauncher(ItsLauncher):
     """One array task for each run, or for `runs_per_job` of them; with several tasks, all of a job's tasks share it."""
+
+    def _allocation(self, plans: Sequence[Plan]) -> str:
+        from its.cluster.allocation import allocation
+
+        return allocation(plans, dict(self.params))
 
     def _make(self, runs: list[SweepRun], experiment: Path) -> None:
         from its.cluster import sweep

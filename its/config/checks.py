@@ -22,15 +22,16 @@ GROUPS = ("dataset", "model", "sampler", "guidance", "search", "verifier", "budg
 
 TYPES: dict[str, Any] = {
     **dict.fromkeys(("name", "out_dir", "device", "reporting"), str),
-    **dict.fromkeys(("images", "shard", "batch", "workers", "seed"), int),
-    **dict.fromkeys(("gradient_batch", "rows"), int | None),
+    **dict.fromkeys(("images", "shard", "batch", "rows_bytes", "workers", "seed"), int),
+    **dict.fromkeys(("gradient_batch", "decode_batch", "verify_batch", "rows"), int | None),
     "share": str | None,
     **dict.fromkeys(("keep_candidates", "smoke", "allow_same_scorer", "plan", "allow_edited", "verify"), bool),
 }
 """Types of the keys at the root of a configuration."""
 
 RULES: Rules = {
-    **dict.fromkeys(("images", "shard", "batch", "workers", "gradient_batch", "rows"), 1),
+    **dict.fromkeys(("images", "shard", "workers"), 1),
+    **dict.fromkeys(("batch", "gradient_batch", "decode_batch", "verify_batch", "rows", "rows_bytes"), 1),
     "seed": Rule("it is a whole number in [0, 2**32)", lambda value: 0 <= value < 2**32),
     "reporting": ("each", "end", "none"),
 }

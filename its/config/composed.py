@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy, deepcopy
 from functools import cache, partial
 from typing import Any, NamedTuple, cast
@@ -22,7 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from yaml import MarkedYAMLError
 
-from its.config import plugins, rules, searchpath
+from its.config import caps, plugins, rules, searchpath
 from its.config.instantiate import packages_of
 from its.config.nodes import check_nodes
 from its.config.searchpath import CONF
@@ -65,7 +65,10 @@ class _Files(ConfigRepository):
     def load_config(self, config_path: str) -> ConfigResult | None:
         key = (config_path, *(source.path for source in self.sources))
         if key not in self._read:
-            self._read[key] = super().load_config(config_path)
+            read = super().load_config(config_path)
+            if read is not None and config_path.startswith(f"{caps.GROUP}/"):
+                caps.with_all_kinds(read.config)
+            self._read[key] = read
         return deepcopy(self._read[key])
 
 
@@ -124,12 +127,19 @@ class GuardedLoader(ConfigLoaderImpl):
         except HydraException as error:
             raise explained(error, overrides, self.folders, partial(self._without, overrides)) from error
 
+        caps.settle(config, self._chosen(config, caps.GROUP), overrides)
+
         # Check all of it.
         plain = _plain(config)
         rules.check_configuration(plain, _usual()["hydra"], overrides, self._plugins)
         check_secrets(OmegaConf.select(config, "out_dir"), path="out_dir")  # Hydra makes this folder before a job runs
         self._check_choices(plain, overrides)
         return config
+
+    def _chosen(self, config: DictConfig, group: str) -> Mapping[str, Any]:
+        """Return the chosen node of a group as its YAML has it; nothing where none was chosen."""
+        read = self.repository.load_config(f"{group}/{config.hydra.runtime.choices.get(group)}")
+        return {} if read is None else cast(DictConfig, read.config)
 
     def _check_choices(self, plain: dict[str, Any], words: Sequence[str]) -> None:
         """Refuse choices that two folders have, and YAMLs that name no class, or parameters that a class has not."""

@@ -14,10 +14,14 @@ from its.config.names import current
 from its.process.beside import parsed
 from its.process.modules import absolute, file_of, modules_of
 
-WEIGHTS, DEVICE, GUIDANCE_SCALE, SPEED_ONLY = "Weights", "Device", "GuidanceScale", "SpeedOnly"
+WEIGHTS, DEVICE, SPEED_ONLY = "Weights", "Device", "SpeedOnly"
+GUIDANCE_SCALE, GUIDANCE_INTERVAL = "GuidanceScale", "GuidanceInterval"
 """Annotations that say what a parameter is; `its.weights` and `its.types` define them."""
 
-PLAIN = {"int": int, "float": float, "bool": bool, "str": str, WEIGHTS: str, DEVICE: str, GUIDANCE_SCALE: float}
+PLAIN: dict[str, Any] = {
+    **{"int": int, "float": float, "bool": bool, "str": str},
+    **{WEIGHTS: str, DEVICE: str, GUIDANCE_SCALE: float, GUIDANCE_INTERVAL: Sequence[float]},
+}
 """Types of plain values by their names in an annotation."""
 
 

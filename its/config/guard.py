@@ -96,12 +96,9 @@ def _options(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
 
 
 def _with_launcher(options: Namespace) -> list[str]:
-    """Return the words; a plan is made here and not by a launcher, and to name one is to ask for a sweep."""
-    words = list(options.overrides)
-    if "plan=true" in words:
-        return [*(word for word in words if not word.startswith(LAUNCHER)), "hydra/launcher=basic"]
-    options.multirun |= any(word.startswith(LAUNCHER) for word in words)
-    return words
+    """Return the words; to name a launcher is to ask for a sweep."""
+    options.multirun |= any(word.startswith(LAUNCHER) for word in options.overrides)
+    return list(options.overrides)
 
 
 def _is_sweep(loader: GuardedLoader, options: Namespace) -> bool:

@@ -5,12 +5,13 @@ A search says which it is for (`Search.makes`). What a kind says here needs no t
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from its.config.checks import check_noise, check_rewards
+from its.config.footprint import disk_bytes, memory_bytes
 from its.config.identity import used
 from its.config.instantiate import defined
 from its.config.parts import Parts
@@ -18,20 +19,11 @@ from its.config.provenance import Provenance
 from its.config.sizes import sized
 from its.config.sources import Sources, measuring, of_grids, of_images
 from its.disk.array_names import candidates_name, shard_name, shard_ranges
-from its.disk.kept import SHOWN, holds
+from its.disk.kept import holds
 from its.disk.run_folder import RunFolder
 from its.process.workers import Worker
 from its.search.schedule import Schedule
 from its.search.search import require_search
-
-LEDGER_BYTES = 64
-"""Of one image at one cap: reward, pick, start and counts, at most; see `its.run.shards`."""
-
-DIGEST_BYTES = 32
-"""Of an image that is not kept; see `its.run.kept_images`."""
-
-CANDIDATE_BYTES = 80
-"""Of one candidate in a pool: keys, clock, reward and a short recipe; see `its.run.candidates`."""
 
 SET_BYTES = 600
 """Of one scored set of a schedule search, with its line in the manifest."""
@@ -49,6 +41,7 @@ class Work:
         images: of the whole run. present: on disk.
         missing: `files` that are not there yet.
         nfe: upper bound of the evaluations still to spend; infinite under budget=natural.
+        memory_bytes: peak of one process beside its networks, about.
         disk_bytes: of what is missing; at most, but for a pool, whose candidates a search may make in fewer steps.
         rate: the search whose measured rate holds for it.
         files: what its files are called.
@@ -60,6 +53,7 @@ class Work:
     missing: int
     nfe: float
     disk_bytes: int
+    memory_bytes: int
     rate: str
     files: str
 
@@ -139,7 +133,7 @@ class ImageRun:
 
     def work(self, parts: Parts, folder: Path) -> Work:
         plain, label, prices = parts.plain, self.label(parts), parts.prices
-        search, caps = sized(parts.search, parts.budget, prices)
+        search, caps = sized(parts.search, parts.budget, prices, exact=not parts.bound)
 
         # A shard is there if all its files are, and it keeps the images that are asked for.
         names, arrays_of = self._names(parts), RunFolder(folder).store.digests
@@ -152,16 +146,15 @@ class ImageRun:
         ]
         whole, images = (sum(map(len, indices)) for indices in (ranges, missing))
 
-        # An anytime search serves all caps in one run, a planned one is run for each.
-        plainly = parts.choices["search"] == "none"
-        nfe = images * (prices.sampling if plainly else caps[-1] if search.anytime else sum(caps))
+        nfe = images * _nfe(parts, search.anytime, caps)
         return Work(
             f"{label['search']} ({label['verifier']}, seed {plain['seed']})",
             whole,
             whole - images,
             len(missing),
             nfe,
-            _shard_bytes(parts, len(caps), images) + _pool_bytes(parts, nfe),
+            disk_bytes(parts, len(caps), images, len(missing), nfe),
+            memory_bytes(parts, len(caps)),
             label["search"],
             "shards",
         )
@@ -223,8 +216,9 @@ class GridSearch:
             (present + missing) * search.num_samples,
             present * search.num_samples,
             missing,
-            missing * search.num_samples * parts.prices.sampling,
+            missing * search.num_samples * parts.samplings[1],
             missing * SET_BYTES,
+            memory_bytes(parts, 1),
             "none",
             "sets",
         )
@@ -267,23 +261,12 @@ def kind_of(search: Any) -> Kind:
     return KINDS[search.makes]
 
 
-def _shard_bytes(parts: Parts, caps: int, images: int) -> int:
-    """Pixels and features of a different image at every cap, and the ledger: an upper bound.
+def _nfe(parts: Parts, anytime: bool, caps: Sequence[float]) -> float:
+    """Return the NFE of one image, at most: a verifier call takes one sampling at most.
 
-    Under a deterministic sampler there is a float32 starting point to each; only moved ones are really stored. Of
-    images that are not kept there is a sha256, and no starting point.
+    An anytime search serves all caps in one run, a planned one is run for each.
     """
-    dataset = parts.plain["dataset"]
-    noise = 4 if parts.storage == "all" and not parts.sampler.stochastic else 0
-    count = {"all": images, "preview": min(images, SHOWN), "none": 0}[parts.storage]
-    pixels = count * math.prod(dataset["shape"]) * (1 + noise)
-    digest = 0 if parts.storage == "all" else DIGEST_BYTES
-    return caps * (pixels + images * (digest + 4 * dataset["report_width"] + LEDGER_BYTES))
-
-
-def _pool_bytes(parts: Parts, nfe: float) -> int:
-    """Float pixels, features and keys of candidates, as many as `nfe` pays for plain samplings."""
-    if not parts.keep_candidates or math.isinf(nfe):
-        return 0
-    dataset, candidates = parts.plain["dataset"], nfe / parts.prices.sampling
-    return round(candidates * (4 * math.prod(dataset["shape"]) + 4 * dataset["report_width"] + CANDIDATE_BYTES))
+    sampling = parts.prices.sampling
+    if parts.choices["search"] == "none":
+        return sampling
+    return (caps[-1] if anytime else sum(caps)) * (1 if parts.budget.currency == "nfe" else sampling)

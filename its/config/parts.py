@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from its.budget import Budget
-from its.config.declarations import GUIDANCE_SCALE, marked
+from its.config.declarations import GUIDANCE_INTERVAL, GUIDANCE_SCALE, marked, parameters
+from its.config.noise_path import StatedPath, any_noise, stated_path
 from its.guidance.guidance import Guidance
+from its.levels import Level
+from its.model.slots import Slots
 from its.particles.prices import Prices
-from its.sampler.noise_paths import VP
 from its.sampler.sampler import Sampler
 from its.search.search import Search
 
@@ -50,7 +54,49 @@ class Parts:
 
     @cached_property
     def prices(self) -> Prices:
-        """Prices of steps in NFE on a path of enough times; of a second-order sampler, which skips times, at most."""
-        scales = [scale for scale in marked(self.plain["model"], GUIDANCE_SCALE) if scale != 1.0]
-        table = tuple(1.0 - (k + 1) / 4001 for k in range(4000))
-        return Prices(VP(table), replace(self.sampler, spacing="trailing"), 2 if scales else 1, self.guidance.rounds)
+        """The prices of steps in NFE, as far as the noise path is known; at most, where `bound` says so.
+
+        Raises:
+            ValueError: there is no such grid, or nothing on it that a guidance_interval leaves guided.
+        """
+        prices = self._priced(self._slots.at if self._stated_path.path else self._slots.most)
+        prices.check_guided(self._slots.most, self._stated(GUIDANCE_INTERVAL))
+        return prices
+
+    @property
+    def samplings(self) -> tuple[int, int]:
+        """The NFE of a plain sampling, at least and at most; the same number twice unless there is a `bound`."""
+        if not self.bound:
+            return self.prices.sampling, self.prices.sampling
+        return self._priced(self._slots.fewest).sampling, self._priced(self._slots.most).sampling
+
+    @property
+    def bound(self) -> str:
+        """The reason why NFE are only a bound; empty if they are exact."""
+        by_level, missing = self._slots.fewest < self._slots.most, self._stated_path.missing
+        if by_level and self.search.makes == "grids":
+            return "what a grid costs goes by its times"
+        unknown = self._stated_path.path is None
+        return missing if self.sampler.second_order or (by_level and unknown) else ""
+
+    @cached_property
+    def _stated_path(self) -> StatedPath:
+        return stated_path(self.plain["model"])
+
+    @cached_property
+    def _slots(self) -> Slots:
+        scale, interval = (self._stated(mark) for mark in (GUIDANCE_SCALE, GUIDANCE_INTERVAL))
+        return Slots.of(1.0 if scale is None else scale, interval, self._stated_path.path or any_noise(1))
+
+    def _stated(self, mark: str) -> Any:
+        """Return the value of the model's parameter that is marked so, given or by default; None if it has none."""
+        model = self.plain["model"]
+        defaults = (each.default for each in parameters(model["_target_"]).values() if mark in each.marks)
+        return next(chain(marked(model, mark), defaults), None)
+
+    def _priced(self, slots: int | Callable[[Level], int]) -> Prices:
+        """Return prices on the path that is stated, or else on one of enough times."""
+        path, sampler = self._stated_path.path, self.sampler
+        if path is None:
+            path, sampler = any_noise(4000), replace(self.sampler, spacing="trailing")
+        return Prices(path, sampler, slots, self.guidance.rounds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,9 @@ from its.config.blueprint import Blueprint
 from its.config.folder import adoption, older_folder
 from its.config.identity import ABSENT
 from its.config.kinds import Work
+
+CALLS = "of a planned search's verifier calls few take a whole sampling"
+"""Why the NFE that they come to are a bound."""
 
 RATES = "rates.json"
 """File below `out_dir` in which scripts/benchmark.py keeps what it measured."""
@@ -28,7 +31,8 @@ class Plan:
         absent: weights that are not here; the folder's hash will be another with them.
         older: folder of the same run under the name that an earlier version gave it.
         refusal: why the run would not go on, though its configuration is right.
-        bounded: whether the NFE are only a bound: a second-order sampler leaves out times that are too noisy for it.
+        bounded: whether the NFE are only a bound.
+        bound: why they are.
     """
 
     folder: Path
@@ -38,16 +42,18 @@ class Plan:
     older: Path | None = None
     refusal: str = ""
     bounded: bool = False
+    bound: str = ""
 
     def line(self) -> str:
         """Return the plan in one line, and what else there is to say in lines below it."""
         work, unknown = self.work, "rate unknown: run python scripts/benchmark.py"
-        seconds = unknown if self.seconds is None else f"about {self.seconds:.0f} s"
+        seconds = unknown if self.seconds is None else f"about {duration(self.seconds)}"
         lines = [
             f"{work.method}: {work.images} images, {work.present} on disk, {work.missing} {work.files} missing, "
-            f"{'at most ' * self.bounded}{work.nfe:.0f} NFE to spend, {seconds}, {work.disk_bytes / 1e6:.1f} MB",
+            f"{'at most ' * self.bounded}{count(work.nfe)} NFE to spend, {seconds}, {size(work.disk_bytes)}",
             str(self.folder),
         ]
+        lines += [f"at most, for {self.bound}"] if self.bound else []
         lines += [f"not here yet: {', '.join(self.absent)}"] if self.absent else []
         lines += [f"begun by an earlier version: {adoption(self.older, self.folder)}"] if self.older else []
         lines += [f"would be refused: {self.refusal}"] if self.refusal else []
@@ -55,8 +61,8 @@ class Plan:
 
 
 def total(plans: Sequence[Plan]) -> str:
-    """Return in one line what the jobs of a sweep come to; of jobs on one folder the one with the most work counts."""
-    largest = {plan.folder: plan for plan in sorted(plans, key=lambda plan: (plan.work.images, plan.work.nfe))}
+    """Return in one line what jobs come to; of jobs on one folder the one with the most work counts."""
+    largest = by_folder(plans)
     works = [plan.work for plan in largest.values()]
     endless = sum(math.isinf(work.nfe) for work in works)
     nfe = sum(work.nfe for work in works if math.isfinite(work.nfe))
@@ -64,9 +70,33 @@ def total(plans: Sequence[Plan]) -> str:
     more = f" and what {endless} without a cap take" if endless else ""
     return (
         f"total: {len(largest)} runs, {sum(work.images for work in works)} images, "
-        f"{sum(work.present for work in works)} on disk, {bound}{nfe:.0f} NFE to spend{more}, "
-        f"{_in_all(largest.values())}, {sum(work.disk_bytes for work in works) / 1e6:.1f} MB"
+        f"{sum(work.present for work in works)} on disk, {bound}{count(nfe)} NFE to spend{more}, "
+        f"{_in_all(largest.values())}, peak memory beside networks at most about "
+        f"{size(max((work.memory_bytes for work in works), default=0))}, "
+        f"disk {size(sum(work.disk_bytes for work in works))}"
     )
+
+
+def by_folder(plans: Iterable[Plan]) -> dict[Path, Plan]:
+    """Return the plan with the most work for each folder."""
+    return {plan.folder: plan for plan in sorted(plans, key=lambda plan: (plan.work.images, plan.work.nfe))}
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as text, minutes from two minutes on, hours from two hours on."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
+
+
+def size(number: float) -> str:
+    """Return bytes as text, in MB or GB."""
+    return f"{number / 1e6:.1f} MB" if number < 1e9 else f"{number / 1e9:,.1f} GB"
+
+
+def count(number: float) -> str:
+    """Return a count as text, by millions from ten millions on."""
+    return f"{number:.0f}" if number < 1e7 or math.isinf(number) else f"{number / 1e6:,.1f} M"
 
 
 def _in_all(plans: Collection[Plan]) -> str:
@@ -74,9 +104,9 @@ def _in_all(plans: Collection[Plan]) -> str:
     searches = dict.fromkeys(plan.work.rate for plan in plans if plan.seconds is None)
     seconds = sum(plan.seconds or 0.0 for plan in plans)
     if not searches:
-        return f"about {seconds:.0f} s"
+        return f"about {duration(seconds)}"
     rest = f"rate unknown of {', '.join(searches)}: run python scripts/benchmark.py"
-    return f"about {seconds:.0f} s and more ({rest})" if seconds else rest
+    return f"about {duration(seconds)} and more ({rest})" if seconds else rest
 
 
 def plan_of(blueprint: Blueprint) -> Plan:
@@ -88,6 +118,8 @@ def plan_of(blueprint: Blueprint) -> Plan:
     work = blueprint.work
     absent = tuple(name for name, content in blueprint.record["weights"].items() if content == ABSENT)
     older = older_folder(blueprint.folder, blueprint.record)
+    by_calls = blueprint.budget.currency != "nfe" and not blueprint.search.anytime
+    bound = blueprint.bound or CALLS * by_calls
     return Plan(
         blueprint.folder,
         work,
@@ -95,7 +127,8 @@ def plan_of(blueprint: Blueprint) -> Plan:
         absent,
         older,
         _refusal(blueprint),
-        blueprint.sampler.second_order,
+        bool(bound),
+        bound,
     )
 
 
@@ -119,8 +152,8 @@ def check_room(blueprint: Blueprint) -> None:
     free = shutil.disk_usage(disk).free
     if free < needed:
         raise OSError(
-            f"{folder} may need {needed / 1e6:.1f} MB more and its disk has "
-            f"{free / 1e6:.1f} MB free; free some, set another out_dir=, or make fewer images="
+            f"{folder} may need {size(needed)} more and its disk has "
+            f"{size(free)} free; free some, set another out_dir=, or make fewer images="
         )
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, cast
 
-from its.budget import Budget, Ledger
+import yaml
+
+from its.budget import UNITS, Budget, Ledger
+from its.config.instantiate import CHOICES, TARGET, defined
+from its.config.searchpath import CONF
 from its.parameters import fits, place_of
 from its.particles.image import Image
 from its.particles.prices import Prices
@@ -13,11 +17,14 @@ from its.search.search import Search, sized_to
 from its.types import Problem
 
 
-def sized(search: Search, budget: Budget, prices: Prices) -> tuple[Search, tuple[float, ...]]:
-    """Return the search with its sizes, and the caps in NFE.
+def sized(search: Search, budget: Budget, prices: Prices, *, exact: bool = True) -> tuple[Search, tuple[float, ...]]:
+    """Return the search with its sizes, and the caps, in their currency.
+
+    Args:
+        exact: whether these are the prices, and no bound: a cap that is too low for that may be high enough.
 
     Raises:
-        ValueError: a size beside a cap, or a cap that buys no image.
+        ValueError: a size beside a cap, a cap that buys no image, or a kind of cap that the search cannot plan for.
     """
     caps = budget.caps(prices.sampling)
     sizes = {name: getattr(search, name) for name in search.natural}
@@ -32,21 +39,59 @@ def sized(search: Search, budget: Budget, prices: Prices) -> tuple[Search, tuple
     if fixed:
         raise ValueError(
             f"search.{fixed[0]}={sizes[fixed[0]]} fixes a size beside the caps of "
-            f"budget.{'nfe' if budget.nfe is not None else 'samplings'}; a cap sizes the search itself: "
+            f"{budget.key}; a cap sizes the search itself: "
             f"set search.{fixed[0]}=null, or run with budget=natural"
         )
-    least = search.minimum(prices.sampling)
-    if not fits(least, float):
-        raise ValueError(
-            f"{place_of(type(search))}: minimum of {type(search).__name__} returned {least!r}; it returns the least "
-            "cap, in NFE, at which the search makes an image"
-        )
-    if caps[0] < least:
-        raise ValueError(
-            f"the cap of {caps[0]} NFE is below the {least} NFE that {type(search).__name__} needs for "
-            f"one image (one plain sampling costs {prices.sampling}); raise budget.nfe"
-        )
-    if not search.anytime:
-        for cap in caps:
-            sized_to(search, int(cap), Image(Problem(0), 0, prices, Ledger(cap), anytime=False, shape=()))
+    if not exact and budget.currency == "nfe":
+        return search, caps
+    image = Image(Problem(0), 0, prices, Ledger(caps[-1], budget.currency), anytime=search.anytime, shape=())
+    check_least(search, caps[0], image)
+    for cap in () if search.anytime else caps:
+        image.ledger.cap = cap
+        sized_to(search, int(cap), image)
     return search, caps
+
+
+def check_least(search: Search, cap: float, image: Image) -> None:
+    """Refuse a cap that buys no image.
+
+    Args:
+        cap: the least one.
+        image: with a ledger in the cap's currency.
+
+    Raises:
+        ValueError: the message names the least cap that does, or that there is none of this kind.
+    """
+    # Ask the search.
+    name, currency = type(search).__name__, image.ledger.currency
+    by_calls = currency == "verifier_calls"
+    unit, sampling = UNITS[currency], image.cost()
+    least = search.minimum_calls(image) if by_calls else search.minimum(sampling)
+    if least is None and by_calls:
+        raise ValueError(
+            f"{name} cannot plan for a cap in verifier calls; these can: {', '.join(_of_calls())}; give budget.nfe or "
+            "budget.samplings to the others"
+        )
+    if not fits(least, float) or least is None:
+        raise ValueError(
+            f"{place_of(type(search))}: {'minimum_calls' if by_calls else 'minimum'} of {name} returned {least!r}; it "
+            f"returns the least cap, in {unit}, at which the search makes an image"
+        )
+
+    # Hold the cap against that.
+    if cap < least:
+        plain = "" if by_calls else f" (one plain sampling costs {sampling})"
+        raise ValueError(
+            f"the cap of {cap} {unit} is below the {least} {unit} that {name} needs for one image{plain}; raise "
+            f"budget.{currency}"
+        )
+
+
+def _of_calls() -> list[str]:
+    """Return the names of the searches of `its` that serve caps in verifier calls."""
+    names = []
+    for path in sorted((CONF / "search").glob("*.yaml")):
+        search = defined(yaml.safe_load(path.read_text(encoding="utf-8"))[TARGET], CHOICES)
+        if search.anytime or search.minimum_calls is not Search.minimum_calls:
+            names.append(path.stem)
+    return names

@@ -20,6 +20,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 from its import __version__
+from its.budget import KINDS
 from its.config.declarations import parameters
 from its.config.instantiate import CHOICES, TARGET, check_targets, instantiate
 from its.process.source_tree import ROOT
@@ -164,11 +165,10 @@ def _shrunk(plain: dict[str, Any]) -> dict[str, Any]:
         sampler["steps"] = STEPS
         if budget.get("nfe") is not None:
             budget["nfe"] = sorted({math.ceil(cap * STEPS / steps) for cap in budget["nfe"]})
-    for key in ("samplings", "nfe"):
+    for key in KINDS:
         if isinstance(budget.get(key), list):
             budget[key] = budget[key][:CAPS]
-    least = {
-        key: min(plain[key], most) if isinstance(plain[key], int) else plain[key]
-        for key, most in (("images", IMAGES), ("shard", IMAGES), ("batch", BATCH), ("gradient_batch", BATCH))
-    }
+    mosts = dict.fromkeys(("images", "shard"), IMAGES)
+    mosts |= dict.fromkeys(("batch", "gradient_batch", "decode_batch", "verify_batch"), BATCH)
+    least = {key: min(plain[key], most) for key, most in mosts.items() if isinstance(plain[key], int)}
     return {**plain, **least, "sampler": sampler, "budget": budget}

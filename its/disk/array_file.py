@@ -125,8 +125,8 @@ UNPACKED: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
 
 def _unpacked(name: str, packed: np.ndarray, note: Any) -> np.ndarray:
     """Return a packed array; what it says of itself is believed only as far as its content bears it out."""
-    said = note if isinstance(note, dict) else {}
-    codec, dtype, shape = str(said.get("codec")), said.get("dtype"), said.get("shape")
+    entry = note if isinstance(note, dict) else {}
+    codec, dtype, shape = str(entry.get("codec")), entry.get("dtype"), entry.get("shape")
     if codec not in UNPACKED:
         raise ValueError(
             f"{name} is packed by codec {codec!r}, and this version knows {', '.join(UNPACKED)}; read it with the "

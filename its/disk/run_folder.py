@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -101,7 +99,7 @@ class RunFolder:
         return self.path / "curve.png"
 
     def samples(self, cap: object) -> Path:
-        """Return the path of the grid of the first images at a cap in NFE; None or an empty text stands for no cap."""
+        """Return the path of the grid of the first images at a cap; None or an empty text stands for no cap."""
         return self.path / f"samples_{cap or 'natural'}.png"
 
     @property
@@ -300,19 +298,3 @@ class RunFolder:
                     return set()
                 return {str(files.get(name))} if isinstance(files, dict) else None
         return None
-
-
-def run_folders(folder: Path) -> Iterator[RunFolder]:
-    """Yield every run at or below a folder, in the order of their paths; what lies below a run belongs to it.
-
-    Links to folders are followed. A run that several ways lead to counts once, by the way without a link if it has one.
-    """
-    met, runs, starts = set[str](), list[Path](), deque([folder])
-    while starts:
-        for path, folders, files in os.walk(starts.popleft()):
-            place, is_run = os.path.realpath(path), bool({CONFIG, SUMMARY, FAILURE, SCHEDULE} & {*files, *folders})
-            runs += [Path(path)] if is_run and place not in met else []
-            folders[:] = [] if is_run or place in met else [name for name in sorted(folders) if name != "wandb"]
-            met.add(place)
-            starts += [link for name in folders if (link := Path(path, name)).is_symlink()]
-    yield from map(RunFolder, sorted(runs))

@@ -49,7 +49,8 @@ class CandidateStore:
             self._rows.append(value.decoded)
 
     def send(self) -> None:
-        """Start the copy of what has been added; it arrives before any image that is sent later."""
-        if self._entries:
-            self._readback.send(CandidateCopies(self._entries), self._images.take(self._rows))
-            self._entries, self._rows = [], []
+        """Start the copies of what has been added; they arrive before any image that is sent later."""
+        for first in range(0, len(self._entries), at_once := self._images.at_once):
+            part = slice(first, first + at_once)
+            self._readback.send(CandidateCopies(self._entries[part]), self._images.take(self._rows[part]))
+        self._entries, self._rows = [], []

@@ -11,7 +11,7 @@ from traceback import FrameSummary, format_list
 from types import CodeType, GeneratorType, TracebackType
 from typing import Any, NoReturn, cast
 
-from its.budget import OutOfBudget
+from its.budget import UNITS, OutOfBudget
 from its.engine.kept_state import changed, state_of
 from its.particles.arguments import described
 from its.particles.image import Image
@@ -21,6 +21,10 @@ from its.search.search import Coroutine, Search
 
 MOST_FREE = 1000
 """Replies in a row, none of which cost anything, after which a search is taken for endless."""
+
+MOST_IDLE = 100
+"""Plain samplings' worth of steps, one after the other and without a verifier call, after which a search under caps in
+verifier calls is taken for endless."""
 
 OURS = tuple(str(Path(__file__).parents[1] / room) for room in ("engine", "particles"))
 """Code that a search is called by and calls; its errors say by themselves what is wrong."""
@@ -42,7 +46,7 @@ class SearchCoroutine:
         self._state = state_of(search)
         self._end: Frames = ()
         self._ledger, self._dropped = image.ledger, image.dropped
-        self._spent = self._free = 0
+        self._spent, self._free = (0, 0), 0
         try:
             generator: Any = search.run(image)
         except Exception as error:
@@ -73,13 +77,18 @@ class SearchCoroutine:
             StopIteration: it has returned. OutOfBudget: it let that pass. ValueError: a mistake.
         """
         # Replies that cost nothing may follow each other, but not for ever.
-        spent = self._ledger.spent
+        spent = self._ledger.spent, self._ledger.idle
         self._free = self._free + 1 if spent == self._spent else 0
         self._spent = spent
         if self._free > MOST_FREE:
             raise self.mistake(
                 f"got {MOST_FREE} replies in a row that cost nothing, and goes on asking; a search asks for something "
                 "new in every round of a loop, or it returns"
+            )
+        if self._ledger.idle and self._ledger.idle > MOST_IDLE * self._image.cost():
+            raise self.mistake(
+                f"took {self._ledger.idle} NFE one after the other without a verifier call, and goes on; under "
+                "budget.verifier_calls a search asks for rewards, or it returns; for this one give budget.nfe"
             )
 
         # Go on to the next request, or to the end.
@@ -136,8 +145,9 @@ class SearchCoroutine:
 
     def no_image(self, cap: float) -> ValueError:
         """Word that it has ended without an image that counts at a cap."""
+        unit = UNITS[self._ledger.currency]
         return self.mistake(
-            f"ended at a cap of {cap} NFE with no image: it returned none and rewarded none that it could pay for; "
+            f"ended at a cap of {cap} {unit} with no image: it returned none and rewarded none that it could pay for; "
             "finished images count once yield reward(images) has scored them",
             self._end,
         )

@@ -73,14 +73,14 @@ class Delivery:
             self._ended.remove(run)
 
     def send(self) -> list[SearchRun]:
-        """Start the copies of candidates, and of the images of all runs whose values are decoded.
+        """Start the copies of candidates, and of the images of runs whose values are decoded.
 
         Returns:
-            Those runs, which need their rows no more.
+            Those runs, which need their rows no more; others may be ready for the next call.
         """
         if self._candidates is not None:
             self._candidates.send()
-        ready = [run for run in self._ended if all(self._row(winner.value) is not None for winner in run.winners)]
+        ready = self._ready()
         if not ready:
             return []
 
@@ -97,6 +97,17 @@ class Delivery:
             self._ended.remove(run)
             run.rewards = [winner.reward for winner in run.winners]
             run.winners = []
+        return ready
+
+    def _ready(self) -> list[SearchRun]:
+        """Return runs whose values are decoded, with as many images as are copied at once, or one with more."""
+        ready, images = list[SearchRun](), 0
+        for run in self._ended:
+            if all(self._row(winner.value) is not None for winner in run.winners):
+                images += len(run.winners)
+                if ready and images > self._scoring.images.at_once:
+                    break
+                ready.append(run)
         return ready
 
     def _send_starts(self, runs: list[SearchRun]) -> None:

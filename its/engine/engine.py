@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from its.budget import Ledger
-from its.engine.admission import Admission
+from its.budget import Currency, Ledger
+from its.engine.admission import Admission, Held
 from its.engine.coroutine import SearchCoroutine
 from its.engine.delivery import Delivery
 from its.engine.draws import Draws
@@ -37,6 +37,18 @@ from its.verifier.verifier import Verifier, require_verifier
 
 NO_GUIDANCE = NoGuidance()
 
+BATCHES = ("batch", "gradient_batch", "decode_batch", "verify_batch")
+"""Keys of a configuration that size batches; an `Engine` has arguments and attributes of the same names."""
+
+SIZES = (*BATCHES, "rows", "rows_bytes")
+"""The same, and those that bound rows."""
+
+BATCHES_OF_ROWS = 96
+"""Batches whose rows are held together where nothing else is said."""
+
+BLOCKS = 8
+"""Blocks of rows that `rows_bytes` is cut into."""
+
 
 @contextmanager
 def _rare_garbage_collections() -> Iterator[None]:
@@ -62,15 +74,17 @@ class Engine:
         verifiers: by role; `select` is needed.
         seed: in [0, 2**32).
         guidance: wraps every step; the verifier of role `guide` gives its gradients.
-        batch: network rows of one batch, for evaluations; also rows of a decode or verify batch.
+        batch: network rows of one batch, for evaluations.
         gradient_batch: network rows of one batch with gradients (default half a batch).
-        rows: tensor rows that images in the making may hold together (default 96 batches).
+        decode_batch, verify_batch: images of one batch for the decoder, and for a verifier (default: as `batch`).
+        rows: tensor rows that images in the making may hold together (default 96 of the largest batches).
+        rows_bytes: bytes of these rows and of decoded images together.
         noise: source of draws, with the signature of `its.engine.noise.normal`; a `Tape` also holds the searches' own
             random numbers, and is closed when a run is over: see docs/replay.md.
         keep_candidates: bring every candidate to the host, not only the images chosen.
 
     Attributes:
-        served: by kind of work, rows served and row places offered.
+        served: by kind of work, network rows or images that were served, and how many places were offered.
     """
 
     def __init__(
@@ -81,19 +95,23 @@ class Engine:
         *,
         seed: int,
         guidance: Guidance = NO_GUIDANCE,
-        gradient_batch: int | None = None,
         batch: int = 128,
+        gradient_batch: int | None = None,
+        decode_batch: int | None = None,
+        verify_batch: int | None = None,
         rows: int | None = None,
+        rows_bytes: int = 2**31,
         keep_candidates: bool = False,
         noise: Noise = normal,
     ) -> None:
         # Check what does not fit together.
         require_contract(model)
-        if batch < model.slots:
-            raise ValueError(
-                f"batch is {batch}, and one evaluation of this model takes {model.slots} network rows; "
-                f"set batch to at least {model.slots}"
-            )
+        for key, size in (("batch", batch), ("gradient_batch", gradient_batch)):
+            if size is not None and size < model.slots:
+                raise ValueError(
+                    f"{key} is {size}, and one evaluation of this model takes {model.slots} network rows; "
+                    f"set {key} to at least {model.slots}"
+                )
         if not 0 <= seed < 2**32:
             raise ValueError(f"seed is {seed}; it lies in [0, 2**32)")
         for verifier in verifiers.values():
@@ -103,40 +121,58 @@ class Engine:
         self.model = model
         self.sampler = sampler = sampler.fitted(model.variance)
         self.guidance = guidance
-        self.gradient_batch = gradient_batch or max(batch // 2, model.slots)
         self.verifiers = verifiers
         self.seed = seed
         self.batch = batch
-        self.rows = rows or 96 * batch
+        self.gradient_batch = gradient_batch or max(batch // 2, model.slots)
+        self.decode_batch = decode_batch or batch
+        self.verify_batch = verify_batch or batch
+        largest = max(batch, self.gradient_batch, self.decode_batch, self.verify_batch)
+        self.rows = rows or BATCHES_OF_ROWS * largest
+        self.rows_bytes = rows_bytes
         self.noise = noise
         self.keep_candidates = keep_candidates
-        self.prices = Prices(model.path, sampler, model.slots, guidance.rounds)
+        self.prices = Prices(model.path, sampler, getattr(model, "slots_at", model.slots), guidance.rounds)
         self.served: dict[str, tuple[int, int]] = {}
 
     @property
     def rows_evaluated(self) -> int:
         """Return the network rows spent so far in this run, padding left out."""
-        return self.served.get(WAYS[self.guidance.needs].network, (0, 0))[0] * self.model.slots
+        return self.served.get(WAYS[self.guidance.needs].network, (0, 0))[0]
 
-    def run(self, search: Search, caps: Sequence[float], problems: Iterable[Problem]) -> Iterator[Result]:
+    def check_guided(self) -> None:
+        """Refuse a model that says that it is guided at some levels, at none of which this sampling stands.
+
+        Raises:
+            ValueError: naming the interval and the levels.
+        """
+        self.prices.check_guided(self.model.slots, getattr(self.model, "guidance_interval", None))
+
+    def run(
+        self, search: Search, caps: Sequence[float], problems: Iterable[Problem], currency: Currency = "nfe"
+    ) -> Iterator[Result]:
         """Yield each problem's result as it is finished, in any order.
 
         Args:
-            caps: ascending caps in NFE. An anytime search serves all in one run, a planned one is
-                run once for each.
+            caps: ascending. An anytime search serves all in one run, a planned one is run once for each.
+            currency: that they are in.
 
         Raises:
             ValueError: a mistake of the search, with the line of its file; at the end, if draws of a tape were left
                 unread.
         """
         require_search(type(search))
+        if search.makes == "images":
+            self.check_guided()
         with _rare_garbage_collections():
-            yield from self._run(search, tuple(caps), problems)
+            yield from self._run(search, tuple(caps), problems, currency)
         if isinstance(self.noise, Tape):
             self.noise.close()
 
-    def _run(self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem]) -> Iterator[Result]:
-        stream = self.stream(search, caps, problems)
+    def _run(
+        self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem], currency: Currency
+    ) -> Iterator[Result]:
+        stream = self.stream(search, caps, problems, currency)
         runs_of: dict[int, list[SearchRun]] = {}
         for run in stream.run():
             runs = runs_of.setdefault(run.image.problem.index, [])
@@ -146,11 +182,14 @@ class Engine:
                 yield _result(sorted(runs, key=lambda each: each.cap_index))
             self.served = stream.served
 
-    def stream(self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem]) -> Stream:
+    def stream(
+        self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem], currency: Currency = "nfe"
+    ) -> Stream:
         """Put together the parts that run a search on problems; see `run`."""
         # Rows, and the parts that make and copy them.
         model = self.model
-        rows = Rows(model.shape, model.dtype, model.device, self.batch)
+        block_bytes = self.rows_bytes // BLOCKS
+        rows = Rows(model.shape, model.dtype, model.device, block_bytes)
         materialiser = Materialiser(self.seed, model, self.sampler, rows, self.noise, self.guidance.num_draws)
         readback: Readback = Readback()
 
@@ -159,7 +198,7 @@ class Engine:
             announcer = Announcer(self.noise, Draws(self.prices, self.guidance))
 
         # Queues of the network, the decoder and the verifiers.
-        scoring = Scoring(model, self.verifiers, rows, self.batch)
+        scoring = Scoring(model, self.verifiers, rows, self.decode_batch, self.verify_batch, block_bytes)
         guiding = WAYS[self.guidance.needs](
             Parts(
                 model=model,
@@ -174,22 +213,24 @@ class Engine:
             )
         )
         return Stream(
-            self._search_runs(search, caps, problems),
+            self._search_runs(search, caps, problems, currency),
             rows,
             guiding,
             scoring,
             Requests(self.prices, guiding, scoring, announcer),
             Delivery(rows, scoring, readback, self.keep_candidates),
             readback,
-            Admission(self.rows),
+            Admission(Held(self.rows, self.rows_bytes), rows.row_bytes, scoring.image_bytes),
             GlobalRandomWatch(model.device),
         )
 
-    def _search_runs(self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem]) -> Iterator[SearchRun]:
+    def _search_runs(
+        self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem], currency: Currency
+    ) -> Iterator[SearchRun]:
         """Yield the runs of every problem: one for all caps of an anytime search, else one for each, planned for it."""
         for problem in problems:
             for index, run_caps in enumerate([caps] if search.anytime else [(cap,) for cap in caps]):
-                ledger = Ledger(run_caps[-1])
+                ledger = Ledger(run_caps[-1], currency)
                 image = Image(problem, self.seed, self.prices, ledger, anytime=search.anytime, shape=self.model.shape)
                 if isinstance(self.noise, Tape):
                     image.random = self.noise.open(problem.index, image.random)

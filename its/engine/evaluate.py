@@ -8,7 +8,7 @@ from typing import Protocol, cast
 import torch
 
 from its.engine.materialise import Materialiser
-from its.engine.queue import Evaluated, Queue, Served, pad
+from its.engine.queue import Evaluated, Queue, Served, Shape, pad
 from its.engine.rows import Rows
 from its.engine.state import Rollout, State, Value
 from its.engine.steps import Batch, Stepped
@@ -31,12 +31,14 @@ class Evaluate(Queue[State | Rollout]):
     holds keeps its guess for all its children.
 
     Args:
-        size: rows of one batch.
+        shape: of a batch.
         follower: takes over what has been evaluated.
     """
 
-    def __init__(self, model: Denoiser, rows: Rows, materialiser: Materialiser, size: int, follower: Follower) -> None:
-        super().__init__(size)
+    def __init__(
+        self, model: Denoiser, rows: Rows, materialiser: Materialiser, shape: Shape, follower: Follower
+    ) -> None:
+        super().__init__(shape)
         self._model = model
         self._rows = rows
         self._materialiser = materialiser

@@ -11,6 +11,7 @@ import torch
 from its.engine import Engine
 from its.engine.flop_count import flops_of
 from its.levels import Columns
+from its.model.denoiser import fewest_slots
 from its.verifier.verifier import Verifier
 
 log = logging.getLogger(__name__)
@@ -28,14 +29,17 @@ def count_flops(engine: Engine, condition: object) -> dict[str, int]:
     Returns:
         FLOPs by column of the ledger.
     """
-    # A row at the noisiest level.
-    model = engine.model
+    # A row at the noisiest level, and as many rows of the dearest as come to its network rows.
+    model, prices = engine.model, engine.prices
     x = torch.zeros((1, *model.shape), dtype=model.dtype, device=model.device)
-    levels = Columns.of(engine.prices.grid[:1], x.ndim, model.device)
+    levels = Columns.of(prices.grid[:1], x.ndim, model.device)
     conditions: list = [condition]
+    rows = model.slots // fewest_slots(model)
+    dearest = max(prices.grid[:-1], key=prices.evaluation)
+    evaluated = x.expand(rows, *model.shape), Columns.of([dearest] * rows, x.ndim, model.device), conditions * rows
 
     # The networks, one after the other.
-    forward = _flops(model, lambda: model(x, levels, conditions)) // model.slots
+    forward = _flops(model, lambda: model(*evaluated)) // model.slots
     images = x
     decoder = 0
     if model.decoder is not None:

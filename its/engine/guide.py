@@ -11,7 +11,7 @@ from torch import Tensor
 
 from its.engine.draws import MONTE_CARLO
 from its.engine.materialise import Materialiser
-from its.engine.queue import Evaluated, Guided, Queue, Served, pad
+from its.engine.queue import Evaluated, Guided, Queue, Served, Shape, pad
 from its.engine.rows import GuessRows, Rows
 from its.engine.state import Rollout, State, Value
 from its.engine.steps import Batch, Stepped, Steps
@@ -32,7 +32,7 @@ class Guide(Queue[State | Rollout]):
 
     Args:
         guide: the verifier whose gradients the guidance takes.
-        size: rows of one batch.
+        shape: of a batch.
         grid: of a plain sampling.
     """
 
@@ -44,10 +44,10 @@ class Guide(Queue[State | Rollout]):
         rows: Rows,
         materialiser: Materialiser,
         steps: Steps,
-        size: int,
+        shape: Shape,
         grid: Grid,
     ) -> None:
-        super().__init__(size)
+        super().__init__(shape)
         self._name = f"{type(model).__name__}, guided by {type(guide).__name__},"
         self._guidance = guidance
         self._guide = guide

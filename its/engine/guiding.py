@@ -15,13 +15,13 @@ from torch import Tensor
 from its.engine.evaluate import Evaluate
 from its.engine.guide import Guide, GuideAtGuess, GuideThroughNetwork
 from its.engine.materialise import Materialiser
-from its.engine.queue import Queue
+from its.engine.queue import Queue, Shape
 from its.engine.rows import GuessRows, Rows
 from its.engine.state import Rollout, State
 from its.engine.steps import Batch, Stepped, Steps
 from its.guidance.guidance import Guidance, Needs
-from its.levels import Columns, Guess
-from its.model.denoiser import Clipping, Denoiser
+from its.levels import Columns, Guess, Level
+from its.model.denoiser import Clipping, Denoiser, fewest_slots
 from its.particles.prices import Prices
 from its.sampler.sampler import Sampler
 from its.verifier.verifier import Verifier
@@ -45,6 +45,12 @@ class Parts:
     materialiser: Materialiser
     batch: int
     gradient_batch: int
+
+    def network_shape(self, batch: int) -> Shape:
+        """Return the shape of batches of the network: as many slots as its rows, `batch` at most."""
+        fewest, slots = fewest_slots(self.model), self.model.slots
+        alike = fewest == slots and all(self.prices.evaluation(level) == slots for level in self.prices.grid[:-1])
+        return Shape(batch // fewest, fewest, None if alike else self.prices.evaluation)
 
     def steps(self, clipping: Clipping) -> Steps:
         """Build the sampler's steps; `clipping` is that of the guess that they start from."""
@@ -89,8 +95,8 @@ class Unguided(Guiding):
     def __init__(self, parts: Parts) -> None:
         self._rows = parts.rows
         self._steps = parts.steps(parts.model.clipping)
-        size = parts.batch // parts.model.slots
-        self._evaluate = Evaluate(parts.model, parts.rows, parts.materialiser, size, self._steps)
+        shape = parts.network_shape(parts.batch)
+        self._evaluate = Evaluate(parts.model, parts.rows, parts.materialiser, shape, self._steps)
         self.queues = {"evaluate": self._evaluate}
 
     def begin(self, rollout: Rollout, clock: int) -> bool:
@@ -117,7 +123,7 @@ class Unguided(Guiding):
 class Guided(Guiding):
     """Rows step from a guidance's output, as it is."""
 
-    def __init__(self, parts: Parts, queue: type[Guide]) -> None:
+    def __init__(self, parts: Parts, queue: type[Guide], shape: Shape) -> None:
         self._prices = parts.prices
         self._calls = parts.guidance.calls
         self._rows = parts.rows
@@ -129,15 +135,15 @@ class Guided(Guiding):
             parts.rows,
             parts.materialiser,
             self._steps,
-            parts.gradient_batch // parts.model.slots,
+            shape,
             parts.prices.grid,
         )
 
     def begin(self, rollout: Rollout, clock: int) -> bool:
         # Every round of every step is guided; the first state's guidance serves all who start there.
         state = cast(State, rollout.state)
-        times = (len(rollout.route) - 1) * self._prices.rounds - state.guidance_paid
-        self._charge(state, clock, times)
+        levels = [*rollout.route[:-1]] * self._prices.rounds
+        self._charge(state, clock, levels[1:] if state.guidance_paid else levels)
         if state.guidance is not None:
             return True
         state.rollouts += (rollout,)
@@ -152,9 +158,9 @@ class Guided(Guiding):
         x0, eps, shift = (self._rows.take(part) for part in parts)
         return self._steps.step(rollouts, Batch(x, t, Guess(x0, eps), own, shift))
 
-    def _charge(self, state: State, clock: int, times: int) -> None:
-        """Record the calls of so many guided rows at `clock`."""
-        state.run.image.ledger.call("guide_calls", clock, times * self._calls)
+    def _charge(self, state: State, clock: int, levels: Sequence[Level]) -> None:
+        """Record the calls of rows that are guided at these levels at `clock`."""
+        state.run.image.ledger.call("guide_calls", clock, len(levels) * self._calls)
 
     @abstractmethod
     def _ask_guidance(self, state: State, clock: int) -> None:
@@ -165,9 +171,9 @@ class GuidedAtGuess(Guided):
     """A guidance at the guess: rows are evaluated plainly, and those that step are guided in a second batch."""
 
     def __init__(self, parts: Parts) -> None:
-        super().__init__(parts, GuideAtGuess)
-        size = parts.batch // parts.model.slots
-        self._evaluate = Evaluate(parts.model, parts.rows, parts.materialiser, size, cast(GuideAtGuess, self._guide))
+        super().__init__(parts, GuideAtGuess, Shape(parts.gradient_batch // parts.model.slots))
+        shape = parts.network_shape(parts.batch)
+        self._evaluate = Evaluate(parts.model, parts.rows, parts.materialiser, shape, cast(GuideAtGuess, self._guide))
         self.queues = {"gradient": self._guide, "evaluate": self._evaluate}
 
     def go_on(self, rollout: Rollout) -> None:
@@ -190,7 +196,7 @@ class GuidedThroughNetwork(Guided):
     network = "gradient"
 
     def __init__(self, parts: Parts) -> None:
-        super().__init__(parts, GuideThroughNetwork)
+        super().__init__(parts, GuideThroughNetwork, parts.network_shape(parts.gradient_batch))
         self.queues = {"gradient": self._guide}
 
     def go_on(self, rollout: Rollout) -> None:
@@ -198,7 +204,7 @@ class GuidedThroughNetwork(Guided):
 
     def ask_guess(self, state: State, clock: int) -> None:
         if not state.guess_paid:
-            self._charge(state, clock, 1)
+            self._charge(state, clock, [state.level])
             self._ask_guidance(state, clock)
 
     def _ask_guidance(self, state: State, clock: int) -> None:
@@ -206,9 +212,9 @@ class GuidedThroughNetwork(Guided):
         state.pay(clock)
         self._guide.add(state.run.order, state)
 
-    def _charge(self, state: State, clock: int, times: int) -> None:
-        super()._charge(state, clock, times)
-        state.run.image.ledger.call("nfe_backward", clock, times * self._prices.evaluation)
+    def _charge(self, state: State, clock: int, levels: Sequence[Level]) -> None:
+        super()._charge(state, clock, levels)
+        state.run.image.ledger.call("nfe_backward", clock, sum(map(self._prices.evaluation, levels)))
 
 
 def _gathered(rows: Rows, states: Sequence[State]) -> tuple[Tensor, Columns, Guess]:

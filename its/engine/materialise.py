@@ -37,6 +37,7 @@ class Materialiser:
         self._rows = rows
         self._noise = noise
         self._monte_carlo = monte_carlo
+        self._where = model.shape, model.device
 
     def make(self, states: Sequence[State]) -> None:
         """Give every state a row; parents that have none come first."""
@@ -81,9 +82,12 @@ class Materialiser:
         return x.new_tensor(stds).reshape(-1, *[1] * (x.ndim - 1))
 
     def _normal(self, images: Sequence[Image], keys: Sequence[int]) -> Tensor:
-        """Return standard normal rows of the state's dtype."""
-        problems = [image.problem.index for image in images]
-        return self._noise(self._seed, problems, keys, self._model.shape, self._model.device).to(self._model.dtype)
+        """Return standard normal rows of the state's dtype; drawing takes ten times their memory, so few at a time."""
+        problems, parts = [image.problem.index for image in images], []
+        for first in range(0, len(problems), at_once := self._rows.at_once):
+            few = slice(first, first + at_once)
+            parts.append(self._noise(self._seed, problems[few], keys[few], *self._where).to(self._model.dtype))
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _recipe_noise(self, groups: Mapping[Any, Sequence[State]]) -> dict[Any, Tensor]:
         """Return standard normal rows for each group whose recipes use noise."""

@@ -1,14 +1,15 @@
 """The kinds of work, each a queue that is served in batches of one fixed shape, oldest image first.
 
-With a fixed shape a row's result does not depend on its place or its companions.
+With a fixed shape a row's result does not depend on its place or its companions. A batch of the network has a fixed
+number of slots, its network rows; an item takes one or several, which are never in two batches.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from torch import Tensor
 
@@ -61,35 +62,80 @@ class Served(NamedTuple):
     readbacks: Sequence[tuple[Evaluated | Scored | Guided, Tensor]] = ()
 
 
+class Shape(NamedTuple):
+    """The fixed shape of a batch.
+
+    Attributes:
+        size: items at most; a batch is filled up to so many.
+        each: slots of an item, by which there are `size * each`.
+        slots_at: slots of an item by its level, where they differ.
+    """
+
+    size: int
+    each: int = 1
+    slots_at: Callable[[Level], int] | None = None
+
+
 class Queue(ABC, Generic[T]):
     """Waiting items of one kind.
 
     Attributes:
-        size: items of one batch.
-        filled, capacity: items served and places offered so far; their ratio is the occupancy.
+        size: items of one batch at most.
+        slots: of one batch.
+        filled, capacity: slots served and offered so far; their ratio is the occupancy.
     """
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, shape: int | Shape) -> None:
+        self.size, self._each, self._slots_at = Shape(shape) if isinstance(shape, int) else shape
+        self.slots = self.size * self._each
         self.filled = 0
         self.capacity = 0
         self._waiting: list[tuple[int, T]] = []
+        self._waiting_slots = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
 
+    @property
+    def load(self) -> float:
+        """Return how many batches the waiting items come to; from 1 on there is a full one."""
+        return max(len(self._waiting) / self.size, self._waiting_slots / self.slots)
+
     def add(self, order: int, item: T) -> None:
         """Queue an item of the image that was admitted as the `order`-th."""
         self._waiting.append((order, item))
+        if self._slots_at is not None:
+            self._waiting_slots += self._slots_at(cast(Any, item).level)
 
     def batch(self) -> list[T]:
-        """Take out the next batch's items, at most `size`; those of one image as they came."""
+        """Take out the next batch's items: the oldest images' that fit, those of one image as they came."""
         self._waiting.sort(key=itemgetter(0))
-        items = [item for _, item in self._waiting[: self.size]]
-        del self._waiting[: self.size]
-        self.filled += len(items)
-        self.capacity += self.size
+        if self._slots_at is not None:
+            items, slots = self._packed(self._slots_at)
+            self._waiting_slots -= slots
+        else:
+            items = [item for _, item in self._waiting[: self.size]]
+            del self._waiting[: self.size]
+            slots = len(items) * self._each
+        self.filled += slots
+        self.capacity += self.slots
         return items
+
+    def _packed(self, slots_at: Callable[[Level], int]) -> tuple[list[T], int]:
+        """Take out items, and their slots: one that no longer fits waits for the next batch, and others go before."""
+        items, later, used = list[T](), list[tuple[int, T]](), 0
+        for k, entry in enumerate(self._waiting):
+            if used == self.slots or len(items) == self.size:
+                later += self._waiting[k:]
+                break
+            slots = slots_at(cast(Any, entry[1]).level)
+            if used + slots > self.slots:
+                later.append(entry)
+            else:
+                items.append(entry[1])
+                used += slots
+        self._waiting = later
+        return items, used
 
     @abstractmethod
     def serve(self) -> Served:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from its.engine.guiding import Guiding
@@ -53,8 +54,8 @@ class Requests:
 
     def _advance(self, run: SearchRun, request: Advance) -> Opened:
         # Charge the forwards.
-        plans, costs = self._plan(run, request)
-        clocks = run.image.ledger.charge(costs, prefix=run.search.anytime)
+        plans, nfe = self._plan(run, request)
+        clocks = _charge(run, nfe, (route[-1].clean and len(route) > 1 for _, _, route in plans))
         run.expect(len(clocks))
 
         # Send every particle that is paid for on its way.
@@ -80,7 +81,7 @@ class Requests:
             source = particle.raise_to(route[0]) if particle.is_start else particle
             state = _state_of(run, source)
             if len(route) > 1:
-                cost -= self._prices.evaluation if state.guess_paid or state in evaluated else 0
+                cost -= self._prices.evaluation(route[0]) if state.guess_paid or state in evaluated else 0
                 evaluated.add(state)
             plans.append((source, state, route))
             costs.append(cost)
@@ -90,14 +91,14 @@ class Requests:
         self._scoring.check_role(request.by)
 
         # Charge the forwards: an evaluation for each guess that is not paid for.
-        values, costs, evaluated = [], [], set()
+        values, nfe, evaluated = [], [], set()
         for particle in request.particles:
             value, state = _scored_of(run, particle, request.of)
             free = state is None or state.guess_paid or state in evaluated
             evaluated.add(state)
             values.append((value, state))
-            costs.append(0 if free else self._prices.evaluation)
-        clocks = run.image.ledger.charge(costs, prefix=run.search.anytime)
+            nfe.append(0 if free else self._prices.evaluation(particle.level))
+        clocks = _charge(run, nfe, _unpaid_scores((value for value, _ in values), request.by))
         run.expect(len(clocks))
 
         # Ask for the guesses and the scores; a finished image becomes a candidate.
@@ -128,6 +129,28 @@ class Requests:
             ledger.call("verifier_calls", clock)
             value.scores[role] = [position]
             self._scoring.ask(value, role)
+
+
+def _charge(run: SearchRun, nfe: Sequence[int], calls: Iterable[bool]) -> list[int]:
+    """Charge the items of a request in the currency of the budget; return the clock of each that is granted.
+
+    Args:
+        calls: whether an item pays for a verifier call. One that leads to an image pays for the image's by `select`:
+            without that call the image is no candidate.
+    """
+    ledger, prefix = run.image.ledger, run.search.anytime
+    if ledger.currency == "nfe":
+        return ledger.charge(nfe, prefix=prefix)
+    return ledger.charge([int(call) for call in calls], nfe, prefix=prefix)
+
+
+def _unpaid_scores(values: Iterable[Value], role: str) -> Iterator[bool]:
+    """Yield whether each value's score is still to be paid for; an image's by `select` was paid for with the image."""
+    asked = set[Value]()
+    for value in values:
+        prepaid = role == "select" and not value.guessed
+        yield not (prepaid or role in value.scores or value in asked)
+        asked.add(value)
 
 
 def _state_of(run: SearchRun, particle: Particle) -> State:

@@ -37,7 +37,7 @@ class Candidate:
 
     Attributes:
         cap: position of the cap whose own run made it; -1 where one run serves all caps.
-        clock: NFE from which on it counts.
+        clock: least cap at which it counts.
         noise_key, branch_key, origin: of its particle; together they tell it from every other of its image.
         reward: of the select verifier; a tuple of components if that is relative.
         image: `[C, H, W]` in about [-1, 1], in the state's dtype: the very numbers that the verifier was given.

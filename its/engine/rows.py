@@ -1,8 +1,9 @@
-"""Immutable tensor rows in one growing tensor; a row is freed when its last handle is."""
+"""Immutable tensor rows in blocks; a row is freed when its last handle is."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -10,6 +11,9 @@ import torch
 from torch import Tensor
 
 from its.levels import Guess
+
+AT_ONCE_BYTES = 2**24
+"""Bytes of rows that are copied together where no batch bounds their number: 16 MiB, a row at least."""
 
 
 class Row:
@@ -38,39 +42,58 @@ class GuessRows(NamedTuple):
 
 
 class Rows:
-    """A growing tensor of rows of one shape, dtype and device.
+    """Rows of one shape, dtype and device, in blocks that are added as they are needed and never copied.
+
+    A block's memory is taken as its rows are first written, where the device's allocator works so (the CPU's does).
 
     Args:
         shape: event shape of a row.
-        chunk: rows by which it grows at least.
+        block_bytes: size of a block; one holds a row at least.
 
     Attributes:
-        free: indices of the rows that are not in use.
+        row_bytes: size of a row.
+        at_once: rows to copy together where no batch bounds their number.
+        free: indices of the rows that have been in use and are not now.
     """
 
-    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, chunk: int) -> None:
-        self._tensor = torch.empty((0, *shape), dtype=dtype, device=device)
-        self._chunk = chunk
+    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, block_bytes: int) -> None:
+        self.row_bytes = math.prod(shape) * dtype.itemsize
+        self.at_once = max(1, AT_ONCE_BYTES // self.row_bytes)
         self.free: list[int] = []
+        self._block = max(1, block_bytes // self.row_bytes)
+        self._empty = torch.empty((0, *shape), dtype=dtype, device=device)
+        self._blocks: list[Tensor] = []
+        self._size = 0
 
     @property
     def in_use(self) -> int:
         """Return the number of rows in use."""
-        return len(self._tensor) - len(self.free)
+        return self._size - len(self.free)
 
     def put(self, values: Tensor) -> list[Row]:
         """Store `[n, *shape]`; the handles come in the same order."""
         if len(self.free) < len(values):
-            self._grow(max(self._chunk, len(self._tensor), len(values)))
+            self._grow(len(values) - len(self.free))
         first = len(self.free) - len(values)
         indices = self.free[first:]
         del self.free[first:]
-        self._tensor.index_copy_(0, self._index(indices), values.to(self._tensor.dtype))
+        values = values.to(self._empty.dtype)
+        if len(self._blocks) == 1:
+            self._blocks[0].index_copy_(0, self._tensor(np.array(indices, dtype=np.int64)), values)
+        else:
+            for block, places, offsets in self._parts(indices):
+                block.index_copy_(0, offsets, values.index_select(0, places))
         return [Row(index, self) for index in indices]
 
     def take(self, rows: Sequence[Row]) -> Tensor:
         """Return a new tensor `[n, *shape]` of the given rows."""
-        return self._tensor.index_select(0, self._index([row.index for row in rows]))
+        indices = [row.index for row in rows]
+        if len(self._blocks) == 1:
+            return self._blocks[0].index_select(0, self._tensor(np.array(indices, dtype=np.int64)))
+        values = self._empty.new_empty((len(indices), *self._empty.shape[1:]))
+        for block, places, offsets in self._parts(indices):
+            values.index_copy_(0, places, block.index_select(0, offsets))
+        return values
 
     def put_guess(self, guess: Guess) -> list[GuessRows]:
         """Store a guess `[n, *shape]`; the handles come in the same order."""
@@ -82,10 +105,20 @@ class Rows:
         x0, eps, shares = zip(*rows, strict=True)
         return Guess(self.take(x0), self.take(eps), None if shares[0] is None else self.take(shares))
 
-    def _index(self, indices: list[int]) -> Tensor:
-        return torch.from_numpy(np.array(indices, dtype=np.int64)).to(self._tensor.device, non_blocking=True)
+    def _parts(self, indices: list[int]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield each block that holds some of the rows, their places among `indices` and their offsets in it."""
+        blocks, offsets = np.divmod(np.array(indices, dtype=np.int64), self._block)
+        for block in np.unique(blocks):
+            places = np.flatnonzero(blocks == block)
+            yield self._blocks[block], self._tensor(places), self._tensor(offsets[places])
+
+    def _tensor(self, numbers: np.ndarray) -> Tensor:
+        return torch.from_numpy(numbers).to(self._empty.device, non_blocking=True)
 
     def _grow(self, extra: int) -> None:
-        size = len(self._tensor)
-        self._tensor = torch.cat([self._tensor, self._tensor.new_empty((extra, *self._tensor.shape[1:]))])
-        self.free.extend(range(size + extra - 1, size - 1, -1))
+        """Add so many rows to the free ones; the lowest of them are used first."""
+        size = self._size + extra
+        while len(self._blocks) * self._block < size:
+            self._blocks.append(self._empty.new_empty((self._block, *self._empty.shape[1:])))
+        self.free.extend(range(size - 1, self._size - 1, -1))
+        self._size = size

@@ -82,7 +82,8 @@ class Scoring:
 
     Args:
         rows: of states.
-        size: images of one batch.
+        decode_size, verify_size: images of one batch.
+        block_bytes: of the rows of decoded images.
 
     Attributes:
         images: rows of decoded images; those of states for pixel models.
@@ -90,19 +91,42 @@ class Scoring:
         queues: by name, furthest downstream first.
     """
 
-    def __init__(self, model: Denoiser, verifiers: Mapping[str, Verifier], rows: Rows, size: int) -> None:
+    def __init__(
+        self,
+        model: Denoiser,
+        verifiers: Mapping[str, Verifier],
+        rows: Rows,
+        decode_size: int,
+        verify_size: int,
+        block_bytes: int,
+    ) -> None:
         self.images = rows
         self.decodes = model.decoder is not None
         decode: dict[str, Decode] = {}
         if model.decoder is not None:
-            self.images = Rows(model.decoder.shape, model.dtype, model.device, size)
-            decode["decode"] = self._decode = Decode(model.decoder, rows, self.images, size, model.clipping)
+            self.images = Rows(model.decoder.shape, model.dtype, model.device, block_bytes)
+            decode["decode"] = self._decode = Decode(model.decoder, rows, self.images, decode_size, model.clipping)
         clipping = Clipping() if self.decodes else model.clipping
         self._verify = {
-            role: Verify(role, verifier, self.images, size, clipping) for role, verifier in verifiers.items()
+            role: Verify(role, verifier, self.images, verify_size, clipping) for role, verifier in verifiers.items()
         }
         verify = {f"verify {role}": queue for role, queue in self._verify.items()}
         self.queues: dict[str, Queue[Value]] = {**verify, **decode}
+
+    @property
+    def image_bytes(self) -> int:
+        """Return the size of a decoded image; 0 without a decoder."""
+        return self.images.row_bytes if self.decodes else 0
+
+    @property
+    def images_in_use(self) -> int:
+        """Return the number of decoded images in use; 0 without a decoder."""
+        return self.images.in_use if self.decodes else 0
+
+    @property
+    def undecoded(self) -> int:
+        """Return the number of latents that wait for the decoder."""
+        return len(self._decode) if self.decodes else 0
 
     def check_role(self, role: str) -> None:
         """Refuse a role that no verifier has.

@@ -80,7 +80,15 @@ class Steps:
             waiting = (item,) if isinstance(item, Rollout) else item.release_rollouts()
             rollouts += waiting
             places += [place] * len(waiting)
-        return self.step(rollouts, batch.pick(places)) if rollouts else Stepped([], [])
+
+        # A state may have many children: they are not copied all at once.
+        stepped = Stepped([], [])
+        for first in range(0, len(rollouts), at_once := self._rows.at_once):
+            part = slice(first, first + at_once)
+            arrivals, onward = self.step(rollouts[part], batch.pick(places[part]))
+            stepped.arrivals.extend(arrivals)
+            stepped.onward.extend(onward)
+        return stepped
 
     def step(self, rollouts: Sequence[Rollout], batch: Batch) -> Stepped:
         """Step each rollout from its evaluated row; the second of two stages corrects the first."""

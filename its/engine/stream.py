@@ -20,6 +20,7 @@ from its.engine.readback import Readback
 from its.engine.requests import Opened, Requests
 from its.engine.rows import Rows
 from its.engine.score import Scoring
+from its.engine.shortage import MemoryShortage, is_shortage
 from its.engine.state import Rollout, SearchRun
 from its.engine.verdicts import WORDS, Verdict, kinds_of
 from its.particles.order import Components, Rewarded
@@ -71,7 +72,7 @@ class Stream:
 
     @property
     def served(self) -> dict[str, tuple[int, int]]:
-        """Return rows served and row places offered, by kind of work."""
+        """Return what was served and how many places were offered, by kind of work: network rows, or images."""
         return {name: (queue.filled, queue.capacity) for name, queue in self._queues.items()}
 
     @property
@@ -95,26 +96,39 @@ class Stream:
                 yield self._over.popleft()
 
             # Choose the next work.
-            full = next((queue for queue in self._queues.values() if len(queue) >= queue.size), None)
+            full = next((queue for queue in self._queues.values() if queue.load >= 1), None)
             if full is not None:
                 self._serve(full)
             elif self._admit():
-                continue
+                pass
             elif len(self._readback):
                 self._collect(wait=True)
+                continue
             else:
-                fullest = max(self._queues.values(), key=lambda queue: len(queue) / queue.size)
+                fullest = max(self._queues.values(), key=lambda queue: queue.load)
                 if not len(fullest):
                     break
                 self._serve(fullest)
+            self._observe_rows()
         if self._alive:
             name = next(iter(self._alive)).name
             raise RuntimeError(f"{len(self._alive)} images of {name} wait for work that is not queued")
 
+    def rehearse(self) -> None:
+        """Serve one batch after the other for the first run, until it waits for numbers from the device.
+
+        They are not read: what a rehearsal comes to counts nowhere.
+        """
+        self._admit()
+        self._move()
+        while (queue := next((each for each in self._queues.values() if len(each)), None)) is not None:
+            self._serve(queue)
+            self._move()
+
     def _admit(self) -> bool:
         """Begin the next run, if there is room for it."""
         run = self._upcoming
-        if run is None or not self._admission.admits(len(self._alive)):
+        if run is None or not self._admission.admits(alive := len(self._alive), self._admitted - alive):
             return False
         self._admitted += 1
         run.order = self._admitted
@@ -124,25 +138,34 @@ class Stream:
             self._watch.enter(run)
         self._resume(run, None)
         self._watch.leave()
-        self._observe_rows()
         return True
 
     def _serve(self, queue: Queue) -> None:
-        """Run one batch, and act on what it has brought about."""
-        served = queue.serve()
+        """Run one batch, and act on what it has brought about.
+
+        Raises:
+            MemoryShortage: the batch does not fit the device.
+        """
+        try:
+            served = queue.serve()
+        except Exception as error:
+            if is_shortage(error):
+                kind = next(name for name, each in self._queues.items() if each is queue)
+                raise MemoryShortage(kind, error) from error
+            raise
         for subject, numbers in served.readbacks:
             self._readback.send(subject, numbers)
         for value in served.values:
             self._scoring.become_known(value)
         self._follow_up(served.arrivals, served.onward)
-        self._observe_rows()
 
     def _observe_rows(self) -> None:
         """Let the admission learn what runs hold."""
+        rows, images = self._rows.in_use, self._scoring.images_in_use
         waiting = sum(map(len, self._guiding.queues.values()))
-        self._admission.observe(len(self._alive), self._rows.in_use, waiting)
+        self._admission.observe(len(self._alive), rows, waiting, images + self._scoring.undecoded)
         if len(self._alive) == 1:
-            self._admission.check(next(iter(self._alive)), self._rows.in_use)
+            self._admission.check(next(iter(self._alive)), rows, images)
 
     def _move(self) -> None:
         """Resume the coroutines that have their reply, and take the steps that need no evaluation."""
@@ -157,7 +180,8 @@ class Stream:
                 self._resume(run, reply)
             self._watch.leave()
             if self._ready:
-                rollouts, self._ready = self._ready, []
+                at_once = self._rows.at_once
+                rollouts, self._ready = self._ready[:at_once], self._ready[at_once:]
                 with torch.inference_mode():
                     stepped = self._guiding.step_known(rollouts)
                 self._follow_up(*stepped)

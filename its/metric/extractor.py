@@ -31,12 +31,14 @@ class Extractor(Protocol):
         offers: which of `ARRAYS` it makes; `classes` alone may stand for logits over the dataset's own classes.
         widths: the width of an image's features (`moments`) and spatial features (`spatial`), as far as known.
         fingerprint: hash of the network; None where extracting is too quick to be worth a cache.
+        rows: images of one batch, where a parameter of that name sizes it; else None.
     """
 
     name: str
     offers: frozenset[str] = frozenset({"features"})
     widths: Mapping[str, int] = MappingProxyType({})
     fingerprint: str | None = None
+    rows: int | None = None
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Extract the arrays of uint8 images `[n, H, W, C]`, all float32.
@@ -57,15 +59,16 @@ class NetworkFeatures(Extractor):
     """
 
     offers = frozenset({"features", "logits", "classes"})
+    rows: int
 
     def __init__(self, network: Any, name: str, rows: int = 256) -> None:
         self.name = f"{name}-{hash_of(network)[:8]}"
         self._network = network
-        self._rows = rows
+        self.rows = rows
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         features, logits = [], []
-        for padded, count in padded_batches(images, self._rows):
+        for padded, count in padded_batches(images, self.rows):
             with torch.inference_mode():
                 batch: Tensor = self._network.features(from_uint8(torch.from_numpy(padded)))
                 features.append(batch[:count].numpy())

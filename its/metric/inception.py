@@ -49,6 +49,7 @@ class InceptionFeatures(Extractor):
     """
 
     fingerprint: str
+    rows: int
     widths = WIDTHS
 
     def __init__(
@@ -80,7 +81,7 @@ class InceptionFeatures(Extractor):
         )
 
         # Load the network; a hook collects the spatial features.
-        self._rows, self._device = rows, torch.device(device)
+        self.rows, self._device = rows, torch.device(device)
         self._network = load_network(content, str(path)).to(self._device)
         self._classifier = classifier
         self._spatial: list[Tensor] = []
@@ -97,7 +98,7 @@ class InceptionFeatures(Extractor):
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         parts: dict[str, list[np.ndarray]] = defaultdict(list)
-        for padded, count in padded_batches(images, self._rows):
+        for padded, count in padded_batches(images, self.rows):
             with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
                 for name, array in self._batch(torch.from_numpy(padded).to(self._device)).items():
                     parts[name].append(array[:count].float().cpu().numpy())

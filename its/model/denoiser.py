@@ -8,36 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import torch
 from torch import Tensor
 
-from its.levels import Columns, Guess
+from its.levels import Columns, Guess, Level
+from its.model.classifier_free import ClassifierFree, Network, slots_of
+from its.model.slots import Slots
 from its.sampler.noise_paths import NoisePath
 from its.sampler.sampler import Variance
 from its.types import Condition
 
 Prediction = Literal["epsilon", "v_prediction", "sample", "flow"]
-
-
-class Network(Protocol):
-    """A network as an adapter gives it."""
-
-    def __call__(self, x: Tensor, time: Tensor, label: Tensor | None, /) -> Any:
-        """Evaluate rows.
-
-        Args:
-            x: rows `[n, *shape]`, scaled by their levels' `scale`.
-            time: native times `[n]`, float64.
-            label: class ids `[n]`, int64; None if the network takes none.
-
-        Returns:
-            The prediction `[n, *shape]`, followed along the channels by as many values of a learned variance, in
-            [-1, 1] (Nichol and Dhariwal 2021, arXiv:2102.09672, Eq. 15 with `v = (value + 1) / 2`), if the network
-            has learned one; the exact mixture's is a `Guess`.
-        """
-        ...
 
 
 class Decoder(Protocol):
@@ -92,7 +75,7 @@ class Denoiser(Protocol):
         shape: event shape of the state.
         dtype: of the state: float32, also when the network runs in bf16.
         path: noise path that it was trained on.
-        slots: network rows of one evaluation: 2 with classifier-free guidance.
+        slots: network rows of one evaluation, of the dearest if they differ: 2 with classifier-free guidance.
         clipping: the rule by which its guess is clipped.
         variance: of ancestral steps, where the sampler leaves it to the checkpoint; see `its.sampler.sampler.Variance`.
         decoder: None for pixel models.
@@ -107,9 +90,28 @@ class Denoiser(Protocol):
     variance: Variance = "fixed_small"
     decoder: Decoder | None = None
 
+    @property
+    def fewest_slots(self) -> int:
+        """Network rows of the cheapest evaluation; a call has as many for each row that it is given."""
+        return self.slots
+
+    def slots_at(self, level: Level) -> int:
+        """Return the network rows of an evaluation at a level."""
+        return self.slots
+
     def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
-        """Evaluate rows `x [n, *shape]`; return the network's own pair, which is not clipped."""
+        """Evaluate rows `x [n, *shape]`; return the network's own pair, which is not clipped.
+
+        The engine always gives as many rows as a batch has network rows, divided by `fewest_slots`, so that the network
+        is always given as many. Where evaluations differ in slots, the first rows that these suffice for are evaluated;
+        what is returned for those behind them is not read.
+        """
         ...
+
+
+def fewest_slots(model: Denoiser) -> int:
+    """Return the network rows that a call has for each row that a model is given; see `Denoiser.fewest_slots`."""
+    return getattr(model, "fewest_slots", model.slots)
 
 
 def require_contract(model: Denoiser) -> None:
@@ -126,7 +128,52 @@ def require_contract(model: Denoiser) -> None:
         )
 
 
-class NetworkDenoiser(Denoiser):
+class ClassifierFreeDenoiser(Denoiser):
+    """A model of a network that may be under classifier-free guidance, always or in an interval of levels.
+
+    Args:
+        scale: see `ClassifierFree`; 1 is off.
+        interval: see `its.model.slots.Slots`; None is always.
+        null_class: label that stands for no condition; None if there is none.
+        conditional: whether the network is given the conditions.
+
+    Raises:
+        ValueError: there is nothing to guide by, or nothing that the interval limits, or it is none.
+    """
+
+    def __init__(
+        self,
+        path: NoisePath,
+        scale: float,
+        interval: Sequence[float] | None,
+        null_class: int | None,
+        *,
+        conditional: bool,
+    ) -> None:
+        self.path = path
+        self.conditional = conditional
+        self._null_class = null_class
+        self.guidance_scale = scale
+        self.guidance_interval = interval
+        self.slots = slots_of(scale, null_class, conditional=conditional)
+        self._slots = Slots.of(scale, interval, path)
+
+    @property
+    def fewest_slots(self) -> int:
+        return self._slots.fewest
+
+    def slots_at(self, level: Level) -> int:
+        return self._slots.at(level)
+
+    def evaluated(self, network: Network, x: Tensor, time: Tensor, label: Tensor | None, levels: Columns) -> Any:
+        """Evaluate rows of a network, guided where they are to be; see `Network` and `ClassifierFree`."""
+        if self.slots == 1:
+            return network(x, time, label)
+        null_class = cast(int, self._null_class)
+        return ClassifierFree(network, self.guidance_scale, null_class, self._slots.inside(levels))(x, time, label)
+
+
+class NetworkDenoiser(ClassifierFreeDenoiser):
     """A network, its prediction type and its noise path as a `Denoiser`.
 
     Args:
@@ -137,14 +184,16 @@ class NetworkDenoiser(Denoiser):
         conditional: whether it is given the conditions; otherwise every row has label `null_class`.
         null_class: label that stands for no condition; None if there is none.
         guidance_scale: of classifier-free guidance, see `ClassifierFree`; 1 is off, anything else takes two slots.
+        guidance_interval: native times (`Level.time`; sigma on EDM's path) between which guidance is on, both included:
+            two slots there, one elsewhere (Kynkäänniemi et al. 2024, arXiv:2404.07724); None is always.
         clip, rederive_eps: see `Clipping`.
         variance: of ancestral steps, as the checkpoint was published; `learned` where the network predicts one.
         decoder: of a latent model, whose rows are never images: set `clip` to None; None for pixel models.
 
     Raises:
-        ValueError: `guidance_scale` is not 1 and the network is not conditional or has no `null_class`; or it
-            predicts noise on a path that begins with noise alone, from which no x0_hat follows; or latents are to be
-            clipped.
+        ValueError: `guidance_scale` is not 1 and the network is not conditional or has no `null_class`; or it is 1
+            beside an interval, or that is not two ascending numbers; or the network predicts noise on a path that
+            begins with noise alone, from which no x0_hat follows; or latents are to be clipped.
     """
 
     dtype = torch.float32
@@ -159,6 +208,7 @@ class NetworkDenoiser(Denoiser):
         conditional: bool = False,
         null_class: int | None = None,
         guidance_scale: float = 1.0,
+        guidance_interval: Sequence[float] | None = None,
         clip: float | None = 1.0,
         rederive_eps: bool = False,
         variance: Variance = "fixed_small",
@@ -174,22 +224,19 @@ class NetworkDenoiser(Denoiser):
             raise ValueError(
                 f"clip is {clip} on a model with a decoder, whose latents have no range of pixels; give clip=None"
             )
+        super().__init__(path, guidance_scale, guidance_interval, null_class, conditional=conditional)
         self.network = network
-        self.path = path
         self.prediction: Prediction = prediction
         self.shape = shape
-        self.conditional = conditional
         self.null_class = null_class
-        self.guidance_scale = guidance_scale
         self.clipping = Clipping(clip, rederive_eps)
         self.variance = variance
         self.decoder = decoder
         self.device = torch.device(device)
-        self.slots = slots_of(guidance_scale, null_class, conditional=conditional)
 
     def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
-        network = guided(self.network, self.guidance_scale, self.null_class)
-        output = network(levels.scale.to(x) * x, levels.time.flatten(), self._labels(conditions))
+        scaled, label = levels.scale.to(x) * x, self._labels(conditions)
+        output = self.evaluated(self.network, scaled, levels.time.flatten(), label, levels)
         if self.variance != "learned":
             return guess_from(self.prediction, output, x, levels)
         output, variance = output.split(self.shape[0], dim=1)
@@ -200,64 +247,6 @@ class NetworkDenoiser(Denoiser):
             return None
         classes = conditions if self.conditional else [self.null_class] * len(conditions)
         return torch.tensor(classes, dtype=torch.int64).to(self.device, non_blocking=True)
-
-
-@dataclass(frozen=True)
-class ClassifierFree:
-    """A network under classifier-free guidance: `uncond + scale (cond - uncond)`, both halves of one batch.
-
-    Ho and Salimans 2022 (arXiv:2207.12598), Eq. 6 with `scale = 1 + w`.
-
-    Attributes:
-        scale: 0 is unconditional, 1 conditional.
-        null_class: label that stands for no condition.
-    """
-
-    network: Network
-    scale: float
-    null_class: int
-
-    def __call__(self, x: Tensor, time: Tensor, label: Tensor | None) -> Any:
-        assert label is not None, "guidance needs labels"
-        labels = torch.cat([label, torch.full_like(label, self.null_class)])
-        output = self.network(torch.cat([x, x]), torch.cat([time, time]), labels)
-        if isinstance(output, Guess):
-            return Guess(self._mixed(output.x0), self._mixed(output.eps))
-        colours = x.shape[1]
-        mixed = self._mixed(output[:, :colours])
-        # A learned variance is not guided: it is the conditional half's (Peebles and Xie 2022, arXiv:2212.09748).
-        return mixed if output.shape[1] == colours else torch.cat([mixed, output[: len(x), colours:]], dim=1)
-
-    def _mixed(self, output: Tensor) -> Tensor:
-        cond, uncond = output.chunk(2)
-        return uncond + self.scale * (cond - uncond)
-
-
-def guided(network: Network, scale: float, null_class: int | None) -> Network:
-    """Return the network under classifier-free guidance, or as it is where `scale` is 1."""
-    if scale == 1.0:
-        return network
-    assert null_class is not None, "slots_of refuses it"
-    return ClassifierFree(network, scale, null_class)
-
-
-def slots_of(guidance_scale: float, null_class: int | None, *, conditional: bool) -> int:
-    """Return how many network rows an evaluation takes: 2 with classifier-free guidance, else 1.
-
-    Raises:
-        ValueError: a model is to be guided that is unconditional, or has no label that stands for no condition.
-    """
-    if guidance_scale != 1.0 and not conditional:
-        raise ValueError(
-            f"model.guidance_scale is {guidance_scale} on an unconditional model; "
-            "set model.conditional=true or model.guidance_scale=1"
-        )
-    if guidance_scale != 1.0 and null_class is None:
-        raise ValueError(
-            f"model.guidance_scale is {guidance_scale}, and this network has no label for no condition; "
-            "set model.guidance_scale=1"
-        )
-    return 1 if guidance_scale == 1.0 else 2
 
 
 def guess_from(prediction: Prediction, output: Tensor, x: Tensor, levels: Columns) -> Guess:

@@ -14,11 +14,11 @@ from torch import Tensor
 from its.levels import Columns, Guess
 from its.model.checkpoint import fit, read
 from its.model.config_file import ConfigFile
-from its.model.denoiser import Denoiser
+from its.model.denoiser import ClassifierFreeDenoiser
 from its.model.song_unet import SongUNet
 from its.sampler.noise_paths import EDM
 from its.types import Condition
-from its.weights import Device, Weights, locate
+from its.weights import Device, GuidanceInterval, GuidanceScale, Weights, locate
 
 DEFAULTS = {
     "embedding_type": "positional",
@@ -31,6 +31,7 @@ DEFAULTS = {
     "model_channels": 128,
     "channel_mult": [1, 2, 2, 2],
     "label_dim": 0,
+    "label_dropout": 0,
     "sigma_data": 0.5,
 }
 """Defaults of EDM's constructors, for entries that a configuration leaves out."""
@@ -43,12 +44,12 @@ KNOWN: dict[str, Any] = {
     **dict.fromkeys(("img_resolution", "img_channels", "label_dim", "model_channels", "num_blocks"), int),
     **dict.fromkeys(("channel_mult", "attn_resolutions", "resample_filter"), Sequence[int]),
     "channel_mult_noise": int,
-    "sigma_data": float,
+    **dict.fromkeys(("label_dropout", "sigma_data"), float),
 }
 """The allow-list of a configuration's entries and values."""
 
 
-class EDMDenoiser(Denoiser):
+class EDMDenoiser(ClassifierFreeDenoiser):
     """A preconditioned SongUNet as a `Denoiser`: x0_hat is the paper's D(x; sigma), Eq. 7, and is not clipped.
 
     It is a class of its own, and not a `NetworkDenoiser`: x0_hat and eps_hat are two combinations of x and the output
@@ -61,10 +62,11 @@ class EDMDenoiser(Denoiser):
         shape: event shape (C, H, W).
         labels: number of classes that the network is given; 0 is unconditional.
         conditional: whether it is given the class; without it a network with labels gets a row of zeros.
+        dropped: whether it was trained with some of its labels dropped, so that zeros stand for no condition.
+        guidance_scale, guidance_interval: see `its.model.denoiser.NetworkDenoiser`; the interval is of sigma.
     """
 
     dtype = torch.float32
-    slots = 1
 
     def __init__(
         self,
@@ -74,38 +76,51 @@ class EDMDenoiser(Denoiser):
         *,
         labels: int = 0,
         conditional: bool = True,
+        dropped: bool = False,
+        guidance_scale: float = 1.0,
+        guidance_interval: Sequence[float] | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
+        none = labels if labels and dropped else None
+        given = conditional and labels > 0
+        super().__init__(path, guidance_scale, guidance_interval, none, conditional=given)
         self.device = torch.device(device)
         self.network = network
-        self.path = path
+        self.sigma_data = path.sigma_data
         self.shape = shape
         self.labels = labels
-        self.conditional = conditional
 
     def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
         # Evaluate the network: c_in is the level's scale, c_noise is log(sigma) / 4.
-        sigma, data = levels.sigma, self.path.sigma_data
+        sigma, data = levels.sigma, self.sigma_data
         total = sigma**2 + data**2
-        output = self.network(levels.scale.to(x) * x, (sigma.log() / 4).flatten().to(x), self._one_hot(conditions))
+        time = (sigma.log() / 4).flatten().to(x)
+        output = self.evaluated(self._labelled, levels.scale.to(x) * x, time, self._classes(conditions), levels)
 
         # Combine x and the output: Eq. 7 with c_skip and c_out, and the eps_hat that goes with it.
         x0 = (data**2 / total).to(x) * x + (sigma * data / total.sqrt()).to(x) * output
         return Guess(x0, (sigma / total).to(x) * x - (data / total.sqrt()).to(x) * output)
 
-    def _one_hot(self, conditions: Sequence[Condition]) -> Tensor | None:
+    def _labelled(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
+        """Evaluate rows with one-hot labels; the number behind the last class stands for none, a row of zeros."""
+        table = None if label is None else torch.eye(self.labels + 1, self.labels, device=x.device)[label]
+        return self.network(x, time, table)
+
+    def _classes(self, conditions: Sequence[Condition]) -> Tensor | None:
         if not self.labels:
             return None
-        table = torch.zeros(len(conditions), self.labels)
-        if self.conditional:
-            table[torch.arange(len(conditions)), torch.tensor(conditions, dtype=torch.int64)] = 1.0
-        return table.to(self.device, non_blocking=True)
+        classes = torch.tensor(conditions if self.conditional else [self.labels] * len(conditions), dtype=torch.int64)
+        if self.conditional and (classes >= self.labels).any():
+            raise ValueError(f"class {classes.max()} is asked for, and this network has 0 to {self.labels - 1}")
+        return classes.to(self.device, non_blocking=True)
 
 
 def load(
     weights: Weights,
     *,
     conditional: bool = True,
+    guidance_scale: GuidanceScale = 1.0,
+    guidance_interval: GuidanceInterval | None = None,
     sigma_min: float = 0.002,
     sigma_max: float = 80.0,
     rho: float = 7.0,
@@ -115,6 +130,7 @@ def load(
 
     Args:
         conditional: whether a network with classes is given them.
+        guidance_scale, guidance_interval: see `EDMDenoiser`; only a network trained with label_dropout can be guided.
         sigma_min, sigma_max, rho: of the noise path, see `EDM`.
 
     Raises:
@@ -130,6 +146,9 @@ def load(
         (colours, size, size),
         labels=config["label_dim"],
         conditional=conditional,
+        dropped=config["label_dropout"] > 0,
+        guidance_scale=guidance_scale,
+        guidance_interval=guidance_interval,
         device=device,
     )
 

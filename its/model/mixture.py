@@ -9,16 +9,16 @@ from torch import Tensor
 
 from its.dataset.mixture import Mixture
 from its.levels import Columns, Guess
-from its.model.denoiser import Denoiser, guided, slots_of
+from its.model.denoiser import ClassifierFreeDenoiser
 from its.sampler.noise_paths import Flow, NoisePath, linear_vp
 from its.types import Condition
-from its.weights import Device, GuidanceScale
+from its.weights import Device, GuidanceInterval, GuidanceScale
 
 NO_COMPONENT = -1
 """Label that asks for no component."""
 
 
-class MixtureDenoiser(Denoiser):
+class MixtureDenoiser(ClassifierFreeDenoiser):
     """The posterior means of x_0 and eps given x_t as a `Denoiser`, in float64.
 
     It is a class of its own, and not a `NetworkDenoiser`: the means depend on alpha and sigma, not on native time, and
@@ -29,6 +29,7 @@ class MixtureDenoiser(Denoiser):
         path: `vp` (the linear path of Ho et al. 2020, 1,000 steps) or `flow`.
         conditional: whether it is given the component.
         guidance_scale: of classifier-free guidance between the two; 1 is off.
+        guidance_interval: native times between which it is on; see `its.model.slots.Slots`.
     """
 
     dtype = torch.float64
@@ -40,23 +41,22 @@ class MixtureDenoiser(Denoiser):
         *,
         conditional: bool = False,
         guidance_scale: GuidanceScale = 1.0,
+        guidance_interval: GuidanceInterval | None = None,
         device: Device = "cpu",
     ) -> None:
         if path not in ("vp", "flow"):
             raise ValueError(f"model.path is {path!r}; it is vp or flow")
+        noise_path: NoisePath = linear_vp() if path == "vp" else Flow()
+        super().__init__(noise_path, guidance_scale, guidance_interval, NO_COMPONENT, conditional=conditional)
         self.data = data
         self.shape = data.shape
         self.device = torch.device(device)
-        self.path: NoisePath = linear_vp() if path == "vp" else Flow()
-        self.conditional = conditional
-        self.slots = slots_of(guidance_scale, NO_COMPONENT, conditional=conditional)
-        self.guidance_scale = guidance_scale
         self._means = torch.as_tensor(data.means, device=self.device)
 
     def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
         label = torch.tensor(conditions, dtype=torch.int64, device=self.device) if self.conditional else None
         coefficients = torch.stack([levels.alpha.flatten(), levels.sigma.flatten()], dim=1)
-        return guided(self.network, self.guidance_scale, NO_COMPONENT)(x, coefficients, label)
+        return self.evaluated(self.network, x, coefficients, label, levels)
 
     def network(self, x: Tensor, coefficients: Tensor, label: Tensor | None) -> Guess:
         """Evaluate rows `x [n, *shape]`.

@@ -12,8 +12,8 @@ from its.model.checkpoint import fit, read
 from its.model.denoiser import NetworkDenoiser
 from its.model.openai_unet import OpenAIUNet
 from its.model.wrappers import StateDict
-from its.sampler.noise_paths import cosine_vp, linear_vp
-from its.weights import Device, Weights
+from its.sampler.noise_paths import betas_named
+from its.weights import Device, GuidanceInterval, GuidanceScale, Weights
 
 COLOURS = 3
 
@@ -49,6 +49,9 @@ def load(
     rescale_time: bool = True,
     scale_shift: bool = True,
     classes: int | None = None,
+    null_class: int | None = None,
+    guidance_scale: GuidanceScale = 1.0,
+    guidance_interval: GuidanceInterval | None = None,
     clip: float | None = 1.0,
     rederive_eps: bool = True,
     device: Device = "cpu",
@@ -60,17 +63,16 @@ def load(
         betas: rule of the noise path that it was trained on, in `steps` steps.
         learned_sigma: whether it has six outputs, the last three the variance of ancestral steps.
         rescale_time: whether times are scaled to a thousand steps before they enter the network.
-        classes: number of classes of a class-conditional network.
+        classes: class embeddings of a conditional network. null_class: the one that stands for no condition, if any.
+        guidance_scale, guidance_interval: see `its.model.denoiser.NetworkDenoiser`; times are training steps.
         clip, rederive_eps: see `its.model.denoiser.Clipping`; the original's posterior mean and DDIM step both start
             from the clipped x0_hat.
 
     Raises:
         ValueError: the checkpoint does not fit; the message names keys, and sizes that would.
     """
-    if betas not in ("cosine", "linear"):
-        raise ValueError(f"model.betas is {betas!r}; it is cosine or linear")
-
-    # Make the network, and load its weights.
+    path = betas_named(betas, steps)
+    _check_null_class(null_class, classes)
     outputs = COLOURS * (1 + learned_sigma)
     network = OpenAIUNet(
         size, channels, blocks, multipliers, attention, heads, outputs, scale_shift=scale_shift, classes=classes
@@ -79,15 +81,27 @@ def load(
     fit(network, state, weights, advice(state, size))
     return NetworkDenoiser(
         ImprovedDiffusion(network.to(device), 1000 / steps if rescale_time else 1.0),
-        cosine_vp(steps) if betas == "cosine" else linear_vp(steps),
+        path,
         "epsilon",
         (COLOURS, size, size),
         conditional=classes is not None,
+        null_class=null_class,
+        guidance_scale=guidance_scale,
+        guidance_interval=guidance_interval,
         clip=clip,
         rederive_eps=rederive_eps,
         variance="learned" if learned_sigma else "fixed_small",
         device=device,
     )
+
+
+def _check_null_class(null_class: int | None, classes: int | None) -> None:
+    """Refuse a label of no condition that no class embedding has."""
+    if null_class is not None and null_class not in range(classes or 0):
+        raise ValueError(
+            f"model.null_class is {null_class} and model.classes is {classes}; it is the number of a class embedding, "
+            "from 0 on, or null"
+        )
 
 
 def advice(state: StateDict, size: int) -> str:

@@ -6,83 +6,18 @@ take (`timestep_spacing`, PNDM's `skip_prk_steps`, a solver's order) is ours to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from its.model.config_file import METADATA, ConfigFile
-
-Prediction = Literal["epsilon", "sample", "v_prediction"]
-Variance = Literal["fixed_small", "fixed_small_log", "fixed_large", "learned_range"]
-Spacing = Literal["leading", "trailing", "linspace"]
-
-REMEDY = "choose a checkpoint of DDPMScheduler, DDIMScheduler or PNDMScheduler, or correct the entry if it is wrong"
-
-OTHERS = dict.fromkeys(
-    (
-        "algorithm_type",
-        "dynamic_thresholding_ratio",
-        "euler_at_final",
-        "final_sigmas_type",
-        "interpolation_type",
-        "lambda_min_clipped",
-        "lower_order_final",
-        "sample_max_value",
-        "sigma_max",
-        "sigma_min",
-        "skip_prk_steps",
-        "solver_order",
-        "solver_type",
-        "tensor_format",
-        "timestep_type",
-        "use_beta_sigmas",
-        "use_exponential_sigmas",
-        "use_karras_sigmas",
-    ),
-    Any,
-)
-"""Entries that choose steps, or act with thresholding alone; diffusers keeps one scheduler's in another's file."""
-
-KNOWN: Mapping[str, Any] = {
-    **METADATA,
-    **OTHERS,
-    "num_train_timesteps": int,
-    "beta_start": float,
-    "beta_end": float,
-    "beta_schedule": Literal["linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "laplace"],
-    "trained_betas": Sequence[float] | None,
-    "rescale_betas_zero_snr": bool,
-    "prediction_type": Prediction,
-    "predict_epsilon": Literal[True],
-    "clip_sample": bool,
-    "clip_sample_range": float,
-    "thresholding": Literal[False],
-    "set_alpha_to_one": bool,
-    "steps_offset": int,
-    "timestep_spacing": Spacing,
-    "timestep_values": type(None),
-    "use_flow_sigmas": Literal[False],
-    "variance_type": Variance | None,
-}
-"""The allow-list of entries and values."""
-
-NEVER_CLIPS: Mapping[str, Any] = {**KNOWN, "clip_sample": Literal[False], "rescale_betas_zero_snr": Literal[False]}
-
-CLASSES: Mapping[str, Mapping[str, Any]] = {
-    "DDPMScheduler": KNOWN,
-    "DDPMParallelScheduler": KNOWN,
-    "DDIMScheduler": KNOWN,
-    "DDIMParallelScheduler": KNOWN,
-    "PNDMScheduler": NEVER_CLIPS,
-}
-"""The schedulers that are read, and the allow-list of each."""
+from its.model.config_file import ConfigFile
+from its.model.scheduler_entries import Prediction, Spacing, Variance, entries
 
 
 @dataclass(frozen=True)
@@ -117,16 +52,9 @@ class SchedulerConfig:
         Raises:
             ValueError: the class, an entry or a value is not on the allow-list, or an entry is missing.
         """
-        # Refuse other schedulers and unknown entries.
-        file = ConfigFile.read(path, REMEDY)
-        scheduler = str(file.needed("_class_name"))
-        if scheduler not in CLASSES:
-            raise file.refusal("_class_name", "its noise path is another, or is not known here to be the same")
-        if file.get("predict_epsilon", True) is False:
-            raise file.refusal("predict_epsilon", "the entry is out of date", 'write "prediction_type": "sample"')
-        file.require(CLASSES[scheduler])
-
-        # Read the others; PNDM never clips, and DDPM always ends at alpha 1.
+        # PNDM never clips, and DDPM always ends at alpha 1.
+        file = entries(path)
+        scheduler = file.needed("_class_name")
         implicit = scheduler.startswith("DDIM")
         clips = scheduler != "PNDMScheduler" and file.needed("clip_sample")
         limit = float(file.get("clip_sample_range", 1.0))
@@ -153,8 +81,6 @@ def alphas_cumprod(file: ConfigFile) -> tuple[float, ...]:
     """
     # Compute the betas.
     steps, trained = file.needed("num_train_timesteps"), file.get("trained_betas", None)
-    if steps < 1:
-        raise file.refusal("num_train_timesteps", "it is at least 1")
     if trained is not None:
         betas = torch.tensor(trained, dtype=torch.float32)
     else:

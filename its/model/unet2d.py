@@ -18,7 +18,7 @@ from its.model.scheduler_config import SchedulerConfig
 from its.model.wrappers import StateDict
 from its.sampler.noise_paths import VP
 from its.sampler.sampler import Variance
-from its.weights import Device, GuidanceScale, Weights, locate
+from its.weights import Device, GuidanceInterval, GuidanceScale, Weights, locate
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
@@ -185,6 +185,7 @@ def load(
     weights_key: str | None = None,
     conditional: bool = False,
     guidance_scale: GuidanceScale = 1.0,
+    guidance_interval: GuidanceInterval | None = None,
     null_class: int | None = None,
     clip: float | Literal["checkpoint"] | None = "checkpoint",
     rederive_eps: bool = False,
@@ -197,6 +198,7 @@ def load(
             pipeline's `unet` and `scheduler`. Safetensors, or torch's format, which is read with `weights_only`.
         weights_key: variant of the weights (`fp16`, `non_ema`); None is the one without a name, or the only one.
         conditional: whether the network is given the class.
+        guidance_scale, guidance_interval: see `its.model.denoiser.NetworkDenoiser`; times are training steps.
         null_class: label of no condition; default: the last class embedding, if there are any.
         clip: as in `its.model.denoiser.Clipping`; `checkpoint` takes the scheduler's `clip_sample`.
         rederive_eps: see there.
@@ -230,6 +232,7 @@ def load(
         conditional=conditional,
         null_class=null_class,
         guidance_scale=guidance_scale,
+        guidance_interval=guidance_interval,
         clip=scheduler.clip if clip == "checkpoint" else clip,
         rederive_eps=rederive_eps,
         variance=published_variance(scheduler, config),

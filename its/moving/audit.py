@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from its.config.blueprint import Blueprint
 from its.config.composed import Composed, composed
 from its.config.identity import differences
+from its.engine.engine import BATCHES
 from its.moving.pack import Pack
 from its.moving.recorded import differing_claim, differing_files, differing_grids
 from its.moving.remade import FEATURE, LEVELS, REWARD, Remaking
@@ -29,8 +30,9 @@ OPEN_KEYS = (
     "plugins",
     "hydra.searchpath",
     "device",
-    "batch",
+    *BATCHES,
     "rows",
+    "rows_bytes",
     "dataset.reference",
     "dataset.report",
     "dataset.statistics",
@@ -43,7 +45,7 @@ GROUPS = ("model", "sampler", "guidance", "guide", "search", "verifier", "budget
 
 @dataclass
 class Audit:
-    """What an audit has come to.
+    """The outcome of an audit.
 
     Attributes:
         equal: what was held against what, in a few words each.
@@ -68,7 +70,8 @@ class Audit:
     def line(self) -> str:
         """All of it in one line."""
         parts = [f"equal: {'; '.join(self.equal) or 'nothing'}"]
-        parts += [f"{len(self.different)} DIFFERENCES"] if self.different else []
+        count = len(self.different)
+        parts += [f"DIFFERENT: {count} {'thing' if count == 1 else 'things'}, named above"] if count else []
         return ". ".join([*parts, *self.remarks])
 
 
@@ -137,9 +140,9 @@ def _experiment(run: FinishedRun, typed: Composed, findings: Audit) -> Experimen
     weights = list(_other_weights(run, blueprint))
     findings.hold("weights by their sha256", iter(weights))
     name = run.files.config.name
-    told = [f"{key} of {name} is not what the command on record says" for key in by_command if key not in here]
-    told += [f"{key} of {name} cannot be made here as it says" for key in here if not weights]
-    findings.hold(f"{name} and command", iter(told))
+    sentences = [f"{key} of {name} is not what the command on record says" for key in by_command if key not in here]
+    sentences += [f"{key} of {name} cannot be made here as it says" for key in here if not weights]
+    findings.hold(f"{name} and command", iter(sentences))
 
     # Sources are told, and compared none the less.
     if others := replace(blueprint.provenance, files=run.files).others:
@@ -164,10 +167,12 @@ def _words(run: FinishedRun, words: Sequence[str], out_dir: Path) -> list[str]:
             raise ValueError(f"{word} would make another run than that on record; audits take {', '.join(OPEN_KEYS)}")
 
     # Batches are those that shards were made in, if these are of one shape.
-    batches = {note.get("batch") for note in run.files.store.notes()}
-    own = [f"batch={batch}" for batch in batches if len(batches) == 1 and type(batch) is int]
-    own += [f"images={run.summary['images']}", "tracker=none", "verify=false", f"out_dir={out_dir}", *words]
-    latest = {key_of(word): word for word in (*run.words, *own)}
+    additions = list[str]()
+    for key in BATCHES:
+        sizes = {note[key] for note in run.files.store.notes() if key in note}
+        additions += [f"{key}={size}" for size in sizes if len(sizes) == 1 and type(size) is int]
+    additions += [f"images={run.summary['images']}", "tracker=none", "verify=false", f"out_dir={out_dir}", *words]
+    latest = {key_of(word): word for word in (*run.words, *additions)}
     return list(latest.values())
 
 

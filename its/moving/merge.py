@@ -142,17 +142,17 @@ class Merge:
 
     def run(self) -> int:
         """Add to the first folder what only others have; return how many shards that were."""
-        held, taken = set(self.target.digests), 0
+        present, count = set(self.target.digests), 0
         for part in self.parts[1:]:
-            new = sorted(part.digests.keys() - held, key=_order)
+            new = sorted(part.digests.keys() - present, key=_order)
             _add_lists(self.target.files, part.files)
             _add_notes(self.target.files, part.files, {first_of(name) for name in new if name.startswith(SHARDS)})
             for name in new:
                 self.target.files.store.take_over(name, part.files.store)
-            held |= part.digests.keys()
-            taken += sum(name.startswith(SHARDS) for name in new)
+            present |= part.digests.keys()
+            count += sum(name.startswith(SHARDS) for name in new)
         self.target.files.store.tidy()
-        return taken
+        return count
 
     @property
     def images(self) -> int:
@@ -207,10 +207,10 @@ def _check_one_device(parts: Sequence[Part]) -> None:
     for part in parts:
         folders.update({kind: part.folder for kind in part.device_of.values() if kind not in folders})
     if len(folders) > 1:
-        told = "; ".join(f"{kind}: {folder}" for kind, folder in sorted(folders.items()))
+        listing = "; ".join(f"{kind}: {folder}" for kind, folder in sorted(folders.items()))
         raise ValueError(
-            f"the parts were made on {len(folders)} types of device, and their images differ in the last bits: {told}; "
-            "make all parts on one type"
+            f"the parts were made on {len(folders)} types of device, and their images differ in the last bits: "
+            f"{listing}; make all parts on one type"
         )
 
 

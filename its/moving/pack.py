@@ -173,17 +173,17 @@ class Pack:
             if member is None or member.size > MOST_BYTES:
                 raise ValueError(f"{self.path} is no pack of a run: it has no {path.name}, or one of no run's size")
             path.write_bytes(_bytes(archive, member).read())
-        known = self._known(files)
+        expected = self._known(files)
 
         # Then that of which they tell, and nothing else.
-        if unknown := sorted(self.members.keys() - known.keys()):
+        if unknown := sorted(self.members.keys() - expected.keys()):
             raise ValueError(f"{self.path} is no pack of a run: neither record nor manifest know {unknown[0]!r}")
-        if missing := sorted(known.keys() - self.members.keys()):
+        if missing := sorted(expected.keys() - self.members.keys()):
             raise ValueError(f"{self.path} is cut short: it has no {missing[0]!r}")
-        for name in sorted(known.keys() - {files.summary.name, files.manifest.name}):
+        for name in sorted(expected.keys() - {files.summary.name, files.manifest.name}):
             path = files.path / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            if not _copied(_bytes(archive, self.members[name]), path).startswith(known[name]):
+            if not _copied(_bytes(archive, self.members[name]), path).startswith(expected[name]):
                 raise ValueError(f"{self.path} is damaged: {name} is not what its record says")
 
     def _known(self, files: RunFolder) -> dict[str, tuple[str, ...]]:
@@ -191,11 +191,11 @@ class Pack:
         listed = read_record(files.summary).get(FILES)
         if not isinstance(listed, dict):
             raise ValueError(f"{self.path} is no pack of a run: its {files.summary.name} names no files")
-        known: dict[str, tuple[str, ...]] = {files.summary.name: (), files.manifest.name: ()}
-        known |= {name: (str(digest),) for name, digest in listed.items() if _is_small(name)}
+        expected: dict[str, tuple[str, ...]] = {files.summary.name: (), files.manifest.name: ()}
+        expected |= {name: (str(digest),) for name, digest in listed.items() if _is_small(name)}
         for entry in files.store.lines():
-            known[entry["file"]] = (*known.get(entry["file"], ()), entry["sha256"])
-        return known | {name: (Path(name).stem,) for name in self.members if _is_list(name)}
+            expected[entry["file"]] = (*expected.get(entry["file"], ()), entry["sha256"])
+        return expected | {name: (Path(name).stem,) for name in self.members if _is_list(name)}
 
 
 def _may_be(name: str) -> bool:

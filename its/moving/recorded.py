@@ -8,6 +8,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
+from its.budget import cap_of
 from its.disk.array_names import SHARDS, first_of
 from its.disk.files import DamagedFile
 from its.disk.records import is_table, sha256_of
@@ -61,7 +62,7 @@ def differing_claim(run: FinishedRun) -> Iterator[str]:
 def differing_grids(run: FinishedRun, stock: Stock) -> Iterator[str]:
     """Yield a sentence on each sample grid that does not show the first stored images."""
     for position, row in enumerate(run.summary["curve"]):
-        images, path = stock.shown(position), run.files.samples(row["nfe_cap"])
+        images, path = stock.shown(position), run.files.samples(cap_of(row).value)
         if images is None or path.name not in run.summary.get(FILES, {}):
             continue
         if not _is_same_picture(path.read_bytes(), sample_grid(images)):
@@ -70,18 +71,19 @@ def differing_grids(run: FinishedRun, stock: Stock) -> Iterator[str]:
 
 def _twice(digests: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     """Yield a sentence on each shard that holds what another does, whatever problems it says they are of."""
-    seen: dict[str, str] = {}
+    holders: dict[str, str] = {}
     for name, arrays in digests.items():
         if name.startswith(SHARDS):
             content = arrays.get("images") or arrays.get("digest", "")
-            if (other := seen.setdefault(content, name)) != name:
+            if (other := holders.setdefault(content, name)) != name:
                 yield f"{name} holds the images of {other}, as those of problems {first_of(name)} and on"
 
 
 def _is_same_picture(content: bytes, other: bytes) -> bool:
     """Return whether two pictures have the same pixels; nothing is decoded that says it is larger than the other."""
     try:
-        one, two = Image.open(BytesIO(content)), Image.open(BytesIO(other))
-        return (one.size, one.mode) == (two.size, two.mode) and np.array_equal(np.asarray(one), np.asarray(two))
+        first, second = (Image.open(BytesIO(each)) for each in (content, other))
+        same_form = (first.size, first.mode) == (second.size, second.mode)
+        return same_form and np.array_equal(np.asarray(first), np.asarray(second))
     except (OSError, Image.DecompressionBombError):
         return False

@@ -17,6 +17,7 @@ from its.budget import COLUMNS
 from its.disk.array_names import features_name, shard_name
 from its.disk.files import DamagedFile
 from its.disk.store import Arrays
+from its.engine.engine import BATCHES
 from its.process.device import device_type
 from its.rerun.finished_run import FinishedRun
 from its.run import shards
@@ -30,9 +31,6 @@ largest of its image's)."""
 
 PER_PROBLEM = ("index", "label", "pick", "reward", "start", "ledger", "verdicts", "nan_rewards")
 """Arrays of a shard that have a row for each problem."""
-
-KIND = {"type": "device", "torch": "torch", "batch": "batch"}
-"""Entries of a line of timing that tell whether bits must be the same, and what they are called."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +57,11 @@ class Remaking:
         import torch
 
         engine = self.experiment.engine
-        here = {"type": device_type(engine.model.device), "torch": torch.__version__, "batch": engine.batch}
         note = self._notes.get(index // self.experiment.shard * self.experiment.shard, {})
+        batches = {key: getattr(engine, key) for key in BATCHES if key in note or key == BATCHES[0]}
+        here = {"type": device_type(engine.model.device), "torch": torch.__version__, **batches}
         return ", ".join(
-            f"{KIND[key]} {note.get(key, 'unknown')} there and {value} here"
+            f"{key} {note.get(key, 'unknown')} there and {value} here"
             for key, value in here.items()
             if note.get(key) != value
         )
@@ -75,7 +74,7 @@ class Remaking:
         """Make these problems' images again, at every cap; yield a sentence on each that is not what is stored."""
         experiment = self.experiment
         problems = (Problem(index, experiment.condition(index)) for index in indices)
-        for result in experiment.engine.run(experiment.search, experiment.caps, problems):
+        for result in experiment.engine.run(experiment.search, experiment.caps, problems, experiment.currency):
             index = result.problem.index
             if result.failure is not None:
                 yield f"image {index} fails here: {result.failure}"
@@ -85,9 +84,9 @@ class Remaking:
             except (DamagedFile, FileNotFoundError) as damage:
                 yield f"image {index} cannot be compared: {damage}"
                 continue
-            made = shards.pack([result])
+            fresh = shards.pack([result])
             exact = not self.elsewhere(index)
-            parts = [*_differing(made, stored, exact), *self._differing_features(index, made, stored)]
+            parts = [*_differing(fresh, stored, exact), *self._differing_features(index, fresh, stored)]
             if parts:
                 yield f"image {index} is not what its shard says: {'; '.join(parts)}"
 

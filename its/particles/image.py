@@ -60,7 +60,7 @@ class Image:
 
     @property
     def left(self) -> float:
-        """Return the NFE left of the budget; only a planned search may read it."""
+        """Return the NFE, or verifier calls, left of the budget; only a planned search may read it."""
         if self._anytime:
             raise RuntimeError(
                 "image.left was read by an anytime search, whose one run serves every cap; "
@@ -68,11 +68,28 @@ class Image:
             )
         return self.ledger.left
 
+    def price(self, nfe: int, calls: int) -> int:
+        """Return the price of what takes so many NFE and verifier calls, in what the budget counts.
+
+        Only a planned search may ask: what an anytime one does depends on no budget.
+        """
+        if self._anytime:
+            raise RuntimeError("image.price was asked by an anytime search, whose one run serves every kind of cap")
+        return nfe if self.ledger.currency == "nfe" else calls
+
     def cost(self, start: Level | None = None, to: Level | None = None, steps: int | None = None) -> int:
-        """Return the NFE of advancing one particle from level `start` (default: noisiest) to `to` (default: clean)."""
+        """Return the NFE of advancing one particle from level `start` (default: noisiest) to `to` (default: clean).
+
+        It is the sum over the levels where the network is evaluated, which may cost more at some than at others.
+        """
         for level in (start, to):
             levels_of("image.cost", level, 1)
         return self._prices.cost(start or self.grid[0], to or self.grid[-1], steps)
+
+    def cost_of_guess(self, level: Level) -> int:
+        """Return the NFE of the guess of one particle at a level, which its next step uses again; 0 of an image."""
+        levels_of("image.cost_of_guess", level, 1)
+        return 0 if level.clean else self._prices.evaluation(level)
 
     def check_steps(self, steps: int) -> None:
         """Check that one sampling can be cut into so many steps.

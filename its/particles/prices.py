@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
 
 from its.levels import Grid, Level
-from its.sampler.noise_paths import NoisePath
+from its.sampler.noise_paths import NoisePath, listed_by
 from its.sampler.sampler import Sampler
 
 Route = tuple[Level, ...]
@@ -16,14 +17,18 @@ class Prices:
     """The prices of advancing under one model and sampler, in NFE.
 
     Args:
-        slots: network rows of one evaluation (2 with classifier-free guidance).
+        slots: network rows of one evaluation, of any or by its level (2 where classifier-free guidance is on).
         rounds: how often each step is taken (recurrence).
+
+    Attributes:
+        evaluation: by level the price of evaluating a row there.
+        sampling: the price of a plain sampling.
     """
 
-    def __init__(self, path: NoisePath, sampler: Sampler, slots: int, rounds: int = 1) -> None:
+    def __init__(self, path: NoisePath, sampler: Sampler, slots: int | Callable[[Level], int], rounds: int = 1) -> None:
         self._path = path
         self._sampler = sampler
-        self.evaluation = slots
+        self.evaluation: Callable[[Level], int] = slots if callable(slots) else lambda level: slots
         self.rounds = rounds
         self.stochastic = sampler.stochastic
         self.most_steps = path.most_steps
@@ -52,7 +57,27 @@ class Prices:
         return self._price(self._levels(start, to, steps, start == self.grid[0]))
 
     def _price(self, route: Route) -> int:
-        return self.evaluation * self.rounds * sum(self._sampler.stages(t, s) for t, s in pairwise(route))
+        """Return the sum over all steps: a first stage is evaluated where the step begins, a second where it ends."""
+        evaluated = (level for t, s in pairwise(route) for level in (t, s)[: self._sampler.stages(t, s)])
+        return self.rounds * sum(map(self.evaluation, evaluated))
+
+    def check_guided(self, most: int, interval: object) -> None:
+        """Refuse a sampling at no level of which an evaluation takes `most` network rows, as the model says of some.
+
+        Args:
+            interval: that the model is guided in, for the message.
+
+        Raises:
+            ValueError: naming the levels.
+        """
+        if any(self.evaluation(level) == most for level in self.grid[:-1]):
+            return
+        by = listed_by(self._path)
+        values = ", ".join(f"{getattr(level, by):.4g}" for level in self.grid[:-1])
+        raise ValueError(
+            f"model.guidance_interval is {interval}, and this sampling has no level there, so that nothing would be "
+            f"guided: its {by}s are {values}; widen it, or set model.guidance_interval=null model.guidance_scale=1"
+        )
 
     def _levels(self, start: Level, to: Level | None, steps: int | None, whole: bool) -> Route:
         if steps is not None and steps < 1:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from its.budget import CAP_COLUMNS
 from its.budget import COLUMNS as LEDGER
 from its.disk.run_folder import EDITED
 from its.report.runs import Group, RunRecord, grouped
@@ -19,7 +20,7 @@ SEVERAL = ("guidance", "verifier")
 
 COSTS = ("nfe", "verifier_calls", "flops", "seconds")
 
-NO_METRICS = frozenset((*LEDGER, *COSTS, "nfe_cap", "images", EDITED))
+NO_METRICS = frozenset((*LEDGER, *COSTS, *CAP_COLUMNS.values(), "images", EDITED))
 
 MOST_NAMED = 30
 """Names that a refusal lists."""

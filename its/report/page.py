@@ -150,7 +150,7 @@ def _samples(section: Section) -> str:
     if not section.strips:
         return ""
     caps, legends = caps_of(section.strips), section.legends
-    header = ["method", *("no cap" if cap is None else f"NFE {cap:g}" for cap in caps)]
+    header = ["method", *map(str, caps)]
 
     # Put the pictures into the page itself, a row for each method.
     rows = []

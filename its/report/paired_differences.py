@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from its.budget import Cap, cap_of
 from its.disk.files import DamagedFile, read_file
 from its.disk.run_folder import RunFolder
 from its.report.runs import RunRecord, UnreadableRun
@@ -44,7 +45,7 @@ class Difference:
 
     series: int
     column: str
-    cap: float
+    cap: Cap
     value: float
     low: float
     high: float
@@ -75,9 +76,9 @@ def differences(folder: Path, series: Sequence[Series]) -> list[Difference]:
         baseline = baselines.get(line.verifier)
         if baseline is None or baseline is line:
             continue
-        caps = sorted({cap for run in line.runs for cap in run.caps if cap is not None})
+        caps = sorted({cap_of(row) for run in line.runs for row in run.rows}, key=lambda cap: cap.order)
         for column in COMPARED:
-            for cap in caps:
+            for cap in (cap for cap in caps if cap.value is not None):
                 pairs = _pairs(line, baseline, cap)
                 seeds = [seed for pair in pairs if (seed := _paired(folder, pair, column, cap, read))]
                 if seeds:
@@ -85,20 +86,20 @@ def differences(folder: Path, series: Sequence[Series]) -> list[Difference]:
     return results
 
 
-def _pairs(line: Series, baseline: Series, cap: float) -> Iterator[tuple[RunRecord, RunRecord]]:
+def _pairs(line: Series, baseline: Series, cap: Cap) -> Iterator[tuple[RunRecord, RunRecord]]:
     """Yield one pair of runs for each seed that both have at this cap."""
     ours, theirs = (
-        {run.seed: run for run in reversed(side.runs) if any(row["nfe_cap"] == cap for row in run.rows)}
+        {run.seed: run for run in reversed(side.runs) if any(cap_of(row) == cap for row in run.rows)}
         for side in (line, baseline)
     )
     yield from ((ours[seed], theirs[seed]) for seed in ours if seed in theirs)
 
 
 def _paired(
-    folder: Path, pair: tuple[RunRecord, RunRecord], column: str, cap: float, read: ReadEffects
+    folder: Path, pair: tuple[RunRecord, RunRecord], column: str, cap: Cap, read: ReadEffects
 ) -> SeedDifference | None:
     """Subtract the second run from the first, problem by problem; None if a number of either is not known."""
-    rows = [next(row for row in run.rows if row["nfe_cap"] == cap) for run in pair]
+    rows = [next(row for row in run.rows if cap_of(row) == cap) for run in pair]
     effects = []
     for run in pair:
         try:
@@ -108,7 +109,7 @@ def _paired(
     present = [numbers for numbers in effects if numbers is not None]
     if any(row.get(column) is None for row in rows) or len(present) < len(pair):
         return None
-    ours, theirs = (numbers[:, run.caps.index(cap)] for numbers, run in zip(present, pair, strict=True))
+    ours, theirs = (numbers[:, run.position(cap)] for numbers, run in zip(present, pair, strict=True))
     n = len(ours)
     if n < 2 or len(theirs) != n:
         return None
@@ -116,7 +117,7 @@ def _paired(
     return SeedDifference(rows[0][column] - rows[1][column], error, n)
 
 
-def _over_seeds(number: int, column: str, cap: float, seeds: Sequence[SeedDifference]) -> Difference:
+def _over_seeds(number: int, column: str, cap: Cap, seeds: Sequence[SeedDifference]) -> Difference:
     """Average over seeds, whose images are independent."""
     value = fmean(seed.value for seed in seeds)
     error = QUANTILE * math.sqrt(sum(seed.error**2 for seed in seeds)) / len(seeds)

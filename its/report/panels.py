@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
+from its.budget import CAP_HEADERS, UNITS, Cap, cap_of
 from its.report.numbers import significant
 from its.report.paired_differences import COMPARED as PAIRED
 from its.report.paired_differences import differences
@@ -24,13 +26,13 @@ REWARD_UNITS = {"classifier": "log p"}
 
 @dataclass(frozen=True)
 class Mark:
-    """A point; low and high are the ends of its band, None if unknown; `cap` in NFE, None if there was none."""
+    """A point; low and high are the ends of its band, None if unknown."""
 
     x: float
     y: float
     low: float | None
     high: float | None
-    cap: float | None
+    cap: Cap
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class Panel:
 
     def table(self, legends: Sequence[str]) -> Table:
         """Return the same numbers as text, given the legends of the group's series."""
-        header = ["method", "NFE cap", self.x_label, self.y_label, "from", "to"]
+        currencies = [key for key in UNITS if any(mark.cap.currency == key for marks in self.marks for mark in marks)]
+        header = ["method", *(CAP_HEADERS[key] for key in currencies), self.x_label, self.y_label, "from", "to"]
         rows = []
         for number, marks in zip(self.series, self.marks, strict=True):
             for mark in marks:
@@ -65,7 +68,7 @@ class Panel:
                 rows.append(
                     [
                         legends[number],
-                        "none" if mark.cap is None else f"{mark.cap:g}",
+                        *(_cell(mark.cap) if mark.cap.currency == key else "" for key in currencies),
                         significant(mark.x),
                         significant(mark.y),
                         *ends,
@@ -94,7 +97,7 @@ def cost_panels(
                     metric_label(column, runs),
                     tuple(shown),
                     tuple(shown.values()),
-                    cap_ticks(series) if cost == "nfe" else (),
+                    cap_ticks(series, cost),
                     _only(runs, series) if column == "reward_mean" else "",
                 )
             )
@@ -106,12 +109,13 @@ def paired_panels(folder: Path, runs: Sequence[RunRecord], series: Sequence[Seri
     panels = []
     # Marks of each line, by metric.
     everything = differences(folder, series)
-    for column in PAIRED:
+    for column, currency in product(PAIRED, UNITS):
         marks: dict[int, list[Mark]] = {}
         for difference in everything:
             line, cap = difference.series, difference.cap
-            if difference.column == column and not (column == "reward_mean" and series[line].other_verifier):
-                mark = Mark(cap, difference.value, difference.low, difference.high, cap)
+            shown = difference.column == column and cap.currency == currency
+            if cap.value is not None and shown and not (column == "reward_mean" and series[line].other_verifier):
+                mark = Mark(cap.value, difference.value, difference.low, difference.high, cap)
                 marks.setdefault(line, []).append(mark)
 
         # A panel for each metric that has any.
@@ -119,9 +123,9 @@ def paired_panels(folder: Path, runs: Sequence[RunRecord], series: Sequence[Seri
             caps = tuple(sorted({mark.x for points in marks.values() for mark in points}))
             panels.append(
                 Panel(
-                    f"paired_{column}",
+                    f"paired_{column}" + (f"_at_{currency}" if currency != "nfe" else ""),
                     "paired",
-                    "NFE cap per image",
+                    f"{CAP_HEADERS[currency]} per image",
                     f"{short_label(column, runs)} minus random's",
                     tuple(marks),
                     tuple(map(tuple, marks.values())),
@@ -177,7 +181,7 @@ def front_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[Pa
                     metric_label("fid", runs),
                     tuple(shown),
                     tuple(shown.values()),
-                    cap_ticks(series) if cost == "nfe" else (),
+                    cap_ticks(series, cost),
                     front=pareto_front(pairs),
                 )
             )
@@ -250,7 +254,12 @@ def _band(value: float, error: float | None, errors: float = 1.0) -> tuple[float
     return (None, None) if error is None else (value - errors * error, value + errors * error)
 
 
-def cap_ticks(series: Sequence[Series]) -> tuple[float, ...]:
-    """Return the caps, or mean costs where nothing was capped."""
+def cap_ticks(series: Sequence[Series], cost: str) -> tuple[float, ...]:
+    """Return the caps in a cost; mean NFE where none is in NFE, and nothing where none is in another."""
     rows = [row for line in series for run in line.runs for row in run.rows]
-    return tuple(sorted({row["nfe_cap"] for row in rows} - {None} or {row["nfe"] for row in rows}))
+    caps = {cap.value for cap in map(cap_of, rows) if cap.currency == cost and cap.value is not None}
+    return tuple(sorted(caps or {row["nfe"] for row in rows if cost == "nfe"}))
+
+
+def _cell(cap: Cap) -> str:
+    return "none" if cap.value is None else f"{cap.value:g}"

@@ -95,7 +95,7 @@ def paper_panels(
                 labels.get(column, short_label(column, runs)),
                 tuple(shown),
                 tuple(shown.values()),
-                cap_ticks(series) if cost == "nfe" else (),
+                cap_ticks(series, cost),
             )
         )
     return panels

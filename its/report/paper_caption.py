@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from its.budget import UNITS, Cap
 from its.report.caption import FORWARDS, commands, goes_back
 from its.report.panels import Panel, cost_label, metric_label
 from its.report.runs import RunRecord, of_two_sources
@@ -85,8 +86,8 @@ def _bands(series: Sequence[Series], panels: Sequence[Panel], cost: str, names: 
         for number in panel.series:
             points = series[number].points(panel.name, cost, MIN_SEEDS)
             for kind in dict.fromkeys(map(_kind, points)):
-                some = [f"{point.cap:g}" for point in points if _kind(point) == kind and point.cap is not None]
-                caps = "" if {kind} == {*map(_kind, points)} else f" at {_joined(some)} NFE"
+                some = [point.cap for point in points if _kind(point) == kind and point.cap.value is not None]
+                caps = "" if {kind} == {*map(_kind, points)} else f" at {_caps(some)}"
                 of_panel.setdefault(kind, []).append(f"{names[number]}{caps}")
 
         # Name them where they differ.
@@ -96,6 +97,12 @@ def _bands(series: Sequence[Series], panels: Sequence[Panel], cost: str, names: 
     if len(kinds) == 1:
         return f"Bands: {BANDS[next(iter(kinds))]}."
     return f"Bands: {'; '.join(f'{BANDS[kind]} ({_joined(kinds[kind])})' for kind in BANDS if kind in kinds)}."
+
+
+def _caps(caps: Sequence[Cap]) -> str:
+    """Name caps, each kind with its unit."""
+    values = {unit: [f"{cap.value:g}" for cap in caps if UNITS[cap.currency] == unit] for unit in UNITS.values()}
+    return _joined([f"{_joined(some)} {unit}" for unit, some in values.items() if some])
 
 
 def _kind(point: Point) -> str:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from its.disk.leftovers import drop_leftovers
 from its.disk.records import read_record, sha256_of, write_record
-from its.disk.run_folder import RunFolder, run_folders
+from its.disk.run_folder import RunFolder
+from its.disk.run_folders import run_folders
 from its.disk.store import write_atomic
 from its.process.scratch import need_temporary_folder
 from its.report.digest import digest

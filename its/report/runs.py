@@ -11,8 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from its.budget import CAP_COLUMNS, Cap, cap_of
 from its.disk.files import DamagedFile
-from its.disk.run_folder import RunFolder, run_folders
+from its.disk.run_folder import RunFolder
+from its.disk.run_folders import run_folders
 from its.process.source_files import listed
 from its.report.escape import printable
 
@@ -25,7 +27,7 @@ MOST_NAMED = 6
 """Files of code that a remark lists."""
 
 COLUMNS = (
-    "nfe_cap",
+    *CAP_COLUMNS.values(),
     "nfe",
     "nfe_backward",
     "verifier_calls",
@@ -53,7 +55,11 @@ _PLACE_OR_TIME = (
     "images",
     "shard",
     "batch",
+    "gradient_batch",
+    "decode_batch",
+    "verify_batch",
     "rows",
+    "rows_bytes",
     "device",
     "workers",
     "out_dir",
@@ -75,7 +81,7 @@ class RunRecord:
     Attributes:
         folder: relative to the experiment's.
         label: the choice in each group, `name` and `seed`.
-        rows: of the curve, one per cap; `nfe_cap` is None where there was no cap.
+        rows: of the curve, one per cap, which stands in `nfe_cap`, None where there was none, or `verifier_calls_cap`.
         caps: those of the whole curve, as the run's shards order them.
         devices, versions: on and with which its shards were made; empty if that is not on record.
         sources: names and digests of the files that made and measured it, as far as they are on record.
@@ -96,6 +102,10 @@ class RunRecord:
     def place(self) -> str:
         """Its folder as text."""
         return printable(self.folder.as_posix())
+
+    def position(self, cap: Cap) -> int:
+        """Return the position of one of its caps in its arrays."""
+        return self.caps.index(cap.value)
 
     @property
     def search(self) -> str:
@@ -243,7 +253,7 @@ def _check_curve(summary: Mapping[str, Any]) -> None:
     needed = [row[key] for row in rows for key in ("nfe", "images")]
     if not rows or not all(isinstance(value, int | float) for value in (*numbers, *needed, *counts)):
         raise ValueError("its curve is no table of numbers")
-    if not {row["nfe_cap"] for row in rows} <= set(caps) or not str(summary["seed"]).isdecimal():
+    if not {cap_of(row).value for row in rows} <= set(caps) or not str(summary["seed"]).isdecimal():
         raise ValueError("its caps are not those of its curve, or its seed is no number")
 
 

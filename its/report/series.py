@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+from its.budget import Cap, cap_of
 from its.report.runs import Row, RunRecord
 
 WITHOUT_SEARCH = "none"
@@ -19,12 +20,12 @@ MIN_SEEDS = 3
 
 @dataclass(frozen=True)
 class Point:
-    """A number at a cost, both at `cap`, None if there was none; costs and numbers are means over seeds.
+    """A number at a cost, both at `cap`; costs and numbers are means over seeds.
 
     `error` is the standard error over seeds if there are enough of them, else over images; None if unknown.
     """
 
-    cap: float | None
+    cap: Cap
     cost: float
     value: float
     error: float | None
@@ -76,12 +77,12 @@ class Series:
         first = {(point.cost, point.value, point.error): point for point in reversed(points)}
         return sorted(first.values(), key=lambda point: point.cost)
 
-    def _by_cap(self) -> dict[float | None, list[Row]]:
+    def _by_cap(self) -> dict[Cap, list[Row]]:
         """Return one row of each seed at every cap."""
-        rows: dict[float | None, dict[str, Row]] = {}
+        rows: dict[Cap, dict[str, Row]] = {}
         for run in self.runs:
             for row in run.rows:
-                rows.setdefault(row["nfe_cap"], {}).setdefault(run.seed, row)
+                rows.setdefault(cap_of(row), {}).setdefault(run.seed, row)
         return {cap: list(of_seed.values()) for cap, of_seed in rows.items()}
 
 
@@ -114,16 +115,16 @@ def _rank(key: tuple[str, bool, str, str]) -> tuple[int, tuple[str, bool, str, s
 
 def _split(runs: Sequence[RunRecord]) -> list[tuple[list[RunRecord], str]]:
     """Return runs as one series; or each alone, marked by its hash, if two disagree at a seed and a cap."""
-    first: dict[tuple[str, float | None], str] = {}
+    first: dict[tuple[str, Cap], str] = {}
     for run in runs:
         for row in run.rows:
             numbers = repr(sorted((key, value) for key, value in row.items() if key != "seconds"))
-            if first.setdefault((run.seed, row["nfe_cap"]), numbers) != numbers:
+            if first.setdefault((run.seed, cap_of(row)), numbers) != numbers:
                 return [([run], f"#{run.folder.name.rpartition('-')[2]}") for run in runs]
     return [(list(runs), "")]
 
 
-def _point(cap: float | None, rows: Sequence[Row], column: str, cost: str, min_seeds: int) -> Point | None:
+def _point(cap: Cap, rows: Sequence[Row], column: str, cost: str, min_seeds: int) -> Point | None:
     values, costs = [_number(row, column) for row in rows], [_number(row, cost) for row in rows]
     if not all(math.isfinite(value) for value in (*values, *costs)):
         return None

@@ -7,12 +7,13 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from its.budget import Cap, cap_of
 from its.dataset.image_set import NO_CLASS
 from its.disk.array_names import shard_name
 from its.disk.run_folder import RunFolder
@@ -35,17 +36,17 @@ class Strip:
     """The first problems under one method.
 
     Attributes:
-        by_cap: uint8 images `[n, H, W, C]`, white where there is none; by cap, None where there was none.
+        by_cap: uint8 images `[n, H, W, C]`, white where there is none; by cap.
         classes: that were asked for; empty if it was anything else.
     """
 
     series: int
-    by_cap: dict[float | None, np.ndarray]
+    by_cap: dict[Cap, np.ndarray]
     classes: tuple[int, ...]
 
 
 def strips_of(folder: Path, series: Sequence[Series]) -> list[Strip]:
-    """Return a strip for each series that has the seed of most and its first shard on disk, at its own caps.
+    """Return a strip for each series that has the seed of most and a first shard on disk, at the caps of its runs.
 
     Raises:
         UnreadableRun: a shard is damaged.
@@ -53,22 +54,10 @@ def strips_of(folder: Path, series: Sequence[Series]) -> list[Strip]:
     seed = seed_of(series)
     strips = []
     for number, line in enumerate(series):
-        run = next((run for run in line.runs if run.seed == seed), None)
-        if run is None:
-            continue
-        try:
-            arrays = RunFolder(folder / run.folder).store.read(shard_name(0))
-        except DamagedFile as damage:
-            raise UnreadableRun(run.folder, damage) from damage
-        if arrays is None:
-            continue
-        if _shown(arrays, run).max() >= len(arrays.get("images", ())):
-            log.warning(
-                "%s keeps no images, so it has no strip; its command makes them again with store.images=preview",
-                run.place,
-            )
-            continue
-        strips.append(_strip(arrays, number, run))
+        parts = [part for run in line.runs if run.seed == seed if (part := _read(folder, number, run))]
+        if parts:
+            by_cap = {cap: images for part in reversed(parts) for cap, images in part.by_cap.items()}
+            strips.append(replace(parts[0], by_cap=by_cap))
     return strips
 
 
@@ -83,15 +72,32 @@ def _shown(arrays: Arrays, run: RunRecord) -> np.ndarray:
     return arrays["pick"][: min(PROBLEMS, run.images)]
 
 
+def _read(folder: Path, number: int, run: RunRecord) -> Strip | None:
+    """Return the strip of one run; None if its first shard, or images in it, are not on disk."""
+    try:
+        arrays = RunFolder(folder / run.folder).store.read(shard_name(0))
+    except DamagedFile as damage:
+        raise UnreadableRun(run.folder, damage) from damage
+    if arrays is None:
+        return None
+    if _shown(arrays, run).max() >= len(arrays.get("images", ())):
+        log.warning(
+            "%s keeps no images, so it has no strip; its command makes them again with store.images=preview",
+            run.place,
+        )
+        return None
+    return _strip(arrays, number, run)
+
+
 def _strip(arrays: Arrays, number: int, run: RunRecord) -> Strip:
     """Return the first images of a shard at every cap."""
     pick, images = _shown(arrays, run), arrays["images"]
     white = np.full((1, *images.shape[1:]), 255, dtype=np.uint8)
     by_cap = {
-        row["nfe_cap"]: np.concatenate(
-            [images[place : place + 1] if place >= 0 else white for place in pick[:, run.caps.index(row["nfe_cap"])]]
+        cap: np.concatenate(
+            [images[place : place + 1] if place >= 0 else white for place in pick[:, run.position(cap)]]
         )
-        for row in run.rows
+        for cap in map(cap_of, run.rows)
     }
     classes = tuple(map(int, arrays["label"][: len(pick)]))
     return Strip(number, by_cap, classes if NO_CLASS not in classes else ())
@@ -148,7 +154,7 @@ def strips_figure(strips: Sequence[Strip], legends: Sequence[str], caption: str)
     )
     axes.set_xticks(
         [column * (width + 12) + width / 2 for column in range(len(caps))],
-        ["no cap" if cap is None else f"NFE {cap:g}" for cap in caps],
+        list(map(str, caps)),
     )
     axes.xaxis.tick_top()
     axes.tick_params(length=0, labelsize=8)
@@ -157,7 +163,6 @@ def strips_figure(strips: Sequence[Strip], legends: Sequence[str], caption: str)
     return figure
 
 
-def caps_of(strips: Sequence[Strip]) -> list[float | None]:
-    """Return every cap that some strip has, ascending; no cap comes last."""
-    caps = {cap for strip in strips for cap in strip.by_cap}
-    return sorted(caps, key=lambda cap: math.inf if cap is None else cap)
+def caps_of(strips: Sequence[Strip]) -> list[Cap]:
+    """Return every cap that some strip has, in their order."""
+    return sorted({cap for strip in strips for cap in strip.by_cap}, key=lambda cap: cap.order)

@@ -6,12 +6,16 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
-from its import budget
+from its.budget import CAP_COLUMNS, CAP_HEADERS, cap_of
+from its.budget import COLUMNS as LEDGER
 from its.disk.run_folder import EDITED
 from its.report import escape
 from its.report.numbers import significant
 from its.report.runs import COLUMNS, FailedRun, Group, Row, RunRecord, grouped
 from its.report.series import Series, series_of
+
+_NO_CAP = CAP_COLUMNS["nfe"]
+"""The column in which None says that there was no cap."""
 
 Table = tuple[list[str], list[list[str]]]
 """A header and rows of as many cells; the first column is text, the others are numbers."""
@@ -72,7 +76,7 @@ def main_table(series: Sequence[Series]) -> Table:
     columns = {
         name: cell
         for name, (cell, keys) in {**_COLUMNS, **_of_authors(rows)}.items()
-        if any(row.get(keys) is not None for row in rows) or name == "NFE cap"
+        if any(row.get(keys) is not None or keys == _NO_CAP for row in rows if keys in row)
     }
     if not any(row.get("nfe_backward") for row in rows):
         columns.pop("NFE backward", None)
@@ -96,11 +100,11 @@ def _of_authors(rows: Sequence[Row]) -> dict[str, tuple[Callable[[Row], str], st
 
 def _rows(series: Series) -> list[tuple[RunRecord, Row]]:
     pairs = [(run, row) for run in series.runs for row in run.rows]
-    return sorted(pairs, key=lambda pair: (len(pair[0].seed), pair[0].seed, _cap(pair[1])))
+    return sorted(pairs, key=lambda pair: (len(pair[0].seed), pair[0].seed, cap_of(pair[1]).order))
 
 
-def _cap(row: Row) -> float:
-    return math.inf if row["nfe_cap"] is None else row["nfe_cap"]
+def _cap(key: str) -> Callable[[Row], str]:
+    return lambda row: "" if key not in row else "none" if row[key] is None else f"{row[key]:.0f}"
 
 
 def _plain(key: str, digits: int) -> Callable[[Row], str]:
@@ -127,7 +131,7 @@ def _with_error(key: str) -> Callable[[Row], str]:
 
 
 _COLUMNS: dict[str, tuple[Callable[[Row], str], str]] = {
-    "NFE cap": (lambda row: "none" if row["nfe_cap"] is None else f"{row['nfe_cap']:.0f}", "nfe_cap"),
+    **{CAP_HEADERS[currency]: (_cap(column), column) for currency, column in CAP_COLUMNS.items()},
     "NFE": (_plain("nfe", 1), "nfe"),
     "NFE backward": (_plain("nfe_backward", 1), "nfe_backward"),
     "verifier calls": (_plain("verifier_calls", 1), "verifier_calls"),
@@ -151,7 +155,7 @@ _COLUMNS: dict[str, tuple[Callable[[Row], str], str]] = {
 
 _KNOWN = {
     *COLUMNS,
-    *budget.COLUMNS,
+    *LEDGER,
     *(key for _, key in _COLUMNS.values()),
     "nfe_final",
     "sfid",

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
+from its.budget import CAP_COLUMNS, Currency, cap_of
 from its.config.blueprint import checked
 from its.config.composed import Composed
 from its.config.identity import differences, hash8, identity, record
@@ -25,7 +26,7 @@ from its.config.provenance import Provenance
 from its.config.sources import measuring, of_images
 from its.config.unknown import resolved
 from its.config.words import in_full
-from its.engine import Engine, Outcome, Result
+from its.engine import SIZES, Engine, Outcome, Result
 from its.engine.flops import count_flops
 from its.engine.noise import normal
 from its.engine.verdicts import sum_verdicts
@@ -49,7 +50,7 @@ SUMS = ("nfe_backward", "verifier_calls", "decoder_calls", "flops")
 DATASET = ("dataset.", "dataset/")
 """Beginnings of keys of the run's own words that say what measures it, whatever the metrics."""
 
-OPEN_KEYS = ("sampler", "device", "batch", "rows", "metric", "plugins", "hydra.searchpath", "allow_edited", "store")
+OPEN_KEYS = ("sampler", "device", *SIZES, "metric", "plugins", "hydra.searchpath", "allow_edited", "store")
 """Groups and keys that may differ from the run's."""
 
 log = logging.getLogger(__name__)
@@ -109,7 +110,9 @@ class Renderer(Engine):
     rescale: float
     starts: dict[int, np.ndarray]
 
-    def run(self, search: Search, caps: Sequence[float], problems: Iterable[Problem]) -> Iterator[Result]:
+    def run(
+        self, search: Search, caps: Sequence[float], problems: Iterable[Problem], currency: Currency = "nfe"
+    ) -> Iterator[Result]:
         """Yield each problem's result with one outcome for each of the run's caps."""
         # Each different winner is a problem of its own.
         unfinished: dict[int, tuple[Problem, list[int], dict[int, Result]]] = {}
@@ -171,7 +174,7 @@ class Rendering(Experiment):
         curve = super().curve_of(stock)
         rows = [
             {
-                "nfe_cap": row["nfe_cap"],
+                CAP_COLUMNS[self.currency]: cap_of(row).value,
                 "nfe": before["nfe"],
                 "nfe_final": row.pop("nfe"),
                 **row,
@@ -211,9 +214,8 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
     instruments = Instruments.of(plain, packages)
     model, verifier = (instantiate(plain[group], packages) for group in ("model", "verifier"))
     check_shapes(plain["dataset"]["name"], instruments.data, model)
-    engine = Renderer(
-        model, sampler, {"select": verifier}, seed=saved["seed"], batch=plain["batch"], rows=plain["rows"]
-    )
+    sizes = {key: plain[key] for key in SIZES}
+    engine = Renderer(model, sampler, {"select": verifier}, seed=saved["seed"], **sizes)
     if remark := sampler.remark(model.path):
         log.info("%s", remark)
     engine.finished = run
@@ -237,6 +239,7 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
         allow_edited=plain["allow_edited"],
         storage=plain["store"]["images"],
         searched=run.summary["curve"],
+        currency=cap_of(run.summary["curve"][0]).currency,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from its.budget import COLUMNS
+from its.budget import COLUMNS, UNITS
 from its.config.provenance import Provenance
 from its.config.words import in_full
 from its.disk.array_names import shard_name
@@ -57,6 +57,7 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
         instruments.reference.load(),
         flops=flops,
         members=members_of(rescoring.verifier),
+        currency=rescoring.currency,
     )
     write_curve(files, curve, stock, _figure(rescoring, target, curve))
     Provenance(files, (), lambda: rescoring.blueprint.sources).keep()
@@ -86,13 +87,14 @@ def _results(rescoring: Rescoring, part: ScoredShard) -> tuple[list[Result], lis
     results, picks = [], []
     for k, (index, condition) in enumerate(zip(part.indices, part.conditions, strict=True)):
         outcomes, picked = [], []
-        for cap, nfe in enumerate(rescoring.caps):
+        for cap, most in enumerate(rescoring.caps):
             # The best of the candidates that count at this cap.
-            rows = candidates.counting(part.candidates, k, cap, nfe)
+            rows = candidates.counting(part.candidates, k, cap, most)
             if not len(rows):
                 raise ValueError(
-                    f"image {index} has no candidate within {nfe} NFE: {rescoring.label['search']} returned an "
-                    "image that it had not rewarded; this run cannot be rescored"
+                    f"image {index} has no candidate within {most} {UNITS[rescoring.currency]}: "
+                    f"{rescoring.label['search']} returned an image that it had not rewarded; this run cannot be "
+                    "rescored"
                 )
             best = candidates.choose(part.reward, rows).best
             ledger = dict(zip(COLUMNS, part.shard["ledger"][k, cap].tolist(), strict=True))

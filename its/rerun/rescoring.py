@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from its.budget import Currency, cap_of
 from its.config.blueprint import Blueprint
 from its.config.checks import check_rewards
 from its.config.identity import differences
@@ -98,8 +99,13 @@ class Rescoring:
 
     @property
     def caps(self) -> tuple[float, ...]:
-        """The run's caps in NFE, infinity for no cap."""
+        """The run's caps, infinity for no cap."""
         return tuple(math.inf if cap is None else cap for cap in self.run.summary["caps"])
+
+    @property
+    def currency(self) -> Currency:
+        """What the caps are in."""
+        return cap_of(self.run.summary["curve"][0]).currency
 
     @cached_property
     def provenance(self) -> Provenance:
@@ -149,7 +155,8 @@ class Rescoring:
 
     def score(self, images: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
         """Return the rewards of unrounded images `[m, C, H, W]`, in batches of the shape that the engine would use."""
-        batch, device = self.blueprint.plain["batch"], self.blueprint.plain["device"]
+        plain = self.blueprint.plain
+        batch, device = plain["verify_batch"] or plain["batch"], plain["device"]
         rewards = []
         with torch.inference_mode():
             for first in range(0, len(images), batch):

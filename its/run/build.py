@@ -45,7 +45,7 @@ def build(blueprint: Blueprint) -> Any:
 
 
 def _image_run(blueprint: Blueprint) -> Run:
-    from its.engine import Engine
+    from its.engine import SIZES, Engine
     from its.engine.flops import count_flops
     from its.run.experiment import Experiment
     from its.run.instruments import Instruments, check_shapes
@@ -68,11 +68,10 @@ def _image_run(blueprint: Blueprint) -> Run:
         verifiers,
         seed=plain["seed"],
         guidance=blueprint.guidance,
-        gradient_batch=plain["gradient_batch"],
-        batch=plain["batch"],
-        rows=plain["rows"],
         keep_candidates=blueprint.keep_candidates,
+        **{key: plain[key] for key in SIZES},
     )
+    engine.check_guided()
     search, caps = sized(blueprint.search, blueprint.budget, engine.prices)
     if remark := engine.sampler.remark(model.path):
         log.info("%s", remark)
@@ -89,6 +88,7 @@ def _image_run(blueprint: Blueprint) -> Run:
         flops=lambda: count_flops(engine, data.condition(0)),
         command=blueprint.command,
         sources=blueprint.sources,
+        currency=blueprint.budget.currency,
         allow_edited=plain["allow_edited"],
         metrics_config_hash=blueprint.metrics_config_hash,
         worker=Worker.here(),

@@ -24,7 +24,7 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
     Returns:
         index int64 `[n]`; offset int64 `[n + 1]`: candidates `offset[i]` to `offset[i + 1]` are of problem
         `index[i]`, in the order in which its search rewarded them; cap int64 `[m]`, position of the cap
-        whose own run made it, -1 where one run served all caps; clock int64 `[m]`, NFE from which on it counts;
+        whose own run made it, -1 where one run served all caps; clock int64 `[m]`, cap from which on it counts;
         step, id uint64 `[m]`, its keys; reward float64 `[m]`, or `[m, members]` of a relative verifier; images
         `[m, C, H, W]`, unrounded; origin, uint8 `[bytes]`, a line of JSON for each.
     """
@@ -51,10 +51,10 @@ def pixels(candidates: Arrays) -> np.ndarray:
     return to_uint8(torch.from_numpy(candidates["images"])).contiguous().numpy()
 
 
-def counting(candidates: Arrays, problem: int, cap: int, nfe: float) -> np.ndarray:
-    """Return the rows of the candidates of the `problem`-th problem that count at the `cap`-th cap, of `nfe` NFE."""
+def counting(candidates: Arrays, problem: int, cap: int, most: float) -> np.ndarray:
+    """Return the rows of the candidates of the `problem`-th problem that count at the `cap`-th cap, which is `most`."""
     rows = np.arange(candidates["offset"][problem], candidates["offset"][problem + 1])
-    return rows[np.isin(candidates["cap"][rows], (ANY_CAP, cap)) & (candidates["clock"][rows] <= nfe)]
+    return rows[np.isin(candidates["cap"][rows], (ANY_CAP, cap)) & (candidates["clock"][rows] <= most)]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
+from its.budget import cap_of
 from its.disk.run_folder import RunFolder
 from its.run.measure import Curve, Row
 from its.run.stock import Stock
@@ -17,7 +18,7 @@ def write_curve(folder: RunFolder, curve: Curve, stock: Stock, figure: bytes) ->
 
     for position, row in enumerate(curve.rows):
         if (images := stock.shown(position)) is not None:
-            folder.write(folder.samples(row["nfe_cap"]), sample_grid(images))
+            folder.write(folder.samples(cap_of(row).value), sample_grid(images))
     folder.write(folder.curve, to_csv(curve.rows).encode())
     folder.write(folder.curve_figure, figure)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from its.budget import Currency, cap_of
 from its.config.folder import claim
 from its.config.provenance import Provenance
 from its.config.sources import Sources
@@ -47,12 +48,13 @@ class Experiment:
         label: the YAML chosen in each group, the experiment's name and the seed.
         images: number of problems; more of them later add shards.
         shard: images in one file.
-        caps: in NFE, ascending.
+        caps: ascending.
         instruments: the problems, and what measures their images.
         flops: counts, by ledger column, the FLOPs of one call.
         command: that makes this run again.
         sources: what makes the images and what measures them.
         metrics_config_hash: hash of what the configuration says about metrics.
+        currency: of the caps.
         allow_edited: whether images of another source may stay; the run is marked.
         worker: which share of the shards it makes first.
         share: which of the shards it makes at all; if not all, nothing is measured.
@@ -73,6 +75,7 @@ class Experiment:
     command: str
     sources: Sources
     metrics_config_hash: str = ""
+    currency: Currency = "nfe"
     allow_edited: bool = False
     worker: Worker = field(default_factory=Worker)
     share: Worker = field(default_factory=Worker)
@@ -114,6 +117,7 @@ class Experiment:
             self.engine,
             self.search,
             self.caps,
+            self.currency,
             self.condition,
             self.sources.images.name,
             self.worker,
@@ -220,6 +224,7 @@ class Experiment:
             flops=self._flops,
             members=members_of(self.engine.verifiers["select"]),
             seconds=seconds_per_image(stock.shards, self.files.store.notes(), anytime=self.search.anytime),
+            currency=self.currency,
         )
 
     def _marked(self, curve: Curve) -> Curve:
@@ -244,7 +249,7 @@ class Experiment:
             "sources": self._provenance.entry(),
             "asked": self.metrics_config_hash,
             "pool": self.keeps_candidates,
-            "caps": [row["nfe_cap"] for row in curve.rows],
+            "caps": [cap_of(row).value for row in curve.rows],
             "left_out": self.instruments.left_out(self._labels),
             "kept": least(*(kept_by(arrays) for _, arrays in stock.shards)),
             "nan_rewards": int(sum(arrays["nan_rewards"].sum() for _, arrays in stock.shards)),

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from its import __version__
 from its.config.identity import hash8, measured_by
 from its.config.instantiate import instantiate
 from its.config.sources import of_features
 from its.disk.store import Arrays, Store
+from its.engine.shortage import LARGER, is_shortage, reason_of, shortage_of
 from its.metric.extractor import Extractor
 from its.metric.metric import Metric, shortages
 from its.metric.reference_source import ReferenceSource, check_metrics, check_shape
@@ -112,15 +113,15 @@ def given(part: str, shape: Sequence[int], what: str, condition: Condition = Non
         what: rows of which kind, with `{condition}` for what they are asked for; after "; " the remedy.
 
     Raises:
-        ValueError: the part has failed, for whatever but want of memory.
+        ValueError: the part has failed.
     """
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError):
-        raise
     except Exception as error:
         kind, _, remedy = what.format(condition=repr(condition)).partition("; ")
         reason = " ".join(str(error).split())[:400] or type(error).__name__
+        if is_shortage(error):
+            remedy = f"they do not fit in memory: {LARGER}"
         raise ValueError(f"{part} is given {list(shape)} {kind}, and cannot take them: {reason}; {remedy}") from error
 
 
@@ -135,9 +136,23 @@ def try_extractor(extractor: Extractor, shape: Sequence[int], rows: int = 1, wha
         ValueError: it cannot take such images, or makes other arrays.
     """
     black = np.zeros((rows, *shape[1:], shape[0]), np.uint8)
+    arrays: list[Any] = []
     with given("dataset.report", black.shape, what):
-        arrays = extractor(black)
-    return check_arrays(extractor, arrays, rows)
+        shortage = shortage_of(lambda: arrays.append(extractor(black)))
+    if shortage is not None:
+        raise ValueError(_smaller(extractor, black, shortage))
+    return check_arrays(extractor, arrays[0], rows)
+
+
+def _smaller(extractor: Extractor, images: np.ndarray, shortage: Exception) -> str:
+    """Say that an extractor's batch does not fit, and which of its halves, quarters, ... does."""
+    tried, rows = copy(extractor), getattr(extractor, "rows", None) or 0
+    for halvings in range(1, rows.bit_length()):
+        tried.rows = rows >> halvings
+        if shortage_of(lambda: tried(images)) is None:
+            what = f"dataset.report.rows={rows} does not fit in memory ({reason_of(shortage)})"
+            return f"{what}; ++dataset.report.rows={tried.rows} does"
+    return f"dataset.report does not fit in memory ({reason_of(shortage)}); {LARGER}"
 
 
 def check_report_width(declared: Any, extractor: Extractor, shape: Sequence[int]) -> None:

@@ -208,16 +208,20 @@ class Closing(Callback):
             self._folder = Path(status["folder"])
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """After a single run, print its table."""
+        """After a single run, print its table, or say what it would cost."""
+        self._tell_total(config)
         self._close(config, sweep=False)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """After a sweep, compare all runs of the experiment, or say what all of it would cost."""
-        if config.plan:
+        self._tell_total(config)
+        self._close(config, sweep=True)
+
+    def _tell_total(self, config: DictConfig) -> None:
+        if config.plan and self._plans:
             from its.config.plan import total
 
             log.info("%s", total(self._plans))
-        self._close(config, sweep=True)
 
     def _close(self, config: DictConfig, *, sweep: bool) -> None:
         """Report and track; whatever comes of that, the last word is what failed, with exit code 1."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from its.budget import COLUMNS
+from its.budget import CAP_COLUMNS, COLUMNS, Currency
 from its.disk.array_names import shard_name
 from its.disk.store import TIMING
 from its.disk.valid_json import finite
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
-COST_COLUMNS = (*COLUMNS, "nfe_cap", "flops", "seconds", "images", "reward_mean", "reward_mean_se")
+COST_COLUMNS = (*COLUMNS, *CAP_COLUMNS.values(), "flops", "seconds", "images", "reward_mean", "reward_mean_se")
 """Columns of a curve that no metric makes."""
 
 STRANGE = {f"{kind}_{role}": (role, kind) for role in ROLES for kind in WORDS}
@@ -58,14 +58,16 @@ def measure(
     flops: Mapping[str, int],
     members: Sequence[str] = (),
     seconds: Sequence[float | None] | None = None,
+    currency: Currency = "nfe",
 ) -> Curve:
     """Measure shards without gaps, with the features of one cap in memory at a time.
 
     Args:
-        caps: in NFE, ascending; infinity stands for no cap.
+        caps: ascending; infinity stands for no cap.
         flops: of one call, by ledger column.
         members: of a relative verifier; empty if its rewards are numbers.
         seconds: per image at each cap, None where it is not known; None leaves the column out.
+        currency: of the caps.
     """
     rows: list[Row] = []
     shards = stock.shards
@@ -78,7 +80,7 @@ def measure(
         # Means per image of what was spent, and of the rewards.
         costs = dict(zip(COLUMNS, part.ledger.mean(axis=0).tolist(), strict=True))
         row: Row = {
-            "nfe_cap": cap if math.isfinite(cap) else None,
+            CAP_COLUMNS[currency]: cap if math.isfinite(cap) else None,
             **costs,
             "flops": sum(flops[column] * costs[column] for column in COLUMNS),
             **({} if seconds is None else {"seconds": seconds[position]}),

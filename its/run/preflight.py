@@ -1,4 +1,4 @@
-"""One row on its way through every part of a run, before anything is sampled: what does not fit is said by name."""
+"""Few rows, then a batch, on their way through every part of a run, before anything is sampled; misfits are named."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from its.disk.store import Arrays
 from its.engine import Engine
+from its.engine.rehearsal import check_batches
 from its.levels import Columns
 from its.metric.metric import Metric, shortage_of
 from its.metric.reference import Reference
@@ -32,9 +33,9 @@ FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def check_fit(engine: Engine, instruments: Instruments, conditions: Sequence[Condition]) -> None:
-    """Pass a row through network, decoder, verifiers and extractor, and see that the reference serves the metrics.
+    """Pass rows through network, decoder, verifiers and extractor, and see that the reference serves the metrics.
 
-    Nothing is charged, and random numbers and batch statistics stay as they were.
+    A batch of each kind follows. Nothing is charged, and random numbers and batch statistics stay as they were.
 
     Args:
         conditions: of every problem.
@@ -48,6 +49,7 @@ def check_fit(engine: Engine, instruments: Instruments, conditions: Sequence[Con
         images = _check_model(engine, condition)
         _check_verifiers(engine, images, condition)
         arrays = _check_extractor(instruments, images)
+        check_batches(engine, condition)
     _check_classes(instruments.metrics, arrays, int(labels.max()))
     _check_reference(instruments, arrays, labels)
 
@@ -78,7 +80,7 @@ def _refuse_training(module: nn.Module, inputs: Any) -> None:
 
 def _check_model(engine: Engine, condition: Condition) -> Tensor:
     """Evaluate and decode rows at the noisiest level; return images of zeros as the decoder makes them."""
-    model, rows = engine.model, min(ROWS, engine.batch)
+    model, rows = engine.model, min(ROWS, engine.batch // engine.model.slots)
     x = torch.zeros((rows, *model.shape), dtype=model.dtype, device=model.device)
     what = "rows, asked for {condition}; correct the model, or dataset.images.num_classes where it is asked for None"
     with given("model", x.shape, what, condition):
@@ -88,15 +90,16 @@ def _check_model(engine: Engine, condition: Condition) -> Tensor:
     if model.decoder is None:
         return torch.zeros_like(guess.x0)
     with given("model.decoder", guess.x0.shape, "latents; take the decoder of this model"):
-        images = model.decoder(guess.x0)
-    _check_made("model.decoder", "images", images, x, (rows, *model.decoder.shape), FLOATS)
+        images = model.decoder(guess.x0[: engine.decode_batch])
+    latents = x[: engine.decode_batch]
+    _check_made("model.decoder", "images", images, latents, (len(latents), *model.decoder.shape), FLOATS)
     return torch.zeros_like(images)
 
 
 def _check_verifiers(engine: Engine, images: Tensor, condition: Condition) -> None:
     """Reward images, and take the gradient of the guide's reward."""
-    rows = len(images)
-    conditions = [condition] * rows
+    images = images[: engine.verify_batch]
+    conditions = [condition] * len(images)
 
     # Choose by the verifier that selects.
     select = engine.verifiers.get("select")
@@ -105,11 +108,13 @@ def _check_verifiers(engine: Engine, images: Tensor, condition: Condition) -> No
             "verifier@select", images.shape, "images, asked for {condition}; choose another verifier", condition
         ):
             reward = select.reward(images.clone(), conditions)
-        checked(select, reward, rows)
+        checked(select, reward, len(images))
 
     # Take gradients of the one that guides, which sees rows of the model.
     guide: Any = engine.verifiers.get("guide")
     if guide is not None:
+        rows = min(ROWS, engine.gradient_batch // engine.model.slots)
+        conditions = [condition] * rows
         x = torch.zeros((rows, *engine.model.shape), dtype=engine.model.dtype, device=engine.model.device)
         levels = Columns.of(engine.prices.grid[:1] * rows, x.ndim, x.device)
         what = "rows, asked for {condition}; choose another verifier@guide"

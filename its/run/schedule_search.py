@@ -29,7 +29,7 @@ from its.config.sources import Sources
 from its.disk.array_names import set_name
 from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
-from its.engine import Engine
+from its.engine import SIZES, Engine
 from its.metric.extractor import extract_as_they_come
 from its.metric.features import Features
 from its.metric.fid import Fid
@@ -108,8 +108,7 @@ class ScheduleRun:
         own = places if len(set(places)) == steps else None
         self._genotype = self.search.genotype_for(steps, path.most_steps, own, begins)
         self._metric = METRICS[self.search.fitness]
-        reason = refusal(self._metric, self.instruments.reference)
-        if reason:
+        if reason := refusal(self._metric, self.instruments.reference):
             raise ValueError(f"search.fitness={self.search.fitness} {reason}, or choose another search.fitness")
 
     @classmethod
@@ -127,7 +126,7 @@ class ScheduleRun:
 
         # Put the search together, and see that its parts fit.
         def engine(sampler: Sampler, seed: int) -> Engine:
-            return Engine(model, sampler, {}, seed=seed, batch=plain["batch"], rows=plain["rows"])
+            return Engine(model, sampler, {}, seed=seed, **{key: plain[key] for key in SIZES})
 
         run = cls(
             folder=blueprint.folder,
@@ -146,6 +145,7 @@ class ScheduleRun:
             allow_edited=plain["allow_edited"],
             worker=Worker.here(),
         )
+        engine(run.sampler, 0).check_guided()
         check_fit(engine(run.sampler, 0), instruments, [problem.condition for problem in run._problems])
         return run
 
@@ -197,7 +197,7 @@ class ScheduleRun:
             finals,
             compared,
             baseline,
-            self.engine(self.sampler, 0).prices.sampling,
+            self.engine(replace(self.sampler, spacing=winner), 0).prices.sampling,
         )
         write_outcome(self.files, outcome, self._provenance.entry())
         log.info("%s", outcome.markdown(self.folder))

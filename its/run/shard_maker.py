@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from its import __version__
+from its.budget import Currency
 from its.disk.array_file import digests_of
 from its.disk.array_names import candidates_name, shard_name
 from its.disk.kept import most
 from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
-from its.engine import Engine, Result
+from its.engine import BATCHES, Engine, Result
 from its.process.device import device_type, require_one_device_type
 from its.process.progress import Progress
 from its.process.workers import Worker
@@ -35,7 +36,7 @@ class ShardMaker:
 
     Attributes:
         intake: takes each into stock.
-        caps: in NFE, ascending.
+        caps: ascending. currency: that they are in.
         condition: returns what a problem asks for, by its index.
         source: name of what makes the images here.
         worker: which share of the shards it makes first.
@@ -46,6 +47,7 @@ class ShardMaker:
     engine: Engine
     search: Search
     caps: tuple[float, ...]
+    currency: Currency
     condition: Callable[[int], Condition]
     source: str
     worker: Worker
@@ -88,7 +90,7 @@ class ShardMaker:
         open_shards: dict[range, list[Result]] = {}
         progress = Progress(images, len(shard_of))
         started, rows_before = time.perf_counter(), self.engine.rows_evaluated
-        for result in self.engine.run(self.search, self.caps, self._problems(missing, again)):
+        for result in self.engine.run(self.search, self.caps, self._problems(missing, again), self.currency):
             indices = shard_of[result.problem.index]
             open_shards.setdefault(indices, []).append(result)
             progress.update(nfe=self.engine.rows_evaluated)
@@ -158,7 +160,7 @@ class ShardMaker:
             "first": indices.start,
             "images": len(indices),
             "seconds": round(seconds, 3),
-            "batch": self.engine.batch,
+            **{key: getattr(self.engine, key) for key in BATCHES},
             "host": socket.gethostname(),
             "its": __version__,
             "device": str(self.engine.model.device),

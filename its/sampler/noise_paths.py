@@ -57,6 +57,11 @@ class NoisePath(Protocol):
         ...
 
 
+def listed_by(path: NoisePath) -> str:
+    """Return the attribute of a level by which users write levels of a path: `sigma` on EDM's, else its native time."""
+    return "sigma" if isinstance(path, EDM) else "time"
+
+
 @dataclass(frozen=True)
 class VP:
     """The variance-preserving path: alpha^2 + sigma^2 = 1, from a table over training steps.
@@ -250,3 +255,14 @@ def linear_vp(steps: int = 1000) -> VP:
     """
     scale = 1000 / steps
     return VP(tuple(np.cumprod(1 - np.linspace(scale * 1e-4, scale * 0.02, steps)).tolist()))
+
+
+def betas_named(betas: str, steps: int) -> VP:
+    """Return the path of a rule for betas: `cosine` or `linear`.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if betas not in ("cosine", "linear"):
+        raise ValueError(f"model.betas is {betas!r}; it is cosine or linear")
+    return cosine_vp(steps) if betas == "cosine" else linear_vp(steps)

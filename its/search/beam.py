@@ -7,7 +7,7 @@ from typing import Self
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
 from its.search.parts.rules import STEPS
-from its.search.parts.spread import branchings, prices, spread
+from its.search.parts.spread import branchings, plain_price, prices, spread
 from its.search.search import Coroutine, Search, Size, sized
 
 
@@ -24,20 +24,25 @@ class Beam(Search):
     children: Size = sized(natural=4)  # K of each beam; null under a cap, which is spread over the branching steps
     needs_absolute = False
     needs_noise = True
+    moves_starts = False
 
     def __post_init__(self) -> None:
         self.check(beams=1, every=STEPS, children=1)
 
-    def sized_for(self, nfe: int, image: Image) -> Self:
-        beams = int(min(self.beams, nfe // image.cost()))
-        costs = prices(image, branchings(image, self.every))
-        children = 1 + ceil((nfe - beams * image.cost()) / (beams * sum(costs))) if costs else 1
+    def minimum_calls(self, image: Image) -> int:
+        return len(branchings(image, self.every)) + 1
+
+    def sized_for(self, cap: int, image: Image) -> Self:
+        steps = branchings(image, self.every)
+        plain, costs = plain_price(image, steps), prices(image, steps)
+        beams = int(min(self.beams, cap // plain))
+        children = 1 + ceil((cap - beams * plain) / (beams * sum(costs))) if costs else 1
         return replace(self, beams=beams, children=children)
 
     def run(self, image: Image) -> Coroutine:
         beams = image.start(self.beams)
         steps = branchings(image, self.every)
-        spare = image.left - self.beams * image.cost()
+        spare = image.left - self.beams * plain_price(image, steps)
         further = spread(spare, prices(image, steps), self.beams * (self.children - 1))
         for i, more in zip(steps, further, strict=True):
             beams = yield advance(beams, to=image.grid[i])

@@ -12,7 +12,7 @@ from typing import Self
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
 from its.search.parts.rules import STEPS
-from its.search.parts.softmax_counts import increase, offspring
+from its.search.parts.softmax_counts import checks, increase, offspring
 from its.search.search import Coroutine, Search, Size, sized
 
 
@@ -28,22 +28,30 @@ class BFSPrune(Search):
     step_size: float = 0.25  # steps between prunings, likewise
     particles: Size = sized(natural=8)  # N; null under a cap
     populations: Size = sized(natural=1)  # how often, each with what the ones before left; null under a cap
+    moves_starts = False
 
     def __post_init__(self) -> None:
         self.check(temperature=0, start=STEPS, step_size=STEPS, particles=1, populations=1)
 
-    def sized_for(self, nfe: int, image: Image) -> Self:
-        return replace(self, particles=nfe // image.cost())
+    def minimum_calls(self, image: Image) -> int:
+        return len(checks(image, self.start, self.step_size)) + 1
+
+    def sized_for(self, cap: int, image: Image) -> Self:
+        return replace(self, particles=cap // self._price(image))
 
     def run(self, image: Image) -> Coroutine:
         for _ in islice(count(), self.populations):
-            particles = image.start(int(min(self.particles, image.left / image.cost())))
+            particles = image.start(int(min(self.particles, image.left / self._price(image))))
             if not particles:
                 return None
-            for i in range(image.in_steps(self.start), image.steps, image.in_steps(self.step_size)):
+            for i in checks(image, self.start, self.step_size):
                 particles = yield advance(particles, to=image.grid[i + 1])
                 rewards = yield reward(particles, of="before")
                 temperature = self.temperature * increase(image.grid, i)
                 if temperature > 0:
                     particles = [p for p, n in zip(particles, offspring(rewards, temperature), strict=True) if n]
             yield reward((yield advance(particles)))
+
+    def _price(self, image: Image) -> int:
+        """Return the price of one particle that is never dropped."""
+        return image.price(image.cost(), self.minimum_calls(image))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
 from its.search.parts.rules import STEPS
-from its.search.parts.softmax_counts import increase, survivors
+from its.search.parts.softmax_counts import checks, increase, survivors
 from its.search.search import Coroutine, Search, Size, sized
 
 
@@ -23,6 +23,7 @@ class BFSResample(Search):
     start: float = 0.25  # first step after which to resample: its number (>= 1), or a share of the sampling (< 1)
     step_size: float = 0.25  # steps between resamplings, likewise
     particles: Size = sized(natural=12)  # N; null under a cap
+    moves_starts = False
 
     def __post_init__(self) -> None:
         self.check(temperature=0, start=STEPS, step_size=STEPS, particles=1)
@@ -31,9 +32,12 @@ class BFSResample(Search):
     def needs_noise(self) -> bool:
         return self.temperature > 0
 
+    def minimum_calls(self, image: Image) -> int:
+        return len(checks(image, self.start, self.step_size)) + 1
+
     def run(self, image: Image) -> Coroutine:
         particles = image.start(self.particles)
-        for i in range(image.in_steps(self.start), image.steps, image.in_steps(self.step_size)):
+        for i in checks(image, self.start, self.step_size):
             particles = yield advance(particles, to=image.grid[i + 1])
             rewards = yield reward(particles, of="before")
             temperature = self.temperature * increase(image.grid, i)

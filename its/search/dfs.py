@@ -8,7 +8,7 @@ from its.particles.image import Image
 from its.particles.particle import Particle
 from its.particles.verbs import advance, reward
 from its.search.parts.rules import STEPS
-from its.search.parts.softmax_counts import increase
+from its.search.parts.softmax_counts import checks, increase
 from its.search.search import Coroutine, Search, Size, sized
 
 
@@ -25,11 +25,15 @@ class DFS(Search):
     start: float = 0.75  # first step, or share, after which the loss is checked
     step_size: float = 0.0625  # steps, or share, between checks
     backtracks: Size = sized(natural=20)  # how often; null under a cap
+    moves_starts = False
 
     def __post_init__(self) -> None:
         self.check(depth=STEPS, start=STEPS, step_size=STEPS, backtracks=0)
 
-    def sized_for(self, nfe: int, image: Image) -> Self:
+    def minimum_calls(self, image: Image) -> int:
+        return len(checks(image, self.start, self.step_size)) + 1
+
+    def sized_for(self, cap: int, image: Image) -> Self:
         return self
 
     def run(self, image: Image) -> Coroutine:
@@ -46,10 +50,12 @@ class DFS(Search):
             best[i] = max(best.get(i, (rewarded, particle)), (rewarded, particle), key=lambda pair: pair[0])
             if -rewarded > self.threshold / increase(image.grid, i):
                 back = max(0, i - depth)
-                if tries and image.left >= image.cost(image.grid[back]):
+                again = start + max(0, -(-(back - start) // step)) * step
+                way_down = image.price(image.cost(image.grid[back]), calls=len(range(again, image.steps, step)) + 1)
+                if tries and image.left >= way_down:
                     tries -= 1
                     [particle] = image.renoise([particle], image.grid[back]) if back else image.start()
-                    i = start + max(0, -(-(back - start) // step)) * step
+                    i = again
                     continue
                 particle = best[i][1]
             i += step

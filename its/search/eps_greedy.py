@@ -9,7 +9,7 @@ from its.particles.image import Image
 from its.particles.moves import Ball
 from its.particles.verbs import advance, reward
 from its.search.parts.bands import generations
-from its.search.parts.spread import branchings, prices, spread
+from its.search.parts.spread import branchings, plain_price, prices, spread
 from its.search.search import Coroutine, Search, Size, sized
 
 
@@ -27,19 +27,23 @@ class EpsGreedy(Search):
     rounds: Size = sized(natural=20)  # K at every step; null under a cap, which is spread over the steps
     needs_absolute = False
     needs_noise = True
+    moves_starts = False
 
     def __post_init__(self) -> None:
         self.check(epsilon=0, candidates=1, rounds=0)
         Ball(self.radius)
 
-    def sized_for(self, nfe: int, image: Image) -> Self:
-        return replace(self, rounds=ceil((nfe - image.cost()) / self.candidates))
+    def minimum_calls(self, image: Image) -> int:
+        return len(branchings(image, 1)) + 1
+
+    def sized_for(self, cap: int, image: Image) -> Self:
+        return replace(self, rounds=ceil((cap - plain_price(image, branchings(image, 1))) / self.candidates))
 
     def run(self, image: Image) -> Coroutine:
         # Spread the cap over the steps, and toss all coins.
         [particle], near = image.start(), Ball(self.radius)
         steps = branchings(image, 1)
-        tries = spread(image.left - image.cost(), prices(image, steps), self.rounds * self.candidates)
+        tries = spread(image.left - plain_price(image, steps), prices(image, steps), self.rounds * self.candidates)
         coins = iter((image.random.uniform(sum(tries)) < self.epsilon).tolist())
         for i, candidates in zip(steps, tries, strict=True):
             # The pivot is judged with its first candidates.

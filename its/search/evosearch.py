@@ -32,16 +32,19 @@ class EvoSearch(Search):
         self.check(schedule=SHARES, subset=SHARE, population=1, offspring=0)
         Mix(self.mutation)
 
-    def sized_for(self, nfe: int, image: Image) -> Self:
-        prices = [image.cost(image.grid[stop]) for stop in self._stops(image)]
-        population = max(1, int(nfe / (image.cost() + sum(prices) / 2)))
-        return replace(self, population=population, offspring=max(spread(nfe - population * image.cost(), prices, inf)))
+    def minimum_calls(self, image: Image) -> int:
+        return 1
+
+    def sized_for(self, cap: int, image: Image) -> Self:
+        sampling, prices = image.price(image.cost(), calls=1), self._prices(image)
+        population = max(1, int(cap / (sampling + sum(prices) / 2)))
+        return replace(self, population=population, offspring=max(spread(cap - population * sampling, prices, inf)))
 
     def run(self, image: Image) -> Coroutine:
         stops = self._stops(image)
         pools: dict[int, Pool] = {stop: [] for stop in stops}
         yield from sampled(image, image.start(self.population), pools)
-        sizes = spread(image.left, [image.cost(image.grid[stop]) for stop in stops], self.offspring)
+        sizes = spread(image.left, self._prices(image), self.offspring)
         for stop, size in zip(stops, sizes, strict=True):
             parents = winners(pools.pop(stop), self.subset, size, image)
             if stop:
@@ -49,6 +52,10 @@ class EvoSearch(Search):
             else:
                 mutants = [image.move(parent, Mix(self.mutation), fresh=True)[0] for parent in parents]
             yield from sampled(image, mutants, pools)
+
+    def _prices(self, image: Image) -> list[int]:
+        """Return the price of one mutant of each generation."""
+        return [image.price(image.cost(image.grid[stop]), calls=1) for stop in self._stops(image)]
 
     def _stops(self, image: Image) -> list[int]:
         return sorted({min(round(share * image.steps), image.steps - 1) for share in self.schedule})

@@ -26,6 +26,7 @@ class FK(Search):
     ess: float = 0.5  # resample where the effective sample size is below this share of K; 1 is always
     final: str = "best"  # image; or sample one by weight
     particles: Size = sized(natural=4)  # K; null under a cap
+    moves_starts = False
 
     def __post_init__(self) -> None:
         self.check(
@@ -44,12 +45,14 @@ class FK(Search):
     def needs_noise(self) -> bool:
         return self.strength > 0
 
+    def minimum_calls(self, image: Image) -> int:
+        return len(self._checks(image)) + 1
+
     def run(self, image: Image) -> Coroutine:
         # Denoise and weigh; resample where the weights have become uneven.
         particles = image.start(self.particles)
         lineages = [Lineage()] * len(particles)
-        last = min(image.in_steps(self.end) + 1, image.steps - 1)
-        for i in range(image.in_steps(self.start), last, image.in_steps(self.every)):
+        for i in self._checks(image):
             particles = yield advance(particles, to=image.grid[i + 1])
             rewards = yield reward(particles, of="before")
             lineages = [line.grown(self.potential, self.strength, r) for line, r in zip(lineages, rewards, strict=True)]
@@ -66,3 +69,8 @@ class FK(Search):
         lineages = [line.grown("diff", self.strength, r) for line, r in zip(lineages, rewards, strict=True)]
         [k] = image.random.choice(len(particles), 1, normalised([line.weight for line in lineages]))
         return particles[k]
+
+    def _checks(self, image: Image) -> range:
+        """Return the steps after which particles are weighed."""
+        last = min(image.in_steps(self.end) + 1, image.steps - 1)
+        return range(image.in_steps(self.start), last, image.in_steps(self.every))

@@ -13,6 +13,7 @@ class NoSearch(Search):
 
     anytime = True
     needs_absolute = False
+    moves_starts = False
 
     def run(self, image: Image) -> Coroutine:
         particles = yield advance(image.start())

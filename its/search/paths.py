@@ -25,6 +25,7 @@ class Paths(Search):
     steps: float = 0.25  # L of each way down, in steps (>= 1) or as a share of the sampling (< 1)
     noises: Size = sized(natural=4)  # M of each path and round; null under a cap: fewer rounds then, M at least 2
     needs_absolute = False
+    moves_starts = False
 
     def __post_init__(self) -> None:
         self.check(paths=1, noises=1, steps=STEPS)
@@ -34,24 +35,40 @@ class Paths(Search):
                 "sigma is above 0, sigma + forward at most 1, and backward above forward"
             )
 
-    @property
-    def _rounds(self) -> int:
-        return ceil(self.sigma / (self.backward - self.forward))
+    def _ups_and_downs(self) -> list[tuple[float, float]]:
+        """Return for every round the shares of the top time that it goes up and down to; the last is 0 or less."""
+        times, time = [], self.sigma
+        for _ in range(ceil(self.sigma / (self.backward - self.forward))):
+            times.append((time + self.forward, time := time + (self.forward - self.backward)))
+        return times
 
-    def sized_for(self, nfe: int, image: Image) -> Self:
-        round_of_one = self._rounds * self.paths * (1 + image.in_steps(self.steps)) * image.cost(image.grid[-2])
-        return replace(self, noises=max(4, ceil(nfe / round_of_one)))
+    def _prices(self, image: Image) -> list[int]:
+        """Return the price of one noise in every round, at most: of its way down, and of the guess there."""
+        prices, steps, start = [], image.in_steps(self.steps), self.sigma
+        for up, down in self._ups_and_downs():
+            top = image.level(min(up, 1 - 1e-12))  # where a noised particle, which is no starting point, may stand
+            low = image.level(down if down > 0 else start)
+            scored = image.cost(top, low, steps) + image.cost_of_guess(low)
+            prices.append(image.price(max(scored, image.cost(top, image.level(down), steps)), calls=1))
+            start = down
+        return prices
+
+    def minimum_calls(self, image: Image) -> int:
+        return 1
+
+    def sized_for(self, cap: int, image: Image) -> Self:
+        return replace(self, noises=max(4, ceil(cap / (self.paths * sum(self._prices(image))))))
 
     def run(self, image: Image) -> Coroutine:
-        steps, low, time = image.in_steps(self.steps), image.level(self.sigma), self.sigma
-        price = image.cost(image.level(self.sigma + self.forward), low, steps) + image.cost(image.grid[-2])
-        paths, rounds = rounds_of_two(image, low, price, self.paths, self._rounds)
+        steps, low, prices = image.in_steps(self.steps), image.level(self.sigma), self._prices(image)
+        paths, rounds = rounds_of_two(image, low, prices, self.paths)
         particles = image.start(paths)
         if rounds:
             particles = yield advance(particles, to=low)
-        for n in spread(image.left - paths * image.cost(low), [price] * rounds, paths * self.noises):
-            noised = image.renoise((particles * self.noises)[:n], image.level(time + self.forward))
-            time += self.forward - self.backward
-            children = yield advance(noised, to=image.level(time), steps=steps)
+        last = image.price(image.cost(low), calls=1)
+        counts = spread(image.left - paths * last, prices[:rounds], paths * self.noises)
+        for n, (up, down) in zip(counts, self._ups_and_downs(), strict=False):
+            noised = image.renoise((particles * self.noises)[:n], image.level(up))
+            children = yield advance(noised, to=image.level(down), steps=steps)
             particles = image.best(children, (yield reward(children)), paths)
         yield reward((yield advance(particles)))

@@ -17,6 +17,7 @@ class Random(Search):
     block: SpeedOnly[int] = 8  # noises asked for at once
     anytime = True
     needs_absolute = False
+    moves_starts = False
 
     def __post_init__(self) -> None:
         self.check(candidates=1, block=1)

@@ -9,6 +9,7 @@ from typing import Self
 
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
+from its.search.parts.spread import branchings, prices
 from its.search.search import Coroutine, Search, Size, sized
 
 
@@ -21,35 +22,41 @@ class RBF(Search):
     """
 
     pool: float = 0.05  # share of the budget for starting points, one evaluation each
-    nfe: Size = sized(natural=500)  # the budget; null under a cap
+    nfe: Size = sized(natural=500)  # the budget; null under a cap, in NFE or verifier calls
     needs_noise = True
+    moves_starts = False
 
     def __post_init__(self) -> None:
         self.check(pool=0, nfe=1)
 
-    def sized_for(self, nfe: int, image: Image) -> Self:
-        return replace(self, nfe=nfe)
+    def minimum_calls(self, image: Image) -> int:
+        return image.steps + 1
+
+    def sized_for(self, cap: int, image: Image) -> Self:
+        return replace(self, nfe=cap)
 
     def run(self, image: Image) -> Coroutine:
-        # A pool of starting points; the best one goes on.
-        guess = image.cost(image.grid[-2])
-        rest = image.cost() - guess
-        tried = image.start(int(max(1, min(self.pool * self.nfe, self.nfe - rest) / guess)))
+        # A pool of starting points; the best one goes on. The image itself, paid for by its guess, takes one more call.
+        evaluation = image.cost_of_guess(image.grid[0])
+        guess = image.price(evaluation, calls=1)
+        rest = image.price(image.cost() - evaluation, calls=image.steps - 1)
+        budget = self.nfe - image.price(0, calls=1)
+        tried = image.start(int(max(1, min(self.pool * budget, budget - rest) / guess)))
         rewards = yield reward(tried)
         best = max(rewards)
         particle = tried[rewards.index(best)]
-        # Every step has a quota of tries; saved ones roll over.
-        budget = self.nfe - len(tried) * guess
-        quota = int(budget // rest) if rest else 0
+        # Every step has a quota of tries; what is saved of them rolls over, by its price.
+        budget -= len(tried) * guess
+        quota = budget // rest if rest else 0
         saved = 0
-        for i in range(image.steps - 1):
-            price, last = image.cost(image.grid[i], image.grid[i + 1]), i == image.steps - 2
-            saved = int(budget // price) if last else saved + quota
+        for i, price in enumerate(prices(image, branchings(image, 1))):
+            last = i == image.steps - 2
+            saved = budget if last else saved + quota * price
             child, top = particle, -inf
-            while saved and (last or top <= best):
+            while saved >= price and (last or top <= best):
                 tried = yield advance([particle], to=image.grid[i + 1])
                 [rewarded] = yield reward(tried)
-                saved, budget = saved - 1, budget - price
+                saved, budget = saved - price, budget - price
                 if rewarded > top or child is particle:
                     child, top = tried[0], rewarded
             particle, best = child, max(best, top)

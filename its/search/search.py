@@ -42,11 +42,14 @@ class Search(ABC):
         needs_absolute: True if it compares rewards as numbers; False if it does so through `image.order` and
             `image.best` alone, which also serve verifiers whose rewards only rank candidates.
         needs_noise: True if copies of a particle must separate at the next step (eta > 0).
+        moves_starts: False if no image comes straight down from a moved starting point, which would be stored beside it
+            under a deterministic sampler; a plan's disk goes by it.
         makes: `images`, or `grids`: times of a sampler, each judged by a set of images.
     """
 
     anytime: ClassVar[bool] = False
     needs_absolute: ClassVar[bool] = True
+    moves_starts: ClassVar[bool] = True
     makes: ClassVar[Literal["images", "grids"]] = "images"
 
     def __post_init__(self) -> None:
@@ -73,12 +76,28 @@ class Search(ABC):
         """Return the least cap, in NFE, at which it makes an image; `sampling` is the NFE of a plain one."""
         return sampling
 
-    def sized_for(self, nfe: int, image: Image) -> Self:
-        """Return the search sized for a cap of `nfe`, from the prices of `image`.
+    def minimum_calls(self, image: Image) -> int | None:
+        """Return the least cap, in verifier calls, at which it makes an image; None if it cannot plan for such a cap.
 
-        By default each of its sizes is the number of samplings that the cap pays for. Only planned searches are asked.
+        A planned search that can says so here, and takes its prices from `image.price`.
         """
-        return replace(cast(Any, self), **dict.fromkeys(self.natural, nfe // image.cost()))
+        return 1 if self.anytime else None
+
+    def sized_for(self, cap: int, image: Image) -> Self:
+        """Return the search sized for a cap, from the prices of `image`.
+
+        By default each of its sizes is the number of samplings that the cap pays for: of NFE, or of `minimum_calls`.
+        Only planned searches are asked, and for a cap in verifier calls only those that state `minimum_calls`.
+        """
+        price = image.price(image.cost(), self.minimum_calls(image) or 0)
+        return replace(cast(Any, self), **dict.fromkeys(self.natural, cap // price))
+
+    def recipe_numbers(self, shape: tuple[int, ...]) -> int:
+        """Return how many numbers the recipe of a starting point holds, besides its key: those of a `LowBand`.
+
+        With `keep_candidates` they are stored; a plan goes by it.
+        """
+        return 0
 
     @abstractmethod
     def run(self, image: Image) -> Coroutine:
@@ -104,13 +123,13 @@ def require_search(kind: type) -> None:
     raise ValueError(f"{parameters.place_of(kind)}: search {kind.__name__} {missing}")
 
 
-def sized_to(search: Search, nfe: int, image: Image) -> Search:
-    """Return a planned search sized for a cap of `nfe`; see `Search.sized_for`.
+def sized_to(search: Search, cap: int, image: Image) -> Search:
+    """Return a planned search sized for a cap; see `Search.sized_for`.
 
     Raises:
         ValueError: that returned something else than such a search.
     """
-    planned = search.sized_for(nfe, image)
+    planned = search.sized_for(cap, image)
     if type(planned) is not type(search):
         raise ValueError(
             f"{parameters.place_of(type(search))}: sized_for of {type(search).__name__} returned "

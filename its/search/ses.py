@@ -4,6 +4,7 @@ Parameters and update of the authors' code (DiffSynth-Studio, diffsynth/utils/se
 """
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -33,6 +34,9 @@ class SES(Search):
 
     def __post_init__(self) -> None:
         self.check(population=1, elites=1, level=0, candidates=1)
+
+    def recipe_numbers(self, shape: tuple[int, ...]) -> int:
+        return prod(low_band(shape, self.level)[1])
 
     def run(self, image: Image) -> Coroutine:
         # A Gaussian over the low band, at the law of noise itself.

@@ -4,7 +4,7 @@ Exact rule of Wierstra et al., Algorithm 6 and section 3.1: rank utilities, natu
 """
 
 from dataclasses import dataclass
-from math import log
+from math import log, prod
 
 import numpy as np
 
@@ -32,6 +32,9 @@ class SNES(Search):
 
     def __post_init__(self) -> None:
         self.check(population=2, mean_rate=0, deviation_rate=0, level=0, candidates=1)
+
+    def recipe_numbers(self, shape: tuple[int, ...]) -> int:
+        return prod(low_band(shape, self.level)[1])
 
     def run(self, image: Image) -> Coroutine:
         [base] = image.start()

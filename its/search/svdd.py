@@ -10,7 +10,7 @@ from typing import Self
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
 from its.search.parts.rules import STEPS
-from its.search.parts.spread import branchings, prices, spread
+from its.search.parts.spread import branchings, plain_price, prices, spread
 from its.search.search import Coroutine, Search, Size, sized
 
 
@@ -25,6 +25,7 @@ class SVDD(Search):
     every: float = 1  # branch at every so many steps (>= 1), or after every such share of the sampling (< 1)
     children: Size = sized(natural=20)  # M; null under a cap, which is spread over the branching steps
     needs_absolute = False
+    moves_starts = False
 
     def __post_init__(self) -> None:
         self.check(every=STEPS, children=1)
@@ -33,14 +34,18 @@ class SVDD(Search):
     def needs_noise(self) -> bool:
         return self.children != 1
 
-    def sized_for(self, nfe: int, image: Image) -> Self:
-        costs = prices(image, branchings(image, self.every))
-        return replace(self, children=1 + ceil((nfe - image.cost()) / sum(costs)) if costs else 1)
+    def minimum_calls(self, image: Image) -> int:
+        return len(branchings(image, self.every)) + 1
+
+    def sized_for(self, cap: int, image: Image) -> Self:
+        steps = branchings(image, self.every)
+        costs = prices(image, steps)
+        return replace(self, children=1 + ceil((cap - plain_price(image, steps)) / sum(costs)) if costs else 1)
 
     def run(self, image: Image) -> Coroutine:
         [particle] = image.start()
         steps = branchings(image, self.every)
-        further = spread(image.left - image.cost(), prices(image, steps), self.children - 1)
+        further = spread(image.left - plain_price(image, steps), prices(image, steps), self.children - 1)
         for i, more in zip(steps, further, strict=True):
             [particle] = yield advance([particle], to=image.grid[i])
             children = yield advance([particle] * (1 + more), to=image.grid[i + 1])

@@ -9,7 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from its.disk.run_folder import run_folders
+from its.budget import cap_of
+from its.disk.run_folders import run_folders
 from its.report.runs import grouped, read_runs
 from its.report.series import series_of
 
@@ -34,7 +35,7 @@ def rows(folder: Path) -> list[list[Any]]:
             line.verifier,
             line.search,
             run.seed,
-            row["nfe_cap"],
+            row["nfe_cap"] if "nfe_cap" in row else str(cap_of(row)),
             row["nfe"],
             row.get("fid"),
             row.get("isc"),

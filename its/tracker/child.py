@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from its.budget import CAP_HEADERS, cap_of
 from its.disk.run_folder import RunFolder
 
 POLL_S = 2.0
@@ -138,9 +139,12 @@ class Follower:
         # Log it, and what was spent in all.
         for k, row in enumerate(rows, start=1):
             entry: dict[str, Any] = {column: number(text) for column, text in row.items() if text}
-            grid = files.samples(row["nfe_cap"])
+            cap = cap_of(row)
+            grid = files.samples(cap.value)
             if grid.exists():
-                entry["samples"] = wandb.Image(str(grid), caption=f"NFE cap {row['nfe_cap'] or 'natural'}")
+                entry["samples"] = wandb.Image(
+                    str(grid), caption=f"{CAP_HEADERS[cap.currency]} {cap.value or 'natural'}"
+                )
             self._run.log(entry, step=self._images + k)
         last = rows[-1]
         self._run.summary.update(

@@ -1,14 +1,15 @@
 """Weights: those that ship with the package, the search for named ones, and the marks by which loaders declare them.
 
 A loader is whatever a `_target_` names: a function or a class. It declares its weights, device and slots by annotating
-parameters with `Weights`, `Device` and `GuidanceScale`; rules about them read these annotations and never go by the
-name of a key. This module imports no torch, so that a plan can read them.
+parameters with `Weights`, `Device`, `GuidanceScale` and `GuidanceInterval`; rules about them read these annotations and
+never go by the name of a key. This module imports no torch, so that a plan can read them.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -22,6 +23,9 @@ Device = str
 
 GuidanceScale = float
 """Marks a model's parameter for the scale of classifier-free guidance: 1 is one network row an evaluation, else two."""
+
+GuidanceInterval = Sequence[float]
+"""Marks a model's parameter for the native times between which guidance is on: two network rows there, else one."""
 
 _PACKAGED = Path(__file__).parent
 _HUB = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w.-]+))?")
@@ -47,6 +51,17 @@ def locate(weights: str) -> Path:
         f"weights {weights!r} are neither in the package nor at {Path(weights).absolute()}"
         f"{_own_folder()}; give the path of a file or folder that exists"
     )
+
+
+def file_here(weights: str, *names: str) -> Path | None:
+    """Return the first of these files that is in a folder of weights on this machine, also in the hub's cache."""
+    folder, hub = _local(weights), _hub_name(weights)
+    if folder is not None or hub is None:
+        return next((folder / name for name in names if folder is not None and (folder / name).is_file()), None)
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = (try_to_load_from_cache(hub["name"], name, revision=hub["revision"]) for name in names)
+    return next((Path(path) for path in cached if isinstance(path, str)), None)
 
 
 def fingerprint(weights: str) -> str:

@@ -27,7 +27,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class State(NamedTuple):
-    """What tells that a file is still the same; times are in nanoseconds."""
+    """The state of a file that tells whether it is still the same; times are in nanoseconds."""
 
     size: int
     mtime: int

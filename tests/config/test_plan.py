@@ -12,7 +12,7 @@ import pytest
 
 from its.config.help import text
 from its.config.kinds import Work
-from its.config.plan import RATES, Plan, total
+from its.config.plan import RATES, Plan, duration, total
 from tests.build import CONF, blueprint_of, make_experiment
 
 LOADED = (
@@ -110,14 +110,15 @@ def test_plan_of_a_sweep_uses_measured_rates(tmp_path):
 
 
 def plan_with(seconds: float | None, *, nfe: float = 100.0, bounded: bool = False, **work) -> Plan:
-    size = {"images": 40, "present": 10, "missing": 3, "disk_bytes": 10**6}
+    size = {"images": 40, "present": 10, "missing": 3, "disk_bytes": 10**6, "memory_bytes": 2 * 10**9}
     entries = {"method": "m", "files": "shards", "rate": "a", "nfe": nfe, **size, **work}
     return Plan(Path(str(next(FOLDERS))), Work(**entries), seconds, bounded=bounded)
 
 
 def test_total_adds_up_the_runs_of_a_sweep():
     assert total([plan_with(20.0), plan_with(3.0)]) == (
-        "total: 2 runs, 80 images, 20 on disk, 200 NFE to spend, about 23 s, 2.0 MB"
+        "total: 2 runs, 80 images, 20 on disk, 200 NFE to spend, about 23 s, peak memory beside networks at most about "
+        "2.0 GB, disk 2.0 MB"
     )
     assert "at most 200 NFE" in total([plan_with(1.0), plan_with(1.0, bounded=True)])
     assert "100 NFE to spend and what 1 without a cap take" in total([plan_with(1.0), plan_with(None, nfe=math.inf)])
@@ -125,7 +126,7 @@ def test_total_adds_up_the_runs_of_a_sweep():
 
 def test_total_says_which_rates_are_unknown():
     unknown = [plan_with(None, rate="b"), plan_with(None, rate="c"), plan_with(None, rate="b")]
-    assert "to spend, rate unknown of b, c: run python scripts/benchmark.py, 3.0 MB" in total(unknown)
+    assert "to spend, rate unknown of b, c: run python scripts/benchmark.py, peak memory" in total(unknown)
     assert "about 20 s and more (rate unknown of b, c: run python" in total([plan_with(20.0), *unknown])
 
 
@@ -135,12 +136,70 @@ def test_total_counts_jobs_on_one_folder_once():
     assert total([more, one]).startswith("total: 1 runs, 80 images, 10 on disk, 200 NFE to spend, about 40 s")
 
 
+def test_plan_of_one_run_ends_with_its_total(tmp_path):
+    said = loaded(tmp_path, "plan=true", *SIZE[:3], "budget.verifier_calls=[1,2]").splitlines()
+    assert said[-2].startswith("total: 1 runs, 40 images, 0 on disk, 320 NFE to spend, rate unknown of random: run ")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(119.4, "119 s"), (121, "2 min"), (7000, "117 min"), (7300, "2.0 h"), (7.2e6, "2,000.0 h")]
+)
+def test_duration_is_in_readable_units(seconds, said):
+    assert duration(seconds) == said
+
+
+CASES = {
+    "random": ["search=random", "sampler.eta=0"],
+    "zero_order": ["search=zero_order", "sampler.eta=0"],
+    "zero_order by calls": ["search=zero_order", "sampler.eta=0", "budget.verifier_calls=[2,5]"],
+    "ses": ["search=ses", "sampler.eta=0", "keep_candidates=true"],
+    "snes": ["search=snes", "keep_candidates=true"],
+    "more_steps": ["search=more_steps"],
+    "none": ["search=none"],
+}
+
+
+@pytest.mark.parametrize("words", CASES.values(), ids=CASES)
+def test_plan_names_the_nfe_that_are_spent_and_no_less_than_the_disk_that_is_used(tmp_path, words):
+    words = ("images=60", "sampler.steps=4", *(words if "verifier_calls" in "".join(words) else (SIZE[-1], *words)))
+    planned = blueprint_of(tmp_path, *words).work
+    run = make_experiment(tmp_path, *words)
+    curve = run.run()
+    spent = 60 * (curve[-1]["nfe"] if run.search.anytime else sum(row["nfe"] for row in curve))
+    assert planned.nfe == pytest.approx(spent)
+    used = sum(path.stat().st_size for path in run.folder.rglob("*") if path.is_file())
+    assert used <= planned.disk_bytes <= 4 * used
+    after = blueprint_of(tmp_path, *words).work
+    assert (after.nfe, after.disk_bytes, after.missing) == (0, 0, 0)
+
+
+def test_disk_of_a_search_that_moves_starting_points_holds_them(tmp_path):
+    sizes = {
+        (search, eta): blueprint_of(tmp_path, *SIZE, f"search={search}", f"sampler.eta={eta}").work.disk_bytes
+        for search in ("random", "zero_order")
+        for eta in (0, 1)
+    }
+    noise = 40 * 2 * 4 * 64
+    assert sizes["zero_order", 0] == sizes["random", 0] + noise
+    assert sizes["random", 0] == sizes["random", 1] == sizes["zero_order", 1]
+
+
+def test_memory_grows_with_rows_and_features(tmp_path):
+    def memory(*words: str) -> int:
+        return blueprint_of(tmp_path, *SIZE, *words).work.memory_bytes
+
+    assert memory("rows=2000") - memory("rows=1000") == 1000 * 4 * 64
+    assert memory("images=4000") > memory()
+
+
 @pytest.mark.parametrize("words", [["hydra/launcher=slurm"], []], ids=["a launcher", "the file's own sweep"])
 def test_plan_of_a_sweep_ends_with_its_total(tmp_path, words):
     said = loaded(tmp_path, "plan=true", "experiment=digits_demo", *words).splitlines()
     assert said[-1] == "[]"
     assert "total: 5 runs, 5000 images, 0 on disk, 145000 NFE to spend, rate unknown of " in said[-2]
-    assert said[-2].endswith(": run python scripts/benchmark.py, 7.2 MB")
+    assert said[-2].endswith(", disk 9.2 MB")
+    booked = [line for line in said if "SLURM: 5 jobs × 1 task × 4 h: 20.0 task-hours; their rate is unknown" in line]
+    assert len(booked) == len(words), "for a cluster alone"
 
 
 def test_plan_refuses_a_cap_below_one_sampling(tmp_path):

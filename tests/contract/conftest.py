@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from its.config.instantiate import CHOICES, instantiate
+from its.dataset.mixture import Mixture
 from its.model.mixture import MixtureDenoiser
 from its.sampler.ddim import DDIM
 from its.sampler.euler import Euler
@@ -16,6 +17,7 @@ from its.sampler.heun import Heun
 from its.sampler.sampler import Sampler
 from its.search.search import Search
 from tests.build import CONF
+from tests.conftest import Lab
 
 CASES: dict[str, dict[str, dict[str, Any]]] = {
     "random": {"": {"block": 3}},
@@ -62,12 +64,8 @@ class Setting:
     path: str = "vp"
     scale: float = 1.0
 
-    @property
-    def slots(self) -> int:
-        return 1 if self.scale == 1.0 else 2
-
-    def model(self, lab) -> MixtureDenoiser:
-        return lab.denoiser(path=self.path, scale=self.scale)
+    def model(self, lab: Lab, kind: type[MixtureDenoiser] = MixtureDenoiser) -> MixtureDenoiser:
+        return lab.denoiser(path=self.path, scale=self.scale, kind=kind)
 
 
 SETTINGS: dict[str, Setting] = {
@@ -81,9 +79,51 @@ SETTINGS: dict[str, Setting] = {
 }
 
 
+WORLDS = {
+    "plain": Lab(),
+    "interval": Lab(Mixture(std=0.5), interval=(0.25, 0.65)),
+    "latent": Lab(latent=True),
+}
+"""What every test of this folder runs in: components overlap in the second, where even unguided rows know theirs."""
+
+
+@pytest.fixture(params=WORLDS)
+def lab(request: pytest.FixtureRequest, lab: Lab) -> Lab:
+    """The laboratory of each world; on one thread, as the one that it takes the place of."""
+    return WORLDS[request.param]
+
+
+SLICE = {
+    "interval": {*SEARCHES} - {"rbf", "eps_greedy"},
+    "latent": {"random", "svdd", "dfs", "paths"},
+}
+"""Searches that run in the worlds that are not plain by default, under one setting; all others are `long`."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what the default tier leaves out."""
+    for item in items:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        world = params.get("lab")
+        if world in SLICE and "search" in params and not _in_slice(item.name, world):
+            item.add_marker("long")
+
+
+def _in_slice(name: str, world: str) -> bool:
+    """Whether a test of one search under one setting runs by default in a world: the ledger's more often."""
+    test, _, case = name.removesuffix("]").partition(f"[{world}-")
+    search = case.partition("-")[0]
+    if test.startswith("test_ledger_equals") and world == "interval":
+        return case in (f"{search}-ddim-eta1", f"{search}-heun", f"{search}-euler-flow")
+    return case == f"{search}-ddim-eta1" and search in SLICE[world]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`search` and `setting` run over all pairs that go together; the last two settings only beside `every_setting`.
-    `anytime_only` leaves out planned searches, which run once for each cap.
+    """`search` and `setting` run over all pairs that go together; the last two settings only beside `every_setting`,
+    and the first two alone beside `two_settings`.
+    `anytime_only` leaves out planned searches, which run once for each cap; `of_calls` those that cannot plan for
+    verifier calls, and `planned_of_calls` anytime searches as well.
 
     `some_setting` runs over the settings alone.
     """
@@ -91,13 +131,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("some_setting", SETTINGS.values(), ids=list(SETTINGS))
     if not {"search", "setting"} <= set(metafunc.fixturenames):
         return
-    settings = SETTINGS if "every_setting" in metafunc.fixturenames else dict(list(SETTINGS.items())[:5])
+    every = "every_setting" in metafunc.fixturenames
+    number = 2 if "two_settings" in metafunc.fixturenames else len(SETTINGS) if every else 5
+    settings = dict(list(SETTINGS.items())[:number])
     pairs = [
         pytest.param(search, setting, id=f"{search_name}-{setting_name}")
         for search_name, search in SEARCHES.items()
         for setting_name, setting in settings.items()
         if (setting.sampler.stochastic or not search.needs_noise)
         and (search.anytime or "anytime_only" not in metafunc.fixturenames)
+        and (search_name != "more_steps" or not {"of_calls", "planned_of_calls"} & set(metafunc.fixturenames))
+        and not (search.anytime and "planned_of_calls" in metafunc.fixturenames)
     ]
     metafunc.parametrize(("search", "setting"), pairs)
 
@@ -108,5 +152,20 @@ def every_setting() -> None:
 
 
 @pytest.fixture
+def two_settings() -> None:
+    """Asks for eta 0 and 1 alone."""
+
+
+@pytest.fixture
 def anytime_only() -> None:
     """Asks for anytime searches."""
+
+
+@pytest.fixture
+def of_calls() -> None:
+    """Asks for searches that serve caps in verifier calls."""
+
+
+@pytest.fixture
+def planned_of_calls() -> None:
+    """Asks for planned ones of these."""

@@ -87,7 +87,10 @@ def test_advance_on_another_grid_branches_and_shares_its_first_evaluation(lab):
         yield reward(on_own + on_other)
         rows = lab.rows(on_own + on_other)
         assert len({row.numpy().tobytes() for row in rows}) == 4
+        nfe = [2 * lab.nfe(grid[:-1]) - lab.nfe(grid[:1]) for grid in (image.grid, five)]
+        assert image.ledger.spent == sum(nfe)
         return on_own[0]
 
-    outcome = lab.play(body, DDIM(steps=10, eta=1.0, spacing="leading")).outcomes[0]
-    assert outcome.ledger["nfe"] == (10 + 9) + (5 + 4)
+    sampler = DDIM(steps=10, eta=1.0, spacing="leading")
+    five = sampler.grid(lab.denoiser().path, 5)
+    lab.play(body, sampler)

@@ -7,30 +7,35 @@ import pytest
 
 from its.budget import COLUMNS, Ledger
 from its.engine.rows import Rows
+from its.model.mixture import MixtureDenoiser
 from its.particles.verbs import advance
 from its.sampler.ddim import DDIM
 from its.sampler.heun import Heun
 from its.verifier.classifier import Classifier
+from tests.engine.padding import mark_padding, real_rows
 
 CAPS = (25, 57, 104)
 PROBLEMS = range(5)
+BATCH = 14
 
 
 class Counters:
     """Network, decoder and verifier that count the rows they are given.
 
-    A batch's real rows lie in distinct places, and padding repeats one: `gathered` counts the latest gathering.
+    Rows that fill up a batch of the network are marked. A batch of the others has its real rows in distinct places, and
+    padding repeats one: `gathered` counts the latest gathering.
     """
 
-    def __init__(self, lab, setting, monkeypatch, *, latent: bool) -> None:
+    def __init__(self, lab, setting, monkeypatch) -> None:
         self.rows = self.images = self.decoded = 0
-        self.verifier = Classifier(lambda images: lab.data.logits(images[..., ::2, ::2] if latent else images))
+        self.shapes: set[int] = set()
+        self.verifier = Classifier(lab.logits)
         self.model = setting.model(lab)
         self._network, self.model.network = self.model.network, self.network
         self._reward, self.verifier.reward = self.verifier.reward, self.reward
-        if latent:
-            self.model.decoder = self
-        self.shape = (1, 8, 8)
+        if self.model.decoder is not None:
+            self._decode, self.model.decoder = self.model.decoder, self
+            self.shape = self._decode.shape
         take = Rows.take
 
         def counted(store, rows):
@@ -38,9 +43,11 @@ class Counters:
             return take(store, rows)
 
         monkeypatch.setattr(Rows, "take", counted)
+        mark_padding(monkeypatch, MixtureDenoiser)
 
     def network(self, x, coefficients, label):
-        self.rows += self.gathered * self.model.slots
+        self.rows += real_rows(x)
+        self.shapes.add(len(x))
         return self._network(x, coefficients, label)
 
     def reward(self, images, conditions):
@@ -49,7 +56,7 @@ class Counters:
 
     def __call__(self, latents):
         self.decoded += self.gathered
-        return latents.repeat_interleave(2, -1).repeat_interleave(2, -2)
+        return self._decode(latents)
 
 
 def paid_by(results) -> dict[str, int]:
@@ -57,9 +64,8 @@ def paid_by(results) -> dict[str, int]:
     return {column: sum(r.outcomes[-1].ledger[column] for r in results.values()) for column in COLUMNS}
 
 
-@pytest.mark.parametrize("latent", [False, True], ids=["pixels", "latents"])
-def test_ledger_equals_the_counted_work_without_padding(lab, search, setting, every_setting, latent, monkeypatch):
-    counters = Counters(lab, setting, monkeypatch, latent=latent)
+def test_ledger_equals_the_counted_work_without_padding(lab, search, setting, every_setting, monkeypatch):
+    counters = Counters(lab, setting, monkeypatch)
     ledgers: set[int] = set()
     charge, charged = Ledger.charge, []
 
@@ -76,11 +82,11 @@ def test_ledger_equals_the_counted_work_without_padding(lab, search, setting, ev
     monkeypatch.setattr(Ledger, "charge", watched)
     totals, filled = Counter(), 0
     for caps in [CAPS] if search.anytime else [(cap,) for cap in CAPS]:
-        engine = lab.engine(setting.sampler, counters.model, counters.verifier, batch=14)
+        engine = lab.engine(setting.sampler, counters.model, counters.verifier, batch=BATCH)
         results = lab.results(engine, search, caps, PROBLEMS)
         assert all(o.ledger["nfe"] <= cap for r in results.values() for o, cap in zip(r.outcomes, caps, strict=True))
         totals.update(paid_by(results))
-        filled += engine.served["evaluate"][0] * setting.slots
+        filled += engine.served["evaluate"][0]
     assert totals == {
         "nfe": counters.rows,
         "nfe_backward": 0,
@@ -89,6 +95,7 @@ def test_ledger_equals_the_counted_work_without_padding(lab, search, setting, ev
         "decoder_calls": counters.decoded,
     }
     assert counters.rows == filled == sum(charged) > 0
+    assert counters.shapes == {BATCH}
 
 
 def test_search_needs_a_cap_of_at_least_one_sampling(lab, search, setting, every_setting):
@@ -107,20 +114,23 @@ def unscored(image):
     return particle
 
 
-def test_prices_sampling_is_evaluations_times_slots(lab, some_setting):
-    sampler = some_setting.sampler
+def test_prices_sampling_adds_up_the_rows_of_all_evaluations(lab, some_setting):
+    """Of Heun's steps, but for the last, the second evaluation stands at the end."""
+    prices = lab.engine(some_setting.sampler, some_setting.model(lab)).prices
+    evaluated = prices.grid[:-1] + prices.grid[1:-1] * isinstance(some_setting.sampler, Heun)
     # On linear betas Heun leaves out the first of six times, where sigma / alpha is 157.
-    evaluations = 2 * 5 - 1 if isinstance(sampler, Heun) else sampler.steps
-    assert lab.engine(sampler, some_setting.model(lab)).prices.sampling == evaluations * some_setting.slots
+    assert len(evaluated) == (2 * 5 - 1 if isinstance(some_setting.sampler, Heun) else some_setting.sampler.steps)
+    assert prices.sampling == lab.nfe(evaluated, path=some_setting.path, scale=some_setting.scale)
 
 
-def test_ledger_counts_one_decoding_of_a_returned_unscored_latent(lab, some_setting, monkeypatch):
-    counters = Counters(lab, some_setting, monkeypatch, latent=True)
+def test_ledger_counts_one_decoding_of_a_returned_unscored_latent_and_none_of_an_image(lab, some_setting, monkeypatch):
+    counters = Counters(lab, some_setting, monkeypatch)
     engine = lab.engine(some_setting.sampler, counters.model, counters.verifier)
     [outcome] = lab.results(engine, lab.script(unscored), (math.inf,), [0])[0].outcomes
-    assert (outcome.ledger["decoder_calls"], outcome.ledger["verifier_calls"], counters.decoded) == (1, 0, 1)
+    calls, side = (1, 8) if lab.latent else (0, 4)
+    assert (outcome.ledger["decoder_calls"], outcome.ledger["verifier_calls"], counters.decoded) == (calls, 0, calls)
     assert math.isnan(outcome.reward)
-    assert outcome.image.shape == (8, 8, 1)
+    assert outcome.image.shape == (side, side, 1)
 
 
 def test_image_left_is_infinite_for_an_uncapped_planned_search(lab):

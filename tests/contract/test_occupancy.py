@@ -44,12 +44,12 @@ def watch(monkeypatch) -> None:
     serve, admit = Stream._serve, Stream._admit
 
     def watched(stream, queue):
-        if len(queue) < queue.size:
-            assert all(len(other) < other.size for other in stream._queues.values())
+        if queue.load < 1:
+            assert all(other.load < 1 for other in stream._queues.values())
         serve(stream, queue)
 
     def admitted(stream):
-        assert all(len(queue) < queue.size for queue in stream._queues.values())
+        assert all(queue.load < 1 for queue in stream._queues.values())
         return admit(stream)
 
     monkeypatch.setattr(Stream, "_serve", watched)
@@ -94,6 +94,7 @@ def test_stream_results_are_independent_of_the_row_limit(lab, search, setting, e
     engine = lab.engine(setting.sampler, setting.model(lab), batch=4, rows=4096)
     expected = lab.bits(engine, search, (CAP,), range(6))
     engine.rows = max(most_held(lab, engine, search, CAP, [index]) for index in range(6))
+    engine.rows_bytes = engine.rows * (16 * 8 + (0 if engine.model.decoder is None else 64 * 8))
     assert lab.bits(engine, search, (CAP,), range(6)) == expected
 
 
@@ -142,6 +143,9 @@ def hoarding(image):
 def test_stream_refuses_a_search_that_holds_too_many_rows(lab):
     engine = lab.engine(DDIM(steps=20, eta=0.0), batch=4, rows=65)
     with pytest.raises(RuntimeError, match=r"Script holds \d+ tensor rows for one image, and the limit is 65"):
+        lab.results(engine, lab.script(hoarding), (math.inf,), range(3))
+    engine = lab.engine(DDIM(steps=20, eta=0.0), batch=4, rows_bytes=65 * 16 * 8)
+    with pytest.raises(RuntimeError, match=r"Script holds \d+ bytes for one image \(\d+ tensor rows of 128.*, .* 8320"):
         lab.results(engine, lab.script(hoarding), (math.inf,), range(3))
 
 

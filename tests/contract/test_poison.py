@@ -41,7 +41,7 @@ class Broken(MixtureDenoiser):
 
 def test_engine_confines_nan_rewards_to_their_image(lab, search, setting):
     def run(verifier):
-        engine = lab.engine(setting.sampler, setting.model(lab), verifier(lab.data.logits), batch=6)
+        engine = lab.engine(setting.sampler, setting.model(lab), verifier(lab.logits), batch=6)
         results = lab.results(engine, search, CAPS, range(6))
         return results, lab.as_bits(results)
 
@@ -58,15 +58,14 @@ def test_engine_confines_nan_rewards_to_their_image(lab, search, setting):
 
 
 def test_engine_refuses_a_verifier_that_skips_an_image(lab, search, setting):
-    engine = lab.engine(setting.sampler, setting.model(lab), Short(lab.data.logits), batch=6)
+    engine = lab.engine(setting.sampler, setting.model(lab), Short(lab.logits), batch=6)
     with pytest.raises(ValueError, match=r"verifier Short returned rewards of shape \[5\] .* for 6 images"):
         lab.results(engine, search, CAPS, range(4))
 
 
 def test_engine_fails_only_the_image_on_which_the_network_fails(lab, search, setting):
     def run(kind):
-        model = kind(lab.data, setting.path, conditional=setting.scale != 1.0, guidance_scale=setting.scale)
-        engine = lab.engine(setting.sampler, model, batch=6)
+        engine = lab.engine(setting.sampler, setting.model(lab, kind), batch=6)
         results = lab.results(engine, search, CAPS, range(6))
         return results, lab.as_bits(results)
 
@@ -79,6 +78,6 @@ def test_engine_fails_only_the_image_on_which_the_network_fails(lab, search, set
 
 
 def test_engine_stops_spending_on_a_failed_image(lab):
-    engine = lab.engine(DDIM(steps=10, eta=0.0), Broken(lab.data))
+    engine = lab.engine(DDIM(steps=10, eta=0.0), lab.denoiser(kind=Broken))
     lab.results(engine, MoreSteps(), (200,), [SICK])
     assert engine.served["evaluate"][0] < 200

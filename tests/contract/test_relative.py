@@ -37,7 +37,7 @@ PAIRS = [
 
 
 def ensemble(lab, **members) -> Ensemble:
-    return Ensemble({"classifier": Classifier(lab.data.logits), "null": NullRewards(), **members})
+    return Ensemble({"classifier": Classifier(lab.logits), "null": NullRewards(), **members})
 
 
 def by_brute_force(candidates: list[tuple[Components, float]], cap: float) -> Components:
@@ -105,13 +105,14 @@ class Scripted:
 
 def test_pareto_front_lets_a_past_winner_win_again(lab):
     """All in one run, and each cap in a run of its own."""
-    caps = (10, 20, 30, 40, 50)
-    engine = lab.engine(DDIM(steps=10, eta=0.0), verifier=Scripted(), batch=1)
+    batch = lab.denoiser().slots
+    engine = lab.engine(DDIM(steps=10, eta=0.0), verifier=Scripted(), batch=batch)
+    caps = [n * engine.prices.sampling for n in range(1, 6)]
     [result] = lab.results(engine, Random(block=1), caps, [0]).values()
     assert [outcome.reward for outcome in result.outcomes] == LEADERS
     assert len({outcome.image.tobytes() for outcome in result.outcomes}) == 2
     alone = [
-        lab.results(lab.engine(DDIM(steps=10, eta=0.0), verifier=Scripted(), batch=1), Random(block=1), (cap,), [0])
+        lab.results(lab.engine(DDIM(steps=10, eta=0.0), verifier=Scripted(), batch=batch), Random(block=1), (cap,), [0])
         for cap in caps
     ]
     assert [result[0].outcomes[0].reward for result in alone] == LEADERS
@@ -162,12 +163,12 @@ def test_ensemble_counts_a_nan_member_and_gives_it_no_say(lab):
     def run(verifier):
         return lab.results(lab.engine(DDIM(steps=10, eta=0.0), verifier=verifier), Random(block=3), CAPS, range(4))
 
-    sick = run(Ensemble({"moody": Moody(lab.data.logits), "null": NullRewards()}))
+    sick = run(Ensemble({"moody": Moody(lab.logits), "null": NullRewards()}))
     well, other = run(ensemble(lab)), run(NullRewards())
     for index in range(3):
         assert sick[index].nan_rewards == 0
         assert [o.reward for o in sick[index].outcomes] == [o.reward for o in well[index].outcomes]
-    assert sick[3].nan_rewards == 10
+    assert sick[3].nan_rewards == CAPS[-1] // lab.engine(DDIM(steps=10, eta=0.0)).prices.sampling
     assert [o.reward for o in sick[3].outcomes] == [(-np.inf, o.reward) for o in other[3].outcomes]
     assert all((a.image == b.image).all() for a, b in zip(sick[3].outcomes, other[3].outcomes, strict=True))
 

@@ -25,6 +25,7 @@ def test_reward_of_the_last_guess_equals_that_of_its_image(lab, scale):
     rewards = {}
 
     def body(image):
+        rewards["nfe"] = lab.nfe(image.grid[:-1], scale=scale)
         [last] = yield advance(image.start(), to=image.grid[-2])
         rewards["own"] = yield reward([last])
         [clean] = yield advance([last])
@@ -37,7 +38,7 @@ def test_reward_of_the_last_guess_equals_that_of_its_image(lab, scale):
     assert rewards["own"] == rewards["before"] == rewards["image"], "the last step goes to x0_hat"
     assert rewards["earlier"] != rewards["own"]
     assert outcome.reward == rewards["image"][0]
-    assert outcome.ledger["nfe"] == 8 * (1 if scale == 1.0 else 2)
+    assert outcome.ledger["nfe"] == rewards["nfe"]
     assert outcome.ledger["verifier_calls"] == 3
 
 
@@ -49,11 +50,14 @@ def test_reward_of_a_guess_shares_the_next_evaluation(lab):
             yield reward(particles)
             particles = yield advance(particles, to=level)
             yield reward(particles, of="before")
-        assert image.ledger.spent == 2 * image.cost()
+        assert image.ledger.spent == 2 * image.cost() == 2 * lab.nfe(image.grid[:-1])
         return particles[0]
 
-    outcome = lab.play(body, SAMPLER).outcomes[0]
-    assert outcome.ledger == {"nfe": 16, "nfe_backward": 0, "verifier_calls": 16, "decoder_calls": 0, "guide_calls": 0}
+    ledger = lab.play(body, SAMPLER).outcomes[0].ledger
+    nfe = 2 * lab.nfe(SAMPLER.grid(lab.denoiser().path)[:-1])
+    decoded = 17 if lab.latent else 0  # the image too, which no verifier has seen
+    rest = {"nfe_backward": 0, "decoder_calls": decoded, "guide_calls": 0}
+    assert ledger == {"nfe": nfe, "verifier_calls": 16, **rest}
 
 
 def test_ledger_charges_one_evaluation_for_all_branches(lab):
@@ -61,11 +65,12 @@ def test_ledger_charges_one_evaluation_for_all_branches(lab):
         start = image.start()
         scored_twice = yield reward(start * 2)
         assert scored_twice[0] == scored_twice[1]
-        assert image.ledger.spent == 1
+        first, second, rest = (lab.nfe(levels) for levels in (image.grid[:1], image.grid[1:2], image.grid[2:-1]))
+        assert image.ledger.spent == first
         branches = yield advance(start * 4, to=image.grid[1])
-        assert image.ledger.spent == 1
+        assert image.ledger.spent == first
         images = yield advance(branches + branches[:1])
-        assert image.ledger.spent == 1 + 4 * 7 + 6
+        assert image.ledger.spent == first + 4 * second + 5 * rest
         return images[0]
 
     lab.play(body, SAMPLER)
@@ -78,13 +83,13 @@ def test_advance_to_its_own_level_shares_no_evaluation(lab):
         [start] = image.start()
         still, lower = yield advance([start, start], to=[start.level, image.grid[1]])
         assert still is start
-        assert image.ledger.spent == 1
+        assert image.ledger.spent == lab.nfe([start.level])
         [clean] = yield advance([lower])
         return clean
 
     engine = lab.engine(SAMPLER)
     [outcome] = lab.results(engine, lab.script(body), (math.inf,), [0])[0].outcomes
-    assert outcome.ledger["nfe"] == engine.served["evaluate"][0] == 8
+    assert outcome.ledger["nfe"] == engine.served["evaluate"][0] == lab.nfe(engine.prices.grid[:-1])
 
 
 @pytest.mark.parametrize(("of", "finish"), [("before", True), ("own", False)])

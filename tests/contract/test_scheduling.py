@@ -14,14 +14,15 @@ PROBLEMS = range(5)
 
 
 def test_engine_results_are_independent_of_batch_order_and_companions(lab, search, setting):
-    def bits(indices, batch=32):
-        return lab.bits(lab.engine(setting.sampler, setting.model(lab), batch=batch, rows=1024), search, CAPS, indices)
+    def bits(indices, batch=32, **sizes):
+        engine = lab.engine(setting.sampler, setting.model(lab), batch=batch, rows=1024, **sizes)
+        return lab.bits(engine, search, CAPS, indices)
 
     expected = bits(PROBLEMS)
     assert set(expected) == set(PROBLEMS)
     assert bits(PROBLEMS) == expected
-    assert bits(PROBLEMS, batch=setting.slots) == expected
-    assert bits(PROBLEMS, batch=7) == expected
+    assert bits(PROBLEMS, batch=setting.model(lab).slots, decode_batch=3, verify_batch=5) == expected
+    assert bits(PROBLEMS, batch=7, decode_batch=2, verify_batch=1) == expected
     assert bits(reversed(PROBLEMS)) == expected
     assert bits([3]) == {3: expected[3]}
 
@@ -39,7 +40,8 @@ def test_stream_results_are_independent_of_the_order_of_work(lab, search, settin
         stream._queues = dict(reversed(stream._queues.items()))
 
     monkeypatch.setattr(Stream, "__init__", build_reversed)
-    monkeypatch.setattr(Queue, "add", lambda queue, order, item: queue._waiting.append((shuffled.random(), item)))
+    add = Queue.add
+    monkeypatch.setattr(Queue, "add", lambda queue, order, item: add(queue, shuffled.random(), item))
     assert lab.bits(engine(rows=100), search, CAPS, PROBLEMS) == expected
     assert lab.bits(engine(), search, CAPS, PROBLEMS) == expected
 

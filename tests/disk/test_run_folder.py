@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from its.disk.array_names import shard_name, shard_ranges
-from its.disk.run_folder import CONFIG, FAILURE, SCHEDULE, SHARE, SUMMARY, RunFolder, run_folders
+from its.disk.run_folder import CONFIG, FAILURE, SCHEDULE, SHARE, SUMMARY, RunFolder
+from its.disk.run_folders import run_folders
 from its.disk.store import MANIFEST, TIMING
 
 ROOT = Path(__file__).parents[2]

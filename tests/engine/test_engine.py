@@ -16,7 +16,12 @@ from its.search.random import Random
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"seed": -1}, "lies in"), ({"seed": 2**32}, "lies in"), ({"seed": 0, "batch": 1}, "set batch to at least 2")],
+    [
+        ({"seed": -1}, "lies in"),
+        ({"seed": 2**32}, "lies in"),
+        ({"seed": 0, "batch": 1}, "set batch to at least 2"),
+        ({"seed": 0, "gradient_batch": 1}, "set gradient_batch to at least 2"),
+    ],
 )
 def test_engine_refuses_a_bad_seed_or_batch(lab, options, message):
     with pytest.raises(ValueError, match=message):

@@ -1,17 +1,21 @@
 """Guidance in the engine: identities, exact counts, independence of companions, and what is refused."""
 
 import math
+import random
 from collections import Counter
 
 import pytest
 import torch
 
+from its.dataset.mixture import Mixture
 from its.engine import Engine
+from its.engine.queue import Queue
 from its.guidance.cg import CG
 from its.guidance.dps import DPS
 from its.guidance.mpgd import MPGD
 from its.guidance.none import NoGuidance
 from its.guidance.tfg import TFG
+from its.model.mixture import MixtureDenoiser
 from its.sampler.ddim import DDIM
 from its.sampler.heun import Heun
 from its.search.bfs_resample import BFSResample
@@ -19,7 +23,9 @@ from its.search.none import NoSearch
 from its.search.random import Random
 from its.search.svdd import SVDD
 from its.verifier.classifier import Classifier
+from tests.conftest import Lab
 from tests.contract.conftest import SEARCHES
+from tests.engine.padding import mark_padding, real_rows
 
 SAMPLER = DDIM(steps=8, eta=1.0)
 THROUGH = TFG(rho=0.02, mu=0.01, sigma=0.1, samples=2, iterations=2)
@@ -71,7 +77,7 @@ def test_guidance_in_every_search_keeps_the_cap_and_ignores_batch_sizes(lab, nam
 
     expected = bits(range(3), batch=32)
     assert all(0 < outcomes[0][2]["nfe"] <= 37 for outcomes in expected.values())
-    assert bits(reversed(range(3)), batch=5, gradient_batch=3) == expected
+    assert bits(reversed(range(3)), batch=5, gradient_batch=3, verify_batch=2) == expected
     assert bits([1], batch=1, gradient_batch=1) == {1: expected[1]}
 
 
@@ -124,6 +130,44 @@ def test_guidance_ledger_equals_the_calls_counted_by_hooks(lab, search, guidance
         assert sum(ledger[column] for ledger in ledgers) == model.counts[column], column
     assert model.counts["gradients"] == model.counts["guide_calls"]
     assert run.rows_evaluated == model.counts["nfe"]
+
+
+INTERVAL = Lab(Mixture(std=0.5), interval=(0.25, 0.65))
+
+
+@pytest.mark.parametrize("guidance", [THROUGH, AT_GUESS, RECURRENT], ids=["through", "at_guess", "recurrent"])
+@pytest.mark.parametrize(
+    "search", [Random(block=2), SVDD(), BFSResample(temperature=0.05)], ids=lambda search: type(search).__name__
+)
+def test_guidance_ledger_equals_the_rows_given_to_the_network_in_an_interval(search, guidance, lab, monkeypatch):
+    mark_padding(monkeypatch, MixtureDenoiser)
+    model, forward, backward = INTERVAL.denoiser(), [], []
+    network = model.network
+
+    def counted(x, coefficients, label):
+        (backward if x.requires_grad else forward).append(real_rows(x.detach()))
+        return network(x, coefficients, label)
+
+    model.network = counted
+    run = engine(INTERVAL, guidance, model=model, batch=7, gradient_batch=5)
+    results = INTERVAL.results(run, search, (50 * guidance.rounds,), range(4))
+    ledgers = [result.outcomes[0].ledger for result in results.values()]
+    spent = {column: sum(ledger[column] for ledger in ledgers) for column in ("nfe", "nfe_backward")}
+    assert spent == {"nfe": sum(forward + backward), "nfe_backward": sum(backward)}
+    assert run.rows_evaluated == spent["nfe"] > 0
+    assert bool(sum(backward)) == (guidance is not AT_GUESS)
+
+
+@pytest.mark.parametrize("guidance", [THROUGH, AT_GUESS], ids=["through", "at_guess"])
+def test_guidance_changes_no_bit_in_any_packing_of_an_interval(guidance, lab, monkeypatch):
+    def bits(**shape):
+        return INTERVAL.bits(engine(INTERVAL, guidance, rows=1024, **shape), SVDD(), (50,), range(5))
+
+    expected = bits(batch=32)
+    assert bits(batch=7, gradient_batch=5) == bits(batch=2, gradient_batch=2) == expected
+    add, shuffled = Queue.add, random.Random(5)
+    monkeypatch.setattr(Queue, "add", lambda queue, order, item: add(queue, shuffled.random(), item))
+    assert bits(batch=7, gradient_batch=5) == bits(batch=32) == expected
 
 
 def test_tfg_recurrence_multiplies_nfe_and_changes_the_image(lab):

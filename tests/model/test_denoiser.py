@@ -44,6 +44,37 @@ def test_classifier_free_mixes_two_evaluations(scale):
     torch.testing.assert_close(ClassifierFree(network, scale, NULL)(x, time, label), expected)
 
 
+@pytest.mark.parametrize("scale", [0.0, 2.5])
+def test_classifier_free_evaluates_a_batch_guided_in_part_by_as_many_network_rows(scale):
+    """Rows 0 and 3 are guided: two network rows each, so that the last two no longer fit into five."""
+    x, time, label = torch.randn(5, 5), torch.arange(5.0), torch.tensor([0, 4, 2, 1, 3])
+    inside, given = torch.tensor([True, False, False, True, False]), []
+
+    def watched(*rows):
+        given.append(len(rows[0]))
+        return network(*rows)
+
+    whole = ClassifierFree(network, scale, NULL)(x, time, label)
+    plain = network(x, time, label)
+    output = ClassifierFree(watched, scale, NULL, inside)(x, time, label)
+    expected = torch.where(inside[:, None], whole, plain)
+    assert given == [5]
+    torch.testing.assert_close(output[:3], expected[:3])
+    torch.testing.assert_close(output[3:], torch.zeros(2, 5))
+    everywhere = ClassifierFree(network, scale, NULL, torch.tensor([False] * 5))(x, time, label)
+    assert torch.equal(everywhere, plain)
+
+
+def test_classifier_free_in_part_takes_the_conditional_variance():
+    def two_outputs(x, time, label):
+        return torch.cat([network(x, time, label), 0 * x + label[:, None]], dim=1)
+
+    x, time, label = torch.randn(3, 5), torch.arange(3.0), torch.tensor([0, 4, 2])
+    output = ClassifierFree(two_outputs, 2.0, NULL, torch.tensor([True, False, False]))(x, time, label)
+    assert output.shape == (3, 10)
+    assert output[:2, 5:].mean(1).tolist() == [0, 4]
+
+
 def test_clipping_keeps_eps_or_derives_it_anew():
     t = levels(linear_vp(), 900, 10)
     guess = Guess(3 * torch.randn(2, 50), torch.randn(2, 50))

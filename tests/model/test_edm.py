@@ -294,3 +294,26 @@ def test_convert_edm_refuses_other_pickles(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"is not one of EDM's networks: it names .*open"):
         convert(source, sha256(source.read_bytes()).hexdigest(), tmp_path / "y")
     assert not (tmp_path / "canary").exists()
+
+
+def test_edm_is_guided_between_two_sigmas_if_it_was_trained_with_dropped_labels(tmp_path):
+    weights = str(tmp_path / "x.safetensors")
+    write(weights, size=16, channels=16, blocks=1, labels=3)
+    with pytest.raises(ValueError, match=r"guidance_scale is 2.0, and this network has no label for no condition"):
+        load(weights, guidance_scale=2.0)
+    network = load(weights).network
+    arguments = (network, EDM(), (3, 16, 16))
+    options = {"labels": 3, "dropped": True}
+    levels = Columns.of([EDM().level(sigma ** (1 / 7)) for sigma in (5.0, 1.0, 0.1)], 4, "cpu")
+    x, classes = torch.randn(3, 3, 16, 16), [0, 2, 1]
+    cond, uncond = (
+        EDMDenoiser(*arguments, **options, conditional=conditional)(x, levels, classes) for conditional in (True, False)
+    )
+    part = EDMDenoiser(*arguments, **options, guidance_scale=2.0, guidance_interval=[0.28, 2.9])
+    assert [part.slots_at(EDM().level(sigma ** (1 / 7))) for sigma in (5.0, 2.9, 1.0, 0.28, 0.1)] == [1, 2, 2, 2, 1]
+    guess = part(torch.cat([x, x[:1]]), Columns(*(torch.cat([c, c[:1]]) for c in levels)), [*classes, 0])
+    for mine, first, second in zip(guess[:2], cond[:2], uncond[:2], strict=True):
+        torch.testing.assert_close(mine[[0, 2]], first[[0, 2]], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(mine[1], 2 * first[1] - second[1], rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="class 3 is asked for, and this network has 0 to 2"):
+        part(x, levels, [0, 1, 3])

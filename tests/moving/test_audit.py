@@ -332,7 +332,7 @@ FORGERIES: dict[Callable[[Path], None], str] = {
 }
 
 
-@pytest.mark.parametrize("forge", [forge_pixel, forge_rewards, forge_numbers, forge_features])
+@pytest.mark.parametrize("forge", [forge_pixel, forge_rewards, forge_numbers])
 def test_audit_finds(folder, forge):
     forge(folder)
     assert_found(forge, differences(folder))
@@ -373,28 +373,36 @@ def test_audit_takes_words_about_the_place_alone(folder):
     assert differences(folder, "device=cpu") == ""
 
 
-@pytest.mark.parametrize("note", [{"type": "NVIDIA H200"}, {"torch": "1.0"}, {"batch": 16}])
+@pytest.mark.parametrize(
+    "note",
+    [
+        {"type": "NVIDIA H200"},
+        pytest.param({"torch": "1.0"}, marks=pytest.mark.long),
+        pytest.param({"batch": 16}, marks=pytest.mark.long),
+        pytest.param({"verify_batch": 16}, marks=pytest.mark.long),
+    ],
+)
 def test_audit_of_what_was_made_elsewhere_compares_within_a_tolerance(folder, note):
     path = folder / "timing.jsonl"
     notes = [unsealed(line) for line in path.read_text().splitlines(keepends=True)]
     path.write_text("".join(sealed(each | note) for each in notes))
     reseal(folder)
-    found = audit(FinishedRun.of(folder), ["batch=8"], 20, seed=0)
+    found = audit(FinishedRun.of(folder), ["batch=8", "verify_batch=8"], 20, seed=0)
     assert found.different == []
     assert "within 2 of 255 levels" in found.line
     assert f"{next(iter(note.values()))} there and" in found.line
 
     # A rounding is let pass, another image and another cost are not.
     rewrite(folder, SHARD, change_pixel)
-    assert "values by up to" not in differences(folder, "batch=8")
+    assert "values by up to" not in differences(folder, "batch=8", "verify_batch=8")
     rewrite(folder, SHARD, lambda arrays: arrays["images"].__iadd__(3))
-    assert "16 of 16 values by up to 3" in differences(folder, "batch=8")
+    assert "16 of 16 values by up to 3" in differences(folder, "batch=8", "verify_batch=8")
     rewrite(folder, SHARD, lambda arrays: arrays["images"].__isub__(3))
     rewrite(folder, SHARD, lower_cost)
-    assert "nfe 5 there and 6 here" in differences(folder, "batch=8")
+    assert "nfe 5 there and 6 here" in differences(folder, "batch=8", "verify_batch=8")
 
 
-@pytest.mark.parametrize("kept", ["preview", "none"])
+@pytest.mark.parametrize("kept", ["preview", pytest.param("none", marks=pytest.mark.long)])
 def test_audit_compares_digests_of_images_that_are_not_stored(tmp_path, kept):
     experiment = make_experiment(tmp_path, *WORDS, f"store.images={kept}")
     experiment.run()
@@ -403,6 +411,7 @@ def test_audit_compares_digests_of_images_that_are_not_stored(tmp_path, kept):
     assert "image 4 is not what its shard says: the sha256 of its pixels at cap 0" in differences(experiment.folder)
 
 
+@pytest.mark.long
 def test_audit_names_other_weights(tmp_path, monkeypatch):
     from its.weights import locate
 

@@ -106,6 +106,7 @@ def killed_after(steps: int) -> Iterator[None]:
         left = iter(())
 
 
+@pytest.mark.long
 def test_merge_goes_on_wherever_it_was_killed(made, halves):
     """Every write, sync and rename of it is once the last thing that it does."""
     target, kills = halves[0], 0

@@ -33,12 +33,15 @@ STEPS = 8
 PROBLEMS = (1, 2)
 
 
-def agree(lab, search, reference, eta: float = 1.0, **options) -> None:
-    """Assert that search and reference score, choose and pay the same from the same draws."""
+def agree(lab, search, reference, eta: float = 1.0, calls: float = math.inf, **options) -> None:
+    """Assert that search and reference score, choose and pay the same from the same draws.
+
+    `calls` is a cap in verifier calls.
+    """
     tape, logs = Tape(), {problem: [] for problem in PROBLEMS}
     engine = lab.engine(DDIM(steps=STEPS, eta=eta), batch=8, rows=8192, noise=tape)
-    script = lab.script(lambda image: traced(search, logs[image.problem.index])(image))
-    results = lab.results(engine, script, (math.inf,), PROBLEMS)
+    script = lab.script(lambda image: traced(search, logs[image.problem.index])(image), anytime=search.anytime)
+    results = lab.results(engine, script, (calls,), PROBLEMS, "nfe" if math.isinf(calls) else "verifier_calls")
     for problem, log in logs.items():
         outcome = results[problem].outcomes[0]
         naive = Naive(lab.data.means, lab.data.std, tape.draws[problem], lab.data.condition(problem), STEPS, eta)
@@ -60,6 +63,11 @@ def test_no_search_equals_the_naive_oracle(lab, eta):
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 def test_random_equals_the_naive_oracle(lab, eta):
     agree(lab, Random(candidates=7), rollouts.random, eta, n=7)
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_random_under_a_cap_of_calls_equals_the_naive_oracle(lab, eta):
+    agree(lab, Random(block=3), rollouts.random, eta, calls=7, n=7)
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])

@@ -9,6 +9,7 @@ from zlib import crc32
 import numpy as np
 import pytest
 
+from its.budget import cap_of
 from its.disk.store import Store
 
 LIFT = {"none": 0.0, "more_steps": 0.25, "random": 0.8, "zero_order": 0.9, "bfs_resample": 1.0}
@@ -80,7 +81,7 @@ def writer(parent: Path) -> Write:
         summary = label | {
             "command": "python run.py experiment=demo " + " ".join(words),
             "images": images,
-            "caps": [row["nfe_cap"] for row in rows],
+            "caps": [cap_of(row).value for row in rows],
             "nan_rewards": 0,
             "curve": rows,
         }

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from its.disk.run_folder import run_folders
+from its.disk.run_folders import run_folders
 from its.disk.store import DamagedFile
 from its.report import escape
 from its.report.paired_differences import per_image

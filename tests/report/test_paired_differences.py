@@ -47,7 +47,7 @@ def test_paired_differences_of_reward_equal_the_paired_t_test(make_run, tmp_path
     make_run("zero_order", ours)
     make_run("random", theirs)
     results = found(tmp_path, "reward_mean")
-    assert [one.cap for one in results] == [5, 10, 20, 40]
+    assert [one.cap.value for one in results] == [5, 10, 20, 40]
     for cap, one in enumerate(results):
         expected = stats.ttest_rel(ours[:, cap], theirs[:, cap]).confidence_interval(0.95)
         assert (one.low, one.high) == pytest.approx((expected.low, expected.high), abs=2e-3)

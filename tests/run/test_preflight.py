@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from its.dataset.digits import Digits
+from its.metric.extractor import NetworkFeatures
 from its.run.preflight import check_fit
 from tests.build import make_experiment
 
@@ -227,7 +228,8 @@ def test_check_fit_leaves_no_trace(tmp_path: Path, monkeypatch):
     words = ("model=digits", "search=random", "budget.samplings=[2]", "sampler.steps=2", "images=4", "guidance=dps")
     with_look = make_experiment(tmp_path / "with", *words)
     norm = torch.nn.BatchNorm2d(1).eval()
-    drawn = Rewards(lambda images: norm(images).sum((1, 2, 3)) + torch.rand(2) + np.random.rand() + random.random())  # noqa: NPY002
+    draws = lambda n: torch.rand(n) + np.random.rand() + random.random()  # noqa: E731, NPY002
+    drawn = Rewards(lambda images: norm(images).sum((1, 2, 3)) + draws(len(images)))
     counts = norm.num_batches_tracked.clone()
     rows = with_look.run()
     engine = with_look.engine
@@ -245,6 +247,46 @@ def test_check_fit_leaves_no_trace(tmp_path: Path, monkeypatch):
     assert timeless[0] == timeless[1]
     shards = [next((tmp_path / name).rglob("00000000.safetensors")).read_bytes() for name in ("with", "without")]
     assert shards[0] == shards[1]
+
+
+def test_check_fit_names_a_batch_that_fits(run):
+    short = run(*QUICK, "model=digits")
+    network = short.engine.model.network
+
+    def small(x, time, label):
+        if len(x) > 40:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return network(x, time, label)
+
+    short.engine.model.network = small
+    with pytest.raises(ValueError, match=r"batch=128 does not fit in the memory of cpu \(CUDA .*\); batch=32 does$"):
+        short.run()
+
+
+def test_check_fit_gives_each_part_no_more_rows_than_its_batch(run):
+    """A verifier of very large images may have room for one alone."""
+    seen = []
+    one = Rewards(lambda images: seen.append(len(images)) or images.mean((1, 2, 3)))
+    short = run(*QUICK, "model=digits", "verify_batch=1", select=one)
+    check_fit(short.engine, short.instruments, [0, 1])
+    assert seen == [1, 1]
+
+
+def test_try_extractor_names_rows_that_fit(run, tmp_path: Path, monkeypatch):
+    whole = NetworkFeatures.__call__
+
+    def small(self, images):
+        if self.rows > 100:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return whole(self, images)
+
+    monkeypatch.setattr(NetworkFeatures, "__call__", small)
+    with pytest.raises(ValueError, match=r"^dataset.report.rows=256 does not fit .*; \+\+dataset.report.rows=64 does$"):
+        make_experiment(tmp_path, *QUICK)
+    make_experiment(tmp_path, *QUICK, "++dataset.report.rows=64")
+    monkeypatch.setattr(NetworkFeatures, "__call__", lambda *_: torch.empty(2**50))
+    with pytest.raises(ValueError, match=r"^dataset.report does not fit in memory \(.*; take a smaller network"):
+        make_experiment(tmp_path, *QUICK, "++dataset.report.rows=2")
 
 
 def test_check_fit_is_not_made_where_nothing_is_sampled(tmp_path: Path, monkeypatch):

@@ -11,7 +11,12 @@ from its import weights
 ROOT = Path(__file__).parents[2]
 LOADER = re.compile(r"_target_: (its\.(?:model|classifier|verifier|metric|dataset|twins)\.\S+)")
 TARGETS = sorted({target for path in (ROOT / "conf").rglob("*.yaml") for target in LOADER.findall(path.read_text())})
-MARKS = {"weights": "Weights", "device": "Device", "guidance_scale": "GuidanceScale"}
+MARKS = {
+    "weights": "Weights",
+    "device": "Device",
+    "guidance_scale": "GuidanceScale",
+    "guidance_interval": "GuidanceInterval",
+}
 """The mark that a parameter of each name must have; rules go by the marks, and names are only a habit."""
 
 

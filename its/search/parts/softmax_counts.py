@@ -6,6 +6,12 @@ from itertools import pairwise
 from math import exp
 
 from its.levels import Grid
+from its.particles.image import Image
+
+
+def checks(image: Image, start: float, step_size: float) -> range:
+    """Return the steps after which particles are judged; below 1, either number is a share of the sampling."""
+    return range(image.in_steps(start), image.steps, image.in_steps(step_size))
 
 
 def increase(grid: Grid, i: int) -> float:

@@ -1,0 +1,71 @@
+"""The noise path of a model as its configuration states it, so that a plan knows the grid. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from its.config import names
+from its.config.declarations import parameters
+from its.model.scheduler_entries import entries
+from its.sampler.noise_paths import EDM, VP, Flow, NoisePath, betas_named, linear_vp
+from its.weights import file_here
+
+SCHEDULER = "scheduler_config.json"
+
+
+class StatedPath(NamedTuple):
+    """A noise path.
+
+    Attributes:
+        path: None where the configuration does not state it.
+        missing: what is not known of it, in words; empty if nothing is.
+    """
+
+    path: NoisePath | None
+    missing: str = ""
+
+
+NOT_HERE = "the grid stands in a checkpoint that is not here"
+
+
+def stated_path(model: Mapping[str, Any]) -> StatedPath:
+    """Return the noise path that a model's node, or a checkpoint that it names and that is here, states."""
+    target = str(model["_target_"])
+    defaults = {key: each.default for key, each in parameters(target).items() if each.has_default}
+    of = PATHS.get(names.recorded(target))
+    if of is None:
+        return StatedPath(None, f"the grid stands in {target}, which a plan does not run")
+    return of({**defaults, **model})
+
+
+def any_noise(steps: int) -> VP:
+    """Return a path of so many training steps on which a sampling may begin anywhere; of its times no one is too noisy.
+
+    It stands for one whose times are known alone.
+    """
+    return VP(tuple(np.linspace(0.15, 0.001, steps).tolist()))
+
+
+def _of_pipeline(model: Mapping[str, Any]) -> StatedPath:
+    """Return the times of a scheduler's file; its betas, which torch makes a table of, are left out."""
+    path = file_here(model["weights"], SCHEDULER, f"scheduler/{SCHEDULER}")
+    if path is None:
+        return StatedPath(None, NOT_HERE)
+    file = entries(path)
+    table = any_noise(file.needed("num_train_timesteps")).alphas_cumprod
+    betas = "a second-order sampler leaves out times that are too noisy for it"
+    return StatedPath(VP(table, offset=file.get("steps_offset", 0)), betas)
+
+
+PATHS: Mapping[str, Callable[[Mapping[str, Any]], StatedPath]] = {
+    "model/edm": lambda model: StatedPath(
+        EDM(sigma_min=model["sigma_min"], sigma_max=model["sigma_max"], rho=model["rho"])
+    ),
+    "model/mixture": lambda model: StatedPath(Flow() if model["path"] == "flow" else linear_vp()),
+    "model/openai": lambda model: StatedPath(betas_named(model["betas"], model["steps"])),
+    "model/unet2d": _of_pipeline,
+}
+"""Noise paths by the recorded names of loaders."""

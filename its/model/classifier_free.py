@@ -1,0 +1,115 @@
+"""Networks, and classifier-free guidance of them: of every row of a batch, or of some."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from its.levels import Guess
+
+
+class Network(Protocol):
+    """A network as an adapter gives it."""
+
+    def __call__(self, x: Tensor, time: Tensor, label: Tensor | None, /) -> Any:
+        """Evaluate rows.
+
+        Args:
+            x: rows `[n, *shape]`, scaled by their levels' `scale`.
+            time: native times `[n]`, float64.
+            label: class ids `[n]`, int64; None if the network takes none.
+
+        Returns:
+            The prediction `[n, *shape]`, followed along the channels by as many values of a learned variance, in
+            [-1, 1] (Nichol and Dhariwal 2021, arXiv:2102.09672, Eq. 15 with `v = (value + 1) / 2`), if the network
+            has learned one; the exact mixture's is a `Guess`.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ClassifierFree:
+    """A network under classifier-free guidance: `uncond + scale (cond - uncond)`, both of one batch.
+
+    Ho and Salimans 2022 (arXiv:2207.12598), Eq. 6 with `scale = 1 + w`.
+
+    Attributes:
+        scale: 0 is unconditional, 1 conditional.
+        null_class: label that stands for no condition.
+        inside: bool `[n]`, of a batch that is guided in part: the others are conditional. The network is given n rows
+            of it, for the first of its rows one or two each; what no longer fits comes out as zeros.
+    """
+
+    network: Network
+    scale: float
+    null_class: int
+    inside: Tensor | None = None
+
+    def __call__(self, x: Tensor, time: Tensor, label: Tensor | None) -> Any:
+        assert label is not None, "guidance needs labels"
+        if self.inside is not None:
+            return self._in_part(x, time, label, self.inside)
+        labels = torch.cat([label, torch.full_like(label, self.null_class)])
+        output = self.network(torch.cat([x, x]), torch.cat([time, time]), labels)
+        n = len(x)
+        return _each(output, lambda values: self._mixed(values[:n], values[n:], x.shape[1]))
+
+    def _in_part(self, x: Tensor, time: Tensor, label: Tensor, inside: Tensor) -> Any:
+        # Lay out the network's rows, on the device alone: a row's last one is its second where it is guided.
+        n = len(x)
+        last = (1 + inside.long()).cumsum(0) - 1
+        first = last - inside.long()
+        places = torch.arange(n, device=x.device)
+        row = torch.searchsorted(last, places)
+        labels = torch.where(places > first[row], self.null_class, label[row])
+
+        # Evaluate them, and bring the rows' results together.
+        output = self.network(x[row], time[row], labels)
+        guides, fits = (mask.reshape(-1, *[1] * (x.ndim - 1)) for mask in (inside, last < n))
+
+        def brought(values: Tensor) -> Tensor:
+            cond, uncond = (values[places.clamp(max=n - 1)] for places in (first, last))
+            return torch.where(fits, torch.where(guides, self._mixed(cond, uncond, x.shape[1]), cond), 0.0)
+
+        return _each(output, brought)
+
+    def _mixed(self, cond: Tensor, uncond: Tensor, colours: int) -> Tensor:
+        """Mix predictions; a learned variance is the conditional one's (Peebles and Xie 2022, arXiv:2212.09748)."""
+        mixed = uncond[:, :colours] + self.scale * (cond[:, :colours] - uncond[:, :colours])
+        return mixed if cond.shape[1] == colours else torch.cat([mixed, cond[:, colours:]], dim=1)
+
+
+def _each(output: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """Change a network's output: a tensor, or both parts of a guess."""
+    return Guess(change(output.x0), change(output.eps)) if isinstance(output, Guess) else change(output)
+
+
+def guided(network: Network, scale: float, null_class: int | None, inside: Tensor | None = None) -> Network:
+    """Return the network under classifier-free guidance, or as it is where `scale` is 1; see `ClassifierFree`."""
+    if scale == 1.0:
+        return network
+    assert null_class is not None, "slots_of refuses it"
+    return ClassifierFree(network, scale, null_class, inside)
+
+
+def slots_of(guidance_scale: float, null_class: int | None, *, conditional: bool) -> int:
+    """Return how many network rows an evaluation takes: 2 with classifier-free guidance, else 1.
+
+    Raises:
+        ValueError: a model is to be guided that is unconditional, or has no label that stands for no condition.
+    """
+    if guidance_scale != 1.0 and not conditional:
+        raise ValueError(
+            f"model.guidance_scale is {guidance_scale} on an unconditional model; "
+            "set model.conditional=true or model.guidance_scale=1"
+        )
+    if guidance_scale != 1.0 and null_class is None:
+        raise ValueError(
+            f"model.guidance_scale is {guidance_scale}, and this network has no label for no condition; "
+            "set model.guidance_scale=1"
+        )
+    return 1 if guidance_scale == 1.0 else 2
