@@ -39,7 +39,7 @@ class Cap(NamedTuple):
 
     @property
     def order(self) -> tuple[Currency, float]:
-        """What caps are sorted by: ascending in each currency, no cap comes last."""
+        """The key that caps are sorted by: ascending in each currency, no cap comes last."""
         return self.currency, math.inf if self.value is None else self.value
 
 
@@ -74,11 +74,11 @@ class Budget:
     verifier_calls: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
-        given = self._given
-        if len(given) > 1:
-            names = " and ".join(f"budget.{kind}" for kind in given)
+        kinds = self._given
+        if len(kinds) > 1:
+            names = " and ".join(f"budget.{kind}" for kind in kinds)
             raise ValueError(f"{names} are both given; keep one, set the other to null")
-        for kind, caps in given.items():
+        for kind, caps in kinds.items():
             name = f"budget.{kind}"
             if not fits(caps, Sequence[int]) or not caps or caps[0] <= 0 or list(caps) != sorted(set(caps)):
                 raise ValueError(

@@ -73,11 +73,11 @@ class ItsLauncher(BaseSubmititLauncher):
         jobs = here.launch(job_overrides, initial_job_idx)
         statuses = [job.return_value for job in jobs]
         try:
-            said = self._allocation([status["plan"] for status in statuses if status["status"] == "planned"])
+            sentence = self._allocation([status["plan"] for status in statuses if status["status"] == "planned"])
         except ValueError as error:
             raise SystemExit(f"error: {error}") from error
-        if said:
-            log.info("%s", said)
+        if sentence:
+            log.info("%s", sentence)
         return jobs
 
     def _allocation(self, plans: Sequence[Plan]) -> str:

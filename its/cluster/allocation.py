@@ -1,4 +1,4 @@
-"""What a sweep would book of a cluster, from its plans and a launcher's settings; SLURM is not asked."""
+"""The allocation of a cluster that a sweep would book, by its plans and a launcher's settings; SLURM is not asked."""
 
 from __future__ import annotations
 

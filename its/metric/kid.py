@@ -6,7 +6,7 @@ torch-fidelity's functions; the standard error is ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -88,23 +88,28 @@ def witness(x: NDArray[np.floating], y: NDArray[np.floating]) -> Float64:
     Twice its standard deviation over root n is the standard error of the unbiased squared MMD over new `x`
     (Hoeffding projection).
     """
-    means = np.empty(len(x))
-    for rows, kernel in _kernels(x, x):
-        to_itself = np.diagonal(kernel, offset=rows.start)
-        means[rows] = (kernel.sum(axis=1) - to_itself) / (len(x) - 1)
-    for rows, kernel in _kernels(x, y):
-        means[rows] -= kernel.mean(axis=1)
-    return means
+    return _mean_kernels(x, x, leave_out=True) - _mean_kernels(x, y, leave_out=False)
 
 
-def _kernels(x: NDArray[np.floating], y: NDArray[np.floating]) -> Iterator[tuple[slice, Float64]]:
-    """Yield torch-fidelity's kernel (x·y / width + 1)³ of some rows of `x` with all `y`, made in place, and which."""
+def _mean_kernels(x: NDArray[np.floating], y: NDArray[np.floating], *, leave_out: bool) -> Float64:
+    """Average torch-fidelity's kernel (x·y / width + 1)³ of each `x` with all `y`, in one space: [image].
+
+    Args:
+        leave_out: the kernel of each with itself; `y` is then `x`.
+    """
+    means, space = np.empty(len(x)), np.empty((min(BLOCK_ROWS, len(x)), len(y)))
     whole = y.astype(np.float64)
     left = whole if x is y else x  # of one array NumPy computes the product with itself in another order
     for start in range(0, len(x), BLOCK_ROWS):
-        rows = slice(start, min(start + BLOCK_ROWS, len(x)))
-        kernel = np.matmul(left[rows].astype(np.float64, copy=False), whole.T)
+        rows = left[start : start + BLOCK_ROWS].astype(np.float64, copy=False)
+        kernel = np.matmul(rows, whole.T, out=space[: len(rows)])
         kernel *= 1.0 / x.shape[1]
         kernel += 1.0
         kernel **= 3
-        yield rows, kernel
+        each = (
+            (kernel.sum(axis=1) - np.diagonal(kernel, offset=start)) / (len(y) - 1)
+            if leave_out
+            else kernel.mean(axis=1)
+        )
+        means[start : start + len(rows)] = each
+    return means

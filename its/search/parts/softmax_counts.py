@@ -10,7 +10,7 @@ from its.particles.image import Image
 
 
 def checks(image: Image, start: float, step_size: float) -> range:
-    """Return the steps after which particles are judged, each number a share of the sampling below 1."""
+    """Return the steps after which particles are judged; below 1, either number is a share of the sampling."""
     return range(image.in_steps(start), image.steps, image.in_steps(step_size))
 
 
