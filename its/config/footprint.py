@@ -34,8 +34,11 @@ NUMBER_BYTES = 24
 PROCESS_BYTES = 1_100_000_000
 """Python, torch and the libraries that measure, before anything is loaded."""
 
+BATCHES = ("batch", "gradient_batch", "decode_batch", "verify_batch")
+"""Keys that size batches."""
+
 BATCHES_OF_ROWS = 96
-"""Batches of rows that images in the making hold together, where `rows` says nothing else."""
+"""Largest batches of rows that images in the making hold together, where `rows` says nothing else."""
 
 OPEN_SHARDS = 3
 """Shards that are being filled at once, with the one that is written."""
@@ -88,9 +91,9 @@ def memory_bytes(parts: Parts, caps: int) -> int:
     plain, dataset = parts.plain, parts.plain["dataset"]
     pixels, width, images = math.prod(dataset["shape"]), dataset["report_width"], plain["images"]
 
-    # Rows of float32 that images in the making hold; a state is at most as large as its image.
-    rows = 4 * pixels * (plain["rows"] or BATCHES_OF_ROWS * plain["batch"])
-    rows = min(rows, plain.get("rows_bytes", rows))
+    # Rows of float32 that images in the making hold at most; a state is no larger than its image.
+    largest = max(plain[key] or 0 for key in BATCHES)
+    rows = min(4 * pixels * (plain["rows"] or BATCHES_OF_ROWS * largest), plain["rows_bytes"])
 
     # Images of shards under way, and what measuring holds of all images at one cap.
     shards = OPEN_SHARDS * min(plain["shard"], images) * caps * pixels

@@ -94,10 +94,13 @@ def lab(request: pytest.FixtureRequest, lab: Lab) -> Lab:
 
 
 SLICE = {
-    "interval": {*SEARCHES} - {"rbf", "eps_greedy"},
-    "latent": {"random", "svdd", "dfs", "paths"},
+    "interval": {"random", "svdd", "dfs", "paths", "evosearch", "more_steps"},
+    "latent": {"random", "svdd"},
 }
 """Searches that run in the worlds that are not plain by default, under one setting; all others are `long`."""
+
+NOT_OF_LATENTS = {"test_anytime", "test_occupancy", "test_verifier_calls"}
+"""Modules whose other tests are `long` in that world: a decoder has little part in them."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -106,7 +109,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         params = getattr(getattr(item, "callspec", None), "params", {})
         world = params.get("lab")
-        if world in SLICE and "search" in params and not _in_slice(item.name, world):
+        if world not in SLICE:
+            continue
+        elsewhere = world == "latent" and item.path.stem in NOT_OF_LATENTS
+        if not _in_slice(item.name, world) if "search" in params else elsewhere:
             item.add_marker("long")
 
 

@@ -406,7 +406,9 @@ def test_plan_counts_missing_pools_and_their_disk_space(kept, tmp_path):
     shutil.rmtree(folder / "pool")
     assert (planned(out_dir, *command).work.missing, planned(out_dir, *command, POOL).work.missing) == (0, 3)
     pool, shards = (planned(tmp_path / "new", *command, *flag).work.disk_bytes for flag in ((POOL,), ()))
-    assert 0.4 * written < pool - shards < written, "float64 pixels and headers are not in the estimate"
+    assert 0.4 * written < pool - shards < 1.1 * written, (
+        "float64 pixels are not in the estimate, nor what compression saves"
+    )
 
 
 def test_keep_candidates_refuses_values_other_than_true_or_false(tmp_path):
