@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from its.disk.run_folders import run_folders
 from its.process.command import Parser, command
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,8 +76,8 @@ def run(folder: str, images: int, words: Sequence[str]) -> None:
 
 def anew(folder: str, images: int, words: Sequence[str]) -> None:
     """Measure a finished run again."""
-    for summary in Path(folder).rglob("metrics.json"):
-        summary.unlink()
+    for finished in run_folders(Path(folder)):
+        finished.summary.unlink()
     run(folder, images, words)
 
 

@@ -96,10 +96,13 @@ def test_claim_makes_the_same_configuration_again_from_whatever_became_of_it(tmp
     claim(blueprint.folder, blueprint.config)
     path = blueprint.folder / "config.yaml"
     whole, luck = path.read_bytes(), random.Random(0)
+    *body, _ = whole.splitlines(keepends=True)
     for kind in range(60):
         place = luck.randrange(len(whole))
         flipped = whole[:place] + bytes([whole[place] ^ 1 << luck.randrange(8)]) + whole[place + 1 :]
         damaged = flipped if kind % 2 else whole[:place]
+        if damaged == b"".join(body):  # without its checksum it is what an earlier version wrote
+            continue
         path.write_bytes(damaged)
         claim(blueprint.folder, blueprint.config)
         assert path.read_bytes() == whole

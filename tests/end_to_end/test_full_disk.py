@@ -20,7 +20,7 @@ def run(out_dir: Path, *words: str, largest: int) -> subprocess.CompletedProcess
 
 
 def test_full_disk_ends_the_run_and_the_next_run_completes_it(tmp_path):
-    done = run(tmp_path, largest=4096)
+    done = run(tmp_path, largest=3072)
     assert done.returncode == 1
     assert "File too large: " in done.stdout + done.stderr
     assert "shards/00000000.safetensors" in done.stdout + done.stderr
