@@ -35,6 +35,7 @@ def run(out_dir: Path, *words: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=CONF.parent, text=True, capture_output=True, timeout=300)
 
 
+@pytest.mark.long
 def test_run_script_continues_a_folder_of_an_earlier_version_after_mv(tmp_path: Path):
     folder = blueprint_of(tmp_path, *WORDS, "images=4").folder
     older = folder.parent / "seed=0-31bbfaa9"
