@@ -20,8 +20,17 @@ from its.disk.files import DamagedFile
 CODECS = "codecs"
 """Key of the metadata: for each packed array its codec, type and shape, as JSON."""
 
+HARMLESS = "format"
+"""Key of the metadata by which other libraries say which framework's tensors they are."""
+
+NOTE = {"codec", "dtype", "shape"}
+"""What is said of a packed array."""
+
 MOST_BYTES = 1 << 31
 """Of an array that is packed: a larger one lies as it is, and one that says it is larger is not unpacked."""
+
+OTHER_VERSION = "read it with the version that wrote it"
+"""The remedy where a later version has packed otherwise."""
 
 TYPES = tuple(np.dtype(kind).str for kind in "?bBhHiIqQ")
 """Types that are packed. Floats are not: noise and rewards do not shrink, and features by a fifth, slowly."""
@@ -52,7 +61,7 @@ def from_bytes(content: bytes) -> dict[str, np.ndarray]:
     """Return the arrays of a file, one of an earlier version too, which packed nothing.
 
     Raises:
-        DamagedFile: it is no such file. ValueError: a codec that is not known here has packed an array.
+        DamagedFile: it is no such file. ValueError: it was packed in a way that is not known here.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -60,9 +69,12 @@ def from_bytes(content: bytes) -> dict[str, np.ndarray]:
     try:
         tensors = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        notes = json.loads(header.get("__metadata__", {}).get(CODECS, "{}"))
+        metadata = header.get("__metadata__", {})
+        notes = json.loads(metadata.get(CODECS, "{}"))
     except (SafetensorError, ValueError, KeyError) as error:
         raise DamagedFile(f"it is no safetensors file ({error})") from error
+    if unknown := sorted(metadata.keys() - {CODECS, HARMLESS}):
+        raise ValueError(f"its metadata says {unknown[0]!r}, which this version does not know; {OTHER_VERSION}")
     if not isinstance(notes, dict) or not notes.keys() <= tensors.keys():
         raise DamagedFile("its metadata names packed arrays that it does not hold")
     return tensors | {name: _unpacked(name, tensors[name], note) for name, note in notes.items()}
@@ -129,9 +141,10 @@ def _unpacked(name: str, packed: np.ndarray, note: Any) -> np.ndarray:
     codec, dtype, shape = str(entry.get("codec")), entry.get("dtype"), entry.get("shape")
     if codec not in UNPACKED:
         raise ValueError(
-            f"{name} is packed by codec {codec!r}, and this version knows {', '.join(UNPACKED)}; read it with the "
-            "version that wrote it"
+            f"{name} is packed by codec {codec!r}, and this version knows {', '.join(UNPACKED)}; {OTHER_VERSION}"
         )
+    if unknown := sorted(entry.keys() - NOTE):
+        raise ValueError(f"{name} is packed with {unknown[0]!r}, which this version does not know; {OTHER_VERSION}")
     sizes = shape if isinstance(shape, list) else [-1]
     sized = dtype in TYPES and all(type(size) is int and size >= 0 for size in sizes)
     nbytes = math.prod(sizes) * np.dtype(dtype).itemsize if sized else MOST_BYTES + 1

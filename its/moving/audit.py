@@ -19,7 +19,7 @@ from its.engine.engine import BATCHES
 from its.moving.pack import Pack
 from its.moving.recorded import differing_claim, differing_files, differing_grids
 from its.moving.remade import FEATURE, LEVELS, REWARD, Remaking
-from its.moving.remeasured import count_numbers, differing_numbers
+from its.moving.remeasured import COST, METRIC, count_numbers, differing_numbers
 from its.process.workers import Worker
 from its.rerun.finished_run import FinishedRun, key_of
 from its.run.build import build
@@ -62,7 +62,7 @@ class Audit:
         before = len(self.different)
         try:
             self.different.extend(differing)
-        except (IndexError, KeyError, OSError, TypeError, ValueError) as error:
+        except (AttributeError, IndexError, KeyError, OSError, TypeError, ValueError) as error:
             self.different.append(f"not compared, {what}: {type(error).__name__}: {error}")
         self.equal += [] if len(self.different) > before else [what]
 
@@ -119,7 +119,10 @@ def audit(run: FinishedRun, words: Sequence[str], count: int, seed: int) -> Audi
         experiment = _experiment(run, typed, findings)
         stock = Stock(Path(scratch))
         numbers = count_numbers(run.summary["curve"])
-        findings.hold(f"{numbers} numbers of the curve computed again", differing_numbers(run, experiment, stock))
+        within = f"metrics within {METRIC:g}, costs and rewards within {COST:g}"
+        findings.hold(
+            f"{numbers} numbers of the curve ({within}), computed again", differing_numbers(run, experiment, stock)
+        )
         findings.hold("the sample grids", differing_grids(run, stock))
         _remake(Remaking(run, experiment), count, seed, findings)
     return findings
@@ -210,6 +213,10 @@ def _remake(remaking: Remaking, count: int, seed: int, findings: Audit) -> None:
     if elsewhere:
         how = f"within {LEVELS} of 255 levels, {REWARD:g} of 1 + |reward|, and the same NFE"
         findings.remarks.append(f"bits are not compared, made elsewhere: {' and '.join(elsewhere)}")
+        if unseen := remaking.unseen(indices):
+            findings.remarks.append(
+                f"of {len(unseen)} of these problems no image is stored, so that rewards and NFE alone are compared"
+            )
     findings.hold(
         f"{len(indices)} of {remaking.run.summary['images']:,} problems (--seed {seed}), made again at all "
         f"{len(remaking.experiment.caps)} caps, {how}, and their features within {FEATURE:g}",

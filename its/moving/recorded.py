@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from its.budget import cap_of
+from its.config.provenance import UNRECORDED
 from its.disk.array_names import SHARDS, first_of
 from its.disk.files import DamagedFile
 from its.disk.records import is_table, sha256_of
@@ -40,9 +41,9 @@ def differing_files(run: FinishedRun) -> Iterator[str]:
     yield from _twice(digests)
 
     # Sources, by their lists and by the record.
-    images = {files.store.source(name) for name in digests if name.count("/") == 1} - {""}
+    images = {files.store.source(name) or UNRECORDED for name in digests if name.count("/") == 1}
     entry = run.summary.get("sources", {})
-    if images and sorted(images) != sorted(entry.get("images", ())):
+    if images != {*entry.get("images", [UNRECORDED])}:
         yield f"{files.manifest.name} names other sources of images than {files.summary.name}"
     if any(row.get(EDITED, 0) != len(entry.get("edited", ())) for row in run.summary["curve"]):
         yield f"the curve and the entry sources of {files.summary.name} name other numbers of edited sources"
@@ -63,7 +64,7 @@ def differing_grids(run: FinishedRun, stock: Stock) -> Iterator[str]:
     """Yield a sentence on each sample grid that does not show the first stored images."""
     for position, row in enumerate(run.summary["curve"]):
         images, path = stock.shown(position), run.files.samples(cap_of(row).value)
-        if images is None or path.name not in run.summary.get(FILES, {}):
+        if images is None or not path.exists():  # one on record that is gone has been told by its sha256
             continue
         if not _is_same_picture(path.read_bytes(), sample_grid(images)):
             yield f"{path.name} does not show the first images of the shards"

@@ -90,6 +90,17 @@ class Remaking:
             if parts:
                 yield f"image {index} is not what its shard says: {'; '.join(parts)}"
 
+    def unseen(self, indices: Sequence[int]) -> list[int]:
+        """Return those of these problems that were made elsewhere, and whose images are not stored."""
+        return [index for index in indices if self.elsewhere(index) and not self._has_images(index)]
+
+    def _has_images(self, index: int) -> bool:
+        try:
+            stored = self._stored(index)
+        except (DamagedFile, FileNotFoundError):  # is told where images are compared
+            return True
+        return bool((stored["pick"][0] < len(stored.get("images", ()))).all())
+
     def _stored(self, index: int) -> Arrays:
         """Return the arrays of a problem's shard, those that have a row for each problem cut to its own."""
         first = index // self.experiment.shard * self.experiment.shard

@@ -94,9 +94,15 @@ class Stock:
         return whole
 
     def _read(self, place: Place) -> np.ndarray:
+        """Return an array from the spool.
+
+        Raises:
+            OSError: the spool has become shorter.
+        """
         array = np.empty(place.shape, dtype=place.dtype)
         self._spool.seek(place.offset)
-        self._spool.readinto(array.data)
+        if self._spool.readinto(array.data) != array.nbytes:
+            raise OSError("features that were put aside while a run is measured are gone; run the command again")
         return array
 
     def _show(self, indices: range, arrays: Arrays) -> None:

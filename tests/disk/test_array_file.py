@@ -144,6 +144,20 @@ def test_from_bytes_ignores_metadata_of_others():
     assert from_bytes(save({"a": np.arange(3)}, {"format": "pt"}))["a"].tolist() == [0, 1, 2]
 
 
+@pytest.mark.parametrize(
+    ("metadata", "told"),
+    [
+        ({"transform": "log"}, "its metadata says 'transform'"),
+        ({CODECS: '{"a": {"codec": "zlib", "dtype": "<i8", "shape": [3], "order": "F"}}'}, "a is packed with 'order'"),
+    ],
+)
+def test_from_bytes_refuses_what_a_later_version_says_more(metadata, told):
+    packed = np.frombuffer(zlib.compress(np.arange(3).tobytes()), np.uint8)
+    with pytest.raises(ValueError, match=f"{told}, which this version does not know; read it with") as refusal:
+        from_bytes(save({"a": packed}, metadata))
+    assert not isinstance(refusal.value, DamagedFile)
+
+
 def test_digests_of_tell_type_and_shape_apart():
     zeros = [np.zeros(shape, kind) for shape in ((8,), (2, 4)) for kind in ("<i8", "<u8", "<f8")]
     assert len({digests_of({"a": array})["a"] for array in zeros}) == 6

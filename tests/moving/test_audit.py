@@ -20,6 +20,7 @@ from its.moving.pack import pack
 from its.moving.remade import Remaking
 from its.rerun.finished_run import FinishedRun
 from its.run.curve_files import to_csv
+from its.run.kept_images import digests
 from tests.build import make_experiment
 
 WORDS = (
@@ -284,6 +285,28 @@ def forge_grid(folder):
     reseal(folder)
 
 
+def drop_record(folder, name: str) -> None:
+    """The record says nothing of a small file any more."""
+    files = RunFolder(folder).read_summary()["files"]
+    reseal(folder, files={each: digest for each, digest in files.items() if each != name})
+
+
+def forge_effects_and_drop_their_record(folder):
+    forge_effects(folder)
+    drop_record(folder, "per_image.safetensors")
+
+
+def forge_grid_and_drop_its_record(folder):
+    forge_grid(folder)
+    drop_record(folder, min(path.name for path in folder.glob("samples_*.png")))
+
+
+def drop_sources(folder):
+    path = folder / "manifest.jsonl"
+    lines = [unsealed(line) for line in path.read_text().splitlines(keepends=True)]
+    path.write_text("".join(sealed({key: line[key] for key in line if key != "source"}) for line in lines))
+
+
 def forge_list(folder):
     [path, *_] = sorted((folder / "sources").glob("*.txt"))
     path.write_text(path.read_text().replace("a", "b", 1))
@@ -322,11 +345,14 @@ FORGERIES: dict[Callable[[Path], None], str] = {
     other_source: r"manifest\.jsonl names other sources of images than metrics\.json",
     forge_label: r"search is 'ses' in metrics\.json, and 'random' here",
     forge_images: r"24 images are claimed, and there are 5 shards of 4",
-    point_nowhere: r"not compared, .* numbers of the curve computed again: IndexError",
-    leave_out_array: r"not compared, .* numbers of the curve computed again: KeyError",
+    point_nowhere: r"not compared, .* numbers of the curve .* computed again: IndexError",
+    leave_out_array: r"not compared, .* numbers of the curve .* computed again: KeyError",
     claim_nonsense: r"1000000000000000 images are claimed",
     forge_effects: r"of per_image\.safetensors is not what comes out here",
     forge_grid: r"samples_\d+\.png does not show the first images",
+    forge_effects_and_drop_their_record: r"of per_image\.safetensors is not what comes out here",
+    forge_grid_and_drop_its_record: r"samples_\d+\.png does not show the first images",
+    drop_sources: r"manifest\.jsonl names other sources of images than metrics\.json",
     forge_list: r"is not the list whose name it has",
     add_file: r"00000020\.safetensors has no line in manifest\.jsonl",
 }
@@ -373,6 +399,14 @@ def test_audit_takes_words_about_the_place_alone(folder):
     assert differences(folder, "device=cpu") == ""
 
 
+def note_elsewhere(folder: Path, note: dict[str, object]) -> None:
+    """Let every line of the timing say something else."""
+    path = folder / "timing.jsonl"
+    notes = [unsealed(line) for line in path.read_text().splitlines(keepends=True)]
+    path.write_text("".join(sealed(each | note) for each in notes))
+    reseal(folder)
+
+
 @pytest.mark.parametrize(
     "note",
     [
@@ -382,17 +416,24 @@ def test_audit_takes_words_about_the_place_alone(folder):
         pytest.param({"verify_batch": 16}, marks=pytest.mark.long),
     ],
 )
-def test_audit_of_what_was_made_elsewhere_compares_within_a_tolerance(folder, note):
-    path = folder / "timing.jsonl"
-    notes = [unsealed(line) for line in path.read_text().splitlines(keepends=True)]
-    path.write_text("".join(sealed(each | note) for each in notes))
-    reseal(folder)
+def test_audit_of_what_was_made_elsewhere_says_what_it_compares(folder, note):
+    note_elsewhere(folder, note)
     found = audit(FinishedRun.of(folder), ["batch=8", "verify_batch=8"], 20, seed=0)
     assert found.different == []
     assert "within 2 of 255 levels" in found.line
     assert f"{next(iter(note.values()))} there and" in found.line
 
-    # A rounding is let pass, another image and another cost are not.
+    # Where no image is stored either, rewards and NFE are all that is left.
+    assert "no image is stored" not in found.line
+    for name in RunFolder(folder).shard_names:
+        rewrite(folder, name, lambda arrays: arrays.update(digest=digests(arrays["images"])))
+        rewrite(folder, name, lambda arrays: arrays.pop("images"))
+    unseen = audit(FinishedRun.of(folder), ["batch=8", "verify_batch=8"], 20, seed=0)
+    assert "of 20 of these problems no image is stored, so that rewards and NFE alone are compared" in unseen.line
+
+
+def test_audit_of_what_was_made_elsewhere_lets_a_rounding_pass_and_no_more(folder):
+    note_elsewhere(folder, {"type": "NVIDIA H200"})
     rewrite(folder, SHARD, change_pixel)
     assert "values by up to" not in differences(folder, "batch=8", "verify_batch=8")
     rewrite(folder, SHARD, lambda arrays: arrays["images"].__iadd__(3))
