@@ -13,7 +13,21 @@ from its.run.build import build
 from its.run.experiment import Experiment
 from its.run.schedule_search import ScheduleRun
 
-__all__ = ["CONF", "arrays_in", "blueprint_of", "contents", "make_experiment", "make_schedule", "numbers", "obstruct"]
+__all__ = [
+    "CONF",
+    "SMALL",
+    "arrays_in",
+    "blueprint_of",
+    "contents",
+    "make_experiment",
+    "make_schedule",
+    "numbers",
+    "obstruct",
+]
+
+
+SMALL = ("sampler.steps=3", "budget.samplings=[1,2]", "batch=8", "~metric.prc", "~metric.kid")
+"""Words of a run that takes a moment, whatever its dataset."""
 
 
 def make_experiment(out_dir: Path, *overrides: str) -> Experiment:

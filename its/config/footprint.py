@@ -9,6 +9,7 @@ import math
 
 from its.config.parts import Parts
 from its.disk.kept import SHOWN
+from its.particles.batches import BATCHES, most_rows
 
 LEDGER_BYTES = 72
 """Of one image at one cap: reward, pick, start, counts and effects on metrics, at most; see `its.run.shards`."""
@@ -33,12 +34,6 @@ NUMBER_BYTES = 24
 
 PROCESS_BYTES = 1_100_000_000
 """Python, torch and the libraries that measure, before anything is loaded."""
-
-BATCHES = ("batch", "gradient_batch", "decode_batch", "verify_batch")
-"""Keys that size batches."""
-
-BATCHES_OF_ROWS = 96
-"""Largest batches of rows that images in the making hold together, where `rows` says nothing else."""
 
 OPEN_SHARDS = 3
 """Shards that are being filled at once, with the one that is written."""
@@ -92,8 +87,7 @@ def memory_bytes(parts: Parts, caps: int) -> int:
     pixels, width, images = math.prod(dataset["shape"]), dataset["report_width"], plain["images"]
 
     # Rows of float32 that images in the making hold at most; a state is no larger than its image.
-    largest = max(plain[key] or 0 for key in BATCHES)
-    rows = min(4 * pixels * (plain["rows"] or BATCHES_OF_ROWS * largest), plain["rows_bytes"])
+    rows = min(4 * pixels * most_rows(plain["rows"], (plain[key] for key in BATCHES)), plain["rows_bytes"])
 
     # Images of shards under way, and what measuring holds of all images at one cap.
     shards = OPEN_SHARDS * min(plain["shard"], images) * caps * pixels

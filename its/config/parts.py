@@ -13,7 +13,7 @@ from its.config.declarations import GUIDANCE_INTERVAL, GUIDANCE_SCALE, marked, p
 from its.config.noise_path import StatedPath, any_noise, stated_path
 from its.guidance.guidance import Guidance
 from its.levels import Level
-from its.model.slots import Slots
+from its.model.slots import Slots, check_conditional
 from its.particles.prices import Prices
 from its.sampler.sampler import Sampler
 from its.search.search import Search
@@ -85,8 +85,10 @@ class Parts:
 
     @cached_property
     def _slots(self) -> Slots:
-        scale, interval = (self._stated(mark) for mark in (GUIDANCE_SCALE, GUIDANCE_INTERVAL))
-        return Slots.of(1.0 if scale is None else scale, interval, self._stated_path.path or any_noise(1))
+        stated, interval = (self._stated(mark) for mark in (GUIDANCE_SCALE, GUIDANCE_INTERVAL))
+        scale = 1.0 if stated is None else stated
+        check_conditional(scale, self.plain["model"].get("conditional") is not False)
+        return Slots.of(scale, interval, self._stated_path.path or any_noise(1))
 
     def _stated(self, mark: str) -> Any:
         """Return the value of the model's parameter that is marked so, given or by default; None if it has none."""

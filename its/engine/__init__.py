@@ -4,7 +4,7 @@
 what comes back. Below it meets particles, searches, samplers, guidances, models and verifiers; `its.run` runs it.
 """
 
-from its.engine.engine import BATCHES, SIZES, Engine
+from its.engine.engine import SIZES, Engine
 from its.engine.result import Candidate, Outcome, Result
 
-__all__ = ["BATCHES", "SIZES", "Candidate", "Engine", "Outcome", "Result"]
+__all__ = ["SIZES", "Candidate", "Engine", "Outcome", "Result"]

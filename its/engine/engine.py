@@ -28,6 +28,7 @@ from its.engine.verdicts import sum_verdicts
 from its.guidance.guidance import Guidance
 from its.guidance.none import NoGuidance
 from its.model.denoiser import Denoiser, require_contract
+from its.particles.batches import BATCHES, most_rows
 from its.particles.image import Image
 from its.particles.prices import Prices
 from its.sampler.sampler import Sampler
@@ -37,14 +38,8 @@ from its.verifier.verifier import Verifier, require_verifier
 
 NO_GUIDANCE = NoGuidance()
 
-BATCHES = ("batch", "gradient_batch", "decode_batch", "verify_batch")
-"""Keys of a configuration that size batches; an `Engine` has arguments and attributes of the same names."""
-
 SIZES = (*BATCHES, "rows", "rows_bytes")
-"""The same, and those that bound rows."""
-
-BATCHES_OF_ROWS = 96
-"""Batches whose rows are held together where nothing else is said."""
+"""Keys of a configuration that size batches, and those that bound rows; an `Engine` has arguments of the same names."""
 
 BLOCKS = 8
 """Blocks of rows that `rows_bytes` is cut into."""
@@ -127,8 +122,7 @@ class Engine:
         self.gradient_batch = gradient_batch or max(batch // 2, model.slots)
         self.decode_batch = decode_batch or batch
         self.verify_batch = verify_batch or batch
-        largest = max(batch, self.gradient_batch, self.decode_batch, self.verify_batch)
-        self.rows = rows or BATCHES_OF_ROWS * largest
+        self.rows = most_rows(rows, (getattr(self, key) for key in BATCHES))
         self.rows_bytes = rows_bytes
         self.noise = noise
         self.keep_candidates = keep_candidates

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from its.levels import Guess
+from its.model.slots import check_conditional
 
 
 class Network(Protocol):
@@ -102,11 +103,7 @@ def slots_of(guidance_scale: float, null_class: int | None, *, conditional: bool
     Raises:
         ValueError: a model is to be guided that is unconditional, or has no label that stands for no condition.
     """
-    if guidance_scale != 1.0 and not conditional:
-        raise ValueError(
-            f"model.guidance_scale is {guidance_scale} on an unconditional model; "
-            "set model.conditional=true or model.guidance_scale=1"
-        )
+    check_conditional(guidance_scale, conditional)
     if guidance_scale != 1.0 and null_class is None:
         raise ValueError(
             f"model.guidance_scale is {guidance_scale}, and this network has no label for no condition; "

@@ -73,6 +73,19 @@ class Slots:
         return (self.low <= value) & (value <= self.high)
 
 
+def check_conditional(guidance_scale: float, conditional: bool) -> None:
+    """Refuse to guide a model that is not given the conditions.
+
+    Raises:
+        ValueError: naming the scale.
+    """
+    if guidance_scale != 1.0 and not conditional:
+        raise ValueError(
+            f"model.guidance_scale is {guidance_scale} on an unconditional model; "
+            "set model.conditional=true or model.guidance_scale=1"
+        )
+
+
 def check_interval(interval: Any) -> list[float]:
     """Return the two ends of an interval.
 

@@ -15,11 +15,11 @@ from omegaconf import DictConfig, OmegaConf
 from its.config.blueprint import Blueprint
 from its.config.composed import Composed, composed
 from its.config.identity import differences
-from its.engine.engine import BATCHES
 from its.moving.pack import Pack
 from its.moving.recorded import differing_claim, differing_files, differing_grids
 from its.moving.remade import FEATURE, LEVELS, REWARD, Remaking
 from its.moving.remeasured import COST, METRIC, count_numbers, differing_numbers
+from its.particles.batches import BATCHES
 from its.process.workers import Worker
 from its.rerun.finished_run import FinishedRun, key_of
 from its.run.build import build

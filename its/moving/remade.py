@@ -17,7 +17,7 @@ from its.budget import COLUMNS
 from its.disk.array_names import features_name, shard_name
 from its.disk.files import DamagedFile
 from its.disk.store import Arrays
-from its.engine.engine import BATCHES
+from its.particles.batches import BATCHES
 from its.process.device import device_type
 from its.rerun.finished_run import FinishedRun
 from its.run import shards

@@ -17,7 +17,8 @@ from its.disk.array_names import candidates_name, shard_name
 from its.disk.kept import most
 from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
-from its.engine import BATCHES, Engine, Result
+from its.engine import Engine, Result
+from its.particles.batches import BATCHES
 from its.process.device import device_type, require_one_device_type
 from its.process.progress import Progress
 from its.process.workers import Worker

@@ -15,6 +15,7 @@ MIXTURE = ("dataset=mixture", "model=mixture", "model.conditional=true", *GUIDED
 CIFAR = ("dataset=cifar10", "verifier=null_rewards", *GUIDED)
 EDM = ("model=edm_cifar10", "sampler=edm", *CIFAR)
 OPENAI = ("model=openai_cifar10", "model.classes=11", "model.null_class=10", *CIFAR)
+CONDITIONAL = ("model=ddpm_cifar10", "model.conditional=true")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_plan_has_the_grid_of_a_path_in_the_configuration_without_weights(tmp_pa
 
 
 def test_plan_takes_the_dearest_price_where_the_grid_is_not_here(tmp_path):
-    words = (*CIFAR, "model=ddpm_cifar10", "model.guidance_interval=[399,599]", "images=5")
+    words = (*CIFAR, *CONDITIONAL, "model.guidance_interval=[399,599]", "images=5")
     plan = plan_of(blueprint_of(tmp_path, *words, planning=True))
     assert plan.work.nfe == 5 * 3 * 20
     assert "at most 300 NFE to spend" in plan.line()
@@ -67,7 +68,7 @@ def test_plan_reads_the_times_of_a_pipeline_that_is_here(tmp_path, place):
     folder = tmp_path / "pipeline"
     (folder / place).mkdir(parents=True)
     shutil.copy(locate("digits/generator") / "scheduler_config.json", folder / place)
-    words = (*CIFAR, "model=ddpm_cifar10", f"model.weights={folder}", "model.guidance_interval=[399,599]")
+    words = (*CIFAR, *CONDITIONAL, f"model.weights={folder}", "model.guidance_interval=[399,599]")
     blueprint = blueprint_of(tmp_path, *words, planning=True)
     assert (blueprint.prices.sampling, blueprint.bound) == (13, "")
 
@@ -108,6 +109,12 @@ def test_plan_says_that_a_loader_of_ones_own_keeps_the_grid(tmp_path, monkeypatc
 def test_plan_refuses_an_interval_that_is_none_or_does_nothing(tmp_path, words, message):
     with pytest.raises(ValueError, match=message):
         _ = blueprint_of(tmp_path, "model=digits", *words, planning=True).work
+
+
+def test_plan_refuses_to_guide_an_unconditional_model(tmp_path):
+    words = ("model=digits_unconditional", "model.guidance_scale=2")
+    with pytest.raises(ValueError, match=r"model\.guidance_scale is 2 on an unconditional model; set"):
+        _ = blueprint_of(tmp_path, *words, planning=True).work
 
 
 def test_plan_with_an_interval_loads_no_torch(tmp_path):

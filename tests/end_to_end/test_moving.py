@@ -14,6 +14,7 @@ from its.disk.run_folder import RunFolder
 from its.disk.sealed import sealed, unsealed
 from its.moving.remade import Remaking
 from its.rerun.finished_run import FinishedRun
+from tests.build import SMALL
 
 ROOT = Path(__file__).parents[2]
 CHEAP = (f"plugins=[{ROOT}/scripts/cheap/cheap_256.py]", f"hydra.searchpath=[{ROOT}/scripts/cheap/conf]")
@@ -152,17 +153,7 @@ def test_audit_script_finds_a_forgery(packed, tmp_path, forgery):
 
 
 def test_rescore_of_an_unpacked_run_is_what_it_is_at_home(tmp_path):
-    words = (
-        "images=12",
-        "shard=6",
-        "sampler.steps=3",
-        "budget.samplings=[1,2]",
-        "batch=8",
-        "keep_candidates=true",
-        "~metric.prc",
-        "~metric.kid",
-        "~metric.isc",
-    )
+    words = (*SMALL, "images=12", "shard=6", "keep_candidates=true", "~metric.isc")
     call("run.py", *words, f"out_dir={tmp_path}/home")
     call("scripts/pack.py", folder_in(tmp_path / "home"), tmp_path / "run.tar")
     call("scripts/pack.py", "--unpack", tmp_path / "run.tar", tmp_path / "away")

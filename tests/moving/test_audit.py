@@ -21,19 +21,9 @@ from its.moving.remade import Remaking
 from its.rerun.finished_run import FinishedRun
 from its.run.curve_files import to_csv
 from its.run.kept_images import digests
-from tests.build import make_experiment
+from tests.build import SMALL, make_experiment
 
-WORDS = (
-    "dataset=mixture",
-    "model=mixture",
-    "images=20",
-    "shard=4",
-    "sampler.steps=3",
-    "budget.samplings=[1,2]",
-    "batch=8",
-    "~metric.prc",
-    "~metric.kid",
-)
+WORDS = (*SMALL, "dataset=mixture", "model=mixture", "images=20", "shard=4")
 SHARD, FEATURES = "shards/00000004.safetensors", "features/pixels/00000004.safetensors"
 
 
