@@ -1,6 +1,6 @@
 """The disk that a run needs, at most, and the memory that it takes, about: the one place that says so.
 
-Held against real folders and real peaks in tests and docs/performance.md.
+Disk is held against real folders in tests; memory is an estimate, and docs/memory.md has measured peaks.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def memory_bytes(parts: Parts, caps: int) -> int:
     # Rows of float32 that images in the making hold at most; a state is no larger than its image.
     rows = min(4 * pixels * most_rows(plain["rows"], (plain[key] for key in BATCHES)), plain["rows_bytes"])
 
-    # Images of shards under way, and what measuring holds of all images at one cap.
+    # Images of shards under way; what measuring holds of all images at one cap comes when rows are let go.
     shards = OPEN_SHARDS * min(plain["shard"], images) * caps * pixels
     measuring = 4 * COPIES * images * width + 8 * SQUARES * width**2
-    return PROCESS_BYTES + rows + shards + measuring
+    return PROCESS_BYTES + max(rows + shards, measuring)

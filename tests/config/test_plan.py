@@ -184,12 +184,15 @@ def test_disk_of_a_search_that_moves_starting_points_holds_them(tmp_path):
     assert sizes["random", 0] == sizes["random", 1] == sizes["zero_order", 1]
 
 
-def test_memory_grows_with_rows_and_features(tmp_path):
+def test_memory_is_that_of_rows_or_of_features_whichever_is_more(tmp_path):
+    """Rows are let go before features are measured; each part grows by the bytes of what it holds."""
+
     def memory(*words: str) -> int:
         return blueprint_of(tmp_path, *SIZE, *words).work.memory_bytes
 
-    assert memory("rows=2000") - memory("rows=1000") == 1000 * 4 * 64
-    assert memory("images=4000") > memory()
+    assert memory("rows=20000") - memory("rows=10000") == 10000 * 4 * 64
+    assert memory("images=200000") - memory("images=100000") == 100000 * 3 * 4 * 58
+    assert memory("images=200000", "rows=10000") == memory("images=200000", "rows=20000")
 
 
 @pytest.mark.parametrize("words", [["hydra/launcher=slurm"], []], ids=["a launcher", "the file's own sweep"])
