@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from its.config.declarations import is_declared, parameters
 from its.config.identity import same_weights
 from its.disk.kept import KEPT
 from its.parameters import Rule, Rules, check_values, described, fits
-from its.process.source_tree import ROOT
 from its.process.workers import Worker
 from its.sampler.sampler import Sampler
 from its.search.search import Search
@@ -95,13 +92,9 @@ def check_noise(search: Search, sampler: Sampler) -> None:
     """
     if not search.needs_noise or sampler.stochastic:
         return
-    remedy = "set sampler.eta above 0, as sampler.eta=1"
-    if not hasattr(sampler, "eta"):
-        files = sorted((ROOT / "conf" / "sampler").glob("*.yaml"))
-        noisy = [
-            file.stem for file in files if "eta" in parameters(str(OmegaConf.select(OmegaConf.load(file), "_target_")))
-        ]
-        remedy = f"{type(sampler).__name__} has no eta; take one that has, as sampler={noisy[0]} sampler.eta=1"
+    remedy = f"{type(sampler).__name__} draws none; take one that does, as sampler=ddim sampler.eta=1"
+    if name := sampler.noise_parameter:
+        remedy = f"set sampler.{name} above 0, as sampler.{name}=1"
     raise ValueError(
         f"{type(search).__name__} needs noise, for it copies particles, and under a deterministic sampler the copies "
         f"never separate; {remedy}"

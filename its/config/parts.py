@@ -15,6 +15,7 @@ from its.guidance.guidance import Guidance
 from its.levels import Level
 from its.model.slots import Slots, check_conditional
 from its.particles.prices import Prices
+from its.sampler.euler import Euler
 from its.sampler.sampler import Sampler
 from its.search.search import Search
 
@@ -97,8 +98,9 @@ class Parts:
         return next(chain(marked(model, mark), defaults), None)
 
     def _priced(self, slots: int | Callable[[Level], int]) -> Prices:
-        """Return prices on the path that is stated, or else on one of enough times."""
+        """Return prices on the path that is stated, or else those of as many steps of as many stages on another."""
         path, sampler = self._stated_path.path, self.sampler
         if path is None:
-            path, sampler = any_noise(4000), replace(self.sampler, spacing="trailing")
+            path = any_noise(4000)
+            sampler = replace(sampler, spacing="trailing") if sampler.second_order else Euler(steps=sampler.steps)
         return Prices(path, sampler, slots, self.guidance.rounds)

@@ -254,7 +254,7 @@ def guess_from(prediction: Prediction, output: Tensor, x: Tensor, levels: Column
 
     Args:
         prediction: `epsilon` and `sample` hold on any path; `v_prediction` (Salimans and Ho 2022, arXiv:2202.00512:
-            v = alpha eps - sigma x_0) on VP; `flow` (v = eps - x_0) on linear flow.
+            v = alpha eps - sigma x_0) on VP; `flow` (v = eps - x_0) on any path.
 
     Raises:
         ValueError: the output has another shape than the rows, to which it would be stretched.
@@ -269,5 +269,6 @@ def guess_from(prediction: Prediction, output: Tensor, x: Tensor, levels: Column
     if prediction == "v_prediction":
         return Guess(alpha * x - sigma * output, alpha * output + sigma * x)
     if prediction == "flow":
-        return Guess(x - sigma * output, x + alpha * output)
+        whole = (levels.alpha + levels.sigma).to(x)
+        return Guess((x - sigma * output) / whole, (x + alpha * output) / whole)
     raise ValueError(f"prediction is {prediction!r}; it is epsilon, v_prediction, sample or flow")

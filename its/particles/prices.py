@@ -17,11 +17,13 @@ class Prices:
     """The prices of advancing under one model and sampler, in NFE.
 
     Args:
+        path: the model's.
         slots: network rows of one evaluation, of any or by its level (2 where classifier-free guidance is on).
         rounds: how often each step is taken (recurrence).
 
     Attributes:
         evaluation: by level the price of evaluating a row there.
+        level: by native time the level, on the grid or off it.
         sampling: the price of a plain sampling.
     """
 
@@ -31,7 +33,9 @@ class Prices:
         self.evaluation: Callable[[Level], int] = slots if callable(slots) else lambda level: slots
         self.rounds = rounds
         self.stochastic = sampler.stochastic
-        self.most_steps = path.most_steps
+        states = sampler.path(path)
+        self.level: Callable[[float], Level] = states.level
+        self.most_steps = states.most_steps
         self.route = lru_cache(maxsize=4096)(self._route)
         self.cost = lru_cache(maxsize=4096)(self._cost)
         self.grid: Grid = sampler.grid(path)
@@ -103,12 +107,8 @@ class Prices:
         """Return whether the step from t to s draws noise."""
         return self._sampler.noisy(t, s)
 
-    def level(self, time: float) -> Level:
-        """Return the level at a native time, on the grid or off it."""
-        return self._path.level(time)
-
     def _between(self, start: Level, end: Level, steps: int) -> Route:
         """Return a route of `steps` equal steps in native time; the last falls on `end`."""
         low = 0.0 if end.clean else end.time
         inner = [start.time + (low - start.time) * k / steps for k in range(1, steps)]
-        return (start, *(self._path.level(time) for time in inner), end)
+        return (start, *(self.level(time) for time in inner), end)

@@ -96,11 +96,11 @@ class ScheduleRun:
     def __post_init__(self) -> None:
         self.files = RunFolder(self.folder)
         # Place the sampler's own grid in the model's list of times.
-        path, steps = self.model.path, self.sampler.steps
+        path, steps = self.sampler.path(self.model.path), self.sampler.steps
         every = path.grid(path.most_steps, path.listable, second_order=self.sampler.second_order)[:-1]
         skipped = path.most_steps - len(every)
-        times = np.array([level.time for level in every])
-        places = tuple(skipped + int(np.abs(times - level.time).argmin()) for level in self.sampler.grid(path)[:-1])
+        times, grid = np.array([level.time for level in every]), self.sampler.grid(self.model.path)[:-1]
+        places = tuple(skipped + int(np.abs(times - level.time).argmin()) for level in grid)
         self._sampler_grid = tuple(path.listable[place] for place in places)
 
         # Draw grids that begin with noise.
@@ -208,7 +208,8 @@ class ScheduleRun:
         return 1.0 if LOWER[self.search.fitness] else -1.0
 
     def _times(self, gene: tuple[int, ...]) -> Times:
-        return tuple(self.model.path.listable[place] for place in self._genotype.grid(gene))
+        listable = self.sampler.path(self.model.path).listable
+        return tuple(listable[place] for place in self._genotype.grid(gene))
 
     def _search(self) -> list[ScoredGrid]:
         """Score every grid of the search; return them in order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from its.levels import Columns, Guess, ancestral_variance, forward_variance
 from its.sampler.sampler import Sampler, Variance
@@ -27,6 +27,7 @@ class DDIM(Sampler):
 
     eta: float = 0.5
     variance: Variance | Literal["checkpoint"] = "checkpoint"
+    noise_parameter: ClassVar[str | None] = "eta"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -55,10 +56,6 @@ class DDIM(Sampler):
         if self.variance != "checkpoint":
             return self
         return replace(self, variance=published if self.eta == 1.0 else "fixed_small")
-
-    @property
-    def stochastic(self) -> bool:
-        return self.eta > 0.0
 
     def step(self, x: Tensor, guess: Guess, t: Columns, s: Columns, z: Tensor | None) -> Tensor:
         """Take rows `x [n, *shape]` from t to s; see `Sampler.step`."""

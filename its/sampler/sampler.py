@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from its import parameters
 from its.levels import Columns, Grid, Guess, Level
@@ -41,18 +41,24 @@ class Sampler:
     Attributes:
         steps: steps of one plain sampling, >= 1.
         spacing: `leading`, `trailing`, `linspace`, `quadratic`, `inclusive`, or a list of times.
+        noise_parameter: name of the parameter at 0 of which steps draw no noise; None if they never do.
     """
 
     steps: int
     spacing: Spacing = "trailing"
+    noise_parameter: ClassVar[str | None] = None
 
     def __post_init__(self) -> None:
         parameters.check(self, "sampler", steps=1)
         if not isinstance(self.spacing, str):
             object.__setattr__(self, "spacing", tuple(float(t) for t in self.spacing))
 
+    def path(self, path: NoisePath) -> NoisePath:
+        """Return the noise path that states follow: the model's, which every method is given, or one made of it."""
+        return path
+
     def grid(self, path: NoisePath, steps: int | None = None) -> Grid:
-        """Lay out the levels of a sampling along a noise path.
+        """Lay out the levels of a sampling of a model with this noise path.
 
         Args:
             steps: default is the sampler's own number.
@@ -88,14 +94,15 @@ class Sampler:
                 f"sampler.spacing lists {self.steps} times, and {steps} steps are asked for; "
                 "name a spacing rule instead"
             )
-        return path.grid(self.steps if steps is None else steps, self.spacing, second_order=self.second_order)
+        count = self.steps if steps is None else steps
+        return self.path(path).grid(count, self.spacing, second_order=self.second_order)
 
     def prior_std(self, path: NoisePath, level: Level) -> float:
         """Return the standard deviation of x_T at the first level of a grid.
 
         First-order samplers take that of the path, as their originals do; second-order ones take the level's own.
         """
-        return level.sigma if self.second_order else path.prior_std(level)
+        return level.sigma if self.second_order else self.path(path).prior_std(level)
 
     def fitted(self, published: Variance) -> Self:
         """Return the sampler as it is for a model that was published with this variance of ancestral steps."""
@@ -113,7 +120,7 @@ class Sampler:
     @property
     def stochastic(self) -> bool:
         """Return whether steps draw noise, so that copies of a particle separate."""
-        return False
+        return self.noise_parameter is not None and getattr(self, self.noise_parameter) > 0.0
 
     def noisy(self, t: Level, s: Level) -> bool:
         """Return whether the step from t to s draws noise: one that leaves none does not."""

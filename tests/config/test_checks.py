@@ -78,13 +78,15 @@ def test_run_py_ends_a_mistake_with_exit_code_1(tmp_path: Path, word: str):
     ("sampler", "remedy"),
     [
         ("sampler.eta=0", "set sampler.eta above 0, as sampler.eta=1"),
-        ("sampler=heun", "Heun has no eta; take one that has, as sampler=ddim sampler.eta=1"),
-        ("sampler=euler", "Euler has no eta; take one that has, as sampler=ddim sampler.eta=1"),
+        ("sampler=heun", "Heun draws none; take one that does, as sampler=ddim sampler.eta=1"),
+        ("sampler=euler", "Euler draws none; take one that does, as sampler=ddim sampler.eta=1"),
+        ("sampler=flow_grpo sampler.noise_level=0", "set sampler.noise_level above 0, as sampler.noise_level=1"),
+        ("sampler=sit_sde sampler.diffusion_norm=0", "set sampler.diffusion_norm above 0, as sampler.diffusion_norm=1"),
     ],
 )
 def test_check_noise_names_a_sampler_that_has_some(tmp_path, sampler, remedy):
     with pytest.raises(ValueError, match=f"Beam needs noise, .* never separate; {remedy}"):
-        blueprint_of(tmp_path, "search=beam", sampler)
+        blueprint_of(tmp_path, "search=beam", *sampler.split())
 
 
 @pytest.mark.parametrize(
