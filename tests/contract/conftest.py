@@ -13,8 +13,13 @@ from its.dataset.mixture import Mixture
 from its.model.mixture import MixtureDenoiser
 from its.sampler.ddim import DDIM
 from its.sampler.euler import Euler
+from its.sampler.flow_cps import FlowCPS
+from its.sampler.flow_grpo import FlowGRPO
+from its.sampler.flow_renoise import FlowRenoise
+from its.sampler.flow_vp import FlowVP
 from its.sampler.heun import Heun
 from its.sampler.sampler import Sampler
+from its.sampler.sit_sde import SiTSDE
 from its.search.search import Search
 from tests.build import CONF
 from tests.conftest import Lab
@@ -68,7 +73,7 @@ class Setting:
         return lab.denoiser(path=self.path, scale=self.scale, kind=kind)
 
 
-SETTINGS: dict[str, Setting] = {
+USUAL: dict[str, Setting] = {
     "ddim-eta0": Setting(DDIM(steps=10, eta=0.0)),
     "ddim-eta1": Setting(DDIM(steps=10, eta=1.0)),
     "ddim-eta1-guided": Setting(DDIM(steps=8, eta=1.0), scale=2.0),
@@ -77,6 +82,23 @@ SETTINGS: dict[str, Setting] = {
     "heun-guided": Setting(Heun(steps=6, spacing="linspace"), scale=2.0),
     "euler-guided": Setting(Euler(steps=10), scale=2.0),
 }
+
+RARE: dict[str, Setting] = {
+    "flow_renoise": Setting(FlowRenoise(steps=10), path="flow"),
+    "flow_grpo": Setting(FlowGRPO(steps=10), path="flow"),
+    "flow_cps": Setting(FlowCPS(steps=10), path="flow"),
+    "sit_sde": Setting(SiTSDE(steps=10), path="flow"),
+    "flow_vp": Setting(FlowVP(steps=10), path="flow"),
+}
+"""Beside every test of settings, which but for those of `RARE_SLICE` are `long` with them."""
+
+SETTINGS = USUAL | RARE
+
+RARE_SLICE = {
+    "test_ledger_equals_the_counted_work_without_padding": ("dfs", "svdd"),
+    "test_advance_in_pieces_equals_one_advance": (),
+}
+"""Tests that run under the rare settings by default, in the plain world; those over searches with these alone."""
 
 
 WORLDS = {
@@ -109,6 +131,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         params = getattr(getattr(item, "callspec", None), "params", {})
         world = params.get("lab")
+        if params.get("setting", params.get("some_setting")) in RARE.values():
+            if not _in_rare_slice(item, world, params.get("search")):
+                item.add_marker("long")
+            continue
         if world not in SLICE:
             continue
         elsewhere = world == "latent" and item.path.stem in NOT_OF_LATENTS
@@ -125,9 +151,17 @@ def _in_slice(name: str, world: str) -> bool:
     return case == f"{search}-ddim-eta1" and search in SLICE[world]
 
 
+def _in_rare_slice(item: pytest.Item, world: str, search: Search | None) -> bool:
+    """Whether a test under a rare setting runs by default."""
+    searches = RARE_SLICE.get(getattr(item, "originalname", ""))
+    if searches is None or world != "plain":
+        return False
+    return search is None or search in [SEARCHES[name] for name in searches]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`search` and `setting` run over all pairs that go together; the last two settings only beside `every_setting`,
-    and the first two alone beside `two_settings`.
+    """`search` and `setting` run over all pairs that go together; the last two usual settings only beside
+    `every_setting`, and the first two alone beside `two_settings`; the rare ones always.
     `anytime_only` leaves out planned searches, which run once for each cap; `of_calls` those that cannot plan for
     verifier calls, and `planned_of_calls` anytime searches as well.
 
@@ -138,8 +172,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if not {"search", "setting"} <= set(metafunc.fixturenames):
         return
     every = "every_setting" in metafunc.fixturenames
-    number = 2 if "two_settings" in metafunc.fixturenames else len(SETTINGS) if every else 5
-    settings = dict(list(SETTINGS.items())[:number])
+    number = 2 if "two_settings" in metafunc.fixturenames else len(USUAL) if every else 5
+    settings = dict(list(USUAL.items())[:number]) | RARE
     pairs = [
         pytest.param(search, setting, id=f"{search_name}-{setting_name}")
         for search_name, search in SEARCHES.items()
@@ -154,12 +188,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def every_setting() -> None:
-    """Asks for all settings."""
+    """Asks for all usual settings."""
 
 
 @pytest.fixture
 def two_settings() -> None:
-    """Asks for eta 0 and 1 alone."""
+    """Asks for eta 0 and 1 alone of the usual ones."""
 
 
 @pytest.fixture
