@@ -88,7 +88,7 @@ RARE: dict[str, Setting] = {
     "flow_grpo": Setting(FlowGRPO(steps=10), path="flow"),
     "flow_cps": Setting(FlowCPS(steps=10), path="flow"),
     "sit_sde": Setting(SiTSDE(steps=10), path="flow"),
-    "flow_vp": Setting(FlowVP(steps=10), path="flow"),
+    "flow_vp": Setting(FlowVP(steps=10, spacing="linear"), path="flow"),
 }
 """Beside every test of settings, which but for those of `RARE_SLICE` are `long` with them."""
 
