@@ -26,6 +26,7 @@ from its.model.unet2d import load
 from its.particles.keys import Verb, fold
 from its.sampler.ddim import DDIM
 from its.sampler.euler import Euler
+from its.sampler.flow_renoise import FlowRenoise
 from its.sampler.heun import Heun
 from its.sampler.noise_paths import Flow
 from its.sampler.sampler import Sampler
@@ -200,22 +201,35 @@ def test_heun_equals_diffusers(model, settings, prediction, steps, clip):
     agree(ours(sampler, own, start), path)
 
 
-@pytest.mark.parametrize(
-    ("steps", "spacing", "shift"),
-    [(10, "linspace", 1.0), (50, "linspace", 1.0), (10, "trailing", 3.0), (250, "trailing", 1.0)],
-)
+THEIR_NOISE = "diffusers.schedulers.scheduling_flow_match_euler_discrete.randn_tensor"
+
+FLOWS = [(10, "linspace", 1.0), (50, "linspace", 1.0), (10, "trailing", 3.0), (250, "trailing", 1.0)]
+
+
+@pytest.mark.parametrize(("steps", "spacing", "shift"), FLOWS)
 def test_euler_equals_diffusers_flow_matching(model, steps, spacing, shift):
+    check_flow(model, Euler(steps=steps, spacing=spacing), shift)
+
+
+@pytest.mark.parametrize(("steps", "spacing", "shift"), FLOWS[:3])
+def test_flow_renoise_equals_diffusers_stochastic_sampling(model, monkeypatch, steps, spacing, shift):
+    check_flow(model, FlowRenoise(steps=steps, spacing=spacing), shift, monkeypatch)
+
+
+def check_flow(model, sampler: Sampler, shift: float, monkeypatch: pytest.MonkeyPatch | None = None) -> None:
     own = model("flow", noise_path=Flow(shift=shift, time_scale=1000.0))
-    sampler = Euler(steps=steps, spacing=spacing)
-    scheduler = FlowMatchEulerDiscreteScheduler(shift=shift)
-    if spacing == "linspace":
-        scheduler.set_timesteps(steps)
+    scheduler = FlowMatchEulerDiscreteScheduler(shift=shift, stochastic_sampling=sampler.stochastic)
+    if sampler.spacing == "linspace":
+        scheduler.set_timesteps(sampler.steps)
     else:
-        scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / steps, steps))
+        scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / sampler.steps, sampler.steps))
     scheduler.sigmas = scheduler.sigmas.double()
     x, path = noise(1), []
     for time, level in zip(scheduler.timesteps, sampler.grid(own.path), strict=False):
         assert abs(float(time) - level.time) < 1e-3
+        if monkeypatch:
+            z = step_noise(level)
+            monkeypatch.setattr(THEIR_NOISE, lambda *args, z=z, **options: z)
         x = scheduler.step(ask(own, x, torch.tensor(level.time)), time, x).prev_sample
         path.append(x)
     agree(ours(sampler, own, noise(1)), path)
