@@ -250,9 +250,10 @@ def _deterministic(sampler: Sampler, choice: str) -> Sampler:
         ValueError: it draws some.
     """
     if sampler.stochastic:
+        off = f"set sampler.{sampler.noise_parameter}=0, or " if sampler.noise_parameter else ""
         raise ValueError(
             f"sampler={choice} draws noise of its own, so that the image would no longer be "
-            "its starting point's; set sampler.eta=0, or choose euler or heun"
+            f"its starting point's; {off}choose euler or heun"
         )
     return sampler
 

@@ -208,8 +208,7 @@ class ScheduleRun:
         return 1.0 if LOWER[self.search.fitness] else -1.0
 
     def _times(self, gene: tuple[int, ...]) -> Times:
-        listable = self.sampler.path(self.model.path).listable
-        return tuple(listable[place] for place in self._genotype.grid(gene))
+        return tuple(self.sampler.path(self.model.path).listable[place] for place in self._genotype.grid(gene))
 
     def _search(self) -> list[ScoredGrid]:
         """Score every grid of the search; return them in order."""

@@ -19,7 +19,7 @@ class SVDD(Search):
     """At every branching step draw M children of the one state and go on from the best.
 
     NFE = one sampling + (M - 1) times the branching steps: children share their parent's evaluation, and the guess by
-    which the best was chosen is the one that its next step needs. The last step draws no noise and does not branch.
+    which the best was chosen is the one that its next step needs. The last step makes the image and does not branch.
     """
 
     every: float = 1  # branch at every so many steps (>= 1), or after every such share of the sampling (< 1)

@@ -10,7 +10,7 @@ from its.particles.image import Image
 
 
 def branchings(image: Image, every: float) -> range:
-    """Return the steps to branch at, `every` so many; never the last, which draws no noise."""
+    """Return the steps to branch at, `every` so many; never the last, which makes the image."""
     return range(0, image.steps - 1, image.in_steps(every))
 
 
