@@ -27,6 +27,9 @@ CONDITIONAL = ("model=ddpm_cifar10", "model.conditional=true")
         ((*MIXTURE, "model.guidance_interval=[399,599]"), 10 + 3),
         ((*MIXTURE, "model.guidance_interval=[399,599]", "sampler=heun"), 7 + 2),  # 799, 599 (twice), 399 (twice), 199
         ((*MIXTURE, "model.path=flow", "sampler=euler", "model.guidance_interval=[0.4,0.6]"), 10 + 3),
+        ((*MIXTURE, "model.path=flow", "sampler=flow_grpo", "model.guidance_interval=[0.4,0.6]"), 10 + 3),
+        ((*MIXTURE, "model.path=flow", "sampler=sit_sde", "sampler.steps=10", "model.guidance_interval=[0.4,0.6]"), 12),
+        ((*MIXTURE, "model.path=flow", "sampler=flow_vp", "model.guidance_interval=[0.7,0.9]"), 10 + 2),  # .86, .71
     ],
     ids=str,
 )
@@ -73,7 +76,9 @@ def test_plan_reads_the_times_of_a_pipeline_that_is_here(tmp_path, place):
     assert (blueprint.prices.sampling, blueprint.bound) == (13, "")
 
 
-def test_plan_says_that_a_loader_of_ones_own_keeps_the_grid(tmp_path, monkeypatch):
+@pytest.fixture
+def own_loader(tmp_path, monkeypatch):
+    """Words of a model whose path stands in its code alone."""
     (tmp_path / "own_loader.py").write_text(
         "from its import GuidanceInterval, GuidanceScale, Weights\n"
         "def load(weights: Weights, guidance_scale: GuidanceScale = 2.0,\n"
@@ -83,10 +88,19 @@ def test_plan_says_that_a_loader_of_ones_own_keeps_the_grid(tmp_path, monkeypatc
     (tmp_path / "conf" / "model").mkdir(parents=True)
     (tmp_path / "conf" / "model" / "own.yaml").write_text("_target_: own_loader.load\nweights: x.pt\n")
     words = ("model=own", "images=5", f"plugins=[{tmp_path / 'own_loader.py'}]", "budget.samplings=[1]")
-    words = (*words, f"hydra.searchpath=[file://{tmp_path / 'conf'}]")
-    always = blueprint_of(tmp_path, *words, planning=True)
+    return (*words, f"hydra.searchpath=[file://{tmp_path / 'conf'}]")
+
+
+@pytest.mark.parametrize("sampler", ["flow_renoise", "flow_grpo", "flow_cps", "sit_sde", "flow_vp"])
+def test_plan_prices_a_sampler_of_flow_models_where_the_path_is_not_known(tmp_path, own_loader, sampler):
+    blueprint = blueprint_of(tmp_path, *own_loader, f"sampler={sampler}", "sampler.steps=10", planning=True)
+    assert (blueprint.prices.sampling, blueprint.bound) == (20, "")
+
+
+def test_plan_says_that_a_loader_of_ones_own_keeps_the_grid(tmp_path, own_loader):
+    always = blueprint_of(tmp_path, *own_loader, planning=True)
     assert (always.prices.sampling, always.bound) == (20, ""), "its default scale is 2, on every grid"
-    limited = blueprint_of(tmp_path, *words, "+model.guidance_interval=[1,2]", planning=True)
+    limited = blueprint_of(tmp_path, *own_loader, "+model.guidance_interval=[1,2]", planning=True)
     assert (limited.prices.sampling, limited.bound) == (
         20,
         "the grid stands in own_loader.load, which a plan does not run",
