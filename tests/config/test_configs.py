@@ -35,6 +35,8 @@ def place(choice: str) -> list[str]:
     """The dataset that a choice goes with; those of CIFAR-10 are built with their twins."""
     if choice in ("edm", "edm_cifar10"):
         return ["dataset=cifar10", "model=edm_cifar10", "sampler=edm", "verifier=resnet56_cifar10", "smoke=true"]
+    if choice.startswith("flow_") or choice == "sit_sde":
+        return ["dataset=mixture", "model=mixture", "model.path=flow"]
     if choice in ("openai_imagenet64",):
         return ["dataset=cifar10", "dataset.shape=[3,64,64]", "verifier=resnet56_cifar10", "smoke=true"]
     if choice.endswith("cifar10"):
