@@ -195,7 +195,7 @@ class Window:
         # Waits are warned of by torch.
         if not watch.cuda:
             raise Over
-        self._warned = self._look.enter_context(warnings.catch_warnings(record=True)) or []
+        self._warned = cast(list, self._look.enter_context(warnings.catch_warnings(record=True)))
         warnings.simplefilter("always")
         torch.cuda.set_sync_debug_mode("warn")
         self._look.callback(torch.cuda.set_sync_debug_mode, "default")

@@ -215,8 +215,8 @@ DIT = Size(
     learned=True,
     conditional=True,
 )
-"""DiT-XL/2 at 256x256 (Peebles and Xie 2022), facebook/DiT-XL-2-256's configuration: 28 layers, 16 heads of 72 channels,
-latents of 4 x 32 x 32."""
+"""DiT-XL/2 at 256x256 (Peebles and Xie 2022), the configuration of facebook/DiT-XL-2-256: 28 layers, 16 heads of 72
+channels, latents of 4 x 32 x 32."""
 
 FLUX = Size(
     "FluxTransformer2DModel, FLUX.1-dev at 1024",
