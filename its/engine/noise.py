@@ -89,7 +89,7 @@ def by_blocks(table: np.ndarray, size: int, device: torch.device) -> Tensor:
         part if device.type == "cpu" else torch.from_numpy(part).to(device, non_blocking=True)
         for part in (*table[:, :, None], blocks)
     )
-    words = philox((low, high, block, 0), (seed, problem))
+    words = philox((low, high, block, 0), (seed[:1], problem))
     u = torch.stack([torch.as_tensor(word) for word in words])
     length, angle = _polar(u[::2], u[1::2])
     cosines, sines = (length * torch.cos(angle)).float(), (length * torch.sin(angle)).float()
@@ -155,7 +155,7 @@ def _places(size: int, device: torch.device) -> Tensor:
 
 
 def _table(seed: int, problems: Sequence[int], keys: Sequence[int]) -> np.ndarray:
-    """Return what draws are keyed by, int64 `[4, n]`: keys' low and high words, problems, seed."""
+    """Return what draws are keyed by, int64 `[4, n]`: keys' low and high words, problems, and the one seed."""
     bits = np.asarray(keys, dtype=np.uint64)
     low, high = bits & np.uint64(_MASK32), bits >> np.uint64(32)
     parts = low, high, np.asarray(problems, dtype=np.uint64), np.full_like(bits, seed)
