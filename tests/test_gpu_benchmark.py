@@ -1,5 +1,6 @@
 """`scripts/gpu.sh`: its path on the CPU, at tiny size; what it measures on a GPU is no test's business."""
 
+import os
 import subprocess
 import sys
 import time
@@ -175,7 +176,7 @@ def test_gpu_command_at_tiny_size(tmp_path: Path):
         "OUT": str(tmp_path / "out"),
         "PYTHON": sys.executable,
     }
-    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     [file] = (tmp_path / "out").iterdir()
     assert file.read_text(encoding="utf-8").strip() in done.stdout
