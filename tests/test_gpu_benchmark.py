@@ -170,12 +170,7 @@ def test_window_on_a_device_notes_what_waits_for_it(bench, monkeypatch):
 @pytest.mark.long
 def test_gpu_command_at_tiny_size(tmp_path: Path):
     words = ["bash", "scripts/gpu.sh", "--tiny", "--seconds", "0.05"]
-    environment = {
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(tmp_path),
-        "OUT": str(tmp_path / "out"),
-        "PYTHON": sys.executable,
-    }
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OUT": f"{tmp_path}/out", "PYTHON": sys.executable}
     done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     [file] = (tmp_path / "out").iterdir()
