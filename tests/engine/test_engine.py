@@ -129,3 +129,9 @@ def test_engine_on_a_gpu_makes_what_the_cpu_does(lab, search):
             assert our.ledger == their.ledger
             assert our.reward == pytest.approx(their.reward, rel=1e-6)
             assert abs(our.image.astype(int) - their.image).max() <= 1
+
+
+def test_engine_leaves_tf32_to_who_asks_for_it():
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert not torch.backends.cudnn.benchmark
