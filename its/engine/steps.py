@@ -135,14 +135,11 @@ class Steps:
             return guess
 
         # Add it to x0_hat, and let eps_hat follow, so that the two still make x_t.
-        places = torch.tensor(list(weights)).to(guess.x0.device, non_blocking=True)
-        index = slice(None) if len(weights) == len(rollouts) else places
-        change = guess.x0[index] - self._rows.take(earlier)
-        change *= change.new_tensor(list(weights.values())).reshape(t.alpha[index].shape)
-        x0, eps = guess.x0.clone(), guess.eps.clone()
-        x0[index] += change
-        eps[index] -= (t.alpha / t.sigma)[index].to(change) * change
-        return guess._replace(x0=x0, eps=eps)
+        x0, eps = guess.x0, guess.eps
+        places = torch.tensor(list(weights)).to(x0.device, non_blocking=True)
+        ratio = (t.alpha / t.sigma)[places].to(x0)
+        change = x0.new_tensor(list(weights.values())).reshape(ratio.shape) * (x0[places] - self._rows.take(earlier))
+        return guess._replace(x0=x0.index_add(0, places, change), eps=eps.index_add(0, places, -ratio * change))
 
     def _recur(self, rollouts: Sequence[Rollout], x: Tensor, stepped: Stepped) -> None:
         """Take rows back up to the level that they have just left, to leave it again."""
