@@ -141,7 +141,9 @@ def test_dpmpp_2m_of_every_prediction_and_spacing_equals_diffusers(network, pred
     check_vp(network, prediction, steps, spacing, clip)
 
 
-@pytest.mark.parametrize(("steps", "spacing"), [(10, "leading"), (10, "linspace"), (50, "trailing")])
+@pytest.mark.parametrize(
+    ("steps", "spacing"), [(10, "leading"), (10, "linspace"), pytest.param(50, "trailing", marks=pytest.mark.long)]
+)
 def test_dpmpp_2m_at_diffusers_own_times_equals_diffusers(network, spacing, steps):
     """Its `leading` and `linspace` are the times of one step more, without the last."""
     model, scheduler = denoiser(network), vp_scheduler("v_prediction", timestep_spacing=spacing)
@@ -153,7 +155,7 @@ def test_dpmpp_2m_at_diffusers_own_times_equals_diffusers(network, spacing, step
     check(DPMpp2M(steps=steps, spacing="trailing" if spacing == "trailing" else times), model, scheduler)
 
 
-@pytest.mark.parametrize(("steps", "shift"), [(10, 3.0), (30, 1.0)])
+@pytest.mark.parametrize(("steps", "shift"), [(10, 3.0), pytest.param(30, 1.0, marks=pytest.mark.long)])
 def test_dpmpp_2m_on_flow_equals_diffusers(network, steps, shift):
     """Times before the shift, as diffusers lays them out: from .999 on."""
     scheduler = DPMSolverMultistepScheduler(use_flow_sigmas=True, prediction_type="flow_prediction", flow_shift=shift)
