@@ -253,7 +253,7 @@ def _deterministic(sampler: Sampler, choice: str) -> Sampler:
         off = f"set sampler.{sampler.noise_parameter}=0, or " if sampler.noise_parameter else ""
         raise ValueError(
             f"sampler={choice} draws noise of its own, so that the image would no longer be "
-            f"its starting point's; {off}choose euler or heun"
+            f"its starting point's; {off}choose euler, heun or dpmpp_2m"
         )
     return sampler
 

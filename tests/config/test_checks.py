@@ -79,6 +79,7 @@ def test_run_py_ends_a_mistake_with_exit_code_1(tmp_path: Path, word: str):
     [
         ("sampler.eta=0", "set sampler.eta above 0, as sampler.eta=1"),
         ("sampler=heun", "Heun draws none; take one that does, as sampler=ddim sampler.eta=1"),
+        ("sampler=dpmpp_2m", "DPMpp2M draws none; take one that does, as sampler=ddim sampler.eta=1"),
         ("sampler=euler", "Euler draws none; take one that does, as sampler=ddim sampler.eta=1"),
         ("sampler=flow_grpo sampler.noise_level=0", "set sampler.noise_level above 0, as sampler.noise_level=1"),
         ("sampler=sit_sde sampler.diffusion_norm=0", "set sampler.diffusion_norm above 0, as sampler.diffusion_norm=1"),

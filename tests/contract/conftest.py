@@ -12,6 +12,7 @@ from its.config.instantiate import CHOICES, instantiate
 from its.dataset.mixture import Mixture
 from its.model.mixture import MixtureDenoiser
 from its.sampler.ddim import DDIM
+from its.sampler.dpmpp_2m import DPMpp2M
 from its.sampler.euler import Euler
 from its.sampler.flow_cps import FlowCPS
 from its.sampler.flow_grpo import FlowGRPO
@@ -73,7 +74,7 @@ class Setting:
         return lab.denoiser(path=self.path, scale=self.scale, kind=kind)
 
 
-USUAL: dict[str, Setting] = {
+SETTINGS: dict[str, Setting] = {
     "ddim-eta0": Setting(DDIM(steps=10, eta=0.0)),
     "ddim-eta1": Setting(DDIM(steps=10, eta=1.0)),
     "ddim-eta1-guided": Setting(DDIM(steps=8, eta=1.0), scale=2.0),
@@ -83,22 +84,16 @@ USUAL: dict[str, Setting] = {
     "euler-guided": Setting(Euler(steps=10), scale=2.0),
 }
 
-RARE: dict[str, Setting] = {
+FLOW_NOISES: dict[str, Setting] = {
     "flow_renoise": Setting(FlowRenoise(steps=10), path="flow"),
     "flow_grpo": Setting(FlowGRPO(steps=10), path="flow"),
     "flow_cps": Setting(FlowCPS(steps=10), path="flow"),
     "sit_sde": Setting(SiTSDE(steps=10), path="flow"),
     "flow_vp": Setting(FlowVP(steps=10, spacing="linear"), path="flow"),
 }
-"""Beside every test of settings, which but for those of `RARE_SLICE` are `long` with them."""
 
-SETTINGS = USUAL | RARE
-
-RARE_SLICE = {
-    "test_ledger_equals_the_counted_work_without_padding": ("dfs", "svdd"),
-    "test_advance_in_pieces_equals_one_advance": (),
-}
-"""Tests that run under the rare settings by default, in the plain world; those over searches with these alone."""
+FURTHER: dict[str, Setting] = {"dpmpp_2m": Setting(DPMpp2M(steps=10)), **FLOW_NOISES}
+"""Settings that every test of a setting has too: by default on plain models with few searches, else `long`."""
 
 
 WORLDS = {
@@ -121,18 +116,26 @@ SLICE = {
 }
 """Searches that run in the worlds that are not plain by default, under one setting; all others are `long`."""
 
+FEW = {"random", "dfs", "paths", "svdd"}
+"""Searches that run by default under the settings of `FURTHER`."""
+
+FEW_TESTS = {"test_ledger_equals_the_counted_work_without_padding", "test_advance_in_pieces_equals_one_advance"}
+"""Tests that run by default under those of `FLOW_NOISES`."""
+
 NOT_OF_LATENTS = {"test_anytime", "test_occupancy", "test_verifier_calls"}
 """Modules whose other tests are `long` in that world: a decoder has little part in them."""
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[Any]) -> None:
     """Mark what the default tier leaves out."""
     for item in items:
         params = getattr(getattr(item, "callspec", None), "params", {})
         world = params.get("lab")
-        if params.get("setting", params.get("some_setting")) in RARE.values():
-            if not _in_rare_slice(item, world, params.get("search")):
+        setting = params.get("setting", params.get("some_setting"))
+        if setting in FURTHER.values():
+            many = "search" in params and _search(item.name, world) not in FEW
+            if world in SLICE or many or (setting in FLOW_NOISES.values() and item.originalname not in FEW_TESTS):
                 item.add_marker("long")
             continue
         if world not in SLICE:
@@ -145,35 +148,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _in_slice(name: str, world: str) -> bool:
     """Whether a test of one search under one setting runs by default in a world: the ledger's more often."""
     test, _, case = name.removesuffix("]").partition(f"[{world}-")
-    search = case.partition("-")[0]
+    search = _search(name, world)
     if test.startswith("test_ledger_equals") and world == "interval":
         return case in (f"{search}-ddim-eta1", f"{search}-heun", f"{search}-euler-flow")
     return case == f"{search}-ddim-eta1" and search in SLICE[world]
 
 
-def _in_rare_slice(item: pytest.Item, world: str, search: Search | None) -> bool:
-    """Whether a test under a rare setting runs by default."""
-    searches = RARE_SLICE.get(getattr(item, "originalname", ""))
-    if searches is None or world != "plain":
-        return False
-    return search is None or search in [SEARCHES[name] for name in searches]
+def _search(name: str, world: str) -> str:
+    """The search of a test's case."""
+    return name.partition(f"[{world}-")[2].partition("-")[0]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`search` and `setting` run over all pairs that go together; the last two usual settings only beside
-    `every_setting`, and the first two alone beside `two_settings`; the rare ones always.
+    """`search` and `setting` run over all pairs that go together; the last two of `SETTINGS` only beside
+    `every_setting`, and the first two alone beside `two_settings`.
     `anytime_only` leaves out planned searches, which run once for each cap; `of_calls` those that cannot plan for
     verifier calls, and `planned_of_calls` anytime searches as well.
 
     `some_setting` runs over the settings alone.
     """
     if "some_setting" in metafunc.fixturenames:
-        metafunc.parametrize("some_setting", SETTINGS.values(), ids=list(SETTINGS))
+        settings = SETTINGS | FURTHER
+        metafunc.parametrize("some_setting", settings.values(), ids=list(settings))
     if not {"search", "setting"} <= set(metafunc.fixturenames):
         return
     every = "every_setting" in metafunc.fixturenames
-    number = 2 if "two_settings" in metafunc.fixturenames else len(USUAL) if every else 5
-    settings = dict(list(USUAL.items())[:number]) | RARE
+    number = 2 if "two_settings" in metafunc.fixturenames else len(SETTINGS) if every else 5
+    settings = dict(list(SETTINGS.items())[:number]) | FURTHER
     pairs = [
         pytest.param(search, setting, id=f"{search_name}-{setting_name}")
         for search_name, search in SEARCHES.items()
@@ -188,12 +189,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def every_setting() -> None:
-    """Asks for all usual settings."""
+    """Asks for all settings."""
 
 
 @pytest.fixture
 def two_settings() -> None:
-    """Asks for eta 0 and 1 alone of the usual ones."""
+    """Asks for eta 0 and 1 alone, of the first settings."""
 
 
 @pytest.fixture
