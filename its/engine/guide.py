@@ -12,7 +12,7 @@ from torch import Tensor
 from its.engine.draws import MONTE_CARLO
 from its.engine.materialise import Materialiser
 from its.engine.queue import Evaluated, Guided, Queue, Served, Shape, pad
-from its.engine.rows import GuessRows, Rows
+from its.engine.rows import GuessRows, Rows, index_of, rows_at
 from its.engine.state import Rollout, State, Value
 from its.engine.steps import Batch, Stepped, Steps
 from its.guidance.guidance import Guidance, GuidanceOutput
@@ -120,7 +120,7 @@ class Guide(Queue[State | Rollout]):
             Guesses that have become known.
         """
         places = list(states)
-        parts = [self._rows.put(part[places]) for part in (guess.x0, guess.eps, shift)]
+        parts = [self._rows.put(rows_at(part, places)) for part in (guess.x0, guess.eps, shift)]
         for state, guided_x0, guided_eps, shifted in zip(states.values(), *parts, strict=True):
             state.guidance = guided_x0, guided_eps, shifted
         return []
@@ -133,8 +133,8 @@ class GuideAtGuess(Guide):
         """Queue what has been evaluated plainly and is to be stepped; states that are only scored are left out."""
         # Rollouts between levels keep their guess until they are guided.
         between = {place: item for place, item in enumerate(items) if isinstance(item, Rollout)}
-        places = list(between)
-        for rollout, own in zip(between.values(), self._rows.put_guess(batch.own.pick(places)), strict=True):
+        own_rows = self._rows.put_guess(batch.own.pick(index_of([*between], batch.x.device)))
+        for rollout, own in zip(between.values(), own_rows, strict=True):
             rollout.guess = Value(rollout.run, rollout.clock, own.x0, guessed=True)
             rollout.own = own
 
@@ -157,7 +157,9 @@ class GuideThroughNetwork(Guide):
 
     def _keep(self, states: dict[int, State], own: Guess, guess: Guess, shift: Tensor) -> list[Value]:
         super()._keep(states, own, guess, shift)
-        for state, rows in zip(states.values(), self._rows.put_guess(own.pick(list(states))), strict=True):
+        for state, rows in zip(
+            states.values(), self._rows.put_guess(own.pick(index_of([*states], own.x0.device))), strict=True
+        ):
             state.guess.row = rows.x0
             state.own = rows
         return [state.guess for state in states.values()]

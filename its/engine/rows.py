@@ -48,6 +48,21 @@ class History(NamedTuple):
     level: Level
 
 
+def index_of(places: Sequence[int], device: torch.device) -> Tensor:
+    """Return places as an index on a device, int64 `[n]`, for which the host does not wait; it would for a list."""
+    return torch.tensor(places, dtype=torch.int64).to(device, non_blocking=True)
+
+
+def rows_at(rows: Tensor, places: Sequence[int]) -> Tensor:
+    """Return the rows at places, in that order; see `index_of`."""
+    return rows.index_select(0, index_of(places, rows.device))
+
+
+def column(values: Sequence[float], x: Tensor) -> Tensor:
+    """Return numbers as a column for rows `x`, for which the host does not wait."""
+    return torch.tensor(values, dtype=x.dtype).to(x.device, non_blocking=True).reshape(-1, *[1] * (x.ndim - 1))
+
+
 class Rows:
     """Rows of one shape, dtype and device, in blocks that are added as they are needed and never copied.
 

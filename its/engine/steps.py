@@ -10,7 +10,7 @@ from torch import Tensor
 
 from its.engine.draws import RECURRENCE, STEP
 from its.engine.materialise import Materialiser
-from its.engine.rows import History, Rows
+from its.engine.rows import History, Rows, column, index_of, rows_at
 from its.engine.state import FirstStage, Rollout, State, Value
 from its.guidance.guidance import Guidance
 from its.levels import Columns, Guess
@@ -38,7 +38,7 @@ class Batch(NamedTuple):
         """Return the rows at the given places, in that order."""
         if places == list(range(len(self.x))):
             return self
-        index = torch.tensor(places).to(self.x.device, non_blocking=True)
+        index = index_of(places, self.x.device)
         guess = self.guess.pick(index)
         return Batch(
             self.x[index],
@@ -116,9 +116,9 @@ class Steps:
         again = [k for k, rollout in enumerate(rollouts) if rollout.round + 1 < rounds]
         if last:
             batch = batch._replace(guess=guess)
-            self._store([rollouts[k] for k in last], batch.pick(last), x[last] if again else x, stepped)
+            self._store([rollouts[k] for k in last], batch.pick(last), rows_at(x, last) if again else x, stepped)
         if again:
-            self._recur([rollouts[k] for k in again], x[again], stepped)
+            self._recur([rollouts[k] for k in again], rows_at(x, again), stepped)
 
     def _extrapolated(self, rollouts: Sequence[Rollout], guess: Guess, t: Columns) -> Guess:
         """Return the guesses that steps start from: those with a history are moved on as the sampler says."""
@@ -136,9 +136,9 @@ class Steps:
 
         # Add it to x0_hat, and let eps_hat follow, so that the two still make x_t.
         x0, eps = guess.x0, guess.eps
-        places = torch.tensor(list(weights)).to(x0.device, non_blocking=True)
+        places = index_of([*weights], x0.device)
         ratio = (t.alpha / t.sigma)[places].to(x0)
-        change = x0.new_tensor(list(weights.values())).reshape(ratio.shape) * (x0[places] - self._rows.take(earlier))
+        change = column([*weights.values()], x0) * (x0[places] - self._rows.take(earlier))
         return guess._replace(x0=x0.index_add(0, places, change), eps=eps.index_add(0, places, -ratio * change))
 
     def _recur(self, rollouts: Sequence[Rollout], x: Tensor, stepped: Stepped) -> None:
@@ -183,7 +183,7 @@ class Steps:
         """Return the guesses that the steps in need started from; one between two states is kept only here."""
         guesses = {k: each.state.guess for k, each in enumerate(rollouts) if needs[k] and each.state is not None}
         between = [k for k, rollout in enumerate(rollouts) if needs[k] and rollout.state is None]
-        for k, row in zip(between, self._rows.put(x0[between]) if between else [], strict=True):
+        for k, row in zip(between, self._rows.put(rows_at(x0, between)) if between else [], strict=True):
             guesses[k] = Value(rollouts[k].run, rollouts[k].clock, row, guessed=True)
         return guesses
 
@@ -191,7 +191,7 @@ class Steps:
         """Return the histories that steps leave, of which the one into an image leaves none."""
         ends = [rollout.route[rollout.at : rollout.at + 2] for rollout in rollouts]
         places = [k for k, (_, s) in enumerate(ends) if not s.clean]
-        rows = self._rows.put(x0[places]) if places else []
+        rows = self._rows.put(rows_at(x0, places)) if places else []
         return {k: History(row, ends[k][0]) for k, row in zip(places, rows, strict=True)}
 
     def _keep_first_stages(
@@ -199,7 +199,8 @@ class Steps:
     ) -> None:
         """Keep what `correct` needs of the first of two stages."""
         places = [k for k, both in enumerate(two) if both]
-        for k, rows in zip(places, self._rows.put_guess(own.pick(places)) if places else [], strict=True):
+        kept = self._rows.put_guess(own.pick(index_of(places, own.x0.device))) if places else []
+        for k, rows in zip(places, kept, strict=True):
             rollouts[k].first_stage = FirstStage(rollouts[k].row, guesses[k], rows)
 
     def _noise(self, rollouts: Sequence[Rollout], x: Tensor) -> Tensor:
@@ -219,11 +220,12 @@ class Steps:
         z = torch.zeros_like(x)
         if from_search:
             states = cast("list[State]", [rollouts[k].noise for k in from_search])
-            z[from_search] = self._materialiser.search_noise(states).to(z)
+            z.index_copy_(0, index_of(from_search, z.device), self._materialiser.search_noise(states).to(z))
         for k in from_search:
             rollouts[k].noise = None
         if fresh:
-            z[fresh] = self._materialiser.step_noise([rollouts[k] for k in fresh], STEP)
+            drawn = self._materialiser.step_noise([rollouts[k] for k in fresh], STEP)
+            z.index_copy_(0, index_of(fresh, z.device), drawn)
         return z
 
 

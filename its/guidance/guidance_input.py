@@ -62,7 +62,8 @@ class GuidanceInput:
         Between the grid's levels it is interpolated in native time.
         """
         weights = np.interp([level.time for level in self._levels], *trend_weights(trend, self._grid))
-        return torch.from_numpy(weights).to(self.x).reshape(-1, *[1] * (self.x.ndim - 1))
+        column = torch.from_numpy(weights).to(self.x.device, self.x.dtype, non_blocking=True)
+        return column.reshape(-1, *[1] * (self.x.ndim - 1))
 
     def offsets(self, draws: int, std: Tensor) -> list[Tensor]:
         """Make Monte-Carlo offsets `[n, *shape]` of standard deviation `std`, a column."""
