@@ -184,3 +184,8 @@ def test_engine_refuses_a_guidance_that_divides_by_a_signal_that_is_not_there(la
     Engine(
         Zero(lab.data), DDIM(steps=4), {"select": guide, "guide": Classifier(lab.data.logits)}, seed=0, guidance=DPS()
     )
+
+
+def test_flow_refuses_a_step_from_an_image():
+    with pytest.raises(ValueError, match=r"sampler.spacing is \[1.0, 0.0\]; .* at 0 no noise is left"):
+        Euler(steps=2, spacing=(1, 0)).grid(Flow())
