@@ -178,8 +178,8 @@ class Flow:
             t = checked_times(spacing, steps, 0.0, self.time_scale) / self.time_scale
             if t[-1] == 0.0:
                 raise ValueError(
-                    f"sampler.spacing is {list(spacing)}; a step starts from each of its times, and at 0 no noise is left "
-                    "to take away: leave it out, and lower sampler.steps"
+                    f"sampler.spacing is {list(spacing)}; a step starts from each of its times, and at 0 no noise is "
+                    "left to take away: leave it out, and lower sampler.steps"
                 )
         t = self.shift * t / (1 + (self.shift - 1) * t)
         return (*(self.level(float(v * self.time_scale)) for v in t), Level(1.0, 0.0, 0.0))
