@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +13,7 @@ from its.model.classifier_free import Network
 from its.parameters import check_values
 from its.weights import Dtype
 
-MISSING = re.compile(r"not implemented for|scalar type|dtype|type .* should be the same|unsupported scalarType")
+MISSING = re.compile(r"not implemented for|scalar ?type|dtype|should be the same")
 """Words of torch about an operation that does not take a type, or takes no two."""
 
 COMPILERS = ("torch._dynamo", "torch._inductor")
@@ -47,27 +46,25 @@ def run_as(
         if weight.is_floating_point():
             weight.data = weight.data.to(kind)
     if channels_last:
-        network = network.to(memory_format=torch.channels_last)
-    if dtype == "float32" and not channels_last and not compile:
-        return network
-    return _RunAs(network, kind, channels_last, compile)
+        network.to(memory_format=torch.channels_last)
+    if compile:
+        log.info("model.compile: the first batch compiles the network, which takes a minute or more on a CPU")
+        network.compile(dynamic=False)
+    return _RunAs(network, kind, channels_last) if compile or channels_last or dtype != "float32" else network
 
 
+@dataclass(frozen=True)
 class _RunAs:
     """A network in a type and a layout of its own, as a `Network`."""
 
-    def __init__(self, network: nn.Module, dtype: torch.dtype, channels_last: bool, compiled: bool) -> None:
-        self.network = network
-        self._dtype = dtype
-        self._layout = torch.channels_last if channels_last else torch.contiguous_format
-        self._call: Callable[..., Tensor] = torch.compile(network, dynamic=False) if compiled else network
-        self._known: set[Any] | None = set() if compiled else None
+    network: nn.Module
+    dtype: torch.dtype
+    channels_last: bool
 
     def __call__(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
-        if self._known is not None:
-            self._announce(x)
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
         try:
-            output = self._call(x.to(self._dtype, memory_format=self._layout), time, label)
+            output = self.network(x.to(self.dtype, memory_format=layout), time, label)
         except (RuntimeError, TypeError) as error:
             if not (remedy := self._remedy(error)):
                 raise
@@ -77,16 +74,8 @@ class _RunAs:
 
     def _remedy(self, error: Exception) -> str:
         """Say what to set where an error is of the way that the network is run; else nothing."""
-        if self._known is not None and type(error).__module__.startswith(COMPILERS):
+        if type(error).__module__.startswith(COMPILERS):
             return "set model.compile=false"
-        if self._dtype is not torch.float32 and MISSING.search(str(error)):
-            return f"model.dtype is {str(self._dtype).removeprefix('torch.')}: set model.dtype=float32"
+        if self.dtype is not torch.float32 and MISSING.search(str(error)):
+            return f"model.dtype is {str(self.dtype).removeprefix('torch.')}: set model.dtype=float32"
         return ""
-
-    def _announce(self, x: Tensor) -> None:
-        """Say that a batch is the first of its kind, for which torch compiles."""
-        known, kind = self._known, (x.shape, torch.is_grad_enabled())
-        if known is not None and kind not in known:
-            known.add(kind)
-            gradients = " with gradients" if kind[1] else ""
-            log.info("compiling the network for batches of %s%s (model.compile)", list(x.shape), gradients)
