@@ -4,10 +4,10 @@
 
 Every line: images/s and NFE/s; share of the time spent in networks: denoiser, verifiers, decoder and, under a
 guidance, their backward passes; occupancy, real rows per network row; their product, which the bare network at the
-same batch shape has as 1; `of best`, NFE/s over the best bare network found on this machine, by this command just now
-or by scripts/benchmark_network.py (same model, device, threads and type); then the shares one by one, those of noise, of writing shards and of the rest (Python);
-and peak memory. Counting stops when the last image is admitted, so that the drain at the end, which a longer run has
-only once, is left out.
+same batch shape has as 1; `of best`, NFE/s over the best bare rows/s found on this machine, just now or by
+scripts/benchmark_network.py (same model, device, threads and type); then the shares one by one, those of noise, of
+writing shards and of the rest (Python); and peak memory. Counting stops when the last image is admitted, so that the
+drain at the end, which a longer run has only once, is left out.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
+import its  # noqa: F401  # before torch, whose threads then wait passively
+
+# isort: split
 import torch
 
 from its.config.blueprint import Blueprint

@@ -3,11 +3,11 @@
     python scripts/benchmark_network.py [--networks digits_unconditional,ddpm,dit,unet2d_condition] [key=value ...]
 
 A network is a choice of `model=`, or one of random weights: `ddpm` (UNet2DModel as google/ddpm-cifar10-32, 35.7 M),
-`dit` (DiTTransformer2DModel, DiT-S/2, 33 M, 32x32 latents) and `unet2d_condition` (UNet2DConditionModel as Stable
-Diffusion 1.5 at a quarter of its width, 54 M, 32x32 latents, 77 tokens). Every line is the median of interleaved rounds: network
-rows/s, how many times those of the network as it is at the same batch and threads, and whether a row had the same bits
-at another place and in other company. The last lines of a network are one process of all threads beside as many
-processes of one thread. The best rows/s of each network are kept for scripts/benchmark.py.
+`dit` (DiTTransformer2DModel, DiT-S/2, 39.8 M, 32x32 latents) and `unet2d_condition` (UNet2DConditionModel as Stable
+Diffusion 1.5 at a quarter of its width, 57.4 M, 32x32 latents, 77 tokens). Every line is a median of interleaved rounds:
+network rows/s, how many times those of the network as it is at the same batch and threads, and whether rows had the
+same bits at other places and in other company. The last lines of a network are one process of all threads beside as
+many processes of one thread. The best rows/s of each network are kept for scripts/benchmark.py.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple, cast, get_args
 
+import its  # noqa: F401  # before torch, whose threads then wait passively
+
+# isort: split
 import torch
 from torch import Tensor, nn
 
@@ -186,7 +189,7 @@ def measure(name: str, options: argparse.Namespace) -> dict[Line, float]:
             ratio = medians[line] / medians[Line(batch, line.threads, Way())]
             alike = "the same bits" if same_bits(networks[line.way]) else "other bits in other company"
             print(
-                f"{name:<20} batch {batch:<5} {line.threads} threads  {line.way!s:<32} "
+                f"{name:<20} batch {batch:<5} {f'{line.threads} threads':<11}{line.way!s:<32} "
                 f"{medians[line]:>8.4g} rows/s  {ratio:5.2f}  {alike}",
                 flush=True,
             )
