@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from inspect import getsourcefile, getsourcelines
 from math import isnan
 from types import NoneType, UnionType
@@ -36,7 +37,13 @@ def check(owner: Any, group: str, **rules: Rule | float | Iterable[Any]) -> None
         ValueError: names the first parameter that breaks a rule, its value and the rule.
     """
     values = {field.name: getattr(owner, field.name) for field in fields(owner)}
-    check_values(values, get_type_hints(type(owner)), f"{group}.", rules)
+    check_values(values, _hints(type(owner)), f"{group}.", rules)
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Return the annotated types of a class; a planned search is made anew for every image and cap."""
+    return get_type_hints(kind)
 
 
 def check_values(values: Mapping[str, Any], hints: Mapping[str, Any], prefix: str, rules: Rules) -> None:

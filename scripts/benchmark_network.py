@@ -4,10 +4,10 @@
 
 A network is a choice of `model=`, or one of random weights: `ddpm` (UNet2DModel as google/ddpm-cifar10-32, 35.7 M),
 `dit` (DiTTransformer2DModel, DiT-S/2, 39.8 M, 32x32 latents) and `unet2d_condition` (UNet2DConditionModel as Stable
-Diffusion 1.5 at a quarter of its width, 57.4 M, 32x32 latents, 77 tokens). Every line is a median of interleaved rounds:
-network rows/s, how many times those of the network as it is at the same batch and threads, and whether rows had the
-same bits at other places and in other company. The last lines of a network are one process of all threads beside as
-many processes of one thread. The best rows/s of each network are kept for scripts/benchmark.py.
+Diffusion 1.5 at a quarter of its width, 57.4 M, 32x32 latents, 77 tokens). Every line is a median of interleaved
+rounds: network rows/s, how many times those of the network as it is at the same batch and threads, and whether rows
+had the same bits at other places and in other company. The last lines of a network are one process of all threads
+beside as many processes of one thread. The best rows/s of each network are kept for scripts/benchmark.py.
 """
 
 from __future__ import annotations
