@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from its.parameters import fits
 
-COLUMNS = ("nfe", "nfe_backward", "verifier_calls", "decoder_calls", "guide_calls")
+COLUMNS = ("nfe", "nfe_backward", "verifier_calls", "decoder_calls", "guide_calls", "decoder_backward")
 """Columns of the ledger, each a count per image; a call of the guide is a forward and a backward pass of it."""
 
 Currency = Literal["nfe", "verifier_calls"]

@@ -25,6 +25,10 @@ Rules = Mapping[str, Rule | float | Iterable[Any]]
 """By parameter a `Rule`, the least value, or the values to choose from; None breaks none where the type admits it."""
 
 
+_hints: Callable[[type], dict[str, Any]] = cache(get_type_hints)
+"""The annotated types of a class; a planned search is made, and checked, anew for every image and cap."""
+
+
 def check(owner: Any, group: str, **rules: Rule | float | Iterable[Any]) -> None:
     """Check every field of a dataclass instance against its annotation, and the named fields against their rules.
 
@@ -38,12 +42,6 @@ def check(owner: Any, group: str, **rules: Rule | float | Iterable[Any]) -> None
     """
     values = {field.name: getattr(owner, field.name) for field in fields(owner)}
     check_values(values, _hints(type(owner)), f"{group}.", rules)
-
-
-@cache
-def _hints(kind: type) -> dict[str, Any]:
-    """Return the annotated types of a class; a planned search is made anew for every image and cap."""
-    return get_type_hints(kind)
 
 
 def check_values(values: Mapping[str, Any], hints: Mapping[str, Any], prefix: str, rules: Rules) -> None:

@@ -38,7 +38,7 @@ def count_flops(engine: Engine, condition: object) -> dict[str, int]:
     dearest = max(prices.grid[:-1], key=prices.evaluation)
     evaluated = x.expand(rows, *model.shape), Columns.of([dearest] * rows, x.ndim, model.device), conditions * rows
 
-    # The networks, one after the other.
+    # The networks, one after the other; a guide that knows the noise sees rows, any other images.
     forward = _flops(model, lambda: model(*evaluated)) // model.slots
     images = x
     decoder = 0
@@ -47,13 +47,15 @@ def count_flops(engine: Engine, condition: object) -> dict[str, int]:
         decoder = _flops(decode, lambda: decode(x))
         images = decode(x)
     verifier = reward_flops(engine.verifiers["select"], images, conditions)
-    guide = _guide_flops(engine, x, levels, conditions)
+    seen = (x, conditions, levels) if engine.guidance.noise_aware else (images, conditions)
+    guide = _guide_flops(engine, *seen)
     return {
         "nfe": forward,
         "nfe_backward": BACKWARD_FORWARDS * forward,
         "verifier_calls": verifier,
         "decoder_calls": decoder,
         "guide_calls": (1 + BACKWARD_FORWARDS) * guide,
+        "decoder_backward": BACKWARD_FORWARDS * decoder,
     }
 
 
@@ -62,13 +64,10 @@ def reward_flops(verifier: Verifier, images: torch.Tensor, conditions: list) -> 
     return _flops(verifier, lambda: verifier.reward(images, conditions))
 
 
-def _guide_flops(engine: Engine, x: torch.Tensor, levels: Columns, conditions: list) -> int:
+def _guide_flops(engine: Engine, *seen: Any) -> int:
     """Count the FLOPs of one forward of the guide; 0 without guidance."""
     guide: Any = engine.verifiers.get("guide")
-    if guide is None:
-        return 0
-    noisy = (levels,) if engine.guidance.noise_aware else ()
-    return _flops(guide, lambda: guide.reward(x, conditions, *noisy))
+    return 0 if guide is None else _flops(guide, lambda: guide.reward(*seen))
 
 
 def _flops(network: object, call: Callable[[], object]) -> int:

@@ -25,10 +25,15 @@ from its.verifier.verifier import Verifier, rewards_of
 Items = Sequence[State | Rollout]
 
 
+def decodes(guidance: Guidance, model: Denoiser) -> bool:
+    """Return whether a guide sees decoded images, through which gradients pass: of a latent model, but for x_t."""
+    return model.decoder is not None and not guidance.noise_aware
+
+
 class Guide(Queue[State | Rollout]):
     """Rows that wait for a guidance before their step.
 
-    A state keeps its guidance for all its children.
+    A state keeps its guidance for all its children. Of a latent model the guide scores what the decoder makes of rows.
 
     Args:
         guide: the verifier whose gradients the guidance takes.
@@ -52,6 +57,7 @@ class Guide(Queue[State | Rollout]):
         self._guidance = guidance
         self._guide = guide
         self._model = model
+        self._decoder = model.decoder if decodes(guidance, model) else None
         self._rows = rows
         self._materialiser = materialiser
         self._steps = steps
@@ -93,8 +99,9 @@ class Guide(Queue[State | Rollout]):
             t = Columns.of(levels, 1 + len(self._model.shape), self._model.device)
             x, guess = self._evaluated(items, t, conditions)
 
-            def score(images: Tensor) -> Tensor:
+            def score(rows: Tensor) -> Tensor:
                 noisy = (t,) if self._guidance.noise_aware else ()
+                images = rows if self._decoder is None else self._decoder(rows)
                 scores.append(rewards_of(self._guide, images, conditions, *noisy))
                 return scores[-1]
 

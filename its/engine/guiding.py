@@ -13,7 +13,7 @@ from typing import ClassVar, cast
 from torch import Tensor
 
 from its.engine.evaluate import Evaluate
-from its.engine.guide import Guide, GuideAtGuess, GuideThroughNetwork
+from its.engine.guide import Guide, GuideAtGuess, GuideThroughNetwork, decodes
 from its.engine.materialise import Materialiser
 from its.engine.queue import Queue, Shape
 from its.engine.rows import GuessRows, Rows
@@ -25,6 +25,9 @@ from its.model.denoiser import Clipping, Denoiser, fewest_slots
 from its.particles.prices import Prices
 from its.sampler.sampler import Sampler
 from its.verifier.verifier import Verifier
+
+DECODED = ("decoder_calls", "decoder_backward")
+"""Columns of the ledger in which a call of a guide counts that sees decoded images."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ class Guided(Guiding):
     def __init__(self, parts: Parts, queue: type[Guide], shape: Shape) -> None:
         self._prices = parts.prices
         self._calls = parts.guidance.calls
+        self._called = ("guide_calls", *(DECODED if decodes(parts.guidance, parts.model) else ()))
         self._rows = parts.rows
         self._steps = parts.steps(Clipping())
         self._guide = queue(
@@ -160,7 +164,8 @@ class Guided(Guiding):
 
     def _charge(self, state: State, clock: int, levels: Sequence[Level]) -> None:
         """Record the calls of rows that are guided at these levels at `clock`."""
-        state.run.image.ledger.call("guide_calls", clock, len(levels) * self._calls)
+        for column in self._called:
+            state.run.image.ledger.call(column, clock, len(levels) * self._calls)
 
     @abstractmethod
     def _ask_guidance(self, state: State, clock: int) -> None:
@@ -258,10 +263,6 @@ def check_guidance(guidance: Guidance, model: Denoiser, sampler: Sampler, verifi
     # The guide.
     if "guide" not in verifiers:
         raise ValueError(f"{name} takes gradients of a guide, and there is none; set verifier@guide=...")
-    if model.decoder is not None:
-        raise ValueError(
-            f"{name} is for pixel models: gradients through a decoder are not counted yet; set guidance=none"
-        )
     aware = getattr(verifiers["guide"], "noise_aware", False)
     if aware != guidance.noise_aware:
         raise ValueError(

@@ -161,7 +161,7 @@ def _differing_at(made: Arrays, stored: Arrays, cap: int, exact: bool) -> Iterat
         yield f"reward {other.tolist()} there and {reward.tolist()} here"
     columns = range(len(COLUMNS)) if exact else [COLUMNS.index("nfe")]
     for column in columns:
-        here, there = int(made["ledger"][0, cap, column]), int(stored["ledger"][0, cap, column])
+        here, there = int(shards.ledger_of(made)[0, cap, column]), int(shards.ledger_of(stored)[0, cap, column])
         if here != there:
             yield f"{COLUMNS[column]} {there} there and {here} here"
     if exact and "start" in stored and "noise" in stored and not _same_start(made, stored, cap):

@@ -32,6 +32,7 @@ COLUMNS = (
     "nfe_backward",
     "verifier_calls",
     "decoder_calls",
+    "decoder_backward",
     "flops",
     "seconds",
     "images",

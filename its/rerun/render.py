@@ -44,8 +44,8 @@ from its.sampler.sampler import Sampler
 from its.search.search import Coroutine, Search
 from its.types import Problem
 
-SUMS = ("nfe_backward", "verifier_calls", "decoder_calls", "flops")
-"""Columns of a curve in which a rendering's cost is added to the search's."""
+SUMS = ("nfe_backward", "verifier_calls", "decoder_calls", "decoder_backward", "flops")
+"""Columns of a curve in which a rendering's cost is added to the search's, 0 of what its version refused to do."""
 
 DATASET = ("dataset.", "dataset/")
 """Beginnings of keys of the run's own words that say what measures it, whatever the metrics."""
@@ -178,7 +178,7 @@ class Rendering(Experiment):
                 "nfe": before["nfe"],
                 "nfe_final": row.pop("nfe"),
                 **row,
-                **{key: row[key] + before[key] for key in SUMS},
+                **{key: row[key] + before.get(key, 0) for key in SUMS},
                 "seconds": _added(before.get("seconds"), row["seconds"], len(curve.rows) * row["images"] / sampled),
             }
             for row, before in zip(curve.rows, self.searched, strict=True)

@@ -97,7 +97,7 @@ def _results(rescoring: Rescoring, part: ScoredShard) -> tuple[list[Result], lis
                     "rescored"
                 )
             best = candidates.choose(part.reward, rows).best
-            ledger = dict(zip(COLUMNS, part.shard["ledger"][k, cap].tolist(), strict=True))
+            ledger = dict(zip(COLUMNS, shards.ledger_of(part.shard)[k, cap].tolist(), strict=True))
             outcomes.append(Outcome(part.pixels[best], candidates.reward_of(part.reward, best), ledger))
             picked.append(best)
         own = slice(*part.candidates["offset"][k : k + 2])

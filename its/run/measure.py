@@ -20,7 +20,7 @@ from its.metric.features import Features, Moments
 from its.metric.fid import influence
 from its.metric.metric import Metric
 from its.metric.reference import Reference
-from its.run.shards import Collected, Shards, collect, verdicts
+from its.run.shards import Collected, Shards, collect, ledger_of, verdicts
 from its.run.stock import Stock
 from its.verifier.verifier import Verifier
 
@@ -109,7 +109,7 @@ def seconds_per_image(shards: Shards, notes: Sequence[Mapping[str, Any]], *, any
     """
     # Take the latest line of each shard.
     latest = {note["first"]: note for note in notes if {"first", "images", "seconds"} <= note.keys()}
-    ledger = np.concatenate([arrays["ledger"][: len(indices)] for indices, arrays in shards])
+    ledger = np.concatenate([ledger_of(arrays)[: len(indices)] for indices, arrays in shards])
     untimed = [indices.start for indices, _ in shards if indices.start not in latest]
     if untimed:
         log.warning(

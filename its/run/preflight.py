@@ -17,6 +17,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from its.disk.store import Arrays
 from its.engine import Engine
+from its.engine.guide import decodes
 from its.engine.rehearsal import check_batches
 from its.levels import Columns
 from its.metric.metric import Metric, shortage_of
@@ -122,19 +123,32 @@ def _check_verifiers(engine: Engine, images: Tensor, condition: Condition) -> No
             reward = select.reward(images.clone(), conditions)
         checked(select, reward, len(images))
 
-    # Take gradients of the one that guides, which sees rows of the model.
-    guide: Any = engine.verifiers.get("guide")
-    if guide is not None:
-        rows = min(ROWS, engine.gradient_batch // engine.model.slots)
-        conditions = [condition] * rows
-        x = torch.zeros((rows, *engine.model.shape), dtype=engine.model.dtype, device=engine.model.device)
+    if engine.verifiers.get("guide") is not None:
+        _check_guide(engine, condition)
+
+
+def _check_guide(engine: Engine, condition: Condition) -> None:
+    """Take the gradient of the guide's reward at rows of the model, through the decoder where it sees images."""
+    # Decode the rows.
+    guide: Any = engine.verifiers["guide"]
+    rows = min(ROWS, engine.gradient_batch // engine.model.slots)
+    x = torch.zeros((rows, *engine.model.shape), dtype=engine.model.dtype, device=engine.model.device)
+    with torch.enable_grad():
+        images = x.requires_grad_()
+        if decodes(engine.guidance, engine.model):
+            remedy = "give a decoder that gradients pass, without no_grad and detach, or set guidance=none"
+            with given("model.decoder", x.shape, f"latents, for a gradient through it; {remedy}"):
+                images = engine.model.decoder(x)  # type: ignore[misc]
+                torch.autograd.grad(images.sum(), x, retain_graph=True)
+
+        # Score them, and go back.
         levels = Columns.of(engine.prices.grid[:1] * rows, x.ndim, x.device)
         what = "rows, asked for {condition}; choose another verifier@guide"
-        with given("verifier@guide", x.shape, what, condition), torch.enable_grad():
-            reward = guide.reward(x.requires_grad_(), conditions, *(levels,) * engine.guidance.noise_aware)
+        with given("verifier@guide", images.shape, what, condition):
+            reward = guide.reward(images, [condition] * rows, *(levels,) * engine.guidance.noise_aware)
             if isinstance(reward, Tensor):
                 torch.autograd.grad(reward.sum(), x)
-        checked(guide, reward, rows)
+    checked(guide, reward, rows)
 
 
 def _check_extractor(instruments: Instruments, images: Tensor) -> Arrays:

@@ -73,6 +73,15 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
     }
 
 
+def ledger_of(arrays: Arrays) -> np.ndarray:
+    """Return a shard's ledgers, int64 `[n, caps, columns]`.
+
+    Shards of earlier versions lack the last columns, of work that those versions refused: there it is 0.
+    """
+    ledger = arrays["ledger"]
+    return np.pad(ledger, ((0, 0), (0, 0), (0, len(COLUMNS) - ledger.shape[2])))
+
+
 def verdicts(shards: Iterable[tuple[range, Arrays]]) -> np.ndarray:
     """Return whether each image was given a reward of each role and kind: bool `[images, roles, kinds]`.
 
@@ -211,5 +220,5 @@ def collect(shards: Iterable[tuple[range, Arrays]], cap: int) -> Collected:
         rows.append(np.stack([np.full(n, position), pick], axis=1))
         class_ids.append(arrays["label"][:n])
         reward.append(arrays["reward"][:n, cap])
-        ledger.append(arrays["ledger"][:n, cap])
+        ledger.append(ledger_of(arrays)[:n, cap])
     return Collected(*(np.concatenate(parts) for parts in (rows, class_ids, reward, ledger)))

@@ -22,7 +22,7 @@ from its.disk.run_folder import RunFolder
 
 POLL_S = 2.0
 PROBE_BYTES = 65536
-SPENT = ("nfe", "nfe_backward", "verifier_calls", "decoder_calls", "flops")
+SPENT = ("nfe", "nfe_backward", "verifier_calls", "decoder_calls", "decoder_backward", "flops")
 
 
 class Follower:

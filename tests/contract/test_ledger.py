@@ -91,6 +91,7 @@ def test_ledger_equals_the_counted_work_without_padding(lab, search, setting, ev
         "nfe": counters.rows,
         "nfe_backward": 0,
         "guide_calls": 0,
+        "decoder_backward": 0,
         "verifier_calls": counters.images,
         "decoder_calls": counters.decoded,
     }

@@ -56,7 +56,7 @@ def test_reward_of_a_guess_shares_the_next_evaluation(lab):
     ledger = lab.play(body, SAMPLER).outcomes[0].ledger
     nfe = 2 * lab.nfe(SAMPLER.grid(lab.denoiser().path)[:-1])
     decoded = 17 if lab.latent else 0  # the image too, which no verifier has seen
-    rest = {"nfe_backward": 0, "decoder_calls": decoded, "guide_calls": 0}
+    rest = {"nfe_backward": 0, "decoder_calls": decoded, "guide_calls": 0, "decoder_backward": 0}
     assert ledger == {"nfe": nfe, "verifier_calls": 16, **rest}
 
 

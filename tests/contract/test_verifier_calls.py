@@ -84,6 +84,7 @@ def test_ledger_by_calls_equals_the_counted_work_without_padding(
         "nfe": counters.rows,
         "nfe_backward": 0,
         "guide_calls": 0,
+        "decoder_backward": 0,
         "verifier_calls": counters.images,
         "decoder_calls": counters.decoded,
     }
@@ -165,7 +166,7 @@ def test_wide_population_may_go_far_without_a_call(lab):
     [outcome] = lab.results(engine, lab.script(body, anytime=True), (5,), [0], CALLS)[0].outcomes
     grid = engine.prices.grid
     nfe = 600 * lab.nfe(grid[:8]) + 3 * lab.nfe(grid[8:9]) + lab.nfe(grid[9:10])
-    rest = {"nfe_backward": 0, "decoder_calls": 4 if lab.latent else 0, "guide_calls": 0}
+    rest = {"nfe_backward": 0, "decoder_calls": 4 if lab.latent else 0, "guide_calls": 0, "decoder_backward": 0}
     assert outcome.ledger == {"nfe": nfe, CALLS: 4, **rest}
 
 

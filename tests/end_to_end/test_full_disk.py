@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.build import CONF, contents, make_experiment
 
 SIZE = ("images=40", "shard=20", "sampler.steps=4", "budget.samplings=[1,2]")
@@ -33,6 +35,7 @@ def test_full_disk_ends_the_run_and_the_next_run_completes_it(tmp_path):
     assert made == contents(fresh.folder)
 
 
+@pytest.mark.long
 def test_run_script_fails_if_its_report_cannot_be_written(tmp_path):
     (tmp_path / "default").mkdir()
     (tmp_path / "default" / "report").touch()

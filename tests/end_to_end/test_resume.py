@@ -16,7 +16,7 @@ SMALL = ("images=120", "shard=20", "sampler.steps=4", "budget.samplings=[1,2,4]"
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("search", ["random", "bfs_resample"])
+@pytest.mark.parametrize("search", ["random", pytest.param("bfs_resample", marks=pytest.mark.long)])
 def test_resume_of_a_finished_run_writes_nothing_and_runs_are_identical(experiment, search):
     first, second = experiment("a", f"search={search}", *SMALL), experiment("b", f"search={search}", *SMALL)
     first.run()
@@ -81,7 +81,11 @@ def damage(path: Path, kind: str) -> None:
         path.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
 
 
-@pytest.mark.parametrize("kind", ["truncated", "empty", "missing", "0", "1", "50", "99"])
+SELDOM = [pytest.param(kind, marks=pytest.mark.long) for kind in ("empty", "missing", "0", "1", "99")]
+"""Kinds of damage that the default tier leaves out."""
+
+
+@pytest.mark.parametrize("kind", ["truncated", "50", *SELDOM])
 def test_resume_names_and_remakes_a_damaged_file(experiment, caplog, kind):
     run = experiment("a", *SMALL, "images=40")
     run.run()

@@ -9,6 +9,7 @@ import torch
 from its.engine import Engine
 from its.engine.flops import count_flops
 from its.engine.queue import Queue
+from its.guidance.mpgd import MPGD
 from its.levels import Columns, Guess
 from its.model.denoiser import Denoiser, NetworkDenoiser
 from its.model.mixture import MixtureDenoiser
@@ -22,8 +23,10 @@ from its.search.paths import Paths
 from its.search.random import Random
 from its.search.rbf import RBF
 from its.search.svdd import SVDD
+from its.verifier.classifier import Classifier
 from its.verifier.null_rewards import NullRewards
 from tests.engine.padding import PADDING, mark_padding
+from tests.reference.test_guidance import Latent
 
 LOW, HIGH = 300, 700
 
@@ -148,6 +151,16 @@ def test_count_flops_per_network_row_is_the_same_in_any_interval(interval):
     )
     engine = Engine(model, DDIM(steps=5), {"select": NullRewards()}, seed=0)
     assert count_flops(engine, 0)["nfe"] == 2 * 16 * 16
+
+
+def test_count_flops_of_a_decoder_and_of_a_guide_of_what_it_makes(lab):
+    """Of products 16 -> 18 and 18 -> 4: a multiplication and an addition are two, a backward is two forwards."""
+    weights = torch.ones((4, 18), dtype=torch.float64)
+    guide = Classifier(lambda images: images.flatten(1) @ weights.T)
+    verifiers = {"select": guide, "guide": guide}
+    flops = count_flops(Engine(Latent(lab.data), DDIM(steps=4), verifiers, seed=0, guidance=MPGD()), 0)
+    assert (flops["decoder_calls"], flops["decoder_backward"]) == (2 * 16 * 18, 2 * 2 * 16 * 18)
+    assert (flops["verifier_calls"], flops["guide_calls"]) == (2 * 18 * 4, 3 * 2 * 18 * 4)
 
 
 @pytest.mark.parametrize("interval", [(0, 0.2), (0.4, 0.6), (0.5, 1.0)], ids=str)

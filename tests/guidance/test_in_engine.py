@@ -12,9 +12,11 @@ from its.engine import Engine
 from its.engine.queue import Queue
 from its.guidance.cg import CG
 from its.guidance.dps import DPS
+from its.guidance.lgd import LGD
 from its.guidance.mpgd import MPGD
 from its.guidance.none import NoGuidance
 from its.guidance.tfg import TFG
+from its.guidance.ugd import UGD
 from its.model.mixture import MixtureDenoiser
 from its.sampler.ddim import DDIM
 from its.sampler.heun import Heun
@@ -23,7 +25,7 @@ from its.search.none import NoSearch
 from its.search.random import Random
 from its.search.svdd import SVDD
 from its.verifier.classifier import Classifier
-from tests.conftest import Lab
+from tests.conftest import Enlarged, Lab
 from tests.contract.conftest import SEARCHES
 from tests.engine.padding import mark_padding, real_rows
 
@@ -34,8 +36,8 @@ RECURRENT = TFG(rho=0.02, mu=0.01, sigma=0.1, samples=2, iterations=3, recurrenc
 ONLY_RECURRENT = TFG(rho=0.0, mu=0.0, recurrence=2)
 
 
-def engine(lab, guidance, *, sampler=SAMPLER, model=None, guide=None, **options):
-    verifier = Classifier(lab.data.logits)
+def engine(lab, guidance, *, sampler=SAMPLER, model=None, guide=None, select=None, **options):
+    verifier = select or Classifier(lab.data.logits)
     return Engine(
         model or lab.denoiser(),
         sampler,
@@ -130,6 +132,77 @@ def test_guidance_ledger_equals_the_calls_counted_by_hooks(lab, search, guidance
         assert sum(ledger[column] for ledger in ledgers) == model.counts[column], column
     assert model.counts["gradients"] == model.counts["guide_calls"]
     assert run.rows_evaluated == model.counts["nfe"]
+
+
+class CountedDecoder(Enlarged):
+    """A decoder whose latents, and gradients of them, are counted."""
+
+    def __init__(self, counts):
+        self.counts = counts
+
+    def __call__(self, latents):
+        self.counts["decoder_calls"] += len(latents)
+        if latents.requires_grad:
+            latents.register_hook(lambda gradient: self.counts.update(decoder_backward=len(gradient)))
+        return super().__call__(latents)
+
+
+LATENT = Lab(latent=True)
+
+
+@pytest.mark.parametrize(
+    "guidance",
+    [THROUGH, AT_GUESS, RECURRENT, ONLY_RECURRENT, DPS(0.1), LGD(0.1, samples=3), UGD(0.1, iterations=2)],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "search", [Random(block=2), SVDD(), BFSResample(temperature=0.05)], ids=lambda search: type(search).__name__
+)
+def test_guidance_ledger_equals_the_latents_given_to_the_decoder(lab, search, guidance):
+    model = LATENT.denoiser()
+    counts = Counter()
+    model.decoder = CountedDecoder(counts)
+    guide = CountedGuide(LATENT.logits, counts)
+    sizes = dict.fromkeys(("batch", "gradient_batch", "decode_batch"), 1)
+    run = engine(LATENT, guidance, model=model, guide=guide, select=Classifier(LATENT.logits), **sizes)
+    results = LATENT.results(run, search, (24 * guidance.rounds,), range(2))
+    ledgers = [result.outcomes[0].ledger for result in results.values()]
+    for column in ("decoder_calls", "decoder_backward", "guide_calls"):
+        assert sum(ledger[column] for ledger in ledgers) == counts[column], column
+    assert counts["decoder_backward"] == counts["guide_calls"] == counts["gradients"]
+    assert counts["decoder_calls"] > counts["decoder_backward"]
+    assert bool(counts["decoder_backward"]) == (guidance is not ONLY_RECURRENT)
+
+
+@pytest.mark.parametrize("guidance", [THROUGH, AT_GUESS], ids=["through", "at_guess"])
+@pytest.mark.parametrize("name", ["svdd", pytest.param(None, marks=pytest.mark.long)])
+def test_guidance_through_a_decoder_ignores_batch_sizes(lab, name, guidance):
+    for search in [SEARCHES[name]] if name else SEARCHES.values():
+
+        def bits(indices, search=search, **shape):
+            run = engine(LATENT, guidance, select=Classifier(LATENT.logits), rows=1024, **shape)
+            return LATENT.bits(run, search, (37,), indices)
+
+        expected = bits(range(3), batch=32)
+        assert bits(reversed(range(3)), batch=5, gradient_batch=3, decode_batch=2) == expected
+        assert bits([1], batch=1, gradient_batch=1) == {1: expected[1]}
+
+
+class KnowsNoise:
+    """A guide of noisy latents."""
+
+    absolute = noise_aware = True
+
+    def reward(self, latents, conditions, levels):
+        assert latents.shape[1:] == (1, 4, 4)
+        return -(latents - levels.alpha).flatten(1).square().sum(1)
+
+
+def test_cg_of_a_latent_model_scores_noisy_latents_and_decodes_none(lab):
+    run = engine(LATENT, CG(), model=LATENT.denoiser(), guide=KnowsNoise(), select=Classifier(LATENT.logits))
+    [outcome] = LATENT.results(run, NoSearch(), (math.inf,), [0])[0].outcomes
+    assert (outcome.ledger["guide_calls"], outcome.ledger["decoder_backward"]) == (8, 0)
+    assert outcome.ledger["decoder_calls"] == 1
 
 
 INTERVAL = Lab(Mixture(std=0.5), interval=(0.25, 0.65))

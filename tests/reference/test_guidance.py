@@ -3,6 +3,7 @@
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 
@@ -52,6 +53,33 @@ class Clipped(MixtureDenoiser):
     clipping = Clipping(0.3, rederive_eps=True)
 
 
+MATRIX = torch.from_numpy(np.random.Generator(np.random.Philox(key=11)).normal(0.0, 0.3, (18, 16)))
+"""Of the decoder of latents 1 x 4 x 4."""
+
+
+class Linear:
+    """A decoder to images 2 x 3 x 3, none of whose pixels is one of its latent's."""
+
+    shape = (2, 3, 3)
+
+    def __call__(self, latents):
+        return (latents.flatten(1) @ MATRIX.T + 0.1).reshape(-1, *self.shape)
+
+
+class Latent(MixtureDenoiser):
+    """A latent model with a linear decoder."""
+
+    decoder = Linear()
+
+
+def seen(data, model):
+    """The logits of images as a model makes them: the mixture's own, or of its means decoded."""
+    if model is not Latent:
+        return data.logits
+    means = torch.as_tensor(data.means) @ MATRIX.T + 0.1
+    return lambda images: -(images.flatten(1)[:, None] - means).square().sum(-1) / (2.0 * data.std**2)
+
+
 def run(guidance, eta, data, guide=None, model=MixtureDenoiser):
     """x_0 of one image, and every draw in the order in which the engine asked for it."""
     draws, images = [], []
@@ -66,7 +94,7 @@ def run(guidance, eta, data, guide=None, model=MixtureDenoiser):
         images.append(last.state.x.rows.take([last.state.x])[0])
         return last
 
-    verifier = Classifier(data.logits)
+    verifier = Classifier(seen(data, model))
     engine = Engine(
         model(data),
         DDIM(steps=STEPS, eta=eta),
@@ -93,9 +121,11 @@ class Naive:
         self.draws = iter(draws)
         self.grid = DDIM(steps=STEPS, eta=0.0).grid(self.model.path)
         self.data = data
+        self.logits = seen(data, model)
 
     def f(self, x0):
-        return torch.log_softmax(self.data.logits(x0), 1)[:, COMPONENT].sum()
+        images = x0.flatten(1) @ MATRIX.T + 0.1 if isinstance(self.model, Latent) else x0
+        return torch.log_softmax(self.logits(images), 1)[:, COMPONENT].sum()
 
     def guess(self, x, t):
         return self.model(x, Columns.of([t], 4, "cpu"), [COMPONENT])[:2]
@@ -246,8 +276,17 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("model", [MixtureDenoiser, Clipped], ids=["unclipped", "clipped"])
-@pytest.mark.parametrize("eta", [0.0, 1.0])
+WORLDS = {
+    "unclipped-0": (MixtureDenoiser, 0.0),
+    "unclipped-1": (MixtureDenoiser, 1.0),
+    "clipped-0": (Clipped, 0.0),
+    "clipped-1": (Clipped, 1.0),
+    "latent-1": (Latent, 1.0),
+}
+"""Models, and eta."""
+
+
+@pytest.mark.parametrize(("model", "eta"), WORLDS.values(), ids=WORLDS)
 @pytest.mark.parametrize("case", CASES)
 def test_guidance_equals_the_naive_oracle(case, eta, model):
     guidance, naive = CASES[case]
@@ -346,6 +385,25 @@ def test_tfg_equals_the_closed_form_on_one_gaussian(rho, mu):
         push = -rho * slope * (x0 - centre) / width**2
         x = s.alpha * ascended + s.sigma * eps + push * s.alpha / t.alpha
     torch.testing.assert_close(engine_x0, x, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("rho", "mu"), [(0.3, 0.0), (0.0, 0.05), (0.3, 0.05)])
+def test_tfg_equals_the_closed_form_through_a_linear_decoder(rho, mu):
+    """As above, with the images A z + b: the gradient of the log-reward at z is A^T (c - A z - b) / w^2."""
+    data = Mixture(classes=1, std=0.4)
+    centre, width, iterations = 0.3, 0.8, 3
+    guidance = TFG(rho=rho, mu=mu, sigma=0.0, iterations=iterations, rho_trend="constant", mu_trend="constant")
+    latents, draws = run(guidance, 0.0, data, Pull(centre, width), Latent)
+    mean, x = torch.as_tensor(data.means[0]), draws[0].flatten()
+    for t, s in pairwise(DDIM(steps=STEPS, eta=0.0).grid(MixtureDenoiser(data).path)):
+        slope = t.alpha * data.std**2 / (t.alpha**2 * data.std**2 + t.sigma**2)
+        z = mean + slope * (x - t.alpha * mean)
+        eps = (x - t.alpha * z) / t.sigma
+        push = rho * slope * MATRIX.T @ (centre - MATRIX @ z - 0.1) / width**2
+        for _ in range(iterations):
+            z = z + mu * MATRIX.T @ (centre - MATRIX @ z - 0.1) / width**2
+        x = s.alpha * z + s.sigma * eps + push * s.alpha / t.alpha
+    torch.testing.assert_close(latents.flatten(), x, rtol=1e-9, atol=1e-9)
 
 
 def run_one(guidance, data, guide):

@@ -148,6 +148,7 @@ def test_make_report_redraws_no_unchanged_figure(two_groups, drawn):
     }
 
 
+@pytest.mark.long
 def test_make_report_redraws_only_the_group_with_a_new_run(two_groups, drawn, write_run, monkeypatch):
     from its.report import page
 
@@ -186,6 +187,7 @@ def test_make_report_redraws_every_figure_with_other_code(two_groups, drawn, mon
     assert len(drawn) == 4
 
 
+@pytest.mark.long
 def test_make_report_redraws_after_a_change_in_timing(made, drawn):
     (run,) = [path.parent for path in made[0].rglob("metrics.json") if "none" in path.parts]
     (run / "timing.jsonl").write_text(json.dumps({"type": "H100", "its": "0"}) + "\n")

@@ -58,7 +58,7 @@ def test_measure_averages_costs_and_computes_each_metric_once(tmp_path):
     flops = {column: 10**k for k, column in enumerate(COLUMNS)}
     curve = measure((7, math.inf), stock, [Count()], reference, flops=flops)
     assert [row["nfe_cap"] for row in curve.rows] == [7, None]
-    assert [row["flops"] for row in curve.rows] == [2 * 11111, 5 * 11111]
+    assert [row["flops"] for row in curve.rows] == [2 * 111111, 5 * 111111]
     assert [row["images"] for row in curve.rows] == [5, 5]
     assert [row["reward_mean"] for row in curve.rows] == pytest.approx([8 / 5, 13 / 5])
     assert "seconds" not in curve.rows[0]

@@ -115,6 +115,47 @@ def test_check_fit_gives_the_decoder_a_latent_and_names_it(run):
         decoded.run()
 
 
+CUTS = {"detach": lambda latents: latents.detach(), "no_grad": torch.no_grad()(lambda latents: latents + 1)}
+"""Decoders that no gradient passes."""
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_check_fit_refuses_a_guidance_through_a_decoder_that_no_gradient_passes(run, name):
+    guided = run(*QUICK, "model=digits", "guidance=dps")
+
+    class Decoder:
+        shape = (1, 8, 8)
+
+        def __call__(self, latents):
+            return CUTS[name](latents)
+
+    guided.engine.model.decoder = Decoder()
+    with pytest.raises(ValueError, match=r"model.decoder is given \[2, 1, 8, 8\] latents, for a gradient"):
+        guided.run()
+
+
+def test_check_fit_gives_a_guide_of_a_latent_model_what_the_decoder_makes(run):
+    guided = run(*QUICK, "model=digits", "guidance=mpgd", "budget.samplings=[1]")
+
+    class Decoder:
+        shape = (1, 8, 8)
+
+        def __call__(self, latents):
+            return latents.clamp(-1, 1) + 7
+
+    guided.engine.model.decoder, least = Decoder(), []
+    reward = guided.engine.verifiers["guide"].reward
+
+    def seen(images, conditions):
+        least.append(float(images.detach().min()))
+        return reward(images, conditions)
+
+    guided.engine.verifiers["guide"].reward = seen
+    with pytest.raises(pytest.fail.Exception, match="it was sampled"):
+        guided.run()
+    assert min(least) >= 6
+
+
 def test_check_fit_names_a_classifier_that_knows_fewer_classes(run):
     ten = run(*QUICK, "model=digits", "metric=standard", "dataset.classes=[3,9]")
     whole = ten.instruments.extractor

@@ -5,7 +5,7 @@ import pytest
 
 from its.budget import COLUMNS
 from its.engine import Outcome, Result
-from its.run.shards import MOST_NAMED, collect, pack, refuse_gaps
+from its.run.shards import MOST_NAMED, collect, ledger_of, pack, refuse_gaps
 from its.types import Problem
 
 
@@ -42,3 +42,11 @@ def test_refuse_gaps_names_images_of_a_shard_that_failed_entirely():
 def test_refuse_gaps_ignores_failed_images_beyond_the_requested_ones():
     _, arrays = shard(range(4), {3})
     refuse_gaps([(range(3), arrays)])
+
+
+def test_ledger_of_a_shard_of_before_has_no_gradients_through_a_decoder():
+    indices, arrays = shard(range(3), set())
+    assert arrays["ledger"].shape == (3, 1, 6)
+    before = {**arrays, "ledger": arrays["ledger"][:, :, :5]}
+    assert ledger_of(before).tolist() == [[[1, 1, 1, 1, 1, 0]]] * 3
+    assert dict(zip(COLUMNS, collect([(indices, before)], 0).ledger[0], strict=True))["decoder_backward"] == 0
