@@ -69,8 +69,7 @@ def load(
         rescale_time: whether times are scaled to a thousand steps before they enter the network.
         classes: class embeddings of a conditional network. null_class: the one that stands for no condition, if any.
         guidance_scale, guidance_interval: see `its.model.denoiser.NetworkDenoiser`; times are training steps.
-        clip, rederive_eps: see `its.model.denoiser.Clipping`; the original's posterior mean and DDIM step both start
-            from the clipped x0_hat.
+        clip, rederive_eps: see `its.model.denoiser.Clipping`; the original's steps start from the clipped x0_hat.
         dtype, channels_last, compile: see `its.model.run_as.run_as`.
 
     Raises:
@@ -78,19 +77,12 @@ def load(
     """
     path = betas_named(betas, steps)
     _check_null_class(null_class, classes)
-    outputs = COLOURS * (1 + learned_sigma)
-    network = OpenAIUNet(
-        size, channels, blocks, multipliers, attention, heads, outputs, scale_shift=scale_shift, classes=classes
-    )
-    state = read(weights, weights_key)
-    fit(network, state, weights, advice(state, size))
+    sizes = (size, channels, blocks, multipliers, attention, heads, COLOURS * (1 + learned_sigma))
+    unet, state = OpenAIUNet(*sizes, scale_shift=scale_shift, classes=classes), read(weights, weights_key)
+    fit(unet, state, weights, advice(state, size))
+    network = ImprovedDiffusion(unet, 1000 / steps if rescale_time else 1.0)
     return NetworkDenoiser(
-        run_as(
-            ImprovedDiffusion(network.to(device), 1000 / steps if rescale_time else 1.0),
-            dtype,
-            channels_last=channels_last,
-            compile=compile,
-        ),
+        run_as(network.to(device), dtype, channels_last=channels_last, compile=compile),
         path,
         "epsilon",
         (COLOURS, size, size),

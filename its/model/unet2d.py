@@ -40,7 +40,7 @@ class UNet2D(nn.Module):
 
     def __init__(self, unet: UNet2DModel) -> None:
         super().__init__()
-        self.unet = unet
+        self.unet = unet.eval().requires_grad_(False)
 
     def forward(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
         return self.unet(x, time, class_labels=label).sample
@@ -105,6 +105,12 @@ def size_of(config: ConfigFile) -> tuple[int, int]:
     if len(sides) != 2 or min(sides) < 1:
         raise config.refusal("sample_size", "it is a side, or height and width", "write the images' size there")
     return sides[0], sides[1]
+
+
+def path_of(scheduler: SchedulerConfig) -> VP:
+    """Return the noise path that a scheduler states."""
+    last = 1.0 if scheduler.set_alpha_to_one else scheduler.alphas_cumprod[0]
+    return VP(scheduler.alphas_cumprod, offset=scheduler.steps_offset, final_alpha_cumprod=last)
 
 
 def published_variance(scheduler: SchedulerConfig, network: ConfigFile) -> Variance:
@@ -226,17 +232,8 @@ def load(
         raise ValueError("model.conditional is true, and this network takes no class labels; set it to false")
 
     return NetworkDenoiser(
-        run_as(
-            UNet2D(network.to(device).eval().requires_grad_(False)),
-            dtype,
-            channels_last=channels_last,
-            compile=compile,
-        ),
-        VP(
-            scheduler.alphas_cumprod,
-            offset=scheduler.steps_offset,
-            final_alpha_cumprod=1.0 if scheduler.set_alpha_to_one else scheduler.alphas_cumprod[0],
-        ),
+        run_as(UNet2D(network).to(device), dtype, channels_last=channels_last, compile=compile),
+        path_of(scheduler),
         scheduler.prediction_type,
         (network.config.in_channels, *size_of(config)),
         conditional=conditional,
