@@ -65,8 +65,7 @@ def load(
     Args:
         weights_key: of a file with several state dicts, see `its.model.checkpoint.read`.
         betas: rule of the noise path that it was trained on, in `steps` steps.
-        learned_sigma: whether it has six outputs, the last three the variance of ancestral steps.
-        rescale_time: whether times are scaled to a thousand steps before they enter the network.
+        learned_sigma: the last three of six outputs are a variance. rescale_time: its clock has a thousand ticks.
         classes: class embeddings of a conditional network. null_class: the one that stands for no condition, if any.
         guidance_scale, guidance_interval: see `its.model.denoiser.NetworkDenoiser`; times are training steps.
         clip, rederive_eps: see `its.model.denoiser.Clipping`; the original's steps start from the clipped x0_hat.
