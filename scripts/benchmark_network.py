@@ -41,7 +41,7 @@ from its.sampler.noise_paths import linear_vp
 from its.weights import Dtype
 
 BATCHES = {"digits": [32, 128, 512], "digits_unconditional": [32, 128, 512]}
-SMALL = [4, 16]
+SMALL = [8]
 """Batches by network, and of those not listed: of large ones a batch takes seconds on a CPU."""
 
 
@@ -167,11 +167,11 @@ class Line(NamedTuple):
 
 def measure(name: str, options: argparse.Namespace) -> dict[Line, float]:
     """Print a network's lines, the formats of a batch interleaved; return the median rows/s of each."""
-    # Build it in every way; compiled it is measured by all threads in the middle batch.
+    # Build it in every way; compiled it is measured in the first type, by all threads, in the middle batch.
     batches = options.batches or BATCHES.get(name, SMALL)
     middle, most = batches[len(batches) // 2], max(options.threads)
     eager = [Way(dtype, channels_last) for dtype in options.dtypes for channels_last in (False, True)]
-    compiled = [] if options.eager else [Way(dtype, compile=True) for dtype in options.dtypes]
+    compiled = [] if options.eager else [Way(options.dtypes[0], compile=True)]
     models = {way: model_of(name, way, options.overrides) for way in (*eager, *compiled)}
 
     medians: dict[Line, float] = {}
@@ -278,7 +278,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--dtypes", type=lambda text: text.split(","), default=["float32", "bfloat16"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.4, help="of each line in each round")
-    parser.add_argument("--eager", action="store_true", help="leave out torch.compile, which takes minutes")
+    parser.add_argument(
+        "--eager", action="store_true", help="leave out torch.compile, which takes minutes (first of --dtypes)"
+    )
     parser.add_argument("overrides", nargs="*")
     options = parser.parse_intermixed_args()
     for dtype in options.dtypes:
