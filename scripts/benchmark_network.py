@@ -278,9 +278,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--dtypes", type=lambda text: text.split(","), default=["float32", "bfloat16"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.4, help="of each line in each round")
-    parser.add_argument(
-        "--eager", action="store_true", help="leave out torch.compile, which takes minutes (first of --dtypes)"
-    )
+    parser.add_argument("--eager", action="store_true", help="leave out torch.compile, which takes minutes")
     parser.add_argument("overrides", nargs="*")
     options = parser.parse_intermixed_args()
     for dtype in options.dtypes:
