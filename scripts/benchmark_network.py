@@ -225,16 +225,16 @@ def measure_processes(name: str, way: Way, batch: int, options: argparse.Namespa
     torch.set_num_threads(threads)
     network = bare(name, way, batch, options.overrides)
     network()
-    one, many = list[float](), list[float]()
+    single, several = list[float](), list[float]()
     for _ in range(options.rounds):
-        one.append(network.rows_per_second(options.seconds))
+        single.append(network.rows_per_second(options.seconds))
         for ours, _ in ends:
             ours.send(options.seconds)
-        many.append(sum(ours.recv() for ours, _ in ends))
+        several.append(sum(ours.recv() for ours, _ in ends))
     for ours, _ in ends:
         ours.send(None)
-    for label, rates in ((f"1 process x {threads} threads", one), (f"{threads} processes x 1 thread", many)):
-        ratio = statistics.median(rates) / statistics.median(one)
+    for label, rates in ((f"1 process x {threads} threads", single), (f"{threads} processes x 1 thread", several)):
+        ratio = statistics.median(rates) / statistics.median(single)
         print(
             f"{name:<20} batch {batch:<5} {label:<44} {statistics.median(rates):>8.4g} rows/s  {ratio:5.2f}", flush=True
         )
@@ -250,11 +250,11 @@ def work(connection: Connection, name: str, way: Way, batch: int, overrides: Seq
         connection.send(network.rows_per_second(seconds))
 
 
-def remember(found: dict[str, dict[Line, float]], overrides: Sequence[str]) -> Path:
+def remember(networks: dict[str, dict[Line, float]], overrides: Sequence[str]) -> Path:
     """Keep the best rows/s of each network by its device, threads and type; return the file."""
     plain = Blueprint.of(*composed(list(overrides))).plain
     best: dict[str, dict[str, Any]] = {}
-    for name, medians in found.items():
+    for name, medians in networks.items():
         for line, rate in sorted(medians.items(), key=lambda entry: entry[1]):
             key = network_rate_key(name, plain["device"], line.threads, line.way.dtype)
             best[key] = {"rows_per_second": rate, "by": f"{line.way}, batch {line.batch}"}
@@ -291,13 +291,13 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     options = arguments()
     print(f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, medians of {options.rounds} rounds")
-    found: dict[str, dict[Line, float]] = {}
+    networks: dict[str, dict[Line, float]] = {}
     for name in options.networks.split(","):
-        found[name] = measure(name, options)
+        networks[name] = measure(name, options)
         if max(options.threads) > 1:
-            batches = sorted({line.batch for line in found[name]})
+            batches = sorted({line.batch for line in networks[name]})
             measure_processes(name, Way(), batches[len(batches) // 2], options)
-        path = remember(found, options.overrides)
+        path = remember(networks, options.overrides)
     print(f"the best rows/s of each network are in {path}")
 
 

@@ -47,6 +47,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "model/openai": ("its.model.openai.load",),
     "model/unet2d": ("its.model.unet2d.load",),
     "sampler/ddim": ("its.sampler.ddim.DDIM",),
+    "sampler/dpmpp_2m": ("its.sampler.dpmpp_2m.DPMpp2M",),
     "sampler/euler": ("its.sampler.euler.Euler",),
     "sampler/heun": ("its.sampler.heun.Heun",),
     "search/beam": ("its.search.beam.Beam",),

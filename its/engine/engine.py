@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import torch
+
 from its.budget import Currency, Ledger
 from its.engine.admission import Admission, Held
 from its.engine.coroutine import SearchCoroutine
@@ -35,6 +37,9 @@ from its.sampler.sampler import Sampler
 from its.search.search import Search, require_search, sized_to
 from its.types import Problem
 from its.verifier.verifier import Verifier, require_verifier
+
+# By torch's default cuDNN rounds the factors of float32 convolutions to TF32's ten bits.
+torch.backends.cudnn.allow_tf32 = False
 
 NO_GUIDANCE = NoGuidance()
 

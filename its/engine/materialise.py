@@ -79,7 +79,7 @@ class Materialiser:
     def _prior_std(self, states: Sequence[State], x: Tensor) -> Tensor:
         """Return the standard deviation of x_T at the levels of states, a column for rows `x`."""
         stds = [self._sampler.prior_std(self._model.path, state.level) for state in states]
-        return x.new_tensor(stds).reshape(-1, *[1] * (x.ndim - 1))
+        return _column(stds, x)
 
     def _normal(self, images: Sequence[Image], keys: Sequence[int]) -> Tensor:
         """Return standard normal rows of the state's dtype; drawing takes ten times their memory, so few at a time."""
@@ -119,11 +119,16 @@ class Materialiser:
         if kind is Renoised:
             std = [forward_std(parent.level, state.level) for parent, state in zip(parents, group, strict=True)]
             below = Columns.of([parent.level for parent in parents], x.ndim, x.device)
-            return (levels.alpha / below.alpha).to(x) * x + x.new_tensor(std).reshape(levels.alpha.shape) * z
+            return (levels.alpha / below.alpha).to(x) * x + _column(std, x) * z
         if kind is Jittered:
-            return x + x.new_tensor([recipe.std for recipe in recipes]).reshape(levels.alpha.shape) * z
+            return x + _column([recipe.std for recipe in recipes], x) * z
         prior = self._prior_std(group, x)
         return prior * kind(x / prior, z)
+
+
+def _column(values: Sequence[float], x: Tensor) -> Tensor:
+    """Return numbers as a column for rows `x`, without making a device wait."""
+    return torch.tensor(values, dtype=x.dtype).to(x.device, non_blocking=True).reshape(-1, *[1] * (x.ndim - 1))
 
 
 def _parent(state: State) -> State:

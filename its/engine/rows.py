@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from its.levels import Guess
+from its.levels import Guess, Level
 
 AT_ONCE_BYTES = 2**24
 """Bytes of rows that are copied together where no batch bounds their number: 16 MiB, a row at least."""
@@ -39,6 +39,13 @@ class GuessRows(NamedTuple):
     x0: Row
     eps: Row
     share: Row
+
+
+class History(NamedTuple):
+    """The guess that a multistep sampler's last step started from: x0_hat as the step took it, and its level."""
+
+    x0: Row
+    level: Level
 
 
 class Rows:

@@ -11,7 +11,7 @@ import numpy as np
 from its.engine.coroutine import SearchCoroutine
 from its.engine.front import ParetoFront
 from its.engine.result import Candidate
-from its.engine.rows import UNMADE, GuessRows, Row
+from its.engine.rows import UNMADE, GuessRows, History, Row
 from its.engine.verdicts import Verdicts
 from its.levels import Level
 from its.particles.image import Image
@@ -50,7 +50,8 @@ class State:
         x: its row; None until the particle's recipe is carried out.
         guess: the value that a verifier scores of it: the guess x0_hat, or at a clean level the row itself.
         own: rows of the network's own guess; None until it is known.
-        before: the guess that its last step started from.
+        before: the guess that its last step started from, as verifiers score it.
+        history: of that step, for the sampler's next; None if no step has led here, or the row is an image.
         guess_paid: whether the guess has been charged.
         recipe: how to make `x`; None once that is made.
         noise_key: key of the noise of its steps.
@@ -65,6 +66,7 @@ class State:
         "guess_paid",
         "guidance",
         "guidance_paid",
+        "history",
         "level",
         "noise_key",
         "own",
@@ -84,6 +86,7 @@ class State:
         noise_key: int,
         before: Value | None = None,
         recipe: Recipe | None = None,
+        history: History | None = None,
     ) -> None:
         self.run = run
         self.level = level
@@ -91,6 +94,7 @@ class State:
         self.guess = Value(run, clock, x if level.clean else UNMADE, guessed=not level.clean)
         self.own: GuessRows | None = None
         self.before = before
+        self.history = history
         self.guess_paid = False
         self.noise_key = noise_key
         self.guidance: tuple[Row, Row, Row] | None = None
@@ -132,7 +136,7 @@ class Rollout:
         position: of its answer in the reply.
         child: the particle it becomes.
         state: where it starts; None once it has left.
-        x: its row after that.
+        x, history: its row after that, and of the step that led there; see `State`.
         clock: the image's clock at which it is paid for.
         round: how often its step has been taken already (recurrence).
         guess, own: its guess while a guidance has yet to be computed.
@@ -146,6 +150,7 @@ class Rollout:
         "clock",
         "first_stage",
         "guess",
+        "history",
         "noise",
         "own",
         "position",
@@ -168,6 +173,7 @@ class Rollout:
         self.at = 0
         self.x = UNMADE
         self.round = 0
+        self.history = state.history
         self.guess = cast(Value, None)
         self.own: GuessRows | None = None
         self.first_stage: FirstStage | None = None

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from its.engine.draws import RECURRENCE, STEP
 from its.engine.materialise import Materialiser
-from its.engine.rows import Rows
+from its.engine.rows import History, Rows
 from its.engine.state import FirstStage, Rollout, State, Value
 from its.guidance.guidance import Guidance
 from its.levels import Columns, Guess
@@ -106,7 +106,7 @@ class Steps:
         s = Columns.of([rollout.route[rollout.at + 1] for rollout in rollouts], batch.x.ndim, batch.x.device)
         z = self._noise(rollouts, batch.x) if self._sampler.stochastic else None
         guess = self._clipping(batch.guess, batch.t)._replace(share=batch.own.share)
-        x = self._sampler.step(batch.x, guess, batch.t, s, z)
+        x = self._sampler.step(batch.x, self._extrapolated(rollouts, guess, batch.t), batch.t, s, z)
         if batch.shift is not None:
             x = (x + batch.shift * self._guidance.shift_scale(batch.t, s)).to(x)
 
@@ -115,9 +115,31 @@ class Steps:
         last = [k for k, rollout in enumerate(rollouts) if rollout.round + 1 == rounds]
         again = [k for k, rollout in enumerate(rollouts) if rollout.round + 1 < rounds]
         if last:
+            batch = batch._replace(guess=guess)
             self._store([rollouts[k] for k in last], batch.pick(last), x[last] if again else x, stepped)
         if again:
             self._recur([rollouts[k] for k in again], x[again], stepped)
+
+    def _extrapolated(self, rollouts: Sequence[Rollout], guess: Guess, t: Columns) -> Guess:
+        """Return the guesses that steps start from: those with a history are moved on as the sampler says."""
+        # Weigh the change since the last step, for the rows that have one.
+        if not self._sampler.multistep:
+            return guess
+        weights, earlier = {}, []
+        for k, each in enumerate(rollouts):
+            last, (here, there) = each.history, each.route[each.at : each.at + 2]
+            if last and (weight := self._sampler.extrapolation(last.level, here, there)):
+                weights[k] = weight
+                earlier.append(last.x0)
+        if not weights:
+            return guess
+
+        # Add it to x0_hat, and let eps_hat follow, so that the two still make x_t.
+        x0, eps = guess.x0, guess.eps
+        places = torch.tensor(list(weights)).to(x0.device, non_blocking=True)
+        ratio = (t.alpha / t.sigma)[places].to(x0)
+        change = x0.new_tensor(list(weights.values())).reshape(ratio.shape) * (x0[places] - self._rows.take(earlier))
+        return guess._replace(x0=x0.index_add(0, places, change), eps=eps.index_add(0, places, -ratio * change))
 
     def _recur(self, rollouts: Sequence[Rollout], x: Tensor, stepped: Stepped) -> None:
         """Take rows back up to the level that they have just left, to leave it again."""
@@ -126,7 +148,7 @@ class Steps:
         std = (t.sigma**2 - (t.alpha / s.alpha * s.sigma) ** 2).clamp(min=0.0).sqrt()
         x = (t.alpha / s.alpha).to(x) * x + std.to(x) * self._materialiser.step_noise(rollouts, RECURRENCE)
         for rollout, row in zip(rollouts, self._rows.put(x), strict=True):
-            rollout.state, rollout.x = None, row
+            rollout.state, rollout.x, rollout.history = None, row, None
             rollout.round += 1
         stepped.onward.extend(rollouts)
 
@@ -138,8 +160,9 @@ class Steps:
         arriving = [rollout.at + 2 == len(rollout.route) for rollout in rollouts]
         guesses = self._guesses(rollouts, [a or b for a, b in zip(two, arriving, strict=True)], batch.own.x0)
         self._keep_first_stages(rollouts, two, guesses, batch.own)
+        histories = self._histories(rollouts, batch.guess.x0) if self._sampler.multistep else {}
         for k, (rollout, row) in enumerate(zip(rollouts, rows, strict=True)):
-            rollout.state, rollout.x = None, row
+            rollout.state, rollout.x, rollout.history = None, row, histories.get(k)
             if two[k]:
                 stepped.onward.append(rollout)
             else:
@@ -163,6 +186,13 @@ class Steps:
         for k, row in zip(between, self._rows.put(x0[between]) if between else [], strict=True):
             guesses[k] = Value(rollouts[k].run, rollouts[k].clock, row, guessed=True)
         return guesses
+
+    def _histories(self, rollouts: Sequence[Rollout], x0: Tensor) -> dict[int, History]:
+        """Return the histories that steps leave, of which the one into an image leaves none."""
+        ends = [rollout.route[rollout.at : rollout.at + 2] for rollout in rollouts]
+        places = [k for k, (_, s) in enumerate(ends) if not s.clean]
+        rows = self._rows.put(x0[places]) if places else []
+        return {k: History(row, ends[k][0]) for k, row in zip(places, rows, strict=True)}
 
     def _keep_first_stages(
         self, rollouts: Sequence[Rollout], two: Sequence[bool], guesses: dict[int, Value], own: Guess
@@ -203,7 +233,8 @@ def _land(rollout: Rollout, before: Value | None, stepped: Stepped) -> None:
     rollout.round = 0
     if rollout.at == len(rollout.route) - 1:
         child = rollout.child
-        child.state = State(rollout.run, rollout.route[-1], rollout.x, rollout.clock, child.noise_key, before)
+        level, history = rollout.route[-1], rollout.history
+        child.state = State(rollout.run, level, rollout.x, rollout.clock, child.noise_key, before, history=history)
         stepped.arrivals.append(rollout)
     else:
         stepped.onward.append(rollout)

@@ -175,7 +175,7 @@ class FinishedRun:
                     f"image {indices[rows[0]]} at cap {self.summary['caps'][caps[0]]} of "
                     f"search={self.summary['search']} did not come straight from a starting point under "
                     "a deterministic sampler; render runs of none, random, zero_order, ses or snes that "
-                    "were made with sampler.eta=0, euler or heun"
+                    "were made with sampler.eta=0, euler, heun or dpmpp_2m"
                 )
 
     def starts(self, index: int) -> tuple[list[int], list[int | np.ndarray]]:

@@ -252,7 +252,7 @@ def _deterministic(sampler: Sampler, choice: str) -> Sampler:
     if sampler.stochastic:
         raise ValueError(
             f"sampler={choice} draws noise of its own, so that the image would no longer be "
-            "its starting point's; set sampler.eta=0, or choose euler or heun"
+            "its starting point's; set sampler.eta=0, or choose euler, heun or dpmpp_2m"
         )
     return sampler
 

@@ -111,6 +111,20 @@ class Sampler:
         return False
 
     @property
+    def multistep(self) -> bool:
+        """Return whether a step may go by the guess that the last one started from, which is kept for it."""
+        return False
+
+    def extrapolation(self, last: Level, t: Level, s: Level) -> float:
+        """Return how far the step from t to s goes on with x0_hat, in units of its change since the last step.
+
+        That began at `last`, and led to t. The step starts from x0_hat plus so much of the change, and from the
+        eps_hat that goes with that: the two make the same x_t as before. Of a multistep sampler only; at 0 the step
+        is its first-order one.
+        """
+        return 0.0
+
+    @property
     def stochastic(self) -> bool:
         """Return whether steps draw noise, so that copies of a particle separate."""
         return False

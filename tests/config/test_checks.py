@@ -79,6 +79,7 @@ def test_run_py_ends_a_mistake_with_exit_code_1(tmp_path: Path, word: str):
     [
         ("sampler.eta=0", "set sampler.eta above 0, as sampler.eta=1"),
         ("sampler=heun", "Heun has no eta; take one that has, as sampler=ddim sampler.eta=1"),
+        ("sampler=dpmpp_2m", "DPMpp2M has no eta; take one that has, as sampler=ddim sampler.eta=1"),
         ("sampler=euler", "Euler has no eta; take one that has, as sampler=ddim sampler.eta=1"),
     ],
 )

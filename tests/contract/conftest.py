@@ -12,6 +12,7 @@ from its.config.instantiate import CHOICES, instantiate
 from its.dataset.mixture import Mixture
 from its.model.mixture import MixtureDenoiser
 from its.sampler.ddim import DDIM
+from its.sampler.dpmpp_2m import DPMpp2M
 from its.sampler.euler import Euler
 from its.sampler.heun import Heun
 from its.sampler.sampler import Sampler
@@ -78,6 +79,11 @@ SETTINGS: dict[str, Setting] = {
     "euler-guided": Setting(Euler(steps=10), scale=2.0),
 }
 
+FURTHER: dict[str, Setting] = {
+    "dpmpp_2m": Setting(DPMpp2M(steps=10)),
+}
+"""Settings that every test of a setting has too: by default on plain models with few searches, else `long`."""
+
 
 WORLDS = {
     "plain": Lab(),
@@ -99,6 +105,9 @@ SLICE = {
 }
 """Searches that run in the worlds that are not plain by default, under one setting; all others are `long`."""
 
+FEW = {"random", "dfs", "paths"}
+"""Searches that run by default under the settings of `FURTHER`."""
+
 NOT_OF_LATENTS = {"test_anytime", "test_occupancy", "test_verifier_calls"}
 """Modules whose other tests are `long` in that world: a decoder has little part in them."""
 
@@ -109,6 +118,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         params = getattr(getattr(item, "callspec", None), "params", {})
         world = params.get("lab")
+        if params.get("setting", params.get("some_setting")) in FURTHER.values():
+            if world in SLICE or ("search" in params and _search(item.name, world) not in FEW):
+                item.add_marker("long")
+            continue
         if world not in SLICE:
             continue
         elsewhere = world == "latent" and item.path.stem in NOT_OF_LATENTS
@@ -119,27 +132,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _in_slice(name: str, world: str) -> bool:
     """Whether a test of one search under one setting runs by default in a world: the ledger's more often."""
     test, _, case = name.removesuffix("]").partition(f"[{world}-")
-    search = case.partition("-")[0]
+    search = _search(name, world)
     if test.startswith("test_ledger_equals") and world == "interval":
         return case in (f"{search}-ddim-eta1", f"{search}-heun", f"{search}-euler-flow")
     return case == f"{search}-ddim-eta1" and search in SLICE[world]
 
 
+def _search(name: str, world: str) -> str:
+    """The search of a test's case."""
+    return name.partition(f"[{world}-")[2].partition("-")[0]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`search` and `setting` run over all pairs that go together; the last two settings only beside `every_setting`,
-    and the first two alone beside `two_settings`.
+    """`search` and `setting` run over all pairs that go together; the last two of `SETTINGS` only beside
+    `every_setting`, and the first two alone beside `two_settings`.
     `anytime_only` leaves out planned searches, which run once for each cap; `of_calls` those that cannot plan for
     verifier calls, and `planned_of_calls` anytime searches as well.
 
     `some_setting` runs over the settings alone.
     """
     if "some_setting" in metafunc.fixturenames:
-        metafunc.parametrize("some_setting", SETTINGS.values(), ids=list(SETTINGS))
+        settings = SETTINGS | FURTHER
+        metafunc.parametrize("some_setting", settings.values(), ids=list(settings))
     if not {"search", "setting"} <= set(metafunc.fixturenames):
         return
     every = "every_setting" in metafunc.fixturenames
     number = 2 if "two_settings" in metafunc.fixturenames else len(SETTINGS) if every else 5
-    settings = dict(list(SETTINGS.items())[:number])
+    settings = dict(list(SETTINGS.items())[:number]) | FURTHER
     pairs = [
         pytest.param(search, setting, id=f"{search_name}-{setting_name}")
         for search_name, search in SEARCHES.items()
@@ -159,7 +178,7 @@ def every_setting() -> None:
 
 @pytest.fixture
 def two_settings() -> None:
-    """Asks for eta 0 and 1 alone."""
+    """Asks for eta 0 and 1 alone, of the first settings."""
 
 
 @pytest.fixture

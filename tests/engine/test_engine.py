@@ -4,12 +4,15 @@ import gc
 import math
 
 import pytest
+import torch
 
 from its.engine import Engine
 from its.engine.evaluate import Evaluate
+from its.model.mixture import MixtureDenoiser
 from its.particles.moves import Rotate
 from its.particles.verbs import advance, reward
 from its.sampler.ddim import DDIM
+from its.search.bfs_resample import BFSResample
 from its.search.none import NoSearch
 from its.search.random import Random
 
@@ -108,3 +111,27 @@ def test_out_of_budget_may_be_caught_by_a_planned_search(lab):
 
     [outcome] = lab.results(lab.engine(DDIM(steps=10, eta=0.0)), lab.script(body), (14,), [0])[0].outcomes
     assert outcome.ledger["nfe"] == 14
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
+@pytest.mark.parametrize("search", [Random(), BFSResample(), NoSearch()], ids=lambda search: type(search).__name__)
+def test_engine_on_a_gpu_makes_what_the_cpu_does(lab, search):
+    """The same draws, choices and ledgers; float64 of two devices differs in last bits alone."""
+    ours, theirs = (
+        lab.results(
+            lab.engine(DDIM(steps=10, eta=1.0), MixtureDenoiser(lab.data, device=device)), search, (20, 60), range(8)
+        )
+        for device in ("cuda", "cpu")
+    )
+    for index in range(8):
+        for our, their in zip(ours[index].outcomes, theirs[index].outcomes, strict=True):
+            assert our.ledger == their.ledger
+            assert our.reward == pytest.approx(their.reward, rel=1e-6)
+            assert abs(our.image.astype(int) - their.image).max() <= 1
+
+
+def test_engine_leaves_tf32_to_who_asks_for_it():
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert not torch.backends.cudnn.benchmark

@@ -1,10 +1,13 @@
 """Draws are Philox4x32-10 of (seed, problem, key, element) and nothing else."""
 
+from shutil import which
+
 import numpy as np
 import pytest
 import torch
 from scipy.stats import kstest, norm
 
+from its.engine import noise
 from its.engine.noise import normal, philox
 from its.particles.host_random import HostRandom
 from its.particles.keys import fold
@@ -157,3 +160,101 @@ def test_host_random_follows_its_distributions():
     assert set(picks) == {0, 1}
     assert abs(sum(picks) - 5000) < 3.3 * 50
     assert sorted(stream.permutation(50)) == list(range(50))
+
+
+CPU = torch.device("cpu")
+
+
+def table(rows: int) -> np.ndarray:
+    """Keys of rows, the largest words among them, under one seed."""
+    words = np.random.default_rng(rows).integers(0, 2**32, (4, rows))
+    words[:, 0] = words[3] = ONES
+    return words
+
+
+@pytest.fixture
+def compilations(monkeypatch) -> list[object]:
+    """Graphs that torch.compile made, none of which a compiler has to compile."""
+    graphs: list[object] = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    real = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda call, fullgraph, **_: real(call, fullgraph=fullgraph, backend=backend))
+    torch._dynamo.reset()
+    return graphs
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 105, 512])
+def test_by_elements_draws_what_by_blocks_does(size):
+    keyed, places = torch.from_numpy(table(20)), torch.arange(size)[None, :]
+    assert torch.equal(noise.by_elements(keyed, places), noise.by_blocks(table(20), size, CPU))
+
+
+def test_compiled_is_one_graph_for_any_number_of_rows_in_any_mode(compilations):
+    """fullgraph refuses breaks. One row, tensors of inference mode and other strides would each be compiled again."""
+    draw = noise.compiled(CPU, 10)
+    for rows in (1, 2, 7, 300):
+        for mode in (torch.inference_mode, torch.no_grad, torch.enable_grad):
+            with mode():
+                assert torch.equal(draw(table(rows)), noise.by_blocks(table(rows), 10, CPU))
+    assert len(compilations) == 1
+    noise.compiled(CPU, 16)
+    noise.compiled(CPU, 23)
+    assert len(compilations) == 2
+
+
+def test_kernel_that_cannot_be_compiled_is_said_once_and_draws_the_same(monkeypatch, caplog):
+    def no_compiler(*_, **__):
+        raise RuntimeError("Cannot find a working triton installation")
+
+    monkeypatch.setattr(torch, "compile", no_compiler)
+    noise.kernel.cache_clear()
+    for _ in range(3):
+        assert torch.equal(noise.kernel(CPU, 10)(table(5)), noise.by_blocks(table(5), 10, CPU))
+    [said] = caplog.messages
+    assert said.endswith("(RuntimeError: Cannot find a working triton installation)")
+    noise.kernel.cache_clear()
+
+
+def test_kernel_that_draws_other_numbers_is_not_taken(monkeypatch, caplog):
+    """As would one whose compiler multiplies in 32 bits."""
+    monkeypatch.setattr(torch, "compile", lambda call, **_: lambda keyed, places: call(keyed & 0xFFFF, places))
+    noise.kernel.cache_clear()
+    assert torch.equal(noise.kernel(CPU, 10)(table(5)), noise.by_blocks(table(5), 10, CPU))
+    assert "its numbers differ from NumPy's" in caplog.text
+    noise.kernel.cache_clear()
+
+
+def test_kernel_passes_on_a_want_of_memory(monkeypatch):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch, "compile", full)
+    noise.kernel.cache_clear()
+    with pytest.raises(torch.OutOfMemoryError):
+        noise.kernel(CPU, 10)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not which("g++"), reason="torch.compile needs a C++ compiler here, and there is no g++")
+def test_compiled_by_inductor_draws_what_by_blocks_does():
+    torch._dynamo.reset()
+    for size in (10, 3072):
+        draw = noise.compiled(CPU, size)
+        for rows in (1, 2, 50):
+            torch.testing.assert_close(draw(table(rows)), noise.by_blocks(table(rows), size, CPU), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
+@pytest.mark.parametrize("shape", [(3,), (3, 5, 7), (3, 32, 32)])
+def test_normal_on_a_gpu_equals_the_cpus(shape, caplog):
+    """The same integers, else a number would be another altogether; normals as far as float64's log and cos go."""
+    for rows in (1, 2, 513):
+        keys = np.random.default_rng(rows).integers(0, 2**64, rows, dtype=np.uint64).tolist()
+        ours, theirs = (normal(5, range(rows), keys, shape, device) for device in ("cuda", "cpu"))
+        torch.testing.assert_close(ours.cpu(), theirs, rtol=1e-6, atol=1e-9)
+    assert not caplog.messages  # it was one kernel

@@ -201,6 +201,7 @@ PROBLEMS = {
     "ancestral": ("sampler.eta=1",),
     "flow": ("model.path=flow", "sampler=euler"),
     "heun": ("sampler=heun",),
+    "multistep": ("sampler=dpmpp_2m",),
     "density": ("sampler.eta=0", "search.genotype=density"),
 }
 
