@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from its.metric.metric import Metric
     from its.model.classifier_free import guided
     from its.model.denoiser import Clipping, Decoder, Denoiser, NetworkDenoiser, guess_from
+    from its.model.run_as import run_as
     from its.parameters import Rule
     from its.particles.moves import Ball, LowBand, Mix, Rotate
     from its.particles.verbs import advance, reward
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from its.search.search import Coroutine, Search, sized
     from its.types import Problem, SpeedOnly
     from its.verifier.verifier import Verifier
-    from its.weights import Device, GuidanceInterval, GuidanceScale, Weights, locate
+    from its.weights import Device, Dtype, GuidanceInterval, GuidanceScale, Weights, locate
 
 # Threads that wait for each other must not spin: on a core that another process uses as well, spinning made the digits
 # network 50 times slower. OpenMP reads this when torch is first imported.
@@ -46,6 +47,7 @@ _ROOMS = {
     "its.metric.metric": ("Metric",),
     "its.model.classifier_free": ("guided",),
     "its.model.denoiser": ("Clipping", "Decoder", "Denoiser", "NetworkDenoiser", "guess_from"),
+    "its.model.run_as": ("run_as",),
     "its.parameters": ("Rule",),
     "its.particles.moves": ("Ball", "LowBand", "Mix", "Rotate"),
     "its.particles.verbs": ("advance", "reward"),
@@ -53,7 +55,7 @@ _ROOMS = {
     "its.search.search": ("Coroutine", "Search", "sized"),
     "its.types": ("Problem", "SpeedOnly"),
     "its.verifier.verifier": ("Verifier",),
-    "its.weights": ("Device", "GuidanceInterval", "GuidanceScale", "Weights", "locate"),
+    "its.weights": ("Device", "Dtype", "GuidanceInterval", "GuidanceScale", "Weights", "locate"),
 }
 """Where each public name is defined."""
 

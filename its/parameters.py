@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from inspect import getsourcefile, getsourcelines
 from math import isnan
 from types import NoneType, UnionType
@@ -24,6 +25,10 @@ Rules = Mapping[str, Rule | float | Iterable[Any]]
 """By parameter a `Rule`, the least value, or the values to choose from; None breaks none where the type admits it."""
 
 
+_hints: Callable[[type], dict[str, Any]] = cache(get_type_hints)
+"""The annotated types of a class; a planned search is made, and checked, anew for every image and cap."""
+
+
 def check(owner: Any, group: str, **rules: Rule | float | Iterable[Any]) -> None:
     """Check every field of a dataclass instance against its annotation, and the named fields against their rules.
 
@@ -36,7 +41,7 @@ def check(owner: Any, group: str, **rules: Rule | float | Iterable[Any]) -> None
         ValueError: names the first parameter that breaks a rule, its value and the rule.
     """
     values = {field.name: getattr(owner, field.name) for field in fields(owner)}
-    check_values(values, get_type_hints(type(owner)), f"{group}.", rules)
+    check_values(values, _hints(type(owner)), f"{group}.", rules)
 
 
 def check_values(values: Mapping[str, Any], hints: Mapping[str, Any], prefix: str, rules: Rules) -> None:

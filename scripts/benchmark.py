@@ -4,9 +4,10 @@
 
 Every line: images/s and NFE/s; share of the time spent in networks: denoiser, verifiers, decoder and, under a
 guidance, their backward passes; occupancy, real rows per network row; their product, which the bare network at the
-same batch shape has as 1; then the shares one by one, those of noise, of writing shards and of the rest (Python);
-and peak memory. Counting stops when the last image is admitted, so that the drain at the end, which a longer run has
-only once, is left out.
+same batch shape has as 1; `of best`, NFE/s over the best bare rows/s found on this machine, just now or by
+scripts/benchmark_network.py (same model, device, threads and type); then the shares one by one, those of noise, of
+writing shards and of the rest (Python); and peak memory. Counting stops when the last image is admitted, so that the
+drain at the end, which a longer run has only once, is left out.
 """
 
 from __future__ import annotations
@@ -21,15 +22,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
+import its  # noqa: F401  # before torch, whose threads then wait passively
+
+# isort: split
 import torch
 
 from its.config.blueprint import Blueprint
 from its.config.composed import composed
-from its.config.plan import RATES, rate_key
+from its.config.plan import NETWORK_RATES, RATES, network_rate_key, rate_key
 from its.disk.store import Store, write_atomic
 from its.engine import Result
-from its.levels import Columns
-from its.model.denoiser import Denoiser, fewest_slots
+from its.engine.bare import BareNetwork
+from its.model.denoiser import Denoiser
 from its.process.command import Parser, command
 from its.run import shards
 from its.run.build import build
@@ -75,21 +79,22 @@ def experiment(overrides: list[str]) -> tuple[Experiment, Blueprint]:
 
 def bare_rows_per_second(run: Experiment) -> float:
     """Rows per second of the model alone, called again and again with one full batch."""
-    model = run.engine.model
-    each = fewest_slots(model)
-    rows = run.engine.batch // each
-    x = torch.randn((rows, *model.shape), dtype=model.dtype, device=model.device)
-    levels = Columns.of([run.engine.prices.grid[0]] * rows, x.ndim, model.device)
-    conditions = [run.condition(k) for k in range(rows)]
-    clock = Clock(model.device)
-    with torch.inference_mode():
-        for _ in range(5):
-            model(x, levels, conditions)
-        started, calls = clock.now(), 0
-        while clock.now() - started < 2.0:
-            model(x, levels, conditions)
-            calls += 1
-    return calls * rows * each / (clock.now() - started)
+    engine = run.engine
+    network = BareNetwork(engine.model, engine.batch, engine.prices.grid[0], [*map(run.condition, range(engine.batch))])
+    for _ in range(5):
+        network()
+    return network.rows_per_second(2.0)
+
+
+def best_known(blueprint: Blueprint) -> float:
+    """Rows per second that scripts/benchmark_network.py has found for the model here; 0 without any."""
+    plain = blueprint.plain
+    path = Path(plain["out_dir"]).expanduser().absolute() / NETWORK_RATES
+    if not path.exists():
+        return 0.0
+    dtype = plain["model"].get("dtype", "float32")
+    key = network_rate_key(blueprint.label["model"], plain["device"], torch.get_num_threads(), dtype)
+    return json.loads(path.read_text(encoding="utf-8")).get(key, {}).get("rows_per_second", 0.0)
 
 
 class TimedModel:
@@ -133,8 +138,12 @@ def timed(run: Experiment, clock: Clock) -> Iterator[None]:
         torch.autograd.grad = grad
 
 
-def measure(run: Experiment, images: int) -> dict[str, float]:
-    """Run the engine on `images` problems, and write its shards to a folder that goes away."""
+def measure(run: Experiment, images: int, best: float) -> dict[str, float]:
+    """Run the engine on `images` problems, and write its shards to a folder that goes away.
+
+    Args:
+        best: rows per second of the best bare network known; the one measured here may be better.
+    """
     # Run, with every part timed.
     clock = Clock(run.engine.model.device)
     bare = bare_rows_per_second(run)
@@ -159,6 +168,7 @@ def measure(run: Experiment, images: int) -> dict[str, float]:
         "networks": networks,
         "occupancy": filled / capacity,
         "product": networks * filled / capacity,
+        "of best": last["rows"] / last["seconds"] / max(best, bare),
         **share,
         "python": 1.0 - sum(share.values()),
         "peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -223,7 +233,7 @@ def main() -> None:
     fixed = fixed_seconds(options.overrides, options.images)
     for search in options.searches.split(","):
         run, blueprint = experiment([*options.overrides, f"search={search}"])
-        figures = measure(run, options.images)
+        figures = measure(run, options.images, best_known(blueprint))
         print(f"{search:<14}" + "  ".join(f"{name} {value:.3g}" for name, value in figures.items()), flush=True)
         label, plain = blueprint.label, blueprint.plain
         rate = {"nfe_per_second": figures["nfe_per_second"], "fixed_seconds": fixed}

@@ -13,14 +13,15 @@ from typing import Any, NamedTuple
 from its.config.names import current
 from its.process.beside import parsed
 from its.process.modules import absolute, file_of, modules_of
+from its.weights import Dtype
 
-WEIGHTS, DEVICE, SPEED_ONLY = "Weights", "Device", "SpeedOnly"
+WEIGHTS, DEVICE, DTYPE, SPEED_ONLY = "Weights", "Device", "Dtype", "SpeedOnly"
 GUIDANCE_SCALE, GUIDANCE_INTERVAL = "GuidanceScale", "GuidanceInterval"
 """Annotations that say what a parameter is; `its.weights` and `its.types` define them."""
 
 PLAIN: dict[str, Any] = {
     **{"int": int, "float": float, "bool": bool, "str": str},
-    **{WEIGHTS: str, DEVICE: str, GUIDANCE_SCALE: float, GUIDANCE_INTERVAL: Sequence[float]},
+    **{WEIGHTS: str, DEVICE: str, DTYPE: Dtype, GUIDANCE_SCALE: float, GUIDANCE_INTERVAL: Sequence[float]},
 }
 """Types of plain values by their names in an annotation."""
 

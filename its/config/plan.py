@@ -21,6 +21,9 @@ CALLS = "of a planned search's verifier calls few take a whole sampling"
 RATES = "rates.json"
 """File below `out_dir` in which scripts/benchmark.py keeps what it measured."""
 
+NETWORK_RATES = "network_rates.json"
+"""File beside it in which scripts/benchmark_network.py keeps the best rows/s of networks alone."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -160,6 +163,11 @@ def check_room(blueprint: Blueprint) -> None:
 def rate_key(search: str, model: str, plain: Mapping[str, Any]) -> str:
     """Return the key of a measured rate: search, model, device and batch."""
     return f"{search} {model} {plain['device']} batch {plain['batch']}"
+
+
+def network_rate_key(model: str, device: str, threads: int, dtype: str) -> str:
+    """Return the key of a network's rate: model, device, threads of a process and type."""
+    return f"{model} {device} {threads} threads {dtype}"
 
 
 def _seconds(blueprint: Blueprint, work: Work) -> float | None:

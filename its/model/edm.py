@@ -13,12 +13,14 @@ from torch import Tensor
 
 from its.levels import Columns, Guess
 from its.model.checkpoint import fit, read
+from its.model.classifier_free import Network
 from its.model.config_file import ConfigFile
 from its.model.denoiser import ClassifierFreeDenoiser
+from its.model.run_as import run_as
 from its.model.song_unet import SongUNet
 from its.sampler.noise_paths import EDM
 from its.types import Condition
-from its.weights import Device, GuidanceInterval, GuidanceScale, Weights, locate
+from its.weights import Device, Dtype, GuidanceInterval, GuidanceScale, Weights, locate
 
 DEFAULTS = {
     "embedding_type": "positional",
@@ -57,7 +59,7 @@ class EDMDenoiser(ClassifierFreeDenoiser):
     input is log(sigma) / 4, and its labels are one-hot.
 
     Args:
-        network: already on `device`.
+        network: a SongUNet, already on `device`; labels are one-hot.
         path: the noise path; its `sigma_data` preconditions the network.
         shape: event shape (C, H, W).
         labels: number of classes that the network is given; 0 is unconditional.
@@ -70,7 +72,7 @@ class EDMDenoiser(ClassifierFreeDenoiser):
 
     def __init__(
         self,
-        network: SongUNet,
+        network: Network,
         path: EDM,
         shape: tuple[int, int, int],
         *,
@@ -124,6 +126,9 @@ def load(
     sigma_min: float = 0.002,
     sigma_max: float = 80.0,
     rho: float = 7.0,
+    dtype: Dtype = "float32",
+    channels_last: bool = False,
+    compile: bool = False,
     device: Device = "cpu",
 ) -> EDMDenoiser:
     """Load a network whose configuration is in its file's header.
@@ -132,6 +137,7 @@ def load(
         conditional: whether a network with classes is given them.
         guidance_scale, guidance_interval: see `EDMDenoiser`; only a network trained with label_dropout can be guided.
         sigma_min, sigma_max, rho: of the noise path, see `EDM`.
+        dtype, channels_last, compile: see `its.model.run_as.run_as`.
 
     Raises:
         ValueError: the file is not one of scripts/convert_edm.py, or its tensors do not fit its configuration.
@@ -141,7 +147,7 @@ def load(
     fit(network, read(weights), weights, "its header and its tensors disagree: convert it again")
     size, colours = config["img_resolution"], config["img_channels"]
     return EDMDenoiser(
-        network.to(device),
+        run_as(network.to(device), dtype, channels_last=channels_last, compile=compile),
         EDM(config["sigma_data"], sigma_min, sigma_max, rho),
         (colours, size, size),
         labels=config["label_dim"],

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from its.model.checkpoint import fit, read
 from its.model.denoiser import NetworkDenoiser
 from its.model.openai_unet import OpenAIUNet
+from its.model.run_as import run_as
 from its.model.wrappers import StateDict
 from its.sampler.noise_paths import betas_named
-from its.weights import Device, GuidanceInterval, GuidanceScale, Weights
+from its.weights import Device, Dtype, GuidanceInterval, GuidanceScale, Weights
 
 COLOURS = 3
 
 
-@dataclass(frozen=True)
-class ImprovedDiffusion:
+class ImprovedDiffusion(nn.Module):
     """An OpenAIUNet that predicts noise, and a variance if it has learned one, as a `Network`.
 
-    Attributes:
+    Args:
         time_scale: training steps to the network's time input.
     """
 
-    unet: OpenAIUNet
-    time_scale: float = 1.0
+    def __init__(self, unet: OpenAIUNet, time_scale: float = 1.0) -> None:
+        super().__init__()
+        self.unet = unet
+        self.time_scale = time_scale
 
-    def __call__(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
         return self.unet(x, self.time_scale * time, label)
 
 
@@ -54,6 +55,9 @@ def load(
     guidance_interval: GuidanceInterval | None = None,
     clip: float | None = 1.0,
     rederive_eps: bool = True,
+    dtype: Dtype = "float32",
+    channels_last: bool = False,
+    compile: bool = False,
     device: Device = "cpu",
 ) -> NetworkDenoiser:
     """Load a `.pt` or safetensors state dict; see `OpenAIUNet` for the sizes.
@@ -61,26 +65,23 @@ def load(
     Args:
         weights_key: of a file with several state dicts, see `its.model.checkpoint.read`.
         betas: rule of the noise path that it was trained on, in `steps` steps.
-        learned_sigma: whether it has six outputs, the last three the variance of ancestral steps.
-        rescale_time: whether times are scaled to a thousand steps before they enter the network.
+        learned_sigma: the last three of six outputs are a variance. rescale_time: its clock has a thousand ticks.
         classes: class embeddings of a conditional network. null_class: the one that stands for no condition, if any.
         guidance_scale, guidance_interval: see `its.model.denoiser.NetworkDenoiser`; times are training steps.
-        clip, rederive_eps: see `its.model.denoiser.Clipping`; the original's posterior mean and DDIM step both start
-            from the clipped x0_hat.
+        clip, rederive_eps: see `its.model.denoiser.Clipping`; the original's steps start from the clipped x0_hat.
+        dtype, channels_last, compile: see `its.model.run_as.run_as`.
 
     Raises:
         ValueError: the checkpoint does not fit; the message names keys, and sizes that would.
     """
     path = betas_named(betas, steps)
     _check_null_class(null_class, classes)
-    outputs = COLOURS * (1 + learned_sigma)
-    network = OpenAIUNet(
-        size, channels, blocks, multipliers, attention, heads, outputs, scale_shift=scale_shift, classes=classes
-    )
-    state = read(weights, weights_key)
-    fit(network, state, weights, advice(state, size))
+    sizes = (size, channels, blocks, multipliers, attention, heads, COLOURS * (1 + learned_sigma))
+    unet, state = OpenAIUNet(*sizes, scale_shift=scale_shift, classes=classes), read(weights, weights_key)
+    fit(unet, state, weights, advice(state, size))
+    network = ImprovedDiffusion(unet, 1000 / steps if rescale_time else 1.0)
     return NetworkDenoiser(
-        ImprovedDiffusion(network.to(device), 1000 / steps if rescale_time else 1.0),
+        run_as(network.to(device), dtype, channels_last=channels_last, compile=compile),
         path,
         "epsilon",
         (COLOURS, size, size),

@@ -86,7 +86,7 @@ class OpenAIUNet(nn.Module):
         self.out = nn.Sequential(nn.GroupNorm(GROUPS, into), nn.SiLU(), nn.Conv2d(into, outputs, 3, padding=1))
 
     def forward(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
-        embedding = self.time_embed(sinusoids(time, self.channels))
+        embedding = self.time_embed(sinusoids(time, self.channels).to(x))
         if labels is not None:
             embedding = embedding + self.label_emb(labels)
         skips: list[Tensor] = []

@@ -63,7 +63,7 @@ class Slots:
 
     def at(self, level: Level) -> int:
         """Return the rows of an evaluation at a level."""
-        return self.most if self._covers(getattr(level, self.by)) else 1
+        return self.most if self.most == 1 or self._covers(getattr(level, self.by)) else 1
 
     def inside(self, levels: Columns) -> Tensor | None:
         """Return at which rows guidance is on, bool `[n]`; None if it is not limited."""

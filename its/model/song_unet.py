@@ -80,9 +80,9 @@ class SongUNet(nn.Module):
 
     def forward(self, x: Tensor, mark: Tensor, labels: Tensor | None = None) -> Tensor:
         # Embed the noise mark and the labels.
-        embedding = self.map_noise(mark)
+        embedding = self.map_noise(mark).to(x)
         if self.map_label is not None and labels is not None:
-            embedding = embedding + self.map_label(labels * math.sqrt(self.map_label.in_features))
+            embedding = embedding + self.map_label((labels * math.sqrt(self.map_label.in_features)).to(x))
         embedding = F.silu(self.map_layer1(F.silu(self.map_layer0(embedding))))
 
         # Go down.
@@ -148,7 +148,8 @@ class Conv(nn.Module):
         self.register_buffer("resample_filter", taps)
 
     def forward(self, x: Tensor) -> Tensor:
-        if (taps := self.resample_filter) is not None:
+        if self.resample_filter is not None:
+            taps = self.resample_filter.to(x)
             convolve, factor = (F.conv_transpose2d, 4) if self.up else (F.conv2d, 1)
             x = convolve(
                 x,
@@ -164,7 +165,7 @@ class FusedDown(Conv):
     """A convolution with a border wide enough for the filter, which then halves the image."""
 
     def forward(self, x: Tensor) -> Tensor:
-        taps = self.resample_filter.repeat(len(self.weight), 1, 1, 1)
+        taps = self.resample_filter.to(x).repeat(len(self.weight), 1, 1, 1)
         wide = F.conv2d(x, self.weight, padding=self.pad + (taps.shape[-1] - 1) // 2)
         return F.conv2d(wide, taps, stride=2, groups=len(taps)) + self.bias[:, None, None]
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from its.model.checkpoint import conversion, misfit_of, read, refuse_misfit, stored
 from its.model.config_file import METADATA, ConfigFile
 from its.model.denoiser import NetworkDenoiser
+from its.model.run_as import run_as
 from its.model.scheduler_config import SchedulerConfig
 from its.model.wrappers import StateDict
 from its.sampler.noise_paths import VP
 from its.sampler.sampler import Variance
-from its.weights import Device, GuidanceInterval, GuidanceScale, Weights, locate
+from its.weights import Device, Dtype, GuidanceInterval, GuidanceScale, Weights, locate
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
@@ -35,13 +35,14 @@ EMA = dict.fromkeys(
 """Entries that diffusers' EMAModel adds to a configuration; they are of training."""
 
 
-@dataclass(frozen=True)
-class UNet2D:
+class UNet2D(nn.Module):
     """A UNet2DModel as a `Network`."""
 
-    unet: UNet2DModel
+    def __init__(self, unet: UNet2DModel) -> None:
+        super().__init__()
+        self.unet = unet.eval().requires_grad_(False)
 
-    def __call__(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
         return self.unet(x, time, class_labels=label).sample
 
 
@@ -104,6 +105,12 @@ def size_of(config: ConfigFile) -> tuple[int, int]:
     if len(sides) != 2 or min(sides) < 1:
         raise config.refusal("sample_size", "it is a side, or height and width", "write the images' size there")
     return sides[0], sides[1]
+
+
+def path_of(scheduler: SchedulerConfig) -> VP:
+    """Return the noise path that a scheduler states."""
+    last = 1.0 if scheduler.set_alpha_to_one else scheduler.alphas_cumprod[0]
+    return VP(scheduler.alphas_cumprod, offset=scheduler.steps_offset, final_alpha_cumprod=last)
 
 
 def published_variance(scheduler: SchedulerConfig, network: ConfigFile) -> Variance:
@@ -189,6 +196,9 @@ def load(
     null_class: int | None = None,
     clip: float | Literal["checkpoint"] | None = "checkpoint",
     rederive_eps: bool = False,
+    dtype: Dtype = "float32",
+    channels_last: bool = False,
+    compile: bool = False,
     device: Device = "cpu",
 ) -> NetworkDenoiser:
     """Load a network and its scheduler's settings as diffusers saves them.
@@ -202,6 +212,7 @@ def load(
         null_class: label of no condition; default: the last class embedding, if there are any.
         clip: as in `its.model.denoiser.Clipping`; `checkpoint` takes the scheduler's `clip_sample`.
         rederive_eps: see there.
+        dtype, channels_last, compile: see `its.model.run_as.run_as`.
 
     Raises:
         ValueError: an entry of the configurations is not known, the weights do not fit, hold more than tensors, or are
@@ -221,12 +232,8 @@ def load(
         raise ValueError("model.conditional is true, and this network takes no class labels; set it to false")
 
     return NetworkDenoiser(
-        UNet2D(network.to(device).eval().requires_grad_(False)),
-        VP(
-            scheduler.alphas_cumprod,
-            offset=scheduler.steps_offset,
-            final_alpha_cumprod=1.0 if scheduler.set_alpha_to_one else scheduler.alphas_cumprod[0],
-        ),
+        run_as(UNet2D(network).to(device), dtype, channels_last=channels_last, compile=compile),
+        path_of(scheduler),
         scheduler.prediction_type,
         (network.config.in_channels, *size_of(config)),
         conditional=conditional,

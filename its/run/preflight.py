@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -47,9 +48,10 @@ def check_fit(engine: Engine, instruments: Instruments, conditions: Sequence[Con
     labels = np.array([class_id(condition) for condition in conditions])
     condition = conditions[int(labels.argmax())]
     with _traceless(engine.model.device):
-        images = _check_model(engine, condition)
-        _check_verifiers(engine, images, condition)
-        arrays = _check_extractor(instruments, images)
+        with _as_they_are():
+            images = _check_model(engine, condition)
+            _check_verifiers(engine, images, condition)
+            arrays = _check_extractor(instruments, images)
         check_batches(engine, condition)
     _check_classes(instruments.metrics, arrays, int(labels.max()))
     _check_reference(instruments, arrays, labels)
@@ -57,16 +59,26 @@ def check_fit(engine: Engine, instruments: Instruments, conditions: Sequence[Con
 
 @contextmanager
 def _traceless(device: torch.device) -> Iterator[None]:
-    """Keep random numbers as they are, and refuse networks in training mode before they learn from a row."""
+    """Keep random numbers as they are, and gradients off."""
     states = random.getstate(), np.random.get_state()  # noqa: NPY002
-    hook = register_module_forward_pre_hook(_refuse_training)
     try:
         with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.no_grad():
             yield
     finally:
-        hook.remove()
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
+
+
+@contextmanager
+def _as_they_are() -> Iterator[None]:
+    """Compile no network for few rows, and refuse those in training mode before they learn from a row."""
+    compiles = "torch._dynamo" in sys.modules  # to import it takes seconds
+    hook = register_module_forward_pre_hook(_refuse_training)
+    try:
+        with torch.compiler.set_stance("force_eager") if compiles else nullcontext():
+            yield
+    finally:
+        hook.remove()
 
 
 def _refuse_training(module: nn.Module, inputs: Any) -> None:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 from its.weights.hashing import sha256_of_file
 
@@ -26,6 +27,9 @@ GuidanceScale = float
 
 GuidanceInterval = Sequence[float]
 """Marks a model's parameter for the native times between which guidance is on: two network rows there, else one."""
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+"""Marks a loader's parameter for the type of a network's weights and activations; see `its.run_as`."""
 
 _PACKAGED = Path(__file__).parent
 _HUB = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w.-]+))?")

@@ -81,4 +81,4 @@ def test_parameters_are_read_without_loading_torch():
         "print(len(parameters('its.model.unet2d.load')), 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=CONF.parent, capture_output=True, text=True, timeout=60)
-    assert done.stdout.split() == ["9", "False"], done.stderr
+    assert done.stdout.split() == ["12", "False"], done.stderr

@@ -51,6 +51,10 @@ SAME = {
         ["verifier=null_rewards", "dataset.classifier.weights=digits/report.safetensors"],
     ),
     "what measures": ([], ["dataset.report.name=other", "metric=fid", "dataset.report_width=3"]),
+    "the network's own type and layout": (
+        [],
+        ["model.dtype=float32", "model.channels_last=false", "model.compile=false"],
+    ),
     "an option at its default": ([], ["+model.null_class=null", "+verifier.output=log_probability"]),
     "the guide of nothing": ([], ["verifier@guide=null_rewards"]),
     "verifier and budget of a search over grids": (
@@ -70,6 +74,9 @@ OTHER = {
     "classes": ["dataset.classes=3"],
     "true for one": ["model.conditional=true", "model.guidance_scale=1"],
     "guide": ["guidance=tfg", "verifier@guide=null_rewards"],
+    "type of the network": ["model.dtype=bfloat16"],
+    "layout of the network": ["model.channels_last=true"],
+    "compiled network": ["model.compile=true"],
     "caps": ["budget.samplings=[1,2]"],
     "seed": ["seed=1"],
     "weights": ["dataset.classifier.weights=digits/report.safetensors", "allow_same_scorer=true"],
