@@ -54,7 +54,10 @@ def alone(tmp_path_factory):
     return run.folder
 
 
-@pytest.mark.parametrize(("world", "kill"), [(2, 0), (3, 0), (3, 2), (16, 0)])
+MANY = [pytest.param(*case, marks=pytest.mark.long) for case in ((3, 0), (16, 0))]
+
+
+@pytest.mark.parametrize(("world", "kill"), [(2, 0), (3, 2), *MANY])
 def test_workers_racing_leave_the_files_of_one_worker(tmp_path, alone, world, kill):
     race(tmp_path, world, kill)
     folder = make_experiment(tmp_path, *SMALL).folder

@@ -215,6 +215,7 @@ def test_run_as_compiles_once_for_all_batches_before_the_first_image(experiment,
     assert "the first batch compiles the network" in caplog.text
 
 
+@pytest.mark.long
 def test_run_as_compiles_once_more_for_batches_with_gradients(experiment, monkeypatch):
     run, counter = compiled_run(experiment, monkeypatch, "guidance=tfg")
     run.run()
