@@ -45,7 +45,10 @@ from its.search.search import Coroutine, Search
 from its.types import Problem
 
 SUMS = ("nfe_backward", "verifier_calls", "decoder_calls", "decoder_backward", "flops")
-"""Columns of a curve in which a rendering's cost is added to the search's, 0 of what its version refused to do."""
+"""Columns of a curve in which a rendering's cost is added to the search's."""
+
+UNCOUNTED = {"decoder_backward": 0.0}
+"""Columns that a curve of an earlier version lacks, since that version refused what they count."""
 
 DATASET = ("dataset.", "dataset/")
 """Beginnings of keys of the run's own words that say what measures it, whatever the metrics."""
@@ -178,10 +181,10 @@ class Rendering(Experiment):
                 "nfe": before["nfe"],
                 "nfe_final": row.pop("nfe"),
                 **row,
-                **{key: row[key] + before.get(key, 0) for key in SUMS},
+                **{key: row[key] + before[key] for key in SUMS},
                 "seconds": _added(before.get("seconds"), row["seconds"], len(curve.rows) * row["images"] / sampled),
             }
-            for row, before in zip(curve.rows, self.searched, strict=True)
+            for row, before in zip(curve.rows, (UNCOUNTED | row for row in self.searched), strict=True)
         ]
         return Curve(rows, curve.per_image)
 

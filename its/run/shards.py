@@ -76,10 +76,19 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
 def ledger_of(arrays: Arrays) -> np.ndarray:
     """Return a shard's ledgers, int64 `[n, caps, columns]`.
 
-    Shards of earlier versions lack the last columns, of work that those versions refused: there it is 0.
+    Shards of earlier versions lack the last column, of work that those versions refused: there it is 0.
+
+    Raises:
+        ValueError: they have another number of columns, so that nobody knows what each counts.
     """
     ledger = arrays["ledger"]
-    return np.pad(ledger, ((0, 0), (0, 0), (0, len(COLUMNS) - ledger.shape[2])))
+    lacking = len(COLUMNS) - ledger.shape[2]
+    if lacking not in (0, 1):
+        raise ValueError(
+            f"the ledger of a shard has {ledger.shape[2]} columns, and {len(COLUMNS)} are known "
+            f"({', '.join(COLUMNS)}), or those without the last; restore the file, or take the version that made it"
+        )
+    return np.pad(ledger, ((0, 0), (0, 0), (0, lacking)))
 
 
 def verdicts(shards: Iterable[tuple[range, Arrays]]) -> np.ndarray:

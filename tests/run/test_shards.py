@@ -50,3 +50,9 @@ def test_ledger_of_a_shard_of_before_has_no_gradients_through_a_decoder():
     before = {**arrays, "ledger": arrays["ledger"][:, :, :5]}
     assert ledger_of(before).tolist() == [[[1, 1, 1, 1, 1, 0]]] * 3
     assert dict(zip(COLUMNS, collect([(indices, before)], 0).ledger[0], strict=True))["decoder_backward"] == 0
+
+
+@pytest.mark.parametrize("columns", [4, 7])
+def test_ledger_of_refuses_columns_that_nobody_knows(columns):
+    with pytest.raises(ValueError, match=f"has {columns} columns, and 6 are known"):
+        ledger_of({"ledger": np.zeros((3, 1, columns), dtype=np.int64)})
