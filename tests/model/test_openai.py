@@ -96,6 +96,7 @@ def test_openai_unet_has_the_published_names_and_shapes(size, channels, multipli
         "attention": [16, 8],
         "learned_sigma": True,
         "scale_shift": True,
+        "resblock_updown": False,
         "classes": classes,
     }
 
