@@ -1,4 +1,7 @@
-"""guided-diffusion's noise-aware ImageNet classifiers (Dhariwal and Nichol 2021, arXiv:2105.05233), for `guidance=cg`."""
+"""guided-diffusion's noise-aware ImageNet classifiers, for `guidance=cg`.
+
+Dhariwal and Nichol 2021 (arXiv:2105.05233).
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ class NoisyImageClassifier(Encoder):
         self.register_buffer("ratios", log_ratio(*ratios.unbind(1)), persistent=False)
 
     def forward(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-        """Return logits `[n, classes]` of `x = alpha x_0 + sigma eps` `[n, 3, size, size]`; alpha, sigma `[n, 1, 1, 1]`.
+        """Return logits `[n, classes]` of rows `x = alpha x_0 + sigma eps`, `[n, 3, size, size]`.
 
         Raises:
             ValueError: the rows have another size.
