@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from its.model.checkpoint import fit, read
-from its.model.openai_unet import GROUPS, Encoder, Layers, attended
+from its.model.openai_unet import Encoder, Layers, attended, norm
 from its.sampler.noise_paths import VP, betas_named
 from its.weights import Device, Weights
 
@@ -45,9 +45,7 @@ class NoisyImageClassifier(Encoder):
         super().__init__(size, channels, blocks, multipliers, attention, layers)
         width, side = self.widths[-1], size >> (len(multipliers) - 1)
         self.size = size
-        self.out = nn.Sequential(
-            nn.GroupNorm(GROUPS, width), nn.SiLU(), AttentionPool(side, width, width // head_channels, classes)
-        )
+        self.out = nn.Sequential(norm(width), nn.SiLU(), AttentionPool(side, width, width // head_channels, classes))
         levels = [path.level(time) for time in range(path.most_steps)]
         ratios = torch.tensor([[level.alpha, level.sigma] for level in levels], dtype=torch.float64)
         self.register_buffer("ratios", log_ratio(*ratios.unbind(1)), persistent=False)

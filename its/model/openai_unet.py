@@ -18,8 +18,6 @@ from torch.nn import functional as F
 
 from its.parameters import check
 
-GROUPS = 32
-
 AttentionOrder = Literal["legacy", "new"]
 """How the channels of `qkv` lie: by head, and in each q, k, v (`legacy`); or all q, all k, all v, each by head."""
 
@@ -177,7 +175,7 @@ class OpenAIUNet(Encoder):
                 into = out
                 up = [layers.doubled(into)] if level and index == blocks else []
                 self.output_blocks.append(Stage(*made, *up))
-        self.out = nn.Sequential(nn.GroupNorm(GROUPS, into), nn.SiLU(), nn.Conv2d(into, outputs, 3, padding=1))
+        self.out = nn.Sequential(norm(into), nn.SiLU(), nn.Conv2d(into, outputs, 3, padding=1))
 
     def forward(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
         x, embedding, skips = self.encoded(x, time, labels)
@@ -208,11 +206,9 @@ class Residual(nn.Module):
         super().__init__()
         self.scale_shift = scale_shift
         self.resample = resample or nn.Identity()
-        self.in_layers = nn.Sequential(nn.GroupNorm(GROUPS, into), nn.SiLU(), nn.Conv2d(into, out, 3, padding=1))
+        self.in_layers = nn.Sequential(norm(into), nn.SiLU(), nn.Conv2d(into, out, 3, padding=1))
         self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(embedding, 2 * out if scale_shift else out))
-        self.out_layers = nn.Sequential(
-            nn.GroupNorm(GROUPS, out), nn.SiLU(), nn.Identity(), nn.Conv2d(out, out, 3, padding=1)
-        )
+        self.out_layers = nn.Sequential(norm(out), nn.SiLU(), nn.Identity(), nn.Conv2d(out, out, 3, padding=1))
         self.skip_connection = nn.Identity() if into == out else nn.Conv2d(into, out, 1)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
@@ -233,7 +229,7 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = heads
         self.order: AttentionOrder = order
-        self.norm = nn.GroupNorm(GROUPS, channels)
+        self.norm = norm(channels)
         self.qkv = nn.Conv1d(channels, 3 * channels, 1)
         self.proj_out = nn.Conv1d(channels, channels, 1)
 
@@ -249,6 +245,11 @@ def attended(qkv: Tensor, heads: int, order: AttentionOrder) -> Tensor:
     parts = qkv.unflatten(1, (heads, 3, -1) if legacy else (3, heads, -1)).transpose(-1, -2)
     mixed = F.scaled_dot_product_attention(*parts.unbind(2 if legacy else 1))
     return mixed.transpose(-1, -2).flatten(1, 2)
+
+
+def norm(channels: int) -> nn.GroupNorm:
+    """Return a group norm of 32 groups; of one a channel in a network narrower than any that is published."""
+    return nn.GroupNorm(min(32, channels), channels)
 
 
 def halved(channels: int) -> nn.Module:

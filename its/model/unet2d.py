@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor, nn
 
-from its.model.checkpoint import conversion, misfit_of, read, refuse_misfit, stored
+from its.model.checkpoint import conversion, home_of_file, misfit_of, read, refuse_misfit, stored
 from its.model.config_file import METADATA, ConfigFile
 from its.model.denoiser import NetworkDenoiser
 from its.model.run_as import run_as
@@ -220,6 +220,8 @@ def load(
     """
     # Read the scheduler's settings and the network.
     folder = locate(weights)
+    if folder.is_file():
+        raise ValueError(f"{weights} is a file, and a pipeline is a folder; {home_of_file(weights) or OTHER_PIPELINE}")
     places = parts(folder)
     scheduler = SchedulerConfig.read(places["scheduler"] / "scheduler_config.json")
     config = network_config(places["unet"] / "config.json")
