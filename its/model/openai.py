@@ -85,21 +85,10 @@ def load(
     """
     path = betas_named(betas, steps)
     _check_null_class(null_class, classes)
-    unet = OpenAIUNet(
-        size,
-        channels,
-        blocks,
-        multipliers,
-        attention,
-        heads,
-        COLOURS * (1 + learned_sigma),
-        head_channels=head_channels,
-        attention_order=attention_order,
-        scale_shift=scale_shift,
-        resblock_updown=resblock_updown,
-        classes=classes,
-    )
-    state = read(weights, weights_key)
+    sizes = (size, channels, blocks, multipliers, attention, heads, COLOURS * (1 + learned_sigma))
+    kind: dict[str, Any] = {"attention_order": attention_order, "resblock_updown": resblock_updown}
+    kind |= {"head_channels": head_channels, "scale_shift": scale_shift, "classes": classes}
+    unet, state = OpenAIUNet(*sizes, **kind), read(weights, weights_key)
     fit(unet, state, weights, advice(state, size))
     network = ImprovedDiffusion(unet, 1000 / steps if rescale_time else 1.0)
     return NetworkDenoiser(

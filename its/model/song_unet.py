@@ -154,12 +154,14 @@ class Block(nn.Module):
 class Conv(nn.Module):
     """A convolution; a `kernel` is a filter that first halves, or doubles, the image; of side 0 it is that alone."""
 
+    weight: Tensor
+    bias: Tensor
     resample_filter: Tensor
 
     def __init__(self, into: int, out: int, side: int, kernel: Sequence[float] | None = None, up: bool = False) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(out, into, side, side)) if side else None
-        self.bias = nn.Parameter(torch.empty(out)) if side else None
+        self.register_parameter("weight", nn.Parameter(torch.empty(out, into, side, side)) if side else None)
+        self.register_parameter("bias", nn.Parameter(torch.empty(out)) if side else None)
         self.up, self.pad = up, side // 2
         taps = None if kernel is None else torch.outer(*2 * [torch.tensor(kernel)])[None, None] / sum(kernel) ** 2
         self.register_buffer("resample_filter", taps)

@@ -50,8 +50,11 @@ def parts(folder: Path) -> dict[str, Path]:
     """Return the folders of a pipeline's scheduler and network, which are one where it is flat.
 
     Raises:
-        ValueError: the pipeline is of another class, or has a part that is not known here.
+        ValueError: it is no folder, the pipeline is of another class, or has a part that is not known here.
     """
+    if folder.is_file():
+        remedy = home_of_file(str(folder)) or OTHER_PIPELINE
+        raise ValueError(f"{folder} is a file, and a pipeline of diffusers is a folder; {remedy}")
     if (folder / "model_index.json").is_file():
         index = ConfigFile.read(folder / "model_index.json", OTHER_PIPELINE)
         index.require(
@@ -220,8 +223,6 @@ def load(
     """
     # Read the scheduler's settings and the network.
     folder = locate(weights)
-    if folder.is_file():
-        raise ValueError(f"{weights} is a file, and a pipeline is a folder; {home_of_file(weights) or OTHER_PIPELINE}")
     places = parts(folder)
     scheduler = SchedulerConfig.read(places["scheduler"] / "scheduler_config.json")
     config = network_config(places["unet"] / "config.json")

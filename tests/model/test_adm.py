@@ -11,15 +11,13 @@ import pytest
 import torch
 import yaml
 
-from its.classifier.adm import NoisyImageClassifier
 from its.levels import Columns
 from its.model.checkpoint import fit, read
 from its.model.denoiser import NetworkDenoiser
-from its.model.dhariwal_unet import DhariwalUNet
 from its.model.edm import load as load_edm
 from its.model.openai import ImprovedDiffusion, advice, load, sizes_of
 from its.model.openai_unet import Layers, OpenAIUNet
-from its.model.published import HOMES, home_of, mark_of
+from its.model.published import HOMES, mark_of
 from its.model.unet2d import load as load_pipeline
 from its.sampler.ddim import DDIM
 from its.sampler.noise_paths import betas_named
@@ -126,46 +124,10 @@ def test_openai_load_takes_adm_s_published_names_and_shapes(name, monkeypatch):
     assert sum(value.numel() for value in state.values()) == parameters
     assert (model.shape, model.variance) == ((3, node["size"], node["size"]), "learned")
     assert model.conditional == (node["classes"] == 1000)
-    assert f"model={name} takes" in home_of(state)
+    with pytest.raises(ValueError, match=f"does not fit Linear.*those of the checkpoint that model={name} takes"):
+        fit(torch.nn.Linear(1, 1), state, "x.pt", "another remedy")
     told = sizes_of(state, node["size"])
     assert all(told[key] == node[key] for key in told)
-
-
-def of_improved_diffusion() -> torch.nn.Module:
-    return OpenAIUNet(32, 128, 3, (1, 2, 2, 2), (16, 8), 4, 6)
-
-
-def of_adm() -> torch.nn.Module:
-    return OpenAIUNet(
-        64, 192, 3, (1, 2, 3, 4), (32, 16, 8), None, 6, head_channels=64, resblock_updown=True, classes=1000
-    )
-
-
-def of_classifier() -> torch.nn.Module:
-    return NoisyImageClassifier(betas_named("cosine", 1000), 64, 128, 4, (1, 2, 3, 4), (32, 16, 8), 64, 1000)
-
-
-def of_edm() -> torch.nn.Module:
-    return DhariwalUNet(64, 3, 1000, 192, (1, 2, 3, 4), 3, (32, 16, 8))
-
-
-@pytest.mark.parametrize(
-    ("network", "given", "home"),
-    [
-        (of_improved_diffusion, of_adm, "model=adm_imagenet64"),
-        (of_adm, of_improved_diffusion, "model=openai_cifar10"),
-        (of_adm, of_classifier, "verifier@guide=adm_classifier64"),
-        (of_classifier, of_adm, "model=adm_imagenet64"),
-        (of_adm, of_edm, "model=edm_imagenet64"),
-        (of_edm, of_adm, "model=adm_imagenet64"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else value.__name__,
-)
-def test_fit_tells_which_configuration_takes_a_published_checkpoint(network, given, home):
-    with torch.device("meta"):
-        needed, state = network(), given().state_dict()
-    with pytest.raises(ValueError, match=f"does not fit.*those of the checkpoint that {home} takes"):
-        fit(needed, state, "x.pt", "another remedy")
 
 
 SIZES = {"size": 32, "channels": 64, "blocks": 1, "multipliers": [0.5, 1.5], "attention": [16]}
