@@ -71,40 +71,40 @@ def load(
     """Load a `.pt` or safetensors state dict; see `OpenAIUNet` for the sizes.
 
     Args:
-        weights_key: of a file with several state dicts, see `its.model.checkpoint.read`.
-        betas: rule of the noise path that it was trained on, in `steps` steps.
+        weights_key: see `its.model.checkpoint.read`. betas: rule of its noise path, in `steps` steps.
         learned_sigma: the last three of six outputs are a variance. rescale_time: its clock has a thousand ticks.
         heads, head_channels, attention_order, scale_shift, resblock_updown: see `its.model.openai_unet.Layers`.
         classes: class embeddings of a conditional network. null_class: the one that stands for no condition, if any.
         guidance_scale, guidance_interval: see `its.model.denoiser.NetworkDenoiser`; times are training steps.
-        clip, rederive_eps: see `its.model.denoiser.Clipping`; the original's steps start from the clipped x0_hat.
-        dtype, channels_last, compile: see `its.model.run_as.run_as`.
+        clip, rederive_eps: see `its.model.denoiser.Clipping`. dtype, channels_last, compile: see `its.model.run_as`.
 
     Raises:
         ValueError: the checkpoint does not fit; the message names keys, and sizes that would.
     """
-    path = betas_named(betas, steps)
+    space: Any = (betas_named(betas, steps), "epsilon", (COLOURS, size, size))
     _check_null_class(null_class, classes)
     sizes = (size, channels, blocks, multipliers, attention, heads, COLOURS * (1 + learned_sigma))
-    kind: dict[str, Any] = {"attention_order": attention_order, "resblock_updown": resblock_updown}
-    kind |= {"head_channels": head_channels, "scale_shift": scale_shift, "classes": classes}
-    unet, state = OpenAIUNet(*sizes, **kind), read(weights, weights_key)
-    fit(unet, state, weights, advice(state, size))
+    adm: Any = {"head_channels": head_channels, "attention_order": attention_order, "resblock_updown": resblock_updown}
+    unet = _fitted(OpenAIUNet(*sizes, scale_shift=scale_shift, classes=classes, **adm), weights, weights_key, size)
     network = ImprovedDiffusion(unet, 1000 / steps if rescale_time else 1.0)
+    guided: Any = {"null_class": null_class, "guidance_scale": guidance_scale, "guidance_interval": guidance_interval}
     return NetworkDenoiser(
         run_as(network.to(device), dtype, channels_last=channels_last, compile=compile),
-        path,
-        "epsilon",
-        (COLOURS, size, size),
+        *space,
         conditional=classes is not None,
-        null_class=null_class,
-        guidance_scale=guidance_scale,
-        guidance_interval=guidance_interval,
         clip=clip,
         rederive_eps=rederive_eps,
         variance="learned" if learned_sigma else "fixed_small",
         device=device,
+        **guided,
     )
+
+
+def _fitted(unet: OpenAIUNet, weights: str, key: str | None, size: int) -> OpenAIUNet:
+    """Return a network with the weights of a checkpoint."""
+    state = read(weights, key)
+    fit(unet, state, weights, advice(state, size))
+    return unet
 
 
 def _check_null_class(null_class: int | None, classes: int | None) -> None:
