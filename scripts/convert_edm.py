@@ -1,6 +1,7 @@
 """Turn one of EDM's pickled networks into safetensors that `its.model.edm` loads.
 
     python scripts/convert_edm.py edm-cifar10-32x32-uncond-vp.pkl --sha256 <hash of the published file>
+    python scripts/convert_edm.py edm-imagenet-64x64-cond-adm.pkl --sha256 <hash of the published file>
 
 NVIDIA's pickles carry source code that unpickling would run. This reads them without running any of it: every object
 of theirs becomes a plain record, and only names on a short list are resolved. Before that the file must have the sha256
@@ -41,6 +42,10 @@ CONFIG = (
     "channel_mult_noise",
     "resample_filter",
 )
+"""Arguments of EDM's constructors that decide the network."""
+
+OF_DHARIWAL = ("channel_mult_emb",)
+"""Those of its ADM network alone."""
 
 
 def record_of(meta: dict[str, Any]) -> Record:
@@ -105,16 +110,17 @@ def convert(source: Path, expected: str, target: Path) -> dict[str, Any]:
         raise ValueError(f"{source} is not one of EDM's networks: {error}") from error
 
     # Refuse another preconditioning, and arguments that are not known.
+    known = (*CONFIG, *OF_DHARIWAL) if arguments.get("model_type") == "DhariwalUNet" else CONFIG
     if network.get(CLASS) != "EDMPrecond":
         raise ValueError(
             f"{source} holds a {network.get(CLASS)}, and only EDMPrecond is read here; take one of EDM's own networks "
             "(edm-*.pkl), not of its baselines"
         )
-    if unknown := network["_init_kwargs"].keys() - {*CONFIG, *IGNORED}:
+    if unknown := network["_init_kwargs"].keys() - {*known, *IGNORED}:
         raise ValueError(f"{source} was made with {', '.join(sorted(unknown))}, which is not known here; take another")
 
     # Write its tensors, and its configuration into the header.
-    config = {key: arguments[key] for key in CONFIG if key in arguments}
+    config = {key: arguments[key] for key in known if key in arguments}
     if arguments.get("label_dropout"):  # without it no row was trained without its class, so that none can be guided
         config["label_dropout"] = arguments["label_dropout"]
     tensors = {name: value for name, value in state_dict(model).items() if not name.startswith("map_augment.")}

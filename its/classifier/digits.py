@@ -96,6 +96,7 @@ class NoisyNet(nn.Module):
 
     def forward(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         """Return logits [n, 10] of `x = alpha x_0 + sigma eps` [n, 1, 8, 8]; alpha, sigma are [n, 1, 1, 1]."""
+        alpha, sigma = alpha.to(x), sigma.to(x)
         scale = (alpha**2 + sigma**2).sqrt()
         channels = [x / scale, (alpha / scale).expand_as(x), (sigma / scale).expand_as(x)]
         return self.head(self.body(torch.cat(channels, dim=1)))

@@ -12,6 +12,7 @@ from typing import Any
 
 NAMES: dict[str, tuple[str, ...]] = {
     "budget": ("its.budget.Budget",),
+    "classifier/adm": ("its.classifier.adm.load",),
     "classifier/cifar_resnet": ("its.classifier.cifar_resnet.load", "its.model.cifar_resnet.load"),
     "classifier/digits": ("its.classifier.digits.load", "its.model.digits.load"),
     "classifier/hub": ("its.classifier.hub_classifier.load", "its.model.hub_classifier.load"),

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from its.model.config_file import ConfigFile
+from its.model.published import home_of
 from its.model.wrappers import StateDict, chosen
 from its.parameters import fits
 from its.weights import locate
@@ -55,6 +56,14 @@ def read(weights: str, key: str | None = None) -> StateDict:
     if path.name.endswith(INDEX):
         return chosen(_shards(path), key, str(path))
     return chosen(_tensors(path), key, str(path))
+
+
+def home_of_file(weights: str) -> str | None:
+    """Say which configuration takes a published checkpoint; None of a file that is not known or not read."""
+    try:
+        return home_of(read(weights))
+    except (ValueError, OSError):
+        return None
 
 
 def stored(folder: Path, stems: Sequence[str], key: str | None) -> tuple[Path, str | None]:
@@ -161,7 +170,8 @@ def fit(network: nn.Module, state: StateDict, weights: str, remedy: str) -> nn.M
 
     Args:
         weights: name of the weights, for messages.
-        remedy: advice to the user if they do not fit: the configuration that would.
+        remedy: advice to the user if they do not fit and are not of a published checkpoint, which is told where it
+            belongs: the configuration that would take them.
 
     Raises:
         ValueError: names the first missing, unexpected and mis-shaped keys.
@@ -181,7 +191,9 @@ def fit(network: nn.Module, state: StateDict, weights: str, remedy: str) -> nn.M
         for name in needed
         if name in state and state[name].is_floating_point() != needed[name].is_floating_point()
     ]
-    refuse_misfit(weights, type(network).__name__, (missing, unexpected, misshaped), remedy)
+    if missing or unexpected or misshaped:
+        remedy = home_of(state) or remedy
+        refuse_misfit(weights, type(network).__name__, (missing, unexpected, misshaped), remedy)
 
     network.load_state_dict(state, strict=False)
     return network.requires_grad_(False).eval()

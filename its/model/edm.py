@@ -1,26 +1,29 @@
-"""EDM's CIFAR-10 networks (Karras et al. 2022, arXiv:2206.00364), as scripts/convert_edm.py writes them."""
+"""EDM's networks (Karras et al. 2022, arXiv:2206.00364), as scripts/convert_edm.py writes them."""
 
 from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from its.levels import Columns, Guess
-from its.model.checkpoint import fit, read
+from its.model.checkpoint import fit, home_of_file, read
 from its.model.classifier_free import Network
 from its.model.config_file import ConfigFile
 from its.model.denoiser import ClassifierFreeDenoiser
+from its.model.dhariwal_unet import DhariwalUNet
 from its.model.run_as import run_as
 from its.model.song_unet import SongUNet
 from its.sampler.noise_paths import EDM
 from its.types import Condition
 from its.weights import Device, Dtype, GuidanceInterval, GuidanceScale, Weights, locate
+
+COMMON = {"label_dim": 0, "label_dropout": 0, "sigma_data": 0.5}
 
 DEFAULTS = {
     "embedding_type": "positional",
@@ -32,34 +35,50 @@ DEFAULTS = {
     "num_blocks": 4,
     "model_channels": 128,
     "channel_mult": [1, 2, 2, 2],
-    "label_dim": 0,
-    "label_dropout": 0,
-    "sigma_data": 0.5,
+    **COMMON,
 }
-"""Defaults of EDM's constructors, for entries that a configuration leaves out."""
+"""Defaults of EDM's constructors of a SongUNet, for entries that a configuration leaves out."""
 
-KNOWN: dict[str, Any] = {
-    "model_type": Literal["SongUNet"],
-    "embedding_type": Literal["positional", "fourier"],
-    "encoder_type": Literal["standard", "residual"],
-    "decoder_type": Literal["standard"],
+DHARIWAL = {
+    "attn_resolutions": [32, 16, 8],
+    "num_blocks": 3,
+    "model_channels": 192,
+    "channel_mult": [1, 2, 3, 4],
+    "channel_mult_emb": 4,
+    **COMMON,
+}
+"""Those of a DhariwalUNet."""
+
+KNOWN_OF_BOTH: dict[str, Any] = {
+    "model_type": str,
     **dict.fromkeys(("img_resolution", "img_channels", "label_dim", "model_channels", "num_blocks"), int),
-    **dict.fromkeys(("channel_mult", "attn_resolutions", "resample_filter"), Sequence[int]),
-    "channel_mult_noise": int,
+    **dict.fromkeys(("channel_mult", "attn_resolutions"), Sequence[int]),
     **dict.fromkeys(("label_dropout", "sigma_data"), float),
 }
-"""The allow-list of a configuration's entries and values."""
+
+KNOWN: dict[str, dict[str, Any]] = {
+    "SongUNet": {
+        **KNOWN_OF_BOTH,
+        "embedding_type": Literal["positional", "fourier"],
+        "encoder_type": Literal["standard", "residual"],
+        "decoder_type": Literal["standard"],
+        "channel_mult_noise": int,
+        "resample_filter": Sequence[int],
+    },
+    "DhariwalUNet": {**KNOWN_OF_BOTH, "channel_mult_emb": int},
+}
+"""The allow-list of a configuration's entries and values, by its `model_type`."""
 
 
 class EDMDenoiser(ClassifierFreeDenoiser):
-    """A preconditioned SongUNet as a `Denoiser`: x0_hat is the paper's D(x; sigma), Eq. 7, and is not clipped.
+    """A preconditioned network as a `Denoiser`: x0_hat is the paper's D(x; sigma), Eq. 7, and is not clipped.
 
     It is a class of its own, and not a `NetworkDenoiser`: x0_hat and eps_hat are two combinations of x and the output
     with coefficients of sigma (deriving one from the other is ill-conditioned at either end), the network's time
     input is log(sigma) / 4, and its labels are one-hot.
 
     Args:
-        network: a SongUNet, already on `device`; labels are one-hot.
+        network: a SongUNet or DhariwalUNet, already on `device`; labels are one-hot.
         path: the noise path; its `sigma_data` preconditions the network.
         shape: event shape (C, H, W).
         labels: number of classes that the network is given; 0 is unconditional.
@@ -143,7 +162,7 @@ def load(
         ValueError: the file is not one of scripts/convert_edm.py, or its tensors do not fit its configuration.
     """
     config = configuration(weights)
-    network = song_unet(config)
+    network = network_of(config)
     fit(network, read(weights), weights, "its header and its tensors disagree: convert it again")
     size, colours = config["img_resolution"], config["img_channels"]
     return EDMDenoiser(
@@ -171,39 +190,54 @@ def configuration(weights: str) -> dict[str, Any]:
         with safe_open(path, "pt") as file:
             header = (file.metadata() or {}).get("edm")
     except SafetensorError as error:
-        raise ValueError(
-            f"{path} is not safetensors ({error}); convert EDM's pickle once: python scripts/convert_edm.py "
-            f"{shlex.quote(str(path))} --sha256 HASH, where HASH is what sha256sum prints of the published file"
-        ) from error
+        remedy = home_of_file(weights) or (
+            f"convert EDM's pickle once: python scripts/convert_edm.py {shlex.quote(str(path))} --sha256 HASH, where "
+            "HASH is what sha256sum prints of the published file"
+        )
+        raise ValueError(f"{path} is not safetensors ({error}); {remedy}") from error
     if header is None:
-        raise ValueError(f"{path} has no EDM configuration in its header; write it with scripts/convert_edm.py")
+        remedy = home_of_file(weights) or "write it with scripts/convert_edm.py"
+        raise ValueError(f"{path} has no EDM configuration in its header; {remedy}")
 
-    # Refuse networks that SongUNet is not.
+    # Refuse networks that are not known.
     try:
-        config = {**DEFAULTS, **json.loads(header)}
+        entries = dict(json.loads(header))
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"the EDM configuration in the header of {path} is damaged ({error}); convert it again"
         ) from error
-    file = ConfigFile(path, config, "choose one of EDM's CIFAR-10, FFHQ and AFHQ networks")
-    file.require(KNOWN)
-    for key in ("model_type", "img_resolution", "img_channels"):
+    file = ConfigFile(path, entries, "choose one of EDM's CIFAR-10, FFHQ, AFHQ and ImageNet-64 networks")
+    if (kind := str(file.needed("model_type"))) not in KNOWN:
+        raise file.refusal("model_type", f"here it is {' or '.join(KNOWN)}")
+    file.require(KNOWN[kind])
+    for key in ("img_resolution", "img_channels"):
         file.needed(key)
-    return config
+    return {**(DEFAULTS if kind == "SongUNet" else DHARIWAL), **entries}
+
+
+def network_of(config: dict[str, Any]) -> nn.Module:
+    """Make the network of EDM's constructor arguments."""
+    return song_unet(config) if config["model_type"] == "SongUNet" else dhariwal_unet(config)
 
 
 def song_unet(config: dict[str, Any]) -> SongUNet:
-    """Make the network of EDM's constructor arguments."""
+    """Make a SongUNet of EDM's constructor arguments."""
     return SongUNet(
-        config["img_resolution"],
-        config["img_channels"],
-        config["label_dim"],
-        config["model_channels"],
-        config["channel_mult"],
-        config["num_blocks"],
-        config["attn_resolutions"],
+        *_sizes(config),
         fourier=config["embedding_type"] == "fourier",
         noise_width=config["channel_mult_noise"],
         residual=config["encoder_type"] == "residual",
         kernel=config["resample_filter"],
     )
+
+
+def dhariwal_unet(config: dict[str, Any]) -> DhariwalUNet:
+    """Make a DhariwalUNet of EDM's constructor arguments."""
+    return DhariwalUNet(*_sizes(config), embedding=config["channel_mult_emb"])
+
+
+def _sizes(config: dict[str, Any]) -> Iterator[Any]:
+    """Yield the arguments that both networks take."""
+    for key in ("img_resolution", "img_channels", "label_dim", "model_channels", "channel_mult", "num_blocks"):
+        yield config[key]
+    yield config["attn_resolutions"]

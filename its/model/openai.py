@@ -1,15 +1,20 @@
-"""OpenAI's improved-diffusion checkpoints (Nichol and Dhariwal 2021, arXiv:2102.09672), and TFG's CIFAR-10 one."""
+"""OpenAI's improved-diffusion and guided-diffusion (ADM) checkpoints, and TFG's CIFAR-10 one.
+
+Nichol and Dhariwal 2021 (arXiv:2102.09672), Dhariwal and Nichol 2021 (arXiv:2105.05233).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from its.model.checkpoint import fit, read
 from its.model.denoiser import NetworkDenoiser
 from its.model.openai_unet import OpenAIUNet
+from its.model.published import mark_of
 from its.model.run_as import run_as
 from its.model.wrappers import StateDict
 from its.sampler.noise_paths import betas_named
@@ -41,9 +46,12 @@ def load(
     size: int,
     channels: int,
     blocks: int,
-    multipliers: Sequence[int],
+    multipliers: Sequence[float],
     attention: Sequence[int],
-    heads: int,
+    heads: int | None,
+    head_channels: int | None = None,
+    attention_order: Literal["legacy", "new"] = "legacy",
+    resblock_updown: bool = False,
     betas: Literal["cosine", "linear"],
     steps: int,
     learned_sigma: bool = True,
@@ -63,37 +71,40 @@ def load(
     """Load a `.pt` or safetensors state dict; see `OpenAIUNet` for the sizes.
 
     Args:
-        weights_key: of a file with several state dicts, see `its.model.checkpoint.read`.
-        betas: rule of the noise path that it was trained on, in `steps` steps.
+        weights_key: see `its.model.checkpoint.read`. betas: rule of its noise path, in `steps` steps.
         learned_sigma: the last three of six outputs are a variance. rescale_time: its clock has a thousand ticks.
+        heads, head_channels, attention_order, scale_shift, resblock_updown: see `its.model.openai_unet.Layers`.
         classes: class embeddings of a conditional network. null_class: the one that stands for no condition, if any.
         guidance_scale, guidance_interval: see `its.model.denoiser.NetworkDenoiser`; times are training steps.
-        clip, rederive_eps: see `its.model.denoiser.Clipping`; the original's steps start from the clipped x0_hat.
-        dtype, channels_last, compile: see `its.model.run_as.run_as`.
+        clip, rederive_eps: see `its.model.denoiser.Clipping`. dtype, channels_last, compile: see `its.model.run_as`.
 
     Raises:
         ValueError: the checkpoint does not fit; the message names keys, and sizes that would.
     """
-    path = betas_named(betas, steps)
+    space: Any = (betas_named(betas, steps), "epsilon", (COLOURS, size, size))
     _check_null_class(null_class, classes)
     sizes = (size, channels, blocks, multipliers, attention, heads, COLOURS * (1 + learned_sigma))
-    unet, state = OpenAIUNet(*sizes, scale_shift=scale_shift, classes=classes), read(weights, weights_key)
-    fit(unet, state, weights, advice(state, size))
+    adm: Any = {"head_channels": head_channels, "attention_order": attention_order, "resblock_updown": resblock_updown}
+    unet = _fitted(OpenAIUNet(*sizes, scale_shift=scale_shift, classes=classes, **adm), weights, weights_key, size)
     network = ImprovedDiffusion(unet, 1000 / steps if rescale_time else 1.0)
+    guided: Any = {"null_class": null_class, "guidance_scale": guidance_scale, "guidance_interval": guidance_interval}
     return NetworkDenoiser(
         run_as(network.to(device), dtype, channels_last=channels_last, compile=compile),
-        path,
-        "epsilon",
-        (COLOURS, size, size),
+        *space,
         conditional=classes is not None,
-        null_class=null_class,
-        guidance_scale=guidance_scale,
-        guidance_interval=guidance_interval,
         clip=clip,
         rederive_eps=rederive_eps,
         variance="learned" if learned_sigma else "fixed_small",
         device=device,
+        **guided,
     )
+
+
+def _fitted(unet: OpenAIUNet, weights: str, key: str | None, size: int) -> OpenAIUNet:
+    """Return a network with the weights of a checkpoint."""
+    state = read(weights, key)
+    fit(unet, state, weights, advice(state, size))
+    return unet
 
 
 def _check_null_class(null_class: int | None, classes: int | None) -> None:
@@ -110,11 +121,25 @@ def advice(state: StateDict, size: int) -> str:
     try:
         sizes = sizes_of(state, size)
     except KeyError as error:
-        return f"it has no {error.args[0]}, so it is not a checkpoint of improved-diffusion: choose another model"
+        return (
+            f"it has no {error.args[0]}, so it is not a checkpoint of improved-diffusion or ADM: choose another model"
+        )
+    if not _fit(state, size, **sizes):
+        return "no sizes of improved-diffusion's and ADM's networks have its names and shapes: choose another model"
     words = " ".join(
         f"model.{name}={str(value).replace(' ', '').replace('None', 'null').lower()}" for name, value in sizes.items()
     )
-    return f"its names and shapes tell {words} (heads, betas and steps they do not)"
+    return f"its names and shapes tell {words} (heads, attention_order, betas and steps they do not)"
+
+
+def _fit(state: StateDict, size: int, *, learned_sigma: bool, **sizes: Any) -> bool:
+    """Return whether a network of these sizes has the names and shapes of a state dict."""
+    try:
+        with torch.device("meta"):
+            made = OpenAIUNet(size, heads=1, outputs=COLOURS * (1 + learned_sigma), **sizes).state_dict()
+    except ValueError:  # a width that no group norm divides
+        return False
+    return mark_of(made) == mark_of(state)
 
 
 def sizes_of(state: StateDict, size: int) -> dict[str, Any]:
@@ -123,26 +148,25 @@ def sizes_of(state: StateDict, size: int) -> dict[str, Any]:
     Raises:
         KeyError: a tensor that every checkpoint has is missing.
     """
-    # Count the blocks of each level, and find those with attention.
-    channels = len(state["input_blocks.0.0.weight"])
-    levels: list[list[int]] = [[]]
-    attention: set[int] = set()
-    for index in range(1, 1 + max(int(name.split(".")[1]) for name in state if name.startswith("input_blocks."))):
-        if f"input_blocks.{index}.0.op.weight" in state:
-            levels.append([])
-            continue
-        levels[-1].append(len(state[f"input_blocks.{index}.0.out_layers.3.weight"]) // channels)
-        if f"input_blocks.{index}.1.qkv.weight" in state:
-            attention.add(size >> (len(levels) - 1))
+    # Count the stages of a level: its blocks, and one that halves; on the way up the last of each has a layer more.
+    channels, last = state["time_embed.0.weight"].shape[1], state["out.2.weight"]
+    stages = len({name.split(".")[1] for name in state if name.startswith("output_blocks.")})
+    doubling = (".1.conv.weight", ".2.conv.weight", ".1.in_layers.0.weight", ".2.in_layers.0.weight")
+    ups = [index for index in range(stages) if any(f"output_blocks.{index}{end}" in state for end in doubling)]
+    row = 1 + ups[0] if ups else stages
 
-    first = state["input_blocks.1.0.emb_layers.1.weight"]
+    # Read each level's first block.
+    firsts = range(1, 1 + max(stages, 1), max(row, 1))
+    widths = [len(state[f"input_blocks.{index}.0.out_layers.3.weight"]) / channels for index in firsts]
+    attends = [f"input_blocks.{index}.1.qkv.weight" in state for index in firsts]
     labels = state.get("label_emb.weight")
     return {
         "channels": channels,
-        "blocks": len(levels[0]),
-        "multipliers": [level[-1] for level in levels if level],
-        "attention": sorted(attention, reverse=True),
-        "learned_sigma": len(state["out.2.weight"]) == 2 * COLOURS,
-        "scale_shift": len(first) == 2 * channels * levels[0][0],
+        "blocks": row - 1,
+        "multipliers": [int(width) if width.is_integer() else width for width in widths],
+        "attention": [size >> level for level, attend in enumerate(attends) if attend],
+        "learned_sigma": len(last) == 2 * COLOURS,
+        "scale_shift": len(state["input_blocks.1.0.emb_layers.1.weight"]) == 2 * channels * widths[0],
+        "resblock_updown": f"input_blocks.{row}.0.in_layers.0.weight" in state and len(widths) > 1,
         "classes": None if labels is None else len(labels),
     }

@@ -54,6 +54,7 @@ class SongUNet(nn.Module):
         into, skips, shrunk = channels, [channels], colours
         for level, multiplier in enumerate(multipliers):
             at = f"{size >> level}x{size >> level}"
+            heads = int(size >> level in attention)
             if level:
                 self.enc[f"{at}_down"] = block(into, into, down=True)
                 skips.append(into)
@@ -61,19 +62,21 @@ class SongUNet(nn.Module):
                 self.enc[f"{at}_aux_residual"] = FusedDown(shrunk, into, 3, kernel)
                 shrunk = into
             for index in range(blocks):
-                self.enc[f"{at}_block{index}"] = block(into, multiplier * channels, attend=size >> level in attention)
+                self.enc[f"{at}_block{index}"] = block(
+                    into, multiplier * channels, heads=int(size >> level in attention)
+                )
                 into = multiplier * channels
                 skips.append(into)
 
         # The middle, and the way up, which takes the widths of the way down in reverse.
-        self.dec[f"{at}_in0"], self.dec[f"{at}_in1"] = block(into, into, attend=True), block(into, into)
+        self.dec[f"{at}_in0"], self.dec[f"{at}_in1"] = block(into, into, heads=1), block(into, into)
         for level, multiplier in reversed(list(enumerate(multipliers))):
             at = f"{size >> level}x{size >> level}"
             if level < len(multipliers) - 1:
                 self.dec[f"{at}_up"] = block(into, into, up=True)
             for index in range(blocks + 1):
-                attend = index == blocks and size >> level in attention
-                self.dec[f"{at}_block{index}"] = block(into + skips.pop(), multiplier * channels, attend=attend)
+                heads = int(index == blocks and size >> level in attention)
+                self.dec[f"{at}_block{index}"] = block(into + skips.pop(), multiplier * channels, heads=heads)
                 into = multiplier * channels
         self.dec[f"{size}x{size}_aux_norm"] = norm(into)
         self.dec[f"{size}x{size}_aux_conv"] = Conv(into, colours, 3)
@@ -102,7 +105,13 @@ class SongUNet(nn.Module):
 
 
 class Block(nn.Module):
-    """A residual block of two convolutions, the first of which may resample, and perhaps attention by one head."""
+    """A residual block of two convolutions, the first of which may resample, and perhaps attention.
+
+    Args:
+        heads: of attention; 0 is none.
+        adm: as in ADM, and not as in Song et al.: the embedding scales and shifts the second norm, sums keep their
+            variance as it is, and what is added is resampled without a convolution where it keeps its width.
+    """
 
     def __init__(
         self,
@@ -113,36 +122,46 @@ class Block(nn.Module):
         kernel: Sequence[float],
         up: bool = False,
         down: bool = False,
-        attend: bool = False,
+        heads: int = 0,
+        adm: bool = False,
     ) -> None:
         super().__init__()
-        self.into, self.attend = into, attend
-        resample = kernel if up or down else None
-        self.norm0, self.conv0 = norm(into), Conv(into, out, 3, resample, up)
-        self.affine = nn.Linear(width, out)
-        self.norm1, self.conv1 = norm(out), Conv(out, out, 3)
-        self.skip = Conv(into, out, 1, resample, up) if into != out or up or down else nn.Identity()
-        if attend:
-            self.norm2, self.qkv, self.proj = norm(out), Conv(out, 3 * out, 1), Conv(out, out, 1)
+        self.into, self.heads, self.adm, self.share = into, heads, adm, 1.0 if adm else HALF
+        resample, normed = kernel if up or down else None, partial(norm, eps=1e-5 if adm else 1e-6)
+        self.norm0, self.conv0 = normed(into), Conv(into, out, 3, resample, up)
+        self.affine = nn.Linear(width, 2 * out if adm else out)
+        self.norm1, self.conv1 = normed(out), Conv(out, out, 3)
+        side = 0 if adm and into == out else 1
+        self.skip = Conv(into, out, side, resample, up) if into != out or up or down else nn.Identity()
+        if heads:
+            self.norm2, self.qkv, self.proj = normed(out), Conv(out, 3 * out, 1), Conv(out, out, 1)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        hidden = self.conv0(F.silu(self.norm0(x))) + self.affine(embedding)[:, :, None, None]
-        x = (self.conv1(F.silu(self.norm1(hidden))) + self.skip(x)) * HALF
-        if not self.attend:
+        hidden, condition = self.conv0(F.silu(self.norm0(x))), self.affine(embedding)[:, :, None, None]
+        if self.adm:
+            scale, shift = condition.chunk(2, dim=1)
+            hidden = self.norm1(hidden) * (scale + 1) + shift
+        else:
+            hidden = self.norm1(hidden + condition)
+        x = (self.conv1(F.silu(hidden)) + self.skip(x)) * self.share
+        if not self.heads:
             return x
-        q, k, v = self.qkv(self.norm2(x)).flatten(2).unflatten(1, (-1, 3)).transpose(1, 3).unbind(2)
-        mixed = F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None])[:, 0]
-        return (self.proj(mixed.transpose(1, 2).reshape(x.shape)) + x) * HALF
+        qkv = self.qkv(self.norm2(x)).flatten(2).unflatten(1, (self.heads, -1, 3))
+        mixed = F.scaled_dot_product_attention(*qkv.transpose(2, 4).unbind(3))
+        return (self.proj(mixed.transpose(2, 3).reshape(x.shape)) + x) * self.share
 
 
 class Conv(nn.Module):
-    """A convolution; a `kernel` is a filter that first halves, or doubles, the image."""
+    """A convolution; a `kernel` is a filter that first halves, or doubles, the image; of side 0 it is that alone."""
 
+    weight: Tensor
+    bias: Tensor
     resample_filter: Tensor
 
     def __init__(self, into: int, out: int, side: int, kernel: Sequence[float] | None = None, up: bool = False) -> None:
         super().__init__()
-        self.weight, self.bias = nn.Parameter(torch.empty(out, into, side, side)), nn.Parameter(torch.empty(out))
+        self.register_parameter("weight", nn.Parameter(torch.empty(out, into, side, side)) if side else None)
+        self.register_parameter("bias", nn.Parameter(torch.empty(out)) if side else None)
         self.up, self.pad = up, side // 2
         taps = None if kernel is None else torch.outer(*2 * [torch.tensor(kernel)])[None, None] / sum(kernel) ** 2
         self.register_buffer("resample_filter", taps)
@@ -158,7 +177,7 @@ class Conv(nn.Module):
                 padding=(taps.shape[-1] - 1) // 2,
                 groups=x.shape[1],
             )
-        return F.conv2d(x, self.weight, self.bias, padding=self.pad)
+        return x if self.weight is None else F.conv2d(x, self.weight, self.bias, padding=self.pad)
 
 
 class FusedDown(Conv):
@@ -187,6 +206,6 @@ class NoiseMark(nn.Module):
         return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
-def norm(channels: int) -> nn.GroupNorm:
+def norm(channels: int, eps: float = 1e-6) -> nn.GroupNorm:
     """Return a group norm with groups of at least four channels, at most 32 groups."""
-    return nn.GroupNorm(min(32, channels // 4), channels, eps=1e-6)
+    return nn.GroupNorm(min(32, channels // 4), channels, eps=eps)

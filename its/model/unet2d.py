@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor, nn
 
-from its.model.checkpoint import conversion, misfit_of, read, refuse_misfit, stored
+from its.model.checkpoint import conversion, home_of_file, misfit_of, read, refuse_misfit, stored
 from its.model.config_file import METADATA, ConfigFile
 from its.model.denoiser import NetworkDenoiser
 from its.model.run_as import run_as
@@ -50,8 +50,11 @@ def parts(folder: Path) -> dict[str, Path]:
     """Return the folders of a pipeline's scheduler and network, which are one where it is flat.
 
     Raises:
-        ValueError: the pipeline is of another class, or has a part that is not known here.
+        ValueError: it is no folder, the pipeline is of another class, or has a part that is not known here.
     """
+    if folder.is_file():
+        remedy = home_of_file(str(folder)) or OTHER_PIPELINE
+        raise ValueError(f"{folder} is a file, and a pipeline of diffusers is a folder; {remedy}")
     if (folder / "model_index.json").is_file():
         index = ConfigFile.read(folder / "model_index.json", OTHER_PIPELINE)
         index.require(

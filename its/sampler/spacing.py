@@ -17,7 +17,7 @@ def spaced(spacing: str, steps: int, total: int, *, whole: bool) -> np.ndarray:
 
     The rules of diffusers' schedulers (leading, trailing, linspace), of DDIM's CIFAR-10 results
     (quadratic, Song et al. 2020, arXiv:2010.02502, App. D.2: up to 0.8 total) and of
-    improved-diffusion and ADM (inclusive: both ends included, rounded to whole times).
+    improved-diffusion and ADM (inclusive: both ends included, a running sum of equal strides rounded to whole times).
 
     Args:
         whole: round the times of the other rules too, trailing counted from 1 and linspace from 0 as diffusers does.
@@ -36,7 +36,7 @@ def spaced(spacing: str, steps: int, total: int, *, whole: bool) -> np.ndarray:
         "trailing": lambda: rounded(np.arange(total, 0, -total / steps)[:steps][::-1]) - 1,
         "linspace": lambda: rounded(np.linspace(0, total - 1, steps)),
         "quadratic": lambda: np.floor(np.linspace(0, np.sqrt(0.8 * total), steps) ** 2),
-        "inclusive": lambda: np.round(np.linspace(0, total - 1, steps)),
+        "inclusive": lambda: np.round(np.cumsum(np.r_[0.0, np.full(steps - 1, (total - 1) / max(1, steps - 1))])),
     }[spacing]()
     # Move quadratic times that share a whole number up to the next free one, so that no step is empty.
     distinct = np.maximum.accumulate(times - k) + k if spacing == "quadratic" else times

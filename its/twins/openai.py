@@ -1,4 +1,4 @@
-"""Random checkpoints of improved-diffusion."""
+"""Random checkpoints of improved-diffusion and guided-diffusion (ADM)."""
 
 from __future__ import annotations
 
@@ -19,16 +19,27 @@ def write(
     size: int,
     channels: int,
     blocks: int,
-    multipliers: Sequence[int],
+    multipliers: Sequence[float],
     attention: Sequence[int],
-    heads: int,
+    heads: int | None,
+    head_channels: int | None = None,
     learned_sigma: bool = True,
     scale_shift: bool = True,
+    resblock_updown: bool = False,
     classes: int | None = None,
 ) -> None:
     """Write a random checkpoint of these sizes to `weights`, in OpenAI's format."""
-    outputs = COLOURS * (1 + learned_sigma)
     network = OpenAIUNet(
-        size, channels, blocks, multipliers, attention, heads, outputs, scale_shift=scale_shift, classes=classes
+        size,
+        channels,
+        blocks,
+        multipliers,
+        attention,
+        heads,
+        COLOURS * (1 + learned_sigma),
+        head_channels=head_channels,
+        scale_shift=scale_shift,
+        resblock_updown=resblock_updown,
+        classes=classes,
     )
     torch.save(random_state(network), Path(weights))

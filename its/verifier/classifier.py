@@ -31,15 +31,23 @@ class Classifier:
 
     def reward(self, images: Tensor, conditions: Sequence[Condition]) -> Tensor:
         """Score images `[n, C, H, W]` by the class ids that they were asked for: `[n]`, float64."""
-        import torch
-
         logits = self.network(images).double()
-        highest = max((condition for condition in conditions if isinstance(condition, int)), default=-1)
-        if highest >= logits.shape[1]:
-            raise ValueError(
-                f"an image is asked for class {highest}, and the verifier's network tells {logits.shape[1]} "
-                "classes apart, counted from 0; choose a classifier of this dataset"
-            )
-        scores = logits if self.output == "logit" else torch.log_softmax(logits, dim=1)
-        classes = torch.tensor(conditions, dtype=torch.int64).to(logits.device, non_blocking=True)
-        return scores.gather(1, classes[:, None]).squeeze(1)
+        return of_classes(logits if self.output == "logit" else logits.log_softmax(dim=1), conditions)
+
+
+def of_classes(scores: Tensor, conditions: Sequence[Condition]) -> Tensor:
+    """Return of each row of `scores` `[n, classes]` that of the class that it was asked for: `[n]`.
+
+    Raises:
+        ValueError: there are fewer classes.
+    """
+    import torch
+
+    highest = max((condition for condition in conditions if isinstance(condition, int)), default=-1)
+    if highest >= scores.shape[1]:
+        raise ValueError(
+            f"an image is asked for class {highest}, and the verifier's network tells {scores.shape[1]} "
+            "classes apart, counted from 0; choose a classifier of this dataset"
+        )
+    classes = torch.tensor(conditions, dtype=torch.int64).to(scores.device, non_blocking=True)
+    return scores.gather(1, classes[:, None]).squeeze(1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from its.levels import Columns
 from its.types import Condition
+from its.verifier.classifier import of_classes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +19,7 @@ class NoisyClassifier:
     Dhariwal and Nichol 2021 (arXiv:2105.05233).
 
     Args:
-        network: rows x_t `[n, C, H, W]` and columns alpha, sigma `[n, 1, 1, 1]` to logits `[n, classes]`.
+        network: rows x_t `[n, C, H, W]` and float64 columns alpha, sigma `[n, 1, 1, 1]` to logits `[n, classes]`.
     """
 
     absolute = True
@@ -29,8 +30,5 @@ class NoisyClassifier:
 
     def reward(self, images: Tensor, conditions: Sequence[Condition], levels: Columns) -> Tensor:
         """Score rows x_t `[n, C, H, W]` at `levels`: `[n]`, float64."""
-        import torch
-
-        logits = self.network(images, levels.alpha.to(images), levels.sigma.to(images))
-        classes = torch.tensor(conditions, dtype=torch.int64).to(logits.device, non_blocking=True)
-        return torch.log_softmax(logits.double(), dim=1).gather(1, classes[:, None]).squeeze(1)
+        logits = self.network(images, levels.alpha, levels.sigma).double()
+        return of_classes(logits.log_softmax(dim=1), conditions)

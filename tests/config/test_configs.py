@@ -15,6 +15,12 @@ GROUPS = {path.name: sorted(file.stem for file in path.glob("*.yaml")) for path 
 NEEDED = {"cg": ["verifier@guide=noisy_classifier"], "zscore": ["verifier.statistics={a:[-3,2],b:[0.5,0.29]}"]}
 """What a choice cannot do without."""
 
+ADM_CLASSIFIERS = {f"adm_classifier{size}": size for size in (64, 256, 512)}
+"""Guides of noisy rows."""
+
+LARGE = ("adm_imagenet256", "adm_imagenet256_uncond", "adm_imagenet512", "adm_classifier256", "adm_classifier512")
+"""Choices of images so large that building them takes long; of these the default tier makes plans."""
+
 OF_DATASET = {"mixture": ["dataset=mixture", "model=mixture"], "digits": []}
 
 
@@ -37,8 +43,11 @@ def place(choice: str) -> list[str]:
         return ["dataset=cifar10", "model=edm_cifar10", "sampler=edm", "verifier=resnet56_cifar10", "smoke=true"]
     if choice.startswith("flow_") or choice == "sit_sde":
         return ["dataset=mixture", "model=mixture", "model.path=flow"]
-    if choice in ("openai_imagenet64",):
-        return ["dataset=cifar10", "dataset.shape=[3,64,64]", "verifier=resnet56_cifar10", "smoke=true"]
+    if choice.startswith(("adm_", "edm_imagenet", "openai_imagenet")):
+        size = next(size for size in (64, 256, 512) if f"imagenet{size}" in choice)
+        sampler = "edm" if choice.startswith("edm") else "ddim"
+        words = [f"dataset.shape=[3,{size},{size}]", f"sampler={sampler}", "batch=1", "smoke=true"]
+        return ["dataset=cifar10", "verifier=resnet56_cifar10", *words]
     if choice.endswith("cifar10"):
         others = {"model": "ddpm_cifar10", "verifier": "resnet56_cifar10"}
         return ["dataset=cifar10", *(f"{key}={value}" for key, value in others.items()), "smoke=true"]
@@ -48,15 +57,38 @@ def place(choice: str) -> list[str]:
 @pytest.mark.parametrize(
     ("group", "choice"),
     [
-        (g, c)
+        pytest.param(g, c, marks=[pytest.mark.long] if c in LARGE else [])
         for g in ("sampler", "guidance", "verifier", "budget", "metric", "model")
         for c in GROUPS[g]
-        if c not in ("openai", "noisy_classifier")
+        if c not in ("openai", "noisy_classifier", *ADM_CLASSIFIERS)
     ],
 )
 def test_conf_builds_every_choice_of_the_other_groups(tmp_path: Path, group: str, choice: str):
     run = make_experiment(tmp_path, *place(choice), f"{group}={choice}", *NEEDED.get(choice, []))
     assert choice in str(run.folder) or group == "metric" or choice == "none"
+
+
+@pytest.mark.parametrize("model", ["adm_imagenet64", "edm_imagenet64", *LARGE[:3]])
+def test_conf_plans_every_model_of_imagenet_without_its_weights(tmp_path: Path, model: str):
+    words = [word for word in place(model) if word != "smoke=true"]
+    classifier = f"adm_classifier{model.removeprefix('adm_imagenet').removesuffix('_uncond')}"
+    guide = ["guidance=cg", f"verifier@guide={classifier}"] if model.startswith("adm") else []
+    steps = ["sampler.steps=10", "search=none", "budget=natural", "images=5"]
+    blueprint = blueprint_of(tmp_path, *words, f"model={model}", *guide, *steps, planning=True)
+    assert blueprint.work.nfe == 5 * (19 if model.startswith("edm") else 10)
+    with pytest.raises(FileNotFoundError, match=r"64x64.*neither in the package|\.pt.*neither in the package"):
+        blueprint_of(tmp_path, *words, f"model={model}", *guide, *steps)
+
+
+@pytest.mark.parametrize(
+    "guide", [pytest.param(g, marks=[pytest.mark.long] if g in LARGE else []) for g in ADM_CLASSIFIERS]
+)
+def test_conf_builds_every_classifier_of_adm_as_a_guide(tmp_path: Path, guide: str):
+    model = f"adm_imagenet{ADM_CLASSIFIERS[guide]}"
+    words = [*place(model), f"model={model}", "guidance=cg", f"verifier@guide={guide}"]
+    assert make_experiment(tmp_path, *words).engine.guidance.noise_aware
+    with pytest.raises(ValueError, match=f"verifier={guide} scores noisy rows, which is for verifier@guide"):
+        make_experiment(tmp_path, *place(model), f"model={model}", f"verifier={guide}")
 
 
 IMAGES = {"cifar10": (10, 32), "cifar100": (100, 32), "folder": (0, 64), "npz": (10, 32)}

@@ -16,7 +16,8 @@ import torch
 from safetensors.torch import save_file
 
 from its.levels import Columns
-from its.model.edm import DEFAULTS, EDMDenoiser, load, song_unet
+from its.model.edm import DEFAULTS, DHARIWAL, EDMDenoiser, load, network_of, song_unet
+from its.model.published import home_of, mark_of
 from its.particles.prices import Prices
 from its.sampler.heun import Heun
 from its.sampler.noise_paths import EDM
@@ -64,6 +65,12 @@ GOLDEN = {
         0.237108,
     ],
 }
+ADM = {
+    True: "-.132068 .243377 .045287 -.061025 .713893 -.398599 .199368 .178129 .210201 .21156 .21673 .226589",
+    False: ".144164 .410278 .153063 .069864 .812184 -.169363 .207481 .185048 .20967 .223812 .203309 .227947",
+}
+"""Of its DhariwalUNet at `small_adm`, given classes 1 and 3 or None."""
+
 SAMPLED = [-0.575305, 0.471264, -1.641286, 0.016319, 0.715753, -0.964614]
 """By EDM's own sampler, from 80 wave(1, 3, 16, 16) in five steps with the ncsnpp network and class 1."""
 KEYS = {"ddpmpp": "ba3ee664348926cf", "ncsnpp": "d5841c5e559aae27"}
@@ -83,6 +90,12 @@ def small(kind: str) -> dict:
     }
 
 
+def small_adm() -> dict:
+    sizes = {"num_blocks": 1, "attn_resolutions": [16, 8], "model_channels": 32, "channel_mult": [1, 2, 4]}
+    images = {"img_resolution": 16, "img_channels": 3, "label_dim": 4}
+    return {**DHARIWAL, **sizes, **images, "model_type": "DhariwalUNet"}
+
+
 def wave(*shape: int) -> torch.Tensor:
     return torch.sin(torch.arange(torch.Size(shape).numel(), dtype=torch.float32) * 0.7).reshape(shape)
 
@@ -99,6 +112,33 @@ def test_edm_denoiser_equals_the_original_network(kind):
         guess = model(x, levels, [1, 3])
     torch.testing.assert_close(guess.x0[:, ::2, 7, ::6].flatten(), torch.tensor(GOLDEN[kind]), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close((guess.x0 + levels.sigma * guess.eps).float(), x, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+def test_edm_denoiser_equals_the_original_adm_network(conditional):
+    """Where it has fewer than 64 channels it does not attend, and without a class its labels are zeros."""
+    network = network_of(small_adm())
+    state = random_state(network)
+    attending = [name.removesuffix(".qkv.weight") for name in state if name.endswith("qkv.weight")]
+    assert attending == ["enc.8x8_block0", "dec.4x4_in0", "dec.8x8_block0", "dec.8x8_block1"]
+    network.load_state_dict(state)
+    model = EDMDenoiser(network.eval(), EDM(), (3, 16, 16), labels=4, conditional=conditional)
+    grid = model.path.grid(18, "karras")
+    levels = Columns.of([grid[4], grid[15]], 4, "cpu")
+    x = levels.sigma.float() * wave(2, 3, 16, 16) + torch.tensor([0.0, 0.2])[:, None, None, None]
+    with torch.inference_mode():
+        made = model(x, levels, [1, 3]).x0[:, ::2, 7, ::6].flatten()
+    expected = torch.tensor([float(word) for word in ADM[conditional].split()])
+    assert (made - expected).norm() <= 5e-6 * expected.norm()
+
+
+def test_dhariwal_unet_has_the_published_names_and_shapes():
+    config = {**DHARIWAL, "model_type": "DhariwalUNet", "img_resolution": 64, "img_channels": 3, "label_dim": 1000}
+    with torch.device("meta"):
+        state = network_of(config).state_dict()
+    assert (mark_of(state), len(state)) == ("a678ef235436739c", 553)
+    assert sum(value.numel() for value in state.values()) == 295_899_315
+    assert "model=edm_imagenet64 takes" in home_of(state)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -193,9 +233,9 @@ def test_edm_load_takes_the_sizes_from_a_converted_file(tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "y.safetensors")
     with pytest.raises(ValueError, match="no EDM configuration in its header"):
         load(str(tmp_path / "y.safetensors"))
-    config = json.dumps({"model_type": "DhariwalUNet", "img_resolution": 64, "img_channels": 3})
+    config = json.dumps({"model_type": "UNet", "img_resolution": 64, "img_channels": 3})
     save_file({"a": torch.zeros(1)}, tmp_path / "z.safetensors", {"edm": config})
-    with pytest.raises(ValueError, match=r'model_type of .*z\.safetensors is "DhariwalUNet"; here it is "SongUNet"'):
+    with pytest.raises(ValueError, match=r'model_type of .*z\.safetensors is "UNet"; here it is SongUNet or'):
         load(str(tmp_path / "z.safetensors"))
 
 
@@ -225,9 +265,11 @@ class Persistent:
         return self.function, ({"module_src": "raise SystemExit", "class_name": self.name, "state": self.state},)
 
 
-def test_convert_edm_keeps_tensors_and_runs_no_code(tmp_path, persistence):
-    config = small("ddpmpp")
-    network = song_unet(config)
+@pytest.mark.parametrize(
+    ("config", "unknown"), [(small("ddpmpp"), "channel_mult_emb"), (small_adm(), "endpoint")], ids=["ddpmpp", "adm"]
+)
+def test_convert_edm_keeps_tensors_and_runs_no_code(tmp_path, persistence, config, unknown):
+    network = network_of(config)
     state = random_state(network)
 
     def packed(prefix: str = "") -> Persistent:
@@ -273,7 +315,7 @@ def test_convert_edm_keeps_tensors_and_runs_no_code(tmp_path, persistence):
 
     for name, extra, told in (
         ("VPPrecond", {}, "holds a VPPrecond, and only EDMPrecond is read here"),
-        ("EDMPrecond", {"channel_mult_emb": 2}, "was made with channel_mult_emb, which is not known here"),
+        ("EDMPrecond", {unknown: 2}, f"was made with {unknown}, which is not known here"),
     ):
         whole.name = name
         whole.state["_init_kwargs"] |= extra

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from its.levels import Columns
-from its.model.checkpoint import read
+from its.model.checkpoint import fit, read
 from its.model.openai import advice, load, sizes_of
 from its.model.openai_unet import OpenAIUNet
 from its.sampler.noise_paths import cosine_vp
@@ -89,6 +89,9 @@ def test_openai_unet_has_the_published_names_and_shapes(size, channels, multipli
         state = OpenAIUNet(size, channels, 3, multipliers, (16, 8), 4, 6, classes=classes).state_dict()
     told = "\n".join(f"{name} {list(value.shape)}" for name, value in sorted(state.items()))
     assert sha256(told.encode()).hexdigest()[:16] == mark
+    home = "openai_cifar10" if size == 32 else "openai_imagenet64"
+    with pytest.raises(ValueError, match=f"does not fit Linear.*those of the checkpoint that model={home}"):
+        fit(torch.nn.Linear(1, 1), state, "x.pt", "another remedy")
     assert sizes_of(state, size) == {
         "channels": channels,
         "blocks": 3,
@@ -96,6 +99,7 @@ def test_openai_unet_has_the_published_names_and_shapes(size, channels, multipli
         "attention": [16, 8],
         "learned_sigma": True,
         "scale_shift": True,
+        "resblock_updown": False,
         "classes": classes,
     }
 

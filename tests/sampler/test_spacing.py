@@ -1,5 +1,6 @@
 """Where a sampling's steps lie."""
 
+from hashlib import sha256
 from itertools import pairwise
 
 import numpy as np
@@ -48,6 +49,14 @@ def test_spacing_inclusive_keeps_both_ends():
     times = spaced("inclusive", 250, 1000, whole=True)
     assert (times[0], times[-1], len(set(times))) == (999, 0, 250)
     assert times[::-1].tolist() == [round(k * 999 / 249) for k in range(250)]
+
+
+def test_spacing_inclusive_equals_space_timesteps_for_every_number_of_steps():
+    """A hash of guided-diffusion's own times, run outside: its running sum meets halves (499.5) from either side."""
+    digest = sha256()
+    for steps in range(1, 1001):
+        digest.update(repr(spaced("inclusive", steps, 1000, whole=True)[::-1].astype(int).tolist()).encode())
+    assert digest.hexdigest()[:16] == "3b9d245afd1d617c"
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)
