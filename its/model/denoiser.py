@@ -232,9 +232,7 @@ class NetworkDenoiser(ClassifierFreeDenoiser):
                 f"clip is {clip} on a model with a decoder, whose latents have no range of pixels; give clip=None"
             )
         if not (guided_channels is None or guided_channels in range(1, shape[0] + 1)):
-            raise ValueError(
-                f"model.guided_channels is {guided_channels}; it lies between 1 and {shape[0]}, or is null"
-            )
+            raise ValueError(f"model.guided_channels is {guided_channels}; it is from 1 to {shape[0]}, or null")
         super().__init__(
             path,
             guidance_scale,

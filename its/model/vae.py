@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from its.model.config_file import METADATA, ConfigFile
 from its.model.diffusers_network import pretrained
@@ -46,29 +46,32 @@ KNOWN: Mapping[str, Any] = {
 """The allow-list of entries; `sample_size` is of training, and `force_upcast` of pipelines in float16."""
 
 
-class VAEDecoder:
-    """An AutoencoderKL as `its.Decoder`: latents over the scaling factor, decoded, in [-1, 1].
+class VAEDecoder(nn.Module):
+    """The decoding half of an AutoencoderKL as `its.Decoder`: latents over the scaling factor, decoded, in [-1, 1].
 
     Args:
-        vae: on its device, frozen, in the type that it computes in.
+        vae: the whole, of whose other half nothing is kept.
         latents: event shape (C, H, W) of the latents.
         scaling: factor that the latents of the model were multiplied by.
         shift: added after the division; 0 for Stable Diffusion's.
     """
 
     def __init__(self, vae: Any, latents: tuple[int, int, int], scaling: float, shift: float) -> None:
+        super().__init__()
         channels, height, width = latents
         factor = 2 ** (len(vae.config.block_out_channels) - 1)
-        self.vae = vae
-        self.shape = (int(vae.config.out_channels), factor * height, factor * width)
+        self.post_quant_conv = vae.post_quant_conv or nn.Identity()
+        self.decoder = vae.decoder
+        self.shape: tuple[int, ...] = (int(vae.config.out_channels), factor * height, factor * width)
         self.channels = channels
         self.scaling = scaling
         self.shift = shift
 
-    def __call__(self, latents: Tensor) -> Tensor:
+    def forward(self, latents: Tensor) -> Tensor:
         """Decode latents `[n, C, H, W]` into images; gradients pass where a value lies inside of [-1, 1]."""
-        values = (latents.float() / self.scaling + self.shift).to(self.vae.dtype)
-        return self.vae.decode(values).sample.float().clamp(-1.0, 1.0)
+        values = latents.float() / self.scaling + self.shift
+        weight = next(self.decoder.parameters())
+        return self.decoder(self.post_quant_conv(values.to(weight.dtype))).float().clamp(-1.0, 1.0)
 
 
 def decoder(vae: Weights, size: int, *, dtype: Dtype = "float32", device: torch.device | str = "cpu") -> VAEDecoder:
@@ -92,11 +95,9 @@ def decoder(vae: Weights, size: int, *, dtype: Dtype = "float32", device: torch.
     if not 0 < scaling < inf or abs(shift) == inf:
         raise file.refusal("scaling_factor", "it is above 0, and finite, and so is shift_factor")
 
-    # Load all of it, and keep what decodes.
-    network = pretrained(AutoencoderKL, folder, vae, None, advice).eval().requires_grad_(False)
-    network.encoder = network.quant_conv = None
-    network = network.to(device, getattr(torch, dtype))
-    return VAEDecoder(network, (network.config.latent_channels, size, size), scaling, shift)
+    network = pretrained(AutoencoderKL, folder, vae, None, advice)
+    half = VAEDecoder(network, (network.config.latent_channels, size, size), scaling, shift)
+    return half.eval().requires_grad_(False).to(device, getattr(torch, dtype))
 
 
 def folder_of(vae: str) -> Path:

@@ -26,18 +26,21 @@ def write(
     heads: int,
     classes: int,
     learned_sigma: bool = True,
-    direction: str = "up",
+    direction: str | None = None,
 ) -> None:
     """Write a random state dict of these sizes to `weights`, as the originals publish theirs, and a VAE to `vae`.
 
     Args:
-        direction: `down` adds REPA's projectors.
+        direction: None is DiT's; `up` leaves the variance untrained, as SiT's code does; `down` adds REPA's projectors.
     """
     sizes = Sizes(size, patch, width, depth, heads, classes, CHANNELS, (1 + learned_sigma) * CHANNELS)
     network = DiT(sizes)
     if direction == "down":
         network.projectors = nn.ModuleList([projector(width)])
-    torch.save(random_state(network), Path(weights))
+    state = random_state(network)
+    if direction == "up":
+        state["final_layer.linear.weight"].unflatten(0, (-1, sizes.outputs))[:, CHANNELS:] = 0.0
+    torch.save(state, Path(weights))
     write_vae(vae)
 
 

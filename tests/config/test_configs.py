@@ -39,6 +39,8 @@ def place(choice: str) -> list[str]:
         return ["dataset=mixture", "model=mixture", "model.path=flow"]
     if choice in ("openai_imagenet64",):
         return ["dataset=cifar10", "dataset.shape=[3,64,64]", "verifier=resnet56_cifar10", "smoke=true"]
+    if choice.endswith("_xl2"):
+        return ["dataset=cifar10", "dataset.shape=[3,256,256]", "verifier=resnet56_cifar10", "smoke=true"]
     if choice.endswith("cifar10"):
         others = {"model": "ddpm_cifar10", "verifier": "resnet56_cifar10"}
         return ["dataset=cifar10", *(f"{key}={value}" for key, value in others.items()), "smoke=true"]
