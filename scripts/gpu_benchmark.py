@@ -174,9 +174,9 @@ class Bench:
         """
         free()
         try:
-            held = torch.empty(ROWS_BYTES, dtype=torch.uint8, device=self.model.device)
+            rows = torch.empty(ROWS_BYTES, dtype=torch.uint8, device=self.model.device)
             self.model(*self._rows(range(batch)))
-            del held
+            del rows
         except Exception as error:
             if batch == 1 or not is_shortage(error):
                 raise
@@ -201,12 +201,12 @@ def free() -> None:
 def matmul_rate(dtype: torch.dtype, device: torch.device, side: int) -> float:
     """Return the FLOPs a second of a square matrix product."""
     watch = Watch(device)
-    left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     for _ in range(3):
-        left @ right
+        a @ b
     started = watch.now()
     for _ in range(10):
-        left @ right
+        a @ b
     return 20 * side**3 / (watch.now() - started)
 
 
