@@ -11,11 +11,11 @@ from its.model.checkpoint import conversion, misfit_of, read, refuse_misfit, sto
 from its.model.wrappers import StateDict
 
 
-def pretrained(kind: Any, folder: Path, weights: str, key: str | None, advice: Callable[[StateDict], str]) -> Any:
+def pretrained(kind: str, folder: Path, weights: str, key: str | None, advice: Callable[[StateDict], str]) -> Any:
     """Load the network of a folder with exactly the tensors there, attention under old names too.
 
     Args:
-        kind: its class, of diffusers; configurations are checked before.
+        kind: name of its class; its configuration has been checked before.
         weights: name of the weights, for messages.
         key: variant of the weights, see `its.model.checkpoint.stored`.
         advice: what to say to a user whose tensors do not fit.
@@ -23,9 +23,11 @@ def pretrained(kind: Any, folder: Path, weights: str, key: str | None, advice: C
     Raises:
         ValueError: the tensors do not fit, or the file holds more than tensors.
     """
+    import diffusers
+
     file, variant = stored(folder, ["diffusion_pytorch_model"], key)
     try:
-        network, info = kind.from_pretrained(
+        network, info = getattr(diffusers, kind).from_pretrained(
             folder,
             variant=variant,
             use_safetensors=".safetensors" in file.name,
@@ -41,5 +43,5 @@ def pretrained(kind: Any, folder: Path, weights: str, key: str | None, advice: C
 
     # Refuse tensors that diffusers would leave out or make up.
     if any(keys := misfit_of(info)):
-        refuse_misfit(weights, kind.__name__, keys, advice(read(str(file))))
+        refuse_misfit(weights, kind, keys, advice(read(str(file))))
     return network

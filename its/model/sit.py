@@ -24,7 +24,7 @@ Direction = Literal["up", "down"]
 
 OTHERS: Mapping[Direction, str] = {
     "down": "; if it is SiT's, choose model=sit_xl2",
-    "up": "; if it is REPA's, choose model=repa_xl2",
+    "up": " (model.learned_sigma: twice as many or not); if it is REPA's, choose model=repa_xl2",
 }
 """What else to say of a checkpoint that does not fit."""
 

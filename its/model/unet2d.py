@@ -184,14 +184,12 @@ def load(
         ValueError: an entry of the configurations is not known, the weights do not fit, hold more than tensors, or are
             of a network without the classes asked for.
     """
-    from diffusers import UNet2DModel
-
     # Read the scheduler's settings and the network.
     folder = locate(weights)
     places = parts(folder)
     scheduler = SchedulerConfig.read(places["scheduler"] / "scheduler_config.json")
     config = network_config(places["unet"] / "config.json")
-    network = pretrained(UNet2DModel, places["unet"], weights, weights_key, advice)
+    network = pretrained("UNet2DModel", places["unet"], weights, weights_key, advice)
 
     # Find the label of no condition.
     classes = network.config.num_class_embeds

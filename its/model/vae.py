@@ -84,8 +84,6 @@ def decoder(vae: Weights, size: int, *, dtype: Dtype = "float32", device: torch.
     Raises:
         ValueError: an entry of its configuration is not known, its tensors do not fit, or there is no such type.
     """
-    from diffusers import AutoencoderKL
-
     # Read the configuration.
     check_values({"vae_dtype": dtype}, {"vae_dtype": Dtype}, "model.", {})
     folder = folder_of(vae)
@@ -95,7 +93,7 @@ def decoder(vae: Weights, size: int, *, dtype: Dtype = "float32", device: torch.
     if not 0 < scaling < inf or abs(shift) == inf:
         raise file.refusal("scaling_factor", "it is above 0, and finite, and so is shift_factor")
 
-    network = pretrained(AutoencoderKL, folder, vae, None, advice)
+    network = pretrained("AutoencoderKL", folder, vae, None, advice)
     half = VAEDecoder(network, (network.config.latent_channels, size, size), scaling, shift)
     return half.eval().requires_grad_(False).to(device, getattr(torch, dtype))
 
