@@ -10,10 +10,11 @@ from hashlib import sha256
 import pytest
 import torch
 from diffusers import DDIMScheduler, DiTTransformer2DModel
+from diffusers.models.embeddings import get_2d_sincos_pos_embed
 
 from its.model import dit, sit
 from its.model.dit_checkpoint import advice, sizes_of
-from its.model.dit_names import in_original_names, renamed
+from its.model.dit_names import in_original_names, positions, renamed
 from its.model.dit_network import DiT, Sizes
 from its.sampler.ddim import DDIM
 from its.sampler.noise_paths import linear_vp
@@ -230,6 +231,12 @@ def test_dit_load_refuses_other_pipelines_by_name(pipeline, file, entries, refus
     edited(folder / file, **entries)
     with pytest.raises(ValueError, match=refusal):
         dit.load(str(folder), str(folder), **SIZES | {"classes": 7})
+
+
+def test_positions_are_the_table_of_diffusers():
+    """The original's is the same to the bit (docs/imagenet.md)."""
+    table = get_2d_sincos_pos_embed(1152, 16, output_type="pt").float()
+    torch.testing.assert_close(positions(16, 1152)[0], table, rtol=0, atol=2e-7)
 
 
 def test_in_original_names_refuses_blocks_that_embed_differently(pipeline):
