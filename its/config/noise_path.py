@@ -61,11 +61,13 @@ def _of_pipeline(model: Mapping[str, Any]) -> StatedPath:
 
 
 PATHS: Mapping[str, Callable[[Mapping[str, Any]], StatedPath]] = {
+    "model/dit": lambda model: StatedPath(linear_vp()),
     "model/edm": lambda model: StatedPath(
         EDM(sigma_min=model["sigma_min"], sigma_max=model["sigma_max"], rho=model["rho"])
     ),
     "model/mixture": lambda model: StatedPath(Flow() if model["path"] == "flow" else linear_vp()),
     "model/openai": lambda model: StatedPath(betas_named(model["betas"], model["steps"])),
+    "model/sit": lambda model: StatedPath(Flow()),
     "model/unet2d": _of_pipeline,
 }
 """Noise paths by the recorded names of loaders."""

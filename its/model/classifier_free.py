@@ -43,12 +43,15 @@ class ClassifierFree:
         null_class: label that stands for no condition.
         inside: bool `[n]`, of a batch that is guided in part: the others are conditional. The network is given n rows
             of it, for the first of its rows one or two each; what no longer fits comes out as zeros.
+        guided_channels: only so many channels of x are guided, the first; the others are the conditional ones, as in
+            the code of DiT and SiT, of whose four it is three. None is all.
     """
 
     network: Network
     scale: float
     null_class: int
     inside: Tensor | None = None
+    guided_channels: int | None = None
 
     def __call__(self, x: Tensor, time: Tensor, label: Tensor | None) -> Any:
         assert label is not None, "guidance needs labels"
@@ -80,8 +83,9 @@ class ClassifierFree:
 
     def _mixed(self, cond: Tensor, uncond: Tensor, colours: int) -> Tensor:
         """Mix predictions; a learned variance is the conditional one's (Peebles and Xie 2022, arXiv:2212.09748)."""
-        mixed = uncond[:, :colours] + self.scale * (cond[:, :colours] - uncond[:, :colours])
-        return mixed if cond.shape[1] == colours else torch.cat([mixed, cond[:, colours:]], dim=1)
+        count = self.guided_channels or colours
+        mixed = uncond[:, :count] + self.scale * (cond[:, :count] - uncond[:, :count])
+        return mixed if cond.shape[1] == count else torch.cat([mixed, cond[:, count:]], dim=1)
 
 
 def _each(output: Any, change: Callable[[Tensor], Tensor]) -> Any:
@@ -89,12 +93,18 @@ def _each(output: Any, change: Callable[[Tensor], Tensor]) -> Any:
     return Guess(change(output.x0), change(output.eps)) if isinstance(output, Guess) else change(output)
 
 
-def guided(network: Network, scale: float, null_class: int | None, inside: Tensor | None = None) -> Network:
+def guided(
+    network: Network,
+    scale: float,
+    null_class: int | None,
+    inside: Tensor | None = None,
+    guided_channels: int | None = None,
+) -> Network:
     """Return the network under classifier-free guidance, or as it is where `scale` is 1; see `ClassifierFree`."""
     if scale == 1.0:
         return network
     assert null_class is not None, "slots_of refuses it"
-    return ClassifierFree(network, scale, null_class, inside)
+    return ClassifierFree(network, scale, null_class, inside, guided_channels)
 
 
 def slots_of(guidance_scale: float, null_class: int | None, *, conditional: bool) -> int:

@@ -136,6 +136,7 @@ class ClassifierFreeDenoiser(Denoiser):
         interval: see `its.model.slots.Slots`; None is always.
         null_class: label that stands for no condition; None if there is none.
         conditional: whether the network is given the conditions.
+        guided_channels: see `ClassifierFree`; None is all.
 
     Raises:
         ValueError: there is nothing to guide by, or nothing that the interval limits, or it is none.
@@ -149,12 +150,14 @@ class ClassifierFreeDenoiser(Denoiser):
         null_class: int | None,
         *,
         conditional: bool,
+        guided_channels: int | None = None,
     ) -> None:
         self.path = path
         self.conditional = conditional
         self._null_class = null_class
         self.guidance_scale = scale
         self.guidance_interval = interval
+        self.guided_channels = guided_channels
         self.slots = slots_of(scale, null_class, conditional=conditional)
         self._slots = Slots.of(scale, interval, path)
 
@@ -169,8 +172,9 @@ class ClassifierFreeDenoiser(Denoiser):
         """Evaluate rows of a network, guided where they are to be; see `Network` and `ClassifierFree`."""
         if self.slots == 1:
             return network(x, time, label)
-        null_class = cast(int, self._null_class)
-        return ClassifierFree(network, self.guidance_scale, null_class, self._slots.inside(levels))(x, time, label)
+        null_class, inside = cast(int, self._null_class), self._slots.inside(levels)
+        network = ClassifierFree(network, self.guidance_scale, null_class, inside, self.guided_channels)
+        return network(x, time, label)
 
 
 class NetworkDenoiser(ClassifierFreeDenoiser):
@@ -186,6 +190,7 @@ class NetworkDenoiser(ClassifierFreeDenoiser):
         guidance_scale: of classifier-free guidance, see `ClassifierFree`; 1 is off, anything else takes two slots.
         guidance_interval: native times (`Level.time`; sigma on EDM's path) between which guidance is on, both included:
             two slots there, one elsewhere (Kynkäänniemi et al. 2024, arXiv:2404.07724); None is always.
+        guided_channels: of the state, the first that are guided; see `ClassifierFree`. None is all.
         clip, rederive_eps: see `Clipping`.
         variance: of ancestral steps, as the checkpoint was published; `learned` where the network predicts one.
         decoder: of a latent model, whose rows are never images: set `clip` to None; None for pixel models.
@@ -193,7 +198,8 @@ class NetworkDenoiser(ClassifierFreeDenoiser):
     Raises:
         ValueError: `guidance_scale` is not 1 and the network is not conditional or has no `null_class`; or it is 1
             beside an interval, or that is not two ascending numbers; or the network predicts noise on a path that
-            begins with noise alone, from which no x0_hat follows; or latents are to be clipped.
+            begins with noise alone, from which no x0_hat follows; or latents are to be clipped, or more channels guided
+            than there are.
     """
 
     dtype = torch.float32
@@ -209,6 +215,7 @@ class NetworkDenoiser(ClassifierFreeDenoiser):
         null_class: int | None = None,
         guidance_scale: float = 1.0,
         guidance_interval: Sequence[float] | None = None,
+        guided_channels: int | None = None,
         clip: float | None = 1.0,
         rederive_eps: bool = False,
         variance: Variance = "fixed_small",
@@ -224,7 +231,16 @@ class NetworkDenoiser(ClassifierFreeDenoiser):
             raise ValueError(
                 f"clip is {clip} on a model with a decoder, whose latents have no range of pixels; give clip=None"
             )
-        super().__init__(path, guidance_scale, guidance_interval, null_class, conditional=conditional)
+        if not (guided_channels is None or guided_channels in range(1, shape[0] + 1)):
+            raise ValueError(f"model.guided_channels is {guided_channels}; it is from 1 to {shape[0]}, or null")
+        super().__init__(
+            path,
+            guidance_scale,
+            guidance_interval,
+            null_class,
+            conditional=conditional,
+            guided_channels=guided_channels,
+        )
         self.network = network
         self.prediction: Prediction = prediction
         self.shape = shape

@@ -27,6 +27,10 @@ HOMES: Mapping[str, str] = {
     "a366bf95b8a46a56": "model=edm_cifar10",
     "d5841c5e559aae27": "model=edm_cifar10",
     "a678ef235436739c": "model=edm_imagenet64",
+    "2262e0bf0c1151e0": "model=dit_xl2 (if it is DiT) or model=sit_xl2 (if it is SiT)",
+    "67853183aa7c7189": "model=dit_xl2 model.size=64",
+    "da4690e0b6739066": "model=repa_xl2",
+    "02083ba8193a5cbb": "model=repa_xl2",
 }
 """Words of a command line by `mark_of` the checkpoints that they take; EDM's as scripts/convert_edm.py writes them."""
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from inspect import signature
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor, nn
 
-from its.model.checkpoint import conversion, home_of_file, misfit_of, read, refuse_misfit, stored
+from its.model.checkpoint import home_of_file
 from its.model.config_file import METADATA, ConfigFile
 from its.model.denoiser import NetworkDenoiser
+from its.model.diffusers_network import pretrained
 from its.model.run_as import run_as
 from its.model.scheduler_config import SchedulerConfig
 from its.model.wrappers import StateDict
@@ -134,45 +134,12 @@ def published_variance(scheduler: SchedulerConfig, network: ConfigFile) -> Varia
     return "fixed_large" if scheduler.variance_type == "fixed_large" else "fixed_small"
 
 
-def pretrained(folder: Path, weights: str, key: str | None = None) -> Any:
-    """Load the UNet2DModel of a folder with exactly the tensors there, attention under old names too.
-
-    Args:
-        weights: name of the weights, for messages.
-        key: variant of the weights, see `its.model.checkpoint.stored`.
-
-    Raises:
-        ValueError: the tensors do not fit, or the file holds more than tensors.
-    """
-    from diffusers import UNet2DModel
-
-    file, variant = stored(folder, ["diffusion_pytorch_model"], key)
-    safe = ".safetensors" in file.name
-    try:
-        network, info = UNet2DModel.from_pretrained(
-            folder,
-            variant=variant,
-            use_safetensors=safe,
-            low_cpu_mem_usage=False,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-            local_files_only=True,
-        )
-    except (UnpicklingError, OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
-        convert = f"if it holds more than tensors, take them out once: {conversion(file)}"
-        remedy = convert if file.suffix == ".bin" else "fetch the whole folder again, or correct its config.json"
-        raise ValueError(f"{weights} is not read ({' '.join(str(error).split())[:300]}); {remedy}") from error
-
-    # Refuse tensors that diffusers would leave out or make up.
-    if any(keys := misfit_of(info)):
-        refuse_misfit(
-            weights,
-            "UNet2DModel",
-            keys,
-            f"its names and shapes tell {sizes_of(read(str(file)))}: correct its "
-            "config.json, or fetch the one that it was published with",
-        )
-    return network
+def advice(state: StateDict) -> str:
+    """Say what to do with tensors that do not fit: name the sizes that they tell."""
+    return (
+        f"its names and shapes tell {sizes_of(state)}: correct its config.json, or fetch the one that it was published "
+        "with"
+    )
 
 
 def sizes_of(state: StateDict) -> dict[str, Any]:
@@ -226,7 +193,7 @@ def load(
     places = parts(folder)
     scheduler = SchedulerConfig.read(places["scheduler"] / "scheduler_config.json")
     config = network_config(places["unet"] / "config.json")
-    network = pretrained(places["unet"], weights, weights_key)
+    network = pretrained("UNet2DModel", places["unet"], weights, weights_key, advice)
 
     # Find the label of no condition.
     classes = network.config.num_class_embeds

@@ -15,6 +15,7 @@ MIXTURE = ("dataset=mixture", "model=mixture", "model.conditional=true", *GUIDED
 CIFAR = ("dataset=cifar10", "verifier=null_rewards", *GUIDED)
 EDM = ("model=edm_cifar10", "sampler=edm", *CIFAR)
 OPENAI = ("model=openai_cifar10", "model.classes=11", "model.null_class=10", *CIFAR)
+LATENT = ("dataset=cifar10", "dataset.shape=[3,256,256]", "verifier=null_rewards", "search=random")
 CONDITIONAL = ("model=ddpm_cifar10", "model.conditional=true")
 
 
@@ -47,6 +48,9 @@ def test_plan_has_the_prices_of_the_run(tmp_path, words, sampling):
         ((*EDM, "model.guidance_interval=[0.28,2.9]"), 35 + 2 * 4),  # sigmas 2.64, 1.50, 0.81, 0.41 at 18 steps
         ((*OPENAI, "model.guidance_interval=[0,3999]"), 20),
         ((*OPENAI, "model.guidance_interval=[3999,4000]"), 11),
+        ((*LATENT, "model=dit_xl2", "sampler.steps=250", "sampler.spacing=inclusive"), 500),
+        ((*LATENT, "model=sit_xl2", "sampler=heun", "sampler.steps=25", "model.guidance_scale=1"), 49),  # Ma et al.
+        ((*LATENT, "model=repa_xl2", "sampler=sit_sde"), 250 + 172),  # REPA guides 172 of 250
     ],
     ids=str,
 )

@@ -75,6 +75,28 @@ def test_classifier_free_in_part_takes_the_conditional_variance():
     assert output[:2, 5:].mean(1).tolist() == [0, 4]
 
 
+@pytest.mark.parametrize("inside", [None, torch.tensor([True, False, False, False])])
+def test_classifier_free_guides_the_first_channels_alone(inside):
+    """As DiT and SiT, three of four; the fourth, and a learned variance behind it, are the conditional ones."""
+
+    def outputs(x, time, label):
+        return torch.cat([x, x + 1], dim=1) * label[:, None]
+
+    x, time, label = torch.randn(4, 4), torch.arange(4.0), torch.tensor([1, 4, 2, 3])
+    cond, uncond = outputs(x, time, label), outputs(x, time, torch.full_like(label, NULL))
+    made = ClassifierFree(outputs, 2.5, NULL, inside, guided_channels=3)(x, time, label)
+    torch.testing.assert_close(made[:1, :3], uncond[:1, :3] + 2.5 * (cond[:1, :3] - uncond[:1, :3]))
+    assert torch.equal(made[:1, 3:], cond[:1, 3:])
+    if inside is not None:
+        assert torch.equal(made[1:3], cond[1:3])
+
+
+@pytest.mark.parametrize("count", [0, 5, 2.5])
+def test_network_denoiser_refuses_to_guide_other_channels(count):
+    with pytest.raises(ValueError, match=rf"model\.guided_channels is {count}; it is from 1 to 4, or null"):
+        NetworkDenoiser(network, linear_vp(), "epsilon", (4,), guided_channels=count)
+
+
 def test_clipping_keeps_eps_or_derives_it_anew():
     t = levels(linear_vp(), 900, 10)
     guess = Guess(3 * torch.randn(2, 50), torch.randn(2, 50))

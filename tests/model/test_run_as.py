@@ -174,7 +174,9 @@ def test_check_fit_names_the_type_in_which_a_network_does_not_run(experiment, dt
         broken.run()
 
 
-@pytest.mark.parametrize("model", ["digits", "digits_unconditional", "openai_cifar10", "edm_cifar10", "ddpm_cifar10"])
+@pytest.mark.parametrize(
+    "model", ["digits", "digits_unconditional", "openai_cifar10", "edm_cifar10", "ddpm_cifar10", "dit_xl2"]
+)
 def test_dtype_is_refused_by_name_before_weights_are_looked_for(tmp_path, model):
     with pytest.raises(ValueError, match=r"model.dtype is 'fp16'; it is one of float32, bfloat16, float16"):
         blueprint_of(tmp_path, f"model={model}", "model.dtype=fp16", planning=True)

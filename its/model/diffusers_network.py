@@ -1,0 +1,47 @@
+"""Networks of diffusers' own classes, loaded from a folder with exactly the tensors there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+from its.model.checkpoint import conversion, misfit_of, read, refuse_misfit, stored
+from its.model.wrappers import StateDict
+
+
+def pretrained(kind: str, folder: Path, weights: str, key: str | None, advice: Callable[[StateDict], str]) -> Any:
+    """Load the network of a folder with exactly the tensors there, attention under old names too.
+
+    Args:
+        kind: name of its class; its configuration has been checked before.
+        weights: name of the weights, for messages.
+        key: variant of the weights, see `its.model.checkpoint.stored`.
+        advice: what to say to a user whose tensors do not fit.
+
+    Raises:
+        ValueError: the tensors do not fit, or the file holds more than tensors.
+    """
+    import diffusers
+
+    file, variant = stored(folder, ["diffusion_pytorch_model"], key)
+    try:
+        network, info = getattr(diffusers, kind).from_pretrained(
+            folder,
+            variant=variant,
+            use_safetensors=".safetensors" in file.name,
+            low_cpu_mem_usage=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            local_files_only=True,
+        )
+    except (UnpicklingError, OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
+        convert = f"if it holds more than tensors, take them out once: {conversion(file)}"
+        remedy = convert if file.suffix == ".bin" else "fetch the whole folder again, or correct its config.json"
+        raise ValueError(f"{weights} is not read ({' '.join(str(error).split())[:300]}); {remedy}") from error
+
+    # Refuse tensors that diffusers would leave out or make up.
+    if any(keys := misfit_of(info)):
+        refuse_misfit(weights, kind, keys, advice(read(str(file))))
+    return network
