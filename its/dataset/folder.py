@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from its.dataset.class_folders import REMEDY, class_ids
+from its.dataset.class_names import ClassNames
 from its.dataset.image_set import NO_CLASS, Batch, Shape, account
 from its.dataset.picture import SUFFIXES, is_grey, read_picture
 
@@ -49,6 +50,8 @@ class Folder:
         size: height and width after `adm` or `squash`.
         channels: 3, or 1 for grey; null is 1 where every file is grey. See `its.dataset.picture.read_picture`.
         classes: whether names or subfolders say the class; false leaves every image without one.
+        class_names: names of classes by id, or `imagenet` (names and synsets): what subfolders are called by, be they
+            all or some; null lets them count in the alphabet.
 
     Raises:
         ValueError: there is no image, a class is not certain, or `crop` and `size` contradict each other.
@@ -59,6 +62,7 @@ class Folder:
     size: int | None = None
     channels: int | None = 3
     classes: bool = True
+    class_names: str | Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         if self.crop not in get_args(Crop):
@@ -119,7 +123,8 @@ class Folder:
     def _classes(self) -> tuple[np.ndarray, list[str]]:
         if not self.classes:
             return np.full(len(self), NO_CLASS, dtype=np.int64), []
-        labels, names = class_ids([PurePosixPath(self._name(path)) for path in self.files], self.path)
+        known = None if self.class_names is None else ClassNames.of(self.class_names)
+        labels, names = class_ids([PurePosixPath(self._name(path)) for path in self.files], self.path, known)
         if names:
             self._check_class_folders(names)
         return labels, names
@@ -133,7 +138,7 @@ class Folder:
             )
         folders = [path.name for path in self._root.iterdir() if path.is_dir() and not _is_hidden(path.name)]
         empty = sorted(set(folders) - set(names))
-        if empty and not all(name.isdigit() for name in names if name):
+        if empty and self.class_names is None and not all(name.isdigit() for name in names if name):
             raise ValueError(
                 f"{self.path}/{empty[0]} holds no images, and as a class it would count in the alphabet; take it out, "
                 f"{REMEDY}"
