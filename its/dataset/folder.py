@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 Crop = Literal["none", "adm", "squash"]
 THREADS = 4
 
+LOSSY = {**dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"), ".webp": "WebP"}
+"""Formats that may change pixels, by suffix."""
+
 SYSTEM = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
 """Folders that systems make beside a user's; so are those whose names begin with a dot."""
 
@@ -87,7 +90,21 @@ class Folder:
     @property
     def account(self) -> str:
         ids, counts = np.unique(self.labels, return_counts=True)
-        return account(self, f", {_classes(ids, counts, self._classes[1])}{self._left_out}")
+        lossy = f"; {self.form}, and a JPEG of this very size moves FID by points" * self._is_recompressed
+        return account(self, f", {_classes(ids, counts, self._classes[1])}{self._left_out}{lossy}")
+
+    @property
+    def _is_recompressed(self) -> bool:
+        """Whether some pictures were saved as JPEG at the size at which they are compared."""
+        return self.size is None and any(_kind(path) == "JPEG" for path in self.files)
+
+    @property
+    def form(self) -> str:
+        """The format of the files, and what makes them square."""
+        kinds = Counter(_kind(path) for path in self.files)
+        count = len(kinds) > 1
+        names = " and ".join(f"{kinds[kind]:,} {kind}" if count else kind for kind in sorted(kinds))
+        return f"{names}, {'as they are' if self.size is None else f'by crop={self.crop}'}"
 
     @cached_property
     def shape(self) -> Shape:
@@ -203,6 +220,10 @@ def survey(root: Path) -> tuple[list[Path], Counter[str]]:
             else:
                 pictures.append(here / name)
     return sorted(pictures, key=lambda path: path.relative_to(root).as_posix()), left_out
+
+
+def _kind(path: Path) -> str:
+    return LOSSY.get(path.suffix.lower(), "lossless")
 
 
 def _is_hidden(name: str) -> bool:

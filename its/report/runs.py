@@ -15,6 +15,7 @@ from its.budget import CAP_COLUMNS, Cap, cap_of
 from its.disk.files import DamagedFile
 from its.disk.run_folder import RunFolder
 from its.disk.run_folders import run_folders
+from its.metric.protocol import sentence
 from its.process.source_files import listed
 from its.report.escape import printable
 
@@ -86,6 +87,7 @@ class RunRecord:
         caps: those of the whole curve, as the run's shards order them.
         devices, versions: on and with which its shards were made; empty if that is not on record.
         sources: names and digests of the files that made and measured it, as far as they are on record.
+        protocol: the sentence that stands beside its FID; empty of a version that left none on record.
     """
 
     folder: Path
@@ -98,6 +100,7 @@ class RunRecord:
     devices: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
     sources: frozenset[tuple[str, str]] = frozenset()
+    protocol: str = ""
 
     @property
     def place(self) -> str:
@@ -214,6 +217,7 @@ def read_run(run: RunFolder, folder: Path) -> RunRecord:
             tuple(summary["caps"]),
             *_provenance(run.store.notes()),
             _sources(run, summary.get("sources", {})),
+            printable(sentence(summary["protocol"])) if "protocol" in summary else "",
         )
     except DamagedFile:
         raise
@@ -267,6 +271,15 @@ def grouped(runs: Sequence[RunRecord]) -> dict[Group, list[RunRecord]]:
             rows = tuple(row for row in run.rows if row["images"] == images)
             groups.setdefault(group, []).append(replace(run, images=images, rows=rows))
     return dict(sorted(groups.items()))
+
+
+def protocols_of(runs: Sequence[RunRecord]) -> list[str]:
+    """Return the line that stands beside the FIDs of runs, which says so if they were not measured alike.
+
+    Of versions that left no protocol on record there is none.
+    """
+    sentences = list(dict.fromkeys(run.protocol for run in runs if run.protocol))
+    return sentences if len(sentences) < 2 else [f"not measured alike: {'; '.join(sentences)}"]
 
 
 def of_two_sources(runs: Sequence[RunRecord]) -> str:

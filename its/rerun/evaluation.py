@@ -20,6 +20,7 @@ from its.dataset.image_set import ImageSet
 from its.disk.run_folder import RunFolder
 from its.metric.extractor import Extractor
 from its.metric.metric import Metric, shortage_of
+from its.metric.protocol import images_form, label_rule, protocol, sentence
 from its.metric.reference import ROWS, extract_features
 from its.metric.reference_source import ReferenceSource, refusal
 from its.rerun.finished_run import FinishedRun
@@ -119,6 +120,11 @@ class Evaluation:
             if reason:
                 log.info("not measured: %s %s", name, reason)
         return {name: self.metrics[name] for name, reason in reasons.items() if not reason}
+
+    def protocol(self, source: ReferenceSource, images: ImageSet) -> str:
+        """Return the sentence that stands beside the numbers; see `its.metric.protocol`."""
+        entries = protocol(label_rule(_labels(images)), len(images), images.shape, source)
+        return f"{images_form(images)} · {sentence(entries)}"
 
     def measure(self, source: ReferenceSource, images: ImageSet) -> dict[str, float]:
         """Return the metrics' numbers by column; see `served`."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -43,6 +44,7 @@ class RunImages:
 
     folder: Path
     cap: int = -1
+    form: ClassVar[str] = "lossless"
 
     def __post_init__(self) -> None:
         if not self._files.shard_names:
