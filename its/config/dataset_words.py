@@ -12,6 +12,8 @@ from typing import Any
 from its.config.names import recorded
 from its.dataset.class_names import ClassNames
 
+BESIDE = "its.metric.beside.Beside"
+
 RULES = ("balanced", "uniform")
 """Words for all classes."""
 
@@ -22,7 +24,12 @@ def settled_dataset(dataset: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: a name is no class's, or several classes'.
     """
-    return {**dataset, "images": _with_ids(dataset.get("images"), dataset)}
+    settled = {**dataset, "images": _with_ids(dataset.get("images"), dataset)}
+    second, width = (settled.pop(key, None) for key in ("second_report", "second_width"))
+    if second is None:
+        return settled
+    report = {"_target_": BESIDE, "first": dataset.get("report"), "second": second}
+    return {**settled, "report": report, "report_width": dataset["report_width"] + width}
 
 
 def _with_ids(node: Any, dataset: Mapping[str, Any]) -> Any:

@@ -32,14 +32,16 @@ def protocol(labels: str, images: int, shape: Shape, source: ReferenceSource) ->
         "resolution": _size(shape),
         "features": source.extractor.name,
         "reference": reference_form(source),
+        **({} if source.second is None else {"second_reference": reference_form(source.second)}),
     }
 
 
 def sentence(entries: Mapping[str, Any]) -> str:
     """Return a protocol in a line, without the number of images, which stands beside each number."""
+    second = f" · of the second {entries['second_reference']}" if "second_reference" in entries else ""
     return (
         f"labels {entries['labels']} · {entries['resolution']} · features {entries['features']} · reference "
-        f"{entries['reference']}"
+        f"{entries['reference']}{second}"
     )
 
 

@@ -221,6 +221,7 @@ def metric_label(column: str, runs: Sequence[RunRecord]) -> str:
         "isc": "inception score ↑",
         "kid": "KID ↓",
         "sfid": "sFID ↓",
+        "fd_dinov2": "FD-DINOv2 ↓",
         "precision": "precision ↑",
         "recall": "recall ↑",
     }.get(column, column)

@@ -147,6 +147,7 @@ _COLUMNS: dict[str, tuple[Callable[[Row], str], str]] = {
     "N": (_plain("images", 0), "images"),
     "reward ↑": (_with_error("reward_mean"), "reward_mean"),
     "FID ↓": (_with_error("fid"), "fid"),
+    "FD-DINOv2 ↓": (_with_error("fd_dinov2"), "fd_dinov2"),
     "IS ↑": (_plain("isc", 2), "isc"),
     "precision ↑": (_plain("precision", 3), "precision"),
     "recall ↑": (_plain("recall", 3), "recall"),
@@ -163,6 +164,7 @@ _COLUMNS: dict[str, tuple[Callable[[Row], str], str]] = {
 _KNOWN = {
     *COLUMNS,
     *LEDGER,
+    "fd_dinov2_se",
     *(key for _, key in _COLUMNS.values()),
     "nfe_final",
     "sfid",

@@ -204,7 +204,8 @@ def open_reference(
         ValueError: there is none, or it cannot be read.
     """
     real = instantiate(dataset.get("reference"), packages)
-    return ReferenceSource.open(extractor, real or reference_of(data), dataset.get("statistics"))
+    files = (dataset.get("statistics"), dataset.get("second_statistics"))
+    return ReferenceSource.open(extractor, real or reference_of(data), *files)
 
 
 def check_shapes(dataset: str, data: Any, model: Any) -> None:
