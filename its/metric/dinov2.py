@@ -21,10 +21,11 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from its.metric.extractor import Extractor, hash_of, padded_batches
+from its.metric.extractor import Extractor, padded_batches
 from its.model.checkpoint import misfit_of, refuse_misfit, stored
 from its.model.config_file import ConfigFile
 from its.weights import Device, Weights, locate
+from its.weights.hashing import sha256_of_file
 
 SIDE = 224
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -68,11 +69,15 @@ class Dinov2Features(Extractor):
     rows: int
 
     def __init__(self, weights: Weights = "facebook/dinov2-large", rows: int = 64, device: Device = "cpu") -> None:
-        network, config = _load(weights)
-        decisive = json.dumps([RECIPE, config], sort_keys=True)
-        self.fingerprint = sha256(f"{decisive} {hash_of(network)}".encode()).hexdigest()
+        # Name what decides the features: the recipe, the architecture and the file, whoever loads it.
+        network, content = _load(weights)
+        config = {key: getattr(network.config, key) for key in KNOWN if KNOWN[key] is not Any}
+        decisive = json.dumps([RECIPE, config, content], sort_keys=True)
+        self.fingerprint = sha256(decisive.encode()).hexdigest()
         self.name = f"dinov2-{self.fingerprint[:8]}"
         self.widths = MappingProxyType({"moments": int(config["hidden_size"])})
+
+        # Resize its positions once.
         embeddings = network.embeddings
         side = SIDE // int(config["patch_size"])
         embeddings.position_embeddings = nn.Parameter(positions_at(embeddings.position_embeddings, side))
@@ -113,8 +118,8 @@ def positions_at(embeddings: Tensor, side: int) -> Tensor:
     return torch.cat([token, resized.permute(0, 2, 3, 1).reshape(1, side * side, -1)], dim=1)
 
 
-def _load(weights: str) -> tuple[Any, Mapping[str, Any]]:
-    """Load transformers' network, and return it with those entries of its configuration that decide features."""
+def _load(weights: str) -> tuple[Any, list[str]]:
+    """Load transformers' network, and return it with the sha256 of its weights' files."""
     try:
         import transformers
     except ImportError as error:
@@ -145,7 +150,8 @@ def _load(weights: str) -> tuple[Any, Mapping[str, Any]]:
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{weights} is not read ({' '.join(str(error).split())[:300]}); {REMEDY}") from error
     refuse_misfit(weights, "Dinov2Model", misfit_of(info), "fetch the whole repository again")
-    return network, {key: value for key, value in config.entries.items() if KNOWN[key] is not Any}
+    parts = sorted(folder.glob("*-of-*.*")) if file.suffix == ".json" else [file]
+    return network, [sha256_of_file(part) for part in parts]
 
 
 def _folder(weights: str) -> Path:

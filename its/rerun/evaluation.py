@@ -99,7 +99,8 @@ class Evaluation:
             data = instantiate(self.dataset["images"], self.packages)
             source = open_own_reference(self.dataset, data, self.extractor, self.packages)
         elif node.get("_target_") == FOLDER and crop == "none" and is_folder(name):
-            source = ReferenceSource(self.extractor, instantiate({**node, "path": name}, self.packages))
+            images = instantiate({**node, "path": name}, self.packages)
+            source = ReferenceSource.open(self.extractor, images, None)
         else:
             root = node.get("root", root)
             return open_reference(self.extractor, name, crop=crop, size=size, root=root)

@@ -176,7 +176,7 @@ def open_reference(
         ValueError: it cannot be read, or is not of this extractor.
     """
     if not Path(reference).expanduser().is_file():
-        return ReferenceSource(extractor, open_images(reference, crop=crop, size=size, root=root))
+        return ReferenceSource.open(extractor, open_images(reference, crop=crop, size=size, root=root), None)
     source = ReferenceSource.open(extractor, None, reference)
     log.info("%s", source.account)
     return source
