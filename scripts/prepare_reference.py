@@ -19,6 +19,7 @@ import logging
 from pathlib import Path
 from typing import get_args
 
+from its.dataset.class_names import IMAGENET
 from its.dataset.folder import Crop
 from its.metric.dinov2 import Dinov2Features
 from its.metric.inception import InceptionFeatures
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("--spatial", action="store_true", help="sFID's features too")
     parser.add_argument("--crop", choices=get_args(Crop), default="none", help="of a folder's images")
     parser.add_argument("--size", type=int, help="height and width after --crop")
+    parser.add_argument("--class-names", choices=(IMAGENET,), help="what a folder's class folders are called by")
     parser.add_argument("--root", default="data", help="torchvision's folder")
     parser.add_argument("--network", choices=("inception", "dinov2"), default="inception", help="what measures")
     parser.add_argument("--weights", help="its file; default: $ITS_INCEPTION, else torch's hub cache; its folder")
@@ -48,7 +50,14 @@ def main() -> None:
 
     # Measure, and write.
     extractor = _network(options)
-    source = open_reference(extractor, options.images, crop=options.crop, size=options.size, root=options.root)
+    source = open_reference(
+        extractor,
+        options.images,
+        crop=options.crop,
+        size=options.size,
+        class_names=options.class_names,
+        root=options.root,
+    )
     write_statistics(options.out, options.format, source.load(), source.images, extractor.fingerprint)
     kind = "statistics" if source.images is None else f"{len(source.images)} images"
     print(f"{options.out.absolute()}: {kind} of {options.images}, format {options.format}")

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from its.process.command import typed
 from its.report.panels import Panel
-from its.report.runs import RunRecord, overrides_of, protocols_of
+from its.report.remarks import protocols_of
+from its.report.runs import RunRecord, overrides_of
 from its.report.series import MIN_SEEDS, Series, main_verifier
 
 WIDTH = 130

@@ -10,7 +10,8 @@ from importlib.resources import files
 
 from its.report.caption import commands
 from its.report.figures import panel_svg
-from its.report.runs import FailedRun, RunRecord, of_two_sources, protocols_of
+from its.report.remarks import of_two_sources, protocols_of
+from its.report.runs import FailedRun, RunRecord
 from its.report.section import Plot, Section
 from its.report.strips import caps_of, strip_png
 from its.report.style import Style, outline, styles_of

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from its.budget import UNITS, Cap
 from its.report.caption import FORWARDS, commands, goes_back
 from its.report.panels import Panel, cost_label, metric_label
-from its.report.runs import RunRecord, of_two_sources, protocols_of
+from its.report.remarks import of_two_sources, protocols_of
+from its.report.runs import RunRecord
 from its.report.series import Point, Series
 
 MIN_SEEDS = 2

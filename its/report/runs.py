@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,9 +22,6 @@ Row = dict[str, Any]
 
 LABELS = ("name", "dataset", "model", "sampler", "search", "verifier", "budget", "metric", "seed")
 """Columns that name a run, in the order in which they are written."""
-
-MOST_NAMED = 6
-"""Files of code that a remark lists."""
 
 COLUMNS = (
     *CAP_COLUMNS.values(),
@@ -271,23 +267,6 @@ def grouped(runs: Sequence[RunRecord]) -> dict[Group, list[RunRecord]]:
             rows = tuple(row for row in run.rows if row["images"] == images)
             groups.setdefault(group, []).append(replace(run, images=images, rows=rows))
     return dict(sorted(groups.items()))
-
-
-def protocols_of(runs: Sequence[RunRecord]) -> list[str]:
-    """Return the line that stands beside the FIDs of runs, which says so if they were not measured alike.
-
-    Of versions that left no protocol on record there is none.
-    """
-    sentences = list(dict.fromkeys(run.protocol for run in runs if run.protocol))
-    return sentences if len(sentences) < 2 else [f"not measured alike: {'; '.join(sentences)}"]
-
-
-def of_two_sources(runs: Sequence[RunRecord]) -> str:
-    """Return a sentence that names files of code which were not the same for all runs, or nothing."""
-    counts = Counter(name for name, _ in frozenset[tuple[str, str]]().union(*(run.sources for run in runs)))
-    names = sorted(name for name, count in counts.items() if count > 1)
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return f"made by different sources: runs differ in {', '.join(names[:MOST_NAMED])}{more}" if names else ""
 
 
 def overrides_of(command: str) -> list[str]:

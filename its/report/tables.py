@@ -11,7 +11,8 @@ from its.budget import COLUMNS as LEDGER
 from its.disk.run_folder import EDITED
 from its.report import escape
 from its.report.numbers import significant
-from its.report.runs import COLUMNS, FailedRun, Group, Row, RunRecord, grouped, protocols_of
+from its.report.remarks import protocols_of
+from its.report.runs import COLUMNS, FailedRun, Group, Row, RunRecord, grouped
 from its.report.series import Series, series_of
 
 _NO_CAP = CAP_COLUMNS["nfe"]
