@@ -6,7 +6,6 @@ Equal labels give ImageNet's models an FID about 0.1 lower than random ones; a r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,15 +33,6 @@ def protocol(labels: str, images: int, shape: Shape, source: ReferenceSource) ->
         "reference": reference_form(source),
         **({} if source.second is None else {"second_reference": reference_form(source.second)}),
     }
-
-
-def sentence(entries: Mapping[str, Any]) -> str:
-    """Return a protocol in a line, without the number of images, which stands beside each number."""
-    second = f" · of the second {entries['second_reference']}" if "second_reference" in entries else ""
-    return (
-        f"labels {entries['labels']} · {entries['resolution']} · features {entries['features']} · reference "
-        f"{entries['reference']}{second}"
-    )
 
 
 def label_rule(class_ids: np.ndarray, data: Any = None) -> str:

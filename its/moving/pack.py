@@ -25,9 +25,9 @@ from its.disk.leftovers import temporary_name
 from its.disk.records import read_record
 from its.disk.run_folder import FILES, RunFolder
 from its.disk.sealed import sealed
-from its.metric.protocol import sentence
 from its.moving.portable import config_text, require_portable, summary_without_places, timing_text
 from its.report.figures import curve_figure
+from its.report.protocol import sentence
 from its.report.runs import LABELS
 from its.rerun.finished_run import FinishedRun
 

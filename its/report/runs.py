@@ -14,9 +14,9 @@ from its.budget import CAP_COLUMNS, Cap, cap_of
 from its.disk.files import DamagedFile
 from its.disk.run_folder import RunFolder
 from its.disk.run_folders import run_folders
-from its.metric.protocol import sentence
 from its.process.source_files import listed
 from its.report.escape import printable
+from its.report.protocol import sentence
 
 Row = dict[str, Any]
 

@@ -20,9 +20,10 @@ from its.dataset.image_set import ImageSet
 from its.disk.run_folder import RunFolder
 from its.metric.extractor import Extractor
 from its.metric.metric import Metric, shortage_of
-from its.metric.protocol import images_form, label_rule, protocol, sentence
+from its.metric.protocol import images_form, label_rule, protocol
 from its.metric.reference import ROWS, extract_features
 from its.metric.reference_source import ReferenceSource, refusal
+from its.report.protocol import sentence
 from its.rerun.finished_run import FinishedRun
 from its.rerun.image_sets import RunImages, is_folder, open_reference
 from its.run.contracts import check_extractor, check_metrics_stated

@@ -15,9 +15,9 @@ from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
 from its.engine import Outcome, Result
 from its.engine.verdicts import verdicts_of
-from its.metric.protocol import sentence
 from its.process.command import typed
 from its.report.figures import comparison_figure
+from its.report.protocol import sentence
 from its.report.runs import RunRecord, read_run
 from its.rerun.rescoring import Rescoring, ScoredShard
 from its.run import candidates, shards

@@ -19,10 +19,10 @@ from its.disk.array_names import file_names, shard_name, shard_ranges
 from its.disk.kept import least
 from its.disk.run_folder import EDITED, RunFolder
 from its.engine import Engine
-from its.metric.protocol import sentence
 from its.process.device import require_one_device_type
 from its.process.leave import begins
 from its.process.workers import Worker
+from its.report.protocol import sentence
 from its.run import shards
 from its.run.curve_files import write_curve, write_per_image
 from its.run.instruments import Instruments

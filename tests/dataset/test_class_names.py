@@ -38,7 +38,7 @@ def test_imagenet_knows_lists_of_synonyms_by_the_first():
         ("crane", (r"134 \(crane bird, n02012849\)", r"517 \(crane, n03126707\)")),
         ("maillot", (r"638 \(maillot, n03710637\)", r"639 \(maillot tank suit, n03710721\)")),
         ("cardigan", (r"264 \(Cardigan, n02113186\)", r"474 \(cardigan, n02963159\)")),
-        ("crane, whooping", (r"134 \(", r"517 \(")),
+        ("crane, whooping", (r"134 \(crane bird, n02012849\)", r"517 \(")),
     ],
 )
 def test_class_names_refuse_a_word_of_two_classes_with_both(word, candidates):
@@ -76,7 +76,7 @@ IMAGENET = ("dataset=imagenet64", "model=openai_imagenet64", "verifier=null_rewa
 @pytest.mark.parametrize(
     ("words", "name", "number"),
     [
-        (("dataset=cifar10",), "ship", "8"),
+        (("dataset=cifar10", "verifier=null_rewards"), "ship", "8"),
         ((), "three", "3"),
         ((), "[three,5,nine]", "[3,5,9]"),
         (IMAGENET, "golden retriever", "207"),

@@ -12,9 +12,10 @@ from its.metric.extractor import Extractor
 from its.metric.features import Features, Moments
 from its.metric.fid import Fid, frechet_distance
 from its.metric.prc import PrecisionRecall
-from its.metric.protocol import label_rule, protocol, sentence
+from its.metric.protocol import label_rule, protocol
 from its.metric.reference_source import ReferenceSource, check_shape
 from its.metric.sfid import SFid
+from its.report.protocol import sentence
 
 
 class Pixels(Extractor):
