@@ -26,6 +26,7 @@ import its  # noqa: F401  # before torch, whose threads then wait passively
 
 # isort: split
 import torch
+from gpu.networks import CIFAR
 from torch import Tensor, nn
 
 from its.config.blueprint import Blueprint
@@ -73,19 +74,8 @@ def ddpm() -> tuple[Call, tuple[int, ...]]:
     """Return a random UNet2DModel of google/ddpm-cifar10-32's config.json, and the shape of its rows."""
     from diffusers import UNet2DModel
 
-    down = ("DownBlock2D", "AttnDownBlock2D", "DownBlock2D", "DownBlock2D")
-    up = ("UpBlock2D", "UpBlock2D", "AttnUpBlock2D", "UpBlock2D")
-    options: dict[str, Any] = {"attention_head_dim": None, "downsample_padding": 0, "flip_sin_to_cos": False}
-    network = UNet2DModel(
-        sample_size=32,
-        block_out_channels=(128, 256, 256, 256),
-        down_block_types=down,
-        up_block_types=up,
-        freq_shift=1,
-        norm_eps=1e-6,
-        **options,
-    )
-    return Call(network, lambda unet, x, time: unet(x, time).sample), (3, 32, 32)
+    network: Any = UNet2DModel(**CIFAR.config)
+    return Call(network, lambda unet, x, time: unet(x, time).sample), CIFAR.shape
 
 
 def dit() -> tuple[Call, tuple[int, ...]]:

@@ -23,9 +23,9 @@ from typing import Any
 
 import torch
 import yaml
-from gpu_table import BARE, Cell, Table
-from gpu_watch import ROOT, Watch, Watched, Window
-from random_networks import ADM, CIFAR, DIT, FLUX, Projection, Size
+from gpu.networks import ADM, CIFAR, DIT, FLUX, Projection, Size
+from gpu.table import BARE, Cell, Table
+from gpu.watch import ROOT, Watch, Watched, Window
 
 from its.budget import Budget
 from its.config.instantiate import CHOICES, instantiate
@@ -37,10 +37,11 @@ from its.levels import Columns
 from its.process.command import Parser, command
 from its.process.device import device_type
 from its.sampler.ddim import DDIM
+from its.weights import Dtype
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DTYPES: tuple[Dtype, ...] = ("float32", "bfloat16")
 
-PLAN = (
+PLAN: tuple[tuple[Size, Dtype], ...] = (
     (CIFAR, "float32"),
     (DIT, "bfloat16"),
     (FLUX, "bfloat16"),
@@ -89,7 +90,7 @@ class Bench:
     """
 
     def __init__(
-        self, size: Size, dtype: torch.dtype, device: torch.device, *, tiny: bool, seconds: float, rate: float
+        self, size: Size, dtype: Dtype, device: torch.device, *, tiny: bool, seconds: float, rate: float
     ) -> None:
         self.model = size.denoiser(dtype, device, tiny=tiny)
         self.batch = 4 if tiny else size.batch
@@ -174,9 +175,9 @@ class Bench:
         """
         free()
         try:
-            held = torch.empty(ROWS_BYTES, dtype=torch.uint8, device=self.model.device)
+            rows = torch.empty(ROWS_BYTES, dtype=torch.uint8, device=self.model.device)
             self.model(*self._rows(range(batch)))
-            del held
+            del rows
         except Exception as error:
             if batch == 1 or not is_shortage(error):
                 raise
@@ -198,24 +199,24 @@ def free() -> None:
         torch.cuda.empty_cache()
 
 
-def matmul_rate(dtype: torch.dtype, device: torch.device, side: int) -> float:
+def matmul_rate(dtype: Dtype, device: torch.device, side: int) -> float:
     """Return the FLOPs a second of a square matrix product."""
     watch = Watch(device)
-    left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    a, b = (torch.randn(side, side, device=device, dtype=getattr(torch, dtype)) for _ in range(2))
     for _ in range(3):
-        left @ right
+        a @ b
     started = watch.now()
     for _ in range(10):
-        left @ right
+        a @ b
     return 20 * side**3 / (watch.now() - started)
 
 
-def fill(table: Table, size: Size, dtype: str, device: torch.device, **how: Any) -> None:
+def fill(table: Table, size: Size, dtype: Dtype, device: torch.device, **how: Any) -> None:
     """Measure the cells of a network in a dtype; those that do not fit, or fail, say so."""
     cells: list[Cell] = [(size.name, dtype, search) for search in (BARE, *SEARCHES)]
     why, cell = "", cells[0]
     try:
-        bench = Bench(size, DTYPES[dtype], device, **how)
+        bench = Bench(size, dtype, device, **how)
         for cell in cells:
             table.fill(cell, bench.figures(cell[-1]))
     except Exception as error:
@@ -251,10 +252,10 @@ def main() -> None:
     logging.getLogger("its").addHandler(table)
     try:
         with minutes(options.minutes):
-            for name, dtype in DTYPES.items():
-                table.rates[name] = matmul_rate(dtype, device, 256 if options.tiny else 8192)
-            for size, name in PLAN:
-                fill(table, size, name, device, tiny=options.tiny, seconds=seconds, rate=table.rates[name])
+            for dtype in DTYPES:
+                table.rates[dtype] = matmul_rate(dtype, device, 256 if options.tiny else 8192)
+            for size, dtype in PLAN:
+                fill(table, size, dtype, device, tiny=options.tiny, seconds=seconds, rate=table.rates[dtype])
     except OutOfTime:
         table.note(f"The {options.minutes:g} minutes were over before all was measured")
 

@@ -79,11 +79,11 @@ def test_ledger_can_be_read_at_every_cap():
     assert free == 14, "asked for after a request that a lower cap would not have got to"
     read = {cap: tuple(ledger.at(cap).values()) for cap in (2, 3, 8, 9, 13, 14, math.inf)}
     assert read == {
-        2: (0, 0, 0, 0, 0),
-        3: (3, 0, 1, 0, 0),
-        8: (6, 0, 2, 0, 0),
-        9: (9, 0, 3, 0, 0),
-        13: (9, 0, 3, 0, 0),
-        14: (14, 0, 3, 1, 0),
-        math.inf: (14, 0, 3, 1, 0),
+        2: (0, 0, 0, 0, 0, 0),
+        3: (3, 0, 1, 0, 0, 0),
+        8: (6, 0, 2, 0, 0, 0),
+        9: (9, 0, 3, 0, 0, 0),
+        13: (9, 0, 3, 0, 0, 0),
+        14: (14, 0, 3, 1, 0, 0),
+        math.inf: (14, 0, 3, 1, 0, 0),
     }

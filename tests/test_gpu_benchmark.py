@@ -63,7 +63,7 @@ def test_fill_measures_every_cell_of_a_network(bench, table):
 
 def test_bench_counts_what_the_engine_evaluates(bench):
     """Images a second are NFE a second over what an image costs: ten, and forty at four samplings."""
-    made = bench.Bench(bench.DIT, torch.float32, CPU, tiny=True, seconds=0.02, rate=1e12)
+    made = bench.Bench(bench.DIT, "float32", CPU, tiny=True, seconds=0.02, rate=1e12)
     made.figures("bare")
     for search, nfe in (("none", 10), ("random", 40), ("rbf", 40)):
         figures = made.figures(search)
@@ -95,7 +95,7 @@ def test_bench_halves_a_batch_that_does_not_fit(bench, monkeypatch):
         return Guess(x, x)
 
     monkeypatch.setattr("its.model.denoiser.NetworkDenoiser.__call__", call)
-    assert bench.Bench(bench.DIT, torch.float32, CPU, tiny=True, seconds=0.02, rate=1e12).batch == 2
+    assert bench.Bench(bench.DIT, "float32", CPU, tiny=True, seconds=0.02, rate=1e12).batch == 2
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_bench_halves_a_batch_that_does_not_fit(bench, monkeypatch):
     ids=["none", "mean", "size"],
 )
 def test_bench_compares_the_bits_of_a_row(bench, monkeypatch, mistake, company, batch):
-    made = bench.Bench(bench.DIT, torch.float32, CPU, tiny=True, seconds=0.02, rate=1e12)
+    made = bench.Bench(bench.DIT, "float32", CPU, tiny=True, seconds=0.02, rate=1e12)
     monkeypatch.setattr("its.model.denoiser.NetworkDenoiser.__call__", lambda self, x, *_: Guess(x, x + mistake(x)))
     figures = made.figures("bare")
     assert (figures["other company"] == "equal", figures["other batch"] == "equal") == (company, batch)
@@ -135,7 +135,7 @@ def test_gpu_benchmark_that_runs_out_of_time_names_what_is_missing(bench, monkey
 
 def test_window_on_a_device_notes_what_waits_for_it(bench, monkeypatch):
     """The path of a CUDA device, whose events and warnings are stood in for."""
-    import gpu_watch
+    from gpu import watch
 
     class Event(SimpleNamespace):
         def record(self):
@@ -145,8 +145,8 @@ def test_window_on_a_device_notes_what_waits_for_it(bench, monkeypatch):
             return 1000 * (end.at - self.at)
 
     modes = []
-    init = gpu_watch.Watch.__init__
-    monkeypatch.setattr(gpu_watch.Watch, "__init__", lambda self, _: init(self, torch.device("cuda")))
+    init = watch.Watch.__init__
+    monkeypatch.setattr(watch.Watch, "__init__", lambda self, _: init(self, torch.device("cuda")))
     monkeypatch.setattr(torch.cuda, "Event", lambda enable_timing: Event())
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
     monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", modes.append)
@@ -158,7 +158,7 @@ def test_window_on_a_device_notes_what_waits_for_it(bench, monkeypatch):
         return reward(self, images, conditions)
 
     monkeypatch.setattr(bench.Projection, "reward", waiting)
-    made = bench.Bench(bench.DIT, torch.float32, CPU, tiny=True, seconds=0.02, rate=1e12)
+    made = bench.Bench(bench.DIT, "float32", CPU, tiny=True, seconds=0.02, rate=1e12)
     made.figures("bare")
     figures = made.figures("rbf")
     assert modes == ["warn", "default"]

@@ -47,8 +47,8 @@ def count_flops(engine: Engine, condition: object) -> dict[str, int]:
         decoder = _flops(decode, lambda: decode(x))
         images = decode(x)
     verifier = reward_flops(engine.verifiers["select"], images, conditions)
-    seen = (x, conditions, levels) if engine.guidance.noise_aware else (images, conditions)
-    guide = _guide_flops(engine, *seen)
+    view = (x, conditions, levels) if engine.guidance.noise_aware else (images, conditions)
+    guide = _guide_flops(engine, *view)
     return {
         "nfe": forward,
         "nfe_backward": BACKWARD_FORWARDS * forward,

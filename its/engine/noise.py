@@ -143,9 +143,9 @@ def compiled(device: torch.device, size: int) -> Draw:
             return fused(keyed, _places(size, device))[:rows]
 
     table = _table(2**32 - 1, [0, 2**32 - 1, 77], [0, 2**64 - 1, 0x0123456789ABCDEF])
-    drawn, known = draw(table).cpu(), by_blocks(table, size, torch.device("cpu"))
-    if not torch.allclose(drawn, known, rtol=1e-6, atol=1e-9):
-        raise ArithmeticError(f"its numbers differ from NumPy's by up to {(drawn - known).abs().max():.2g}")
+    numbers, expected = draw(table).cpu(), by_blocks(table, size, torch.device("cpu"))
+    if not torch.allclose(numbers, expected, rtol=1e-6, atol=1e-9):
+        raise ArithmeticError(f"its numbers differ from NumPy's by up to {(numbers - expected).abs().max():.2g}")
     return draw
 
 

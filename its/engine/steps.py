@@ -199,8 +199,8 @@ class Steps:
     ) -> None:
         """Keep what `correct` needs of the first of two stages."""
         places = [k for k, both in enumerate(two) if both]
-        kept = self._rows.put_guess(own.pick(index_of(places, own.x0.device))) if places else []
-        for k, rows in zip(places, kept, strict=True):
+        first = self._rows.put_guess(own.pick(index_of(places, own.x0.device))) if places else []
+        for k, rows in zip(places, first, strict=True):
             rollouts[k].first_stage = FirstStage(rollouts[k].row, guesses[k], rows)
 
     def _noise(self, rollouts: Sequence[Rollout], x: Tensor) -> Tensor:
@@ -224,8 +224,8 @@ class Steps:
         for k in from_search:
             rollouts[k].noise = None
         if fresh:
-            drawn = self._materialiser.step_noise([rollouts[k] for k in fresh], STEP)
-            z.index_copy_(0, index_of(fresh, z.device), drawn)
+            draws = self._materialiser.step_noise([rollouts[k] for k in fresh], STEP)
+            z.index_copy_(0, index_of(fresh, z.device), draws)
         return z
 
 

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from its.model.denoiser import NetworkDenoiser, Prediction
+from its.model.run_as import run_as
 from its.model.unet2d import UNet2D
 from its.sampler.noise_paths import Flow, NoisePath, linear_vp
 from its.types import Condition
 from its.verifier.verifier import Verifier
+from its.weights import Dtype
 
 GUIDANCE, TEXT_TOKENS = 3.5, 512
 """Of FLUX.1-dev: the guidance that its network is told, and the tokens of a prompt."""
@@ -40,26 +42,26 @@ class Size:
     shape: tuple[int, ...]
     tiny_shape: tuple[int, ...]
     batch: int
-    adapter: Callable[[Any], Callable]
+    adapter: Callable[[Any], nn.Module]
     path: NoisePath
     prediction: Prediction = "epsilon"
     clip: float | None = None
     learned: bool = False
     conditional: bool = False
 
-    def denoiser(self, dtype: torch.dtype, device: torch.device, *, tiny: bool) -> NetworkDenoiser:
+    def denoiser(self, dtype: Dtype, device: torch.device, *, tiny: bool) -> NetworkDenoiser:
         """Make the network on the device, in its dtype from the first number on, as a model of the engine."""
         import diffusers
 
         before = torch.get_default_dtype()
-        torch.set_default_dtype(dtype)
+        torch.set_default_dtype(getattr(torch, dtype))
         try:
             with device:
                 network = getattr(diffusers, self.kind)(**(self.tiny if tiny else self.config))
         finally:
             torch.set_default_dtype(before)
         return NetworkDenoiser(
-            InDtype(self.adapter(network.eval().requires_grad_(False)), dtype),
+            run_as(self.adapter(network.eval().requires_grad_(False)), dtype),
             self.path,
             self.prediction,
             self.tiny_shape if tiny else self.shape,
@@ -70,37 +72,28 @@ class Size:
         )
 
 
-@dataclass(frozen=True)
-class InDtype:
-    """A network that runs in a dtype on a state in float32."""
-
-    network: Callable
-    dtype: torch.dtype
-
-    def __call__(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
-        return self.network(x.to(self.dtype), time, label).float()
-
-
-@dataclass(frozen=True)
-class DiT:
+class DiT(nn.Module):
     """A DiTTransformer2DModel as a `Network`."""
 
-    network: Any
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
 
-    def __call__(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
         return self.network(x, timestep=time, class_labels=label).sample
 
 
-class Flux:
+class Flux(nn.Module):
     """A FluxTransformer2DModel as a `Network` of latents, under one random prompt."""
 
     def __init__(self, network: Any) -> None:
+        super().__init__()
         config, weights = network.config, network.x_embedder.weight
         self._network = network
         self._prompt = torch.randn(1, TEXT_TOKENS, config.joint_attention_dim).to(weights)
         self._pooled = torch.randn(1, config.pooled_projection_dim).to(weights)
 
-    def __call__(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
         # Four latent pixels are a token, which knows its row and column.
         n, tokens = len(x), pixel_unshuffle(x, 2)
         height, width = tokens.shape[-2:]

@@ -22,7 +22,7 @@ from its.model.denoiser import NetworkDenoiser
 from its.search.search import Search
 from its.types import Problem
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 WARM = 3
 """Calls of the network before the window opens."""
