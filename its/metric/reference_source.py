@@ -134,8 +134,8 @@ class ReferenceSource:
 
     def load(self) -> Reference:
         """Return the reference, from the file, the cache or the images."""
-        second = None if self.second is None else self.second.load().moments
-        return replace(self._loaded(), second=second)
+        whole = self._loaded()
+        return whole if self.second is None else replace(whole, second=self.second.load().moments)
 
     def _loaded(self) -> Reference:
         """Return the reference without its second part."""
