@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 
+from its.dataset.imagenet import imagenet
+
 IMAGENET = "imagenet"
 """The word for ImageNet's thousand classes, in place of a list of names."""
 
@@ -32,9 +34,7 @@ class ClassNames:
             ValueError: it is neither.
         """
         if names == IMAGENET:
-            from its.dataset.imagenet import imagenet
-
-            return imagenet()
+            return cls(imagenet())
         if isinstance(names, str) or not all(isinstance(name, str) and name.strip() for name in names):
             raise ValueError(f"class_names is {names!r}; it is a list of names by class id, or {IMAGENET}")
         return cls(tuple((name,) for name in names))

@@ -8,8 +8,6 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from its.dataset.class_names import ClassNames
-
 COUNT = 1000
 
 NAMES = ("torchvision", "models/_meta.py")
@@ -20,8 +18,8 @@ SYNSETS, SYNONYMS = ("timm", "data/_info/imagenet_synsets.txt"), ("timm", "data/
 
 
 @cache
-def imagenet() -> ClassNames:
-    """Return the classes: torchvision's name, timm's synset, the first synonym and all of them as one list.
+def imagenet() -> tuple[tuple[str, ...], ...]:
+    """Return the words of each class: torchvision's name, timm's synset, the first synonym, all of them as one list.
 
     transformers' configurations write that list, `tench, Tinca tinca`. Two classes have the first synonym crane, two
     maillot.
@@ -43,10 +41,8 @@ def imagenet() -> ClassNames:
                 f"class {class_id} is {name!r} in {_said(*NAMES)} and {synonym!r} in {_said(*SYNSETS)}: their orders "
                 "differ; install the versions of constraints.txt"
             )
-    return ClassNames(
-        tuple(
-            (*both, synonyms[both[1]].partition(",")[0], synonyms[both[1]]) for both in zip(names, synsets, strict=True)
-        )
+    return tuple(
+        (name, synset, synonym, synonyms[synset]) for name, synset, synonym in zip(names, synsets, first, strict=True)
     )
 
 

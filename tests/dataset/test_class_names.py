@@ -15,7 +15,7 @@ AMBIGUOUS = {"crane", "maillot", "Cardigan", "cardigan"}
 
 
 def test_imagenet_knows_every_class_by_its_name_and_its_synset():
-    info, names = ImageNetInfo(), imagenet()
+    info, names = ImageNetInfo(), ClassNames.of("imagenet")
     assert [names.id_of(synset) for synset in info.label_names()] == list(range(1000))
     known = {name: k for k, name in enumerate(_IMAGENET_CATEGORIES) if name not in AMBIGUOUS}
     assert {name: names.id_of(name) for name in known} == known
@@ -23,7 +23,7 @@ def test_imagenet_knows_every_class_by_its_name_and_its_synset():
 
 
 def test_imagenet_knows_lists_of_synonyms_by_the_first():
-    names = imagenet()
+    names = ClassNames.of("imagenet")
     assert names.id_of("tench, Tinca tinca") == 0, "as transformers' configurations say it"
     assert names.id_of("goldfish, as somebody else goes on") == 1
     assert names.id_of("Great_White Shark") == 2
@@ -43,12 +43,12 @@ def test_imagenet_knows_lists_of_synonyms_by_the_first():
 )
 def test_class_names_refuse_a_word_of_two_classes_with_both(word, candidates):
     with pytest.raises(ValueError, match=" or ".join(candidates)):
-        imagenet().id_of(word)
+        ClassNames.of("imagenet").id_of(word)
 
 
 def test_class_names_name_the_class_that_may_be_meant():
     with pytest.raises(ValueError, match=r"'goldfsh' names no class; did you mean 1 \(goldfish, n01443537\)\?"):
-        imagenet().id_of("goldfsh")
+        ClassNames.of("imagenet").id_of("goldfsh")
     with pytest.raises(ValueError, match="there are cat, dog"):
         ClassNames.of(["cat", "dog"]).id_of("submarine")
     with pytest.raises(ValueError, match="a list of names by class id, or imagenet"):
