@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ast
 from functools import cache
-from importlib.metadata import version
-from importlib.util import find_spec
-from pathlib import Path
+
+from its.process.modules import file_of
 
 COUNT = 1000
 
@@ -57,10 +56,10 @@ def _categories() -> list[str]:
 
 
 def _text(package: str, file: str) -> str:
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
+    root = file_of(package)
+    if root is None:
         raise ValueError(f"{package} is not installed, whose {file} lists ImageNet's classes; install constraints.txt")
-    path = Path(spec.origin).parent / file
+    path = root.parent / file
     if not path.is_file():
         raise ValueError(
             f"{_said(package, file)} is not there, which lists ImageNet's classes; install the version of "
@@ -70,4 +69,4 @@ def _text(package: str, file: str) -> str:
 
 
 def _said(package: str, file: str) -> str:
-    return f"{package}/{file} of {package} {version(package)}"
+    return f"{package}/{file} of the installed {package}"
