@@ -36,11 +36,11 @@ class RBF(Search):
         return replace(self, nfe=cap)
 
     def run(self, image: Image) -> Coroutine:
-        # A pool of starting points; the best one goes on. The image itself, paid for by its guess, takes one more call.
-        evaluation = image.cost_of_guess(image.grid[0])
-        guess = image.price(evaluation, calls=1)
-        rest = image.price(image.cost() - evaluation, calls=image.steps - 1)
-        budget = self.nfe - image.price(0, calls=1)
+        # Put by the last step: a call, and what a recurrence evaluates beyond the guess.
+        end, tries = image.grid[-2], prices(image, branchings(image, 1))
+        budget = self.nfe - image.price(image.cost(end) - image.cost_of_guess(end), calls=1)
+        # A pool of starting points; the best one goes on.
+        guess, rest = image.price(image.cost_of_guess(image.grid[0]), calls=1), sum(tries)
         tried = image.start(int(max(1, min(self.pool * budget, budget - rest) / guess)))
         rewards = yield reward(tried)
         best = max(rewards)
@@ -49,7 +49,7 @@ class RBF(Search):
         budget -= len(tried) * guess
         quota = budget // rest if rest else 0
         saved = 0
-        for i, price in enumerate(prices(image, branchings(image, 1))):
+        for i, price in enumerate(tries):
             last = i == image.steps - 2
             saved = budget if last else saved + quota * price
             child, top = particle, -inf

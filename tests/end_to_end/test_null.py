@@ -29,7 +29,7 @@ def fid(experiment, seeds: int, *overrides: str) -> np.ndarray:
 @pytest.mark.parametrize(
     ("seeds", "images", "samplings"),
     [
-        (5, 200, "[1,4]"),
+        pytest.param(5, 200, "[1,4]", marks=pytest.mark.long),
         pytest.param(10, 1000, "[1,2,4,8]", marks=pytest.mark.long),
     ],
 )

@@ -2,10 +2,13 @@ import math
 
 import pytest
 
+from its.engine import Engine
+from its.guidance.tfg import TFG
 from its.particles.verbs import Advance
 from its.sampler.ddim import DDIM
 from its.search.none import NoSearch
 from its.search.rbf import RBF
+from its.verifier.classifier import Classifier
 from tests.search.trace import Always, Scripted, outcome_of, traced
 
 SAMPLER = DDIM(steps=5, eta=1.0)
@@ -60,3 +63,15 @@ def test_rbf_spends_a_cap_to_the_last_evaluation(lab, cap):
 def test_rbf_survives_rewards_of_minus_infinity(lab):
     outcome = outcome_of(lab, RBF(), SAMPLER, Always(-math.inf), cap=30)
     assert outcome.reward == -math.inf
+
+
+@pytest.mark.parametrize("pool", [0.05, 0.3])
+@pytest.mark.parametrize("cap", [20, 21, 22, 37])
+def test_rbf_ends_with_an_image_under_a_recurrence(lab, pool, cap):
+    verifier = Classifier(lab.data.logits)
+    guidance = TFG(rho=0.0, mu=0.0, recurrence=2)
+    engine = Engine(
+        lab.denoiser(), DDIM(steps=10, eta=1.0), {"select": verifier, "guide": verifier}, seed=0, guidance=guidance
+    )
+    results = lab.results(engine, RBF(pool=pool), (cap,), range(4))
+    assert all(result.outcomes[0].ledger["nfe"] <= cap for result in results.values())
