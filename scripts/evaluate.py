@@ -65,8 +65,8 @@ DOUBLED = {
 """Options, and the words that say the same."""
 
 
-def evaluate(options: argparse.Namespace) -> dict[str, float]:
-    """Return the metrics' numbers by column; see the page above.
+def evaluate(options: argparse.Namespace) -> tuple[dict[str, float], str]:
+    """Return the metrics' numbers by column, and the sentence that stands beside them; see the page above.
 
     Raises:
         ValueError: a named metric is unknown or cannot be served, or something cannot be read.
@@ -82,7 +82,7 @@ def evaluate(options: argparse.Namespace) -> dict[str, float]:
     any_shape = bool(options.any_shape or evaluation.dataset.get("any_shape"))
     option = DOUBLED["any_shape"] if options.words else "--any-shape"
     check_shape(source, images.shape, any_shape=any_shape, option=option)
-    return evaluation.measure(source, images)
+    return evaluation.measure(source, images), evaluation.protocol(source, images)
 
 
 def _evaluation(options: argparse.Namespace, images: ImageSet) -> Evaluation:
@@ -125,9 +125,9 @@ def main() -> None:
     # Measure, and print.
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with exits_as_errors():
-        numbers = evaluate(options)
-    lines = [f"{column:<14}{value:.7g}" for column, value in numbers.items()]
-    print(to_json(numbers) if options.json else "\n".join(lines))
+        numbers, protocol = evaluate(options)
+    lines = [*(f"{column:<14}{value:.7g}" for column, value in numbers.items()), protocol]
+    print(to_json({**numbers, "protocol": protocol}) if options.json else "\n".join(lines))
 
 
 if __name__ == "__main__":

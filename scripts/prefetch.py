@@ -54,16 +54,26 @@ def needs(plans: Sequence[Blueprint], *, fetch: bool) -> Iterator[Need]:
             node = dataset.get(part)
             if isinstance(node, dict) and "_target_" in node:
                 yield f"dataset {dataset['name']}, its {part}", partial(_made, node, packages, fetch=fetch)
-        if dataset.get("statistics") is not None:
-            yield f"dataset {dataset['name']}, its statistics", partial(_statistics, dataset["statistics"])
+        for key in ("statistics", "second_statistics"):
+            if dataset.get(key) is not None:
+                yield f"dataset {dataset['name']}, its {key}", partial(_statistics, dataset[key])
 
 
 def _made(node: dict[str, Any], packages: Sequence[str], *, fetch: bool) -> object:
     """Make a part of a data set, after `fetch` of its class, called with the same arguments, if there is one."""
-    definition = defined(node["_target_"], packages)
-    if fetch and hasattr(definition, "fetch"):
-        definition.fetch(**{key: value for key, value in node.items() if key != "_target_"})
+    if fetch:
+        _fetch(node, packages)
     return instantiate(node, packages)
+
+
+def _fetch(node: dict[str, Any], packages: Sequence[str]) -> None:
+    """Call `fetch` of a node's class with the same arguments, and of the two networks that measure side by side."""
+    definition = defined(node["_target_"], packages)
+    if hasattr(definition, "fetch"):
+        definition.fetch(**{key: value for key, value in node.items() if key != "_target_"})
+    for value in node.values():
+        if isinstance(value, dict) and "_target_" in value:
+            _fetch(value, packages)
 
 
 def _statistics(path: str) -> object:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from its.classifier.classifier import ImageClassifier, match_classes
+from its.dataset.class_names import ClassNames
 from its.model.checkpoint import fit, read
 from its.model.wrappers import StateDict
 from its.weights import Device, Weights
@@ -113,7 +114,7 @@ def load(
     weights_key: str | None = None,
     mean: Sequence[float] = (0.485, 0.456, 0.406),
     std: Sequence[float] = (0.229, 0.224, 0.225),
-    classes: Sequence[str] | None = None,
+    classes: str | Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
     device: Device = "cpu",
 ) -> CifarClassifier:
@@ -123,7 +124,7 @@ def load(
         architecture: one of ARCHITECTURES.
         weights_key: of a file with several state dicts, see `its.model.checkpoint.read`.
         mean, std: of the pixels that it was trained on, by channel.
-        classes: the dataset's class names; None is ten of them.
+        classes: the dataset's class names, or `imagenet`; None is ten of them.
         labels: the checkpoint's class names, in its order; None is the dataset's order.
 
     Raises:
@@ -132,7 +133,8 @@ def load(
     if architecture not in ARCHITECTURES:
         raise ValueError(f"architecture is {architecture!r}; choose one of {', '.join(ARCHITECTURES)}")
     state = read(weights, weights_key)
-    count = len(classes) if classes is not None else 10
+    names = [] if classes is None else [words[0] for words in ClassNames.of(classes).words]
+    count = len(names) if classes is not None else 10
     network = CifarResNet(architecture, count)
     fit(
         network,
@@ -141,7 +143,7 @@ def load(
         f"its names tell architecture={architecture_of(state) or 'none'} of "
         f"{', '.join(ARCHITECTURES)}; the dataset has {count} classes",
     )
-    order = match_classes(labels, classes, weights) if labels is not None and classes is not None else None
+    order = match_classes(labels, names, weights) if labels is not None and classes is not None else None
     return CifarClassifier(network, mean, std, order=order).to(device)
 
 

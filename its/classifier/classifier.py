@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from its.dataset.class_names import plain
+
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
 Centre = Literal["floor", "round"]
 
@@ -120,8 +122,8 @@ def match_classes(labels: Mapping[int, str] | Sequence[str], classes: Sequence[s
         ValueError: the names are not the same.
     """
     names = dict(labels) if isinstance(labels, Mapping) else dict(enumerate(labels))
-    index = {_plain(name): position for position, name in names.items()}
-    missing = [name for name in classes if _plain(name) not in index]
+    index = {plain(name): position for position, name in names.items()}
+    missing = [name for name in classes if plain(name) not in index]
     if missing or len(index) != len(classes):
         raise ValueError(
             f"{weights} tells the classes {', '.join(map(str, names.values()))} apart, and the dataset has "
@@ -129,8 +131,4 @@ def match_classes(labels: Mapping[int, str] | Sequence[str], classes: Sequence[s
             "classifier of this dataset, or give the checkpoint's order in the dataset's words: "
             "verifier.network.labels=[...]"
         )
-    return [index[_plain(name)] for name in classes]
-
-
-def _plain(name: str) -> str:
-    return str(name).strip().lower().replace(" ", "_")
+    return [index[plain(name)] for name in classes]

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from its import __version__
 from its.config import names
 from its.config.checks import GROUPS, check_root, check_scorers, check_types
+from its.config.dataset_words import settled_dataset
 from its.config.folder import check_folder, folder_of
 from its.config.identity import hash8, measured_by, record
 from its.config.instantiate import TARGET, check_targets, defined, instantiate, packages_of
@@ -185,4 +186,5 @@ def checked(plain: dict[str, Any]) -> tuple[dict[str, Any], list[Twin], tuple[st
     check_secrets(plain)
     plain, twins = settled(plain, packages)
     check_targets(plain, packages)
+    plain["dataset"] = settled_dataset(plain["dataset"])
     return plain, twins, packages

@@ -118,12 +118,11 @@ def _settled(node: Any, twins: list[Twin] | None, packages: Sequence[str]) -> An
         return {key: _settled(value, twins, packages) for key, value in node.items() if key != "smoke"}
     values = {key: value for key, value in entry.items() if key != "make"}
     base = {} if "_target_" in values else {key: value for key, value in node.items() if key != "smoke"}
-    merged = {**base, **values}
     if "make" in entry:
-        twin = _twin(entry["make"], merged, packages)
+        twin = _twin(entry["make"], {**base, **values}, packages)
         twins.append(twin)
-        merged = _replaced(merged, HERE, twin.name)
-    return _settled(merged, twins, packages)
+        values = _replaced(values, HERE, twin.name)  # nodes below have twins of their own
+    return _settled({**base, **values}, twins, packages)
 
 
 def _twin(make: Any, node: dict[str, Any], packages: Sequence[str]) -> Twin:

@@ -88,7 +88,9 @@ def of_images(making: Mapping[str, Any], measuring: Mapping[str, Any], *more: st
 def measuring(plain: Mapping[str, Any]) -> dict[str, Any]:
     """Return the nodes of a configuration that measure images."""
     dataset = plain["dataset"]
-    return {"metric": plain["metric"], **{key: dataset.get(key) for key in ("report", "reference", "statistics")}}
+    second = {key: dataset[key] for key in ("second_statistics",) if dataset.get(key) is not None}
+    nodes = {key: dataset.get(key) for key in ("report", "reference", "statistics")}
+    return {"metric": plain["metric"], **nodes, **second}
 
 
 def of_grids(searching: Mapping[str, Any]) -> Sources:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -32,6 +32,7 @@ class Cifar:
     classes: int
     root: str
     split: Literal["train", "test"] = "train"
+    form: ClassVar[str] = "lossless"
 
     def __post_init__(self) -> None:
         if self.classes not in (10, 100) or self.split not in ("train", "test"):

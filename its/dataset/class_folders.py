@@ -1,4 +1,4 @@
-"""Class ids of pictures by their names (`00012_label7.png`) or by the folders they lie in."""
+"""Class ids of pictures by their names (`00012_label7.png`) or by the folders that they lie in."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from its.dataset.class_names import ClassNames
 from its.dataset.image_set import NO_CLASS
 
 SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "eval", "dev"})
@@ -20,10 +21,13 @@ REMEDY = "or set classes=false where classes do not matter"
 _LABEL = re.compile(r"_label([0-9]+)$")
 
 
-def class_ids(paths: Sequence[PurePosixPath], root: str) -> tuple[np.ndarray, list[str]]:
+def class_ids(
+    paths: Sequence[PurePosixPath], root: str, class_names: ClassNames | None = None
+) -> tuple[np.ndarray, list[str]]:
     """Return the class id of each picture, -1 where there are no classes, and what each class folder is called.
 
-    Folders that are all numbers are the classes of these numbers; words count in alphabetical order.
+    Folders that are all numbers are the classes of these numbers; words count in alphabetical order, or stand for the
+    classes that `class_names` has.
 
     Args:
         paths: below `root`, which is named in messages.
@@ -55,10 +59,11 @@ def class_ids(paths: Sequence[PurePosixPath], root: str) -> tuple[np.ndarray, li
             f"{REMEDY}"
         )
     _check_depth(paths, tops, root)
-    number = _numbers(tops, root)
+    number = _numbers(tops, root) if class_names is None else _by_name(tops, root, class_names)
     names = {class_id: name for name, class_id in number.items()}
     ids = _ids([number[path.parts[0]] for path in paths], root)
-    return ids, [names.get(k, "") for k in range(min(int(ids.max()) + 1, 2 * len(tops) + 1))]
+    most = 2 * len(tops) if class_names is None else len(class_names.words)
+    return ids, [names.get(k, "") for k in range(min(int(ids.max()), most) + 1)]
 
 
 def _check_depth(paths: Sequence[PurePosixPath], tops: Sequence[str], root: str) -> None:
@@ -108,6 +113,28 @@ def _numbers(names: Sequence[str], root: str) -> dict[str, int]:
             f"them by class id, 0, 1, ..., or pad the numbers with zeros, {REMEDY}"
         )
     return {name: k for k, name in enumerate(sorted(names))}
+
+
+def _by_name(folders: Sequence[str], root: str, class_names: ClassNames) -> dict[str, int]:
+    """Return the class id of each class folder by its name or synset.
+
+    Raises:
+        ValueError: a folder is called by no class, or two by one.
+    """
+    number: dict[str, int] = {}
+    for folder in folders:
+        try:
+            class_id = class_names.id_of(folder)
+        except ValueError as error:
+            raise ValueError(f"{root}: {error}, or take the folder {folder} out, {REMEDY}") from error
+        if class_id in number.values():
+            other = next(name for name, k in number.items() if k == class_id)
+            raise ValueError(
+                f"{root}: the folders {other} and {folder} are both class {class_names.described(class_id)}; join "
+                f"them, {REMEDY}"
+            )
+        number[folder] = class_id
+    return number
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -39,6 +39,14 @@ class ClassOrder:
             )
 
     @property
+    def rule(self) -> str:
+        """The rule in words: `balanced`, `uniform`, `class 3`, or `classes 3, 5 in turn`."""
+        if isinstance(self.classes, str):
+            return self.classes
+        ids = [str(k) for k in self._ids]
+        return f"class {ids[0]}" if len(ids) == 1 else f"classes {', '.join(ids)} in turn"
+
+    @property
     def _ids(self) -> list[int]:
         return list(self.classes) if isinstance(self.classes, Sequence) else [self.classes]  # type: ignore[arg-type]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from its.dataset.class_folders import REMEDY, class_ids
+from its.dataset.class_names import ClassNames
 from its.dataset.image_set import NO_CLASS, Batch, Shape, account
 from its.dataset.picture import SUFFIXES, is_grey, read_picture
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 Crop = Literal["none", "adm", "squash"]
 THREADS = 4
+
+LOSSY = {**dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"), ".webp": "WebP"}
+"""Formats that may change pixels, by suffix."""
 
 SYSTEM = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
 """Folders that systems make beside a user's; so are those whose names begin with a dot."""
@@ -49,6 +53,8 @@ class Folder:
         size: height and width after `adm` or `squash`.
         channels: 3, or 1 for grey; null is 1 where every file is grey. See `its.dataset.picture.read_picture`.
         classes: whether names or subfolders say the class; false leaves every image without one.
+        class_names: names of classes by id, or `imagenet` (names and synsets): what subfolders are called by, be they
+            all or some; null lets them count in the alphabet.
 
     Raises:
         ValueError: there is no image, a class is not certain, or `crop` and `size` contradict each other.
@@ -59,6 +65,7 @@ class Folder:
     size: int | None = None
     channels: int | None = 3
     classes: bool = True
+    class_names: str | Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         if self.crop not in get_args(Crop):
@@ -83,7 +90,21 @@ class Folder:
     @property
     def account(self) -> str:
         ids, counts = np.unique(self.labels, return_counts=True)
-        return account(self, f", {_classes(ids, counts, self._classes[1])}{self._left_out}")
+        lossy = f"; {self.form}, and a JPEG of this very size moves FID by points" * self._is_recompressed
+        return account(self, f", {_classes(ids, counts, self._classes[1])}{self._left_out}{lossy}")
+
+    @property
+    def _is_recompressed(self) -> bool:
+        """Whether some pictures were saved as JPEG at the size at which they are compared."""
+        return self.size is None and any(_kind(path) == "JPEG" for path in self.files)
+
+    @property
+    def form(self) -> str:
+        """The format of the files, and what makes them square."""
+        kinds = Counter(_kind(path) for path in self.files)
+        count = len(kinds) > 1
+        names = " and ".join(f"{kinds[kind]:,} {kind}" if count else kind for kind in sorted(kinds))
+        return f"{names}, {'as they are' if self.size is None else f'by crop={self.crop}'}"
 
     @cached_property
     def shape(self) -> Shape:
@@ -119,7 +140,8 @@ class Folder:
     def _classes(self) -> tuple[np.ndarray, list[str]]:
         if not self.classes:
             return np.full(len(self), NO_CLASS, dtype=np.int64), []
-        labels, names = class_ids([PurePosixPath(self._name(path)) for path in self.files], self.path)
+        known = None if self.class_names is None else ClassNames.of(self.class_names)
+        labels, names = class_ids([PurePosixPath(self._name(path)) for path in self.files], self.path, known)
         if names:
             self._check_class_folders(names)
         return labels, names
@@ -133,7 +155,7 @@ class Folder:
             )
         folders = [path.name for path in self._root.iterdir() if path.is_dir() and not _is_hidden(path.name)]
         empty = sorted(set(folders) - set(names))
-        if empty and not all(name.isdigit() for name in names if name):
+        if empty and self.class_names is None and not all(name.isdigit() for name in names if name):
             raise ValueError(
                 f"{self.path}/{empty[0]} holds no images, and as a class it would count in the alphabet; take it out, "
                 f"{REMEDY}"
@@ -198,6 +220,10 @@ def survey(root: Path) -> tuple[list[Path], Counter[str]]:
             else:
                 pictures.append(here / name)
     return sorted(pictures, key=lambda path: path.relative_to(root).as_posix()), left_out
+
+
+def _kind(path: Path) -> str:
+    return LOSSY.get(path.suffix.lower(), "lossless")
 
 
 def _is_hidden(name: str) -> bool:

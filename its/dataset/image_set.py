@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -26,6 +26,7 @@ class ImageSet(Protocol):
         source: name in messages.
         account: what the set took, and what it left out and why, in a sentence.
         shape: of an image, before any of them but the first is read.
+        form: see `form_of`.
     """
 
     @property
@@ -59,6 +60,7 @@ class Loaded:
     source: str
     images: np.ndarray
     labels: np.ndarray
+    form: ClassVar[str] = "lossless"
 
     @property
     def account(self) -> str:
@@ -81,6 +83,14 @@ class Loaded:
         for array in (self.images, self.labels):
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
+
+
+def form_of(images: ImageSet) -> str:
+    """Return the format in which a set's pixels lie on disk, `lossless` or `JPEG`, and what was done to them.
+
+    A set says it as `form`; one of an author's own may not.
+    """
+    return str(getattr(images, "form", "in a format that is not said"))
 
 
 def account(images: ImageSet, left_out: str = "") -> str:

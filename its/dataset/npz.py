@@ -8,6 +8,7 @@ from functools import cached_property
 from hashlib import file_digest
 from itertools import repeat
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -32,6 +33,7 @@ class Npz:
     """
 
     path: str
+    form: ClassVar[str] = "lossless"
 
     def __post_init__(self) -> None:
         headers = self.archive.headers

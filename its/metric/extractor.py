@@ -15,7 +15,7 @@ from torch import Tensor
 from its.dataset.mixture import Mixture
 from its.pixels import from_uint8
 
-ARRAYS = ("features", "logits", "spatial", "classes")
+ARRAYS = ("features", "logits", "spatial", "classes", "second")
 """Arrays that an extractor may offer: what metrics read."""
 
 

@@ -33,6 +33,7 @@ class Features:
     labels: Int64  # [image] class each image was asked for; of a reference, its true class
     spatial: Float32 | None = None  # [image, feature] of a layer that still knows where things are: sFID's
     classes: Float32 | None = None  # [image, class] of a held-out classifier; None: `logits` are of its classes
+    second: Float32 | None = None  # [image, feature] of a second network
 
     def __post_init__(self) -> None:
         # Check each array's type, axes and rows.
@@ -42,6 +43,7 @@ class Features:
             ("labels", self.labels, np.int64, 1),
             ("spatial", self.spatial, np.float32, 2),
             ("classes", self.classes, np.float32, 2),
+            ("second", self.second, np.float32, 2),
         ):
             if array is None:
                 continue
@@ -94,6 +96,22 @@ class Features:
             raise ValueError("these images have no spatial features; take an extractor with spatial=true")
         return self.spatial
 
+    @cached_property
+    def second_moments(self) -> Moments:
+        """The moments of the second network's features.
+
+        Raises:
+            ValueError: there are none.
+        """
+        return Moments.of(self.with_second)
+
+    @property
+    def with_second(self) -> Float32:
+        """The second network's features; ValueError if there are none."""
+        if self.second is None:
+            raise ValueError("these images have no features of a second network; set dataset.second_report")
+        return self.second
+
     @property
     def class_logits(self) -> Float32:
         """The logits over the dataset's own classes: the held-out classifier's, where there is one."""
@@ -105,7 +123,7 @@ class Features:
             self.features[rows],
             self.logits[rows],
             self.labels[rows],
-            *(None if array is None else array[rows] for array in (self.spatial, self.classes)),
+            *(None if array is None else array[rows] for array in (self.spatial, self.classes, self.second)),
         )
 
 

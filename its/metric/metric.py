@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-PARTS = ("moments", "images", "spatial", "nothing")
+PARTS = ("moments", "images", "spatial", "second", "nothing")
 """Parts of a reference that a metric may be compared with."""
 
 
@@ -17,10 +17,10 @@ class Metric(Protocol):
     One of one's own inherits it.
 
     Attributes:
-        reads: the array of the extractor that it needs: `features`, `logits`, `spatial`, or `classes` (logits over the
-            dataset's own classes).
-        against: the part of the reference that it is compared with: `moments` or `spatial` (statistics, which a file
-            may hold alone), `images` (features image by image), or `nothing`.
+        reads: the array of the extractor that it needs: `features`, `logits`, `spatial`, `classes` (logits over the
+            dataset's own classes), or `second` (features of a second network).
+        against: the part of the reference that it is compared with: `moments`, `spatial` or `second` (statistics,
+            which a file may hold alone), `images` (features image by image), or `nothing`.
     """
 
     reads: ClassVar[str]

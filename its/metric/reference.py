@@ -23,11 +23,13 @@ class Reference:
         moments: of the features.
         spatial: of sFID's features.
         images: features and labels; their logits are left out.
+        second: of a second network's features.
     """
 
     moments: Moments
     spatial: Moments | None = None
     images: Features | None = None
+    second: Moments | None = None
 
     def part(self, name: str) -> Any:
         """Return the part that a metric is compared `against`; see `its.metric.metric.Metric`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +15,7 @@ from its.dataset.npz import Npz, has_images
 from its.disk.cache import cache_folder
 from its.disk.leftovers import drop_leftovers
 from its.disk.npz import Archive
+from its.metric.beside import Beside
 from its.metric.extractor import Extractor
 from its.metric.metric import Metric
 from its.metric.reference import Reference, extract_reference
@@ -23,12 +24,23 @@ from its.process.source_files import SourceFiles
 
 log = logging.getLogger(__name__)
 
+REMEDIES = {
+    "spatial": "choose a dataset/report= that makes them; of Inception, set dataset.report.spatial=true",
+    "classes": "choose a dataset/report= that makes them; of Inception, set a held-out dataset.report.classifier",
+    "second": "set dataset.second_report, as metric=fd_dinov2 does",
+}
+"""Advice where an extractor lacks the array that a metric reads."""
+
 
 @dataclass(frozen=True)
 class ReferenceSource:
     """Real images, a file of statistics, or both.
 
     Of both, the file's statistics are the reference, and the images serve metrics that need features one by one.
+
+    Attributes:
+        extractor: the network that measures, or two of them (`its.metric.beside`), of which the second has a reference
+            of its own, `second`.
 
     Raises:
         ValueError: there is neither, or the statistics are another network's.
@@ -37,6 +49,7 @@ class ReferenceSource:
     extractor: Extractor
     images: ImageSet | None = None
     statistics: StatisticsFile | None = None
+    second: ReferenceSource | None = None
     _unwritten: list[Reference] = field(init=False, default_factory=list, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -47,24 +60,39 @@ class ReferenceSource:
                 "sigma); give real images, or statistics of them"
             )
         if statistics is not None:
-            _check_extractor(statistics, self.extractor)
+            _check_extractor(statistics, self._first)
 
     @classmethod
-    def open(cls, extractor: Extractor, images: ImageSet | None, statistics: str | None) -> ReferenceSource:
+    def open(
+        cls,
+        extractor: Extractor,
+        images: ImageSet | None,
+        statistics: str | None,
+        second_statistics: str | None = None,
+    ) -> ReferenceSource:
         """Open a source of real images, of a file of statistics, or of a file with both.
 
         Args:
             images: real images; images in the file replace them.
             statistics: path of a `.npz`.
+            second_statistics: the same by the second of two networks; without it the images are measured.
 
         Raises:
             ValueError: the file is damaged, hostile or not of this extractor.
         """
-        if statistics is None:
-            return cls(extractor, images)
-        path = Path(statistics).expanduser()
-        file = read_statistics(path)
-        return cls(extractor, Npz(statistics) if has_images(Archive(path)) else images, file)
+        file = None
+        if statistics is not None:
+            path = Path(statistics).expanduser()
+            file = read_statistics(path)
+            images = Npz(statistics) if has_images(Archive(path)) else images
+        second = None
+        if isinstance(extractor, Beside) and (images is not None or second_statistics is not None):
+            second = cls.open(extractor.second, None if second_statistics else images, second_statistics)
+        return cls(extractor, images, file, second)
+
+    @property
+    def _first(self) -> Extractor:
+        return self.extractor.first if isinstance(self.extractor, Beside) else self.extractor
 
     @property
     def offers(self) -> frozenset[str]:
@@ -74,13 +102,15 @@ class ReferenceSource:
             parts |= {"moments", "images"} | ({"spatial"} & self.extractor.offers)
         if self.statistics is not None:
             parts |= {name for name in ("moments", "spatial", "images") if getattr(self.statistics, name) is not None}
+        parts |= set() if self.second is None else {"second"}
         return frozenset(parts)
 
     @cached_property
     def fingerprint(self) -> str:
         """The hash of everything that decides the reference."""
         file = self.statistics.sha256 if self.statistics is not None else ""
-        return sha256(f"{self._content} {file} {self.extractor.fingerprint}".encode()).hexdigest()
+        second = "" if self.second is None else f" {self.second.fingerprint}"
+        return sha256(f"{self._content} {file} {self._first.fingerprint}{second}".encode()).hexdigest()
 
     @cached_property
     def _content(self) -> str:
@@ -104,6 +134,11 @@ class ReferenceSource:
 
     def load(self) -> Reference:
         """Return the reference, from the file, the cache or the images."""
+        whole = self._loaded()
+        return whole if self.second is None else replace(whole, second=self.second.load().moments)
+
+    def _loaded(self) -> Reference:
+        """Return the reference without its second part."""
         statistics = self.statistics
         extracted = self._of_images() if self.images is not None else None
         if statistics is None or statistics.moments is None:
@@ -115,15 +150,15 @@ class ReferenceSource:
 
     @property
     def _cache_file(self) -> Path:
-        code = SourceFiles.of({type(self.extractor).__module__, type(self.images).__module__, "its.metric.reference"})
-        kind = f"{self.extractor.fingerprint} {'spatial' in self.extractor.offers} {code.name}"
+        code = SourceFiles.of({type(self._first).__module__, type(self.images).__module__, "its.metric.reference"})
+        kind = f"{self._first.fingerprint} {'spatial' in self._first.offers} {code.name}"
         key = sha256(f"{self._content} {kind}".encode()).hexdigest()
         return cache_folder() / "references" / f"{key[:32]}.npz"
 
     def _of_images(self) -> Reference:
         """Return the reference of the images, from the cache or extracted now and cached."""
         assert self.images is not None
-        if self.extractor.fingerprint is None:
+        if self._first.fingerprint is None:
             return self._uncached
         if self._unwritten:
             return self._unwritten[0]
@@ -131,10 +166,10 @@ class ReferenceSource:
         if (cached := _from_cache(file)) is not None:
             return cached
         log.info("extracting features of %d images of %s once, into %s", len(self.images), self.images.source, file)
-        reference = extract_reference(self.images, self.extractor)
+        reference = extract_reference(self.images, self._first)
         try:
             drop_leftovers(file.parent)
-            write_statistics(file, "its", reference, self.images, self.extractor.fingerprint)
+            write_statistics(file, "its", reference, self.images, self._first.fingerprint)
         except OSError as error:
             log.warning("%s cannot be written (%s), so this reference is extracted again next time", file, error)
             self._unwritten.append(reference)
@@ -143,7 +178,7 @@ class ReferenceSource:
     @cached_property
     def _uncached(self) -> Reference:
         assert self.images is not None
-        return extract_reference(self.images, self.extractor)
+        return extract_reference(self.images, self._first)
 
 
 def check_metrics(metrics: Mapping[str, Metric], source: ReferenceSource) -> None:
@@ -180,14 +215,18 @@ def refusal(metric: Metric, source: ReferenceSource) -> str | None:
     """Say why a metric cannot be computed, and the remedy; None if it can."""
     # Look for the array that it reads among those of the extractor.
     if metric.reads not in source.extractor.offers:
-        inception = {"spatial": "dataset.report.spatial=true", "classes": "a held-out dataset.report.classifier"}
-        of_inception = f"; of Inception, set {inception[metric.reads]}" if metric.reads in inception else ""
+        remedy = REMEDIES.get(metric.reads, "choose a dataset/report= that makes them")
         return (
             f"reads {metric.reads} of images, and {source.extractor.name} makes "
-            f"{', '.join(sorted(source.extractor.offers))}; choose a dataset/report= that makes them{of_inception}"
+            f"{', '.join(sorted(source.extractor.offers))}; {remedy}"
         )
 
     # Look for the part that it is compared against among those of the reference.
+    if metric.against == "second" and "second" not in source.offers:
+        return (
+            "needs statistics of the reference by the second network, and there are neither these nor images; set "
+            "dataset.second_statistics to a file that scripts/prepare_reference.py --network dinov2 makes"
+        )
     if metric.against not in source.offers:
         name = source.statistics.path if source.statistics else "the reference"
         part = "the features of every image" if metric.against == "images" else f"{metric.against} statistics"

@@ -27,6 +27,7 @@ from its.disk.run_folder import FILES, RunFolder
 from its.disk.sealed import sealed
 from its.moving.portable import config_text, require_portable, summary_without_places, timing_text
 from its.report.figures import curve_figure
+from its.report.protocol import sentence
 from its.report.runs import LABELS
 from its.rerun.finished_run import FinishedRun
 
@@ -79,7 +80,8 @@ def _small_files(run: FinishedRun) -> dict[str, bytes]:
     }
     if summary["command"] != run.summary["command"]:
         label = {key: str(summary[key]) for key in LABELS}
-        contents[files.curve_figure.name] = curve_figure(summary["curve"], label, summary["command"])
+        note = sentence(summary["protocol"]) if "protocol" in summary else ""
+        contents[files.curve_figure.name] = curve_figure(summary["curve"], label, summary["command"], note)
     for name in run.summary.get(FILES, ()):
         contents.setdefault(name, _content(files.path / name))
     contents[files.summary.name] = sealed(

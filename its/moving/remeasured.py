@@ -58,7 +58,8 @@ def differing_numbers(run: FinishedRun, experiment: Experiment, stock: Stock) ->
     fill(stock, run, experiment)
     curve = experiment.curve_of(stock)
     for key, value in experiment.summary_of(curve, stock).items():
-        if key not in UNCOMPARED and run.summary.get(key, "all" if key == "kept" else None) != value:
+        of_before = {"kept": "all", "protocol": value}.get(key)
+        if key not in UNCOMPARED and run.summary.get(key, of_before) != value:
             yield f"{key} is {run.summary.get(key)!r} in {run.files.summary.name}, and {value!r} here"
 
     # The curve, number by number.

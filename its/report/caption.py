@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from its.process.command import typed
 from its.report.panels import Panel
+from its.report.remarks import protocols_of
 from its.report.runs import RunRecord, overrides_of
 from its.report.series import MIN_SEEDS, Series, main_verifier
 
@@ -40,7 +41,12 @@ def caption(runs: Sequence[RunRecord], series: Sequence[Series], panels: Sequenc
     # Say how to read the panels, and the commands.
     notes = NOTES | {"curve": f"bands: {_bands(series)}"}
     kinds = dict.fromkeys(panel.kind for panel in panels)
-    lines = [wrapped(what), wrapped(" · ".join((_seeds(series), *(notes[kind] for kind in kinds if kind in notes))))]
+    measured = list(map(wrapped, protocols_of(runs)))
+    lines = [
+        wrapped(what),
+        *measured,
+        wrapped(" · ".join((_seeds(series), *(notes[kind] for kind in kinds if kind in notes)))),
+    ]
     if goes_back(runs) and any("NFE" in panel.x_label for panel in panels):
         lines.append(FORWARDS)
     for command in commands([run.command for run in runs]):

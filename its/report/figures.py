@@ -37,9 +37,13 @@ UNDATED: dict[str, dict[str, None]] = {
 """Metadata without which the same figure is the same bytes, by the kind of file."""
 
 
-def curve_figure(rows: Sequence[Row], label: Mapping[str, str], command: str) -> bytes:
-    """Draw one run's curve as PNG."""
-    return encoded(curve_plot(rows, label, command), "png")
+def curve_figure(rows: Sequence[Row], label: Mapping[str, str], command: str, note: str = "") -> bytes:
+    """Draw one run's curve as PNG.
+
+    Args:
+        note: the protocol by which it was measured.
+    """
+    return encoded(curve_plot(rows, label, command, note), "png")
 
 
 def comparison_figure(runs: Sequence[RunRecord], cost: str = "nfe") -> dict[str, bytes]:
@@ -55,9 +59,9 @@ def as_files(figure: Figure) -> dict[str, bytes]:
     return {kind: encoded(figure, kind) for kind in ("png", "pdf")}
 
 
-def curve_plot(rows: Sequence[Row], label: Mapping[str, str], command: str) -> Figure:
+def curve_plot(rows: Sequence[Row], label: Mapping[str, str], command: str, note: str = "") -> Figure:
     """Draw one run: a panel for each of reward, FID and accuracy that it has."""
-    run = RunRecord(Path(), dict(label), command, rows[-1]["images"], tuple(rows))
+    run = RunRecord(Path(), dict(label), command, rows[-1]["images"], tuple(rows), protocol=note)
     (run,) = grouped([run])[max(grouped([run]), key=lambda group: group.images)]
     series = series_of([run])
     figure = panel_figure([run], series, cost_panels([run], series, OWN), columns=3, row_height=2.5)

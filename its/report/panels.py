@@ -18,7 +18,9 @@ from its.report.tables import Table
 COMPARED = ("fid", "accuracy", "reward_mean", "isc")
 COSTS = ("nfe", "flops", "seconds")
 
-FEATURES = {"mixture": "pixels"} | dict.fromkeys(("cifar10", "cifar100", "folder", "npz"), "Inception")
+INCEPTION = ("cifar10", "cifar100", "folder", "npz", "imagenet64", "imagenet256", "imagenet512")
+
+FEATURES = {"mixture": "pixels"} | dict.fromkeys(INCEPTION, "Inception")
 """Features that FID compares, where they are not those of the dataset's report classifier."""
 
 REWARD_UNITS = {"classifier": "log p"}
@@ -219,6 +221,7 @@ def metric_label(column: str, runs: Sequence[RunRecord]) -> str:
         "isc": "inception score ↑",
         "kid": "KID ↓",
         "sfid": "sFID ↓",
+        "fd_dinov2": "FD-DINOv2 ↓",
         "precision": "precision ↑",
         "recall": "recall ↑",
     }.get(column, column)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,14 +16,12 @@ from its.disk.run_folder import RunFolder
 from its.disk.run_folders import run_folders
 from its.process.source_files import listed
 from its.report.escape import printable
+from its.report.protocol import sentence
 
 Row = dict[str, Any]
 
 LABELS = ("name", "dataset", "model", "sampler", "search", "verifier", "budget", "metric", "seed")
 """Columns that name a run, in the order in which they are written."""
-
-MOST_NAMED = 6
-"""Files of code that a remark lists."""
 
 COLUMNS = (
     *CAP_COLUMNS.values(),
@@ -86,6 +83,7 @@ class RunRecord:
         caps: those of the whole curve, as the run's shards order them.
         devices, versions: on and with which its shards were made; empty if that is not on record.
         sources: names and digests of the files that made and measured it, as far as they are on record.
+        protocol: the sentence that stands beside its FID; empty of a version that left none on record.
     """
 
     folder: Path
@@ -98,6 +96,7 @@ class RunRecord:
     devices: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
     sources: frozenset[tuple[str, str]] = frozenset()
+    protocol: str = ""
 
     @property
     def place(self) -> str:
@@ -214,6 +213,7 @@ def read_run(run: RunFolder, folder: Path) -> RunRecord:
             tuple(summary["caps"]),
             *_provenance(run.store.notes()),
             _sources(run, summary.get("sources", {})),
+            printable(sentence(summary["protocol"])) if "protocol" in summary else "",
         )
     except DamagedFile:
         raise
@@ -267,14 +267,6 @@ def grouped(runs: Sequence[RunRecord]) -> dict[Group, list[RunRecord]]:
             rows = tuple(row for row in run.rows if row["images"] == images)
             groups.setdefault(group, []).append(replace(run, images=images, rows=rows))
     return dict(sorted(groups.items()))
-
-
-def of_two_sources(runs: Sequence[RunRecord]) -> str:
-    """Return a sentence that names files of code which were not the same for all runs, or nothing."""
-    counts = Counter(name for name, _ in frozenset[tuple[str, str]]().union(*(run.sources for run in runs)))
-    names = sorted(name for name, count in counts.items() if count > 1)
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return f"made by different sources: runs differ in {', '.join(names[:MOST_NAMED])}{more}" if names else ""
 
 
 def overrides_of(command: str) -> list[str]:

@@ -11,6 +11,7 @@ from its.budget import COLUMNS as LEDGER
 from its.disk.run_folder import EDITED
 from its.report import escape
 from its.report.numbers import significant
+from its.report.remarks import protocols_of
 from its.report.runs import COLUMNS, FailedRun, Group, Row, RunRecord, grouped
 from its.report.series import Series, series_of
 
@@ -23,7 +24,10 @@ Table = tuple[list[str], list[list[str]]]
 
 def table_markdown(runs: Sequence[RunRecord], failures: Sequence[FailedRun] = ()) -> str:
     """Return a section for each group of comparable runs, then the failed runs."""
-    sections = [f"## {escape.markdown(group.title)}\n\n{markdown(table)}" for group, table in _tables(runs)]
+    sections = [
+        "\n\n".join([f"## {escape.markdown(group.title)}", *map(escape.markdown, notes), markdown(table)])
+        for group, notes, table in _tables(runs)
+    ]
     if failures:
         lines = [f"- {escape.markdown_code(failed.place)}: {escape.markdown(failed.reason)}" for failed in failures]
         sections.append("## Failed\n\n" + "\n".join(lines))
@@ -32,7 +36,7 @@ def table_markdown(runs: Sequence[RunRecord], failures: Sequence[FailedRun] = ()
 
 def table_text(runs: Sequence[RunRecord], failures: Sequence[FailedRun] = ()) -> str:
     """Return the same for a terminal."""
-    sections = [f"{group.title}\n{_text(table)}" for group, table in _tables(runs)]
+    sections = ["\n".join([group.title, *notes, _text(table)]) for group, notes, table in _tables(runs)]
     if failures:
         lines = [f"  {failed.place}: {failed.reason}" for failed in failures]
         sections.append("failed:\n" + "\n".join(lines))
@@ -41,7 +45,10 @@ def table_text(runs: Sequence[RunRecord], failures: Sequence[FailedRun] = ()) ->
 
 def table_latex(runs: Sequence[RunRecord]) -> str:
     """Return a tabular for each group, with the rules of the booktabs package."""
-    return "\n".join(f"% {group.title}\n{latex(table)}" for group, table in _tables(runs))
+    return "\n".join(
+        "\n".join([*(f"% {line}" for line in (group.title, *notes)), latex(table)])
+        for group, notes, table in _tables(runs)
+    )
 
 
 def latex(table: Table) -> str:
@@ -63,8 +70,9 @@ def latex(table: Table) -> str:
     )
 
 
-def _tables(runs: Sequence[RunRecord]) -> list[tuple[Group, Table]]:
-    return [(group, main_table(series_of(members))) for group, members in grouped(runs).items()]
+def _tables(runs: Sequence[RunRecord]) -> list[tuple[Group, list[str], Table]]:
+    """Return each group with what stands beside its FIDs, if that is on record, and its table."""
+    return [(group, protocols_of(members), main_table(series_of(members))) for group, members in grouped(runs).items()]
 
 
 def main_table(series: Sequence[Series]) -> Table:
@@ -140,6 +148,7 @@ _COLUMNS: dict[str, tuple[Callable[[Row], str], str]] = {
     "N": (_plain("images", 0), "images"),
     "reward ↑": (_with_error("reward_mean"), "reward_mean"),
     "FID ↓": (_with_error("fid"), "fid"),
+    "FD-DINOv2 ↓": (_with_error("fd_dinov2"), "fd_dinov2"),
     "IS ↑": (_plain("isc", 2), "isc"),
     "precision ↑": (_plain("precision", 3), "precision"),
     "recall ↑": (_plain("recall", 3), "recall"),
@@ -156,6 +165,7 @@ _COLUMNS: dict[str, tuple[Callable[[Row], str], str]] = {
 _KNOWN = {
     *COLUMNS,
     *LEDGER,
+    "fd_dinov2_se",
     *(key for _, key in _COLUMNS.values()),
     "nfe_final",
     "sfid",

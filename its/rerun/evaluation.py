@@ -20,8 +20,10 @@ from its.dataset.image_set import ImageSet
 from its.disk.run_folder import RunFolder
 from its.metric.extractor import Extractor
 from its.metric.metric import Metric, shortage_of
+from its.metric.protocol import images_form, label_rule, protocol
 from its.metric.reference import ROWS, extract_features
 from its.metric.reference_source import ReferenceSource, refusal
+from its.report.protocol import sentence
 from its.rerun.finished_run import FinishedRun
 from its.rerun.image_sets import RunImages, is_folder, open_reference
 from its.run.contracts import check_extractor, check_metrics_stated
@@ -98,7 +100,8 @@ class Evaluation:
             data = instantiate(self.dataset["images"], self.packages)
             source = open_own_reference(self.dataset, data, self.extractor, self.packages)
         elif node.get("_target_") == FOLDER and crop == "none" and is_folder(name):
-            source = ReferenceSource(self.extractor, instantiate({**node, "path": name}, self.packages))
+            images = instantiate({**node, "path": name}, self.packages)
+            source = ReferenceSource.open(self.extractor, images, None)
         else:
             root = node.get("root", root)
             return open_reference(self.extractor, name, crop=crop, size=size, root=root)
@@ -119,6 +122,11 @@ class Evaluation:
             if reason:
                 log.info("not measured: %s %s", name, reason)
         return {name: self.metrics[name] for name, reason in reasons.items() if not reason}
+
+    def protocol(self, source: ReferenceSource, images: ImageSet) -> str:
+        """Return the sentence that stands beside the numbers; see `its.metric.protocol`."""
+        entries = protocol(label_rule(_labels(images)), len(images), images.shape, source)
+        return f"{images_form(images)} · {sentence(entries)}"
 
     def measure(self, source: ReferenceSource, images: ImageSet) -> dict[str, float]:
         """Return the metrics' numbers by column; see `served`."""

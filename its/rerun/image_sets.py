@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -43,6 +44,7 @@ class RunImages:
 
     folder: Path
     cap: int = -1
+    form: ClassVar[str] = "lossless"
 
     def __post_init__(self) -> None:
         if not self._files.shard_names:
@@ -128,12 +130,18 @@ class RunImages:
 
 
 def open_images(
-    source: str, *, crop: Crop = "none", size: int | None = None, root: str = "data", cap: int = -1
+    source: str,
+    *,
+    crop: Crop = "none",
+    size: int | None = None,
+    class_names: str | None = None,
+    root: str = "data",
+    cap: int = -1,
 ) -> ImageSet:
     """Open the set of images that `source` names, and log what it took.
 
     Args:
-        crop, size: of a folder's images.
+        crop, size, class_names: of a folder's images; see `its.dataset.folder.Folder`.
         root: torchvision's folder.
         cap: of a run.
 
@@ -146,7 +154,7 @@ def open_images(
         classes, split = TORCHVISION[source]
         images = Cifar(classes, root, split)  # type: ignore[arg-type]
     elif is_folder(source):
-        images = Folder(source, crop, size, channels=None)
+        images = Folder(source, crop, size, channels=None, class_names=class_names)
     elif path.is_dir():
         images = RunImages(path, cap)
     elif path.exists():
@@ -166,7 +174,13 @@ def is_folder(source: str) -> bool:
 
 
 def open_reference(
-    extractor: Extractor, reference: str, *, crop: Crop = "none", size: int | None = None, root: str = "data"
+    extractor: Extractor,
+    reference: str,
+    *,
+    crop: Crop = "none",
+    size: int | None = None,
+    class_names: str | None = None,
+    root: str = "data",
 ) -> ReferenceSource:
     """Open a reference: a `.npz` of statistics, of images or of both, or whatever `open_images` opens; log which.
 
@@ -174,7 +188,8 @@ def open_reference(
         ValueError: it cannot be read, or is not of this extractor.
     """
     if not Path(reference).expanduser().is_file():
-        return ReferenceSource(extractor, open_images(reference, crop=crop, size=size, root=root))
+        images = open_images(reference, crop=crop, size=size, class_names=class_names, root=root)
+        return ReferenceSource.open(extractor, images, None)
     source = ReferenceSource.open(extractor, None, reference)
     log.info("%s", source.account)
     return source

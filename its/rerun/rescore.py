@@ -17,6 +17,7 @@ from its.engine import Outcome, Result
 from its.engine.verdicts import verdicts_of
 from its.process.command import typed
 from its.report.figures import comparison_figure
+from its.report.protocol import sentence
 from its.report.runs import RunRecord, read_run
 from its.rerun.rescoring import Rescoring, ScoredShard
 from its.run import candidates, shards
@@ -50,16 +51,18 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
     shards.refuse_blind(stock.shards, rescoring.label["verifier"], rescoring.verifier)
 
     # Measure them; the run's ledgers hold, and nobody measured seconds.
+    labels = np.concatenate([arrays["label"] for _, arrays in stock.shards])
+    protocol = instruments.protocol(labels)
     curve = measure(
         rescoring.caps,
         stock,
-        instruments.measurable(np.concatenate([arrays["label"] for _, arrays in stock.shards])),
+        instruments.measurable(labels),
         instruments.reference.load(),
         flops=flops,
         members=members_of(rescoring.verifier),
         currency=rescoring.currency,
     )
-    write_curve(files, curve, stock, _figure(rescoring, target, curve))
+    write_curve(files, curve, stock, _figure(rescoring, target, curve, sentence(protocol)))
     Provenance(files, (), lambda: rescoring.blueprint.sources).keep()
     entry = {
         **rescoring.label,
@@ -68,6 +71,7 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
         "sources": {**rescoring.provenance.entry(), "selects": rescoring.blueprint.sources.images.name},
         "command": command,
         "images": run.summary["images"],
+        "protocol": protocol,
         "curve": curve.rows,
     }
     files.finish(files.rescored_summary, entry)
@@ -106,13 +110,13 @@ def _results(rescoring: Rescoring, part: ScoredShard) -> tuple[list[Result], lis
     return results, picks
 
 
-def _figure(rescoring: Rescoring, target: Path, curve: Curve) -> bytes:
-    """Draw the run's own curve and the rescored one."""
+def _figure(rescoring: Rescoring, target: Path, curve: Curve, note: str) -> bytes:
+    """Draw the run's own curve and the rescored one, which was measured by the protocol `note`."""
     original = read_run(rescoring.run.files, rescoring.run.folder)
     label = {**original.label, "verifier": rescoring.label["verifier"]}
     if not rescoring.exact:
         label["search"] = f"pool of {label['search']}"
-    other = RunRecord(Path(target.name), label, original.command, original.images, tuple(curve.rows))
+    other = RunRecord(Path(target.name), label, original.command, original.images, tuple(curve.rows), protocol=note)
     return comparison_figure([original, other])["png"]
 
 

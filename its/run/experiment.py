@@ -22,6 +22,7 @@ from its.engine import Engine
 from its.process.device import require_one_device_type
 from its.process.leave import begins
 from its.process.workers import Worker
+from its.report.protocol import sentence
 from its.run import shards
 from its.run.curve_files import write_curve, write_per_image
 from its.run.instruments import Instruments
@@ -236,7 +237,8 @@ class Experiment:
         from its.report.figures import curve_figure
 
         write_per_image(self.files, curve)
-        write_curve(self.files, curve, stock, curve_figure(curve.rows, self.label, self.command))
+        note = sentence(self.instruments.protocol(self._labels))
+        write_curve(self.files, curve, stock, curve_figure(curve.rows, self.label, self.command, note))
         self.files.write_summary(self.summary_of(curve, stock))
 
     def summary_of(self, curve: Curve, stock: Stock) -> dict[str, Any]:
@@ -251,6 +253,7 @@ class Experiment:
             "pool": self.keeps_candidates,
             "caps": [cap_of(row).value for row in curve.rows],
             "left_out": self.instruments.left_out(self._labels),
+            "protocol": self.instruments.protocol(self._labels),
             "kept": least(*(kept_by(arrays) for _, arrays in stock.shards)),
             "nan_rewards": int(sum(arrays["nan_rewards"].sum() for _, arrays in stock.shards)),
             "flops": self._flops,

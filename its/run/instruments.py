@@ -18,6 +18,7 @@ from its.disk.store import Arrays, Store
 from its.engine.shortage import LARGER, is_shortage, reason_of, shortage_of
 from its.metric.extractor import Extractor
 from its.metric.metric import Metric, shortages
+from its.metric.protocol import label_rule, protocol
 from its.metric.reference_source import ReferenceSource, check_metrics, check_shape
 from its.parameters import fits
 from its.run.contracts import check_arrays, check_dataset, check_extractor, check_metrics_stated, reference_of
@@ -82,6 +83,10 @@ class Instruments:
     def left_out(self, labels: np.ndarray) -> dict[str, str]:
         """Return why metrics cannot be computed of images with these class ids, int64 `[n]`, by key."""
         return shortages(self.metrics, labels)
+
+    def protocol(self, labels: np.ndarray) -> dict[str, Any]:
+        """Return what stands beside the metrics of images with these class ids; see `its.metric.protocol`."""
+        return protocol(label_rule(labels, self.data), len(labels), tuple(self.data.shape), self.reference)
 
     def measurable(self, labels: np.ndarray) -> list[Metric]:
         """Return the metrics that can be."""
@@ -199,7 +204,8 @@ def open_reference(
         ValueError: there is none, or it cannot be read.
     """
     real = instantiate(dataset.get("reference"), packages)
-    return ReferenceSource.open(extractor, real or reference_of(data), dataset.get("statistics"))
+    files = (dataset.get("statistics"), dataset.get("second_statistics"))
+    return ReferenceSource.open(extractor, real or reference_of(data), *files)
 
 
 def check_shapes(dataset: str, data: Any, model: Any) -> None:

@@ -30,6 +30,9 @@ from its.verifier.verifier import checked
 ROWS = 2
 """Rows that each part is given: of one alone it would not be seen whether each gets a result of its own."""
 
+REFERENCE_ARRAYS = (("moments", "features"), ("spatial", "spatial"), ("images", "features"), ("second", "second"))
+"""Parts of a reference, and the arrays that are compared with them."""
+
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 """Types of a model's and a decoder's rows."""
 
@@ -175,7 +178,7 @@ def _check_classes(metrics: Mapping[str, Metric], arrays: Mapping[str, np.ndarra
 def _check_reference(instruments: Instruments, arrays: Mapping[str, np.ndarray], labels: np.ndarray) -> None:
     """Load the reference, and compare its features, classes and number of images with what the metrics need."""
     reference = instruments.reference.load()
-    for name, array in (("moments", "features"), ("spatial", "spatial"), ("images", "features")):
+    for name, array in REFERENCE_ARRAYS:
         part = getattr(reference, name)
         if part is not None and array in arrays and part.width != arrays[array].shape[1]:
             raise ValueError(
@@ -203,7 +206,9 @@ def _shortage(metric: Metric, reference: Reference, labels: np.ndarray) -> str:
     count = reference.moments.count
     if metric.against == "images" and reference.images is not None:
         return shortage_of(metric, reference.images.labels, np.unique(labels).tolist())
-    if metric.against == "moments" and count is not None:
+    if metric.against == "second" and reference.second is not None:
+        count = reference.second.count
+    if metric.against in ("moments", "second") and count is not None:
         return shortage_of(metric, np.zeros(count, np.int64), [])
     return ""
 

@@ -94,6 +94,7 @@ def test_conf_builds_every_classifier_of_adm_as_a_guide(tmp_path: Path, guide: s
 
 
 IMAGES = {"cifar10": (10, 32), "cifar100": (100, 32), "folder": (0, 64), "npz": (10, 32)}
+IMAGES |= {f"imagenet{size}": (1000, size) for size in (64, 256, 512)}
 
 
 @pytest.mark.parametrize("dataset", sorted(set(GROUPS["dataset"]) - {*OF_DATASET}))

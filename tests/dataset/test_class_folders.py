@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from its.dataset.class_folders import class_ids
+from its.dataset.class_names import ClassNames
 
 
 def ids(*paths: str) -> list[int]:
@@ -63,3 +64,24 @@ def test_class_ids_refuse_what_is_not_certain(paths, message):
 
 def test_class_ids_take_a_class_that_is_called_train():
     assert ids("bus/a.png", "car/a.png", "train/a.png") == [0, 1, 2]
+
+
+def test_class_ids_of_folders_called_by_synsets_are_imagenets():
+    """Some of the classes, in any order; by the alphabet they would be 0, 1 and 2."""
+    paths = [PurePosixPath(f"{name}/a.JPEG") for name in ("n02099601", "n01440764", "crane bird")]
+    ids, names = class_ids(paths, "train", ClassNames.of("imagenet"))
+    assert ids.tolist() == [207, 0, 134]
+    assert names[207] == "n02099601"
+
+
+@pytest.mark.parametrize(
+    ("folders", "refusal"),
+    [
+        (("n02099601", "n99999999"), "'n99999999' names no class"),
+        (("n02099601", "crane"), r"'crane' names 2 classes: 134 .* take the folder crane out"),
+        (("tench", "n01440764"), r"n01440764 and tench are both class 0 \(tench, n01440764\)"),
+    ],
+)
+def test_class_ids_refuse_folders_that_are_no_class_or_one_twice(folders, refusal):
+    with pytest.raises(ValueError, match=refusal):
+        class_ids([PurePosixPath(f"{name}/a.png") for name in folders], "train", ClassNames.of("imagenet"))

@@ -60,6 +60,7 @@ def sample(tmp_path: Path) -> Path:
 def test_evaluate_measures_a_run_by_its_own_words(run, measured):
     folder, row = run
     numbers = measured("digits", folder)
+    assert numbers.pop("protocol").startswith("12 images of seed=0-")
     assert {"fid", "kid", "isc", "precision", "recall", "accuracy"} <= set(numbers)
     assert numbers == pytest.approx({name: row[name] for name in numbers}, rel=1e-6)
 

@@ -1,0 +1,28 @@
+"""Remarks beside the numbers of several runs: by which protocol they were measured, and by which code made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from its.report.runs import RunRecord
+
+MOST_NAMED = 6
+"""Files of code that a remark lists."""
+
+
+def protocols_of(runs: Sequence[RunRecord]) -> list[str]:
+    """Return the line that stands beside the FIDs of runs, which says so if they were not measured alike.
+
+    Of versions that left no protocol on record there is none.
+    """
+    sentences = list(dict.fromkeys(run.protocol for run in runs if run.protocol))
+    return sentences if len(sentences) < 2 else [f"not measured alike: {'; '.join(sentences)}"]
+
+
+def of_two_sources(runs: Sequence[RunRecord]) -> str:
+    """Return a sentence that names files of code which were not the same for all runs, or nothing."""
+    counts = Counter(name for name, _ in frozenset[tuple[str, str]]().union(*(run.sources for run in runs)))
+    names = sorted(name for name, count in counts.items() if count > 1)
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"made by different sources: runs differ in {', '.join(names[:MOST_NAMED])}{more}" if names else ""
