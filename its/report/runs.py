@@ -67,6 +67,7 @@ _PLACE_OR_TIME = (
     "keep_candidates",
     "store.images",
     "reporting",
+    "nfe_per_second",
     "search.keep_pool",
 )
 """Overrides that cannot set two methods apart."""
