@@ -175,8 +175,9 @@ class Flow:
     @property
     def listable(self) -> tuple[float, ...]:
         """The native times before the shift."""
-        times = (k / self.most_steps for k in range(self.most_steps, 0, -1))
-        return tuple(t * self.time_scale for t in times if t > self.end)
+        low = self.end * self.time_scale
+        span = self.time_scale - low
+        return tuple(low + k * span / self.most_steps for k in range(self.most_steps, 0, -1))
 
     def level(self, time: float) -> Level:
         t = time / self.time_scale

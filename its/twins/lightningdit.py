@@ -44,13 +44,19 @@ def write(
 
 def vavae(widths: tuple[int, ...] = WIDTHS) -> StateDict:
     """Make a random VA-VAE's decoder under the names of its training, with something of its other half."""
-    state: StateDict = {"quant_conv.weight": torch.zeros(2 * CHANNELS, 2 * CHANNELS, 1, 1)}
-    for name, value in random_state(network(CHANNELS, widths, ATTENDS, BLOCKS)).items():
+    state = in_names_of_ldm(random_state(network(CHANNELS, widths, ATTENDS, BLOCKS)), len(widths))
+    return state | {"quant_conv.weight": torch.zeros(2 * CHANNELS, 2 * CHANNELS, 1, 1)}
+
+
+def in_names_of_ldm(state: StateDict, levels: int) -> StateDict:
+    """Return a decoder of diffusers under LDM's names; the inverse of `its.model.vavae.in_names_of_diffusers`."""
+    made = {}
+    for name, value in state.items():
         linear = ".attentions." in name and value.ndim == 2
-        for of_ldm, of_diffusers in (*level_names(len(widths)), *reversed(NAMES)):
+        for of_ldm, of_diffusers in (*level_names(levels), *NAMES):
             name = name.replace(of_diffusers, of_ldm)
-        state[name] = value[:, :, None, None] if linear else value
-    return state
+        made[name] = value[:, :, None, None] if linear else value
+    return made
 
 
 def write_stats(file: Weights, spread: str, shape: tuple[int, ...]) -> None:

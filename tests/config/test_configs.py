@@ -48,7 +48,7 @@ def place(choice: str) -> list[str]:
         sampler = "edm" if choice.startswith("edm") else "ddim"
         words = [f"dataset.shape=[3,{size},{size}]", f"sampler={sampler}", "batch=1", "smoke=true"]
         return ["dataset=cifar10", "verifier=resnet56_cifar10", *words]
-    if choice.endswith("_xl2"):
+    if choice.endswith("_xl2") or choice in ("lightningdit", "rae"):
         return ["dataset=cifar10", "dataset.shape=[3,256,256]", "verifier=resnet56_cifar10", "smoke=true"]
     if choice.endswith("cifar10"):
         others = {"model": "ddpm_cifar10", "verifier": "resnet56_cifar10"}
