@@ -1,4 +1,4 @@
-"""The block of Diffusion Transformers under the names of their checkpoints: DiT's, and the parts that LightningDiT swaps.
+"""The block of Diffusion Transformers under the names of their checkpoints: DiT's, and LightningDiT's parts.
 
 DiT: Peebles and Xie 2022 (arXiv:2212.09748). LightningDiT: Yao and Wang 2025 (arXiv:2501.01423).
 """
@@ -88,7 +88,10 @@ class Attention(nn.Module):
 
 
 class Rope(nn.Module):
-    """Turns of queries and keys by place: pairs of numbers, by cosines and sines `[places, width]` of the checkpoint."""
+    """Turns of queries and keys by place: of pairs of numbers, by cosines and sines `[places, width]` of the file."""
+
+    freqs_cos: Tensor
+    freqs_sin: Tensor
 
     def __init__(self, places: int, width: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Checkpoints of DiT, SiT, REPA and LightningDiT: read, fitted to the network, and the sizes that their names and shapes tell."""
+"""Checkpoints of DiT, SiT, REPA and LightningDiT: read, fitted, and the sizes that names and shapes tell."""
 
 from __future__ import annotations
 
@@ -89,7 +89,9 @@ def advice(state: StateDict, sizes: Sizes) -> str:
     try:
         told = sizes_of(state)
     except KeyError as error:
-        return f"it has no {error.args[0]}, so it is no checkpoint of DiT, SiT, REPA or LightningDiT: choose another model"
+        return (
+            f"it has no {error.args[0]}, so it is no checkpoint of DiT, SiT, REPA or LightningDiT: choose another model"
+        )
     name, heads = PUBLISHED.get((told["depth"], told["width"]), ("", 0))
     words = " ".join(f"model.{key}={told[key]}" for key in ("size", "patch", "width", "depth", "classes"))
     known = f" model.heads={heads}: it is {name}/{told['patch']}" if name else " (heads they do not)"

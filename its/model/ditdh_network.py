@@ -101,9 +101,7 @@ class DiTDH(nn.Module):
         self.enc_feat_rope = Rope(places, body // sizes.heads[0])
         self.dec_feat_rope = Rope(places, head // sizes.heads[1])
         parts = zip(sizes.widths, sizes.heads, sizes.depths, strict=True)
-        self.blocks = nn.ModuleList(
-            Block(width, heads, kind) for width, heads, depth in parts for _ in range(depth)
-        )
+        self.blocks = nn.ModuleList(Block(width, heads, kind) for width, heads, depth in parts for _ in range(depth))
 
     def forward(self, x: Tensor, time: Tensor, label: Tensor) -> Tensor:
         """Evaluate rows at times from 1 at noise to 0."""
@@ -127,6 +125,8 @@ def _tokens(rows: Tensor) -> Tensor:
 class RandomClock(nn.Module):
     """An embedding of times by random frequencies `W`, which stand in the checkpoint alone (Tancik et al. 2020)."""
 
+    W: Tensor
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.register_buffer("W", torch.zeros(FREQUENCIES))
@@ -134,4 +134,4 @@ class RandomClock(nn.Module):
 
     def forward(self, time: Tensor) -> Tensor:
         angles = time.float()[:, None] * self.W * 2 * math.pi
-        return self.mlp(torch.cat([angles.sin(), angles.cos()], dim=-1).to(self.mlp[0].weight.dtype))
+        return self.mlp(torch.cat([angles.sin(), angles.cos()], dim=-1).to(next(self.mlp.parameters()).dtype))

@@ -27,6 +27,9 @@ class Denormalised(nn.Module):
         ValueError: it holds something else.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(
         self, network: nn.Module, latents: tuple[int, int, int], shape: tuple[int, int, int], stats: Weights
     ) -> None:

@@ -77,6 +77,9 @@ class Sizes:
 class Decoder(nn.Module):
     """The network: latents `[n, channels, side, side]` to images in [-1, 1]."""
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.sizes = sizes
@@ -111,21 +114,50 @@ class Layer(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         width, hidden = sizes.width, sizes.hidden
-        self.heads = sizes.heads
-        maps = nn.ModuleDict({name: nn.Linear(width, width) for name in ("query", "key", "value")})
-        out = nn.ModuleDict({"dense": nn.Linear(width, width)})
-        self.attention = nn.ModuleDict({"attention": maps, "output": out})
-        self.intermediate = nn.ModuleDict({"dense": nn.Linear(width, hidden)})
-        self.output = nn.ModuleDict({"dense": nn.Linear(hidden, width)})
+        self.attention = Attention(width, sizes.heads)
+        self.intermediate = Dense(width, hidden)
+        self.output = Dense(hidden, width)
         self.layernorm_before = nn.LayerNorm(width, EPSILON)
         self.layernorm_after = nn.LayerNorm(width, EPSILON)
 
     def forward(self, x: Tensor) -> Tensor:
-        maps, out = self.attention["attention"], self.attention["output"]["dense"]
-        normed = self.layernorm_before(x)
-        parts = (maps[name](normed).unflatten(-1, (self.heads, -1)).transpose(1, 2) for name in ("query", "key", "value"))
-        x = x + out(F.scaled_dot_product_attention(*parts).transpose(1, 2).flatten(2))
-        return x + self.output["dense"](F.gelu(self.intermediate["dense"](self.layernorm_after(x))))
+        x = x + self.attention(self.layernorm_before(x))
+        return x + self.output.dense(F.gelu(self.intermediate.dense(self.layernorm_after(x))))
+
+
+class Attention(nn.Module):
+    """Self-attention over tokens."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.attention = Heads(width, heads)
+        self.output = Dense(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.output.dense(self.attention(x))
+
+
+class Heads(nn.Module):
+    """What the heads of an attention give, side by side."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (
+            linear(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for linear in (self.query, self.key, self.value)
+        )
+        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
+class Dense(nn.Module):
+    """A linear map under the name that it has in checkpoints."""
+
+    def __init__(self, width: int, outputs: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(width, outputs)
 
 
 def decoder(

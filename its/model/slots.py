@@ -38,9 +38,7 @@ class Slots:
     by: str = "time"
 
     @classmethod
-    def of(
-        cls, scale: float, interval: Sequence[float] | None, path: NoisePath, *, autoguided: bool = False
-    ) -> Slots:
+    def of(cls, scale: float, interval: Sequence[float] | None, path: NoisePath, *, autoguided: bool = False) -> Slots:
         """Return the slots of a model with `guidance_scale` and `guidance_interval`.
 
         Args:

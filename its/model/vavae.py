@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -60,30 +60,47 @@ def decoder(
     check_values({"vae_dtype": dtype}, {"vae_dtype": Dtype}, "model.", {})
     state = {name: value for name, value in read(vae).items() if not UNUSED.match(name)}
     try:
-        decoding = network_of(state)
+        sizes = Sizes.of(state)
     except KeyError as error:
         raise ValueError(f"{vae} has no {error.args[0]}; {ADVICE}") from error
-    levels = len(decoding.decoder.up_blocks)
-    fit(decoding, in_names_of_diffusers(state, levels), vae, ADVICE)
-    channels, side = decoding.post_quant_conv.in_channels, 2 ** (levels - 1) * size
+    levels = len(sizes.widths)
+    decoding = fit(network(sizes), in_names_of_diffusers(state, levels), vae, ADVICE)
     decoding.to(getattr(torch, dtype))
-    return Denormalised(decoding, (channels, size, size), (3, side, side), stats).to(device)
+    side = 2 ** (levels - 1) * size
+    return Denormalised(decoding, (sizes.channels, size, size), (3, side, side), stats).to(device)
 
 
-def network_of(state: StateDict) -> nn.Sequential:
-    """Make the network of the sizes that a state dict tells.
+@dataclass(frozen=True)
+class Sizes:
+    """The sizes of a decoder.
 
-    Raises:
-        KeyError: the name of a tensor that tells them is missing.
+    Attributes:
+        channels: of the latents.
+        widths: by level, from that of the images to that of the latents, each half the size of the one before.
+        attends: whether a level has attention behind every block.
+        blocks: of a level.
     """
-    levels = range(len({name.split(".")[2] for name in state if name.startswith("decoder.up.")}))
-    deepest = f"decoder.up.{len(levels) - 1}.block."
-    return network(
-        _convolution(state, "post_quant_conv.weight").shape[1],
-        [len(_convolution(state, f"decoder.up.{level}.block.0.conv2.weight")) for level in levels],
-        [f"decoder.up.{level}.attn.0.q.weight" in state for level in levels],
-        len({name.split(".")[4] for name in state if name.startswith(deepest)}),
-    )
+
+    channels: int
+    widths: tuple[int, ...]
+    attends: tuple[bool, ...]
+    blocks: int
+
+    @classmethod
+    def of(cls, state: StateDict) -> Sizes:
+        """Read the sizes off the names and shapes of LDM's state dict.
+
+        Raises:
+            KeyError: the name of a tensor that tells them is missing.
+        """
+        count = len({name.split(".")[2] for name in state if name.startswith("decoder.up.")})
+        levels, deepest = range(max(1, count)), f"decoder.up.{count - 1}.block."
+        return cls(
+            _convolution(state, "post_quant_conv.weight").shape[1],
+            tuple(len(_convolution(state, f"decoder.up.{level}.block.0.conv2.weight")) for level in levels),
+            tuple(f"decoder.up.{level}.attn.0.q.weight" in state for level in levels),
+            len({name.split(".")[4] for name in state if name.startswith(deepest)}),
+        )
 
 
 def _convolution(state: StateDict, name: str) -> Tensor:
@@ -93,25 +110,19 @@ def _convolution(state: StateDict, name: str) -> Tensor:
     return state[name]
 
 
-def network(channels: int, widths: Sequence[int], attends: Sequence[bool], blocks: int) -> nn.Sequential:
-    """Make the network.
-
-    Args:
-        channels: of the latents.
-        widths: by level, from that of the images to that of the latents, each half the size of the one before.
-        attends: whether a level has attention behind every block.
-        blocks: of a level.
-    """
+def network(sizes: Sizes) -> nn.Sequential:
+    """Make the network."""
     from diffusers.models.autoencoders.vae import Decoder
 
+    kinds = ("AttnUpDecoderBlock2D" if each else "UpDecoderBlock2D" for each in reversed(sizes.attends))
     decoder = Decoder(
-        channels,
-        up_block_types=tuple("AttnUpDecoderBlock2D" if each else "UpDecoderBlock2D" for each in reversed(attends)),
-        block_out_channels=tuple(widths),
-        layers_per_block=blocks - 1,
-        norm_num_groups=min(GROUPS, *widths),
+        sizes.channels,
+        up_block_types=tuple(kinds),
+        block_out_channels=sizes.widths,
+        layers_per_block=sizes.blocks - 1,
+        norm_num_groups=min(GROUPS, *sizes.widths),
     )
-    return nn.Sequential(OrderedDict(post_quant_conv=nn.Conv2d(channels, channels, 1), decoder=decoder))
+    return nn.Sequential(OrderedDict(post_quant_conv=nn.Conv2d(sizes.channels, sizes.channels, 1), decoder=decoder))
 
 
 def in_names_of_diffusers(state: StateDict, levels: int) -> StateDict:

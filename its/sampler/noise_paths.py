@@ -192,8 +192,8 @@ class Flow:
             t = checked_times(spacing, steps, low, self.time_scale) / self.time_scale
             if t[-1] == self.end:
                 raise ValueError(
-                    f"sampler.spacing is {list(spacing)}; a step starts from each of its times, and at {low:g} the "
-                    "image is made and no noise is left to take away: leave it out, and lower sampler.steps"
+                    f"sampler.spacing is {list(spacing)}; a step starts from each of its times, and at {low:g} no "
+                    "noise is left to take away: leave it out, and lower sampler.steps"
                 )
         levels = (self.level(float(self._shifted(v) * self.time_scale)) for v in t)
         return (*levels, self._last)

@@ -9,6 +9,7 @@ import torch
 from its.model.dit_block import Kind
 from its.model.dit_network import DiT, Sizes
 from its.model.vavae import NAMES, level_names, network
+from its.model.vavae import Sizes as DecoderSizes
 from its.model.wrappers import StateDict
 from its.twins.random_state import random_state
 from its.weights import Weights
@@ -20,7 +21,7 @@ KIND = Kind(rope=True, rms_norm=True, swiglu=True)
 """Of the published network's blocks."""
 
 WIDTHS, ATTENDS, BLOCKS = (8, 8, 8, 8, 16), (False, False, False, False, True), 3
-"""Of a VA-VAE's decoder, a sixteenth as wide as the published one."""
+"""Of a VA-VAE's decoder, a sixteenth as wide as the published one or less."""
 
 
 def write(
@@ -44,7 +45,7 @@ def write(
 
 def vavae(widths: tuple[int, ...] = WIDTHS) -> StateDict:
     """Make a random VA-VAE's decoder under the names of its training, with something of its other half."""
-    state = in_names_of_ldm(random_state(network(CHANNELS, widths, ATTENDS, BLOCKS)), len(widths))
+    state = in_names_of_ldm(random_state(network(DecoderSizes(CHANNELS, widths, ATTENDS, BLOCKS))), len(widths))
     return state | {"quant_conv.weight": torch.zeros(2 * CHANNELS, 2 * CHANNELS, 1, 1)}
 
 

@@ -12,7 +12,7 @@ from its.model.dit_block import Kind
 from its.model.ditdh_network import DiTDH, Sizes
 from its.twins.lightningdit import write_stats
 from its.twins.random_state import random_state
-from its.weights import Weights
+from its.weights import Autoguidance, Weights
 
 KIND = Kind(rope=True, rms_norm=True, swiglu=True)
 """Of the published networks' blocks."""
@@ -24,7 +24,7 @@ PATCH, WIDTH = 16, 32
 def write(
     weights: Weights,
     *,
-    autoguidance: Weights,
+    autoguidance: Weights | Autoguidance,
     decoder: Weights,
     latents_stats: Weights,
     size: int,

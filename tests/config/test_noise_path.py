@@ -55,7 +55,7 @@ def test_plan_has_the_prices_of_the_run(tmp_path, words, sampling):
         ((*LATENT, "model=lightningdit", "sampler=euler", "sampler.steps=249"), 249 + 168),
         ((*LATENT, "model=rae", "sampler=euler", "sampler.steps=49"), 2 * 49),
         ((*LATENT, *RAE, "model.guidance_scale=1"), 49),
-        ((*LATENT, *RAE, "model.guidance_interval=[0,0.5]"), 49 + 7),
+        ((*LATENT, *RAE, "model.guidance_interval=[0,0.5]"), 49 + 6),
     ],
     ids=str,
 )

@@ -12,6 +12,7 @@ from its.model.dit_block import Kind
 from its.model.dit_network import DiT, Sizes
 from its.model.latent_stats import statistics
 from its.model.published import home_of
+from its.model.vavae import Sizes as VAVAE
 from its.model.vavae import decoder, in_names_of_diffusers, network
 from its.sampler.euler import Euler
 from its.twins.lightningdit import CHANNELS, KIND, in_names_of_ldm, vavae, write, write_stats
@@ -21,6 +22,7 @@ from tests.model.latents import sample, wave
 from tests.model.test_dit import XL, mark, numbers
 
 SIZES = {"size": 4, "patch": 1, "width": 64, "depth": 3, "heads": 4, "classes": 1000}
+PUBLISHED = VAVAE(CHANNELS, (128, 128, 256, 256, 512), (False, False, False, False, True), 3)
 GOLDEN = {
     KIND: """
 1.70286 -0.495857 0.374415 1.91408 -0.512743 -1.13301 0.335433 0.273534 -0.501408 0.0688489 -0.33066 -0.579759 0.136244
@@ -78,7 +80,9 @@ def test_lightningdit_sampling_equals_the_original_steps(files):
 )
 def test_lightningdit_has_the_names_and_shapes_of_the_original(kind, printed, count, tensors):
     with torch.device("meta"):
-        state = DiT(Sizes(**XL | {"size": 16, "patch": 1, "channels": CHANNELS, "outputs": CHANNELS}), kind).state_dict()
+        state = DiT(
+            Sizes(**XL | {"size": 16, "patch": 1, "channels": CHANNELS, "outputs": CHANNELS}), kind
+        ).state_dict()
     assert mark(state) == printed
     assert sum(value.numel() for value in state.values()) == count
     assert len(state) == tensors
@@ -122,8 +126,9 @@ def test_vavae_decodes_as_the_original(tmp_path):
 
 def test_vavae_has_the_names_and_shapes_of_the_original():
     with torch.device("meta"):
-        state = network(CHANNELS, (128, 128, 256, 256, 512), (False,) * 4 + (True,), 3).state_dict()
+        state = network(PUBLISHED).state_dict()
     theirs = in_names_of_ldm(state, 5)
+    assert VAVAE.of(theirs) == PUBLISHED
     assert (mark(theirs), len(theirs)) == ("c677a29913fe911b", 196)
     assert sum(value.numel() for value in theirs.values()) == 41_418_659
     ours = in_names_of_diffusers(theirs, 5)
@@ -133,7 +138,10 @@ def test_vavae_has_the_names_and_shapes_of_the_original():
 @pytest.mark.parametrize(
     ("changes", "refusal"),
     [
-        ({"decoder.up.2.upsample.conv.weight": None}, r"missing \(decoder\.up_blocks\.2\.upsamplers\.0\.conv\.weight\)"),
+        (
+            {"decoder.up.2.upsample.conv.weight": None},
+            r"missing \(decoder\.up_blocks\.2\.upsamplers\.0\.conv\.weight\)",
+        ),
         ({"decoder.up.4.attn.1.q.weight": None}, r"missing \(decoder\.up_blocks\.0\.attentions\.1\.to_q\.weight\)"),
         ({"decoder.gate.weight": torch.ones(2)}, r"unexpected \(decoder\.gate\.weight\)"),
         ({"colorize": torch.ones(2)}, r"unexpected \(colorize\); model\.vae is VA-VAE's file"),
@@ -161,7 +169,10 @@ def test_vavae_takes_exactly_a_decoder_and_leaves_what_training_takes(files, cha
         ({"mean": torch.zeros(32), "std": torch.ones(32)}, r"mean of .* is \[32\]; of latents \[32, 4, 4\] it is"),
         ({"mean": torch.zeros(1, 16, 1, 1), "std": torch.ones(1, 16, 1, 1)}, "these statistics are of other latents"),
         ({"mean": torch.zeros(32, 1, 1)}, r"holds mean; statistics of latents are mean and std"),
-        ({"mean": torch.zeros(32, 1, 1), "std": torch.ones(32, 1, 1), "scale": torch.ones(1)}, "holds mean, scale, std"),
+        (
+            {"mean": torch.zeros(32, 1, 1), "std": torch.ones(32, 1, 1), "scale": torch.ones(1)},
+            "holds mean, scale, std",
+        ),
         ({"mean": torch.zeros(32, 1, 1), "std": torch.zeros(32, 1, 1)}, "numbers that are no mean and std"),
         ({"mean": torch.full((32, 1, 1), torch.nan), "std": torch.ones(32, 1, 1)}, "numbers that are no mean and std"),
         ({"mean": torch.zeros(32, 1, 1), "var": -torch.ones(32, 1, 1)}, "numbers that are no mean and var"),

@@ -56,7 +56,9 @@ def files(tmp_path) -> dict[str, str]:
 
 
 def loaded(files: dict[str, str], **options):
-    return rae.load(**{"autoguidance": None} | {k: v for k, v in files.items() if k != "autoguidance"} | SIZES | HEADS | options)
+    return rae.load(
+        **{"autoguidance": None} | {k: v for k, v in files.items() if k != "autoguidance"} | SIZES | HEADS | options
+    )
 
 
 def test_ditdh_equals_the_original_network():
@@ -140,7 +142,9 @@ def test_ditdh_keeps_its_times_in_float32_under_any_dtype(files):
     assert {value.dtype for value in network.parameters()} == {torch.bfloat16}
     x, level = wave(2, 8, 4, 4), exact.path.level(0.5)
     with torch.inference_mode():
-        torch.testing.assert_close(guess(rounded, x, level, [3, 5]).x0, guess(exact, x, level, [3, 5]).x0, atol=0.1, rtol=0)
+        torch.testing.assert_close(
+            guess(rounded, x, level, [3, 5]).x0, guess(exact, x, level, [3, 5]).x0, atol=0.1, rtol=0
+        )
         torch.testing.assert_close(rounded.decoder(x), exact.decoder(x), atol=0.1, rtol=0)
 
 

@@ -78,7 +78,7 @@ def test_flow_refuses_a_shift_or_an_end_that_is_none(values, refusal):
 def test_flow_refuses_a_list_of_times_down_to_its_end():
     path = Flow(end=0.1)
     assert [level.time for level in path.grid(2, [1.0, 0.5])] == [1.0, 0.5, 0.1]
-    with pytest.raises(ValueError, match=r"at 0\.1 the image is made"):
+    with pytest.raises(ValueError, match=r"at 0\.1 no noise is left"):
         path.grid(2, [1.0, 0.1])
     with pytest.raises(ValueError, match=r"descending times between 0\.1 and 1"):
         path.grid(2, [1.0, 0.05])
