@@ -58,11 +58,11 @@ def statistics(stats: Weights, latents: tuple[int, int, int]) -> tuple[Tensor, T
         ValueError: the file holds other names, other shapes, or numbers that are no statistics.
     """
     # The names.
-    held = read(stats)
-    form = next((form for form in FORMS if held.keys() == {*form}), None)
+    state = read(stats)
+    form = next((form for form in FORMS if state.keys() == {*form}), None)
     if form is None:
         raise ValueError(
-            f"{stats} holds {', '.join(sorted(held))}; statistics of latents are mean and std (LightningDiT's "
+            f"{stats} holds {', '.join(sorted(state))}; statistics of latents are mean and std (LightningDiT's "
             "latents_stats.pt) or mean and var (RAE's stat.pt): set model.latents_stats"
         )
 
@@ -70,11 +70,11 @@ def statistics(stats: Weights, latents: tuple[int, int, int]) -> tuple[Tensor, T
     channels, height, width = latents
     values = {}
     for name in form:
-        value = held[name].float()
+        value = state[name].float()
         value = value[0] if value.ndim == 4 and len(value) == 1 else value
         if tuple(value.shape) not in ((channels, 1, 1), (channels, height, width)):
             raise ValueError(
-                f"{name} of {stats} is {[*held[name].shape]}; of latents {[*latents]} it is {[channels, 1, 1]} or "
+                f"{name} of {stats} is {[*state[name].shape]}; of latents {[*latents]} it is {[channels, 1, 1]} or "
                 f"{[*latents]}: these statistics are of other latents, set model.latents_stats"
             )
         values[name] = value

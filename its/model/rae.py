@@ -53,17 +53,14 @@ def load(
         shift, end: of the times of a sampling, from 1 at noise; see `its.sampler.noise_paths.Flow`.
         guidance_scale, guidance_interval: see `its.model.denoiser.NetworkDenoiser`; times are shifted ones, and there
             is no interval under autoguidance.
-        decoder_dtype: type of the decoder's weights and activations.
-        dtype, channels_last, compile: of the transformers; see `its.model.run_as.run_as`.
+        dtype, channels_last, compile: of the transformers, `decoder_dtype` of the decoder; see `its.model.run_as.run_as`.
 
     Raises:
         ValueError: a checkpoint, the decoder or the statistics do not fit.
     """
     sizes = Sizes(size, channels, widths, depths, heads, classes)
     decode = loaded_decoder(decoder, latents_stats, size, heads=decoder_heads, dtype=decoder_dtype, device=device)
-    networks = [fitted(read(weights, weights_key), sizes, weights)]
-    if autoguidance is not None:
-        networks.append(weaker(autoguidance, sizes))
+    networks = [fitted(read(weights, weights_key), sizes, weights), *weaker(autoguidance, sizes)]
     strong, *weak = (
         run_as(network.to(device), dtype, channels_last=channels_last, compile=compile) for network in networks
     )
@@ -76,7 +73,7 @@ def load(
         null_class=classes,
         guidance_scale=guidance_scale,
         guidance_interval=guidance_interval,
-        autoguidance=weak[0] if weak else None,
+        autoguidance=next(iter(weak), None),
         clip=None,
         decoder=decode,
         device=device,
@@ -95,8 +92,8 @@ def fitted(state: StateDict, sizes: Sizes, weights: str) -> DiTDH:
     return network
 
 
-def weaker(weights: str, sizes: Sizes) -> DiTDH:
-    """Load the network of autoguidance, of the sizes that its file tells.
+def weaker(weights: str | None, sizes: Sizes) -> list[DiTDH]:
+    """Load the network of autoguidance, of the sizes that its file tells; none where no file is named.
 
     Args:
         sizes: of the network that it guides, with whose rows and classes it is called.
@@ -104,27 +101,32 @@ def weaker(weights: str, sizes: Sizes) -> DiTDH:
     Raises:
         ValueError: it is no such network, or of other latents or classes.
     """
+    if weights is None:
+        return []
     state = read(weights)
     try:
-        told = Sizes.of(state)
-    except KeyError as error:
-        raise ValueError(f"{weights} has no {error.args[0]}; model.autoguidance is a checkpoint of DiT^DH") from error
+        theirs = Sizes.of(state)
+    except (KeyError, ValueError) as error:
+        raise ValueError(
+            f"{weights} is no checkpoint of DiT^DH ({error}), which model.autoguidance names; name one, or set "
+            "model.autoguidance=null"
+        ) from error
     for name in ("size", "channels", "classes"):
-        if getattr(told, name) != getattr(sizes, name):
+        if getattr(theirs, name) != getattr(sizes, name):
             raise ValueError(
-                f"{name} of {weights} is {getattr(told, name)}, and of the network that it guides "
+                f"{name} of {weights} is {getattr(theirs, name)}, and of the network that it guides "
                 f"{getattr(sizes, name)}; set model.autoguidance to one of the same latents"
             )
-    return fitted(state, told, weights)
+    return [fitted(state, theirs, weights)]
 
 
 def advice(state: StateDict) -> str:
     """Say what to do with a checkpoint that does not fit: name the configuration that its names and shapes tell."""
     try:
-        told = Sizes.of(state)
+        there = Sizes.of(state)
     except KeyError as error:
         return f"it has no {error.args[0]}, so it is no checkpoint of DiT^DH: choose another model"
     except ValueError:
         return "its tensors are of no DiT^DH: fetch it again"
-    words = " ".join(f"model.{name}={value}".replace(" ", "") for name, value in vars(told).items())
+    words = " ".join(f"model.{name}={value}".replace(" ", "") for name, value in vars(there).items())
     return f"its names and shapes tell {words}"

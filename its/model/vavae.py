@@ -131,14 +131,14 @@ def in_names_of_diffusers(state: StateDict, levels: int) -> StateDict:
     Args:
         levels: how many, which diffusers counts from the deepest.
     """
-    made = {}
+    renamed = {}
     for name, value in state.items():
         new = name
         for old, of_diffusers in (*NAMES, *level_names(levels)):
             new = new.replace(old, of_diffusers)
         linear = ".attentions." in new and value.ndim == 4 and value.shape[2:] == (1, 1)
-        made[new] = value[:, :, 0, 0] if linear else value
-    return made
+        renamed[new] = value[:, :, 0, 0] if linear else value
+    return renamed
 
 
 def level_names(levels: int) -> list[tuple[str, str]]:

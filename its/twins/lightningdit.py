@@ -51,13 +51,13 @@ def vavae(widths: tuple[int, ...] = WIDTHS) -> StateDict:
 
 def in_names_of_ldm(state: StateDict, levels: int) -> StateDict:
     """Return a decoder of diffusers under LDM's names; the inverse of `its.model.vavae.in_names_of_diffusers`."""
-    made = {}
+    decoder = {}
     for name, value in state.items():
         linear = ".attentions." in name and value.ndim == 2
         for of_ldm, of_diffusers in (*level_names(levels), *NAMES):
             name = name.replace(of_diffusers, of_ldm)
-        made[name] = value[:, :, None, None] if linear else value
-    return made
+        decoder[name] = value[:, :, None, None] if linear else value
+    return decoder
 
 
 def write_stats(file: Weights, spread: str, shape: tuple[int, ...]) -> None:
