@@ -51,9 +51,8 @@ def load(
         weights_key: of a file with several state dicts, see `its.model.checkpoint.read`.
         size, channels, widths, depths, heads, classes: see `its.model.ditdh_network.Sizes`; by default DiT^DH-XL.
         shift, end: of the times of a sampling, from 1 at noise; see `its.sampler.noise_paths.Flow`.
-        guidance_scale, guidance_interval: see `its.model.denoiser.NetworkDenoiser`; times are shifted ones, and there
-            is no interval under autoguidance.
-        dtype, channels_last, compile: of the transformers, `decoder_dtype` of the decoder; see `its.model.run_as.run_as`.
+        guidance_scale, guidance_interval: see `its.model.denoiser.NetworkDenoiser`; times are shifted ones.
+        dtype, channels_last, compile: of the transformers; see `its.model.run_as.run_as`. decoder_dtype: the decoder's.
 
     Raises:
         ValueError: a checkpoint, the decoder or the statistics do not fit.
