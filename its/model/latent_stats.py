@@ -11,6 +11,9 @@ from its.weights import Weights
 EPSILON = 1e-5
 """Added to a variance before its root, as in RAE's code; a deviation is taken as it is."""
 
+SHOWN = 4
+"""Names that an error shows of a file of others."""
+
 FORMS = (("mean", "std"), ("mean", "var"))
 """The names in a file: LightningDiT's `latents_stats.pt`, and RAE's `stat.pt`."""
 
@@ -61,8 +64,9 @@ def statistics(stats: Weights, latents: tuple[int, int, int]) -> tuple[Tensor, T
     state = read(stats)
     form = next((form for form in FORMS if state.keys() == {*form}), None)
     if form is None:
+        names = [*sorted(state)[:SHOWN], *["..."] * (len(state) > SHOWN)]
         raise ValueError(
-            f"{stats} holds {', '.join(sorted(state))}; statistics of latents are mean and std (LightningDiT's "
+            f"{stats} holds {', '.join(names)}; statistics of latents are mean and std (LightningDiT's "
             "latents_stats.pt) or mean and var (RAE's stat.pt): set model.latents_stats"
         )
 

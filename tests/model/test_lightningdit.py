@@ -173,18 +173,23 @@ def test_vavae_takes_exactly_a_decoder_and_leaves_what_training_takes(files, cha
             {"mean": torch.zeros(32, 1, 1), "std": torch.ones(32, 1, 1), "scale": torch.ones(1)},
             "holds mean, scale, std",
         ),
+        (
+            {f"{k}.weight": torch.ones(2) for k in range(9)},
+            r"holds 0\.weight, 1\.weight, 2\.weight, 3\.weight, \.\.\.;",
+        ),
         ({"mean": torch.zeros(32, 1, 1), "std": torch.zeros(32, 1, 1)}, "numbers that are no mean and std"),
         ({"mean": torch.full((32, 1, 1), torch.nan), "std": torch.ones(32, 1, 1)}, "numbers that are no mean and std"),
         ({"mean": torch.zeros(32, 1, 1), "var": -torch.ones(32, 1, 1)}, "numbers that are no mean and var"),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_statistics_are_read_by_name_shape_and_value(files, stats, refusal):
     torch.save(stats, files[2])
     if refusal is None:
         mean, deviation = statistics(files[2], (32, 4, 4))
         assert mean.shape == deviation.shape
-        torch.testing.assert_close(deviation, torch.ones_like(deviation), rtol=0, atol=1e-5)
+        expected = torch.ones_like(deviation) * (1.00001**0.5 if "var" in stats else 1.0)
+        torch.testing.assert_close(deviation, expected, rtol=0, atol=1e-7)
     else:
         with pytest.raises(ValueError, match=refusal):
             lightningdit.load(*files, **SIZES)
