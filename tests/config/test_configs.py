@@ -19,6 +19,7 @@ ADM_CLASSIFIERS = {f"adm_classifier{size}": size for size in (64, 256, 512)}
 """Guides of noisy rows."""
 
 LARGE = ("adm_imagenet256", "adm_imagenet256_uncond", "adm_imagenet512", "adm_classifier256", "adm_classifier512")
+LARGE += ("lightningdit", "rae")
 """Choices of images so large that building them takes long; of these the default tier makes plans."""
 
 OF_DATASET = {"mixture": ["dataset=mixture", "model=mixture"], "digits": []}
