@@ -87,17 +87,17 @@ def without_projectors(state: StateDict) -> StateDict:
 def advice(state: StateDict, sizes: Sizes) -> str:
     """Say what to do with a checkpoint that does not fit: name the configuration that its names and shapes tell."""
     try:
-        told = sizes_of(state)
+        theirs = sizes_of(state)
     except KeyError as error:
         return (
             f"it has no {error.args[0]}, so it is no checkpoint of DiT, SiT, REPA or LightningDiT: choose another model"
         )
-    name, heads = PUBLISHED.get((told["depth"], told["width"]), ("", 0))
-    words = " ".join(f"model.{key}={told[key]}" for key in ("size", "patch", "width", "depth", "classes"))
-    known = f" model.heads={heads}: it is {name}/{told['patch']}" if name else " (heads they do not)"
+    name, heads = PUBLISHED.get((theirs["depth"], theirs["width"]), ("", 0))
+    words = " ".join(f"model.{key}={theirs[key]}" for key in ("size", "patch", "width", "depth", "classes"))
+    rest = f" model.heads={heads}: it is {name}/{theirs['patch']}" if name else " (heads they do not)"
     return (
-        f"its names and shapes tell {words}{known}, from {told['channels']} channels of latents to {told['outputs']}; "
-        f"this model takes {sizes.channels}, those of model.vae, to {sizes.outputs}"
+        f"its names and shapes tell {words}{rest}, from {theirs['channels']} channels of latents to "
+        f"{theirs['outputs']}; this model takes {sizes.channels}, those of model.vae, to {sizes.outputs}"
     )
 
 

@@ -138,7 +138,7 @@ class Attention(nn.Module):
 
 
 class Heads(nn.Module):
-    """What the heads of an attention give, side by side."""
+    """The outputs of an attention's heads, side by side."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
