@@ -15,7 +15,7 @@ MIXTURE = ("dataset=mixture", "model=mixture", "model.conditional=true", *GUIDED
 CIFAR = ("dataset=cifar10", "verifier=null_rewards", *GUIDED)
 EDM = ("model=edm_cifar10", "sampler=edm", *CIFAR)
 OPENAI = ("model=openai_cifar10", "model.classes=11", "model.null_class=10", *CIFAR)
-LATENT = ("dataset=cifar10", "dataset.shape=[3,256,256]", "verifier=null_rewards", "search=random")
+LATENT = ("dataset=imagenet256", "verifier=null_rewards", "search=random")
 RAE = ("model=rae", "model.autoguidance=null", "sampler=euler", "sampler.steps=49")
 CONDITIONAL = ("model=ddpm_cifar10", "model.conditional=true")
 
