@@ -41,10 +41,11 @@ class RunningFid:
 
     Args:
         reference: that the set is compared with.
-        device: of the arithmetic, which is in float64.
+        device: of the arithmetic, which is in float64, if it is a CUDA device; else the CPU.
     """
 
     def __init__(self, reference: Moments, device: str = "cpu") -> None:
+        device = device if device.startswith("cuda") else "cpu"
         self._origin = torch.tensor(reference.mean, device=device)
         self._axes = torch.tensor(reference.factor, device=device)
         self._constant = float(np.trace(reference.covariance))

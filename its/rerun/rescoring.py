@@ -16,6 +16,7 @@ from its.config.blueprint import Blueprint
 from its.config.checks import check_rewards
 from its.config.identity import differences
 from its.config.instantiate import instantiate
+from its.config.oracle_run import is_blind
 from its.config.provenance import Provenance
 from its.disk.array_names import candidate_features_name
 from its.disk.store import Arrays
@@ -25,19 +26,11 @@ from its.engine.queue import pad
 from its.rerun.finished_run import FinishedRun, key_of
 from its.run import candidates
 from its.run.instruments import Instruments
-from its.search.more_steps import MoreSteps
-from its.search.none import NoSearch
-from its.search.random import Random
-from its.search.search import Search
 from its.types import Condition
 from its.verifier.verifier import Verifier, rewards_of
 
 OPEN_KEYS = ("verifier", "metric", "device", "plugins", "hydra")
 """Groups and keys that may differ from the run's."""
-
-BLIND = (NoSearch, MoreSteps, Random)
-"""Searches whose candidates are the same under every verifier."""
-
 
 @dataclass(frozen=True)
 class ScoredShard:
@@ -193,11 +186,6 @@ class Rescoring:
             batch=plain["batch"],
         )
         return count_flops(engine, self.instruments.data.condition(0))
-
-
-def is_blind(search: Search) -> bool:
-    """Return whether a search's candidates are the same under every verifier."""
-    return isinstance(search, BLIND)
 
 
 def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
