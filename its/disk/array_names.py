@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 SHARDS, FEATURES, POOL, SETS, CHOSEN = "shards/", "features/", "pool/", "sets/", "chosen/"
-"""Folders of images, of their features, of candidates with theirs, of the sets that a schedule search scores, and of the
-images that an oracle has chosen among candidates."""
+"""Folders of images, of their features, of candidates with theirs, of the sets that a schedule search scores, and of
+the images that an oracle has chosen among candidates."""
 
 
 def shard_ranges(images: int, shard: int) -> list[range]:

@@ -36,8 +36,8 @@ ROWS = 32
 class RunningFid:
     """The FID of a growing set against a reference.
 
-    Moments divide by count - 1; of fewer than two images the covariance is zero, as in `Moments`, so that the FID of one
-    image is |x - mean|² + tr(covariance of the reference).
+    The covariance divides by count - 1, and of fewer than two images it is zero, as in `Moments`: the FID of one image
+    is |x - mean|² + tr(covariance of the reference).
 
     Args:
         reference: that the set is compared with.

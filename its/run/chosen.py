@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -28,6 +29,11 @@ class PooledShard:
     candidates: Arrays
     features: Arrays
     shard: Arrays
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """The candidates as a run delivers them, uint8 `[m, H, W, C]`."""
+        return candidates.pixels(self.candidates)
 
     def counting(self, problem: int, cap: int, caps: Sequence[float], currency: Currency, search: str) -> np.ndarray:
         """Return the rows of a problem's candidates that count at a cap, both by their positions.
@@ -69,11 +75,11 @@ def with_choice(
         verdicts: on each problem's candidates; None for the run's own.
     """
     # Pack them as a run's own results.
-    pixels, ledgers, results = candidates.pixels(part.candidates), shards.ledger_of(part.shard), list[Result]()
+    ledgers, results = shards.ledger_of(part.shard), list[Result]()
     for k, (index, condition) in enumerate(zip(part.indices, conditions, strict=True)):
         outcomes = tuple(
             Outcome(
-                pixels[row],
+                part.pixels[row],
                 candidates.reward_of(rewards, row),
                 dict(zip(COLUMNS, ledgers[k, cap].tolist(), strict=True)),
             )

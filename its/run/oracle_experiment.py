@@ -15,14 +15,12 @@ import numpy as np
 
 from its.config.identity import hash8
 from its.disk.array_names import candidate_features_name, candidates_name, chosen_name, shard_name
+from its.disk.delivered import CHOICE
 from its.disk.store import Store
-from its.metric.fid import Fid
-from its.metric.reference_source import refusal
-from its.run import candidates
 from its.run.chosen import PooledShard, with_choice
 from its.run.experiment import Experiment
 from its.run.measure import Curve
-from its.run.set_choice import SetChoice
+from its.run.set_choice import SetChoice, check_reference
 from its.run.stock import Stock
 
 log = logging.getLogger(__name__)
@@ -44,8 +42,7 @@ class OracleExperiment(Experiment):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if reason := refusal(Fid(), self.instruments.reference):
-            raise ValueError(f"verifier={self.label['verifier']} {reason}")
+        check_reference(self.label["verifier"], self.instruments)
 
     def _announce(self) -> None:
         super()._announce()
@@ -86,7 +83,7 @@ class OracleExperiment(Experiment):
 
     def summary_of(self, curve: Curve, stock: Stock) -> dict[str, Any]:
         choice = self._choice([indices for indices, _ in stock.shards])
-        return {**super().summary_of(curve, stock), "oracle": self.oracle, "chosen": choice}
+        return {**super().summary_of(curve, stock), "oracle": self.oracle, CHOICE: choice}
 
     def _choice(self, ranges: list[range]) -> str:
         """Return the hash of all that decides which candidates are chosen."""
@@ -113,10 +110,9 @@ class OracleExperiment(Experiment):
         """Read the candidates of a shard, which are there by now."""
         stored, shard = (self.files.store.read(name(indices.start)) for name in (candidates_name, shard_name))
         if stored is None or shard is None:
-            raise FileNotFoundError(
-                f"{self.folder / candidates_name(indices.start)} was there a moment ago and is gone; run the command again"
-            )
+            path = self.folder / candidates_name(indices.start)
+            raise FileNotFoundError(f"{path} was there a moment ago and is gone; run the command again")
         name = candidate_features_name(self.instruments.extractor.name, indices.start)
-        pixels = candidates.pixels(stored)
-        features = self.instruments.stored_features(self.files.store, name, len(pixels))
-        return PooledShard(indices, stored, features or self.instruments.extractor(pixels), shard)
+        features = self.instruments.stored_features(self.files.store, name, len(stored["images"]))
+        part = PooledShard(indices, stored, features or {}, shard)
+        return part if features else replace(part, features=self.instruments.extractor(part.pixels))

@@ -19,12 +19,28 @@ import numpy as np
 
 from its.budget import Currency
 from its.metric.features import Moments
+from its.metric.fid import Fid
+from its.metric.reference_source import refusal
 from its.metric.running_fid import RunningFid
 from its.particles.keys import order_keys
 from its.run.chosen import PooledShard
+from its.run.instruments import Instruments
 from its.run.spool import Place, Spool
 
 log = logging.getLogger(__name__)
+
+
+def check_reference(verifier: str, instruments: Instruments) -> None:
+    """Refuse a reference, or a network, by which there is no FID.
+
+    Args:
+        verifier: the oracle's name.
+
+    Raises:
+        ValueError: naming what is lacking.
+    """
+    if reason := refusal(Fid(), instruments.reference):
+        raise ValueError(f"verifier={verifier} {reason}, or choose another verifier")
 
 
 class Pool(NamedTuple):

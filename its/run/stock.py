@@ -18,7 +18,6 @@ from its.run.shards import Shards
 from its.run.spool import Place, Spool
 
 
-
 class Stock:
     """The small arrays, the features and the shown images of shards.
 
@@ -47,6 +46,10 @@ class Stock:
         """Forget a shard, if it is there."""
         for held in (self._arrays, self._places, self._shown):
             held.pop(indices, None)
+
+    def adopt(self, other: Stock) -> None:
+        """Hold what another stock holds, in place of its own."""
+        self._spool, self._arrays, self._places, self._shown = other._spool, other._arrays, other._places, other._shown
 
     def __contains__(self, indices: range) -> bool:
         return indices in self._arrays
