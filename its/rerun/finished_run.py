@@ -183,8 +183,8 @@ class FinishedRun:
         """
         if self.has_oracle:
             raise ValueError(
-                f"the images of {self.folder} were chosen by an oracle of sets, {self.summary['verifier']}, which keeps no "
-                "starting points; render the winners of a verifier"
+                f"the images of {self.folder} were chosen by an oracle of sets, {self.summary['verifier']}, which "
+                "keeps no starting points; render the winners of a verifier"
             )
         for indices, arrays in self.shards():
             if "start" not in arrays:

@@ -57,8 +57,8 @@ class RunImages:
 
         if self._is_undecided:
             raise ValueError(
-                f"an oracle chooses the images of {self.folder} once all candidates are there; finish the run by its own "
-                "command"
+                f"an oracle chooses the images of {self.folder} once all candidates are there; finish the run by "
+                "its own command"
             )
 
         # Look at everything but the images.

@@ -230,8 +230,8 @@ def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
             )
     if any(key_of(word).startswith(OF_POOL) for word in overrides):
         raise ValueError(
-            f"verifier.pool is the verifier that found the candidates, and those of this run were found by {run.selector}; "
-            "leave it out"
+            f"verifier.pool is the verifier that found the candidates, and those of this run were found by "
+            f"{run.selector}; leave it out"
         )
     own_words = run.words
     if any(word.startswith("verifier=") for word in overrides):

@@ -88,12 +88,14 @@ class OracleExperiment(Experiment):
     def _choice(self, ranges: list[range]) -> str:
         """Return the hash of all that decides which candidates are chosen."""
         extractor, reference = self.instruments.extractor.name, self.instruments.reference.fingerprint
-        digests = [
-            self.files.store.digests(name(indices.start))
+        digests = {entry["file"]: entry.get("arrays", entry["sha256"]) for entry in self.files.store.lines()}
+        names = [
+            name
             for indices in ranges
-            for name in (candidates_name, lambda first: candidate_features_name(extractor, first))
+            for name in (candidates_name(indices.start), candidate_features_name(extractor, indices.start))
         ]
-        return hash8([self.engine.seed, self.images, [str(cap) for cap in self.caps], extractor, reference, digests])
+        candidates = [digests.get(name) for name in names]
+        return hash8([self.engine.seed, self.images, [str(cap) for cap in self.caps], extractor, reference, candidates])
 
     def _set_choice(self, stock: Stock) -> SetChoice:
         return SetChoice(
