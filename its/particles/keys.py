@@ -8,8 +8,6 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any
 
-import numpy as np
-
 _MASK = 0xFFFFFFFFFFFFFFFF
 
 
@@ -23,7 +21,6 @@ class Verb(IntEnum):
     JITTER = 5
     STEP = 6
     NOISE = 7
-    ORDER = 8
 
     __hash__ = int.__hash__
 
@@ -49,12 +46,6 @@ _STEP = int(Verb.STEP)
 def start_key(number: int) -> int:
     """Return the key of a starting noise by its number in the problem's fixed sequence, from 0."""
     return fold(_STARTS, number)
-
-
-def order_keys(seed: int, problems: int) -> Any:
-    """Return a key for each problem, by which a set of them is put in order: uint64 `[problems]`."""
-    first = np.full(problems, fold(0, Verb.ORDER, seed), dtype=np.uint64)
-    return fold(first, np.arange(problems, dtype=np.uint64))
 
 
 def fresh_noise_key(number: int) -> int:

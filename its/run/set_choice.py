@@ -22,7 +22,7 @@ from its.metric.features import Moments
 from its.metric.fid import Fid
 from its.metric.reference_source import refusal
 from its.metric.running_fid import RunningFid
-from its.particles.keys import order_keys
+from its.particles.keys import fold
 from its.run.chosen import PooledShard
 from its.run.instruments import Instruments
 from its.run.spool import Place, Spool
@@ -41,6 +41,15 @@ def check_reference(verifier: str, instruments: Instruments) -> None:
     """
     if reason := refusal(Fid(), instruments.reference):
         raise ValueError(f"verifier={verifier} {reason}, or choose another verifier")
+
+
+def order_of(seed: int, problems: int) -> list[int]:
+    """Return the problems in the order in which they are chosen for, which the seed alone decides.
+
+    Two problems come one after the other in the same way, however many there are.
+    """
+    keys = fold(np.zeros(problems, dtype=np.uint64), seed, np.arange(problems, dtype=np.uint64))
+    return np.argsort(keys, kind="stable").tolist()
 
 
 class Pool(NamedTuple):
@@ -109,7 +118,7 @@ class SetChoice:
 
         # One problem after the other, in the seed's order.
         began, fid, running = time.perf_counter(), np.inf, RunningFid(self.reference, self.device)
-        for problem in np.argsort(order_keys(self.seed, len(pools)), kind="stable").tolist():
+        for problem in order_of(self.seed, len(pools)):
             pool = pools[problem]
             features = spool.read(pool.features)[rows[problem] - pool.first]
             fids = running.with_each(features)

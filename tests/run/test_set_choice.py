@@ -5,9 +5,8 @@ import pytest
 
 from its.metric.features import Moments
 from its.metric.fid import frechet_distance
-from its.particles.keys import order_keys
 from its.run.chosen import PooledShard
-from its.run.set_choice import SetChoice
+from its.run.set_choice import SetChoice, order_of
 
 CAPS = (10.0, 20.0, 40.0)
 
@@ -44,7 +43,7 @@ def fid_from_scratch(rows: list[np.ndarray], reference: Moments) -> float:
 def test_set_choice_takes_what_brute_force_takes_at_every_cap(tmp_path, parts):
     chosen = choice(tmp_path)
     picks = chosen.picks(parts)
-    order = np.argsort(order_keys(3, 9), kind="stable").tolist()
+    order = order_of(3, 9)
     assert sorted(order) == list(range(9)) != order
     for cap, most in enumerate(CAPS):
         rows: list[np.ndarray] = []
@@ -89,3 +88,8 @@ def test_set_choice_refuses_an_image_without_a_candidate(tmp_path, parts):
     parts[1].candidates["clock"][:4] = 30
     with pytest.raises(ValueError, match=r"image 3 has no candidate within 10\.0 NFE: random returned"):
         choice(tmp_path).picks(parts)
+
+
+def test_order_of_problems_is_the_same_among_more_of_them():
+    assert [problem for problem in order_of(5, 40) if problem < 15] == order_of(5, 15)
+    assert order_of(5, 40) != order_of(6, 40)
