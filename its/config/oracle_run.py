@@ -97,8 +97,8 @@ def is_blind(search: Search) -> bool:
 
 def pool_of(parts: Parts) -> str:
     """Return the choice of the verifier that the search asks."""
-    given = recorded(str(parts.plain["verifier"]["pool"][TARGET])).rpartition("/")[2]
-    return parts.choices.get("verifier@verifier.pool", given)
+    name = recorded(str(parts.plain["verifier"]["pool"][TARGET])).rpartition("/")[2]
+    return parts.choices.get("verifier@verifier.pool", name)
 
 
 def _of_pool(parts: Parts) -> Parts:
@@ -111,5 +111,5 @@ def _places(node: Any, path: str) -> list[str]:
     """Return where an oracle of sets stands, anywhere below a node."""
     if not isinstance(node, Mapping):
         return []
-    own = [path] if recorded(str(node.get(TARGET))) == ORACLE else []
-    return own + [place for key, value in node.items() for place in _places(value, f"{path}.{key}".lstrip("."))]
+    here = [path] if recorded(str(node.get(TARGET))) == ORACLE else []
+    return here + [place for key, value in node.items() for place in _places(value, f"{path}.{key}".lstrip("."))]

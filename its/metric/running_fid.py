@@ -74,11 +74,11 @@ class RunningFid:
         """Add one image by its features [feature]."""
         part = self._beside_mean(feature[None])
         place = part @ self._axes
-        left = self._left(place)
-        self._root += float(self._gain(left)[0])
+        rest = self._left(place)
+        self._root += float(self._gain(rest)[0])
         self._scatter += self._weight * float(part.square().sum())
         if self.count:
-            self._append(math.sqrt(self._weight) * place[0], math.sqrt(self._weight) * left)
+            self._append(math.sqrt(self._weight) * place[0], math.sqrt(self._weight) * rest)
         self._mean = self._mean + part[0] / (self.count + 1)
         self.count += 1
         if self._pending == self._most:
@@ -102,9 +102,9 @@ class RunningFid:
         scatter = self._scatter + self._weight * rows.square().sum(1)
         return fid + scatter / self.count - 2 * (self._root + gain) / math.sqrt(self.count)
 
-    def _gain(self, left: Tensor) -> Tensor:
+    def _gain(self, rest: Tensor) -> Tensor:
         """Return by how much each candidate raises tr C^½: [n]."""
-        heights = torch.log1p(self._weight * left.square().sum(2)) * self._shifts[:, None]
+        heights = torch.log1p(self._weight * rest.square().sum(2)) * self._shifts[:, None]
         return heights.sum(0) * (STEP / math.pi)
 
     def _left(self, places: Tensor) -> Tensor:
@@ -116,11 +116,11 @@ class RunningFid:
         block = self._block[:, : self._pending]
         return rows - (rows @ block.transpose(1, 2)) @ block
 
-    def _append(self, row: Tensor, left: Tensor) -> None:
+    def _append(self, row: Tensor, rest: Tensor) -> None:
         """Append an image to the block: its row of Fᵀ, and what is left of it."""
-        left = self._without_block(left)  # once more, for its own length is added below
-        left[:, 0, len(row) + self._pending] += 1
-        self._block[:, self._pending] = (left / left.norm(dim=2, keepdim=True))[:, 0]
+        rest = self._without_block(rest)  # once more, for its own length is added below
+        rest[:, 0, len(row) + self._pending] += 1
+        self._block[:, self._pending] = (rest / rest.norm(dim=2, keepdim=True))[:, 0]
         self._rows[self._pending] = row
         self._pending += 1
 

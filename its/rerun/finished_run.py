@@ -172,8 +172,8 @@ class FinishedRun:
     def command(self, *words: str) -> str:
         """Return the run's command with other words, in place of those of the same keys."""
         keys = {key_of(word) for word in words}
-        script, file, *own = shlex.split(self.summary["command"])
-        return shlex.join([script, file, *(word for word in own if key_of(word) not in keys), *words])
+        script, file, *rest = shlex.split(self.summary["command"])
+        return shlex.join([script, file, *(word for word in rest if key_of(word) not in keys), *words])
 
     def require_starts(self) -> None:
         """Refuse a run whose images are not what their starting points come to.

@@ -102,7 +102,7 @@ class RunImages:
 
     @property
     def _is_undecided(self) -> bool:
-        """Whether an oracle has yet to choose among the candidates of these shards."""
+        """Return whether an oracle has yet to choose among the candidates of these shards."""
         try:
             target = str(self._files.read_config()["verifier"]["_target_"])
         except (FileNotFoundError, KeyError, TypeError, ValueError):

@@ -245,8 +245,8 @@ def require_same_run(run: FinishedRun, config: dict[str, Any]) -> None:
     Raises:
         ValueError: it differs elsewhere.
     """
-    one, other = ({**each, "dataset": {"images": each["dataset"]["images"]}} for each in (config, run.config))
-    keys = [key for key in differences(one, other) if key != "verifier"]
+    here, there = ({**each, "dataset": {"images": each["dataset"]["images"]}} for each in (config, run.config))
+    keys = [key for key in differences(here, there) if key != "verifier"]
     if keys:
         raise ValueError(
             f"{', '.join(keys)} of this run's command are no longer what {run.files.config} says, so the candidates "

@@ -57,8 +57,8 @@ class OracleExperiment(Experiment):
         ranges = [indices for indices, _ in stock.shards]
         choice = self._choice(ranges)
         names = {indices: chosen_name(choice, indices.start) for indices in ranges}
-        kept = {indices: store.read_intact(name) for indices, name in names.items()} if store is not None else {}
-        picks = {indices: arrays["row"] for indices, arrays in kept.items() if arrays is not None}
+        present = {indices: store.read_intact(name) for indices, name in names.items()} if store is not None else {}
+        picks = {indices: arrays["row"] for indices, arrays in present.items() if arrays is not None}
         if len(picks) < len(ranges):
             picks = self._set_choice(stock).picks(map(self._pooled, ranges))
 

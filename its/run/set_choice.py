@@ -62,7 +62,7 @@ class Pool(NamedTuple):
 
 @dataclass(frozen=True)
 class SetChoice:
-    """What a set is chosen by.
+    """The reference that a set is chosen by, and the caps and the order in which it is.
 
     Attributes:
         caps: ascending. currency: that they are in.
@@ -112,7 +112,7 @@ class SetChoice:
     def _chosen(self, spool: Spool, pools: Sequence[Pool], cap: int) -> np.ndarray:
         """Return the row of the candidate of each problem, int64 `[n]`."""
         rows = [pool.counting[cap] for pool in pools]
-        chosen = np.array([own[0] for own in rows])
+        chosen = np.array([of_problem[0] for of_problem in rows])
         if max(map(len, rows)) == 1:
             return chosen
 

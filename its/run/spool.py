@@ -14,7 +14,7 @@ SPOOL_BYTES = 1 << 26
 
 @dataclass(frozen=True)
 class Place:
-    """Where an array lies in the spool."""
+    """The place of an array in the spool."""
 
     offset: int
     shape: tuple[int, ...]

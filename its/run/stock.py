@@ -44,8 +44,8 @@ class Stock:
 
     def drop(self, indices: range) -> None:
         """Forget a shard, if it is there."""
-        for held in (self._arrays, self._places, self._shown):
-            held.pop(indices, None)
+        for table in (self._arrays, self._places, self._shown):
+            table.pop(indices, None)
 
     def adopt(self, other: Stock) -> None:
         """Hold what another stock holds, in place of its own."""

@@ -17,6 +17,7 @@ class OracleFid:
         pool: the verifier that the search asks.
     """
 
+    oracle: ClassVar[bool] = True
     of_sets: ClassVar[bool] = True
 
     def __init__(self, pool: Verifier) -> None:
