@@ -35,6 +35,7 @@ WORDS = (
     "~metric.isc",
 )
 ORACLE = "verifier=oracle_fid"
+JUDGE = ("dataset.classifier.cls_name=ReportNet", "dataset.classifier.weights=digits/report.safetensors")
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +85,9 @@ def test_oracle_experiment_measures_the_chosen_images_and_lowers_their_fid(finis
     rows, before = numbers(finished.folder), numbers(plain.folder)
     assert [float(row["oracle_candidates"]) for row in rows] == [1, 2, 4]
     assert rows[0]["fid"] == before[0]["fid"], "one candidate leaves no choice"
-    assert all(float(row["fid"]) < float(other["fid"]) for row, other in zip(rows[1:], before[1:], strict=True))
+    assert float(rows[-1]["fid"]) < 0.8 * float(before[-1]["fid"]), (
+        "with two candidates of 22 images it may go either way"
+    )
     names = image_names(RunFolder(finished.folder))
     assert len(names) == 3
     for cap, row in enumerate(rows):
@@ -275,6 +278,10 @@ REFUSED = {
     ),
     "without images": ([ORACLE, "store.images=none"], "store.images=none leaves images out"),
     "beside sets": ([ORACLE, "search=schedule"], "search=schedule judges sets itself"),
+    "a pool by the judge": (
+        ["dataset=digits", "model=digits", ORACLE, "verifier@verifier.pool=classifier", *JUDGE],
+        r"the verifier selects by digits/report\.safetensors, and the same network reports",
+    ),
     "noisy rows": ([ORACLE, "verifier@verifier.pool=noisy_classifier"], "scores noisy rows|brings none"),
     "over a ranking": (
         [ORACLE, "search=fk", "sampler.eta=1", "verifier@verifier.pool=ensemble"],
