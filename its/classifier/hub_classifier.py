@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-from its.classifier.classifier import ImageClassifier, match_classes
+from its.classifier.classifier import ImageClassifier
+from its.classifier.labels import ASSUMED, class_order
 from its.classifier.preparation import of_timm, of_transformers, require_same_pixels
 from its.model.checkpoint import fit, misfit_of, read, refuse_misfit, stored
 from its.model.config_file import ConfigFile
@@ -36,8 +37,9 @@ def load(
     weights: Weights,
     *,
     weights_key: str | None = None,
-    classes: Sequence[str] | None = None,
+    classes: str | Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
+    assume_order: ASSUMED | None = None,
     device: Device = "cpu",
 ) -> ImageClassifier:
     """Load a classifier of timm or transformers; `config.json` says of which.
@@ -46,8 +48,9 @@ def load(
         weights: a folder or a name on the hub.
         weights_key: the variant of transformers' weights (`fp16`), or of several state dicts in a `.bin` of timm the
             one that is meant; None is the one without a name, the only one, or the exponential moving average.
-        classes: the dataset's class names, matched with the checkpoint's by name.
+        classes: the dataset's class names, or `imagenet`, matched with the checkpoint's by name; None is its own order.
         labels: the checkpoint's class names in its order, where it has none (LABEL_0) or says them otherwise.
+        assume_order: the list whose order a checkpoint without names has.
 
     Raises:
         ValueError: its classes are not the dataset's, its preparation is unknown, or its weights do not fit.
@@ -56,15 +59,10 @@ def load(
     classifier, names, outputs = (_timm if "architecture" in config.entries else _transformers)(
         config, weights, weights_key
     )
-    if classes is None:
-        return classifier.to(device)
-    names = dict(enumerate(labels)) if labels is not None else names
-    if len(names) != outputs:
-        raise ValueError(
-            f"{weights} tells {outputs} classes apart, and there are names of {len(names)}; give all in its order: "
-            "verifier.network.labels=[...]"
-        )
-    return classifier.ordered(match_classes(names, classes, weights)).to(device)
+    if classes is not None:
+        names = dict(enumerate(labels)) if labels is not None else names
+        classifier.ordered(class_order(names, outputs, classes, weights, assume_order))
+    return classifier.to(device)
 
 
 Loaded = tuple[ImageClassifier, dict[int, str], int]
