@@ -22,9 +22,11 @@ class Verifier(Protocol):
     Attributes:
         absolute: whether a reward means the same in any company, as it does unless a verifier says otherwise; a rank
             ensemble's does not.
+        oracle: whether it asks what measures the images: an upper bound, which is called so wherever it appears.
     """
 
     absolute: bool = True
+    oracle: bool = False
 
     @abstractmethod
     def reward(self, images: Tensor, conditions: Sequence[Condition]) -> Tensor:
@@ -53,6 +55,11 @@ class Relative(Verifier, Protocol):
 def is_absolute(verifier: object) -> bool:
     """Return whether a verifier, known by its object or class, is absolute; one that does not say is."""
     return bool(getattr(verifier, "absolute", True))
+
+
+def is_oracle(verifier: object) -> bool:
+    """Return whether a verifier, known by its object or class, asks what measures the images, or the real ones."""
+    return bool(getattr(verifier, "oracle", False))
 
 
 def members_of(verifier: Verifier) -> tuple[str, ...]:
