@@ -45,6 +45,7 @@ MEASURING = (
     "its.metric.reference_source",
     "its.run.contracts",
     "its.run.experiment",
+    "its.run.held_out",
     "its.run.instruments",
     "its.run.measure",
 )
@@ -90,7 +91,8 @@ def measuring(plain: Mapping[str, Any]) -> dict[str, Any]:
     dataset = plain["dataset"]
     second = {key: dataset[key] for key in ("second_statistics",) if dataset.get(key) is not None}
     nodes = {key: dataset.get(key) for key in ("report", "reference", "statistics")}
-    return {"metric": plain["metric"], **nodes, **second}
+    held_out = {"held_out": plain["report"]} if plain.get("report") else {}
+    return {"metric": plain["metric"], **nodes, **second, **held_out}
 
 
 def of_grids(searching: Mapping[str, Any]) -> Sources:

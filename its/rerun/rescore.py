@@ -11,7 +11,7 @@ from its.budget import COLUMNS, UNITS
 from its.config.provenance import Provenance
 from its.config.words import in_full
 from its.disk.array_names import shard_name
-from its.disk.run_folder import RunFolder
+from its.disk.run_folder import ORACLE, RunFolder
 from its.disk.store import Arrays
 from its.engine import Outcome, Result
 from its.engine.verdicts import verdicts_of
@@ -45,7 +45,8 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
         arrays = shards.pack(results)
         name = shard_name(part.indices.start)
         files.store.write(name, arrays, source=run.files.store.source(name))
-        stock.take(part.indices, arrays, _picked_features(part, arrays, picks))
+        scored = instruments.scored(files.store, arrays, arrays["images"])
+        stock.take(part.indices, scored or arrays, _picked_features(part, arrays, picks))
         flops = flops or rescoring.flops(part.candidates["images"][:1])
     files.store.tidy()
     shards.refuse_blind(stock.shards, rescoring.label["verifier"], rescoring.verifier)
@@ -61,6 +62,7 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
         flops=flops,
         members=members_of(rescoring.verifier),
         currency=rescoring.currency,
+        oracle=ORACLE in rescoring.label["verifier"],
     )
     write_curve(files, curve, stock, _figure(rescoring, target, curve, sentence(protocol)))
     Provenance(files, (), lambda: rescoring.blueprint.sources).keep()

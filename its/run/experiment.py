@@ -17,7 +17,7 @@ from its.config.provenance import Provenance
 from its.config.sources import Sources
 from its.disk.array_names import file_names, shard_name, shard_ranges
 from its.disk.kept import least
-from its.disk.run_folder import EDITED, RunFolder
+from its.disk.run_folder import EDITED, ORACLE, RunFolder
 from its.engine import Engine
 from its.process.device import require_one_device_type
 from its.process.leave import begins
@@ -226,6 +226,7 @@ class Experiment:
             members=members_of(self.engine.verifiers["select"]),
             seconds=seconds_per_image(stock.shards, self.files.store.notes(), anytime=self.search.anytime),
             currency=self.currency,
+            oracle=ORACLE in self.label["verifier"],
         )
 
     def _marked(self, curve: Curve) -> Curve:

@@ -55,6 +55,7 @@ def check_fit(engine: Engine, instruments: Instruments, conditions: Sequence[Con
             images = _check_model(engine, condition)
             _check_verifiers(engine, images, condition)
             arrays = _check_extractor(instruments, images)
+            _check_held_out(instruments, tuple(images.shape[1:]), condition)
         check_batches(engine, condition)
     _check_classes(instruments.metrics, arrays, int(labels.max()))
     _check_reference(instruments, arrays, labels)
@@ -161,6 +162,15 @@ def _check_extractor(instruments: Instruments, images: Tensor) -> Arrays:
     if other is not None and other != shape:
         try_extractor(instruments.extractor, other, what=f"of the reference as {IMAGES}")
     return arrays
+
+
+def _check_held_out(instruments: Instruments, shape: Sequence[int], condition: Condition) -> None:
+    """Score black images by every held-out verifier."""
+    black = np.zeros((ROWS, *shape[1:], shape[0]), np.uint8)
+    for each in instruments.held_out:
+        what = f"{IMAGES.partition(';')[0]}, asked for {{condition}}; hold out another"
+        with given(f"verifier@report {each.name}", black.shape, what, condition):
+            each.scores(black, [condition] * ROWS)
 
 
 def _check_classes(metrics: Mapping[str, Metric], arrays: Mapping[str, np.ndarray], largest: int) -> None:

@@ -32,9 +32,7 @@ class OracleIS:
     absolute: bool = True
     oracle: bool = True
 
-    def __init__(
-        self, judge: Any, classes: str | Sequence[str] | None = None, output: Output = "probability"
-    ) -> None:
+    def __init__(self, judge: Any, classes: str | Sequence[str] | None = None, output: Output = "probability") -> None:
         self._judge, self.output = judge, checked_output(output)
         self._columns = getattr(judge, "imagenet", None) if classes == IMAGENET else None
         if self._columns is None and "classes" not in judge.offers:

@@ -22,11 +22,9 @@ class Verifier(Protocol):
     Attributes:
         absolute: whether a reward means the same in any company, as it does unless a verifier says otherwise; a rank
             ensemble's does not.
-        oracle: whether it asks what measures the images: an upper bound, which is called so wherever it appears.
     """
 
     absolute: bool = True
-    oracle: bool = False
 
     @abstractmethod
     def reward(self, images: Tensor, conditions: Sequence[Condition]) -> Tensor:
@@ -58,7 +56,7 @@ def is_absolute(verifier: object) -> bool:
 
 
 def is_oracle(verifier: object) -> bool:
-    """Return whether a verifier, known by its object or class, asks what measures the images, or the real ones."""
+    """Return whether a verifier, known by its object or class, asks what measures: an upper bound, if it says so."""
     return bool(getattr(verifier, "oracle", False))
 
 
