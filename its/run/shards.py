@@ -237,8 +237,13 @@ def collect(shards: Iterable[tuple[range, Arrays]], cap: int) -> Collected:
         ledger.append(ledger_of(arrays)[:n, cap])
         for name in filter(is_held_out, arrays):
             held_out[name].append(arrays[name][pick])
-    scores = {name: np.concatenate(parts) for name, parts in held_out.items()}
-    return Collected(*(np.concatenate(parts) for parts in (rows, class_ids, reward, ledger)), held_out=scores)
+    return Collected(
+        np.concatenate(rows),
+        np.concatenate(class_ids),
+        np.concatenate(reward),
+        np.concatenate(ledger),
+        {name: np.concatenate(parts) for name, parts in held_out.items()},
+    )
 
 
 def is_held_out(name: str) -> bool:

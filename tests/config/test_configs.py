@@ -21,6 +21,9 @@ ADM_CLASSIFIERS = {f"adm_classifier{size}": size for size in (64, 256, 512)}
 LARGE = ("adm_imagenet256", "adm_imagenet256_uncond", "adm_imagenet512", "adm_classifier256", "adm_classifier512")
 """Choices of images so large that building them takes long; of these the default tier makes plans."""
 
+OF_HUB = ("clip", "deit_s", "dino", "vit_b16_224", "vit_b16_384")
+"""Verifiers that are built with their twins, which tell whatever classes apart."""
+
 OF_DATASET = {"mixture": ["dataset=mixture", "model=mixture"], "digits": []}
 
 
@@ -50,6 +53,8 @@ def place(choice: str) -> list[str]:
         return ["dataset=cifar10", "verifier=resnet56_cifar10", *words]
     if choice.endswith("_xl2"):
         return ["dataset=cifar10", "dataset.shape=[3,256,256]", "verifier=resnet56_cifar10", "smoke=true"]
+    if choice in OF_HUB:
+        return ["dataset=cifar10", "model=ddpm_cifar10", "smoke=true"]
     if choice.endswith("cifar10"):
         others = {"model": "ddpm_cifar10", "verifier": "resnet56_cifar10"}
         return ["dataset=cifar10", *(f"{key}={value}" for key, value in others.items()), "smoke=true"]
