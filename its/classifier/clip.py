@@ -83,15 +83,15 @@ def load(
     config = ConfigFile.read(folder / "config.json", OTHER)
     if config.needed("model_type") != "clip":
         raise config.refusal("model_type", 'here it is "clip"')
-    said = prompts(classes, names, templates)
+    texts = prompts(classes, names, templates)
     model, classifier = load_with_processor("CLIPModel", config, weights, weights_key)
 
     # Embed the prompts, and keep the mean direction of each class.
     model = model.float().eval().to(device)
-    tokens = _tokens(_tokenizer(folder, weights), said, model.config.text_config, weights)
+    tokens = _tokens(_tokenizer(folder, weights), texts, model.config.text_config, weights)
     with torch.inference_mode():
-        texts = torch.cat([F.normalize(_embedded(model, part), dim=1) for part in _batches(tokens)])
-        directions = F.normalize(texts.unflatten(0, (-1, len(templates))).mean(dim=1), dim=1)
+        embeddings = torch.cat([F.normalize(_embedded(model, part), dim=1) for part in _batches(tokens)])
+        directions = F.normalize(embeddings.unflatten(0, (-1, len(templates))).mean(dim=1), dim=1)
     classifier.network = ZeroShot(model, directions.clone())
     return classifier.requires_grad_(False).eval().to(device)
 
@@ -102,15 +102,15 @@ def prompts(classes: str | Sequence[str], names: Sequence[str] | None, templates
     Raises:
         ValueError: a template has not one `{}`, or there are not as many names as classes.
     """
-    known = ClassNames.of(classes).words
-    said = [words[0] for words in known] if names is None else list(names)
-    if len(said) != len(known) or not all(name.strip() for name in said):
+    all_words = ClassNames.of(classes).words
+    spoken = [words[0] for words in all_words] if names is None else list(names)
+    if len(spoken) != len(all_words) or not all(name.strip() for name in spoken):
         raise ValueError(
-            f"names has {len(said)} words to say in prompts, or an empty one; give one for each of {len(known)} classes"
+            f"names has {len(spoken)} words to say in prompts, or an empty one; give {len(all_words)}, one a class"
         )
     if not templates or any(template.count("{}") != 1 for template in templates):
         raise ValueError(f"templates is {list(templates)!r}; each has one {{}} where a class is named")
-    return [template.replace("{}", name.replace("_", " ")) for name in said for template in templates]
+    return [template.replace("{}", name.replace("_", " ")) for name in spoken for template in templates]
 
 
 def _tokenizer(folder: Path, weights: str) -> Any:
@@ -120,15 +120,15 @@ def _tokenizer(folder: Path, weights: str) -> Any:
     return loaded("CLIPTokenizer", folder, weights)
 
 
-def _tokens(tokenizer: Any, said: Sequence[str], config: Any, weights: str) -> list[list[int]]:
+def _tokens(tokenizer: Any, texts: Sequence[str], config: Any, weights: str) -> list[list[int]]:
     """Return the tokens of each prompt, whole.
 
     Raises:
         ValueError: the network or the tokenizer does not take one.
     """
-    tokens = tokenizer(list(said), padding=False, truncation=False)["input_ids"]
+    tokens = tokenizer(list(texts), padding=False, truncation=False)["input_ids"]
     most, vocabulary, end = config.max_position_embeddings, config.vocab_size, tokenizer.eos_token_id
-    for prompt, each in zip(said, tokens, strict=True):
+    for prompt, each in zip(texts, tokens, strict=True):
         if len(each) > most:
             raise ValueError(
                 f"{prompt!r} has {len(each)} tokens, and {weights} takes {most}; shorten the name or template"

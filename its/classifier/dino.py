@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from its.classifier.classifier import ImageClassifier
 from its.classifier.labels import ASSUMED, class_order
 from its.classifier.transformers_files import OTHER, load_with_processor
-from its.metric.dinov2 import KNOWN, positions_at
 from its.model.checkpoint import fit, read
 from its.model.config_file import ConfigFile
+from its.model.dinov2 import KNOWN, positions_at
 from its.weights import Device, Weights, locate
 
 ENTRIES: Mapping[str, Any] = {
@@ -93,8 +93,8 @@ def load(
 
     # Match the classes.
     if classes is not None:
-        own = dict(network.config.id2label) if head is None else {}
-        names = dict(enumerate(labels)) if labels is not None else own
+        labelled = dict(network.config.id2label) if head is None else {}
+        names = dict(enumerate(labels)) if labels is not None else labelled
         classifier.ordered(class_order(names, linear.out_features, classes, head or weights, assume_order))
     return classifier.to(device)
 
@@ -103,12 +103,12 @@ def _head(weights: str, width: int) -> nn.Linear:
     """Load a linear head for features of `width` numbers a token; its own shape says of how many layers."""
     state = read(weights)
     shape = list(state["weight"].shape) if "weight" in state else []
-    known = [width * (layers + 1) for layers in LAYERS]
-    if len(shape) != 2 or shape[1] not in known:
+    widths = [width * (layers + 1) for layers in LAYERS]
+    if len(shape) != 2 or shape[1] not in widths:
         what = f"weight of {shape}" if shape else f"{min(state)} and no weight"
         raise ValueError(
-            f"{weights} holds {what}, and a head for this backbone has [classes, {known[0]}] (1 layer) or [classes, "
-            f"{known[1]}] (4); take the one of this size"
+            f"{weights} holds {what}, and a head for this backbone has [classes, {widths[0]}] (1 layer) or [classes, "
+            f"{widths[1]}] (4); take the one of this size"
         )
     head = nn.Linear(shape[1], shape[0])
     fit(head, state, weights, "take a linear head of facebookresearch/dinov2")

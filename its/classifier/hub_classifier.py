@@ -89,9 +89,9 @@ def _timm(config: ConfigFile, weights: str, key: str | None) -> Loaded:
     fit(network, read(str(file), key), weights, f"its config.json says {config.entries['architecture']}")
 
     # Compare the preparation with timm's own.
-    own = create_transform(**resolve_data_config(pretrained_cfg=dict(settings.entries)), is_training=False)
+    transform = create_transform(**resolve_data_config(pretrained_cfg=dict(settings.entries)), is_training=False)
     classifier = ImageClassifier(network, **options)
-    require_same_pixels(classifier, own, settings, len(options["mean"]))
+    require_same_pixels(classifier, transform, settings, len(options["mean"]))
     names = config.get("label_names", None) or settings.get("label_names", None) or config.get("labels", None) or []
     return classifier, dict(enumerate(names)), config.needed("num_classes")
 

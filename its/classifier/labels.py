@@ -11,7 +11,7 @@ from its.dataset.class_names import IMAGENET, ClassNames
 ASSUMED = Literal["imagenet"]
 """Lists whose order a user may say a checkpoint without names has."""
 
-NAMELESS = re.compile(r"label[_ ]?\d+", re.IGNORECASE)
+NAMELESS = re.compile(r"LABEL_\d+")
 """Labels that transformers writes where nobody gave any."""
 
 REMEDY = (
@@ -57,18 +57,18 @@ def class_order(
 
 def _assumed(outputs: int, classes: str | Sequence[str], weights: str, assume_order: ASSUMED | None) -> list[int]:
     """Return the order that a user vouches for."""
-    known = ClassNames.of(classes)
+    dataset = ClassNames.of(classes)
     if assume_order is None:
         choice = "verifier.network.labels=[...]"
-        if known == ClassNames.of(IMAGENET):
+        if dataset == ClassNames.of(IMAGENET):
             choice += f", or verifier.network.assume_order={IMAGENET} if they have that list's order"
         raise ValueError(
             f"{weights} carries no names of its {outputs} classes, and their order is not guessed; give them: {choice}"
         )
-    if assume_order != IMAGENET or known != ClassNames.of(IMAGENET) or outputs != len(known.words):
+    if assume_order != IMAGENET or dataset != ClassNames.of(IMAGENET) or outputs != len(dataset.words):
         raise ValueError(
             f"assume_order is {assume_order!r}, {weights} tells {outputs} classes apart and the dataset has "
-            f"{len(known.words)}; it is {IMAGENET} for 1000 classes on an ImageNet dataset: leave it out, and give "
+            f"{len(dataset.words)}; it is {IMAGENET} for 1000 classes on an ImageNet dataset: leave it out, and give "
             "verifier.network.labels=[...]"
         )
     return list(range(outputs))
@@ -89,12 +89,12 @@ def match_classes(labels: Mapping[int, str] | Sequence[str], classes: str | Sequ
         ValueError: a name means no class, or one at another place; or the names are not of the same classes.
     """
     names = dict(labels) if isinstance(labels, Mapping) else dict(enumerate(labels))
-    known = ClassNames.of(classes)
-    meant = {index: known.ids_of(name) for index, name in names.items()}
+    dataset = ClassNames.of(classes)
+    meant = {index: dataset.ids_of(name) for index, name in names.items()}
     several = [index for index, ids in meant.items() if len(ids) > 1]
     fault = ""
-    if len(names) != len(known.words):
-        fault = f"{len(names)} and {len(known.words)} of them"
+    if len(names) != len(dataset.words):
+        fault = f"{len(names)} and {len(dataset.words)} of them"
     elif unknown := [index for index, ids in meant.items() if not ids]:
         fault = f"its {unknown[0]} is {names[unknown[0]]!r}, which names none of these, or two that differ"
     elif several and (moved := [index for index, ids in meant.items() if index not in ids]):
@@ -107,7 +107,7 @@ def match_classes(labels: Mapping[int, str] | Sequence[str], classes: str | Sequ
     if fault:
         raise ValueError(
             f"{weights} tells the classes {_some(list(names.values()))} apart, and the dataset has "
-            f"{_some([words[0] for words in known.words])}: {fault}; {REMEDY}"
+            f"{_some([words[0] for words in dataset.words])}: {fault}; {REMEDY}"
         )
     if several:
         return list(range(len(names)))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from its.config.identity import measured_by, same_weights
+from its.config.identity import same_weights
 from its.config.instantiate import TARGET, defined
 from its.verifier.verifier import is_absolute, is_oracle
 
@@ -41,7 +41,7 @@ def held_out(node: Any, choices: Mapping[str, str], packages: Sequence[str]) -> 
     nodes = {choices.get(CHOICE, "held_out"): node} if isinstance(node, Mapping) and TARGET in node else node
     if not isinstance(nodes, Mapping):
         raise ValueError(f"report is {node!r}; it names held-out verifiers: {CHOICE}=deit_s, or +{CHOICE}.a=deit_s")
-    found = {}
+    verifiers = {}
     for name, each in nodes.items():
         if not isinstance(each, Mapping) or TARGET not in each:
             raise ValueError(
@@ -51,8 +51,8 @@ def held_out(node: Any, choices: Mapping[str, str], packages: Sequence[str]) -> 
         if not NAME.fullmatch(str(name)):
             raise ValueError(f"{CHOICE} has the name {name!r}, which is to name a column; use letters, digits and _ -")
         _check_held_out(str(name), defined(each[TARGET], packages))
-        found[called(str(name), each, packages)] = each
-    return found
+        verifiers[called(str(name), each, packages)] = each
+    return verifiers
 
 
 def _check_held_out(name: str, kind: Any) -> None:
@@ -110,10 +110,8 @@ def check_apart(plain: Node, *, guided: bool) -> None:
 
 
 def _shared(node: Node, other: Node) -> str:
-    """Return what two verifiers have in common: weights, or of those without weights the whole node."""
-    alike = [
-        one[TARGET] for one in _verifiers(node) for two in _verifiers(other) if measured_by(one) == measured_by(two)
-    ]
+    """Return what two verifiers have in common: weights, or a whole node, which may be without weights or absent."""
+    alike = [first[TARGET] for first in _verifiers(node) for second in _verifiers(other) if first == second]
     return ", ".join((same_weights(node, other) or alike)[:1])
 
 

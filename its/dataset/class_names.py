@@ -61,8 +61,8 @@ class ClassNames:
 
         A list of synonyms that is not known goes by its first, as far as the others do not contradict it.
         """
-        if known := self._ids.get(plain(label)):
-            return set(known)
+        if plain(label) in self._ids:
+            return set(self._ids[plain(label)])
         first, *others = map(plain, str(label).split(","))
         ids = set(self._ids.get(first, ()))
         for synonym in others:

@@ -29,12 +29,6 @@ FILES = "files"
 EDITED = "edited_sources"
 """Column of a curve whose images come, in part at least, from other sources than the one here: from how many."""
 
-HELD_OUT = "report_"
-"""Beginning of the columns of a curve, and of a shard's arrays in memory, that hold a held-out verifier's scores."""
-
-ORACLE = "oracle"
-"""Column of a curve whose images an oracle chose: 1."""
-
 State = Literal["absent", "begun", "failed", "finished"]
 
 

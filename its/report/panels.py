@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 
 from its.budget import CAP_HEADERS, UNITS, Cap, cap_of
-from its.disk.run_folder import HELD_OUT
+from its.disk.columns import HELD_OUT
 from its.report.numbers import significant
 from its.report.paired_differences import COMPARED as PAIRED
 from its.report.paired_differences import differences

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from its.disk.run_folder import ORACLE
+from its.disk.columns import ORACLE
 from its.report.runs import RunRecord
 
 MOST_NAMED = 6

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from its.budget import CAP_COLUMNS, Cap, cap_of
+from its.disk.columns import HELD_OUT
 from its.disk.files import DamagedFile
-from its.disk.run_folder import HELD_OUT, RunFolder
+from its.disk.run_folder import RunFolder
 from its.disk.run_folders import run_folders
 from its.process.source_files import listed
 from its.report.escape import printable

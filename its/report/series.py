@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from its.budget import Cap, cap_of
-from its.disk.run_folder import ORACLE
+from its.disk.columns import ORACLE
 from its.report.runs import Row, RunRecord, spent
 
 WITHOUT_SEARCH = "none"

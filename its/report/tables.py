@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 
 from its.budget import CAP_COLUMNS, CAP_HEADERS, cap_of
 from its.budget import COLUMNS as LEDGER
-from its.disk.run_folder import EDITED, HELD_OUT, ORACLE
+from its.disk.columns import HELD_OUT, ORACLE
+from its.disk.run_folder import EDITED
 from its.report import escape
 from its.report.numbers import significant
 from its.report.remarks import oracles_of, protocols_of

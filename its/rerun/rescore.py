@@ -11,7 +11,8 @@ from its.budget import COLUMNS, UNITS
 from its.config.provenance import Provenance
 from its.config.words import in_full
 from its.disk.array_names import shard_name
-from its.disk.run_folder import ORACLE, RunFolder
+from its.disk.columns import ORACLE
+from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
 from its.engine import Outcome, Result
 from its.engine.verdicts import verdicts_of

@@ -16,8 +16,9 @@ from its.config.folder import claim
 from its.config.provenance import Provenance
 from its.config.sources import Sources
 from its.disk.array_names import file_names, shard_name, shard_ranges
+from its.disk.columns import ORACLE
 from its.disk.kept import least
-from its.disk.run_folder import EDITED, ORACLE, RunFolder
+from its.disk.run_folder import EDITED, RunFolder
 from its.engine import Engine
 from its.process.device import require_one_device_type
 from its.process.leave import begins

@@ -18,7 +18,7 @@ from its.config.names import recorded
 from its.config.sources import of_features
 from its.dataset.image_set import NO_CLASS
 from its.disk.array_names import features_name, shard_name
-from its.disk.run_folder import HELD_OUT
+from its.disk.columns import HELD_OUT
 from its.disk.store import Arrays, Store
 from its.engine.queue import pad
 from its.metric.extractor import padded_batches
@@ -87,10 +87,10 @@ class HeldOut:
         for first, (padded, count) in zip(
             range(0, len(images), self.rows), padded_batches(images, self.rows), strict=True
         ):
-            asked = pad(list(conditions[first : first + count]), self.rows)
+            wishes = pad(list(conditions[first : first + count]), self.rows)
             with torch.inference_mode():
                 rows = from_uint8(torch.from_numpy(padded)).to(self.device)
-                scores.append(rewards_of(self.verifier, rows, asked)[:count].double().cpu().numpy())
+                scores.append(rewards_of(self.verifier, rows, wishes)[:count].double().cpu().numpy())
         return np.concatenate(scores)
 
     def of_shard(
@@ -108,9 +108,9 @@ class HeldOut:
         Raises:
             ValueError: the images are not kept, and this verifier has never seen them.
         """
-        name, asked = self.file(int(arrays["index"][0])), asked_for(arrays, condition)
+        name, conditions = self.file(int(arrays["index"][0])), asked_for(arrays, condition)
         present = store.read_intact(name)
-        if present is not None and store.source(name) == self.source and len(present[SCORES]) == len(asked):
+        if present is not None and store.source(name) == self.source and len(present[SCORES]) == len(conditions):
             return present[SCORES]
         if images is None:
             if store.is_listed(name):
@@ -120,7 +120,7 @@ class HeldOut:
                 f"{self.name} cannot score them; make them again by store.images=all, which costs what the run has "
                 "cost, or leave it out"
             )
-        scores = self.scores(images, asked)
+        scores = self.scores(images, conditions)
         if strange := int((~np.isfinite(scores)).sum()):
             log.warning("verifier@report %s gave no finite score to %d of %d images", self.name, strange, len(scores))
         store.write(name, {SCORES: scores}, source=self.source)
@@ -133,8 +133,8 @@ def asked_for(arrays: Arrays, condition: Callable[[int], Condition]) -> list[Con
     Args:
         condition: of a problem, by its index.
     """
-    asked: list[Condition] = [None] * (int(arrays["pick"].max(initial=-1)) + 1)
+    conditions: list[Condition] = [None] * (int(arrays["pick"].max(initial=-1)) + 1)
     for index, label, picks in zip(arrays["index"].tolist(), arrays["label"].tolist(), arrays["pick"], strict=True):
         for row in picks[picks >= 0].tolist():
-            asked[row] = condition(index) if label == NO_CLASS else label
-    return asked
+            conditions[row] = condition(index) if label == NO_CLASS else label
+    return conditions

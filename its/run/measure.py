@@ -13,7 +13,7 @@ import numpy as np
 
 from its.budget import CAP_COLUMNS, COLUMNS, Currency
 from its.disk.array_names import shard_name
-from its.disk.run_folder import ORACLE
+from its.disk.columns import ORACLE
 from its.disk.store import TIMING
 from its.disk.valid_json import finite
 from its.engine.verdicts import KINDS, ROLES, WORDS

@@ -176,11 +176,11 @@ def _check_held_out(instruments: Instruments, shape: Sequence[int], condition: C
 def _check_classes(metrics: Mapping[str, Metric], arrays: Mapping[str, np.ndarray], largest: int) -> None:
     """Refuse a metric over classes that the held-out classifier does not know."""
     logits = arrays.get("classes", arrays.get("logits"))
-    known = 0 if logits is None else logits.shape[1]
+    count = 0 if logits is None else logits.shape[1]
     for key, metric in metrics.items():
-        if metric.reads == "classes" and largest >= known:
+        if metric.reads == "classes" and largest >= count:
             raise ValueError(
-                f"metric.{key} asks dataset.report for class {largest}, and it tells {known} apart, counted from 0; "
+                f"metric.{key} asks dataset.report for class {largest}, and it tells {count} apart, counted from 0; "
                 f"take a classifier of this dataset, or leave it out: ~metric.{key}"
             )
 

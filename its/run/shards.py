@@ -11,7 +11,7 @@ import numpy as np
 
 from its.budget import COLUMNS
 from its.dataset.image_set import NO_CLASS
-from its.disk.run_folder import HELD_OUT
+from its.disk.columns import HELD_OUT
 from its.disk.store import Arrays
 from its.engine import Result
 from its.engine.verdicts import FINITE, KINDS, NAN, ROLES

@@ -60,5 +60,5 @@ class OracleIS:
         name = "classes" if self._columns is None and "classes" in arrays else "logits"
         logits = torch.from_numpy(arrays[name]).double().to(images.device)
         columns = self._columns
-        wanted = conditions if columns is None else [columns[each] for each in conditions if isinstance(each, int)]
-        return rewards(logits, wanted, self.output)
+        classes = conditions if columns is None else [columns[each] for each in conditions if isinstance(each, int)]
+        return rewards(logits, classes, self.output)

@@ -97,7 +97,7 @@ def test_prompts_say_each_class_by_its_first_word_or_by_another():
         ({"templates": ["a photo"]}, r"templates is \['a photo'\]; each has one \{\}"),
         ({"templates": ["{} {}"]}, "each has one"),
         ({"templates": []}, "each has one"),
-        ({"names": ["a"]}, "names has 1 words to say in prompts, or an empty one; give one for each of 3 classes"),
+        ({"names": ["a"]}, "names has 1 words to say in prompts, or an empty one; give 3, one a class"),
         ({"names": ["a", " ", "b"]}, "or an empty one"),
         ({"names": ["a", "b", "x" * 99]}, "has 1.. tokens, and .* takes 96; shorten the name or template"),
         ({"names": ["a", "b", END]}, "the tokenizer of .* does not know the words of"),

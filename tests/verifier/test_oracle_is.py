@@ -112,3 +112,11 @@ def test_oracle_is_is_bayes_rule_on_the_mixture(tmp_path):
     image = from_uint8(torch.full((1, 4, 4, 1), 120, dtype=torch.uint8))
     rewards = (verifier.reward(image, [2]).item() for verifier in (run.engine.verifiers["select"], bayes))
     assert math.isclose(*rewards, rel_tol=1e-3)
+
+
+def test_what_an_oracle_asks_is_part_of_what_makes_the_images(tmp_path):
+    oracle, plain = (blueprint_of(tmp_path, *words).sources for words in (["verifier=oracle_is"], []))
+    judge = "its.metric.extractor"
+    for sources, makes in ((oracle, True), (plain, False)):
+        assert (judge in sources.images.digests) is makes
+        assert (judge in sources.measures.digests) is not makes
