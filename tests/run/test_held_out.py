@@ -60,7 +60,7 @@ def test_held_out_verifier_is_asked_for_the_class_of_each_image(tmp_path):
         assert row["report_classifier"] == pytest.approx(np.mean(right)), "its accuracy"
 
 
-def test_held_out_verifier_joins_a_finished_run_and_leaves_it(tmp_path, caplog):
+def test_held_out_verifier_joins_a_finished_run(tmp_path):
     plain = make_experiment(tmp_path, *WORDS)
     plain.run()
     shard = plain.files.shard(0)
@@ -71,11 +71,17 @@ def test_held_out_verifier_joins_a_finished_run_and_leaves_it(tmp_path, caplog):
     assert run.run()[0]["report_null"] is not None
     assert (shard.read_bytes(), shard.stat().st_mtime_ns) == (before, made)
     assert blueprint_of(tmp_path, *WORDS, NULL).finished
+
+
+@pytest.mark.long
+def test_held_out_scores_go_by_the_verifier_and_not_by_its_name(tmp_path):
+    plain = make_experiment(tmp_path, *WORDS, NULL)
+    plain.run()
     [scores] = {file.parent for file in plain.folder.glob("features/null_rewards-*/*")}
     stamp = (scores / "00000000.safetensors").stat().st_mtime_ns
     renamed = make_experiment(tmp_path, *WORDS, "+verifier@report.other=null_rewards")
     assert "report_other" in renamed.run()[0]
-    assert (scores / "00000000.safetensors").stat().st_mtime_ns == stamp, "scores go by the verifier, not by its name"
+    assert (scores / "00000000.safetensors").stat().st_mtime_ns == stamp
     salted = make_experiment(tmp_path, *WORDS, NULL, "report.null.salt=1")
     assert salted.run()[0]["report_null"] != renamed.run()[0]["report_other"], "another setting is another file"
     again = make_experiment(tmp_path, *WORDS)
