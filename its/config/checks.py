@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from its.config.declarations import is_declared, parameters
-from its.config.identity import same_weights
 from its.disk.kept import KEPT
 from its.parameters import Rule, Rules, check_values, described, fits
 from its.process.workers import Worker
@@ -43,7 +42,7 @@ def check_root(plain: Mapping[str, Any]) -> None:
     Raises:
         ValueError: naming key, value and rule.
     """
-    for key in (*TYPES, *GROUPS, "guide"):
+    for key in (*TYPES, *GROUPS, "guide", "report"):
         if key not in plain:
             raise ValueError(f"{key} is gone from the configuration; leave out the ~{key} that takes it away")
     check_values({key: plain[key] for key in TYPES}, TYPES, "", RULES)
@@ -101,21 +100,6 @@ def check_noise(search: Search, sampler: Sampler) -> None:
         f"{type(search).__name__} needs noise, for it copies particles, and under a deterministic sampler the copies "
         f"never separate; {remedy}"
     )
-
-
-def check_scorers(plain: dict[str, Any]) -> None:
-    """Refuse one network as the verifier that selects and as the one that reports, unless it is said to be meant.
-
-    Raises:
-        ValueError: naming the weights that both use.
-    """
-    shared = same_weights(plain["verifier"], plain["dataset"]["report"])
-    if shared and plain["allow_same_scorer"] is not True:
-        raise ValueError(
-            f"the verifier selects by {shared[0]}, and the same network reports: what it says of its own "
-            "choice is no measure; choose another verifier or dataset.report, or set "
-            "allow_same_scorer=true"
-        )
 
 
 def check_types(node: Any, path: str) -> None:

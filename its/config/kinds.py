@@ -16,6 +16,7 @@ from its.config.identity import used
 from its.config.instantiate import defined
 from its.config.parts import Parts
 from its.config.provenance import Provenance
+from its.config.scorers import CHOICE, called, check_apart
 from its.config.sizes import sized
 from its.config.sources import Sources, measuring, of_grids, of_images
 from its.disk.array_names import candidates_name, shard_name, shard_ranges
@@ -114,10 +115,12 @@ class ImageRun:
                 f"{parts.choices['dataset']} brings none; choose another verifier, or set dataset.classifier"
             )
         check_noise(search, parts.sampler)
+        check_apart(plain, guided=parts.guided)
         check_rewards(search, defined(plain["verifier"]["_target_"], parts.packages), verifier)
 
     def label(self, parts: Parts) -> dict[str, str]:
         label = {group: parts.choices[group] for group in LABELS}
+        label["verifier"] = called(label["verifier"], parts.plain["verifier"], parts.packages)
         if parts.choices["guidance"] != "none":
             label["search"] += f"+{parts.choices['guidance']}"
         return label
@@ -189,6 +192,8 @@ class GridSearch:
     def check(self, parts: Parts) -> None:
         if parts.plain["share"] is not None:
             raise ValueError(f"share is {parts.plain['share']!r}, and this search makes no shards; leave it out")
+        if parts.plain["report"]:
+            raise ValueError(f"{CHOICE} scores images that a search chose, and this search chooses none; leave it out")
         self._search(parts).check_alone(parts.sampler.steps, parts.choices["guidance"], parts.keep_candidates)
 
     def label(self, parts: Parts) -> dict[str, str]:
