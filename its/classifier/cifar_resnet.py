@@ -49,12 +49,16 @@ class CifarResNet(nn.Module):
         self.last = "fc" if wide else "linear"
         setattr(self, self.last, nn.Linear(into, classes))
 
-    def features(self, x: Tensor) -> Tensor:
-        """Compute penultimate features `[n, 64 or 512]` of normalised images."""
+    def maps(self, x: Tensor) -> Tensor:
+        """Compute the maps of the last stage `[n, 64 or 512, h, w]` of normalised images."""
         x = F.relu(self.bn1(self.conv1(x)))
         for index in range(self.stages):
             x = getattr(self, f"layer{index + 1}")(x)
-        return x.mean(dim=(2, 3))
+        return x
+
+    def features(self, x: Tensor) -> Tensor:
+        """Compute penultimate features `[n, 64 or 512]` of normalised images."""
+        return self.maps(x).mean(dim=(2, 3))
 
     def head(self, features: Tensor) -> Tensor:
         """Compute logits of features."""
@@ -97,6 +101,10 @@ class CifarClassifier(ImageClassifier):
     """A CifarResNet with its normalisation; distances use its features."""
 
     network: CifarResNet
+
+    def maps(self, images: Tensor) -> Tensor:
+        """Compute the maps of the last stage of images in [-1, 1]."""
+        return self.network.maps(self.prepared(images))
 
     def features(self, images: Tensor) -> Tensor:
         """Compute penultimate features of images in [-1, 1]."""

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from its.dataset.mixture import Mixture
 from its.pixels import from_uint8
@@ -18,6 +19,12 @@ from its.pixels import from_uint8
 ARRAYS = ("features", "logits", "spatial", "classes", "second")
 """Arrays that an extractor may offer: what metrics read."""
 
+
+SPATIAL_CHANNELS = 7
+"""Channels of spatial features, as in guided-diffusion's evaluator."""
+
+PLACES = 4
+"""Places to a side of spatial features that are not Inception's."""
 
 BLOCK = 1024
 """Images that `extract_as_they_come` measures at once."""
@@ -56,24 +63,33 @@ class NetworkFeatures(Extractor):
         network: images in [-1, 1] `[n, C, H, W]` to features, and features to logits.
         name: first part of the name of the features' folder; a hash of the network follows.
         rows: images of one batch; every batch has this shape, so that features do not depend on grouping.
+        spatial: whether it offers spatial features too: the first channels of `network.maps`, averaged to 4x4 places.
     """
 
     offers = frozenset({"features", "logits", "classes"})
     rows: int
 
-    def __init__(self, network: Any, name: str, rows: int = 256) -> None:
-        self.name = f"{name}-{hash_of(network)[:8]}"
+    def __init__(self, network: Any, name: str, rows: int = 256, *, spatial: bool = False) -> None:
+        self.name = "-".join([name, hash_of(network)[:8], *["spatial"] * spatial])
+        self.offers |= {"spatial"} if spatial else set()
         self._network = network
         self.rows = rows
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        features, logits = [], []
+        parts: dict[str, list[np.ndarray]] = defaultdict(list)
         for padded, count in padded_batches(images, self.rows):
             with torch.inference_mode():
-                batch: Tensor = self._network.features(from_uint8(torch.from_numpy(padded)))
-                features.append(batch[:count].numpy())
-                logits.append(self._network.head(batch)[:count].numpy())
-        return {"features": np.concatenate(features), "logits": np.concatenate(logits)}
+                for name, array in self._batch(from_uint8(torch.from_numpy(padded))).items():
+                    parts[name].append(array[:count].numpy())
+        return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+    def _batch(self, images: Tensor) -> dict[str, Tensor]:
+        features = self._network.features(images)
+        arrays = {"features": features, "logits": self._network.head(features)}
+        if "spatial" in self.offers:
+            maps = self._network.maps(images)[:, :SPATIAL_CHANNELS]
+            arrays["spatial"] = adaptive_avg_pool2d(maps, PLACES).movedim(1, -1).flatten(1)
+        return arrays
 
 
 class MixtureFeatures(Extractor):

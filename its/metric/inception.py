@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from its.metric.extractor import Extractor, hash_of, padded_batches
+from its.metric.extractor import SPATIAL_CHANNELS, Extractor, hash_of, padded_batches
 from its.metric.inception_classes import logits_of_classes
 from its.pixels import from_uint8
 from its.weights import Device, Weights
@@ -28,7 +28,6 @@ NAMES = ("pt_inception-2015-12-05-6726825d.pth", "weights-inception-2015-12-05-6
 VARIABLE = "ITS_INCEPTION"
 """Environment variable with the path of the file."""
 
-SPATIAL_CHANNELS = 7
 WIDTHS = MappingProxyType({"moments": 2048, "spatial": 17 * 17 * SPATIAL_CHANNELS})
 LAYERS = {"2048": "features", "logits_unbiased": "logits"}
 

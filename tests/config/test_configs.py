@@ -142,12 +142,16 @@ NFE = {
     "digits_all": 1_870_000,
     "digits_demo": 145_000,
     "digits_hacking": 480_000,
+    "ma_imagenet": 8_780_800_000,
     "digits_oracle": 460_000,
     "null_mixture": 12_840_000,
     "phase1_cifar10": 305_000_000,
+    "phase2_imagenet": 1_220_000_000,
     "schedule_digits": 800_000,
     "schedule_o2tdm": 260_000,
+    "strong_imagenet": 308_700_000,
     "tfg_cifar10": 102_400,
+    "zhang_imagenet": 1_689_600,
 }
 """By hand: an anytime search costs its largest cap, a planned one the sum of its caps, `none` one sampling."""
 
