@@ -23,7 +23,7 @@ from its.engine.requests import Requests
 from its.engine.result import Outcome, Result
 from its.engine.rows import Rows
 from its.engine.score import Scoring
-from its.engine.state import SearchRun
+from its.engine.search_run import SearchRun
 from its.engine.stream import Stream
 from its.engine.tape import Announcer, Tape
 from its.engine.verdicts import sum_verdicts

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from its.engine.guiding import Guiding
 from its.engine.rows import UNMADE
 from its.engine.score import Scoring
-from its.engine.state import Rollout, SearchRun, State, Unrewarded, Value
+from its.engine.search_run import SearchRun, Unrewarded, Value
+from its.engine.state import Rollout, State
 from its.engine.tape import Announcer
 from its.particles.order import Rewarded
 from its.particles.particle import Particle, Start

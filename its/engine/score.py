@@ -9,7 +9,7 @@ from torch import Tensor
 
 from its.engine.queue import Evaluated, Queue, Scored, Served, pad
 from its.engine.rows import Rows
-from its.engine.state import Value
+from its.engine.search_run import Value
 from its.model.denoiser import Clipping, Decoder, Denoiser
 from its.verifier.verifier import Verifier, rewards_of
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from its.engine.draws import RECURRENCE, STEP
 from its.engine.materialise import Materialiser
 from its.engine.rows import History, Rows, column, index_of, rows_at
-from its.engine.state import FirstStage, Rollout, State, Value
+from its.engine.search_run import Value
+from its.engine.state import FirstStage, Rollout, State
 from its.guidance.guidance import Guidance
 from its.levels import Columns, Guess
 from its.model.denoiser import Clipping
