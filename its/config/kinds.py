@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from its.config.checks import check_noise, check_rewards
+from its.config.checks import check_guide, check_noise, check_probe, check_rewards, stated_probe
 from its.config.footprint import disk_bytes, memory_bytes
 from its.config.identity import used
 from its.config.instantiate import defined
@@ -115,6 +115,9 @@ class ImageRun:
             )
         check_noise(search, parts.sampler)
         check_rewards(search, defined(plain["verifier"]["_target_"], parts.packages), verifier)
+        check_probe(search, stated_probe(plain["verifier"], parts.packages), verifier)
+        if parts.guided:
+            check_guide(stated_probe(plain["guide"], parts.packages), parts.choices["verifier@guide"])
 
     def label(self, parts: Parts) -> dict[str, str]:
         label = {group: parts.choices[group] for group in LABELS}

@@ -26,20 +26,30 @@ class Value:
         row: of an image, or of the network's own x0_hat; None until it has been computed.
         guessed: whether it is a guess, which verifiers see clipped.
         clock: the image's clock at which it was paid for.
-        decoded: row of the decoded image; `decoding` once that is under way.
+        decoded: row of the decoded image; `decoding` once that is under way, `decode_paid` once it is charged.
+        probe: the guess that it is compared with; None if there is no such level, or no step has gone past that.
         scores: by verifier role its reward; the positions in the reply that wait for it while it is under way.
     """
 
-    __slots__ = ("clock", "decoded", "decoding", "guessed", "row", "run", "scores")
+    __slots__ = ("clock", "decode_paid", "decoded", "decoding", "guessed", "probe", "row", "run", "scores")
 
-    def __init__(self, run: SearchRun, clock: int, row: Row = UNMADE, *, guessed: bool) -> None:
+    def __init__(
+        self, run: SearchRun, clock: int, row: Row = UNMADE, *, guessed: bool, probe: Value | None = None
+    ) -> None:
         self.run = run
         self.clock = clock
         self.row = row
         self.guessed = guessed
         self.decoded = UNMADE
         self.decoding = False
+        self.decode_paid = False
+        self.probe = probe
         self.scores: dict[str, Rewarded | list[int]] = {}
+
+    def pay_decode(self) -> bool:
+        """Note that decoding it is charged; return whether it was not before."""
+        paid, self.decode_paid = self.decode_paid, True
+        return not paid
 
 
 class Contender(NamedTuple):

@@ -15,7 +15,8 @@ class State:
 
     Attributes:
         x: its row; None until the particle's recipe is carried out.
-        guess: the value that a verifier scores of it: the guess x0_hat, or at a clean level the row itself.
+        guess: the value that a verifier scores of it: the guess x0_hat, or at a clean level the row itself. It holds
+            the probe, where the row has passed that level.
         own: rows of the network's own guess; None until it is known.
         before: the guess that its last step started from, as verifiers score it.
         history: of that step, for the sampler's next; None if no step has led here, or the row is an image.
@@ -54,11 +55,12 @@ class State:
         before: Value | None = None,
         recipe: Recipe | None = None,
         history: History | None = None,
+        probe: Value | None = None,
     ) -> None:
         self.run = run
         self.level = level
         self.x = x
-        self.guess = Value(run, clock, x if level.clean else UNMADE, guessed=not level.clean)
+        self.guess = Value(run, clock, x if level.clean else UNMADE, guessed=not level.clean, probe=probe)
         self.own: GuessRows | None = None
         self.before = before
         self.history = history
@@ -103,7 +105,7 @@ class Rollout:
         position: of its answer in the reply.
         child: the particle it becomes.
         state: where it starts; None once it has left.
-        x, history: its row after that, and of the step that led there; see `State`.
+        x, history, probe: its row after that, and of the steps that led there; see `State`.
         clock: the image's clock at which it is paid for.
         round: how often its step has been taken already (recurrence).
         guess, own: its guess while a guidance has yet to be computed.
@@ -121,6 +123,7 @@ class Rollout:
         "noise",
         "own",
         "position",
+        "probe",
         "round",
         "route",
         "run",
@@ -141,6 +144,7 @@ class Rollout:
         self.x = UNMADE
         self.round = 0
         self.history = state.history
+        self.probe = state.guess.probe
         self.guess = cast(Value, None)
         self.own: GuessRows | None = None
         self.first_stage: FirstStage | None = None

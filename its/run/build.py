@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from omegaconf import DictConfig, OmegaConf
 
 from its.config.blueprint import Blueprint
-from its.config.checks import check_rewards
+from its.config.checks import check_passed, check_rewards
 from its.config.instantiate import instantiate, packages_of
 from its.config.kinds import GridSearch, ImageRun
 from its.config.sizes import sized
@@ -72,6 +72,7 @@ def _image_run(blueprint: Blueprint) -> Run:
         **{key: plain[key] for key in SIZES},
     )
     engine.check_guided()
+    check_passed(blueprint.search, engine.probe, engine.prices, blueprint.label["verifier"])
     search, caps = sized(blueprint.search, blueprint.budget, engine.prices)
     if remark := engine.sampler.remark(model.path):
         log.info("%s", remark)
