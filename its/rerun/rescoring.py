@@ -13,7 +13,7 @@ import torch
 
 from its.budget import Currency, cap_of
 from its.config.blueprint import Blueprint
-from its.config.checks import check_rewards
+from its.config.checks import check_rewards, stated_probe
 from its.config.identity import differences
 from its.config.instantiate import instantiate
 from its.config.provenance import Provenance
@@ -87,6 +87,11 @@ class Rescoring:
         plain, packages = blueprint.plain, blueprint.packages
         require_same_run(run, blueprint.config)
         run.require_candidates()
+        if stated_probe(plain["verifier"], packages) is not None:
+            raise ValueError(
+                f"verifier={blueprint.label['verifier']} compares an image with the guess at an earlier level of its "
+                "sampling, and stored candidates have none; make a run that selects by it, or choose another verifier"
+            )
         verifier = instantiate(plain["verifier"], packages)
         check_rewards(blueprint.search, verifier, blueprint.label["verifier"])
         return cls(run, blueprint, verifier, Instruments.of(plain, packages))
