@@ -24,8 +24,8 @@ from its.process.scratch import need_temporary_folder
 from its.report.choice import COSTS, Choice
 from its.report.figures import encoded
 from its.report.paper import WIDTHS, paper_figure
+from its.report.renderings import read_runs
 from its.report.report import INPUTS
-from its.report.runs import read_runs
 
 KINDS = (".pdf", ".png", ".svg")
 DPI = 300

@@ -1,5 +1,10 @@
-"""Commands of this repository in a fork of this process: as a shell starts them, but torch is there already."""
+"""Commands of this repository in forks of a server: as a shell starts them, but torch is there already.
 
+The server is a small process of its own. Forks of pytest's, which is large after some thousand tests, are refused
+by a machine that has little memory left.
+"""
+
+import multiprocessing
 import os
 import runpy
 import sys
@@ -17,6 +22,9 @@ from its.process import modules
 for name in ("torch._dynamo", "its.run.experiment", "its.model.unet2d", "its.report.report", "sklearn.datasets"):
     import_module(name)  # what nearly every command imports
 
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([__name__])
+
 
 class Finished(NamedTuple):
     """A command that has ended: its exit code, and what it printed to both streams."""
@@ -32,24 +40,27 @@ def forked(words: Sequence[str], folder: Path, **environment: str) -> Finished:
         words: the command's; the first is `python`.
         folder: where a shell would stand.
     """
-    with tempfile.TemporaryFile() as output:
-        child = os.fork()
-        if child == 0:
-            _become(list(words[1:]), folder, environment, output.fileno())
-        _, status = os.waitpid(child, 0)
-        output.seek(0)
-        return Finished(os.waitstatus_to_exitcode(status), output.read().decode())
+    with tempfile.TemporaryDirectory() as place:
+        output = Path(place, "output")
+        variables = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+        child = FORKS.Process(target=_become, args=(list(words[1:]), folder, variables, output))
+        child.start()
+        child.join()
+        assert child.exitcode is not None
+        return Finished(child.exitcode, output.read_text())
 
 
-def _become(words: list[str], folder: Path, environment: dict[str, str], output: int) -> NoReturn:
+def _become(words: list[str], folder: Path, variables: dict[str, str], output: Path) -> NoReturn:
     """Become the process that a shell would have started."""
     code = 1
     try:
-        for stream in (1, 2):
-            os.dup2(output, stream)
+        with output.open("wb") as file:
+            for stream in (1, 2):
+                os.dup2(file.fileno(), stream)
         sys.stdout, sys.stderr = (os.fdopen(os.dup(stream), "w", encoding="utf-8") for stream in (1, 2))
         os.chdir(folder)
-        os.environ.update({"OMP_NUM_THREADS": "1", **environment})
+        os.environ.clear()
+        os.environ.update(variables)
         torch.set_num_threads(1)
         modules.spec_of.cache_clear()
         if words[0] == "-m":

@@ -28,6 +28,7 @@ TYPES: dict[str, Any] = {
     **dict.fromkeys(("images", "shard", "batch", "rows_bytes", "workers", "seed"), int),
     **dict.fromkeys(("gradient_batch", "decode_batch", "verify_batch", "rows"), int | None),
     "share": str | None,
+    "nfe_per_second": float | None,
     **dict.fromkeys(("keep_candidates", "smoke", "allow_same_scorer", "plan", "allow_edited", "verify"), bool),
 }
 """Types of the keys at the root of a configuration."""
@@ -38,6 +39,7 @@ OF_IMAGES = "take search=random, zero_order, paths or ses, which score images, o
 RULES: Rules = {
     **dict.fromkeys(("images", "shard", "workers"), 1),
     **dict.fromkeys(("batch", "gradient_batch", "decode_batch", "verify_batch", "rows", "rows_bytes"), 1),
+    "nfe_per_second": Rule("it is above 0", lambda value: value > 0),
     "seed": Rule("it is a whole number in [0, 2**32)", lambda value: 0 <= value < 2**32),
     "reporting": ("each", "end", "none"),
 }

@@ -25,12 +25,17 @@ NETWORK_RATES = "network_rates.json"
 """File beside it in which scripts/benchmark_network.py keeps the best rows/s of networks alone."""
 
 
+GPUS = (1, 8, 64)
+"""Numbers of GPUs for which a plan says how long its jobs take."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """One job.
 
     Attributes:
         seconds: estimate for what is missing; None if there is no rate for it.
+        stated: the NFE/s of one GPU that the estimate goes by; None if a rate was measured, or there is none.
         absent: weights that are not here; the folder's hash will be another with them.
         older: folder of the same run under the name that an earlier version gave it.
         refusal: why the run would not go on, though its configuration is right.
@@ -46,11 +51,12 @@ class Plan:
     refusal: str = ""
     bounded: bool = False
     bound: str = ""
+    stated: float | None = None
 
     def line(self) -> str:
         """Return the plan in one line, and what else there is to say in lines below it."""
         work, unknown = self.work, "rate unknown: run python scripts/benchmark.py"
-        seconds = unknown if self.seconds is None else f"about {duration(self.seconds)}"
+        seconds = unknown if self.seconds is None else f"about {duration(self.seconds)}{_rate(self.stated)}"
         lines = [
             f"{work.method}: {work.images} images, {work.present} on disk, {work.missing} {work.files} missing, "
             f"{'at most ' * self.bounded}{count(work.nfe)} NFE to spend, {seconds}, {size(work.disk_bytes)}",
@@ -74,7 +80,7 @@ def total(plans: Sequence[Plan]) -> str:
     return (
         f"total: {len(largest)} runs, {sum(work.images for work in works)} images, "
         f"{sum(work.present for work in works)} on disk, {bound}{count(nfe)} NFE to spend{more}, "
-        f"{_in_all(largest.values())}, peak memory beside networks at most about "
+        f"{_in_all(largest.values())}{_on_gpus(largest.values())}, peak memory beside networks at most about "
         f"{size(max((work.memory_bytes for work in works), default=0))}, "
         f"disk {size(sum(work.disk_bytes for work in works))}"
     )
@@ -112,6 +118,19 @@ def _in_all(plans: Collection[Plan]) -> str:
     return f"about {duration(seconds)} and more ({rest})" if seconds else rest
 
 
+def _rate(stated: float | None) -> str:
+    return "" if stated is None else f" of a GPU at the stated {stated:g} NFE/s"
+
+
+def _on_gpus(plans: Collection[Plan]) -> str:
+    """Return how long jobs of stated rates take on GPUS that share their shards; nothing where a rate was measured."""
+    left = [plan for plan in plans if plan.work.missing]
+    if not left or any(plan.stated is None or plan.seconds is None for plan in left):
+        return ""
+    seconds = sum(plan.seconds or 0.0 for plan in left)
+    return f" ({', '.join(f'{duration(seconds / number)} on {number}' for number in GPUS)} GPUs)"
+
+
 def plan_of(blueprint: Blueprint) -> Plan:
     """Plan the job of a checked configuration.
 
@@ -123,15 +142,17 @@ def plan_of(blueprint: Blueprint) -> Plan:
     older = older_folder(blueprint.folder, blueprint.record)
     by_calls = blueprint.budget.currency != "nfe" and not blueprint.search.anytime
     bound = blueprint.bound or CALLS * by_calls
+    measured, stated = _measured(blueprint, work), _stated(blueprint, work)
     return Plan(
         blueprint.folder,
         work,
-        _seconds(blueprint, work),
+        stated if measured is None else measured,
         absent,
         older,
         _refusal(blueprint),
         bool(bound),
         bound,
+        blueprint.plain["nfe_per_second"] if measured is None and stated is not None else None,
     )
 
 
@@ -170,7 +191,14 @@ def network_rate_key(model: str, device: str, threads: int, dtype: str) -> str:
     return f"{model} {device} {threads} threads {dtype}"
 
 
-def _seconds(blueprint: Blueprint, work: Work) -> float | None:
+def _stated(blueprint: Blueprint, work: Work) -> float | None:
+    """Return the seconds that a job takes at the stated rate; a gradient counts as one more forward."""
+    rate, gradient = blueprint.plain["nfe_per_second"], blueprint.guidance.needs == "network"
+    return None if rate is None or math.isinf(work.nfe) else work.nfe * (1 + gradient) / rate
+
+
+def _measured(blueprint: Blueprint, work: Work) -> float | None:
+    """Return the seconds that a job takes at the rate that was measured here; None if there is none."""
     plain = blueprint.plain
     path = Path(plain["out_dir"]).expanduser().absolute() / RATES
     if not work.missing:

@@ -62,7 +62,7 @@ class SeedDifference(NamedTuple):
 
 
 def differences(folder: Path, series: Sequence[Series]) -> list[Difference]:
-    """Compare every series with the first `random` that selects by the same verifier, at every cap that both have.
+    """Compare every series with the first `random` of its verifier, rendered as it is, at every cap that both have.
 
     A cap is left out where a run's per-image numbers are not on disk any more.
 
@@ -70,10 +70,10 @@ def differences(folder: Path, series: Sequence[Series]) -> list[Difference]:
         UnreadableRun: they are damaged.
     """
     read = cache(per_image)
-    baselines = {line.verifier: line for line in reversed(series) if line.search == BASELINE}
+    baselines = {(line.verifier, line.rendered): line for line in reversed(series) if line.search == BASELINE}
     results = []
     for number, line in enumerate(series):
-        baseline = baselines.get(line.verifier)
+        baseline = baselines.get((line.verifier, line.rendered))
         if baseline is None or baseline is line:
             continue
         caps = sorted({cap_of(row) for run in line.runs for row in run.rows}, key=lambda cap: cap.order)

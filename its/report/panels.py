@@ -11,7 +11,7 @@ from its.budget import CAP_HEADERS, UNITS, Cap, cap_of
 from its.report.numbers import significant
 from its.report.paired_differences import COMPARED as PAIRED
 from its.report.paired_differences import differences
-from its.report.runs import RunRecord
+from its.report.runs import RunRecord, spent
 from its.report.series import MIN_SEEDS, Series, main_verifier
 from its.report.tables import Table
 
@@ -261,7 +261,7 @@ def cap_ticks(series: Sequence[Series], cost: str) -> tuple[float, ...]:
     """Return the caps in a cost; mean NFE where none is in NFE, and nothing where none is in another."""
     rows = [row for line in series for run in line.runs for row in run.rows]
     caps = {cap.value for cap in map(cap_of, rows) if cap.currency == cost and cap.value is not None}
-    return tuple(sorted(caps or {row["nfe"] for row in rows if cost == "nfe"}))
+    return tuple(sorted(caps or {spent(row, cost) for row in rows if cost == "nfe"}))
 
 
 def _cell(cap: Cap) -> str:

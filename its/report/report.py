@@ -24,7 +24,8 @@ from its.report.escape import csv_text
 from its.report.frame import column_order, frame_of
 from its.report.page import page
 from its.report.remarks import of_two_sources
-from its.report.runs import LABELS, FailedRun, RunRecord, UnreadableRun, read_failure, read_runs
+from its.report.renderings import read_runs
+from its.report.runs import LABELS, FailedRun, RunRecord, UnreadableRun, read_failure
 from its.report.schedule import schedule_lines
 from its.report.section import Section, sections_of
 from its.report.tables import table_latex, table_markdown, table_text

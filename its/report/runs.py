@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -67,6 +67,7 @@ _PLACE_OR_TIME = (
     "keep_candidates",
     "store.images",
     "reporting",
+    "nfe_per_second",
     "search.keep_pool",
 )
 """Overrides that cannot set two methods apart."""
@@ -84,6 +85,7 @@ class RunRecord:
         devices, versions: on and with which its shards were made; empty if that is not on record.
         sources: names and digests of the files that made and measured it, as far as they are on record.
         protocol: the sentence that stands beside its FID; empty of a version that left none on record.
+        rendered: the sampler that sampled the winners once more, with its values; empty of a run itself.
     """
 
     folder: Path
@@ -97,6 +99,7 @@ class RunRecord:
     versions: tuple[str, ...] = ()
     sources: frozenset[tuple[str, str]] = frozenset()
     protocol: str = ""
+    rendered: str = ""
 
     @property
     def place(self) -> str:
@@ -129,11 +132,12 @@ class RunRecord:
         """Overrides that may change a method beyond its names, its seed and its caps."""
         named = {*LABELS, "guidance", *_PLACE_OR_TIME}
         overrides = [(word, word.lstrip("+~").partition("=")[0]) for word in overrides_of(self.command)]
-        return frozenset(
+        settings = {
             word
             for word, key in overrides
             if key not in named and key.split(".")[0] not in ("budget", "metric", "hydra")
-        )
+        }
+        return frozenset(settings | ({f"rendered by {self.rendered}"} if self.rendered else set()))
 
 
 @dataclass(frozen=True)
@@ -179,7 +183,7 @@ class Group(NamedTuple):
 
 
 def load_runs(folder: Path) -> list[RunRecord]:
-    """Read every finished run under an experiment folder, in the order of their folders.
+    """Read every finished run under an experiment folder, without renderings, in the order of their folders.
 
     Raises:
         ValueError: a summary is damaged, or lacks what it must have.
@@ -229,20 +233,6 @@ def read_failure(run: RunFolder, folder: Path, reason: str = "") -> FailedRun:
     return FailedRun(run.path.relative_to(folder), printable(" ".join((reason or run.read_failure()).split())))
 
 
-def read_runs(folders: Iterable[RunFolder], folder: Path) -> tuple[list[RunRecord], list[FailedRun]]:
-    """Read all runs below `folder`: those with a curve, and those that failed or whose curve cannot be read."""
-    runs, failures = list[RunRecord](), list[FailedRun]()
-    for run in folders:
-        if os.path.lexists(run.summary):
-            try:
-                runs.append(read_run(run, folder))
-            except ValueError as error:
-                failures.append(read_failure(run, folder, str(error)))
-        elif run.state == "failed":
-            failures.append(read_failure(run, folder))
-    return runs, failures
-
-
 def _check_curve(summary: Mapping[str, Any]) -> None:
     """Refuse a summary whose curve is no table of numbers.
 
@@ -256,6 +246,11 @@ def _check_curve(summary: Mapping[str, Any]) -> None:
         raise ValueError("its curve is no table of numbers")
     if not {cap_of(row).value for row in rows} <= set(caps) or not str(summary["seed"]).isdecimal():
         raise ValueError("its caps are not those of its curve, or its seed is no number")
+
+
+def spent(row: Row, cost: str) -> Any:
+    """Return what a row has cost: NFE are the search's and, of a rendering, those of the last sampling."""
+    return row[cost] + row.get("nfe_final", 0.0) if cost == "nfe" else row.get(cost)
 
 
 def grouped(runs: Sequence[RunRecord]) -> dict[Group, list[RunRecord]]:

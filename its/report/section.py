@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+RENDERED = "Rendered winners stand at the NFE of their search and of their last sampling together."
+
+
 class Plot(NamedTuple):
     """Panels that share a heading; `name` is that of their files, `note` says how to read them."""
 
@@ -105,7 +108,8 @@ def _plots(folder: Path, runs: Sequence[RunRecord], series: Sequence[Series]) ->
             "fid_vs_nfe",
             "Against network evaluations",
             "Bands: ± one standard error, over seeds where there are "
-            f"three or more, else over images.{f' {FORWARDS}' if goes_back(runs) else ''}",
+            f"three or more, else over images.{f' {FORWARDS}' if goes_back(runs) else ''}"
+            f"{f' {RENDERED}' if any(run.rendered for run in runs) else ''}",
             cost_panels(runs, series),
         ),
         Plot(

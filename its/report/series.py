@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
+from typing import Any
 
 from its.budget import Cap, cap_of
-from its.report.runs import Row, RunRecord
+from its.report.runs import Row, RunRecord, spent
 
 WITHOUT_SEARCH = "none"
 BASELINE = "more_steps"
@@ -61,6 +62,11 @@ class Series:
     def variant(self) -> str:
         """What sets it apart from others of its search, as in `+tfg eta=1 (null_rewards)`; empty if nothing does."""
         return self.legend.removeprefix(self.plain_search).strip()
+
+    @property
+    def rendered(self) -> str:
+        """The sampler that sampled its winners once more; empty of runs themselves."""
+        return self.runs[0].rendered
 
     @property
     def seeds(self) -> list[str]:
@@ -125,14 +131,13 @@ def _split(runs: Sequence[RunRecord]) -> list[tuple[list[RunRecord], str]]:
 
 
 def _point(cap: Cap, rows: Sequence[Row], column: str, cost: str, min_seeds: int) -> Point | None:
-    values, costs = [_number(row, column) for row in rows], [_number(row, cost) for row in rows]
+    values, costs = [_number(row.get(column)) for row in rows], [_number(spent(row, cost)) for row in rows]
     if not all(math.isfinite(value) for value in (*values, *costs)):
         return None
-    n, errors = len(rows), [_number(row, f"{column}_se") for row in rows]
+    n, errors = len(rows), [_number(row.get(f"{column}_se")) for row in rows]
     error = stdev(values) / math.sqrt(n) if n >= min_seeds else math.hypot(*errors) / n
     return Point(cap, fmean(costs), fmean(values), error if math.isfinite(error) else None, n)
 
 
-def _number(row: Row, column: str) -> float:
-    value = row.get(column)
+def _number(value: Any) -> float:
     return math.nan if value is None else float(value)

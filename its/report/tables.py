@@ -141,6 +141,7 @@ def _with_error(key: str) -> Callable[[Row], str]:
 _COLUMNS: dict[str, tuple[Callable[[Row], str], str]] = {
     **{CAP_HEADERS[currency]: (_cap(column), column) for currency, column in CAP_COLUMNS.items()},
     "NFE": (_plain("nfe", 1), "nfe"),
+    "final NFE": (_plain("nfe_final", 1), "nfe_final"),
     "NFE backward": (_plain("nfe_backward", 1), "nfe_backward"),
     "verifier calls": (_plain("verifier_calls", 1), "verifier_calls"),
     "GFLOPs": (_significant("flops", 1e-9), "flops"),
@@ -167,7 +168,6 @@ _KNOWN = {
     *LEDGER,
     "fd_dinov2_se",
     *(key for _, key in _COLUMNS.values()),
-    "nfe_final",
     "sfid",
     "sfid_se",
     "class_fid",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from its.disk.run_folder import RunFolder
-from its.report.runs import read_runs
+from its.report.renderings import read_runs
 from its.report.tables import table_text
 
 

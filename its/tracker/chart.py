@@ -11,7 +11,8 @@ from typing import Any
 
 from its.budget import cap_of
 from its.disk.run_folders import run_folders
-from its.report.runs import grouped, read_runs
+from its.report.renderings import read_runs
+from its.report.runs import grouped
 from its.report.series import series_of
 
 CHART = "its-nfe-curves"

@@ -130,6 +130,26 @@ def test_total_says_which_rates_are_unknown():
     assert "about 20 s and more (rate unknown of b, c: run python" in total([plan_with(20.0), *unknown])
 
 
+def test_plan_of_a_stated_rate_says_hours_on_one_and_more_gpus(tmp_path):
+    """A day of one GPU: 40 images, two caps of one and two samplings of four steps are 320 NFE, 480 if planned."""
+    words = ("-m", "search=random,more_steps", f"nfe_per_second={800 / 86400}")
+    said = plan(tmp_path, *words)
+    assert "320 NFE to spend, about 9.6 h of a GPU at the stated 0.00925926 NFE/s" in said
+    assert "800 NFE to spend, about 24.0 h (24.0 h on 1, 3.0 h on 8, 22 min on 64 GPUs), peak memory" in said
+    guided = plan(tmp_path, "guidance=tfg", words[-1])
+    assert "320 NFE to spend, about 19.2 h of a GPU" in guided, "each forward has a backward"
+    rates = {
+        f"{search} digits_unconditional cpu batch 128": {"nfe_per_second": 16.0, "fixed_seconds": 3.0}
+        for search in ("random", "more_steps")
+    }
+    (tmp_path / RATES).write_text(json.dumps(rates))
+    measured = plan(tmp_path, *words)
+    assert "at the stated" not in measured
+    assert "GPUs" not in measured
+    with pytest.raises(ValueError, match="nfe_per_second is 0"):
+        blueprint_of(tmp_path, "nfe_per_second=0")
+
+
 def test_total_counts_jobs_on_one_folder_once():
     one = plan_with(20.0)
     more = replace(one, work=replace(one.work, images=80, nfe=200.0), seconds=40.0)

@@ -1,10 +1,8 @@
 """Rank ensembles: the best by mean rank over all candidates, though only images on the Pareto front are kept."""
 
-import multiprocessing
 import os
 import signal
 import time
-from functools import partial
 from hashlib import sha256
 
 import numpy as np
@@ -22,6 +20,7 @@ from its.verifier.ensemble import Ensemble
 from its.verifier.null_rewards import NullRewards
 from tests.build import contents, make_experiment
 from tests.contract.conftest import SEARCHES
+from tests.forked import FORKS
 
 CAPS = (25, 57, 104)
 RETURNING = ("none", "more_steps", "svdd", "svdd-every", "eps_greedy")
@@ -209,7 +208,7 @@ def test_ensemble_run_gives_the_same_files_when_killed_and_resumed(tmp_path):
     again.run()
     assert {"reward_a_mean", "reward_a_mean_se", "reward_b_mean", "reward_b_mean_se"} <= set(rows[0])
     assert "reward_mean" not in rows[0]
-    killed = multiprocessing.get_context("fork").Process(target=partial(work, tmp_path / "killed"))
+    killed = FORKS.Process(target=work, args=(tmp_path / "killed",))
     killed.start()
     folder = make_experiment(tmp_path / "killed", *SMALL).folder
     while not list(folder.glob("shards/*.safetensors")) and killed.is_alive():

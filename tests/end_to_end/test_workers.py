@@ -1,7 +1,6 @@
 """Any number of workers on one folder leave the same files, and any of them may be killed."""
 
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -14,6 +13,7 @@ import pytest
 
 from its.process.workers import Worker
 from tests.build import CONF, contents, make_experiment, numbers
+from tests.forked import FORKS
 
 SMALL = ("images=96", "shard=12", "sampler.steps=4", "budget.samplings=[1,2]", "batch=16", "~metric.kid", "~metric.prc")
 
@@ -33,8 +33,7 @@ def work(out_dir: Path, rank: int, world: int) -> None:
 
 def race(out_dir: Path, world: int, kill: int = 0) -> None:
     """Run `world` workers at once; SIGKILL `kill` of them at random moments."""
-    context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=work, args=(out_dir, rank, world)) for rank in range(world)]
+    workers = [FORKS.Process(target=work, args=(out_dir, rank, world)) for rank in range(world)]
     for worker in workers:
         worker.start()
     random.seed(0)
