@@ -16,6 +16,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "classifier/cifar_resnet": ("its.classifier.cifar_resnet.load", "its.model.cifar_resnet.load"),
     "classifier/digits": ("its.classifier.digits.load", "its.model.digits.load"),
     "classifier/hub": ("its.classifier.hub_classifier.load", "its.model.hub_classifier.load"),
+    "classifier/image_features": ("its.classifier.image_features.load",),
     "classifier/mixture": ("its.dataset.mixture.bayes_classifier",),
     "dataset/cifar": ("its.dataset.cifar.Cifar",),
     "dataset/class_order": ("its.dataset.classes.ClassOrder", "its.dataset.classes.Schedule"),
