@@ -248,12 +248,13 @@ def test_probe_is_the_guess_at_the_level_however_the_way_is_cut(lab, name):
         rewards["after"] = yield reward([past])
         [clean] = yield advance([past])
         rewards["cut"] = yield reward([clean])
+        rewards["before"] = yield reward([clean], of="before")
         yield reward((yield advance([here] * 2)))
         return clean
 
     result = played(engine, lab, body)
     whole = lab.results(engine, Random(), (engine.prices.sampling,), [0])[0].outcomes[0]
-    assert rewards["after"] == rewards["cut"] == rewards["expected"] == [whole.reward]
+    assert rewards["after"] == rewards["cut"] == rewards["before"] == rewards["expected"] == [whole.reward]
     assert result.outcomes[0].image.tobytes() == whole.image.tobytes()
 
 
@@ -266,22 +267,29 @@ GUIDANCES = {
 
 @pytest.mark.parametrize("latent", [False, True], ids=["pixels", "latent"])
 @pytest.mark.parametrize("guidance", GUIDANCES.values(), ids=GUIDANCES)
-def test_probe_is_the_network_s_own_guess_of_the_last_round(lab, guidance, latent):
-    """That is what `of="before"` means of the particle that the step leads to."""
-    lab = Lab(latent=latent)
+def test_probe_is_the_network_s_own_guess_of_the_last_round(guidance, latent):
+    lab = Lab(Mixture(std=0.5), latent=latent)
     engine = engine_of(lab, guidance=guidance)
     rewards = []
 
-    def body(image):
+    def straight(image):
         _, _, after = around(image, engine.probe)
         [past] = yield advance(image.start(), to=after)
-        before = past.state.before.row
-        rewards.append(before.rows.take([before])[0, 0, 0, 0].item())
         rewards.extend((yield reward([past])))
         rewards.extend((yield reward((yield advance([past])))))
 
-    played(engine, lab, body)
+    def cut(image):
+        _, at, after = around(image, engine.probe)
+        [here] = yield advance(image.start(), to=at)
+        [past] = yield advance([here], to=after)
+        rewards.extend((yield reward([past])))
+        rewards.append(first_pixels([here])[0])
+        return (yield advance([past]))[0]
+
+    played(engine, lab, straight)
+    played(engine, lab, cut)
     assert rewards[0] == rewards[1] == rewards[2]
+    assert (rewards[2] == rewards[3]) == (guidance.rounds == 1), "a recurrence comes back to another row"
 
 
 def test_probe_is_the_newest_after_renoising(lab):
