@@ -48,6 +48,8 @@ def place(choice: str) -> list[str]:
         sampler = "edm" if choice.startswith("edm") else "ddim"
         words = [f"dataset.shape=[3,{size},{size}]", f"sampler={sampler}", "batch=1", "smoke=true"]
         return ["dataset=cifar10", "verifier=resnet56_cifar10", *words]
+    if choice.startswith("self_supervised_"):
+        return ["smoke=true"]
     if choice.endswith("_xl2"):
         return ["dataset=cifar10", "dataset.shape=[3,256,256]", "verifier=resnet56_cifar10", "smoke=true"]
     if choice.endswith("cifar10"):

@@ -340,7 +340,9 @@ def test_probe_refuses_a_guess_that_has_no_earlier_one(lab, of):
             yield reward([past], of="before")
         yield reward(image.renoise([past], before))
 
-    with pytest.raises(ValueError, match=r"test_probe.py:\d+: Script, image 0: asked for the reward of a guess at time"):
+    with pytest.raises(
+        ValueError, match=r"test_probe.py:\d+: Script, image 0: asked for the reward of a guess at time"
+    ):
         played(engine, lab, body)
 
 
@@ -397,7 +399,13 @@ class Counted:
         return (images * guesses).sum((1, 2, 3))
 
 
-SEARCHES = [Random(block=3), ZeroOrder(neighbors=3), Paths(paths=3, steps=0.5), SES(population=3, elites=2), MoreSteps()]
+SEARCHES = [
+    Random(block=3),
+    ZeroOrder(neighbors=3),
+    Paths(paths=3, steps=0.5),
+    SES(population=3, elites=2),
+    MoreSteps(),
+]
 
 
 @pytest.mark.parametrize("search", SEARCHES, ids=lambda search: type(search).__name__)

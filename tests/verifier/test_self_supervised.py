@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from its.classifier import digits
-from its.config.instantiate import CHOICES, instantiate
 from its.dataset.mixture import Mixture
 from its.rerun.finished_run import FinishedRun
 from its.rerun.rescoring import Rescoring, words
@@ -47,17 +46,6 @@ def test_self_supervised_refuses_a_network_without_features():
         SelfSupervised(Mixture().logits)
 
 
-def test_self_supervised_takes_the_features_of_the_dataset_s_classifier_and_not_the_judge_s(tmp_path):
-    run = make_experiment(tmp_path, VERIFIER)
-    selects = run.engine.verifiers["select"].network
-    assert isinstance(selects, digits.VerifierNet)
-    judge = instantiate(run.config["verifier"]["network"], CHOICES)
-    assert type(judge) is not digits.ReportNet
-    assert not isinstance(run.instruments.extractor._network, type(selects))
-    images = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(selects.head(selects.features(images)), selects(images))
-
-
 @pytest.mark.parametrize("name", sorted({name.partition("-")[0] for name in SEARCHES}))
 def test_self_supervised_is_refused_by_searches_that_score_guesses(tmp_path, name):
     search = next(search for case, search in SEARCHES.items() if case.partition("-")[0] == name)
@@ -81,7 +69,9 @@ def test_self_supervised_is_refused_as_a_member_too(tmp_path):
 
 def test_self_supervised_is_refused_where_paths_scores_before_its_level(tmp_path):
     with pytest.raises(ValueError, match=r"compares with the guess at time \d+, and Paths scores guesses at time \d+"):
-        make_experiment(tmp_path, VERIFIER, "search=paths", "search.sigma=0.5", "search.forward=0.4", "search.backward=0.45")
+        make_experiment(
+            tmp_path, VERIFIER, "search=paths", "search.sigma=0.5", "search.forward=0.4", "search.backward=0.45"
+        )
 
 
 def test_self_supervised_is_refused_as_a_guide(tmp_path):
@@ -98,6 +88,14 @@ def finished(tmp_path_factory):
         run = make_experiment(tmp_path_factory.mktemp("run"), VERIFIER, *options)
         run.run()
         yield run
+
+
+def test_self_supervised_takes_the_features_of_the_dataset_s_classifier_and_not_the_judge_s(finished):
+    selects = finished.engine.verifiers["select"].network
+    assert isinstance(selects, digits.VerifierNet)
+    assert isinstance(finished.instruments.extractor._network, digits.ReportNet)
+    images = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(selects.head(selects.features(images)), selects(images))
 
 
 def test_self_supervised_run_is_resumed_to_the_byte(finished, tmp_path):
@@ -120,8 +118,8 @@ def test_self_supervised_rescores_no_candidates(finished, word):
 
 def test_self_supervised_scores_renderings_by_their_own_guesses(finished):
     """The same sampler repeats images and rewards; another has a grid of its own."""
-    metrics = ["~metric.kid", "~metric.prc", "~metric.isc", "~metric.fid"]
-    same, other = render(finished, *metrics), render(finished, *metrics, "sampler.steps=7")
+    words = ["batch=8", "~metric.kid", "~metric.prc", "~metric.isc", "~metric.fid"]
+    same, other = render(finished, *words), render(finished, *words, "sampler.steps=7")
     for name in finished.files.shard_names:
         run, rendered = finished.files.store.read(name), same.files.store.read(name)
         assert (run["reward"] == rendered["reward"]).all()
