@@ -136,8 +136,8 @@ class Requests:
             opened.answers.append((position, score))
         else:
             ledger = run.image.ledger
-            for seen in self._scoring.seen(value, role):
-                if self._scoring.decodes and seen.pay_decode():
+            for part in self._scoring.view(value, role):
+                if self._scoring.decodes and part.pay_decode():
                     ledger.call("decoder_calls", clock)
             ledger.call("verifier_calls", clock)
             value.scores[role] = [position]

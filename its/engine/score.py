@@ -66,10 +66,10 @@ class Verify(Queue[Value]):
         """Score one batch."""
         values = self.batch()
         padded = pad(values, self.size)
-        seen = [self._images_of(padded)]
+        views = [self._images_of(padded)]
         if probe_of(self._verifier) is not None:
-            seen.append(self._images_of([cast(Value, value.probe) for value in padded]))
-        images, *guesses = seen
+            views.append(self._images_of([cast(Value, value.probe) for value in padded]))
+        images, *guesses = views
         conditions = [value.run.image.problem.condition for value in padded]
         rewards = rewards_of(self._verifier, images, conditions, *guesses)
         scored = Scored(self._role, type(self._verifier).__name__, values)
@@ -168,7 +168,7 @@ class Scoring:
                 "that, or take another verifier"
             )
 
-    def seen(self, value: Value, role: str) -> list[Value]:
+    def view(self, value: Value, role: str) -> list[Value]:
         """Return what the verifier of a role sees of a value: itself, and the guess that it is compared with."""
         return [cast(Value, value.probe), value] if role in self._probing else [value]
 
@@ -180,7 +180,7 @@ class Scoring:
 
     def ask(self, value: Value, role: str) -> None:
         """Queue a value for the verifier of a role, once all that it sees is known and decoded; see `become_known`."""
-        missing = [seen for seen in self.seen(value, role) if not self._decoded(seen)]
+        missing = [part for part in self.view(value, role) if not self._decoded(part)]
         if missing:
             self._waiting[missing[-1]].append((value, role))
         else:

@@ -20,10 +20,16 @@ def write(
     import transformers
 
     # Make the network.
-    widths = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    sizes = {**widths, "intermediate_size": 64}
-    vision = {**sizes, "image_size": size, "patch_size": patch}
-    text = {**sizes, "vocab_size": 50, "max_position_embeddings": 8, "bos_token_id": 1, "eos_token_id": 2}
+    widths: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    sizes: dict[str, Any] = {**widths, "intermediate_size": 64}
+    vision: dict[str, Any] = {**sizes, "image_size": size, "patch_size": patch}
+    text: dict[str, Any] = {
+        **sizes,
+        "vocab_size": 50,
+        "max_position_embeddings": 8,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
     configs: dict[str, Any] = {
         "clip": lambda: transformers.CLIPConfig(vision_config=vision, text_config=text, projection_dim=24),
         "dinov2": lambda: transformers.Dinov2Config(image_size=size + 2 * patch, patch_size=patch, **widths),

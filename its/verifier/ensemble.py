@@ -60,6 +60,6 @@ def stacked(
     """Score images by every verifier, with their guesses by those that have a probe: `[n, verifiers]`, float64."""
     import torch
 
-    seen = [() if probe_of(verifier) is None else (guesses,) for verifier in verifiers]
-    rewards = [rewards_of(each, images, conditions, *more) for each, more in zip(verifiers, seen, strict=True)]
+    extras = [() if probe_of(verifier) is None else (guesses,) for verifier in verifiers]
+    rewards = [rewards_of(each, images, conditions, *more) for each, more in zip(verifiers, extras, strict=True)]
     return torch.stack([each.to(images.device, torch.float64) for each in rewards], dim=1)

@@ -94,9 +94,9 @@ def common_probe(probes: Mapping[str, float | None]) -> float | None:
     """
     stated = {name: probe for name, probe in probes.items() if probe is not None}
     if len(set(stated.values())) > 1:
-        told = ", ".join(f"{name} at {probe:g}" for name, probe in stated.items())
+        levels = ", ".join(f"{name} at {probe:g}" for name, probe in stated.items())
         raise ValueError(
-            f"verifiers compare images with guesses at different shares of noise ({told}), and a row keeps one guess; "
+            f"verifiers compare images with guesses at different shares of noise ({levels}), and a row keeps one; "
             "give all the same probe"
         )
     return next(iter(stated.values()), None)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -92,7 +92,7 @@ def by_euler(lab: Lab, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def by_hand(lab: Lab, x: np.ndarray, levels: list[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
     """First-order steps: the new state is made of x0_hat and eps_hat."""
     guesses = []
-    for (alpha, sigma), (to_alpha, to_sigma) in zip(levels[:-1], levels[1:], strict=True):
+    for (alpha, sigma), (to_alpha, to_sigma) in pairwise(levels):
         x0, eps = posterior(lab, x, alpha, sigma)
         guesses.append(x0)
         x = to_alpha * x0 + to_sigma * eps
@@ -106,7 +106,7 @@ def by_edm(lab: Lab, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ramp = np.linspace(0, 1, 18)
     sigmas = [*((80 ** (1 / 7) + ramp * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7), 0.0]
     x, guesses = 80 * z, []
-    for now, then in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for now, then in pairwise(sigmas):
         x0, slope = posterior(lab, x, 1.0, now)
         guesses.append(x0)
         predicted = x + (then - now) * slope
@@ -152,7 +152,7 @@ def towers(tmp_path_factory):
 
 
 def cosine(folder, kind: str, images: list[np.ndarray]) -> float:
-    """Cosine of two float images `[16]` in [-1, 1], normalised by hand, by the pooled output of transformers' network."""
+    """Cosine of two images `[16]` in [-1, 1], prepared by hand, by what transformers' network pools."""
     own = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")
     network = getattr(transformers, kind).from_pretrained(folder).eval()
     if kind == "Dinov2Model":
@@ -485,7 +485,7 @@ def test_probe_refuses_a_guide(lab):
 
 
 def test_probe_refuses_a_sampling_in_one_step(lab):
-    with pytest.raises(ValueError, match="a sampling in one step has none; set sampler.steps to 2 or more"):
+    with pytest.raises(ValueError, match=r"a sampling in one step has none; set sampler\.steps to 2 or more"):
         lab.engine(DDIM(steps=1), verifier=Promise())
 
 

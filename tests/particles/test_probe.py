@@ -1,5 +1,7 @@
 """The level of a sampler's grid at which images are probed."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,6 @@ def test_probe_nearest_takes_the_noisier_of_equals_and_needs_two_steps():
 def test_probe_is_crossed_once_on_the_way_down():
     levels = [Level(1 - t, t, t) for t in (1.0, 0.5, 0.25, 0.0)]
     probe = Probe(levels[1])
-    assert [probe.crossed(*pair) for pair in zip(levels, levels[1:], strict=False)] == [False, True, False]
+    assert [probe.crossed(*pair) for pair in pairwise(levels)] == [False, True, False]
     assert [probe.passed(level) for level in levels] == [False, False, True, True]
     assert probe.crossed(levels[0], levels[3])

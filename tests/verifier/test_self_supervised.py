@@ -60,10 +60,10 @@ def test_self_supervised_is_refused_by_searches_that_score_guesses(tmp_path, nam
 
 def test_self_supervised_is_refused_as_a_member_too(tmp_path):
     member = ["verifier=ensemble", "verifier@verifier.members.b=self_supervised", "sampler.eta=1"]
-    with pytest.raises(ValueError, match="verifier=ensemble compares .* SVDD scores guesses"):
+    with pytest.raises(ValueError, match=r"verifier=ensemble compares .* SVDD scores guesses"):
         blueprint_of(tmp_path, *member, "search=svdd", planning=True)
+    one = ["verifier@verifier.members.a=self_supervised", "verifier.members.a.probe=0.3"]
     with pytest.raises(ValueError, match=r"different shares of noise \(a at 0.3, b at 0.4\)"):
-        one = ["verifier@verifier.members.a=self_supervised", "verifier.members.a.probe=0.3"]
         blueprint_of(tmp_path, *member, *one, planning=True)
 
 
@@ -75,7 +75,7 @@ def test_self_supervised_is_refused_where_paths_scores_before_its_level(tmp_path
 
 
 def test_self_supervised_is_refused_as_a_guide(tmp_path):
-    with pytest.raises(ValueError, match="verifier@guide=self_supervised compares .* choose another verifier@guide"):
+    with pytest.raises(ValueError, match=r"verifier@guide=self_supervised compares .* choose another verifier@guide"):
         blueprint_of(tmp_path, "guidance=mpgd", "verifier@guide=self_supervised", planning=True)
 
 
