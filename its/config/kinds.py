@@ -16,6 +16,7 @@ from its.config.identity import used
 from its.config.instantiate import defined
 from its.config.parts import Parts
 from its.config.provenance import Provenance
+from its.config.searchpath import CONF
 from its.config.sizes import sized
 from its.config.sources import Sources, measuring, of_grids, of_images
 from its.disk.array_names import candidates_name, shard_name, shard_ranges
@@ -109,9 +110,10 @@ class ImageRun:
     def check(self, parts: Parts) -> None:
         plain, search, verifier = parts.plain, parts.search, parts.choices["verifier"]
         if plain["verifier"].get("network", ...) is None:
+            others = sorted(path.stem for path in (CONF / "verifier").glob(f"{verifier}_*.yaml"))
             raise ValueError(
-                f"verifier {verifier} asks the dataset's own classifier, and dataset "
-                f"{parts.choices['dataset']} brings none; choose another verifier, or set dataset.classifier"
+                f"verifier {verifier} asks the dataset's own classifier, and dataset {parts.choices['dataset']} brings "
+                f"none; choose {' or '.join(others) or 'another verifier'}, or set dataset.classifier"
             )
         check_noise(search, parts.sampler)
         check_rewards(search, defined(plain["verifier"]["_target_"], parts.packages), verifier)
