@@ -65,8 +65,10 @@ PATHS: Mapping[str, Callable[[Mapping[str, Any]], StatedPath]] = {
     "model/edm": lambda model: StatedPath(
         EDM(sigma_min=model["sigma_min"], sigma_max=model["sigma_max"], rho=model["rho"])
     ),
+    "model/lightningdit": lambda model: StatedPath(Flow(shift=model["shift"])),
     "model/mixture": lambda model: StatedPath(Flow() if model["path"] == "flow" else linear_vp()),
     "model/openai": lambda model: StatedPath(betas_named(model["betas"], model["steps"])),
+    "model/rae": lambda model: StatedPath(Flow(shift=model["shift"], end=model["end"])),
     "model/sit": lambda model: StatedPath(Flow()),
     "model/unet2d": _of_pipeline,
 }

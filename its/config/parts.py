@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 
 from its.budget import Budget
-from its.config.declarations import GUIDANCE_INTERVAL, GUIDANCE_SCALE, marked, parameters
+from its.config.declarations import AUTOGUIDANCE, GUIDANCE_INTERVAL, GUIDANCE_SCALE, marked, parameters
 from its.config.noise_path import StatedPath, any_noise, stated_path
 from its.guidance.guidance import Guidance
 from its.levels import Level
@@ -87,9 +87,9 @@ class Parts:
     @cached_property
     def _slots(self) -> Slots:
         stated, interval = (self._stated(mark) for mark in (GUIDANCE_SCALE, GUIDANCE_INTERVAL))
-        scale = 1.0 if stated is None else stated
-        check_conditional(scale, self.plain["model"].get("conditional") is not False)
-        return Slots.of(scale, interval, self._stated_path.path or any_noise(1))
+        scale, autoguided = 1.0 if stated is None else stated, self._stated(AUTOGUIDANCE) is not None
+        check_conditional(scale, autoguided or self.plain["model"].get("conditional") is not False)
+        return Slots.of(scale, interval, self._stated_path.path or any_noise(1), autoguided=autoguided)
 
     def _stated(self, mark: str) -> Any:
         """Return the value of the model's parameter that is marked so, given or by default; None if it has none."""

@@ -95,7 +95,7 @@ class Folder:
 
     @property
     def _is_recompressed(self) -> bool:
-        """Whether some pictures were saved as JPEG at the size at which they are compared."""
+        """Return whether some pictures were saved as JPEG at the size at which they are compared."""
         return self.size is None and any(_kind(path) == "JPEG" for path in self.files)
 
     @property

@@ -72,7 +72,7 @@ class Features:
 
     @property
     def width(self) -> int:
-        """How many features an image has."""
+        """The number of features of an image."""
         return self.features.shape[1]
 
     @cached_property
@@ -163,7 +163,7 @@ class Moments:
 
     @property
     def width(self) -> int:
-        """How many features an image has."""
+        """The number of features of an image."""
         return self.mean.size
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Networks, and classifier-free guidance of them: of every row of a batch, or of some."""
+"""Networks, classifier-free guidance of them, of every row of a batch or of some, and autoguidance."""
 
 from __future__ import annotations
 
@@ -82,10 +82,38 @@ class ClassifierFree:
         return _each(output, brought)
 
     def _mixed(self, cond: Tensor, uncond: Tensor, colours: int) -> Tensor:
-        """Mix predictions; a learned variance is the conditional one's (Peebles and Xie 2022, arXiv:2212.09748)."""
-        count = self.guided_channels or colours
-        mixed = uncond[:, :count] + self.scale * (cond[:, :count] - uncond[:, :count])
-        return mixed if cond.shape[1] == count else torch.cat([mixed, cond[:, count:]], dim=1)
+        return _mixed(cond, uncond, self.scale, self.guided_channels or colours)
+
+
+@dataclass(frozen=True)
+class Autoguided:
+    """A network guided by a worse version of itself: `weak + scale (network - weak)`, both of the same condition.
+
+    Karras et al. 2024 (arXiv:2406.02507), Eq. 3.
+
+    Attributes:
+        weak: a smaller network, or one that was trained for less time.
+        scale: 1 is the network alone.
+        guided_channels: see `ClassifierFree`.
+    """
+
+    network: Network
+    weak: Network
+    scale: float
+    guided_channels: int | None = None
+
+    def __call__(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
+        strong, weak = self.network(x, time, label), self.weak(x, time, label)
+        return _mixed(strong, weak, self.scale, self.guided_channels or x.shape[1])
+
+
+def _mixed(cond: Tensor, uncond: Tensor, scale: float, count: int) -> Tensor:
+    """Mix predictions in the first channels; the others, and a learned variance, are the first prediction's.
+
+    So it is in DiT (Peebles and Xie 2022, arXiv:2212.09748).
+    """
+    mixed = uncond[:, :count] + scale * (cond[:, :count] - uncond[:, :count])
+    return mixed if cond.shape[1] == count else torch.cat([mixed, cond[:, count:]], dim=1)
 
 
 def _each(output: Any, change: Callable[[Tensor], Tensor]) -> Any:

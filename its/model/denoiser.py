@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from its.levels import Columns, Guess, Level
-from its.model.classifier_free import ClassifierFree, Network, slots_of
+from its.model.classifier_free import Autoguided, ClassifierFree, Network, slots_of
 from its.model.slots import Slots
 from its.sampler.noise_paths import NoisePath
 from its.sampler.sampler import Variance
@@ -129,7 +129,7 @@ def require_contract(model: Denoiser) -> None:
 
 
 class ClassifierFreeDenoiser(Denoiser):
-    """A model of a network that may be under classifier-free guidance, always or in an interval of levels.
+    """A model of a network that may be under classifier-free guidance, always or in an interval, or autoguidance.
 
     Args:
         scale: see `ClassifierFree`; 1 is off.
@@ -137,9 +137,10 @@ class ClassifierFreeDenoiser(Denoiser):
         null_class: label that stands for no condition; None if there is none.
         conditional: whether the network is given the conditions.
         guided_channels: see `ClassifierFree`; None is all.
+        autoguidance: the worse network that stands for no condition's; see `Autoguided`. None is classifier-free.
 
     Raises:
-        ValueError: there is nothing to guide by, or nothing that the interval limits, or it is none.
+        ValueError: there is nothing to guide by, or nothing that the interval limits, or it is none; see `Slots.of`.
     """
 
     def __init__(
@@ -151,6 +152,7 @@ class ClassifierFreeDenoiser(Denoiser):
         *,
         conditional: bool,
         guided_channels: int | None = None,
+        autoguidance: Network | None = None,
     ) -> None:
         self.path = path
         self.conditional = conditional
@@ -158,8 +160,9 @@ class ClassifierFreeDenoiser(Denoiser):
         self.guidance_scale = scale
         self.guidance_interval = interval
         self.guided_channels = guided_channels
-        self.slots = slots_of(scale, null_class, conditional=conditional)
-        self._slots = Slots.of(scale, interval, path)
+        self.autoguidance = autoguidance
+        self._slots = Slots.of(scale, interval, path, autoguided=autoguidance is not None)
+        self.slots = self._slots.most if autoguidance else slots_of(scale, null_class, conditional=conditional)
 
     @property
     def fewest_slots(self) -> int:
@@ -169,9 +172,11 @@ class ClassifierFreeDenoiser(Denoiser):
         return self._slots.at(level)
 
     def evaluated(self, network: Network, x: Tensor, time: Tensor, label: Tensor | None, levels: Columns) -> Any:
-        """Evaluate rows of a network, guided where they are to be; see `Network` and `ClassifierFree`."""
+        """Evaluate rows of a network, guided where they are to be; see `ClassifierFree` and `Autoguided`."""
         if self.slots == 1:
             return network(x, time, label)
+        if self.autoguidance is not None:
+            return Autoguided(network, self.autoguidance, self.guidance_scale, self.guided_channels)(x, time, label)
         null_class, inside = cast(int, self._null_class), self._slots.inside(levels)
         network = ClassifierFree(network, self.guidance_scale, null_class, inside, self.guided_channels)
         return network(x, time, label)
@@ -191,6 +196,8 @@ class NetworkDenoiser(ClassifierFreeDenoiser):
         guidance_interval: native times (`Level.time`; sigma on EDM's path) between which guidance is on, both included:
             two slots there, one elsewhere (Kynkäänniemi et al. 2024, arXiv:2404.07724); None is always.
         guided_channels: of the state, the first that are guided; see `ClassifierFree`. None is all.
+        autoguidance: the network of autoguidance, called as `network` is; see `Autoguided`. An evaluation is one row of
+            each, at every level. None is classifier-free guidance.
         clip, rederive_eps: see `Clipping`.
         variance: of ancestral steps, as the checkpoint was published; `learned` where the network predicts one.
         decoder: of a latent model, whose rows are never images: set `clip` to None; None for pixel models.
@@ -216,6 +223,7 @@ class NetworkDenoiser(ClassifierFreeDenoiser):
         guidance_scale: float = 1.0,
         guidance_interval: Sequence[float] | None = None,
         guided_channels: int | None = None,
+        autoguidance: Network | None = None,
         clip: float | None = 1.0,
         rederive_eps: bool = False,
         variance: Variance = "fixed_small",
@@ -240,6 +248,7 @@ class NetworkDenoiser(ClassifierFreeDenoiser):
             null_class,
             conditional=conditional,
             guided_channels=guided_channels,
+            autoguidance=autoguidance,
         )
         self.network = network
         self.prediction: Prediction = prediction

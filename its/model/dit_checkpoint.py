@@ -1,4 +1,4 @@
-"""Checkpoints of DiT, SiT and REPA: read, fitted to the network, and the sizes that their names and shapes tell."""
+"""Checkpoints of DiT, SiT, REPA and LightningDiT: read, fitted, and the sizes that names and shapes tell."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 
 from its.model.checkpoint import fit, read
+from its.model.dit_block import DIT, Kind
 from its.model.dit_names import in_original_names, is_of_diffusers
 from its.model.dit_network import DiT, Sizes
 from its.model.dit_pipeline import transformer_file
@@ -21,32 +22,35 @@ LATER = re.compile(r"decoder_blocks\.(\d+)\.")
 """Blocks behind REPA's aligned one, as its early checkpoints count them, from 0 again."""
 
 PUBLISHED: Mapping[tuple[int, int], tuple[str, int]] = {
+    (28, 1792): ("1p6B", 28),
+    (24, 1536): ("1p0B", 24),
     (28, 1152): ("XL", 16),
     (24, 1024): ("L", 16),
     (12, 768): ("B", 12),
     (12, 384): ("S", 6),
 }
-"""Names and heads of the published networks by depth and width (Peebles and Xie 2022, Table 1)."""
+"""Names and heads of the published networks by depth and width (Peebles and Xie 2022, Table 1; LightningDiT's code)."""
 
 
-def fitted(sizes: Sizes, state: StateDict, weights: str, other: str = "") -> DiT:
+def fitted(sizes: Sizes, state: StateDict, weights: str, other: str = "", kind: Kind = DIT) -> DiT:
     """Return the network of these sizes with exactly the tensors of a state dict.
 
     Args:
         other: what else to say of a checkpoint that does not fit: the model that would take it.
+        kind: of its blocks.
 
     Raises:
         ValueError: they do not fit; the message tells the sizes that would. Or the heads are not those of the published
             network of this depth and width, which no shape tells.
     """
     with torch.device("meta"):
-        network = DiT(sizes)
+        network = DiT(sizes, kind)
     fit(network.to_empty(device="cpu"), state, weights, advice(state, sizes) + other)
     name, heads = PUBLISHED.get((sizes.depth, sizes.width), ("", sizes.heads))
     if heads != sizes.heads:
         raise ValueError(
             f"model.heads is {sizes.heads}, and a network of {sizes.depth} blocks of width {sizes.width} is {name}, of "
-            f"{heads} heads (Peebles and Xie 2022); set model.heads={heads}"
+            f"{heads} heads; set model.heads={heads}"
         )
     return network
 
@@ -83,15 +87,17 @@ def without_projectors(state: StateDict) -> StateDict:
 def advice(state: StateDict, sizes: Sizes) -> str:
     """Say what to do with a checkpoint that does not fit: name the configuration that its names and shapes tell."""
     try:
-        told = sizes_of(state)
+        theirs = sizes_of(state)
     except KeyError as error:
-        return f"it has no {error.args[0]}, so it is no checkpoint of DiT, SiT or REPA: choose another model"
-    name, heads = PUBLISHED.get((told["depth"], told["width"]), ("", 0))
-    words = " ".join(f"model.{key}={told[key]}" for key in ("size", "patch", "width", "depth", "classes"))
-    known = f" model.heads={heads}: it is {name}/{told['patch']}" if name else " (heads they do not)"
+        return (
+            f"it has no {error.args[0]}, so it is no checkpoint of DiT, SiT, REPA or LightningDiT: choose another model"
+        )
+    name, heads = PUBLISHED.get((theirs["depth"], theirs["width"]), ("", 0))
+    words = " ".join(f"model.{key}={theirs[key]}" for key in ("size", "patch", "width", "depth", "classes"))
+    rest = f" model.heads={heads}: it is {name}/{theirs['patch']}" if name else " (heads they do not)"
     return (
-        f"its names and shapes tell {words}{known}, from {told['channels']} channels of latents to {told['outputs']}; "
-        f"this model takes {sizes.channels}, those of model.vae, to {sizes.outputs}"
+        f"its names and shapes tell {words}{rest}, from {theirs['channels']} channels of latents to "
+        f"{theirs['outputs']}; this model takes {sizes.channels}, those of model.vae, to {sizes.outputs}"
     )
 
 

@@ -53,24 +53,26 @@ def in_original_names(state: StateDict, sizes: Sizes, source: str) -> StateDict:
         ValueError: blocks embed times or classes in different ways, which the original does once for all.
     """
     # Rename; what every block has and the original once is the same everywhere.
-    made: StateDict = {}
+    original_state: StateDict = {}
     for name, value in state.items():
         original = renamed(name)
-        if original in made and not torch.equal(made[original], value):
+        if original in original_state and not torch.equal(original_state[original], value):
             raise ValueError(
                 f"{name} of {source} is another than that of a block before, and DiT embeds times and classes once for "
                 "all blocks: these weights are of another network; choose another model"
             )
-        made[original] = value
+        original_state[original] = value
 
     # Join queries, keys and values, and add the positions.
-    for name in [*made]:
+    for name in [*original_state]:
         if match := QUERIES.fullmatch(name):
             parts = [f"{match[1]}.{part}.{match[2]}" for part in "qkv"]
-            made[f"{match[1]}.{match[2]}"] = torch.cat([made.pop(part) for part in parts if part in made])
-    if "x_embedder.proj.weight" in made:
-        made.setdefault("pos_embed", positions(sizes.size // sizes.patch, len(made["x_embedder.proj.weight"])))
-    return made
+            values = [original_state.pop(part) for part in parts if part in original_state]
+            original_state[f"{match[1]}.{match[2]}"] = torch.cat(values)
+    if "x_embedder.proj.weight" in original_state:
+        width = len(original_state["x_embedder.proj.weight"])
+        original_state.setdefault("pos_embed", positions(sizes.size // sizes.patch, width))
+    return original_state
 
 
 def renamed(name: str) -> str:

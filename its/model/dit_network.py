@@ -1,7 +1,7 @@
 """The Diffusion Transformer (Peebles and Xie 2022, arXiv:2212.09748), under the names of its checkpoints.
 
-SiT and REPA train the same network. diffusers' DiTTransformer2DModel is another one: it embeds times at frequencies of
-another spacing, and the norm before its MLP has an epsilon of 1e-5.
+SiT and REPA train the same network, LightningDiT one of other blocks. diffusers' DiTTransformer2DModel is another one:
+it embeds times at frequencies of another spacing, and the norm before its MLP has an epsilon of 1e-5.
 """
 
 from __future__ import annotations
@@ -11,19 +11,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from its.model.dit_block import DIT, Block, Final, Kind, Rope
 from its.model.openai_unet import sinusoids
 from its.parameters import Rule, check
 
-EPSILON = 1e-6
-"""Of every layer norm; none has weights."""
-
 FREQUENCIES = 256
 """Numbers that a time is embedded by."""
-
-HIDDEN = 4
-"""Width of an MLP by that of the network."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +55,7 @@ class Sizes:
 class DiT(nn.Module):
     """The transformer: latents `[n, channels, size, size]`, times and labels `[n]` to `[n, outputs, size, size]`."""
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: Sizes, kind: Kind = DIT) -> None:
         super().__init__()
         width, patch = sizes.width, sizes.patch
         self.sizes = sizes
@@ -71,14 +65,15 @@ class DiT(nn.Module):
         self.t_embedder = nn.Sequential(OrderedDict(mlp=clock))
         self.y_embedder = nn.Sequential(OrderedDict(embedding_table=nn.Embedding(sizes.classes + 1, width)))
         self.pos_embed = nn.Parameter(torch.zeros(1, side * side, width))
-        self.blocks = nn.ModuleList([Block(width, sizes.heads) for _ in range(sizes.depth)])
-        self.final_layer = Final(width, patch * patch * sizes.outputs)
+        self.feat_rope = Rope(side * side, width // sizes.heads) if kind.rope else None
+        self.blocks = nn.ModuleList([Block(width, sizes.heads, kind) for _ in range(sizes.depth)])
+        self.final_layer = Final(width, patch * patch * sizes.outputs, kind)
 
     def forward(self, x: Tensor, time: Tensor, label: Tensor) -> Tensor:
-        embedding = self.t_embedder(sinusoids(time, FREQUENCIES).to(x)) + self.y_embedder(label)
+        embedding = (self.t_embedder(sinusoids(time, FREQUENCIES).to(x)) + self.y_embedder(label))[:, None]
         tokens = self.x_embedder(x).flatten(2).transpose(1, 2) + self.pos_embed
         for block in self.blocks:
-            tokens = block(tokens, embedding)
+            tokens = block(tokens, embedding, self.feat_rope)
         return self._latents(self.final_layer(tokens, embedding))
 
     def _latents(self, tokens: Tensor) -> Tensor:
@@ -86,55 +81,3 @@ class DiT(nn.Module):
         side, patch = self.sizes.size // self.sizes.patch, self.sizes.patch
         squares = tokens.reshape(-1, side, side, patch, patch, self.sizes.outputs)
         return squares.permute(0, 5, 1, 3, 2, 4).reshape(-1, self.sizes.outputs, self.sizes.size, self.sizes.size)
-
-
-class Block(nn.Module):
-    """Self-attention and an MLP, each after a norm that the embedding shifts and scales, and gated by it (adaLN)."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.attn = Attention(width, heads)
-        self.mlp = nn.Sequential(
-            OrderedDict(
-                fc1=nn.Linear(width, HIDDEN * width),
-                act=nn.GELU(approximate="tanh"),
-                fc2=nn.Linear(HIDDEN * width, width),
-            )
-        )
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
-
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = self.adaLN_modulation(embedding)[:, None].chunk(6, dim=-1)
-        x = x + gate * self.attn(modulated(x, shift, scale))
-        return x + mlp_gate * self.mlp(modulated(x, mlp_shift, mlp_scale))
-
-
-class Attention(nn.Module):
-    """Self-attention over tokens; the outputs of `qkv` are q, k, v, each by head."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
-
-
-class Final(nn.Module):
-    """A norm that the embedding shifts and scales, and the map from tokens to their squares of latents."""
-
-    def __init__(self, width: int, outputs: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(width, outputs)
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
-
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        return self.linear(modulated(x, *self.adaLN_modulation(embedding)[:, None].chunk(2, dim=-1)))
-
-
-def modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """Normalise tokens, then scale and shift them."""
-    return F.layer_norm(x, x.shape[-1:], eps=EPSILON) * (1 + scale) + shift

@@ -101,7 +101,7 @@ def _check_sizes(file: ConfigFile, sizes: Sizes) -> None:
     """Refuse a transformer that has unknown entries, or is of other sizes than the model's."""
     file.require(TRANSFORMER)
     heads = file.needed("num_attention_heads")
-    told = {
+    stated = {
         "size": file.needed("sample_size"),
         "patch": file.needed("patch_size"),
         "width": heads * file.needed("attention_head_dim"),
@@ -111,8 +111,8 @@ def _check_sizes(file: ConfigFile, sizes: Sizes) -> None:
         "channels": file.needed("in_channels"),
         "outputs": file.needed("out_channels"),
     }
-    asked = asdict(sizes)
-    if others := {name: value for name, value in told.items() if value != asked[name]}:
-        here = ", ".join(f"{name} is {asked[name]} and should be {value}" for name, value in others.items())
+    expected = asdict(sizes)
+    if others := {name: value for name, value in stated.items() if value != expected[name]}:
+        here = ", ".join(f"{name} is {expected[name]} and should be {value}" for name, value in others.items())
         words = " ".join(f"model.{name}={value}" for name, value in others.items() if name not in SHAPES)
         raise ValueError(f"by {file.path} this network has other sizes: {here}; {f'set {words}' if words else OTHER}")

@@ -103,8 +103,8 @@ class EDMDenoiser(ClassifierFreeDenoiser):
         device: torch.device | str = "cpu",
     ) -> None:
         none = labels if labels and dropped else None
-        given = conditional and labels > 0
-        super().__init__(path, guidance_scale, guidance_interval, none, conditional=given)
+        labelled = conditional and labels > 0
+        super().__init__(path, guidance_scale, guidance_interval, none, conditional=labelled)
         self.device = torch.device(device)
         self.network = network
         self.sigma_data = path.sigma_data

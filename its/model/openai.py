@@ -136,10 +136,10 @@ def _fit(state: StateDict, size: int, *, learned_sigma: bool, **sizes: Any) -> b
     """Return whether a network of these sizes has the names and shapes of a state dict."""
     try:
         with torch.device("meta"):
-            made = OpenAIUNet(size, heads=1, outputs=COLOURS * (1 + learned_sigma), **sizes).state_dict()
+            candidate = OpenAIUNet(size, heads=1, outputs=COLOURS * (1 + learned_sigma), **sizes).state_dict()
     except ValueError:  # a width that no group norm divides
         return False
-    return mark_of(made) == mark_of(state)
+    return mark_of(candidate) == mark_of(state)
 
 
 def sizes_of(state: StateDict, size: int) -> dict[str, Any]:

@@ -24,7 +24,7 @@ AttentionOrder = Literal["legacy", "new"]
 
 @dataclass(frozen=True)
 class Layers:
-    """What the layers of one network have in common.
+    """The settings that all layers of one network share.
 
     Attributes:
         embedding: width of the embedding of times.
@@ -125,11 +125,11 @@ class Encoder(nn.Module):
         embedding = self.time_embed(sinusoids(time, self.channels).to(x))
         if labels is not None:
             embedding = embedding + self.label_emb(labels)
-        made: list[Tensor] = []
+        skips: list[Tensor] = []
         for stage in self.input_blocks:
             x = stage(x, embedding)
-            made.append(x)
-        return self.middle_block(x, embedding), embedding, made
+            skips.append(x)
+        return self.middle_block(x, embedding), embedding, skips
 
 
 class OpenAIUNet(Encoder):
@@ -171,10 +171,10 @@ class OpenAIUNet(Encoder):
         for level, multiplier in reversed(list(enumerate(multipliers))):
             for index in range(blocks + 1):
                 out = int(multiplier * channels)
-                made = layers.block(into + widths.pop(), out, attends=size >> level in resolutions)
+                stage = layers.block(into + widths.pop(), out, attends=size >> level in resolutions)
                 into = out
                 up = [layers.doubled(into)] if level and index == blocks else []
-                self.output_blocks.append(Stage(*made, *up))
+                self.output_blocks.append(Stage(*stage, *up))
         self.out = nn.Sequential(norm(into), nn.SiLU(), nn.Conv2d(into, outputs, 3, padding=1))
 
     def forward(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:

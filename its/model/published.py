@@ -31,6 +31,14 @@ HOMES: Mapping[str, str] = {
     "67853183aa7c7189": "model=dit_xl2 model.size=64",
     "da4690e0b6739066": "model=repa_xl2",
     "02083ba8193a5cbb": "model=repa_xl2",
+    "c3f91e9ef4595909": "model=lightningdit",
+    "e58fe56721100053": "model=lightningdit",
+    "8daa612db238f1ec": "model=rae",
+    "b973010593ea2527": "model=rae model.autoguidance=...",
+    "9288cdc79af38c19": "model=rae model.decoder=...",
+    "bceb61df9288dcaa": "model=rae model.size=32 model.shift=13.856406460551018",
+    "2156717de076a458": "model=rae model.size=32 model.shift=13.856406460551018 model.autoguidance=...",
+    "caf9c7aa9a77fe85": "model=rae model.size=32 model.shift=13.856406460551018 model.decoder=...",
 }
 """Words of a command line by `mark_of` the checkpoints that they take; EDM's as scripts/convert_edm.py writes them."""
 

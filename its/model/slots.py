@@ -1,4 +1,4 @@
-"""Network rows of an evaluation under classifier-free guidance, by level.
+"""Network rows of an evaluation under classifier-free guidance or autoguidance, by level.
 
 Kynkäänniemi et al. 2024 (arXiv:2404.07724): guidance is on in an interval of noise levels, and off above and below it.
 Imports no torch, so that a plan knows prices.
@@ -24,7 +24,7 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Slots:
-    """Two network rows where guidance is on, one where it is off.
+    """Two network rows where guidance is on, one where it is off; under autoguidance one of them is another network's.
 
     Attributes:
         most: rows of the dearest evaluation: 1 without guidance, else 2.
@@ -38,13 +38,19 @@ class Slots:
     by: str = "time"
 
     @classmethod
-    def of(cls, scale: float, interval: Sequence[float] | None, path: NoisePath) -> Slots:
+    def of(cls, scale: float, interval: Sequence[float] | None, path: NoisePath, *, autoguided: bool = False) -> Slots:
         """Return the slots of a model with `guidance_scale` and `guidance_interval`.
 
+        Args:
+            autoguided: whether the second row is another network's.
+
         Raises:
-            ValueError: the interval is not two ascending numbers, or there is no guidance that it could limit.
+            ValueError: the interval is not two ascending numbers, or there is no guidance that it could limit, or that
+                is autoguidance; or the other network would never be asked.
         """
         most = 1 if scale == 1.0 else 2
+        if autoguided:
+            check_autoguided(most, interval)
         if interval is None:
             return cls(most)
         ends = check_interval(interval)
@@ -83,6 +89,24 @@ def check_conditional(guidance_scale: float, conditional: bool) -> None:
         raise ValueError(
             f"model.guidance_scale is {guidance_scale} on an unconditional model; "
             "set model.conditional=true or model.guidance_scale=1"
+        )
+
+
+def check_autoguided(most: int, interval: Any) -> None:
+    """Refuse autoguidance that is off, or on at some levels: FLOPs per NFE are one number, for both networks alike.
+
+    Raises:
+        ValueError: naming the remedy.
+    """
+    if most == 1:
+        raise ValueError(
+            "model.guidance_scale is 1, under which the network of model.autoguidance is never asked; set "
+            "model.autoguidance=null, or another model.guidance_scale"
+        )
+    if interval is not None:
+        raise ValueError(
+            f"model.guidance_interval is {interval!r} beside model.autoguidance, whose network is another and costs "
+            "FLOPs of its own: both are asked at every level; set model.guidance_interval=null"
         )
 
 

@@ -109,6 +109,6 @@ class Prices:
 
     def _between(self, start: Level, end: Level, steps: int) -> Route:
         """Return a route of `steps` equal steps in native time; the last falls on `end`."""
-        low = 0.0 if end.clean else end.time
+        low = max(0.0, end.time)
         inner = [start.time + (low - start.time) * k / steps for k in range(1, steps)]
         return (start, *(self.level(time) for time in inner), end)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -149,11 +149,21 @@ class Flow:
     Attributes:
         shift: time shift `s t / (1 + (s - 1) t)` (Esser et al. 2024, arXiv:2403.03206, Eq. 23); 1 is none.
         time_scale: native time at t = 1 (1000 for diffusers' transformers).
+        end: t before the shift at which a sampling ends, and the row there is the image, though noise is left; a rule
+            of spacing lies between 1 and it.
     """
 
     shift: float = 1.0
     time_scale: float = 1.0
+    end: float = 0.0
     most_steps = 1000
+
+    def __post_init__(self) -> None:
+        if not (0.0 < self.shift < math.inf and 0.0 <= self.end < 1.0):
+            raise ValueError(
+                f"model.shift is {self.shift} and the last time {self.end}; a shift is above 0 and finite, and the "
+                "last time, model.end, is from 0 to below 1"
+            )
 
     @property
     def noisiest(self) -> Level:
@@ -165,7 +175,9 @@ class Flow:
     @property
     def listable(self) -> tuple[float, ...]:
         """The native times before the shift."""
-        return tuple(k * self.time_scale / self.most_steps for k in range(self.most_steps, 0, -1))
+        low = self.end * self.time_scale
+        span = self.time_scale - low
+        return tuple(low + k * span / self.most_steps for k in range(self.most_steps, 0, -1))
 
     def level(self, time: float) -> Level:
         t = time / self.time_scale
@@ -174,15 +186,27 @@ class Flow:
     def grid(self, steps: int, spacing: Spacing, *, second_order: bool = False) -> Grid:
         if isinstance(spacing, str):
             t = (spaced(spacing, steps, self.most_steps, whole=False) + 1) / self.most_steps
+            t = t if self.end == 0.0 else self.end + (1.0 - self.end) * t
         else:
-            t = checked_times(spacing, steps, 0.0, self.time_scale) / self.time_scale
-            if t[-1] == 0.0:
+            low = self.end * self.time_scale
+            t = checked_times(spacing, steps, low, self.time_scale) / self.time_scale
+            if t[-1] == self.end:
                 raise ValueError(
-                    f"sampler.spacing is {list(spacing)}; a step starts from each of its times, and at 0 no noise is "
-                    "left to take away: leave it out, and lower sampler.steps"
+                    f"sampler.spacing is {list(spacing)}; a step starts from each of its times, and at {low:g} no "
+                    "noise is left to take away: leave it out, and lower sampler.steps"
                 )
-        t = self.shift * t / (1 + (self.shift - 1) * t)
-        return (*(self.level(float(v * self.time_scale)) for v in t), Level(1.0, 0.0, 0.0))
+        levels = (self.level(float(self._shifted(v) * self.time_scale)) for v in t)
+        return (*levels, self._last)
+
+    @property
+    def _last(self) -> Level:
+        """Return the image's level."""
+        if self.end == 0.0:
+            return Level(1.0, 0.0, 0.0)
+        return replace(self.level(float(self._shifted(self.end) * self.time_scale)), ends=True)
+
+    def _shifted(self, t: float) -> float:
+        return self.shift * t / (1 + (self.shift - 1) * t)
 
 
 @dataclass(frozen=True)

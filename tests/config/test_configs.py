@@ -19,6 +19,7 @@ ADM_CLASSIFIERS = {f"adm_classifier{size}": size for size in (64, 256, 512)}
 """Guides of noisy rows."""
 
 LARGE = ("adm_imagenet256", "adm_imagenet256_uncond", "adm_imagenet512", "adm_classifier256", "adm_classifier512")
+LARGE += ("lightningdit", "rae")
 """Choices of images so large that building them takes long; of these the default tier makes plans."""
 
 OF_DATASET = {"mixture": ["dataset=mixture", "model=mixture"], "digits": []}
@@ -46,12 +47,13 @@ def place(choice: str) -> list[str]:
     if choice.startswith(("adm_", "edm_imagenet", "openai_imagenet")):
         size = next(size for size in (64, 256, 512) if f"imagenet{size}" in choice)
         sampler = "edm" if choice.startswith("edm") else "ddim"
-        words = [f"dataset.shape=[3,{size},{size}]", f"sampler={sampler}", "batch=1", "smoke=true"]
-        return ["dataset=cifar10", "verifier=resnet56_cifar10", *words]
+        return [f"dataset=imagenet{size}", "verifier=null_rewards", f"sampler={sampler}", "batch=1", "smoke=true"]
+    if choice.endswith("_xl2") or choice in ("lightningdit", "rae"):
+        return ["dataset=imagenet256", "verifier=null_rewards", "smoke=true"]
+    if choice == "fd_dinov2":
+        return ["dataset=imagenet64", "model=openai_imagenet64", "verifier=null_rewards", "smoke=true"]
     if choice.startswith("self_supervised_"):
         return ["smoke=true"]
-    if choice.endswith("_xl2"):
-        return ["dataset=cifar10", "dataset.shape=[3,256,256]", "verifier=resnet56_cifar10", "smoke=true"]
     if choice.endswith("cifar10"):
         others = {"model": "ddpm_cifar10", "verifier": "resnet56_cifar10"}
         return ["dataset=cifar10", *(f"{key}={value}" for key, value in others.items()), "smoke=true"]

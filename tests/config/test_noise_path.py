@@ -15,7 +15,8 @@ MIXTURE = ("dataset=mixture", "model=mixture", "model.conditional=true", *GUIDED
 CIFAR = ("dataset=cifar10", "verifier=null_rewards", *GUIDED)
 EDM = ("model=edm_cifar10", "sampler=edm", *CIFAR)
 OPENAI = ("model=openai_cifar10", "model.classes=11", "model.null_class=10", *CIFAR)
-LATENT = ("dataset=cifar10", "dataset.shape=[3,256,256]", "verifier=null_rewards", "search=random")
+LATENT = ("dataset=imagenet256", "verifier=null_rewards", "search=random")
+RAE = ("model=rae", "model.autoguidance=null", "sampler=euler", "sampler.steps=49")
 CONDITIONAL = ("model=ddpm_cifar10", "model.conditional=true")
 
 
@@ -51,6 +52,10 @@ def test_plan_has_the_prices_of_the_run(tmp_path, words, sampling):
         ((*LATENT, "model=dit_xl2", "sampler.steps=250", "sampler.spacing=inclusive"), 500),
         ((*LATENT, "model=sit_xl2", "sampler=heun", "sampler.steps=25", "model.guidance_scale=1"), 49),  # Ma et al.
         ((*LATENT, "model=repa_xl2", "sampler=sit_sde"), 250 + 172),  # REPA guides 172 of 250
+        ((*LATENT, "model=lightningdit", "sampler=euler", "sampler.steps=249"), 249 + 168),
+        ((*LATENT, "model=rae", "sampler=euler", "sampler.steps=49"), 2 * 49),
+        ((*LATENT, *RAE, "model.guidance_scale=1"), 49),
+        ((*LATENT, *RAE, "model.guidance_interval=[0,0.5]"), 49 + 6),
     ],
     ids=str,
 )

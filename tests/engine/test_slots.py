@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from its.engine import Engine
+from its.engine.bare import BareNetwork
 from its.engine.flops import count_flops
 from its.engine.queue import Queue
 from its.guidance.mpgd import MPGD
@@ -23,6 +24,7 @@ from its.search.paths import Paths
 from its.search.random import Random
 from its.search.rbf import RBF
 from its.search.svdd import SVDD
+from its.types import Problem
 from its.verifier.classifier import Classifier
 from its.verifier.null_rewards import NullRewards
 from tests.engine.padding import PADDING, mark_padding
@@ -151,6 +153,34 @@ def test_count_flops_per_network_row_is_the_same_in_any_interval(interval):
     )
     engine = Engine(model, DDIM(steps=5), {"select": NullRewards()}, seed=0)
     assert count_flops(engine, 0)["nfe"] == 2 * 16 * 16
+
+
+class Linear(torch.nn.Module):
+    """A network of products with its weights alone, and the rows that it was given."""
+
+    def __init__(self, hidden):
+        super().__init__()
+        self.layers = torch.nn.Sequential(torch.nn.Linear(16, hidden), torch.nn.Linear(hidden, 16))
+        self.requires_grad_(False)
+        self.rows = []
+
+    def forward(self, x, time, label):
+        self.rows.append(len(x))
+        return self.layers(x.flatten(1)).view_as(x)
+
+
+def test_engine_pays_one_nfe_for_each_network_of_autoguidance_and_their_own_flops():
+    """Of an unconditional model, for no class takes part. Batches of 6 network rows are 3 of each network."""
+    strong, weak = Linear(64), Linear(4)
+    model = NetworkDenoiser(strong, linear_vp(), "epsilon", (1, 4, 4), guidance_scale=1.5, autoguidance=weak)
+    engine = Engine(model, DDIM(steps=5, eta=0.0), {"select": NullRewards()}, seed=0, batch=6)
+    assert (model.slots, model.fewest_slots, engine.prices.sampling) == (2, 2, 10)
+    [result] = engine.run(Random(), (20,), [Problem(0, None)])
+    [outcome] = result.outcomes
+    assert outcome.ledger["nfe"] == engine.rows_evaluated == 20
+    assert {*strong.rows} == {*weak.rows} == {3}
+    assert 20 * count_flops(engine, None)["nfe"] == 10 * 2 * 2 * 16 * (64 + 4)
+    assert BareNetwork(model, 7, engine.prices.grid[0], [None]).batch == 6
 
 
 def test_count_flops_of_a_decoder_and_of_a_guide_of_what_it_makes(lab):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from its.levels import Columns, Guess
+from its.model.classifier_free import Autoguided
 from its.model.denoiser import ClassifierFree, Clipping, NetworkDenoiser, guess_from
 from its.sampler.ddim import DDIM
 from its.sampler.noise_paths import Flow, linear_vp
@@ -42,6 +43,16 @@ def test_classifier_free_mixes_two_evaluations(scale):
     cond, uncond = network(x, time, label), network(x, time, torch.full_like(label, NULL))
     expected = (1 - scale) * uncond + scale * cond
     torch.testing.assert_close(ClassifierFree(network, scale, NULL)(x, time, label), expected)
+
+
+@pytest.mark.parametrize("channels", [None, 2])
+def test_autoguided_goes_away_from_the_weak_network_at_the_same_label(channels):
+    x, time, label = torch.randn(3, 5), torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0, 4, 2])
+    strong, weak = network(x, time, label), 0.5 * network(x, time, label)
+    expected = 2.5 * strong - 1.5 * weak
+    expected[:, channels or 5 :] = strong[:, channels or 5 :]
+    made = Autoguided(network, lambda *rows: 0.5 * network(*rows), 2.5, channels)(x, time, label)
+    torch.testing.assert_close(made, expected)
 
 
 @pytest.mark.parametrize("scale", [0.0, 2.5])

@@ -97,7 +97,9 @@ def test_dit_load_tells_the_sizes_of_another_network(tmp_path):
     told = advice(base, Sizes(**XL, size=32, outputs=8))
     assert "model.patch=4 model.width=768 model.depth=12 model.classes=1000 model.heads=12: it is B/4" in told
     torch.save({"conv.weight": torch.ones(2, 2)}, weights)
-    with pytest.raises(ValueError, match=r"it has no x_embedder\.proj\.weight.*no checkpoint of DiT, SiT or REPA"):
+    with pytest.raises(
+        ValueError, match=r"it has no x_embedder\.proj\.weight.*no checkpoint of DiT, SiT, REPA or LightningDiT"
+    ):
         dit.load(weights, vae, **SIZES)
 
 

@@ -45,6 +45,15 @@ def test_slots_refuse_what_is_no_interval(interval):
         Slots.of(2.0, interval, linear_vp())
 
 
+def test_slots_of_autoguidance_are_two_everywhere_or_refused():
+    slots = Slots.of(1.42, None, Flow(), autoguided=True)
+    assert (slots.most, slots.fewest) == (2, 2)
+    with pytest.raises(ValueError, match=r"model\.autoguidance is never asked; set model\.autoguidance=null"):
+        Slots.of(1.0, None, Flow(), autoguided=True)
+    with pytest.raises(ValueError, match=r"guidance_interval is \[0, 1\] beside model\.autoguidance"):
+        Slots.of(1.42, [0, 1], Flow(), autoguided=True)
+
+
 def test_slots_refuse_an_interval_of_no_guidance():
     with pytest.raises(
         ValueError, match=r"guidance_interval is \[200, 600\] and model.guidance_scale is 1, under which"

@@ -14,6 +14,7 @@ from its.guidance.ugd import UGD
 from its.levels import Columns
 from its.model.denoiser import NetworkDenoiser, guess_from
 from its.model.mixture import MixtureDenoiser
+from its.particles.prices import Prices
 from its.particles.verbs import advance, reward
 from its.sampler.ddim import DDIM
 from its.sampler.euler import Euler
@@ -24,8 +25,8 @@ from its.verifier.classifier import Classifier
 
 @pytest.mark.parametrize(
     "path",
-    [linear_vp(), cosine_vp(), Flow(), Flow(shift=3.0, time_scale=1000.0), EDM()],
-    ids=["vp", "cosine", "flow", "shifted", "edm"],
+    [linear_vp(), cosine_vp(), Flow(), Flow(shift=3.0, time_scale=1000.0), Flow(shift=3.0, end=0.25), EDM()],
+    ids=["vp", "cosine", "flow", "shifted", "ended", "edm"],
 )
 def test_noise_paths_make_a_grid_of_their_listable_times(path):
     times = path.listable
@@ -35,6 +36,52 @@ def test_noise_paths_make_a_grid_of_their_listable_times(path):
     assert all(a > b for a, b in pairwise(ratio))
     chosen = times[3::100]
     assert [level.sigma for level in path.grid(len(chosen), chosen)[:-1]] == [level.sigma for level in grid[3:-1:100]]
+
+
+def test_flow_that_ends_before_clean_has_the_times_of_rae():
+    """Its code's `1 - linspace(0, .999, 50)`, shifted; the last row is the image."""
+    shift = 48**0.5
+    u = 1 - torch.linspace(0, 0.999, 50, dtype=torch.float64)
+    grid = Euler(steps=49).grid(Flow(shift, end=0.001))
+    assert [level.sigma for level in grid] == pytest.approx((shift * u / (1 + (shift - 1) * u)).tolist(), rel=1e-12)
+    assert [level.clean for level in grid] == [False] * 49 + [True]
+    assert grid[-1].sigma == pytest.approx(0.0068873734805)
+    prices = Prices(Flow(shift, end=0.001), Euler(steps=49), 1)
+    assert (prices.sampling, prices.cost(prices.grid[40], steps=3)) == (49, 3)
+    route, _ = prices.route(prices.level(0.01), None, 4, False)
+    assert all(a > b for a, b in pairwise(level.time for level in route)), "no step goes below the end"
+
+
+def test_flow_shift_undoes_that_of_times_that_go_up():
+    """LightningDiT's .3 t / (1 + (.3 - 1) t) of t = linspace(0, 1, 250), with noise at 0."""
+    t = torch.linspace(0, 1, 250, dtype=torch.float64)
+    theirs = 0.3 * t / (1 - 0.7 * t)
+    grid = Euler(steps=249).grid(Flow(1 / 0.3))
+    assert [level.alpha for level in grid] == pytest.approx(theirs.tolist(), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("values", "refusal"),
+    [
+        ({"shift": 0.0}, r"model\.shift is 0\.0"),
+        ({"shift": float("inf")}, "finite"),
+        ({"end": 1.0}, r"last time 1\.0"),
+        ({"end": -0.1}, r"model\.end, is from 0"),
+    ],
+    ids=str,
+)
+def test_flow_refuses_a_shift_or_an_end_that_is_none(values, refusal):
+    with pytest.raises(ValueError, match=refusal):
+        Flow(**values)
+
+
+def test_flow_refuses_a_list_of_times_down_to_its_end():
+    path = Flow(end=0.1)
+    assert [level.time for level in path.grid(2, [1.0, 0.5])] == [1.0, 0.5, 0.1]
+    with pytest.raises(ValueError, match=r"at 0\.1 no noise is left"):
+        path.grid(2, [1.0, 0.1])
+    with pytest.raises(ValueError, match=r"descending times between 0\.1 and 1"):
+        path.grid(2, [1.0, 0.05])
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
