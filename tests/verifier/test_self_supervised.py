@@ -76,9 +76,7 @@ def test_self_supervised_is_refused_where_paths_scores_before_its_level(tmp_path
 
 def test_self_supervised_names_those_that_bring_a_network(tmp_path):
     others = "choose self_supervised_clip or self_supervised_dino or self_supervised_siglip"
-    with pytest.raises(
-        ValueError, match=f"dataset imagenet256 brings none; {others}, or set"
-    ):
+    with pytest.raises(ValueError, match=f"dataset imagenet256 brings none; {others}, or set"):
         blueprint_of(tmp_path, VERIFIER, "dataset=imagenet256", "model=dit_xl2", planning=True)
 
 
