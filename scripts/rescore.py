@@ -43,6 +43,11 @@ def main() -> None:
     # Rescore.
     with exits_as_errors():
         rescoring = rescoring_of(run, options.overrides)
+    if options.pairs is not None and rescoring.by_set:
+        raise ValueError(
+            f"--pairs compares the candidates of one image, and {rescoring.label['verifier']} gives none a reward; "
+            "name another verifier"
+        )
     decisive = {key: rescoring.blueprint.record[key] for key in ("verifier", "weights")}
     target = run.files.rescored / f"{rescoring.label['verifier']}-{hash8(identity(decisive))}"
     with exits_as_errors():

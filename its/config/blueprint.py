@@ -17,7 +17,8 @@ from its.config.dataset_words import settled_dataset
 from its.config.folder import check_folder, folder_of
 from its.config.identity import hash8, measured_by, record
 from its.config.instantiate import TARGET, check_targets, defined, instantiate, packages_of
-from its.config.kinds import Kind, Work, kind_of
+from its.config.kinds import Kind, Work
+from its.config.oracle_run import run_kind
 from its.config.parts import Parts
 from its.config.provenance import Provenance
 from its.config.secrets import check_keys, check_secrets
@@ -79,7 +80,7 @@ class Blueprint(Parts):
         parts = Parts(plain, choices, packages, **objects)
 
         # Its kind decides whether they go together, and what the run is called.
-        kind = kind_of(parts.search)
+        kind = run_kind(parts)
         kind.check(parts)
         label = kind.label(parts)
         decisive = record(kind.sections(parts), planning=planning)

@@ -63,6 +63,9 @@ def disk_bytes(parts: Parts, caps: int, images: int, files: int, nfe: float) -> 
     digests = 0 if parts.storage == "all" else images * DIGEST_BYTES
     shards = caps * (stored * pixels * (1 + noise) + digests + images * (features + LEDGER_BYTES))
 
+    # Once more what an oracle chooses of them.
+    shards += caps * images * (pixels + LEDGER_BYTES) + files * FILE_BYTES if parts.has_oracle else 0
+
     # What people look at, and the files themselves.
     grids = caps * shown * pixels
     return shards + images * IMAGE_BYTES + grids + RUN_BYTES + files * FILE_BYTES + _pool_bytes(parts, nfe)

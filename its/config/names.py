@@ -87,6 +87,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "verifier/ensemble": ("its.verifier.ensemble.Ensemble",),
     "verifier/noisy_classifier": ("its.verifier.noisy_classifier.NoisyClassifier",),
     "verifier/null_rewards": ("its.verifier.null_rewards.NullRewards",),
+    "verifier/oracle_fid": ("its.verifier.oracle_fid.OracleFid",),
     "verifier/self_supervised": ("its.verifier.self_supervised.SelfSupervised",),
     "verifier/zscore": ("its.verifier.zscore.ZScore",),
 }

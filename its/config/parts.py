@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -10,6 +10,7 @@ from typing import Any
 
 from its.budget import Budget
 from its.config.declarations import AUTOGUIDANCE, GUIDANCE_INTERVAL, GUIDANCE_SCALE, marked, parameters
+from its.config.instantiate import TARGET, defined
 from its.config.noise_path import StatedPath, any_noise, stated_path
 from its.guidance.guidance import Guidance
 from its.levels import Level
@@ -50,8 +51,22 @@ class Parts:
 
     @property
     def keep_candidates(self) -> bool:
-        """Return whether every candidate is stored; the images are the same either way."""
-        return self.plain["keep_candidates"]
+        """Return whether every candidate is stored; the images are the same either way, but where an oracle chooses."""
+        return self.plain["keep_candidates"] or self.has_oracle
+
+    @cached_property
+    def has_oracle(self) -> bool:
+        """Return whether an oracle chooses the images, as a set, among the candidates of the search."""
+        target = self.plain["verifier"].get(TARGET)
+        return bool(target) and getattr(defined(target, self.packages), "of_sets", False) is True
+
+    def asked(self, plain: Mapping[str, Any]) -> Any:
+        """Return the node of the verifier that the search asks: of an oracle of sets its pool's.
+
+        Args:
+            plain: this configuration, with or without the paths of a smoke run's twins.
+        """
+        return plain["verifier"]["pool"] if self.has_oracle else plain["verifier"]
 
     @cached_property
     def prices(self) -> Prices:

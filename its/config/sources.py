@@ -43,10 +43,13 @@ MAKING = (
 MEASURING = (
     "its.engine.flops",
     "its.metric.reference_source",
+    "its.run.chosen",
     "its.run.contracts",
     "its.run.experiment",
     "its.run.instruments",
     "its.run.measure",
+    "its.run.oracle_experiment",
+    "its.run.set_choice",
 )
 """Modules that measure whatever the configuration."""
 

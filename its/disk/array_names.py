@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-SHARDS, FEATURES, POOL, SETS = "shards/", "features/", "pool/", "sets/"
-"""Folders of images, of their features, of candidates with theirs, and of the sets that a schedule search scores."""
+SHARDS, FEATURES, POOL, SETS, CHOSEN = "shards/", "features/", "pool/", "sets/", "chosen/"
+"""Folders of images, of their features, of candidates with theirs, of the sets that a schedule search scores, and of
+the images that an oracle has chosen among candidates."""
 
 
 def shard_ranges(images: int, shard: int) -> list[range]:
@@ -29,6 +30,11 @@ def candidates_name(first: int) -> str:
 def candidate_features_name(extractor: str, first: int) -> str:
     """Return the name of the features of a shard's candidates."""
     return f"{POOL}{extractor}/{first:08d}.safetensors"
+
+
+def chosen_name(choice: str, first: int) -> str:
+    """Return the name of a shard of the images that an oracle chose; `choice` is a hash of what it chose from."""
+    return f"{CHOSEN}{choice}/{first:08d}.safetensors"
 
 
 def set_name(draw: int, grid: str) -> str:

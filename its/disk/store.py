@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from its.disk.array_names import FEATURES, POOL, SETS, SHARDS
+from its.disk.array_names import CHOSEN, FEATURES, POOL, SETS, SHARDS
 from its.disk.files import DamagedFile, own_folders, read_file, set_aside, write_atomic
 from its.disk.leftovers import drop_leftovers
 from its.disk.lines import Entry, Lines
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 MANIFEST, TIMING = "manifest.jsonl", "timing.jsonl"
 
-FOLDERS = (SHARDS, FEATURES, POOL, SETS)
+FOLDERS = (SHARDS, FEATURES, POOL, SETS, CHOSEN)
 """Where files of arrays lie."""
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from its.config.identity import differences, of_before
 from its.config.provenance import MOST_NAMED
-from its.disk.array_names import FEATURES, POOL, SHARDS, first_of
+from its.disk.array_names import CHOSEN, FEATURES, POOL, SHARDS, first_of
 from its.disk.files import read_file
 from its.disk.run_folder import RunFolder
 from its.moving.sound import raw_digests
@@ -61,7 +61,8 @@ class Part:
             ) from error
         if "shard" not in config:
             raise ValueError(f"{folder} searches the times of a sampler, and has no shards that could be joined")
-        return cls(files, config, {name: raw_digests(files, name) for name in sorted(files.store.present())})
+        names = sorted(name for name in files.store.present() if not name.startswith(CHOSEN))  # chosen anew of them all
+        return cls(files, config, {name: raw_digests(files, name) for name in names})
 
     @property
     def folder(self) -> Path:

@@ -13,6 +13,7 @@ from safetensors.numpy import load
 from its.disk.array_names import features_name, shard_name
 from its.disk.files import DamagedFile
 from its.disk.run_folder import EDITED, FILES
+from its.disk.store import Store
 from its.process.device import require_one_device_type
 from its.rerun.finished_run import FinishedRun
 from its.run import shards
@@ -28,7 +29,7 @@ UNCOMPARED = ("command", "sources", "measured", "asked", "curve", FILES)
 
 
 def fill(stock: Stock, run: FinishedRun, experiment: Experiment) -> None:
-    """Take every shard of a run into stock, with its features.
+    """Take every image that a run delivers into stock, with its features; what an oracle chose is chosen again.
 
     Raises:
         ValueError: one is damaged, missing, or holds other problems than the run's.
@@ -46,16 +47,20 @@ def fill(stock: Stock, run: FinishedRun, experiment: Experiment) -> None:
     shards.refuse_gaps(stock.shards)
     shards.refuse_other_conditions(stock.shards, experiment.condition)
     require_one_device_type(run.folder, store.notes())
+    stock.adopt(experiment.delivered(stock, Store(stock.folder)))
 
 
 def differing_numbers(run: FinishedRun, experiment: Experiment, stock: Stock) -> Iterator[str]:
     """Yield a sentence on each number of the summary and of `per_image` that is not what comes out here.
 
     Args:
-        stock: is filled.
+        stock: is filled; in its folder lies what an oracle chooses here.
     """
-    # What else the summary says.
+    # What an oracle chose, and what else the summary says.
     fill(stock, run, experiment)
+    for name in sorted(Store(stock.folder).present()):
+        if Store(stock.folder).digests(name) != run.files.store.digests(name):
+            yield f"{name} is not what an oracle chooses here"
     curve = experiment.curve_of(stock)
     for key, value in experiment.summary_of(curve, stock).items():
         of_before = {"kept": "all", "protocol": value}.get(key)

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from its.budget import Cap, cap_of
+from its.disk.delivered import image_names
 from its.disk.files import DamagedFile, read_file
 from its.disk.run_folder import RunFolder
 from its.report.runs import RunRecord, UnreadableRun
@@ -135,7 +136,7 @@ def per_image(run: Path, images: int, column: str) -> np.ndarray | None:
     """
     files = RunFolder(run)
     name = "reward" if column == "reward_mean" else column
-    parts = map(files.store.read, files.shard_names) if name == "reward" else iter([_effects(files)])
+    parts = map(files.store.read, image_names(files)) if name == "reward" else iter([_effects(files)])
     by_shard = [part[name].astype(np.float64) if part is not None and name in part else None for part in parts]
     columns = [column for column in by_shard if column is not None]
     if len(columns) < len(by_shard):

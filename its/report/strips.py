@@ -15,7 +15,8 @@ import numpy as np
 
 from its.budget import Cap, cap_of
 from its.dataset.image_set import NO_CLASS
-from its.disk.array_names import shard_name
+from its.disk.array_names import first_of, shard_name
+from its.disk.delivered import image_names
 from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays, DamagedFile
 from its.report.runs import RunRecord, UnreadableRun
@@ -75,7 +76,9 @@ def _shown(arrays: Arrays, run: RunRecord) -> np.ndarray:
 def _read(folder: Path, number: int, run: RunRecord) -> Strip | None:
     """Return the strip of one run; None if its first shard, or images in it, are not on disk."""
     try:
-        arrays = RunFolder(folder / run.folder).store.read(shard_name(0))
+        files = RunFolder(folder / run.folder)
+        first = next((name for name in image_names(files) if first_of(name) == 0), shard_name(0))
+        arrays = files.store.read(first)
     except DamagedFile as damage:
         raise UnreadableRun(run.folder, damage) from damage
     if arrays is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ import numpy as np
 
 from its.config.hydra_node import COMMAND_LINE, first_part
 from its.config.identity import of_before
-from its.config.names import current_word
+from its.config.names import current_word, recorded
+from its.config.oracle_run import ORACLE
 from its.disk.array_names import candidates_name, shard_name, shard_ranges
 from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
@@ -24,6 +26,9 @@ from its.run.codes import NO_START, decode_start
 MEASURING = ("dataset.", "metric.", "experiment.")
 """Beginnings of where the words go that may say what measures a run."""
 
+
+OF_MEMBER = re.compile(r"reward_(\w+)_mean")
+"""A column of the rewards by one member of a relative verifier."""
 
 NO_NOISE = np.zeros((0, 1, 1, 1), np.float32)
 """Moved starting points of a shard that has none."""
@@ -68,6 +73,24 @@ class FinishedRun:
     def folder(self) -> Path:
         """Its path."""
         return self.files.path
+
+    @property
+    def selector(self) -> str:
+        """The verifier that its search asked: where an oracle chose, its pool's."""
+        if not self.has_oracle:
+            return str(self.summary["verifier"])
+        return recorded(self.config["verifier"]["pool"]["_target_"]).rpartition("/")[2]
+
+    @property
+    def has_oracle(self) -> bool:
+        """True if an oracle chose its images as a set."""
+        return recorded(str(self.config["verifier"].get("_target_"))) == ORACLE
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The members of its verifier, in the order of their rewards, if that is relative."""
+        columns = (OF_MEMBER.fullmatch(key) for key in self.summary["curve"][0])
+        return tuple(column[1] for column in columns if column)
 
     @property
     def words(self) -> list[str]:
@@ -149,8 +172,8 @@ class FinishedRun:
     def command(self, *words: str) -> str:
         """Return the run's command with other words, in place of those of the same keys."""
         keys = {key_of(word) for word in words}
-        script, file, *own = shlex.split(self.summary["command"])
-        return shlex.join([script, file, *(word for word in own if key_of(word) not in keys), *words])
+        script, file, *rest = shlex.split(self.summary["command"])
+        return shlex.join([script, file, *(word for word in rest if key_of(word) not in keys), *words])
 
     def require_starts(self) -> None:
         """Refuse a run whose images are not what their starting points come to.
@@ -158,6 +181,11 @@ class FinishedRun:
         Raises:
             ValueError: naming the first such image.
         """
+        if self.has_oracle:
+            raise ValueError(
+                f"the images of {self.folder} were chosen by an oracle of sets, {self.summary['verifier']}, which "
+                "keeps no starting points; render the winners of a verifier"
+            )
         for indices, arrays in self.shards():
             if "start" not in arrays:
                 raise ValueError(

@@ -12,10 +12,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from its.config.names import recorded
+from its.config.oracle_run import ORACLE
 from its.dataset.cifar import Cifar
 from its.dataset.folder import Crop, Folder
 from its.dataset.image_set import Batch, ImageSet, Shape, account
 from its.dataset.npz import Npz
+from its.disk.delivered import image_names
 from its.disk.kept import lacks_images
 from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays, DamagedFile
@@ -47,10 +50,16 @@ class RunImages:
     form: ClassVar[str] = "lossless"
 
     def __post_init__(self) -> None:
-        if not self._files.shard_names:
+        if not self._names:
             raise ValueError(f"{self.folder} has no finished shards yet; finish the run first")
         if self._files.state == "finished" and (missing := self._files.missing_shards):
             raise ValueError(f"{self.folder} has lost {missing[0]}; the command that made the run makes it again")
+
+        if self._is_undecided:
+            raise ValueError(
+                f"an oracle chooses the images of {self.folder} once all candidates are there; finish the run by "
+                "its own command"
+            )
 
         # Look at everything but the images.
         indices = np.concatenate([arrays["index"] for arrays in self._small])
@@ -88,11 +97,24 @@ class RunImages:
         return RunFolder(self.folder)
 
     @cached_property
+    def _names(self) -> list[str]:
+        return image_names(self._files)
+
+    @property
+    def _is_undecided(self) -> bool:
+        """Return whether an oracle has yet to choose among the candidates of these shards."""
+        try:
+            target = str(self._files.read_config()["verifier"]["_target_"])
+        except (FileNotFoundError, KeyError, TypeError, ValueError):
+            return False
+        return recorded(target) == ORACLE and self._names == self._files.shard_names
+
+    @cached_property
     def _small(self) -> list[Arrays]:
         """The arrays of every shard, of images only their shape."""
         return [
             {key: array[:0].copy() if key in LARGE else array for key, array in self._read(name).items()}
-            for name in self._files.shard_names
+            for name in self._names
         ]
 
     @property
@@ -103,7 +125,7 @@ class RunImages:
         return sum(len(arrays["index"]) for arrays in self._small)
 
     def batches(self, rows: int) -> Iterator[Batch]:
-        for name in self._files.shard_names:
+        for name in self._names:
             arrays = self._read(name)
             pick = arrays["pick"][:, self.cap]
             for first in range(0, len(pick), rows):
@@ -111,7 +133,7 @@ class RunImages:
 
     def fingerprint(self) -> str:
         digest = sha256(str(self.cap).encode())
-        for name in self._files.shard_names:
+        for name in self._names:
             digest.update((self.folder / name).read_bytes())
         return digest.hexdigest()
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from its.budget import COLUMNS, UNITS
 from its.config.provenance import Provenance
 from its.config.words import in_full
 from its.disk.array_names import shard_name
 from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
-from its.engine import Outcome, Result
 from its.engine.verdicts import verdicts_of
 from its.process.command import typed
 from its.report.figures import comparison_figure
@@ -21,11 +20,10 @@ from its.report.protocol import sentence
 from its.report.runs import RunRecord, read_run
 from its.rerun.rescoring import Rescoring, ScoredShard
 from its.run import candidates, shards
+from its.run.chosen import with_choice
 from its.run.curve_files import write_curve
 from its.run.measure import Curve, Row, measure, tell_strange
 from its.run.stock import Stock
-from its.types import Problem
-from its.verifier.verifier import members_of
 
 
 def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
@@ -40,15 +38,16 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
     flops: dict[str, int] = {}
 
     # Choose the best candidates, and store them as a run's shards.
+    picks = _set_picks(rescoring, files.path) if rescoring.by_set else {}
     for part in rescoring.scored():
-        results, picks = _results(rescoring, part)
-        arrays = shards.pack(results)
+        arrays, features = _chosen(rescoring, part, picks.get(part.indices))
         name = shard_name(part.indices.start)
         files.store.write(name, arrays, source=run.files.store.source(name))
-        stock.take(part.indices, arrays, _picked_features(part, arrays, picks))
+        stock.take(part.indices, arrays, features)
         flops = flops or rescoring.flops(part.candidates["images"][:1])
     files.store.tidy()
-    shards.refuse_blind(stock.shards, rescoring.label["verifier"], rescoring.verifier)
+    if not rescoring.by_set:
+        shards.refuse_blind(stock.shards, rescoring.label["verifier"], rescoring.verifier)
 
     # Measure them; the run's ledgers hold, and nobody measured seconds.
     labels = np.concatenate([arrays["label"] for _, arrays in stock.shards])
@@ -59,7 +58,7 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
         instruments.measurable(labels),
         instruments.reference.load(),
         flops=flops,
-        members=members_of(rescoring.verifier),
+        members=rescoring.members,
         currency=rescoring.currency,
     )
     write_curve(files, curve, stock, _figure(rescoring, target, curve, sentence(protocol)))
@@ -75,39 +74,32 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
         "curve": curve.rows,
     }
     files.finish(files.rescored_summary, entry)
-    tell_strange(curve.rows[-1], {"select": rescoring.verifier})
+    if not rescoring.by_set:
+        tell_strange(curve.rows[-1], {"select": rescoring.verifier})
     return curve.rows
 
 
-def _picked_features(part: ScoredShard, arrays: Arrays, picks: list[list[int]]) -> Arrays:
-    """Return the features of a new shard's images, from those of the candidates that they are."""
-    candidate_of_image = np.empty(len(arrays["images"]), dtype=np.int64)
-    candidate_of_image[arrays["pick"].ravel()] = np.array(picks).ravel()
-    return {name: array[candidate_of_image] for name, array in part.features.items()}
+def _set_picks(rescoring: Rescoring, folder: Path) -> dict[range, np.ndarray]:
+    """Return the rows of the candidates that an oracle chooses as a set, int64 `[n, caps]`, of each shard."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return rescoring.set_choice(folder).picks(rescoring.pooled())
 
 
-def _results(rescoring: Rescoring, part: ScoredShard) -> tuple[list[Result], list[list[int]]]:
-    """Return what each problem comes to at every cap, and the row of the candidate that it is."""
-    results, picks = [], []
-    for k, (index, condition) in enumerate(zip(part.indices, part.conditions, strict=True)):
-        outcomes, picked = [], []
-        for cap, most in enumerate(rescoring.caps):
-            # The best of the candidates that count at this cap.
-            rows = candidates.counting(part.candidates, k, cap, most)
-            if not len(rows):
-                raise ValueError(
-                    f"image {index} has no candidate within {most} {UNITS[rescoring.currency]}: "
-                    f"{rescoring.label['search']} returned an image that it had not rewarded; this run cannot be "
-                    "rescored"
-                )
-            best = candidates.choose(part.reward, rows).best
-            ledger = dict(zip(COLUMNS, shards.ledger_of(part.shard)[k, cap].tolist(), strict=True))
-            outcomes.append(Outcome(part.pixels[best], candidates.reward_of(part.reward, best), ledger))
-            picked.append(best)
-        own = slice(*part.candidates["offset"][k : k + 2])
-        results.append(Result(Problem(index, condition), tuple(outcomes), verdicts=verdicts_of(part.raw[own])))
-        picks.append(picked)
-    return results, picks
+def _chosen(rescoring: Rescoring, part: ScoredShard, picks: np.ndarray | None) -> tuple[Arrays, Arrays]:
+    """Return a shard of the candidates of `picks`, or else of the best ones, and their features."""
+    if picks is not None:
+        return with_choice(part, picks, part.reward, part.conditions)
+    caps, search = rescoring.caps, rescoring.label["search"]
+    best = [
+        [
+            candidates.choose(part.reward, part.counting(k, cap, caps, rescoring.currency, search)).best
+            for cap in range(len(caps))
+        ]
+        for k in range(len(part.indices))
+    ]
+    of_problem = itertools.pairwise(part.candidates["offset"][: len(part.indices) + 1])
+    verdicts = [verdicts_of(part.raw[first:last]) for first, last in of_problem]
+    return with_choice(part, np.array(best), part.reward, part.conditions, verdicts)
 
 
 def _figure(rescoring: Rescoring, target: Path, curve: Curve, note: str) -> bytes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,47 +17,37 @@ from its.config.blueprint import Blueprint
 from its.config.checks import check_rewards, stated_probe
 from its.config.identity import differences
 from its.config.instantiate import instantiate
+from its.config.oracle_run import is_blind, meaning
 from its.config.provenance import Provenance
 from its.disk.array_names import candidate_features_name
-from its.disk.store import Arrays
 from its.engine import Engine
 from its.engine.flops import count_flops, reward_flops
 from its.engine.queue import pad
 from its.rerun.finished_run import FinishedRun, key_of
-from its.run import candidates
+from its.run.chosen import PooledShard
 from its.run.instruments import Instruments
-from its.search.more_steps import MoreSteps
-from its.search.none import NoSearch
-from its.search.random import Random
-from its.search.search import Search
+from its.run.set_choice import SetChoice, check_reference
 from its.types import Condition
-from its.verifier.verifier import Verifier, rewards_of
+from its.verifier.verifier import Verifier, members_of, rewards_of
 
 OPEN_KEYS = ("verifier", "metric", "device", "plugins", "hydra")
 """Groups and keys that may differ from the run's."""
 
-BLIND = (NoSearch, MoreSteps, Random)
-"""Searches whose candidates are the same under every verifier."""
+OF_POOL = ("verifier.pool", "verifier@verifier.pool")
+OF_VERIFIER = ("verifier.", "verifier@verifier.")
+"""Beginnings of keys that say more of the verifier that was chosen."""
 
 
 @dataclass(frozen=True)
-class ScoredShard:
+class ScoredShard(PooledShard):
     """The candidates of a shard's problems under another verifier.
 
     Attributes:
-        candidates, features: as stored.
-        shard: the run's own.
-        pixels: uint8 `[m, H, W, C]`.
         raw: rewards `[m]`, or `[m, members]` of a relative verifier, as it gave them.
         reward: the same with -inf in place of NaN.
         conditions: of each problem.
     """
 
-    indices: range
-    candidates: Arrays
-    features: Arrays
-    shard: Arrays
-    pixels: np.ndarray
     raw: np.ndarray
     reward: np.ndarray
     conditions: list[Condition]
@@ -94,7 +85,10 @@ class Rescoring:
             )
         verifier = instantiate(plain["verifier"], packages)
         check_rewards(blueprint.search, verifier, blueprint.label["verifier"])
-        return cls(run, blueprint, verifier, Instruments.of(plain, packages))
+        instruments = Instruments.of(plain, packages)
+        if blueprint.has_oracle:
+            check_reference(blueprint.label["verifier"], instruments)
+        return cls(run, blueprint, verifier, instruments)
 
     @property
     def label(self) -> dict[str, str]:
@@ -125,7 +119,9 @@ class Rescoring:
     @property
     def meaning(self) -> str:
         """The meaning of the rescored curve, in one sentence."""
-        search, verifier, selector = self.label["search"], self.label["verifier"], self.run.summary["verifier"]
+        search, verifier, selector = self.label["search"], self.label["verifier"], self.run.selector
+        if self.by_set:
+            return meaning(self.blueprint, selector)
         if self.exact:
             return (
                 f"the candidates of {search} do not depend on rewards, so this is what a run that selects by "
@@ -142,21 +138,41 @@ class Rescoring:
             f"not what a run that selects by {verifier} gives"
         )
 
-    def scored(self) -> Iterator[ScoredShard]:
-        """Score the candidates, shard by shard."""
+    @property
+    def by_set(self) -> bool:
+        """True if an oracle chooses a whole set, and scores no candidate by itself."""
+        return self.blueprint.has_oracle
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Names of the columns of rewards, if these are relative: an oracle of sets leaves the run's own."""
+        return self.run.members if self.by_set else members_of(self.verifier)
+
+    def set_choice(self, folder: Path) -> SetChoice:
+        """Return what an oracle chooses by; features lie in a folder meanwhile."""
+        plain, reference = self.blueprint.plain, self.instruments.reference.load()
+        choice = self.caps, self.currency, self.label["search"], plain["seed"], plain["device"], folder
+        return SetChoice(reference.moments, *choice)
+
+    def pooled(self) -> Iterator[PooledShard]:
+        """Yield the candidates as they are stored, shard by shard."""
         for indices in self.run.ranges:
-            stored = self.run.candidates(indices)
-            pixels = candidates.pixels(stored)
+            part = PooledShard(indices, self.run.candidates(indices), {}, self.run.shard(indices))
             name = candidate_features_name(self.instruments.extractor.name, indices.start)
-            features = self.instruments.features(self.run.files.store, name, pixels)
+            yield replace(part, features=self.instruments.features(self.run.files.store, name, part.pixels))
+
+    def scored(self) -> Iterator[ScoredShard]:
+        """Score the candidates, shard by shard; under an oracle of sets they keep the run's own rewards."""
+        for part in self.pooled():
+            stored, indices = part.candidates, part.indices
 
             # A candidate is scored for what its problem asks.
             conditions = [self.instruments.data.condition(index) for index in indices]
             counts = np.diff(stored["offset"][: len(indices) + 1])
             of_rows = [condition for condition, count in zip(conditions, counts, strict=True) for _ in range(count)]
-            raw = self.score(stored["images"][: len(of_rows)], of_rows)
+            raw = stored["reward"] if self.by_set else self.score(stored["images"][: len(of_rows)], of_rows)
             reward = np.where(np.isnan(raw), -math.inf, raw)
-            yield ScoredShard(indices, stored, features, self.run.shard(indices), pixels, raw, reward, conditions)
+            yield ScoredShard(indices, stored, part.features, part.shard, raw, reward, conditions)
 
     def score(self, images: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
         """Return the rewards of unrounded images `[m, C, H, W]`, in batches of the shape that the engine would use."""
@@ -179,13 +195,15 @@ class Rescoring:
             image: a candidate, `[1, C, H, W]`.
         """
         stored = self.run.summary.get("flops") or self._count_flops()
+        if self.by_set:
+            return dict(stored)
         rows = torch.from_numpy(image).to(self.blueprint.plain["device"])
         return {**stored, "verifier_calls": reward_flops(self.verifier, rows, [self.instruments.data.condition(0)])}
 
     def _count_flops(self) -> dict[str, int]:
         """Load the generator and count, for a run of a version that did not store the counts."""
         plain, packages, guidance = self.blueprint.plain, self.blueprint.packages, self.blueprint.guidance
-        verifiers = {"select": self.verifier}
+        verifiers = {"select": instantiate(self.run.config["verifier"], packages) if self.by_set else self.verifier}
         if guidance.needs != "nothing":
             verifiers["guide"] = instantiate(plain["guide"], packages)
         model = instantiate(plain["model"], packages)
@@ -198,11 +216,6 @@ class Rescoring:
             batch=plain["batch"],
         )
         return count_flops(engine, self.instruments.data.condition(0))
-
-
-def is_blind(search: Search) -> bool:
-    """Return whether a search's candidates are the same under every verifier."""
-    return isinstance(search, BLIND)
 
 
 def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
@@ -220,9 +233,14 @@ def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:
                 f"{word} would make another run, whose candidates these are not; rescoring takes "
                 f"{', '.join(OPEN_KEYS)} only"
             )
+    if any(key_of(word).startswith(OF_POOL) for word in overrides):
+        raise ValueError(
+            f"verifier.pool is the verifier that found the candidates, and those of this run were found by "
+            f"{run.selector}; leave it out"
+        )
     own_words = run.words
     if any(word.startswith("verifier=") for word in overrides):
-        own_words = [word for word in own_words if not f"{key_of(word)}.".startswith("verifier.")]
+        own_words = [word for word in own_words if not f"{key_of(word)}.".startswith(OF_VERIFIER)]
     return [*own_words, *overrides, f"images={run.summary['images']}"]
 
 
@@ -232,7 +250,8 @@ def require_same_run(run: FinishedRun, config: dict[str, Any]) -> None:
     Raises:
         ValueError: it differs elsewhere.
     """
-    keys = [key for key in differences(config, run.config) if key != "verifier"]
+    here, there = ({**each, "dataset": {"images": each["dataset"]["images"]}} for each in (config, run.config))
+    keys = [key for key in differences(here, there) if key != "verifier"]
     if keys:
         raise ValueError(
             f"{', '.join(keys)} of this run's command are no longer what {run.files.config} says, so the candidates "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from its.config.blueprint import Blueprint
 from its.config.checks import check_passed, check_rewards
 from its.config.instantiate import instantiate, packages_of
 from its.config.kinds import GridSearch, ImageRun
+from its.config.oracle_run import OracleRun, meaning, pool_of
 from its.config.sizes import sized
 from its.process.workers import Worker
 from its.tracker.tracker import Tracker
@@ -45,16 +47,28 @@ def build(blueprint: Blueprint) -> Any:
 
 
 def _image_run(blueprint: Blueprint) -> Run:
+    from its.run.experiment import Experiment
+
+    return _experiment(blueprint, Experiment)
+
+
+def _oracle_run(blueprint: Blueprint) -> Run:
+    from its.run.oracle_experiment import OracleExperiment
+
+    oracle = meaning(blueprint, pool_of(blueprint))
+    return _experiment(blueprint, partial(OracleExperiment, oracle=oracle))
+
+
+def _experiment(blueprint: Blueprint, kind: Callable[..., Run]) -> Run:
     from its.engine import SIZES, Engine
     from its.engine.flops import count_flops
-    from its.run.experiment import Experiment
     from its.run.instruments import Instruments, check_shapes
 
     # Load the networks and what measures.
     plain, packages = blueprint.with_twins(), blueprint.packages
     instruments = Instruments.of(plain, packages)
     data = instruments.data
-    model, verifier = (instantiate(plain[group], packages) for group in ("model", "verifier"))
+    model, verifier = (instantiate(node, packages) for node in (plain["model"], blueprint.asked(plain)))
     check_rewards(blueprint.search, verifier, blueprint.label["verifier"])
     check_shapes(plain["dataset"]["name"], data, model)
     verifiers = {"select": verifier}
@@ -76,7 +90,7 @@ def _image_run(blueprint: Blueprint) -> Run:
     search, caps = sized(blueprint.search, blueprint.budget, engine.prices)
     if remark := engine.sampler.remark(model.path):
         log.info("%s", remark)
-    return Experiment(
+    return kind(
         folder=blueprint.folder,
         config=blueprint.config,
         label={**blueprint.label, "name": plain["name"], "seed": str(plain["seed"])},
@@ -105,7 +119,11 @@ def _grid_search(blueprint: Blueprint) -> Run:
     return ScheduleRun.of(blueprint)
 
 
-BUILDERS: dict[type, Callable[[Blueprint], Run]] = {ImageRun: _image_run, GridSearch: _grid_search}
+BUILDERS: dict[type, Callable[[Blueprint], Run]] = {
+    ImageRun: _image_run,
+    OracleRun: _oracle_run,
+    GridSearch: _grid_search,
+}
 
 
 def tracker_of(config: DictConfig) -> Tracker:

@@ -18,6 +18,7 @@ from its.config.sources import Sources
 from its.disk.array_names import file_names, shard_name, shard_ranges
 from its.disk.kept import least
 from its.disk.run_folder import EDITED, RunFolder
+from its.disk.store import Store
 from its.engine import Engine
 from its.process.device import require_one_device_type
 from its.process.leave import begins
@@ -171,9 +172,10 @@ class Experiment:
         require_one_device_type(self.folder, self.files.store.notes())
 
         # Measure them; the summary comes last.
-        curve = self._marked(self.curve_of(stock))
+        delivered = self.delivered(stock, self.files.store)
+        curve = self._marked(self.curve_of(delivered))
         self.files.store.tidy()
-        self._write_results(curve, stock)
+        self._write_results(curve, delivered)
         tell_strange(curve.rows[-1], self.engine.verifiers)
         return curve.rows
 
@@ -215,8 +217,16 @@ class Experiment:
         )
         return curve if curve and self._provenance.agrees(self.files.read_summary().get("sources")) else None
 
+    def delivered(self, stock: Stock, store: Store | None = None) -> Stock:
+        """Return the images that the run delivers of those in its shards: all of them, unless an oracle chooses.
+
+        Args:
+            store: where a choice is kept, and read if it is there; None to make it again and keep nothing.
+        """
+        return stock
+
     def curve_of(self, stock: Stock) -> Curve:
-        """Measure shards without gaps; write nothing."""
+        """Measure delivered shards without gaps; write nothing."""
         return measure(
             self.caps,
             stock,

@@ -7,9 +7,7 @@ lie in a spool, in memory while they are few and then in a file without a name, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
 
 import numpy as np
 
@@ -17,18 +15,7 @@ from its.disk.kept import SHOWN
 from its.disk.store import Arrays
 from its.run.kept_images import without_pixels
 from its.run.shards import Shards
-
-SPOOL_BYTES = 1 << 26
-"""Features that are held in memory; more of them lie in a file."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where an array lies in the spool."""
-
-    offset: int
-    shape: tuple[int, ...]
-    dtype: np.dtype
+from its.run.spool import Place, Spool
 
 
 class Stock:
@@ -39,7 +26,8 @@ class Stock:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._spool = SpooledTemporaryFile(max_size=SPOOL_BYTES, dir=str(folder))  # noqa: SIM115 - closed when it is dropped
+        self.folder = folder
+        self._spool = Spool(folder)
         self._arrays: dict[range, Arrays] = {}
         self._places: dict[range, Mapping[str, Place]] = {}
         self._shown: dict[range, tuple[np.ndarray, np.ndarray]] = {}
@@ -51,13 +39,17 @@ class Stock:
             features: of its different images; None of a shard with failed images, which is not measured.
         """
         self._arrays[indices] = without_pixels(arrays)
-        self._places[indices] = {name: self._spooled(array) for name, array in (features or {}).items()}
+        self._places[indices] = {name: self._spool.put(array) for name, array in (features or {}).items()}
         self._show(indices, arrays)
 
     def drop(self, indices: range) -> None:
         """Forget a shard, if it is there."""
-        for held in (self._arrays, self._places, self._shown):
-            held.pop(indices, None)
+        for table in (self._arrays, self._places, self._shown):
+            table.pop(indices, None)
+
+    def adopt(self, other: Stock) -> None:
+        """Hold what another stock holds, in place of its own."""
+        self._spool, self._arrays, self._places, self._shown = other._spool, other._arrays, other._places, other._shown
 
     def __contains__(self, indices: range) -> bool:
         return indices in self._arrays
@@ -80,30 +72,13 @@ class Stock:
         parts = [self._shown.get(indices) for indices, _ in self.shards if indices.start < SHOWN]
         return None if None in parts else np.concatenate([images[rows[:, cap]] for images, rows in filter(None, parts)])
 
-    def _spooled(self, array: np.ndarray) -> Place:
-        offset = self._spool.seek(0, 2)
-        self._spool.write(np.ascontiguousarray(array).data)
-        return Place(offset, array.shape, array.dtype)
-
     def _gathered(self, places: Sequence[Place], rows: np.ndarray) -> np.ndarray:
         """Read one array shard by shard, and keep the rows that are asked for."""
         whole = np.empty((len(rows), *places[0].shape[1:]), dtype=places[0].dtype)
         for number, place in enumerate(places):
             of_shard = np.flatnonzero(rows[:, 0] == number)
-            whole[of_shard] = self._read(place)[rows[of_shard, 1]]
+            whole[of_shard] = self._spool.read(place)[rows[of_shard, 1]]
         return whole
-
-    def _read(self, place: Place) -> np.ndarray:
-        """Return an array from the spool.
-
-        Raises:
-            OSError: the spool has become shorter.
-        """
-        array = np.empty(place.shape, dtype=place.dtype)
-        self._spool.seek(place.offset)
-        if self._spool.readinto(array.data) != array.nbytes:
-            raise OSError("features that were put aside while a run is measured are gone; run the command again")
-        return array
 
     def _show(self, indices: range, arrays: Arrays) -> None:
         """Keep the different images of problems that a sample grid shows, unless they failed or are not stored."""

@@ -139,6 +139,7 @@ NFE = {
     "digits_all": 1_870_000,
     "digits_demo": 145_000,
     "digits_hacking": 480_000,
+    "digits_oracle": 460_000,
     "null_mixture": 12_840_000,
     "phase1_cifar10": 305_000_000,
     "schedule_digits": 800_000,

@@ -14,6 +14,7 @@ CURVES = {
     "digits_all": (32, [8, 16]),
     "digits_demo": (5, [4, 8]),
     "digits_hacking": (3, [4, 8]),
+    "digits_oracle": (4, [4, 8]),
     "null_mixture": (15, [16, 80]),
     "phase1_cifar10": (10, [4, 8]),
     "tfg_cifar10": (1, [4]),

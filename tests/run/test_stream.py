@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from its.disk import store
-from its.run import stock as stock_module
+from its.run import spool
 from its.run.stock import Stock
 from tests.build import make_experiment
 
@@ -89,7 +89,7 @@ def test_stock_gathers_one_cap_from_memory_and_from_a_file(tmp_path, monkeypatch
     features = {first: rng.standard_normal((6, 3)).astype(np.float32) for first in (0, 4)}
     picks = {0: np.array([[0, 0], [1, 2], [3, 3], [4, 5]]), 4: np.array([[5, 4], [3, 2]])}
     for size in (1 << 20, 8):
-        monkeypatch.setattr(stock_module, "SPOOL_BYTES", size)
+        monkeypatch.setattr(spool, "SPOOL_BYTES", size)
         stock = Stock(tmp_path)
         for first in (4, 0, 4):
             n = len(picks[first])
