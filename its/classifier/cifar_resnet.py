@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from its.classifier.classifier import ImageClassifier, match_classes
+from its.classifier.classifier import ImageClassifier
+from its.classifier.labels import match_classes
 from its.dataset.class_names import ClassNames
 from its.model.checkpoint import fit, read
 from its.model.wrappers import StateDict
@@ -133,8 +134,7 @@ def load(
     if architecture not in ARCHITECTURES:
         raise ValueError(f"architecture is {architecture!r}; choose one of {', '.join(ARCHITECTURES)}")
     state = read(weights, weights_key)
-    names = [] if classes is None else [words[0] for words in ClassNames.of(classes).words]
-    count = len(names) if classes is not None else 10
+    count = 10 if classes is None else len(ClassNames.of(classes).words)
     network = CifarResNet(architecture, count)
     fit(
         network,
@@ -143,7 +143,7 @@ def load(
         f"its names tell architecture={architecture_of(state) or 'none'} of "
         f"{', '.join(ARCHITECTURES)}; the dataset has {count} classes",
     )
-    order = match_classes(labels, names, weights) if labels is not None and classes is not None else None
+    order = match_classes(labels, classes, weights) if labels is not None and classes is not None else None
     return CifarClassifier(network, mean, std, order=order).to(device)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from its.dataset.class_names import plain
 
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
 Centre = Literal["floor", "round"]
@@ -108,27 +106,3 @@ def _nearest(side: int, target: int) -> Tensor:
     steps = np.full(target, side / target)
     steps[0] /= 2
     return torch.from_numpy(np.minimum(np.cumsum(steps).astype(np.int64), side - 1))
-
-
-def match_classes(labels: Mapping[int, str] | Sequence[str], classes: Sequence[str], weights: str) -> list[int]:
-    """Return the checkpoint's index of each class of the dataset, by name but for case, spaces and underscores.
-
-    Args:
-        labels: the checkpoint's class names by index.
-        classes: the dataset's class names, in its order.
-        weights: name of the checkpoint, for the message.
-
-    Raises:
-        ValueError: the names are not the same.
-    """
-    names = dict(labels) if isinstance(labels, Mapping) else dict(enumerate(labels))
-    index = {plain(name): position for position, name in names.items()}
-    missing = [name for name in classes if plain(name) not in index]
-    if missing or len(index) != len(classes):
-        raise ValueError(
-            f"{weights} tells the classes {', '.join(map(str, names.values()))} apart, and the dataset has "
-            f"{', '.join(classes)}; choose a "
-            "classifier of this dataset, or give the checkpoint's order in the dataset's words: "
-            "verifier.network.labels=[...]"
-        )
-    return [index[plain(name)] for name in classes]

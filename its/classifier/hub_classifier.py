@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from inspect import signature
-from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
-from its.classifier.classifier import ImageClassifier, match_classes
-from its.classifier.preparation import of_timm, of_transformers, require_same_pixels
-from its.model.checkpoint import fit, misfit_of, read, refuse_misfit, stored
+from its.classifier.classifier import ImageClassifier
+from its.classifier.labels import ASSUMED, class_order
+from its.classifier.preparation import of_timm, require_same_pixels
+from its.classifier.transformers_files import OTHER, STEMS, load_with_processor
+from its.model.checkpoint import fit, read, stored
 from its.model.config_file import ConfigFile
 from its.weights import Device, Weights, locate
-
-OTHER = "choose another classifier, or correct the entry if it is wrong"
-
-STEMS = ("model", "pytorch_model")
-"""Beginnings of the names of weights in both libraries' folders."""
 
 TIMM: Mapping[str, Any] = {
     **dict.fromkeys(("num_features", "global_pool", "label_descriptions"), Any),
@@ -36,8 +29,9 @@ def load(
     weights: Weights,
     *,
     weights_key: str | None = None,
-    classes: Sequence[str] | None = None,
+    classes: str | Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
+    assume_order: ASSUMED | None = None,
     device: Device = "cpu",
 ) -> ImageClassifier:
     """Load a classifier of timm or transformers; `config.json` says of which.
@@ -46,8 +40,9 @@ def load(
         weights: a folder or a name on the hub.
         weights_key: the variant of transformers' weights (`fp16`), or of several state dicts in a `.bin` of timm the
             one that is meant; None is the one without a name, the only one, or the exponential moving average.
-        classes: the dataset's class names, matched with the checkpoint's by name.
+        classes: the dataset's class names, or `imagenet`, matched with the checkpoint's by name; None is its own order.
         labels: the checkpoint's class names in its order, where it has none (LABEL_0) or says them otherwise.
+        assume_order: the list whose order a checkpoint without names has.
 
     Raises:
         ValueError: its classes are not the dataset's, its preparation is unknown, or its weights do not fit.
@@ -56,15 +51,10 @@ def load(
     classifier, names, outputs = (_timm if "architecture" in config.entries else _transformers)(
         config, weights, weights_key
     )
-    if classes is None:
-        return classifier.to(device)
-    names = dict(enumerate(labels)) if labels is not None else names
-    if len(names) != outputs:
-        raise ValueError(
-            f"{weights} tells {outputs} classes apart, and there are names of {len(names)}; give all in its order: "
-            "verifier.network.labels=[...]"
-        )
-    return classifier.ordered(match_classes(names, classes, weights)).to(device)
+    if classes is not None:
+        names = dict(enumerate(labels)) if labels is not None else names
+        classifier.ordered(class_order(names, outputs, classes, weights, assume_order))
+    return classifier.to(device)
 
 
 Loaded = tuple[ImageClassifier, dict[int, str], int]
@@ -73,63 +63,8 @@ Loaded = tuple[ImageClassifier, dict[int, str], int]
 
 def _transformers(config: ConfigFile, weights: str, key: str | None) -> Loaded:
     """Load a classifier of transformers."""
-    # Read the preparation; logits are of classes that exclude each other.
-    if config.get("problem_type", None) not in (None, "single_label_classification"):
-        raise config.refusal("problem_type", "here it is single_label_classification or null")
-    folder = config.path.parent
-    processor = _processor(folder)
-    options = of_transformers(processor)
-
-    # Load the network and the library's own preparation.
-    try:
-        from transformers import AutoImageProcessor, AutoModelForImageClassification
-    except ImportError as error:
-        raise ValueError(
-            f"{weights} needs transformers, which is not installed; in the folder of this code: "
-            ".venv/bin/python -m pip install -c constraints.txt -e '.[text2image]'"
-        ) from error
-    file, variant = stored(folder, STEMS, key)
-    try:
-        network, info = AutoModelForImageClassification.from_pretrained(
-            folder,
-            variant=variant,
-            use_safetensors=".safetensors" in file.name,
-            output_loading_info=True,
-            local_files_only=True,
-            trust_remote_code=False,
-        )
-        own = AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{weights} is not read ({' '.join(str(error).split())[:300]}); {OTHER}") from error
-    refuse_misfit(weights, type(network).__name__, misfit_of(info), "fetch the whole repository again")
-
-    def prepare(picture: Any) -> Tensor:
-        return own(images=picture, return_tensors="pt")["pixel_values"][0]
-
-    classifier = ImageClassifier(network, **options)
-    require_same_pixels(classifier, prepare, processor, config.get("num_channels", 3))
+    network, classifier = load_with_processor("AutoModelForImageClassification", config, weights, key)
     return classifier, dict(network.config.id2label), network.config.num_labels
-
-
-def _processor(folder: Path) -> ConfigFile:
-    """Read the configuration of an image processor, which lies in that of texts and images where there is one."""
-    both = folder / "processor_config.json"
-    if both.is_file() and "image_processor" in (file := ConfigFile.read(both, OTHER)).entries:
-        entries = file.needed("image_processor")
-        if not isinstance(entries, Mapping):
-            raise file.refusal("image_processor", "it is an object")
-        return ConfigFile(both, entries, OTHER, "write there what the network was trained with")
-    return ConfigFile.read(folder / "preprocessor_config.json", OTHER, saved_again(folder))
-
-
-def saved_again(folder: Path) -> str:
-    """Return the advice to let transformers write every entry of a processor."""
-    place = f"place = {str(folder)!r}"
-    code = f"from transformers import AutoImageProcessor as A; {place}; A.from_pretrained(place).save_pretrained(place)"
-    return (
-        f"save the processor again, which writes every entry: python -c {shlex.quote(code)}, if its class is the one "
-        "that the network was trained with"
-    )
 
 
 def _timm(config: ConfigFile, weights: str, key: str | None) -> Loaded:
@@ -154,9 +89,9 @@ def _timm(config: ConfigFile, weights: str, key: str | None) -> Loaded:
     fit(network, read(str(file), key), weights, f"its config.json says {config.entries['architecture']}")
 
     # Compare the preparation with timm's own.
-    own = create_transform(**resolve_data_config(pretrained_cfg=dict(settings.entries)), is_training=False)
+    transform = create_transform(**resolve_data_config(pretrained_cfg=dict(settings.entries)), is_training=False)
     classifier = ImageClassifier(network, **options)
-    require_same_pixels(classifier, own, settings, len(options["mean"]))
+    require_same_pixels(classifier, transform, settings, len(options["mean"]))
     names = config.get("label_names", None) or settings.get("label_names", None) or config.get("labels", None) or []
     return classifier, dict(enumerate(names)), config.needed("num_classes")
 

@@ -45,10 +45,10 @@ def load_with_processor(kind: str, config: ConfigFile, weights: str, key: str | 
     # Load the network and the library's own preparation, and compare.
     network = load_network(kind, folder, weights, key)
     classifier = ImageClassifier(network, **options)
-    own = loaded("AutoImageProcessor", folder, weights, backend="pil")
+    processing = loaded("AutoImageProcessor", folder, weights, backend="pil")
 
     def prepare(picture: Any) -> Tensor:
-        return own(images=picture, return_tensors="pt")["pixel_values"][0]
+        return processing(images=picture, return_tensors="pt")["pixel_values"][0]
 
     require_same_pixels(classifier, prepare, processor, config.get("num_channels", 3))
     return network, classifier

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ from omegaconf import DictConfig
 
 from its import __version__
 from its.config import names
-from its.config.checks import GROUPS, check_root, check_scorers, check_types
+from its.config.checks import GROUPS, check_root, check_types
 from its.config.dataset_words import settled_dataset
 from its.config.folder import check_folder, folder_of
 from its.config.identity import hash8, measured_by, record
@@ -21,6 +22,7 @@ from its.config.kinds import Kind, Work
 from its.config.oracle_run import run_kind
 from its.config.parts import Parts
 from its.config.provenance import Provenance
+from its.config.scorers import check_scorers, held_out
 from its.config.secrets import check_keys, check_secrets
 from its.config.smoke import Twin, settled, with_twins
 from its.config.sources import Sources, measuring
@@ -68,14 +70,14 @@ class Blueprint(Parts):
             ValueError: a value breaks a rule; the message says which and what to do.
             FileNotFoundError: weights are nowhere, and this is no plan.
         """
-        plain, twins, packages = checked(resolved(config))
-        check_scorers(plain)
+        plain, twins, packages = checked(resolved(config), choices)
+        check_scorers(plain, packages)
 
         # Make the parts that need no network.
         if TARGET in plain["search"] and isinstance(kind := defined(plain["search"][TARGET], packages), type):
             require_search(kind)
         objects = {group: instantiate(plain[group], packages) for group in ("sampler", "guidance", "search", "budget")}
-        for group in (*GROUPS, "guide"):
+        for group in (*GROUPS, "guide", "report"):
             check_types(plain[group], group)
         parts = Parts(plain, choices, packages, **objects)
 
@@ -172,8 +174,11 @@ class Blueprint(Parts):
         return TrackedRun(self.folder, experiment, self.label, config)
 
 
-def checked(plain: dict[str, Any]) -> tuple[dict[str, Any], list[Twin], tuple[str, ...]]:
+def checked(plain: dict[str, Any], choices: Mapping[str, str]) -> tuple[dict[str, Any], list[Twin], tuple[str, ...]]:
     """Check a resolved configuration's root, keys, secrets and targets, before anything is made of it.
+
+    Args:
+        choices: the YAML chosen in each group.
 
     Returns:
         the configuration with a smoke run's twins in place, these twins, and whose classes a `_target_` may name.
@@ -188,4 +193,5 @@ def checked(plain: dict[str, Any]) -> tuple[dict[str, Any], list[Twin], tuple[st
     plain, twins = settled(plain, packages)
     check_targets(plain, packages)
     plain["dataset"] = settled_dataset(plain["dataset"])
+    plain["report"] = held_out(plain["report"], choices, packages)
     return plain, twins, packages

@@ -7,7 +7,6 @@ from typing import Any
 
 from its.budget import Ledger
 from its.config.declarations import is_declared, parameters
-from its.config.identity import same_weights
 from its.config.instantiate import TARGET, defined
 from its.disk.kept import KEPT
 from its.parameters import Rule, Rules, check_values, described, fits
@@ -52,7 +51,7 @@ def check_root(plain: Mapping[str, Any]) -> None:
     Raises:
         ValueError: naming key, value and rule.
     """
-    for key in (*TYPES, *GROUPS, "guide"):
+    for key in (*TYPES, *GROUPS, "guide", "report"):
         if key not in plain:
             raise ValueError(f"{key} is gone from the configuration; leave out the ~{key} that takes it away")
     check_values({key: plain[key] for key in TYPES}, TYPES, "", RULES)
@@ -141,19 +140,19 @@ def check_passed(search: Search, probe: Probe | None, prices: Prices, choice: st
         )
 
 
-def check_guide(probe: object, choice: str) -> None:
-    """Refuse a guide with a probe.
+def refuse_probe(probe: object, key: str, reason: str) -> None:
+    """Refuse a verifier with a probe where images have no earlier guess.
 
     Args:
         probe: None for a verifier without one.
+        key: by which it was chosen.
 
     Raises:
         ValueError: naming it.
     """
     if probe is not None:
         raise ValueError(
-            f"verifier@guide={choice} compares an image with the guess at an earlier level, and gives no gradients on "
-            "the way down; choose another verifier@guide"
+            f"{key} compares an image with the guess at an earlier level, and {reason}; choose another verifier"
         )
 
 
@@ -172,21 +171,6 @@ def check_noise(search: Search, sampler: Sampler) -> None:
         f"{type(search).__name__} needs noise, for it copies particles, and under a deterministic sampler the copies "
         f"never separate; {remedy}"
     )
-
-
-def check_scorers(plain: dict[str, Any]) -> None:
-    """Refuse one network as the verifier that selects and as the one that reports, unless it is said to be meant.
-
-    Raises:
-        ValueError: naming the weights that both use.
-    """
-    shared = same_weights(plain["verifier"], plain["dataset"]["report"])
-    if shared and plain["allow_same_scorer"] is not True:
-        raise ValueError(
-            f"the verifier selects by {shared[0]}, and the same network reports: what it says of its own "
-            "choice is no measure; choose another verifier or dataset.report, or set "
-            "allow_same_scorer=true"
-        )
 
 
 def check_types(node: Any, path: str) -> None:

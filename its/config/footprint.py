@@ -23,6 +23,9 @@ DIGEST_BYTES = 32
 FILE_BYTES = 6_000
 """Of one shard: heads of its files, their lines in the manifest with a sha256 for each array, and its timing."""
 
+SCORES_BYTES = 1_000
+"""Of a shard's scores by one held-out verifier: the head of the file, and its line in the manifest."""
+
 RUN_BYTES = 250_000
 """Of one run: the list of its sources, configuration, curve and its picture."""
 
@@ -68,7 +71,8 @@ def disk_bytes(parts: Parts, caps: int, images: int, files: int, nfe: float) -> 
 
     # What people look at, and the files themselves.
     grids = caps * shown * pixels
-    return shards + images * IMAGE_BYTES + grids + RUN_BYTES + files * FILE_BYTES + _pool_bytes(parts, nfe)
+    scores = len(parts.plain["report"]) * (8 * caps * images + files * SCORES_BYTES)
+    return shards + images * IMAGE_BYTES + grids + RUN_BYTES + files * FILE_BYTES + scores + _pool_bytes(parts, nfe)
 
 
 def _pool_bytes(parts: Parts, nfe: float) -> int:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from its.config.checks import check_guide, check_noise, check_probe, check_rewards, stated_probe
+from its.config.checks import check_noise, check_probe, check_rewards, refuse_probe, stated_probe
 from its.config.footprint import disk_bytes, memory_bytes
 from its.config.identity import used
 from its.config.instantiate import defined
 from its.config.parts import Parts
 from its.config.provenance import Provenance
+from its.config.scorers import CHOICE, called, check_apart
 from its.config.searchpath import CONF
 from its.config.sizes import sized
 from its.config.sources import Sources, measuring, of_grids, of_images
@@ -116,13 +117,16 @@ class ImageRun:
                 f"none; choose {' or '.join(others) or 'another verifier'}, or set dataset.classifier"
             )
         check_noise(search, parts.sampler)
+        check_apart(plain, guided=parts.guided)
         check_rewards(search, defined(plain["verifier"]["_target_"], parts.packages), verifier)
         check_probe(search, stated_probe(plain["verifier"], parts.packages), verifier)
         if parts.guided:
-            check_guide(stated_probe(plain["guide"], parts.packages), parts.choices["verifier@guide"])
+            key = f"verifier@guide={parts.choices['verifier@guide']}"
+            refuse_probe(stated_probe(plain["guide"], parts.packages), key, "gives no gradients on the way down")
 
     def label(self, parts: Parts) -> dict[str, str]:
         label = {group: parts.choices[group] for group in LABELS}
+        label["verifier"] = called(label["verifier"], parts.plain["verifier"], parts.packages)
         if parts.choices["guidance"] != "none":
             label["search"] += f"+{parts.choices['guidance']}"
         return label
@@ -194,6 +198,8 @@ class GridSearch:
     def check(self, parts: Parts) -> None:
         if parts.plain["share"] is not None:
             raise ValueError(f"share is {parts.plain['share']!r}, and this search makes no shards; leave it out")
+        if parts.plain["report"]:
+            raise ValueError(f"{CHOICE} scores images that a search chose, and this search chooses none; leave it out")
         self._search(parts).check_alone(parts.sampler.steps, parts.choices["guidance"], parts.keep_candidates)
 
     def label(self, parts: Parts) -> dict[str, str]:

@@ -14,7 +14,9 @@ NAMES: dict[str, tuple[str, ...]] = {
     "budget": ("its.budget.Budget",),
     "classifier/adm": ("its.classifier.adm.load",),
     "classifier/cifar_resnet": ("its.classifier.cifar_resnet.load", "its.model.cifar_resnet.load"),
+    "classifier/clip": ("its.classifier.clip.load",),
     "classifier/digits": ("its.classifier.digits.load", "its.model.digits.load"),
+    "classifier/dino": ("its.classifier.dino.load",),
     "classifier/hub": ("its.classifier.hub_classifier.load", "its.model.hub_classifier.load"),
     "classifier/image_features": ("its.classifier.image_features.load",),
     "classifier/mixture": ("its.dataset.mixture.bayes_classifier",),
@@ -88,6 +90,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "verifier/noisy_classifier": ("its.verifier.noisy_classifier.NoisyClassifier",),
     "verifier/null_rewards": ("its.verifier.null_rewards.NullRewards",),
     "verifier/oracle_fid": ("its.verifier.oracle_fid.OracleFid",),
+    "verifier/oracle_is": ("its.verifier.oracle_is.OracleIS",),
     "verifier/self_supervised": ("its.verifier.self_supervised.SelfSupervised",),
     "verifier/zscore": ("its.verifier.zscore.ZScore",),
 }

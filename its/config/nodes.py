@@ -54,6 +54,7 @@ def check_nodes(
         _roots(plain, roots),
         _classless(plain),
         chain.from_iterable(_misspelled(path, node) for path, node in nodes if path),
+        _held_out(plain.get("report")),
         chain.from_iterable(_arguments(path, node, f"{path}.{TARGET}" in words) for path, node in of_class),
     ):
         raise ValueError(f"{'' if path in words else line(path)}{sentence}")
@@ -83,6 +84,16 @@ def _classless(plain: Node) -> Iterator[Said]:
         interpolated = isinstance(node, str) and node.startswith("${")
         if not interpolated and TARGET not in dict(_entries(node)):
             yield _without_class(path, node)
+
+
+def _held_out(node: Any) -> Iterator[Said]:
+    """Yield a held-out verifier with a name beside one without."""
+    entries = dict(_entries(node))
+    takes = parameters(str(entries[TARGET])) if TARGET in entries else entries
+    for key, value in entries.items():
+        if key not in (*takes, *BESIDE) and TARGET in dict(_entries(value)):
+            words = f"+verifier@report.{key}=... +verifier@report.<name>=..., without verifier@report=..."
+            yield f"report.{key}", f"report has a verifier without a name beside {key}; give each a name: {words}"
 
 
 def _without_class(path: str, node: Any) -> Said:

@@ -13,6 +13,7 @@ from its.config.instantiate import TARGET
 from its.config.kinds import ImageRun, Kind, Work, kind_of
 from its.config.names import recorded
 from its.config.parts import Parts
+from its.config.scorers import check_scorers
 from its.config.sources import Sources, measuring, of_images
 from its.search.more_steps import MoreSteps
 from its.search.none import NoSearch
@@ -39,7 +40,9 @@ class OracleRun(ImageRun):
             )
         if parts.storage != "all":
             check_store(parts.plain["store"], keep_candidates=True)
-        super().check(_of_pool(parts))
+        pool_parts = _of_pool(parts)
+        check_scorers(pool_parts.plain, parts.packages)
+        super().check(pool_parts)
 
     def sections(self, parts: Parts) -> dict[str, Any]:
         """Return what measures images as well, for the oracle chooses by it."""

@@ -46,6 +46,7 @@ MEASURING = (
     "its.run.chosen",
     "its.run.contracts",
     "its.run.experiment",
+    "its.run.held_out",
     "its.run.instruments",
     "its.run.measure",
     "its.run.oracle_experiment",
@@ -76,14 +77,16 @@ class Sources:
 def of_images(making: Mapping[str, Any], measuring: Mapping[str, Any], *more: str) -> Sources:
     """Return the sources of a run that makes images.
 
-    A dataset of `its` measures: its real images do, and what its problems ask for is compared with each shard.
+    A dataset of `its` measures: its real images do, and what its problems ask for is compared with each shard. What
+    only measures makes images too where an oracle asks it.
 
     Args:
         making, measuring: nodes of the configuration.
         more: modules that make these images beside `MAKING`.
     """
     makers = [module for module in modules(making) if not _within(module, ("its.dataset",))]
-    images = SourceFiles.of([*MAKING, *more, *makers], lambda module: _apart(module, *ONLY_MEASURING))
+    apart = [place for place in ONLY_MEASURING if not any(_within(maker, (place,)) for maker in makers)]
+    images = SourceFiles.of([*MAKING, *more, *makers], lambda module: _apart(module, *apart))
     measures = SourceFiles.of([*MEASURING, *modules(making["dataset"]), *modules(measuring)], _apart)
     return Sources(images, measures.without(images))
 
@@ -93,7 +96,8 @@ def measuring(plain: Mapping[str, Any]) -> dict[str, Any]:
     dataset = plain["dataset"]
     second = {key: dataset[key] for key in ("second_statistics",) if dataset.get(key) is not None}
     nodes = {key: dataset.get(key) for key in ("report", "reference", "statistics")}
-    return {"metric": plain["metric"], **nodes, **second}
+    held_out = {"held_out": plain["report"]} if plain.get("report") else {}
+    return {"metric": plain["metric"], **nodes, **second, **held_out}
 
 
 def of_grids(searching: Mapping[str, Any]) -> Sources:

@@ -78,7 +78,7 @@ def resolved(config: DictConfig) -> dict[str, Any]:
 def keys_of(plain: Configuration) -> set[str]:
     """Return the keys of a configuration, dotted, and the groups of choices."""
     task = {key: value for key, value in plain.items() if key != "hydra"}
-    return {*_dotted(task), *GROUPS, "verifier@guide", SEARCHPATH}
+    return {*_dotted(task), *GROUPS, "verifier@guide", "verifier@report", SEARCHPATH}
 
 
 def _key(key: str, plain: Configuration) -> str:

@@ -47,6 +47,28 @@ class ClassNames:
                 ids[word].append(class_id)
         return dict(ids)
 
+    @cached_property
+    def _synonyms(self) -> dict[str, set[int]]:
+        """Ids of the classes that have a word among all their synonyms."""
+        ids: dict[str, set[int]] = defaultdict(set)
+        for class_id, words in enumerate(self.words):
+            for synonym in (part for word in words for part in (word, *word.split(","))):
+                ids[plain(synonym)].add(class_id)
+        return dict(ids)
+
+    def ids_of(self, label: str) -> set[int]:
+        """Return the ids of the classes that a label may mean: several where it is ambiguous, none where it is unknown.
+
+        A list of synonyms that is not known goes by its first, as far as the others do not contradict it.
+        """
+        if plain(label) in self._ids:
+            return set(self._ids[plain(label)])
+        first, *others = map(plain, str(label).split(","))
+        ids = set(self._ids.get(first, ()))
+        for synonym in others:
+            ids &= self._synonyms.get(synonym, ids)
+        return ids
+
     def id_of(self, word: str) -> int:
         """Return the id of the class that a word names; a list of synonyms that is not known goes by its first.
 

@@ -9,49 +9,29 @@ otherwise than that network does, so they are resized here once, as there.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from its.metric.extractor import Extractor, padded_batches
 from its.model.checkpoint import misfit_of, refuse_misfit, stored
 from its.model.config_file import ConfigFile
+from its.model.dinov2 import KNOWN, OFFSET, positions_at
 from its.weights import Device, Weights, locate
 from its.weights.hashing import sha256_of_file
 
 SIDE = 224
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-OFFSET = 0.1
-"""Part of a patch that DINOv2 adds to the side when it resizes embeddings of positions; it shifts their grid."""
-
 RECIPE = f"pillow bicubic {SIDE} uint8, mean {MEAN}, std {STD}, positions +{OFFSET}, class token"
 
 REMEDY = "take facebook/dinov2-large, or a folder that transformers saved whole"
-
-KNOWN: Mapping[str, Any] = {
-    **dict.fromkeys(("architectures", "torch_dtype", "dtype", "transformers_version", "_name_or_path"), Any),
-    **dict.fromkeys(("apply_layernorm", "reshape_hidden_states", "stage_names", "initializer_range"), Any),
-    **dict.fromkeys(("out_features", "out_indices", "_out_features", "_out_indices", "use_mask_token"), Any),
-    **dict.fromkeys(("attention_probs_dropout_prob", "hidden_dropout_prob", "drop_path_rate"), float),  # of training
-    **dict.fromkeys(("layer_norm_eps", "layerscale_value"), float),
-    **dict.fromkeys(("hidden_size", "num_hidden_layers", "num_attention_heads", "image_size", "patch_size"), int),
-    "mlp_ratio": int,
-    "model_type": Literal["dinov2"],
-    "hidden_act": Literal["gelu"],
-    "num_channels": Literal[3],
-    "qkv_bias": bool,
-    "use_swiglu_ffn": bool,
-}
-"""The allow-list of its `config.json`; entries of any value are of training, other heads, or the file's history."""
 
 
 class Dinov2Features(Extractor):
@@ -101,21 +81,6 @@ def prepared(images: np.ndarray) -> Tensor:
     unit = torch.from_numpy(pixels).movedim(-1, 1).float() / 255
     mean, std = (torch.tensor(values).reshape(3, 1, 1) for values in (MEAN, STD))
     return (unit - mean) / std
-
-
-def positions_at(embeddings: Tensor, side: int) -> Tensor:
-    """Resize embeddings of positions `[1, 1 + n * n, d]`, the class token's first, to `[1, 1 + side * side, d]`.
-
-    Bicubic, on a grid of `side + 0.1` patches, as torch.hub's networks of DINOv2 do it.
-    """
-    token, patches = embeddings[:, :1].detach(), embeddings[:, 1:].detach().float()
-    n = round(patches.shape[1] ** 0.5)
-    if n == side:
-        return embeddings.detach()
-    scale = (side + OFFSET) / n
-    grid = patches.reshape(1, n, n, -1).permute(0, 3, 1, 2)
-    resized = F.interpolate(grid, scale_factor=(scale, scale), mode="bicubic")
-    return torch.cat([token, resized.permute(0, 2, 3, 1).reshape(1, side * side, -1)], dim=1)
 
 
 def _load(weights: str) -> tuple[Any, list[str]]:

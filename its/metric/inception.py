@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from its.metric.extractor import Extractor, hash_of, padded_batches
+from its.metric.inception_classes import logits_of_classes
 from its.pixels import from_uint8
 from its.weights import Device, Weights
 
@@ -87,6 +88,11 @@ class InceptionFeatures(Extractor):
         self._spatial: list[Tensor] = []
         if spatial:
             self._network.Mixed_6d.register_forward_hook(self._collect)
+
+    @property
+    def imagenet(self) -> tuple[int, ...] | None:
+        """For each class of ImageNet the number of its logit; None of a network that is not the published one."""
+        return logits_of_classes() if self.fingerprint == SHA256 else None
 
     @classmethod
     def fetch(cls, weights: str | None = None, **settings: object) -> None:

@@ -13,11 +13,12 @@ from safetensors.numpy import load
 from its.disk.array_names import features_name, shard_name
 from its.disk.files import DamagedFile
 from its.disk.run_folder import EDITED, FILES
-from its.disk.store import Store
+from its.disk.store import Arrays, Store
 from its.process.device import require_one_device_type
 from its.rerun.finished_run import FinishedRun
 from its.run import shards
 from its.run.experiment import Experiment
+from its.run.held_out import SCORES
 from its.run.measure import COST_COLUMNS, Curve
 from its.run.stock import Stock
 
@@ -43,11 +44,26 @@ def fill(stock: Stock, run: FinishedRun, experiment: Experiment) -> None:
         rows = len(arrays["digest" if "digest" in arrays else "images"])
         if features is None or any(len(array) != rows for array in features.values()):
             raise DamagedFile(f"{name} does not hold the features of {rows} images")
-        stock.take(indices, arrays, features)
+        stock.take(indices, {**arrays, **_held_out(run, experiment, indices)}, features)
     shards.refuse_gaps(stock.shards)
     shards.refuse_other_conditions(stock.shards, experiment.condition)
     require_one_device_type(run.folder, store.notes())
     stock.adopt(experiment.delivered(stock, Store(stock.folder)))
+
+
+def _held_out(run: FinishedRun, experiment: Experiment, indices: range) -> Arrays:
+    """Return the scores of held-out verifiers that a run has stored of a shard.
+
+    Raises:
+        ValueError: they are damaged or missing.
+    """
+    scores = {}
+    for each in experiment.instruments.held_out:
+        stored = run.files.store.read(each.file(indices.start))
+        if stored is None:
+            raise DamagedFile(f"{each.file(indices.start)} is gone, with the scores of verifier@report {each.name}")
+        scores[each.key] = stored[SCORES]
+    return scores
 
 
 def differing_numbers(run: FinishedRun, experiment: Experiment, stock: Stock) -> Iterator[str]:

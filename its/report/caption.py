@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from its.process.command import typed
 from its.report.panels import Panel
-from its.report.remarks import protocols_of
+from its.report.remarks import oracles_of, protocols_of
 from its.report.runs import RunRecord, overrides_of
 from its.report.series import MIN_SEEDS, Series, main_verifier
 
@@ -49,6 +49,7 @@ def caption(runs: Sequence[RunRecord], series: Sequence[Series], panels: Sequenc
     ]
     if goes_back(runs) and any("NFE" in panel.x_label for panel in panels):
         lines.append(FORWARDS)
+    lines += oracles_of(runs)
     for command in commands([run.command for run in runs]):
         lines += textwrap.wrap(command, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
     return "\n".join(lines)

@@ -18,7 +18,7 @@ import numpy as np
 
 from its.report.caption import caption
 from its.report.draw import draw
-from its.report.panels import Panel, cost_panels
+from its.report.panels import Panel, cost_panels, short_label
 from its.report.runs import Row, RunRecord, grouped
 from its.report.series import Series, series_of
 from its.report.style import Style, styles_of
@@ -60,7 +60,7 @@ def as_files(figure: Figure) -> dict[str, bytes]:
 
 
 def curve_plot(rows: Sequence[Row], label: Mapping[str, str], command: str, note: str = "") -> Figure:
-    """Draw one run: a panel for each of reward, FID and accuracy that it has."""
+    """Draw one run: a panel for each of reward, FID, accuracy and held-out verifiers that it has."""
     run = RunRecord(Path(), dict(label), command, rows[-1]["images"], tuple(rows), protocol=note)
     (run,) = grouped([run])[max(grouped([run]), key=lambda group: group.images)]
     series = series_of([run])
@@ -68,9 +68,9 @@ def curve_plot(rows: Sequence[Row], label: Mapping[str, str], command: str, note
     names = (label["search"], f"verifier {label['verifier']}", f"budget {label['budget']}", f"seed {label['seed']}")
     figure.suptitle(" · ".join(names), fontsize=10)
     titles = {"reward_mean": "Mean reward", "fid": "FID", "accuracy": "Accuracy"}
-    shown = [column for column in OWN if series[0].points(column)]
+    shown = [column for column in (*OWN, *run.held_out) if series[0].points(column)]
     for column, axes in zip(shown, figure.axes, strict=True):
-        axes.set_title(titles[column], fontsize=9)
+        axes.set_title(titles.get(column, short_label(column, [run])), fontsize=9)
         axes.set_xlabel("network evaluations\n(NFE) per image")
     return figure
 

@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 
 from its.budget import CAP_HEADERS, UNITS, Cap, cap_of
+from its.disk.columns import HELD_OUT
 from its.report.numbers import significant
 from its.report.paired_differences import COMPARED as PAIRED
 from its.report.paired_differences import differences
@@ -83,12 +84,12 @@ class Panel:
 def cost_panels(
     runs: Sequence[RunRecord], series: Sequence[Series], columns: Sequence[str] = COMPARED, cost: str = "nfe"
 ) -> list[Panel]:
-    """Return a panel for each metric that the runs have, against what was spent.
+    """Return a panel for each metric and held-out verifier that the runs have, against what was spent.
 
     Rewards of different verifiers are on different scales: theirs shows the most common one only.
     """
     panels = []
-    for column in columns:
+    for column in (*columns, *held_out_columns(runs)):
         shown = marks_of(series, column, cost)
         if shown:
             panels.append(
@@ -138,9 +139,9 @@ def paired_panels(folder: Path, runs: Sequence[RunRecord], series: Sequence[Seri
 
 
 def hacking_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[Panel]:
-    """Return panels of the searched reward against metrics that the search never saw: one that turns is hacked."""
+    """Return panels of the searched reward against what the search never saw: where that turns, it is hacked."""
     panels = []
-    for column in ("fid", "accuracy"):
+    for column in ("fid", "accuracy", *held_out_columns(runs)):
         # Pair the searched reward with the metric at each cap.
         lines: dict[int, tuple[Mark, ...]] = {}
         for number, line in enumerate(series):
@@ -224,7 +225,13 @@ def metric_label(column: str, runs: Sequence[RunRecord]) -> str:
         "fd_dinov2": "FD-DINOv2 ↓",
         "precision": "precision ↑",
         "recall": "recall ↑",
+        **{each: f"{each.removeprefix(HELD_OUT)} ↑ (held out)" for each in held_out_columns(runs)},
     }.get(column, column)
+
+
+def held_out_columns(runs: Sequence[RunRecord]) -> list[str]:
+    """Return the columns of held-out verifiers that any of the runs has."""
+    return list(dict.fromkeys(column for run in runs for column in run.held_out))
 
 
 def short_label(column: str, runs: Sequence[RunRecord]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from its.budget import UNITS, Cap
 from its.report.caption import FORWARDS, commands, goes_back
 from its.report.panels import Panel, cost_label, metric_label
-from its.report.remarks import of_two_sources, protocols_of
+from its.report.remarks import of_two_sources, oracles_of, protocols_of
 from its.report.runs import RunRecord
 from its.report.series import Point, Series
 
@@ -45,7 +45,7 @@ def paper_caption(
     sentences = [
         f"{metrics} against mean {cost_label(cost, members)}, as it was spent; methods: {', '.join(legend)}.",
         _setting(members),
-        *(f"{note[0].upper()}{note[1:]}." for note in protocols_of(members)),
+        *(f"{note[0].upper()}{note[1:]}." for note in (*protocols_of(members), *oracles_of(members))),
         _seeds(series, names),
         _bands(series, panels, cost, names),
         *_missing(series, panels, cost, names),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from its.disk.columns import ORACLE
 from its.report.runs import RunRecord
 
 MOST_NAMED = 6
@@ -18,6 +19,12 @@ def protocols_of(runs: Sequence[RunRecord]) -> list[str]:
     """
     sentences = list(dict.fromkeys(run.protocol for run in runs if run.protocol))
     return sentences if len(sentences) < 2 else [f"not measured alike: {'; '.join(sentences)}"]
+
+
+def oracles_of(runs: Sequence[RunRecord]) -> list[str]:
+    """Return the line that says of runs which an oracle chose that they are upper bounds, if there are any."""
+    names = sorted({run.verifier for run in runs if ORACLE in run.verifier})
+    return [f"{', '.join(names)}: an oracle chose by what measures; an upper bound"] if names else []
 
 
 def of_two_sources(runs: Sequence[RunRecord]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from its.budget import CAP_COLUMNS, Cap, cap_of
+from its.disk.columns import HELD_OUT
 from its.disk.files import DamagedFile
 from its.disk.run_folder import RunFolder
 from its.disk.run_folders import run_folders
@@ -73,6 +74,10 @@ _PLACE_OR_TIME = (
 """Overrides that cannot set two methods apart."""
 
 
+_MEASURING = ("budget", "metric", "hydra", "report", "verifier@report")
+"""Groups of overrides that cannot either, or that have a label of their own."""
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """One finished run.
@@ -106,6 +111,12 @@ class RunRecord:
         """Its folder as text."""
         return printable(self.folder.as_posix())
 
+    @property
+    def held_out(self) -> list[str]:
+        """Columns of its held-out verifiers."""
+        columns = dict.fromkeys(column for row in self.rows for column in row if column.startswith(HELD_OUT))
+        return [column for column in columns if not column.endswith("_se")]
+
     def position(self, cap: Cap) -> int:
         """Return the position of one of its caps in its arrays."""
         return self.caps.index(cap.value)
@@ -132,11 +143,7 @@ class RunRecord:
         """Overrides that may change a method beyond its names, its seed and its caps."""
         named = {*LABELS, "guidance", *_PLACE_OR_TIME}
         overrides = [(word, word.lstrip("+~").partition("=")[0]) for word in overrides_of(self.command)]
-        settings = {
-            word
-            for word, key in overrides
-            if key not in named and key.split(".")[0] not in ("budget", "metric", "hydra")
-        }
+        settings = {word for word, key in overrides if key not in named and key.split(".")[0] not in _MEASURING}
         return frozenset(settings | ({f"rendered by {self.rendered}"} if self.rendered else set()))
 
 

@@ -10,6 +10,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from its.budget import Cap, cap_of
+from its.disk.columns import ORACLE
 from its.report.runs import Row, RunRecord, spent
 
 WITHOUT_SEARCH = "none"
@@ -50,8 +51,9 @@ class Series:
 
     @property
     def legend(self) -> str:
-        """The name in a figure's legend."""
-        return f"{self.method} ({self.verifier})" if self.other_verifier else self.method
+        """The name in a figure's legend; what an oracle chose says so."""
+        tells = self.other_verifier or ORACLE in self.verifier
+        return f"{self.method} ({self.verifier})" if tells else self.method
 
     @property
     def plain_search(self) -> str:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 
 from its.budget import CAP_COLUMNS, CAP_HEADERS, cap_of
 from its.budget import COLUMNS as LEDGER
+from its.disk.columns import HELD_OUT, ORACLE
 from its.disk.run_folder import EDITED
 from its.report import escape
 from its.report.numbers import significant
-from its.report.remarks import protocols_of
+from its.report.remarks import oracles_of, protocols_of
 from its.report.runs import COLUMNS, FailedRun, Group, Row, RunRecord, grouped
 from its.report.series import Series, series_of
 
@@ -72,7 +73,10 @@ def latex(table: Table) -> str:
 
 def _tables(runs: Sequence[RunRecord]) -> list[tuple[Group, list[str], Table]]:
     """Return each group with what stands beside its FIDs, if that is on record, and its table."""
-    return [(group, protocols_of(members), main_table(series_of(members))) for group, members in grouped(runs).items()]
+    return [
+        (group, [*protocols_of(members), *oracles_of(members)], main_table(series_of(members)))
+        for group, members in grouped(runs).items()
+    ]
 
 
 def main_table(series: Sequence[Series]) -> Table:
@@ -103,7 +107,13 @@ def _of_authors(rows: Sequence[Row]) -> dict[str, tuple[Callable[[Row], str], st
     """Return the columns that no metric of `its` makes, in the order in which they come."""
     keys = dict.fromkeys(key for row in rows for key in row if not (key in _KNOWN or _OF_PARTS.fullmatch(key)))
     errors = {f"{key}_se" for key in keys}
-    return {escape.printable(key): (_with_error(key), key) for key in keys if key not in errors}
+    return {_header(key): (_with_error(key), key) for key in keys if key not in errors}
+
+
+def _header(key: str) -> str:
+    """Return the header of a column that no metric of `its` makes; a held-out verifier's says so."""
+    name = key.removeprefix(HELD_OUT)
+    return escape.printable(key if name == key else f"{name}, held out ↑")
 
 
 def _rows(series: Series) -> list[tuple[RunRecord, Row]]:
@@ -158,6 +168,7 @@ _COLUMNS: dict[str, tuple[Callable[[Row], str], str]] = {
     "±inf rewards": (_plain("inf_select", 0), "inf_select"),
     "NaN of the guide": (_plain("nan_guide", 0), "nan_guide"),
     "±inf of the guide": (_plain("inf_guide", 0), "inf_guide"),
+    "oracle": (_plain(ORACLE, 0), ORACLE),
     "edited sources": (_plain(EDITED, 0), EDITED),
 }
 """Cell of a row and the key that it shows, by header."""

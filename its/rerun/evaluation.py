@@ -64,9 +64,9 @@ class Evaluation:
             ValueError: a word breaks a rule, or what it names cannot be loaded.
         """
         # Compose and check as a run does; what only a run needs may be missing.
-        config = composed(words).config
+        config, choices, _ = composed(words)
         plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True, throw_on_missing=False))
-        plain, twins, packages = checked(plain)
+        plain, twins, packages = checked(plain, choices)
         plain = with_twins(plain, twins, packages)
         dataset = plain["dataset"]
         for key in ("report", "reference", "images"):

@@ -205,7 +205,7 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
         ValueError: the run cannot be rendered so.
     """
     saved, choices = run.config, composed.choices
-    plain, _, packages = checked(_plain(saved, composed.config))
+    plain, _, packages = checked(_plain(saved, composed.config), choices)
     _check_same(saved, plain)
     if not plain["allow_edited"]:
         sources_of_run = of_images(saved, measuring(plain))

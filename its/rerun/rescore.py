@@ -11,6 +11,7 @@ import numpy as np
 from its.config.provenance import Provenance
 from its.config.words import in_full
 from its.disk.array_names import shard_name
+from its.disk.columns import ORACLE
 from its.disk.run_folder import RunFolder
 from its.disk.store import Arrays
 from its.engine.verdicts import verdicts_of
@@ -43,7 +44,8 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
         arrays, features = _chosen(rescoring, part, picks.get(part.indices))
         name = shard_name(part.indices.start)
         files.store.write(name, arrays, source=run.files.store.source(name))
-        stock.take(part.indices, arrays, features)
+        scored = instruments.scored(files.store, arrays, arrays["images"])
+        stock.take(part.indices, scored or arrays, features)
         flops = flops or rescoring.flops(part.candidates["images"][:1])
     files.store.tidy()
     if not rescoring.by_set:
@@ -60,6 +62,7 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
         flops=flops,
         members=rescoring.members,
         currency=rescoring.currency,
+        oracle=ORACLE in rescoring.label["verifier"],
     )
     write_curve(files, curve, stock, _figure(rescoring, target, curve, sentence(protocol)))
     Provenance(files, (), lambda: rescoring.blueprint.sources).keep()

@@ -16,6 +16,7 @@ from its.config.folder import claim
 from its.config.provenance import Provenance
 from its.config.sources import Sources
 from its.disk.array_names import file_names, shard_name, shard_ranges
+from its.disk.columns import ORACLE
 from its.disk.kept import least
 from its.disk.run_folder import EDITED, RunFolder
 from its.disk.store import Store
@@ -236,6 +237,7 @@ class Experiment:
             members=members_of(self.engine.verifiers["select"]),
             seconds=seconds_per_image(stock.shards, self.files.store.notes(), anytime=self.search.anytime),
             currency=self.currency,
+            oracle=ORACLE in self.label["verifier"],
         )
 
     def _marked(self, curve: Curve) -> Curve:

@@ -22,6 +22,7 @@ from its.metric.protocol import label_rule, protocol
 from its.metric.reference_source import ReferenceSource, check_metrics, check_shape
 from its.parameters import fits
 from its.run.contracts import check_arrays, check_dataset, check_extractor, check_metrics_stated, reference_of
+from its.run.held_out import HeldOut
 from its.types import Condition
 
 IMAGES = "uint8 images [n, H, W, C]; set a dataset.report for such images"
@@ -38,6 +39,7 @@ class Instruments:
         metrics: by their keys in the configuration.
         fingerprint: hash of what decides the metrics.
         extraction: name of the source that extracts features.
+        held_out: verifiers that score the chosen images.
     """
 
     data: Any
@@ -46,6 +48,7 @@ class Instruments:
     metrics: dict[str, Metric]
     fingerprint: str
     extraction: str
+    held_out: tuple[HeldOut, ...] = ()
 
     @classmethod
     def of(cls, plain: dict[str, Any], packages: tuple[str, ...]) -> Instruments:
@@ -75,10 +78,12 @@ class Instruments:
                 "its": __version__,
                 "extractor": extractor.name,
                 "reference": reference.fingerprint,
+                **({"held_out": measured_by(plain["report"])} if plain["report"] else {}),
             }
         )
         extraction = of_features(dataset["report"]).name
-        return cls(data, extractor, reference, metrics, fingerprint, extraction)
+        held_out = HeldOut.of(plain, packages)
+        return cls(data, extractor, reference, metrics, fingerprint, extraction, held_out)
 
     def left_out(self, labels: np.ndarray) -> dict[str, str]:
         """Return why metrics cannot be computed of images with these class ids, int64 `[n]`, by key."""
@@ -102,6 +107,23 @@ class Instruments:
         features = self.extractor(images)
         store.write(name, features, source=self.extraction)
         return features
+
+    def scored(self, store: Store, arrays: Arrays, images: np.ndarray | None) -> Arrays | None:
+        """Return a shard's arrays with the scores of held-out verifiers; None if those of images not kept are lost.
+
+        Args:
+            images: the shard's different ones, uint8 `[m, H, W, C]`; None if they are not kept.
+
+        Raises:
+            ValueError: images are not kept that a verifier has never scored.
+        """
+        scored = dict(arrays)
+        for each in self.held_out:
+            scores = each.of_shard(store, arrays, images, self.data.condition)
+            if scores is None:
+                return None
+            scored[each.key] = scores
+        return scored
 
     def stored_features(self, store: Store, name: str, count: int) -> Arrays | None:
         """Return the features of `count` images in the file `name`; None if they are not there, or another source's."""

@@ -58,6 +58,7 @@ class Intake:
     def _state(self, indices: range) -> list[tuple[int, ...] | None]:
         """Return by what one tells that a file was written since; None if it is not there."""
         names = [*self._names(indices), features_name(self.instruments.extractor.name, indices.start)]
+        names += [each.file(indices.start) for each in self.instruments.held_out]
         return [_stamp(self.files.path / name) for name in names]
 
     def _names(self, indices: range) -> list[str]:
@@ -101,7 +102,12 @@ class Intake:
             pixels = candidates.pixels(pool)
             name = candidate_features_name(extractor, first)
             self.instruments.features(store, name, pixels)
-        self.stock.take(indices, arrays, features)
+        # The scores of held-out verifiers.
+        scored = self.instruments.scored(store, arrays, images)
+        if scored is None:
+            log.warning("%s keeps no images, and scores of it are lost; it is made again", shard_name(first))
+            return False
+        self.stock.take(indices, scored, features)
         return True
 
     def _refuse_other_extractor(self, name: str) -> None:

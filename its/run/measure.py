@@ -13,6 +13,7 @@ import numpy as np
 
 from its.budget import CAP_COLUMNS, COLUMNS, Currency
 from its.disk.array_names import shard_name
+from its.disk.columns import ORACLE
 from its.disk.store import TIMING
 from its.disk.valid_json import finite
 from its.engine.verdicts import KINDS, ROLES, WORDS
@@ -59,6 +60,7 @@ def measure(
     members: Sequence[str] = (),
     seconds: Sequence[float | None] | None = None,
     currency: Currency = "nfe",
+    oracle: bool = False,
 ) -> Curve:
     """Measure shards without gaps, with the features of one cap in memory at a time.
 
@@ -68,6 +70,7 @@ def measure(
         members: of a relative verifier; empty if its rewards are numbers.
         seconds: per image at each cap, None where it is not known; None leaves the column out.
         currency: of the caps.
+        oracle: whether the images were chosen by what measures them, which every row then says.
     """
     rows: list[Row] = []
     shards = stock.shards
@@ -86,13 +89,17 @@ def measure(
             **({} if seconds is None else {"seconds": seconds[position]}),
             "images": len(part.class_ids),
             **_reward(part.reward, members),
+            **_held_out(part.held_out),
             **strange,
+            **({ORACLE: 1} if oracle else {}),
         }
 
         # The same images at a further cap are not measured again.
         key = part.rows.tobytes()
         if key not in measured:
             measured[key] = _metrics(part, stock, metrics, reference)
+        if clashes := sorted(row.keys() & measured[key][0].keys()):
+            raise ValueError(f"a metric makes the column {clashes[0]}, which a held-out verifier has; rename that")
         rows.append(finite(row | measured[key][0]))
         per_image.append(measured[key][1])
     return Curve(rows, {name: np.stack([effects[name] for effects in per_image], axis=1) for name in per_image[0]})
@@ -188,7 +195,17 @@ def _reward(reward: np.ndarray, members: Sequence[str]) -> Row:
             for k, name in enumerate(members)
             for key, value in _reward(reward[:, k], ()).items()
         }
-    if not np.isfinite(reward).all():
-        return {"reward_mean": math.nan, "reward_mean_se": math.nan}
-    spread = float(reward.std(ddof=1)) if len(reward) > 1 else math.inf
-    return {"reward_mean": float(reward.mean()), "reward_mean_se": spread / math.sqrt(len(reward))}
+    return _mean("reward_mean", reward)
+
+
+def _held_out(scores: Mapping[str, np.ndarray]) -> Row:
+    """Return by column the mean of each held-out verifier's scores and its standard error."""
+    return {key: value for column, each in scores.items() for key, value in _mean(column, each).items()}
+
+
+def _mean(column: str, values: np.ndarray) -> Row:
+    """Return the mean of numbers `[n]` and its standard error, NaN if one is not finite."""
+    if not np.isfinite(values).all():
+        return {column: math.nan, f"{column}_se": math.nan}
+    spread = float(values.std(ddof=1)) if len(values) > 1 else math.inf
+    return {column: float(values.mean()), f"{column}_se": spread / math.sqrt(len(values))}

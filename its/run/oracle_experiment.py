@@ -16,9 +16,10 @@ import numpy as np
 from its.config.identity import hash8
 from its.disk.array_names import candidate_features_name, candidates_name, chosen_name, shard_name
 from its.disk.delivered import CHOICE
-from its.disk.store import Store
+from its.disk.store import Arrays, Store
 from its.run.chosen import PooledShard, with_choice
 from its.run.experiment import Experiment
+from its.run.held_out import asked_for
 from its.run.measure import Curve
 from its.run.set_choice import SetChoice, check_reference
 from its.run.stock import Stock
@@ -72,8 +73,13 @@ class OracleExperiment(Experiment):
             if store is not None:
                 source = self.files.store.source(shard_name(indices.start))
                 store.write(names[indices], arrays, source=source)
-            chosen.take(indices, arrays, features)
+            chosen.take(indices, {**arrays, **self._held_out(arrays)}, features)
         return chosen
+
+    def _held_out(self, arrays: Arrays) -> Arrays:
+        """Score a shard's chosen images by the held-out verifiers."""
+        conditions = asked_for(arrays, self.condition)
+        return {each.key: each.scores(arrays["images"], conditions) for each in self.instruments.held_out}
 
     def curve_of(self, stock: Stock) -> Curve:
         curve = super().curve_of(stock)

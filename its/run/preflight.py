@@ -55,6 +55,7 @@ def check_fit(engine: Engine, instruments: Instruments, conditions: Sequence[Con
             images = _check_model(engine, condition)
             _check_verifiers(engine, images, condition)
             arrays = _check_extractor(instruments, images)
+            _check_held_out(instruments, tuple(images.shape[1:]), condition)
         check_batches(engine, condition)
     _check_classes(instruments.metrics, arrays, int(labels.max()))
     _check_reference(instruments, arrays, labels)
@@ -163,14 +164,23 @@ def _check_extractor(instruments: Instruments, images: Tensor) -> Arrays:
     return arrays
 
 
+def _check_held_out(instruments: Instruments, shape: Sequence[int], condition: Condition) -> None:
+    """Score black images by every held-out verifier."""
+    black = np.zeros((ROWS, *shape[1:], shape[0]), np.uint8)
+    for each in instruments.held_out:
+        what = f"{IMAGES.partition(';')[0]}, asked for {{condition}}; hold out another"
+        with given(f"verifier@report {each.name}", black.shape, what, condition):
+            each.scores(black, [condition] * ROWS)
+
+
 def _check_classes(metrics: Mapping[str, Metric], arrays: Mapping[str, np.ndarray], largest: int) -> None:
     """Refuse a metric over classes that the held-out classifier does not know."""
     logits = arrays.get("classes", arrays.get("logits"))
-    known = 0 if logits is None else logits.shape[1]
+    count = 0 if logits is None else logits.shape[1]
     for key, metric in metrics.items():
-        if metric.reads == "classes" and largest >= known:
+        if metric.reads == "classes" and largest >= count:
             raise ValueError(
-                f"metric.{key} asks dataset.report for class {largest}, and it tells {known} apart, counted from 0; "
+                f"metric.{key} asks dataset.report for class {largest}, and it tells {count} apart, counted from 0; "
                 f"take a classifier of this dataset, or leave it out: ~metric.{key}"
             )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from its.budget import COLUMNS
 from its.dataset.image_set import NO_CLASS
+from its.disk.columns import HELD_OUT
 from its.disk.store import Arrays
 from its.engine import Result
 from its.engine.verdicts import FINITE, KINDS, NAN, ROLES
@@ -132,12 +134,14 @@ class Collected:
         class_ids: int64 `[n]`.
         reward: `[n]`, of a relative verifier `[n, members]`.
         ledger: int64 `[n, columns]`.
+        held_out: float64 `[n]` of each held-out verifier, by the name of its column.
     """
 
     rows: np.ndarray
     class_ids: np.ndarray
     reward: np.ndarray
     ledger: np.ndarray
+    held_out: Mapping[str, np.ndarray]
 
 
 def failed(arrays: Arrays, indices: range) -> np.ndarray:
@@ -223,6 +227,7 @@ def refuse_other_conditions(shards: Iterable[tuple[range, Arrays]], condition: C
 def collect(shards: Iterable[tuple[range, Arrays]], cap: int) -> Collected:
     """Put shards without gaps together at one cap, given by its position among the run's caps."""
     rows, class_ids, reward, ledger = [], [], [], []
+    held_out: dict[str, list[np.ndarray]] = defaultdict(list)
     for position, (indices, arrays) in enumerate(shards):
         n = len(indices)
         pick = arrays["pick"][:n, cap]
@@ -230,4 +235,17 @@ def collect(shards: Iterable[tuple[range, Arrays]], cap: int) -> Collected:
         class_ids.append(arrays["label"][:n])
         reward.append(arrays["reward"][:n, cap])
         ledger.append(ledger_of(arrays)[:n, cap])
-    return Collected(*(np.concatenate(parts) for parts in (rows, class_ids, reward, ledger)))
+        for name in filter(is_held_out, arrays):
+            held_out[name].append(arrays[name][pick])
+    return Collected(
+        np.concatenate(rows),
+        np.concatenate(class_ids),
+        np.concatenate(reward),
+        np.concatenate(ledger),
+        {name: np.concatenate(parts) for name, parts in held_out.items()},
+    )
+
+
+def is_held_out(name: str) -> bool:
+    """Return whether an array in memory holds the scores of a held-out verifier."""
+    return name.startswith(HELD_OUT)

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from its.dataset.class_names import ClassNames
 from its.twins.random_state import random_state
 from its.weights import Weights
 
 
 def write(
-    weights: Weights, *, architecture: str, classes: Sequence[str], size: int, model_args: dict[str, Any]
+    weights: Weights, *, architecture: str, classes: str | Sequence[str], size: int, model_args: dict[str, Any]
 ) -> None:
     """Write a random classifier of timm's `architecture` to the folder `weights`, as timm publishes them."""
     import timm
@@ -21,15 +22,16 @@ def write(
     # Write the tensors.
     folder = Path(weights)
     folder.mkdir(parents=True)
-    network = timm.create_model(architecture, pretrained=False, num_classes=len(classes), **model_args)
+    names = [words[0] for words in ClassNames.of(classes).words]
+    network = timm.create_model(architecture, pretrained=False, num_classes=len(names), **model_args)
     save_file(random_state(network), folder / "model.safetensors")
 
     # Write the configuration.
     config = {
         "architecture": architecture,
-        "num_classes": len(classes),
+        "num_classes": len(names),
         "model_args": dict(model_args),
-        "label_names": list(classes),
+        "label_names": names,
         "pretrained_cfg": {
             "input_size": [3, size, size],
             "mean": [0.5] * 3,

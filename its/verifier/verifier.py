@@ -71,6 +71,11 @@ def is_absolute(verifier: object) -> bool:
     return bool(getattr(verifier, "absolute", True))
 
 
+def is_oracle(verifier: object) -> bool:
+    """Return whether a verifier, known by its object or class, asks what measures: an upper bound, if it says so."""
+    return bool(getattr(verifier, "oracle", False))
+
+
 def members_of(verifier: Verifier) -> tuple[str, ...]:
     """Return the names of the columns of a verifier's rewards; empty if a reward is one number."""
     return () if is_absolute(verifier) else tuple(cast(Relative, verifier).members)

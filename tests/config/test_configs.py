@@ -22,6 +22,9 @@ LARGE = ("adm_imagenet256", "adm_imagenet256_uncond", "adm_imagenet512", "adm_cl
 LARGE += ("lightningdit", "rae")
 """Choices of images so large that building them takes long; of these the default tier makes plans."""
 
+OF_HUB = ("clip", "deit_s", "dino", "vit_b16_224", "vit_b16_384")
+"""Verifiers that are built with their twins, which tell whatever classes apart."""
+
 OF_DATASET = {"mixture": ["dataset=mixture", "model=mixture"], "digits": []}
 
 
@@ -52,6 +55,8 @@ def place(choice: str) -> list[str]:
         return ["dataset=imagenet256", "verifier=null_rewards", "smoke=true"]
     if choice == "fd_dinov2":
         return ["dataset=imagenet64", "model=openai_imagenet64", "verifier=null_rewards", "smoke=true"]
+    if choice in OF_HUB:
+        return ["dataset=cifar10", "model=ddpm_cifar10", "smoke=true"]
     if choice.startswith("self_supervised_"):
         return ["smoke=true"]
     if choice.endswith("cifar10"):

@@ -14,8 +14,9 @@ from its.disk.run_folders import run_folders
 from its.disk.store import DamagedFile
 from its.report import escape
 from its.report.paired_differences import per_image
+from its.report.renderings import read_runs
 from its.report.report import ReportFolder, make_report
-from its.report.runs import UnreadableRun, load_runs, read_runs
+from its.report.runs import UnreadableRun, load_runs
 from its.report.series import series_of
 from its.report.strips import strips_of
 from tests.report.conftest import fabricated_rows, write_shard, writer

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 import its.disk.store
 from its.config.oracle_run import OracleRun
@@ -15,6 +16,7 @@ from its.metric.features import Moments
 from its.metric.fid import frechet_distance
 from its.moving.audit import audit
 from its.moving.merge import Merge
+from its.pixels import from_uint8
 from its.process.workers import Worker
 from its.rerun.finished_run import FinishedRun
 from its.rerun.image_sets import RunImages
@@ -106,7 +108,7 @@ def test_oracle_experiment_with_one_candidate_is_the_run_without_it(tmp_path):
         chosen, shard = arrays_in(with_oracle.folder / name), arrays_in(without.folder / own)
         assert all(np.array_equal(chosen[key], shard[key]) for key in shard if key not in ("start", "noise"))
     [row], [other] = numbers(with_oracle.folder), numbers(without.folder)
-    assert {key: value for key, value in row.items() if key != "oracle_candidates"} == other
+    assert {key: value for key, value in row.items() if key not in ("oracle", "oracle_candidates")} == other
 
 
 def test_oracle_experiment_is_called_an_oracle_wherever_it_appears(finished, tmp_path, caplog):
@@ -299,3 +301,16 @@ def test_oracle_run_refuses_what_it_cannot_choose_among(tmp_path, words, message
 def test_oracle_run_is_a_kind_of_its_own(tmp_path, finished):
     assert isinstance(blueprint_of(tmp_path, *WORDS, ORACLE).kind, OracleRun)
     assert replace(finished).keeps_candidates
+
+
+def test_oracle_experiment_holds_verifiers_out_of_the_chosen_images(tmp_path, finished):
+    run = make_experiment(tmp_path, *WORDS, ORACLE, "verifier@report=classifier")
+    rows = run.run()
+    names = image_names(RunFolder(run.folder))
+    assert contents(run.folder)[names[0]] == contents(finished.folder)[image_names(RunFolder(finished.folder))[0]]
+    verifier = run.instruments.held_out[0].verifier
+    labels = np.concatenate([arrays_in(run.folder / name)["label"] for name in names])
+    for cap, row in enumerate(rows):
+        images = from_uint8(torch.from_numpy(images_at(run.folder, names, cap)))
+        scores = verifier.reward(images, labels.tolist())
+        assert row["report_classifier"] == pytest.approx(scores.double().mean().item())

@@ -40,8 +40,8 @@ def test_classifier_rewards_are_log_probability_or_logit(network):
     expected = logits[rows, wanted]
     torch.testing.assert_close(logit, expected)
     torch.testing.assert_close(log_probability, expected - logits.exp().sum(1).log())
-    with pytest.raises(ValueError, match="'probability'; choose one of log_probability, logit"):
-        Classifier(network, output="probability")
+    with pytest.raises(ValueError, match="'odds'; choose one of log_probability, probability, logit, correct"):
+        Classifier(network, output="odds")
 
 
 def test_classifier_gradient_is_the_slope_of_the_reward(network):

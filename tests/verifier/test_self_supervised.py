@@ -81,8 +81,23 @@ def test_self_supervised_names_those_that_bring_a_network(tmp_path):
 
 
 def test_self_supervised_is_refused_as_a_guide(tmp_path):
-    with pytest.raises(ValueError, match=r"verifier@guide=self_supervised compares .* choose another verifier@guide"):
+    with pytest.raises(
+        ValueError,
+        match=r"verifier@guide=self_supervised compares .* gives no gradients on the way down; choose another",
+    ):
         blueprint_of(tmp_path, "guidance=mpgd", "verifier@guide=self_supervised", planning=True)
+
+
+HELD_OUT = {
+    "alone": ["+verifier@report.looks=self_supervised"],
+    "member": ["+verifier@report.looks=zscore", "verifier@report.looks.members.b=self_supervised"],
+}
+
+
+@pytest.mark.parametrize("held_out", HELD_OUT.values(), ids=HELD_OUT)
+def test_self_supervised_is_refused_as_held_out(tmp_path, held_out):
+    with pytest.raises(ValueError, match=r"verifier@report looks .* compares an image with a guess on the way to"):
+        blueprint_of(tmp_path, *held_out, planning=True)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,7 @@
+"""Columns of a curve by which rooms that write it and rooms that read it know what it holds."""
+
+HELD_OUT = "report_"
+"""Beginning of the columns of a curve, and of a shard's arrays in memory, that hold a held-out verifier's scores."""
+
+ORACLE = "oracle"
+"""Column of a curve whose images an oracle chose: 1."""
