@@ -33,9 +33,13 @@ class VerifierNet(nn.Module):
         )
         self.head = nn.Linear(48 * 4 * 4, 10)
 
+    def features(self, images: Tensor) -> Tensor:
+        """Return penultimate features [n, 768] of float images [n, 1, 8, 8] in [-1, 1]."""
+        return self.body(images)
+
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits [n, 10] of float images [n, 1, 8, 8] in [-1, 1]."""
-        return self.head(self.body(images))
+        """Return logits [n, 10], which are `head` of the features."""
+        return self.head(self.features(images))
 
 
 class ReportNet(nn.Module):

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from its.budget import Ledger
 from its.config.declarations import is_declared, parameters
+from its.config.instantiate import TARGET, defined
 from its.disk.kept import KEPT
 from its.parameters import Rule, Rules, check_values, described, fits
+from its.particles.image import Image
+from its.particles.prices import Prices
+from its.particles.probe import Probe
 from its.process.workers import Worker
 from its.sampler.sampler import Sampler
 from its.search.search import Search
-from its.verifier.verifier import is_absolute
+from its.types import Problem
+from its.verifier.verifier import common_probe, is_absolute, probe_of
 
 GROUPS = ("dataset", "model", "sampler", "guidance", "search", "verifier", "budget", "metric", "tracker")
 """Groups whose choices name classes."""
@@ -25,6 +31,9 @@ TYPES: dict[str, Any] = {
     **dict.fromkeys(("keep_candidates", "smoke", "allow_same_scorer", "plan", "allow_edited", "verify"), bool),
 }
 """Types of the keys at the root of a configuration."""
+
+OF_IMAGES = "take search=random, zero_order, paths or ses, which score images, or another verifier"
+"""The remedy for a verifier that has no earlier guess to compare a guess with."""
 
 RULES: Rules = {
     **dict.fromkeys(("images", "shard", "workers"), 1),
@@ -82,6 +91,68 @@ def check_rewards(search: Search, verifier: Any, choice: str) -> None:
             f"verifier={choice} is relative: its rewards only rank candidates against each other, and "
             f"{type(search).__name__} needs rewards that mean the same in any company; use "
             "verifier=zscore, or one verifier alone"
+        )
+
+
+def stated_probe(node: Mapping[str, Any], packages: Sequence[str]) -> float | None:
+    """Return the probe that the node of a verifier states, or those of its members; None if there is none.
+
+    Raises:
+        ValueError: members state different ones.
+    """
+    members = node.get("members")
+    if isinstance(members, Mapping):
+        return common_probe({name: stated_probe(member, packages) for name, member in members.items()})
+    probe = probe_of(defined(node[TARGET], packages))
+    return probe if probe is None else node.get("probe", probe)
+
+
+def check_probe(search: Search, probe: object, choice: str) -> None:
+    """Refuse a verifier with a probe for a search that scores guesses at whatever level.
+
+    Args:
+        probe: None for a verifier without one.
+
+    Raises:
+        ValueError: naming both, and searches that score images.
+    """
+    if probe is not None and search.scores_guesses:
+        raise ValueError(
+            f"verifier={choice} compares an image with the guess at an earlier level, and {type(search).__name__} "
+            f"scores guesses on the way down, which have none; {OF_IMAGES}"
+        )
+
+
+def check_passed(search: Search, probe: Probe | None, prices: Prices, choice: str) -> None:
+    """Refuse a verifier with a probe for a search that scores a guess before a row has passed its level.
+
+    Raises:
+        ValueError: naming both levels.
+    """
+    check_probe(search, probe, choice)
+    if probe is None:
+        return
+    level = search.noisiest_scored(Image(Problem(0), 0, prices, Ledger(), anytime=False, shape=()))
+    if not probe.passed(level):
+        raise ValueError(
+            f"verifier={choice} compares with the guess at time {probe.level.time:g}, and {type(search).__name__} "
+            f"scores guesses at time {level.time:g}, before that; let it score cleaner ones, or {OF_IMAGES}"
+        )
+
+
+def refuse_probe(probe: object, key: str, reason: str) -> None:
+    """Refuse a verifier with a probe where images have no earlier guess.
+
+    Args:
+        probe: None for a verifier without one.
+        key: by which it was chosen.
+
+    Raises:
+        ValueError: naming it.
+    """
+    if probe is not None:
+        raise ValueError(
+            f"{key} compares an image with the guess at an earlier level, and {reason}; choose another verifier"
         )
 
 

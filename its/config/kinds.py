@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from its.config.checks import check_noise, check_rewards
+from its.config.checks import check_noise, check_probe, check_rewards, refuse_probe, stated_probe
 from its.config.footprint import disk_bytes, memory_bytes
 from its.config.identity import used
 from its.config.instantiate import defined
 from its.config.parts import Parts
 from its.config.provenance import Provenance
 from its.config.scorers import CHOICE, called, check_apart
+from its.config.searchpath import CONF
 from its.config.sizes import sized
 from its.config.sources import Sources, measuring, of_grids, of_images
 from its.disk.array_names import candidates_name, shard_name, shard_ranges
@@ -110,13 +111,18 @@ class ImageRun:
     def check(self, parts: Parts) -> None:
         plain, search, verifier = parts.plain, parts.search, parts.choices["verifier"]
         if plain["verifier"].get("network", ...) is None:
+            others = sorted(path.stem for path in (CONF / "verifier").glob(f"{verifier}_*.yaml"))
             raise ValueError(
-                f"verifier {verifier} asks the dataset's own classifier, and dataset "
-                f"{parts.choices['dataset']} brings none; choose another verifier, or set dataset.classifier"
+                f"verifier {verifier} asks the dataset's own classifier, and dataset {parts.choices['dataset']} brings "
+                f"none; choose {' or '.join(others) or 'another verifier'}, or set dataset.classifier"
             )
         check_noise(search, parts.sampler)
         check_apart(plain, guided=parts.guided)
         check_rewards(search, defined(plain["verifier"]["_target_"], parts.packages), verifier)
+        check_probe(search, stated_probe(plain["verifier"], parts.packages), verifier)
+        if parts.guided:
+            key = f"verifier@guide={parts.choices['verifier@guide']}"
+            refuse_probe(stated_probe(plain["guide"], parts.packages), key, "gives no gradients on the way down")
 
     def label(self, parts: Parts) -> dict[str, str]:
         label = {group: parts.choices[group] for group in LABELS}

@@ -18,6 +18,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "classifier/digits": ("its.classifier.digits.load", "its.model.digits.load"),
     "classifier/dino": ("its.classifier.dino.load",),
     "classifier/hub": ("its.classifier.hub_classifier.load", "its.model.hub_classifier.load"),
+    "classifier/image_features": ("its.classifier.image_features.load",),
     "classifier/mixture": ("its.dataset.mixture.bayes_classifier",),
     "dataset/cifar": ("its.dataset.cifar.Cifar",),
     "dataset/class_order": ("its.dataset.classes.ClassOrder", "its.dataset.classes.Schedule"),
@@ -90,6 +91,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "verifier/null_rewards": ("its.verifier.null_rewards.NullRewards",),
     "verifier/oracle_fid": ("its.verifier.oracle_fid.OracleFid",),
     "verifier/oracle_is": ("its.verifier.oracle_is.OracleIS",),
+    "verifier/self_supervised": ("its.verifier.self_supervised.SelfSupervised",),
     "verifier/zscore": ("its.verifier.zscore.ZScore",),
 }
 """By recorded name, the dotted name of today and those of before, the latest first."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from its.config.checks import stated_probe
 from its.config.identity import same_weights
 from its.config.instantiate import TARGET, defined
 from its.verifier.verifier import is_absolute, is_oracle
@@ -50,19 +51,19 @@ def held_out(node: Any, choices: Mapping[str, str], packages: Sequence[str]) -> 
             )
         if not NAME.fullmatch(str(name)):
             raise ValueError(f"{CHOICE} has the name {name!r}, which is to name a column; use letters, digits and _ -")
-        _check_held_out(str(name), defined(each[TARGET], packages))
+        _check_held_out(str(name), defined(each[TARGET], packages), stated_probe(each, packages))
         verifiers[called(str(name), each, packages)] = each
     return verifiers
 
 
-def _check_held_out(name: str, kind: Any) -> None:
-    """Refuse a class of verifiers that does not score finished images one by one."""
+def _check_held_out(name: str, kind: Any, probe: float | None) -> None:
+    """Refuse a verifier, known by its class and its probe, that does not score finished images one by one."""
     what = ""
     if getattr(kind, "noise_aware", False):
         what = "scores noisy rows"
     elif not is_absolute(kind):
         what = "only ranks the candidates of a search; hold out its members"
-    elif getattr(kind, "probe", None) is not None:
+    elif probe is not None:
         what = "compares an image with a guess on the way to it, which is not kept"
     if what:
         raise ValueError(f"{CHOICE} {name} ({kind.__name__}) {what}; it is to score finished images by themselves")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from its.engine.state import SearchRun
+from its.engine.search_run import SearchRun
 
 ROWS_OF_A_STATE = 3
 """Rows that a state holds once it is evaluated: x, x0_hat and eps_hat."""

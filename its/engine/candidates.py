@@ -11,7 +11,7 @@ import numpy as np
 from its.engine.readback import Readback
 from its.engine.result import Candidate
 from its.engine.rows import Row, Rows
-from its.engine.state import SearchRun
+from its.engine.search_run import SearchRun
 
 
 class CandidateCopies(NamedTuple):

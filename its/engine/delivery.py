@@ -10,7 +10,7 @@ from its.engine.candidates import CandidateStore
 from its.engine.readback import Readback
 from its.engine.rows import Row, Rows
 from its.engine.score import Scoring
-from its.engine.state import SearchRun, Value
+from its.engine.search_run import SearchRun, Value
 from its.pixels import to_uint8
 
 

@@ -23,7 +23,7 @@ from its.engine.requests import Requests
 from its.engine.result import Outcome, Result
 from its.engine.rows import Rows
 from its.engine.score import Scoring
-from its.engine.state import SearchRun
+from its.engine.search_run import SearchRun
 from its.engine.stream import Stream
 from its.engine.tape import Announcer, Tape
 from its.engine.verdicts import sum_verdicts
@@ -33,10 +33,11 @@ from its.model.denoiser import Denoiser, require_contract
 from its.particles.batches import BATCHES, most_rows
 from its.particles.image import Image
 from its.particles.prices import Prices
+from its.particles.probe import Probe
 from its.sampler.sampler import Sampler
 from its.search.search import Search, require_search, sized_to
 from its.types import Problem
-from its.verifier.verifier import Verifier, require_verifier
+from its.verifier.verifier import Verifier, common_probe, probe_of, require_verifier
 
 # By torch's default cuDNN rounds the factors of float32 convolutions to TF32's ten bits.
 torch.backends.cudnn.allow_tf32 = False
@@ -84,6 +85,7 @@ class Engine:
         keep_candidates: bring every candidate to the host, not only the images chosen.
 
     Attributes:
+        probe: the level whose guess rows keep, for verifiers that compare images with it; None without one.
         served: by kind of work, network rows or images that were served, and how many places were offered.
     """
 
@@ -132,6 +134,9 @@ class Engine:
         self.noise = noise
         self.keep_candidates = keep_candidates
         self.prices = Prices(model.path, sampler, getattr(model, "slots_at", model.slots), guidance.rounds)
+        self.probe = Probe.nearest(
+            self.prices.grid, common_probe({role: probe_of(each) for role, each in verifiers.items()})
+        )
         self.served: dict[str, tuple[int, int]] = {}
 
     @property
@@ -197,7 +202,7 @@ class Engine:
             announcer = Announcer(self.noise, Draws(self.prices, self.guidance))
 
         # Queues of the network, the decoder and the verifiers.
-        scoring = Scoring(model, self.verifiers, rows, self.decode_batch, self.verify_batch, block_bytes)
+        scoring = Scoring(model, self.verifiers, rows, self.probe, self.decode_batch, self.verify_batch, block_bytes)
         guiding = WAYS[self.guidance.needs](
             Parts(
                 model=model,
@@ -207,6 +212,7 @@ class Engine:
                 prices=self.prices,
                 rows=rows,
                 materialiser=materialiser,
+                probe=self.probe,
                 batch=self.batch,
                 gradient_batch=self.gradient_batch,
             )
@@ -216,7 +222,7 @@ class Engine:
             rows,
             guiding,
             scoring,
-            Requests(self.prices, guiding, scoring, announcer),
+            Requests(self.prices, guiding, scoring, self.probe, announcer),
             Delivery(rows, scoring, readback, self.keep_candidates),
             readback,
             Admission(Held(self.rows, self.rows_bytes), rows.row_bytes, scoring.image_bytes),

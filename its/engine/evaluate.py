@@ -10,7 +10,8 @@ import torch
 from its.engine.materialise import Materialiser
 from its.engine.queue import Evaluated, Queue, Served, Shape, pad
 from its.engine.rows import Rows
-from its.engine.state import Rollout, State, Value
+from its.engine.search_run import Value
+from its.engine.state import Rollout, State
 from its.engine.steps import Batch, Stepped
 from its.levels import Columns
 from its.model.denoiser import Denoiser

@@ -12,7 +12,7 @@ from its.engine import Engine
 from its.engine.flop_count import flops_of
 from its.levels import Columns
 from its.model.denoiser import fewest_slots
-from its.verifier.verifier import Verifier
+from its.verifier.verifier import Verifier, guesses_like, rewards_of
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def count_flops(engine: Engine, condition: object) -> dict[str, int]:
 
 def reward_flops(verifier: Verifier, images: torch.Tensor, conditions: list) -> int:
     """Return the FLOPs of one call of a verifier, on images `[1, C, H, W]` and as many conditions."""
-    return _flops(verifier, lambda: verifier.reward(images, conditions))
+    return _flops(verifier, lambda: rewards_of(verifier, images, conditions, *guesses_like(images, verifier)))
 
 
 def _guide_flops(engine: Engine, *seen: Any) -> int:

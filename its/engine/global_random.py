@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from its.engine.coroutine import Frames
-from its.engine.state import SearchRun
+from its.engine.search_run import SearchRun
 
 WATCHED = 24
 """Search runs at the beginning of a stream that are watched one by one: all of a smoke run, 12 images at 2 caps."""

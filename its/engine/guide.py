@@ -13,7 +13,8 @@ from its.engine.draws import MONTE_CARLO
 from its.engine.materialise import Materialiser
 from its.engine.queue import Evaluated, Guided, Queue, Served, Shape, pad
 from its.engine.rows import GuessRows, Rows, index_of, rows_at
-from its.engine.state import Rollout, State, Value
+from its.engine.search_run import Value
+from its.engine.state import Rollout, State
 from its.engine.steps import Batch, Stepped, Steps
 from its.guidance.guidance import Guidance, GuidanceOutput
 from its.guidance.guidance_input import GuidanceInput

@@ -23,8 +23,9 @@ from its.guidance.guidance import Guidance, Needs
 from its.levels import Columns, Guess, Level
 from its.model.denoiser import Clipping, Denoiser, fewest_slots
 from its.particles.prices import Prices
+from its.particles.probe import Probe
 from its.sampler.sampler import Sampler
-from its.verifier.verifier import Verifier
+from its.verifier.verifier import Verifier, probe_of
 
 DECODED = ("decoder_calls", "decoder_backward")
 """Columns of the ledger in which a call of a guide counts that sees decoded images."""
@@ -36,6 +37,7 @@ class Parts:
 
     Attributes:
         guide: the verifier whose gradients a guidance takes; None without one.
+        probe: the level whose guess rows keep; None without one.
         batch, gradient_batch: network rows of one batch, without and with gradients.
     """
 
@@ -46,6 +48,7 @@ class Parts:
     prices: Prices
     rows: Rows
     materialiser: Materialiser
+    probe: Probe | None
     batch: int
     gradient_batch: int
 
@@ -57,7 +60,7 @@ class Parts:
 
     def steps(self, clipping: Clipping) -> Steps:
         """Build the sampler's steps; `clipping` is that of the guess that they start from."""
-        return Steps(self.sampler, self.guidance, self.rows, self.materialiser, clipping)
+        return Steps(self.sampler, self.guidance, self.rows, self.materialiser, clipping, self.probe)
 
 
 class Guiding(ABC):
@@ -263,6 +266,11 @@ def check_guidance(guidance: Guidance, model: Denoiser, sampler: Sampler, verifi
     # The guide.
     if "guide" not in verifiers:
         raise ValueError(f"{name} takes gradients of a guide, and there is none; set verifier@guide=...")
+    if probe_of(verifiers["guide"]) is not None:
+        raise ValueError(
+            f"the guide {type(verifiers['guide']).__name__} compares an image with an earlier guess of it, and a guess "
+            "on the way has none: it gives no gradients; choose another verifier@guide"
+        )
     aware = getattr(verifiers["guide"], "noise_aware", False)
     if aware != guidance.noise_aware:
         raise ValueError(

@@ -13,7 +13,8 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from torch import Tensor
 
-from its.engine.state import Rollout, SearchRun, Value
+from its.engine.search_run import SearchRun, Value
+from its.engine.state import Rollout
 from its.levels import Level
 
 T = TypeVar("T")

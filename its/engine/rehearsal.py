@@ -14,6 +14,7 @@ from its.engine.engine import Engine
 from its.engine.noise import normal
 from its.engine.shortage import LARGER, MemoryShortage, shortage_of
 from its.particles.image import Image
+from its.particles.probe import Probe
 from its.particles.verbs import advance, reward
 from its.search.search import Coroutine, Search
 from its.types import Condition, Problem
@@ -22,12 +23,18 @@ from its.verifier.null_rewards import NullRewards
 
 @dataclass(frozen=True)
 class OneStep(Search):
-    """A search that takes a step and asks for the reward of a guess: one batch of each kind."""
+    """A search that takes a step and asks for the reward of a guess: one batch of each kind.
+
+    Attributes:
+        later: ask for that of the guess after the step, which has an earlier one to be compared with.
+    """
+
+    later: bool = False
 
     def run(self, image: Image) -> Coroutine:
         start = image.start()
-        yield advance(start, to=image.grid[1])
-        yield reward(start)
+        stepped = yield advance(start, to=image.grid[1])
+        yield reward(stepped if self.later else start)
 
 
 def check_batches(engine: Engine, condition: Condition) -> None:
@@ -63,4 +70,6 @@ def _rehearse(engine: Engine, condition: Condition) -> None:
     rehearsed = copy(engine)
     rehearsed.noise = normal
     rehearsed.verifiers = {"select": NullRewards(), **engine.verifiers}
-    rehearsed.stream(OneStep(), (math.inf,), [Problem(0, condition)]).rehearse()
+    if rehearsed.probe is not None:
+        rehearsed.probe = Probe(rehearsed.prices.grid[0])
+    rehearsed.stream(OneStep(later=rehearsed.probe is not None), (math.inf,), [Problem(0, condition)]).rehearse()

@@ -8,11 +8,13 @@ from typing import NamedTuple
 from its.engine.guiding import Guiding
 from its.engine.rows import UNMADE
 from its.engine.score import Scoring
-from its.engine.state import Rollout, SearchRun, State, Unrewarded, Value
+from its.engine.search_run import SearchRun, Unrewarded, Value
+from its.engine.state import Rollout, State
 from its.engine.tape import Announcer
 from its.particles.order import Rewarded
 from its.particles.particle import Particle, Start
 from its.particles.prices import Prices, Route
+from its.particles.probe import Probe
 from its.particles.verbs import Advance, Reward
 
 
@@ -32,13 +34,22 @@ class Requests:
     """Charges requests and queues their work.
 
     Args:
+        probe: the level whose guess rows keep; None without one.
         announcer: is told of what will be drawn; None if noise is on no tape.
     """
 
-    def __init__(self, prices: Prices, guiding: Guiding, scoring: Scoring, announcer: Announcer | None = None) -> None:
+    def __init__(
+        self,
+        prices: Prices,
+        guiding: Guiding,
+        scoring: Scoring,
+        probe: Probe | None,
+        announcer: Announcer | None = None,
+    ) -> None:
         self._prices = prices
         self._guiding = guiding
         self._scoring = scoring
+        self._probe = probe
         self._announcer = announcer
 
     def open(self, run: SearchRun, request: Advance | Reward) -> Opened:
@@ -66,7 +77,7 @@ class Requests:
                 continue
             rollout = Rollout(run, position, source.child(route[-1]), route, state, max(clock, state.guess.clock))
             if request.noise is not None:
-                rollout.noise = _state_of(run, request.noise[position])
+                rollout.noise = self._state_of(run, request.noise[position])
             if self._announcer is not None:
                 self._announcer.rollout(rollout, state)
             if self._guiding.begin(rollout, clock):
@@ -79,7 +90,7 @@ class Requests:
         for particle, to in zip(request.particles, request.to, strict=True):
             route, cost = self._prices.route(particle.level, to, request.steps, particle.is_start)
             source = particle.raise_to(route[0]) if particle.is_start else particle
-            state = _state_of(run, source)
+            state = self._state_of(run, source)
             if len(route) > 1:
                 cost -= self._prices.evaluation(route[0]) if state.guess_paid or state in evaluated else 0
                 evaluated.add(state)
@@ -93,7 +104,8 @@ class Requests:
         # Charge the forwards: an evaluation for each guess that is not paid for.
         values, nfe, evaluated = [], [], set()
         for particle in request.particles:
-            value, state = _scored_of(run, particle, request.of)
+            value, state = self._scored_of(run, particle, request.of)
+            self._scoring.check_value(value, request.by, particle.level)
             free = state is None or state.guess_paid or state in evaluated
             evaluated.add(state)
             values.append((value, state))
@@ -124,11 +136,40 @@ class Requests:
             opened.answers.append((position, score))
         else:
             ledger = run.image.ledger
-            if self._scoring.decodes and not value.scores:
-                ledger.call("decoder_calls", clock)
+            for part in self._scoring.view(value, role):
+                if self._scoring.decodes and part.pay_decode():
+                    ledger.call("decoder_calls", clock)
             ledger.call("verifier_calls", clock)
             value.scores[role] = [position]
             self._scoring.ask(value, role)
+
+    def _state_of(self, run: SearchRun, particle: Particle) -> State:
+        """Return the particle's state; the parents of a recipe get theirs first."""
+        if particle.image is not run.image:
+            raise ValueError(
+                "used a particle of another image; every image is made by itself, and its particles are kept in "
+                "variables of run"
+            )
+        if particle.state is None:
+            recipe, particle.recipe = particle.recipe, None
+            probe = None
+            if recipe is not None and not isinstance(recipe, Start):
+                parent = self._state_of(run, recipe.parent)
+                if self._probe is not None and self._probe.passed(particle.level):
+                    probe = parent.guess.probe
+            particle.state = State(run, particle.level, UNMADE, 0, particle.noise_key, recipe=recipe, probe=probe)
+        return particle.state
+
+    def _scored_of(self, run: SearchRun, particle: Particle, of: str) -> tuple[Value, State | None]:
+        """Return the value that is scored, and the state whose evaluation that takes (None: no evaluation)."""
+        state = self._state_of(run, particle)
+        if of == "before":
+            if state.before is None:
+                raise ValueError(
+                    "asked for the reward of='before' of a particle that no step has led to; advance it first"
+                )
+            return state.before, None
+        return state.guess, None if particle.level.clean else state
 
 
 def _charge(run: SearchRun, nfe: Sequence[int], calls: Iterable[bool]) -> list[int]:
@@ -151,28 +192,3 @@ def _unpaid_scores(values: Iterable[Value], role: str) -> Iterator[bool]:
         prepaid = role == "select" and not value.guessed
         yield not (prepaid or role in value.scores or value in asked)
         asked.add(value)
-
-
-def _state_of(run: SearchRun, particle: Particle) -> State:
-    """Return the particle's state; the parents of a recipe get theirs first."""
-    if particle.image is not run.image:
-        raise ValueError(
-            "used a particle of another image; every image is made by itself, and its particles are kept in variables "
-            "of run"
-        )
-    if particle.state is None:
-        recipe, particle.recipe = particle.recipe, None
-        if recipe is not None and not isinstance(recipe, Start):
-            _state_of(run, recipe.parent)
-        particle.state = State(run, particle.level, UNMADE, 0, particle.noise_key, recipe=recipe)
-    return particle.state
-
-
-def _scored_of(run: SearchRun, particle: Particle, of: str) -> tuple[Value, State | None]:
-    """Return the value that is scored, and the state whose evaluation that takes (None: no evaluation)."""
-    state = _state_of(run, particle)
-    if of == "before":
-        if state.before is None:
-            raise ValueError("asked for the reward of='before' of a particle that no step has led to; advance it first")
-        return state.before, None
-    return state.guess, None if particle.level.clean else state

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from its.engine.queue import Evaluated, Queue, Scored, Served, pad
 from its.engine.rows import Rows
-from its.engine.state import Value
+from its.engine.search_run import Value
+from its.levels import Level
 from its.model.denoiser import Clipping, Decoder, Denoiser
-from its.verifier.verifier import Verifier, rewards_of
+from its.particles.probe import Probe
+from its.verifier.verifier import Verifier, probe_of, rewards_of
 
 
 class Decode(Queue[Value]):
@@ -44,7 +48,7 @@ class Decode(Queue[Value]):
 
 
 class Verify(Queue[Value]):
-    """Images or decoded guesses that wait for the verifier of one role.
+    """Images or decoded guesses that wait for the verifier of one role, which may see an earlier guess beside each.
 
     Args:
         clipping: of guesses that need no decoder.
@@ -62,11 +66,17 @@ class Verify(Queue[Value]):
         """Score one batch."""
         values = self.batch()
         padded = pad(values, self.size)
-        images = clipped_guesses(self._images.take([value.decoded for value in padded]), padded, self._clipping)
+        views = [self._images_of(padded)]
+        if probe_of(self._verifier) is not None:
+            views.append(self._images_of([cast(Value, value.probe) for value in padded]))
+        images, *guesses = views
         conditions = [value.run.image.problem.condition for value in padded]
-        rewards = rewards_of(self._verifier, images, conditions)
+        rewards = rewards_of(self._verifier, images, conditions, *guesses)
         scored = Scored(self._role, type(self._verifier).__name__, values)
         return Served(readbacks=[(scored, rewards[: len(values)])])
+
+    def _images_of(self, values: Sequence[Value]) -> Tensor:
+        return clipped_guesses(self._images.take([value.decoded for value in values]), values, self._clipping)
 
 
 def clipped_guesses(x: Tensor, values: Sequence[Value], clipping: Clipping) -> Tensor:
@@ -82,6 +92,7 @@ class Scoring:
 
     Args:
         rows: of states.
+        probe: the level of the guesses that verifiers compare images with; None without one.
         decode_size, verify_size: images of one batch.
         block_bytes: of the rows of decoded images.
 
@@ -96,10 +107,14 @@ class Scoring:
         model: Denoiser,
         verifiers: Mapping[str, Verifier],
         rows: Rows,
+        probe: Probe | None,
         decode_size: int,
         verify_size: int,
         block_bytes: int,
     ) -> None:
+        self._probe = probe
+        self._probing = {role for role, verifier in verifiers.items() if probe_of(verifier) is not None}
+        self._waiting: defaultdict[Value, list[tuple[Value, str]]] = defaultdict(list)
         self.images = rows
         self.decodes = model.decoder is not None
         decode: dict[str, Decode] = {}
@@ -140,6 +155,23 @@ class Scoring:
                 "verifier@guide=... beside a guidance=... is the one that guides, verifier=... the one that selects"
             )
 
+    def check_value(self, value: Value, role: str, level: Level) -> None:
+        """Refuse a guess of a particle at `level` that came too early for a verifier with a probe.
+
+        Raises:
+            ValueError: naming both levels.
+        """
+        if self._probe is not None and role in self._probing and value.probe is None:
+            raise ValueError(
+                f"asked for the reward of a guess at time {level.time:g}, and the verifier compares it with the guess "
+                f"at time {self._probe.level.time:g}, from which no step has led there; score images, or guesses after "
+                "that, or take another verifier"
+            )
+
+    def view(self, value: Value, role: str) -> list[Value]:
+        """Return what the verifier of a role sees of a value: itself, and the guess that it is compared with."""
+        return [cast(Value, value.probe), value] if role in self._probing else [value]
+
     def decode(self, value: Value) -> None:
         """Queue a latent, unless it has been."""
         if not value.decoding:
@@ -147,17 +179,24 @@ class Scoring:
             self._decode.add(value.run.order, value)
 
     def ask(self, value: Value, role: str) -> None:
-        """Queue a value for the verifier of a role, once it is known and decoded; see `become_known`."""
+        """Queue a value for the verifier of a role, once all that it sees is known and decoded; see `become_known`."""
+        missing = [part for part in self.view(value, role) if not self._decoded(part)]
+        if missing:
+            self._waiting[missing[-1]].append((value, role))
+        else:
+            self._verify[role].add(value.run.order, value)
+
+    def become_known(self, value: Value) -> None:
+        """Send on the values that have waited for this one, which has been computed, or decoded."""
+        for waiting, role in self._waiting.pop(value, ()):
+            self.ask(waiting, role)
+
+    def _decoded(self, value: Value) -> bool:
+        """Return whether a value is decoded; one that is known is queued for that."""
         if value.row is None:
-            return
+            return False
         if not self.decodes:
             value.decoded = value.row
         elif value.decoded is None:
             self.decode(value)
-            return
-        self._verify[role].add(value.run.order, value)
-
-    def become_known(self, value: Value) -> None:
-        """Send a value that has been computed, or decoded, to all verifiers that have been asked for its score."""
-        for role in value.scores:
-            self.ask(value, role)
+        return value.decoded is not None

@@ -11,10 +11,12 @@ from torch import Tensor
 from its.engine.draws import RECURRENCE, STEP
 from its.engine.materialise import Materialiser
 from its.engine.rows import History, Rows, column, index_of, rows_at
-from its.engine.state import FirstStage, Rollout, State, Value
+from its.engine.search_run import Value
+from its.engine.state import FirstStage, Rollout, State
 from its.guidance.guidance import Guidance
 from its.levels import Columns, Guess
 from its.model.denoiser import Clipping
+from its.particles.probe import Probe
 from its.sampler.sampler import Sampler
 
 
@@ -61,16 +63,24 @@ class Steps:
 
     Args:
         clipping: of the guess that steps start from.
+        probe: the level whose guess rows keep; None without one.
     """
 
     def __init__(
-        self, sampler: Sampler, guidance: Guidance, rows: Rows, materialiser: Materialiser, clipping: Clipping
+        self,
+        sampler: Sampler,
+        guidance: Guidance,
+        rows: Rows,
+        materialiser: Materialiser,
+        clipping: Clipping,
+        probe: Probe | None,
     ) -> None:
         self._sampler = sampler
         self._guidance = guidance
         self._rows = rows
         self._materialiser = materialiser
         self._clipping = clipping
+        self._probe = probe
 
     def follow(self, items: Sequence[State | Rollout], batch: Batch) -> Stepped:
         """Step every rollout that waited for these rows."""
@@ -158,11 +168,14 @@ class Steps:
         second = self._sampler.second_order
         two = [second and self._sampler.stages(each.route[each.at], each.route[each.at + 1]) == 2 for each in rollouts]
         arriving = [rollout.at + 2 == len(rollout.route) for rollout in rollouts]
-        guesses = self._guesses(rollouts, [a or b for a, b in zip(two, arriving, strict=True)], batch.own.x0)
+        crossing = self._crossing(rollouts)
+        guesses = self._guesses(rollouts, [*map(any, zip(two, arriving, crossing, strict=True))], batch.own.x0)
         self._keep_first_stages(rollouts, two, guesses, batch.own)
         histories = self._histories(rollouts, batch.guess.x0) if self._sampler.multistep else {}
         for k, (rollout, row) in enumerate(zip(rollouts, rows, strict=True)):
             rollout.state, rollout.x, rollout.history = None, row, histories.get(k)
+            if crossing[k]:
+                rollout.probe = guesses[k]
             if two[k]:
                 stepped.onward.append(rollout)
             else:
@@ -184,8 +197,14 @@ class Steps:
         guesses = {k: each.state.guess for k, each in enumerate(rollouts) if needs[k] and each.state is not None}
         between = [k for k, rollout in enumerate(rollouts) if needs[k] and rollout.state is None]
         for k, row in zip(between, self._rows.put(rows_at(x0, between)) if between else [], strict=True):
-            guesses[k] = Value(rollouts[k].run, rollouts[k].clock, row, guessed=True)
+            guesses[k] = Value(rollouts[k].run, rollouts[k].clock, row, guessed=True, probe=rollouts[k].probe)
         return guesses
+
+    def _crossing(self, rollouts: Sequence[Rollout]) -> list[bool]:
+        """Return which steps go past the probe's level."""
+        if self._probe is None:
+            return [False] * len(rollouts)
+        return [self._probe.crossed(*rollout.route[rollout.at : rollout.at + 2]) for rollout in rollouts]
 
     def _histories(self, rollouts: Sequence[Rollout], x0: Tensor) -> dict[int, History]:
         """Return the histories that steps leave, of which the one into an image leaves none."""
@@ -235,8 +254,9 @@ def _land(rollout: Rollout, before: Value | None, stepped: Stepped) -> None:
     rollout.round = 0
     if rollout.at == len(rollout.route) - 1:
         child = rollout.child
-        level, history = rollout.route[-1], rollout.history
-        child.state = State(rollout.run, level, rollout.x, rollout.clock, child.noise_key, before, history=history)
+        level, history, probe = rollout.route[-1], rollout.history, rollout.probe
+        stands = rollout.run, level, rollout.x, rollout.clock, child.noise_key
+        child.state = State(*stands, before, history=history, probe=probe)
         stepped.arrivals.append(rollout)
     else:
         stepped.onward.append(rollout)

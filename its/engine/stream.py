@@ -20,8 +20,9 @@ from its.engine.readback import Readback
 from its.engine.requests import Opened, Requests
 from its.engine.rows import Rows
 from its.engine.score import Scoring
+from its.engine.search_run import SearchRun
 from its.engine.shortage import MemoryShortage, is_shortage
-from its.engine.state import Rollout, SearchRun
+from its.engine.state import Rollout
 from its.engine.verdicts import WORDS, Verdict, kinds_of
 from its.particles.order import Components, Rewarded
 from its.particles.particle import Particle

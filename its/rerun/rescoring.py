@@ -14,7 +14,7 @@ import torch
 
 from its.budget import Currency, cap_of
 from its.config.blueprint import Blueprint
-from its.config.checks import check_rewards
+from its.config.checks import check_rewards, refuse_probe, stated_probe
 from its.config.identity import differences
 from its.config.instantiate import instantiate
 from its.config.oracle_run import is_blind, meaning
@@ -78,6 +78,8 @@ class Rescoring:
         plain, packages = blueprint.plain, blueprint.packages
         require_same_run(run, blueprint.config)
         run.require_candidates()
+        key = f"verifier={blueprint.label['verifier']}"
+        refuse_probe(stated_probe(plain["verifier"], packages), key, "stored candidates have none")
         verifier = instantiate(plain["verifier"], packages)
         check_rewards(blueprint.search, verifier, blueprint.label["verifier"])
         instruments = Instruments.of(plain, packages)

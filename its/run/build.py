@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from omegaconf import DictConfig, OmegaConf
 
 from its.config.blueprint import Blueprint
-from its.config.checks import check_rewards
+from its.config.checks import check_passed, check_rewards
 from its.config.instantiate import instantiate, packages_of
 from its.config.kinds import GridSearch, ImageRun
 from its.config.oracle_run import OracleRun, meaning, pool_of
@@ -86,6 +86,7 @@ def _experiment(blueprint: Blueprint, kind: Callable[..., Run]) -> Run:
         **{key: plain[key] for key in SIZES},
     )
     engine.check_guided()
+    check_passed(blueprint.search, engine.probe, engine.prices, blueprint.label["verifier"])
     search, caps = sized(blueprint.search, blueprint.budget, engine.prices)
     if remark := engine.sampler.remark(model.path):
         log.info("%s", remark)

@@ -25,7 +25,7 @@ from its.metric.reference import Reference
 from its.run.instruments import IMAGES, Instruments, given, try_extractor
 from its.run.shards import class_id
 from its.types import Condition
-from its.verifier.verifier import checked
+from its.verifier.verifier import checked, guesses_like
 
 ROWS = 2
 """Rows that each part is given: of one alone it would not be seen whether each gets a result of its own."""
@@ -119,12 +119,12 @@ def _check_verifiers(engine: Engine, images: Tensor, condition: Condition) -> No
     conditions = [condition] * len(images)
 
     # Choose by the verifier that selects.
-    select = engine.verifiers.get("select")
+    select: Any = engine.verifiers.get("select")
     if select is not None:
         with given(
             "verifier@select", images.shape, "images, asked for {condition}; choose another verifier", condition
         ):
-            reward = select.reward(images.clone(), conditions)
+            reward = select.reward(images.clone(), conditions, *guesses_like(images, select))
         checked(select, reward, len(images))
 
     if engine.verifiers.get("guide") is not None:

@@ -24,6 +24,7 @@ class Beam(Search):
     children: Size = sized(natural=4)  # K of each beam; null under a cap, which is spread over the branching steps
     needs_absolute = False
     needs_noise = True
+    scores_guesses = True
     moves_starts = False
 
     def __post_init__(self) -> None:

@@ -28,6 +28,7 @@ class BFSPrune(Search):
     step_size: float = 0.25  # steps between prunings, likewise
     particles: Size = sized(natural=8)  # N; null under a cap
     populations: Size = sized(natural=1)  # how often, each with what the ones before left; null under a cap
+    scores_guesses = True
     moves_starts = False
 
     def __post_init__(self) -> None:

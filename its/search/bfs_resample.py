@@ -23,6 +23,7 @@ class BFSResample(Search):
     start: float = 0.25  # first step after which to resample: its number (>= 1), or a share of the sampling (< 1)
     step_size: float = 0.25  # steps between resamplings, likewise
     particles: Size = sized(natural=12)  # N; null under a cap
+    scores_guesses = True
     moves_starts = False
 
     def __post_init__(self) -> None:

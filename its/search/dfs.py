@@ -25,6 +25,7 @@ class DFS(Search):
     start: float = 0.75  # first step, or share, after which the loss is checked
     step_size: float = 0.0625  # steps, or share, between checks
     backtracks: Size = sized(natural=20)  # how often; null under a cap
+    scores_guesses = True
     moves_starts = False
 
     def __post_init__(self) -> None:

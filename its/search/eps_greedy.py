@@ -27,6 +27,7 @@ class EpsGreedy(Search):
     rounds: Size = sized(natural=20)  # K at every step; null under a cap, which is spread over the steps
     needs_absolute = False
     needs_noise = True
+    scores_guesses = True
     moves_starts = False
 
     def __post_init__(self) -> None:

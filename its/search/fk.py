@@ -26,6 +26,7 @@ class FK(Search):
     ess: float = 0.5  # resample where the effective sample size is below this share of K; 1 is always
     final: str = "best"  # image; or sample one by weight
     particles: Size = sized(natural=4)  # K; null under a cap
+    scores_guesses = True
     moves_starts = False
 
     def __post_init__(self) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import Self
 
+from its.levels import Level
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
 from its.search.parts.rules import STEPS
@@ -52,6 +53,9 @@ class Paths(Search):
             prices.append(image.price(max(scored, image.cost(top, image.level(down), steps)), calls=1))
             start = down
         return prices
+
+    def noisiest_scored(self, image: Image) -> Level:
+        return image.level(max(0.0, self._ups_and_downs()[0][1]))
 
     def minimum_calls(self, image: Image) -> int:
         return 1

@@ -24,6 +24,7 @@ class RBF(Search):
     pool: float = 0.05  # share of the budget for starting points, one evaluation each
     nfe: Size = sized(natural=500)  # the budget; null under a cap, in NFE or verifier calls
     needs_noise = True
+    scores_guesses = True
     moves_starts = False
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from inspect import get_annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from its import parameters
+from its.levels import Level
 from its.particles.image import Image
 from its.particles.verbs import Advance, Reward
 
@@ -42,6 +43,7 @@ class Search(ABC):
         needs_absolute: True if it compares rewards as numbers; False if it does so through `image.order` and
             `image.best` alone, which also serve verifiers whose rewards only rank candidates.
         needs_noise: True if copies of a particle must separate at the next step (eta > 0).
+        scores_guesses: True if it asks for rewards of guesses on the way down, at whatever level.
         moves_starts: False if no image comes straight down from a moved starting point, which would be stored beside it
             under a deterministic sampler; a plan's disk goes by it.
         makes: `images`, or `grids`: times of a sampler, each judged by a set of images.
@@ -49,6 +51,7 @@ class Search(ABC):
 
     anytime: ClassVar[bool] = False
     needs_absolute: ClassVar[bool] = True
+    scores_guesses: ClassVar[bool] = False
     moves_starts: ClassVar[bool] = True
     makes: ClassVar[Literal["images", "grids"]] = "images"
 
@@ -91,6 +94,13 @@ class Search(ABC):
         """
         price = image.price(image.cost(), self.minimum_calls(image) or 0)
         return replace(cast(Any, self), **dict.fromkeys(self.natural, cap // price))
+
+    def noisiest_scored(self, image: Image) -> Level:
+        """Return the noisiest level whose guess it asks the reward of; the clean one if it scores images alone.
+
+        A verifier that compares an image with the guess at a level cannot score guesses down to that.
+        """
+        return image.grid[0 if self.scores_guesses else -1]
 
     def recipe_numbers(self, shape: tuple[int, ...]) -> int:
         """Return how many numbers the recipe of a starting point holds, besides its key: those of a `LowBand`.

@@ -25,6 +25,7 @@ class SVDD(Search):
     every: float = 1  # branch at every so many steps (>= 1), or after every such share of the sampling (< 1)
     children: Size = sized(natural=20)  # M; null under a cap, which is spread over the branching steps
     needs_absolute = False
+    scores_guesses = True
     moves_starts = False
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from its.types import Condition
-from its.verifier.verifier import Verifier, is_absolute, require_verifier, rewards_of
+from its.verifier.verifier import Verifier, common_probe, is_absolute, probe_of, require_verifier, rewards_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,12 +23,17 @@ class Ensemble:
 
     def __init__(self, members: Mapping[str, Verifier]) -> None:
         check_members(members)
+        self.probe = common_probe({name: probe_of(each) for name, each in members.items()})
         self.members = tuple(sorted(members))
         self._verifiers = [members[name] for name in self.members]
 
-    def reward(self, images: Tensor, conditions: Sequence[Condition]) -> Tensor:
-        """Score images by every member: `[n, members]`, float64, in the order of `members`."""
-        return stacked(self._verifiers, images, conditions)
+    def reward(self, images: Tensor, conditions: Sequence[Condition], guesses: Tensor | None = None) -> Tensor:
+        """Score images by every member: `[n, members]`, float64, in the order of `members`.
+
+        Args:
+            guesses: of the images, where a member has a probe.
+        """
+        return stacked(self._verifiers, images, conditions, guesses)
 
 
 def check_members(members: Mapping[str, Verifier]) -> None:
@@ -49,10 +54,12 @@ def check_members(members: Mapping[str, Verifier]) -> None:
         raise ValueError(f"verifier.members.{relative[0]} is itself relative; give its members directly")
 
 
-def stacked(verifiers: Sequence[Verifier], images: Tensor, conditions: Sequence[Condition]) -> Tensor:
-    """Score images by every verifier: `[n, verifiers]`, float64."""
+def stacked(
+    verifiers: Sequence[Verifier], images: Tensor, conditions: Sequence[Condition], guesses: Tensor | None
+) -> Tensor:
+    """Score images by every verifier, with their guesses by those that have a probe: `[n, verifiers]`, float64."""
     import torch
 
-    return torch.stack(
-        [rewards_of(verifier, images, conditions).to(images.device, torch.float64) for verifier in verifiers], dim=1
-    )
+    extras = [() if probe_of(verifier) is None else (guesses,) for verifier in verifiers]
+    rewards = [rewards_of(each, images, conditions, *more) for each, more in zip(verifiers, extras, strict=True)]
+    return torch.stack([each.to(images.device, torch.float64) for each in rewards], dim=1)

@@ -6,7 +6,7 @@ Modules of this room import torch only when a verifier is called: a plan, which 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from its.parameters import place_of
@@ -50,6 +50,22 @@ class Relative(Verifier, Protocol):
     members: Sequence[str]
 
 
+class WithProbe(Protocol):
+    """A verifier that compares images with earlier guesses of them; in all else it is a `Verifier`.
+
+    Attributes:
+        probe: share of noise `sigma / (alpha + sigma)` of these guesses, in (0, 1): they are x0_hat at the level of the
+            sampler's grid that is nearest to it. None if there is nothing to compare with.
+    """
+
+    probe: float | None
+
+    @abstractmethod
+    def reward(self, images: Tensor, conditions: Sequence[Condition], guesses: Tensor) -> Tensor:
+        """Score images by their guesses, both `[n, C, H, W]`, each row by itself; see `Verifier.reward`."""
+        ...
+
+
 def is_absolute(verifier: object) -> bool:
     """Return whether a verifier, known by its object or class, is absolute; one that does not say is."""
     return bool(getattr(verifier, "absolute", True))
@@ -65,28 +81,59 @@ def members_of(verifier: Verifier) -> tuple[str, ...]:
     return () if is_absolute(verifier) else tuple(cast(Relative, verifier).members)
 
 
+def probe_of(verifier: object) -> float | None:
+    """Return the probe of a verifier, known by its object or class; None if it scores images by themselves."""
+    return getattr(verifier, "probe", None)
+
+
+def guesses_like(images: Tensor, verifier: object) -> tuple[Tensor, ...]:
+    """Return guesses to try a verifier with beside `images`, where it compares them: copies; else nothing."""
+    return () if probe_of(verifier) is None else (images.clone(),)
+
+
+def common_probe(probes: Mapping[str, float | None]) -> float | None:
+    """Return the probe that some verifiers have, given those of all by name; None if none has one.
+
+    Raises:
+        ValueError: two have different ones.
+    """
+    stated = {name: probe for name, probe in probes.items() if probe is not None}
+    if len(set(stated.values())) > 1:
+        levels = ", ".join(f"{name} at {probe:g}" for name, probe in stated.items())
+        raise ValueError(
+            f"verifiers compare images with guesses at different shares of noise ({levels}), and a row keeps one; "
+            "give all the same probe"
+        )
+    return next(iter(stated.values()), None)
+
+
 def require_verifier(verifier: object) -> None:
     """Refuse what cannot score images.
 
     Raises:
         ValueError: naming the class, its line, and what is missing.
     """
-    kind, absolute = type(verifier), getattr(verifier, "absolute", True)
+    kind, absolute, probe = type(verifier), getattr(verifier, "absolute", True), probe_of(verifier)
     if not callable(getattr(verifier, "reward", None)):
         missing = "has no method reward(images, conditions), which its.Verifier states"
     elif not isinstance(absolute, bool):
         missing = f"says absolute = {absolute!r}; it is True, as where it is left out, or False"
     elif not absolute and not getattr(verifier, "members", None):
         missing = "says absolute = False and has no members, the names of the columns of its rewards"
+    elif not (probe is None or (isinstance(probe, float) and 0 < probe < 1)):
+        missing = f"says probe = {probe!r}; it is a share of noise above 0 and below 1, or None"
     else:
         return
     raise ValueError(f"{place_of(kind)}: verifier {kind.__name__} {missing}")
 
 
-def rewards_of(verifier: Verifier, images: Tensor, conditions: Sequence[Condition], *levels: Any) -> Tensor:
-    """Ask a verifier for the rewards of images, or of rows at noise levels; see `checked`."""
+def rewards_of(verifier: Verifier, images: Tensor, conditions: Sequence[Condition], *more: Any) -> Tensor:
+    """Ask a verifier for the rewards of images, of images and their guesses, or of rows and their levels.
+
+    See `checked`.
+    """
     reward: Any = verifier.reward
-    return checked(verifier, reward(images, conditions, *levels), len(images))
+    return checked(verifier, reward(images, conditions, *more), len(images))
 
 
 def checked(verifier: Verifier, rewards: Any, count: int) -> Tensor:

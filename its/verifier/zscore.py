@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from its.types import Condition
 from its.verifier.ensemble import check_members, stacked
-from its.verifier.verifier import Verifier
+from its.verifier.verifier import Verifier, common_probe, probe_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +29,7 @@ class ZScore:
 
     def __init__(self, members: Mapping[str, Verifier], statistics: Mapping[str, Sequence[float]] | None) -> None:
         check_members(members)
+        self.probe = common_probe({name: probe_of(each) for name, each in members.items()})
         statistics = statistics or {}
         for name in {**members, **statistics}:
             pair = statistics.get(name, ())
@@ -41,8 +42,8 @@ class ZScore:
         self._verifiers = [members[name] for name in sorted(members)]
         self._statistics = [tuple(statistics[name]) for name in sorted(members)]
 
-    def reward(self, images: Tensor, conditions: Sequence[Condition]) -> Tensor:
-        """Score images `[n, C, H, W]`: `[n]`, float64."""
-        rewards = stacked(self._verifiers, images, conditions)
+    def reward(self, images: Tensor, conditions: Sequence[Condition], guesses: Tensor | None = None) -> Tensor:
+        """Score images `[n, C, H, W]`, with their guesses where a member has a probe: `[n]`, float64."""
+        rewards = stacked(self._verifiers, images, conditions, guesses)
         mean, std = rewards.new_tensor(self._statistics).unbind(1)
         return ((rewards - mean) / std).mean(dim=1)

@@ -11,7 +11,7 @@ import torch
 from scipy.stats import rankdata
 
 from its.engine.front import ParetoFront
-from its.engine.state import Contender
+from its.engine.search_run import Contender
 from its.particles.order import Components
 from its.sampler.ddim import DDIM
 from its.search.random import Random
