@@ -31,6 +31,9 @@ TOKENIZER = "tokenizer.json"
 PARTS = ("vocab.json", "merges.txt")
 """Files of a tokenizer: in one, or in two."""
 
+OLD_END = 2
+"""The `eos_token_id` of early configurations, under which the network looks at the highest token."""
+
 ROWS = 256
 """Prompts that are embedded at once."""
 
@@ -135,6 +138,11 @@ def _tokens(tokenizer: Any, texts: Sequence[str], config: Any, weights: str) -> 
             )
         if max(each) >= vocabulary or end != each[-1] or each.count(end) != 1:
             raise ValueError(f"the tokenizer of {weights} does not know the words of {prompt!r}; fetch its files again")
+        if config.eos_token_id != end and not (config.eos_token_id == OLD_END and max(each) == end):
+            raise ValueError(
+                f"text_config.eos_token_id of {weights} is {config.eos_token_id}, and its tokenizer ends {prompt!r} "
+                f"with {end}, where the network is to look; fetch its files again"
+            )
     return tokens
 
 

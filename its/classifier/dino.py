@@ -17,7 +17,7 @@ from its.classifier.labels import ASSUMED, class_order
 from its.classifier.transformers_files import OTHER, load_with_processor
 from its.model.checkpoint import fit, read
 from its.model.config_file import ConfigFile
-from its.model.dinov2 import KNOWN, positions_at
+from its.model.dinov2 import KNOWN, resize_positions
 from its.weights import Device, Weights, locate
 
 ENTRIES: Mapping[str, Any] = {
@@ -83,11 +83,7 @@ def load(
     # Put backbone and head together.
     backbone = network.dinov2 if head is None else network
     linear = network.classifier if head is None else _head(head, int(backbone.config.hidden_size))
-    side, patch = classifier.crop or 0, int(config.needed("patch_size"))
-    if side < patch or side % patch:
-        raise config.refusal("patch_size", f"here it divides the {side} pixels that the processor crops")
-    embeddings = backbone.embeddings
-    embeddings.position_embeddings = nn.Parameter(positions_at(embeddings.position_embeddings, side // patch))
+    resize_positions(backbone.embeddings, config, classifier.crop)
     classifier.network = DinoLinear(backbone, linear).float()
     classifier.requires_grad_(False).eval()
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from its.classifier.classifier import ImageClassifier
 from its.classifier.transformers_files import OTHER, load_with_processor
-from its.metric.dinov2 import KNOWN, positions_at
 from its.model.config_file import ConfigFile
+from its.model.dinov2 import KNOWN, resize_positions
 from its.weights import Device, Weights, locate
 
 
@@ -78,18 +78,11 @@ def load(weights: Weights, *, weights_key: str | None = None, device: Device = "
         raise config.refusal("model_type", f"features are known here of {', '.join(ARCHITECTURES)}")
     model, tower = load_with_processor(architecture.kind, config, weights, weights_key)
     if architecture.kind == "Dinov2Model":
-        _resize_positions(model, config, tower)
+        config.require(KNOWN)
+        resize_positions(model.embeddings, config, tower.crop or tower.size)
 
     # Keep what makes features.
+    if architecture.kind == "SiglipModel" and not model.config.vision_config.vision_use_head:
+        raise config.refusal("vision_config", "features are what its head pools, and vision_use_head is false")
     tower.network = architecture.tower(model)
     return ImageFeatures(tower.requires_grad_(False).eval()).to(device)
-
-
-def _resize_positions(model: Any, config: ConfigFile, tower: ImageClassifier) -> None:
-    """Resize DINOv2's embeddings of positions as its authors' networks do it, which is otherwise than transformers."""
-    config.require(KNOWN)
-    side, patch = tower.crop or tower.size, config.needed("patch_size")
-    if not isinstance(side, int) or side < patch or side % patch:
-        raise config.refusal("patch_size", f"here it divides the side of the square that is cropped, {side}")
-    positions = positions_at(model.embeddings.position_embeddings, side // patch)
-    model.embeddings.position_embeddings = nn.Parameter(positions)

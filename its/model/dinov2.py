@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+
+from its.model.config_file import ConfigFile
 
 OFFSET = 0.1
 """Part of a patch that DINOv2 adds to the side when it resizes embeddings of positions; it shifts their grid."""
@@ -27,6 +29,21 @@ KNOWN: Mapping[str, Any] = {
     "use_swiglu_ffn": bool,
 }
 """The allow-list of its `config.json`; entries of any value are of training, other heads, or the file's history."""
+
+
+def resize_positions(embeddings: Any, config: ConfigFile, side: Any) -> None:
+    """Resize the positions of transformers' DINOv2 embeddings, in place, to images of `side` x `side` pixels.
+
+    Args:
+        config: of the network, which says the side of a patch.
+
+    Raises:
+        ValueError: no whole number of patches makes a side.
+    """
+    patch = config.needed("patch_size")
+    if not isinstance(side, int) or patch < 1 or side < patch or side % patch:
+        raise config.refusal("patch_size", f"here it divides the side of the square that is cropped, {side}")
+    embeddings.position_embeddings = nn.Parameter(positions_at(embeddings.position_embeddings, side // patch))
 
 
 def positions_at(embeddings: Tensor, side: int) -> Tensor:

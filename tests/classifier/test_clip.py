@@ -118,3 +118,26 @@ def test_clip_refuses_another_network_and_a_tokenizer_in_part(weights, tmp_path)
         ValueError, match=r"has neither tokenizer\.json nor vocab\.json and merges\.txt; fetch the whole"
     ):
         load(str(folder), classes=NAMES)
+
+
+@pytest.mark.parametrize(
+    ("entries", "refusal"),
+    [
+        ({"registers": 4}, r"registers of .* is 4; the installed transformers does not read registers"),
+        ({"text_config": {"registers": 4}}, r"is 4; the installed transformers does not read text_config\.registers"),
+        ({"vision_config": {"registers": 4}}, r"transformers does not read vision_config\.registers"),
+        ({"text_config": {"eos_token_id": 7}}, r"text_config\.eos_token_id of .* is 7, and its tokenizer ends .* with"),
+    ],
+    ids=str,
+)
+def test_clip_refuses_entries_that_nobody_reads_and_another_end(weights, tmp_path, entries, refusal):
+    there = json.loads((weights / "config.json").read_text())
+    nested = {key: there[key] | value if isinstance(value, dict) else value for key, value in entries.items()}
+    with pytest.raises(ValueError, match=refusal):
+        load(str(changed(weights, tmp_path / "changed", **nested)), classes=NAMES)
+
+
+def test_clip_looks_at_the_highest_token_under_an_early_configuration(weights, tmp_path):
+    text = json.loads((weights / "config.json").read_text())["text_config"] | {"eos_token_id": 2}
+    early = load(str(changed(weights, tmp_path / "early", text_config=text)), classes=NAMES)
+    assert torch.equal(early.network.directions, load(str(weights), classes=NAMES).network.directions)

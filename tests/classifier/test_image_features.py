@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from its.classifier.image_features import load
 from its.classifier.preparation import picture
-from its.metric.dinov2 import positions_at
+from its.model.dinov2 import positions_at
 from its.pixels import from_uint8
 from its.twins.image_features import write
 
@@ -54,6 +54,21 @@ def test_image_features_refuse_what_they_do_not_know(folder):
     changed(path / "preprocessor_config.json", resample=1)
     with pytest.raises(ValueError, match=r"resample of .* is 1"):
         load(str(path))
+
+
+def test_image_features_refuse_entries_that_nobody_reads(folder):
+    _, path = folder
+    changed(path / "config.json", registers=4)
+    with pytest.raises(ValueError, match=r"registers of .* is 4; .*(does not read|is not known)"):
+        load(str(path))
+
+
+def test_image_features_refuse_siglip_without_its_head(tmp_path):
+    write(str(tmp_path), architecture="siglip")
+    there = json.loads((tmp_path / "config.json").read_text())["vision_config"]
+    changed(tmp_path / "config.json", vision_config=there | {"vision_use_head": False})
+    with pytest.raises(ValueError, match=r"vision_use_head is false|vision_model.head"):
+        load(str(tmp_path))
 
 
 def test_image_features_refuse_weights_that_are_not_whole(folder):
