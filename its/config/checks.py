@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ OF_IMAGES = "take search=random, zero_order, paths or ses, which score images, o
 RULES: Rules = {
     **dict.fromkeys(("images", "shard", "workers"), 1),
     **dict.fromkeys(("batch", "gradient_batch", "decode_batch", "verify_batch", "rows", "rows_bytes"), 1),
-    "nfe_per_second": Rule("it is above 0", lambda value: value > 0),
+    "nfe_per_second": Rule("it is above 0 and finite", lambda value: 0 < value < math.inf),
     "seed": Rule("it is a whole number in [0, 2**32)", lambda value: 0 <= value < 2**32),
     "reporting": ("each", "end", "none"),
 }

@@ -49,9 +49,15 @@ def _ids(classes: Any, dataset: Mapping[str, Any]) -> Any:
 
 
 def _id(word: Any, dataset: Mapping[str, Any]) -> Any:
-    if not isinstance(word, str):
-        return word
     name, names = dataset.get("name"), dataset.get("class_names")
+    if not isinstance(word, str):
+        count = None if names is None else len(ClassNames.of(names).words)
+        if count is not None and isinstance(word, int) and not 0 <= word < count:
+            raise ValueError(
+                f"dataset.classes of dataset {name} asks for class {word}, and it has {count}, counted from 0; choose "
+                "among them"
+            )
+        return word
     if names is None:
         raise ValueError(
             f"dataset.classes asks for {word!r}, and dataset {name} has no names of classes; it is balanced, uniform, "

@@ -70,12 +70,12 @@ class ClassNames:
         return ids
 
     def id_of(self, word: str) -> int:
-        """Return the id of the class that a word names; a list of synonyms that is not known goes by its first.
+        """Return the id of the class that a word names; see `ids_of`.
 
         Raises:
             ValueError: it names no class, or several.
         """
-        known = self._ids.get(plain(word)) or self._ids.get(plain(word.partition(",")[0])) or []
+        known = sorted(self.ids_of(word))
         if len(known) > 1:
             which = " or ".join(self.described(class_id) for class_id in known)
             raise ValueError(f"{word!r} names {len(known)} classes: {which}; say which by its number")

@@ -146,8 +146,9 @@ def test_plan_of_a_stated_rate_says_hours_on_one_and_more_gpus(tmp_path):
     measured = plan(tmp_path, *words)
     assert "at the stated" not in measured
     assert "GPUs" not in measured
-    with pytest.raises(ValueError, match="nfe_per_second is 0"):
-        blueprint_of(tmp_path, "nfe_per_second=0")
+    for rate in ("0", "inf"):
+        with pytest.raises(ValueError, match=f"nfe_per_second is {rate}; it is above 0 and finite"):
+            blueprint_of(tmp_path, f"nfe_per_second={rate}")
 
 
 def test_total_counts_jobs_on_one_folder_once():

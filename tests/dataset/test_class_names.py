@@ -28,6 +28,8 @@ def test_imagenet_knows_lists_of_synonyms_by_the_first():
     assert names.id_of("goldfish, as somebody else goes on") == 1
     assert names.id_of("Great_White Shark") == 2
     assert names.id_of("maillot, tank suit") == 639, "all synonyms together are of one class"
+    with pytest.raises(ValueError, match="'tench, goldfish' names no class"):
+        names.id_of("tench, goldfish")
     with pytest.raises(ValueError, match="'Tinca tinca' names no class"):
         names.id_of("Tinca tinca")
 
@@ -97,6 +99,8 @@ def test_dataset_classes_takes_names_and_numbers_alike(tmp_path: Path, words, na
     [
         (IMAGENET, "crane", r"dataset.classes of dataset imagenet64: 'crane' names 2 classes: 134"),
         ((), "thre", r"did you mean 3 \(three\)\?"),
+        (IMAGENET, "1000", "dataset imagenet64 asks for class 1000, and it has 1000, counted from 0"),
+        ((), "[3,-1]", "dataset digits asks for class -1, and it has 10, counted from 0"),
         (("dataset=mixture", "model=mixture"), "red", "dataset mixture has no names of classes"),
     ],
 )
