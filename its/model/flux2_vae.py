@@ -67,5 +67,6 @@ def decoder(folder: str, side: int, *, dtype: Dtype, slicing: bool, tiling: bool
     network = pretrained("AutoencoderKLFlux2", place, folder, None, advice)
     network.use_slicing, network.use_tiling = slicing, tiling
     half = Flux2Decoder(network, side).eval().requires_grad_(False)
-    half.vae.to(getattr(torch, dtype))
+    for weight in half.vae.parameters():
+        weight.data = weight.data.to(getattr(torch, dtype))
     return half

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -10,8 +11,36 @@ import torch
 from torch import Tensor
 
 from its.levels import Columns
+from its.model import flux, flux2, pixart_sigma, sd15, sdxl
+from its.model.prompted import PromptDenoiser
 from its.sampler.euler import Euler
 from its.sampler.sampler import Sampler
+from its.twins import flux as flux_twin
+from its.twins import flux2 as flux2_twin
+from its.twins import pixart_sigma as pixart_twin
+from its.twins import sd15 as sd15_twin
+from its.twins import sdxl as sdxl_twin
+
+FAMILIES: dict[str, Callable[[str], PromptDenoiser]] = {
+    "sd15": partial(sd15.load, size=32),
+    "sdxl": partial(sdxl.load, size=32),
+    "pixart_sigma": partial(pixart_sigma.load, size=32),
+    "flux_dev": partial(flux.load, size=64, max_sequence_length=64),
+    "flux_schnell": partial(flux.load, size=64, max_sequence_length=64, distilled_guidance=None),
+    "flux2_klein": partial(flux2.load, size=64, max_sequence_length=96),
+}
+"""Loaders of small images, which are given a twin's folder."""
+
+
+WRITERS: dict[str, Callable[[str], None]] = {
+    "sd15": sd15_twin.write,
+    "sdxl": sdxl_twin.write,
+    "pixart_sigma": pixart_twin.write,
+    "flux_dev": partial(flux_twin.write, distilled_guidance=3.5),
+    "flux_schnell": partial(flux_twin.write, distilled_guidance=None),
+    "flux2_klein": flux2_twin.write,
+}
+"""Makers of their twins."""
 
 PROMPTS = ("a cat", "a photograph of an astronaut riding a horse, by night", "two Dogs")
 
