@@ -16,7 +16,7 @@ from its.model.prompted import PromptDenoiser
 from its.model.text_cache import Text
 from its.model.vae import decoder
 from its.types import SpeedOnly
-from its.weights import Device, Dtype, GuidanceInterval, GuidanceScale, Weights
+from its.weights import Device, Dtype, GuidanceInterval, GuidanceScale, Variant, Weights
 
 FAMILY = Family(
     "FluxPipeline",
@@ -64,7 +64,7 @@ class PackedTransformer(nn.Module):
 def load(
     weights: Weights,
     *,
-    weights_key: str | None = None,
+    weights_key: Variant | None = None,
     size: int = 1024,
     distilled_guidance: float | None = 3.5,
     negative_prompt: str = "",
@@ -98,7 +98,7 @@ def load(
             `distilled_guidance` says.
     """
     # Read the configurations.
-    pipeline = Pipeline.of(weights, FAMILY)
+    pipeline = Pipeline.of(weights, FAMILY, weights_key)
     side = pipeline.side(size, patch=2)
     path = flux_path(pipeline.scheduler, (side // 2) ** 2)
     check_distilled(pipeline.network_config(), distilled_guidance)

@@ -14,7 +14,7 @@ from its.model.pipeline import Family, Pipeline
 from its.model.prompted import PromptDenoiser
 from its.model.text_cache import Text
 from its.types import SpeedOnly
-from its.weights import Device, Dtype, GuidanceInterval, GuidanceScale, Weights
+from its.weights import Device, Dtype, GuidanceInterval, GuidanceScale, Variant, Weights
 
 FAMILY = Family(
     "Flux2KleinPipeline",
@@ -60,7 +60,7 @@ class TokenTransformer(nn.Module):
 def load(
     weights: Weights,
     *,
-    weights_key: str | None = None,
+    weights_key: Variant | None = None,
     size: int = 1024,
     max_sequence_length: int = 512,
     guidance_scale: GuidanceScale = 1.0,
@@ -90,7 +90,7 @@ def load(
         ValueError: an entry of a configuration is not known, tensors do not fit, or distilled ones are to be guided.
     """
     # Read the configurations.
-    pipeline = Pipeline.of(weights, FAMILY)
+    pipeline = Pipeline.of(weights, FAMILY, weights_key)
     if pipeline.index.get("is_distilled", False) and guidance_scale != 1.0:
         raise ValueError(
             f"model.guidance_scale is {guidance_scale}, and {weights} is distilled: its pipeline guides nothing; set "

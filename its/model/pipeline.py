@@ -17,8 +17,9 @@ from its.model.text_cache import Encode, Text, TextCache
 from its.model.transformers_network import load_network, loaded
 from its.model.vae import OTHER, advice
 from its.weights import Dtype, fingerprint, locate
+from its.weights.hub import NOT_LOADED
 
-UNUSED: Mapping[str, Any] = dict.fromkeys(("safety_checker", "feature_extractor", "image_encoder"), Any) | {
+UNUSED: Mapping[str, Any] = dict.fromkeys(NOT_LOADED, Any) | {
     "requires_safety_checker": bool,
     "add_watermarker": bool | None,
 }
@@ -71,14 +72,17 @@ class Pipeline:
     weights: str
 
     @classmethod
-    def of(cls, weights: str, family: Family) -> Pipeline:
+    def of(cls, weights: str, family: Family, variant: str | None = None) -> Pipeline:
         """Find a pipeline, and refuse another one, or one with parts that are not known.
+
+        Args:
+            variant: of its weights, where it comes from the hub.
 
         Raises:
             ValueError: naming the entry.
         """
         remedy = f"choose a pipeline of {family.pipeline}, or the model that takes this one"
-        folder = locate(weights)
+        folder = locate(weights, variant)
         if not folder.is_dir():
             raise ValueError(f"{weights} is a file, and a pipeline of diffusers is a folder; {remedy}")
         index = ConfigFile.read(folder / "model_index.json", remedy)

@@ -14,7 +14,7 @@ from its.model.prompted import PromptDenoiser
 from its.model.text_cache import Text
 from its.model.vae import decoder
 from its.types import SpeedOnly
-from its.weights import Device, Dtype, GuidanceInterval, GuidanceScale, Weights
+from its.weights import Device, Dtype, GuidanceInterval, GuidanceScale, Variant, Weights
 
 FAMILY = Family(
     "PixArtSigmaPipeline",
@@ -48,7 +48,7 @@ class MaskedTransformer(nn.Module):
 def load(
     weights: Weights,
     *,
-    weights_key: str | None = None,
+    weights_key: Variant | None = None,
     size: int = 1024,
     negative_prompt: str = "",
     max_sequence_length: int = 300,
@@ -87,7 +87,7 @@ def load(
             f"model.clean_caption is true, and {' and '.join(missing)} is not installed, without which diffusers "
             "cleans nothing; install it, or set model.clean_caption=false"
         )
-    pipeline = Pipeline.of(weights, FAMILY)
+    pipeline = Pipeline.of(weights, FAMILY, weights_key)
     scheduler = latent_scheduler.read(pipeline.scheduler, timestep_spacing)
     config, side = pipeline.network_config(), pipeline.side(size)
     config.needed("use_additional_conditions")

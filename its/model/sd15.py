@@ -13,7 +13,7 @@ from its.model.prompted import PromptDenoiser
 from its.model.text_cache import Text
 from its.model.vae import decoder
 from its.types import SpeedOnly
-from its.weights import Device, Dtype, GuidanceInterval, GuidanceScale, Weights
+from its.weights import Device, Dtype, GuidanceInterval, GuidanceScale, Variant, Weights
 
 FAMILY = Family(
     "StableDiffusionPipeline",
@@ -46,7 +46,7 @@ def encode(pipeline: Any, prompt: str) -> Text:
 def load(
     weights: Weights,
     *,
-    weights_key: str | None = None,
+    weights_key: Variant | None = None,
     size: int = 512,
     negative_prompt: str = "",
     guidance_scale: GuidanceScale = 7.5,
@@ -76,7 +76,7 @@ def load(
         ValueError: an entry of a configuration is not known, or tensors do not fit.
     """
     # Read the configurations.
-    pipeline = Pipeline.of(weights, FAMILY)
+    pipeline = Pipeline.of(weights, FAMILY, weights_key)
     scheduler = latent_scheduler.read(pipeline.scheduler, timestep_spacing)
     if scheduler.offset != 1:
         raise ValueError(

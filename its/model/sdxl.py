@@ -14,7 +14,7 @@ from its.model.prompted import PromptDenoiser
 from its.model.text_cache import Text
 from its.model.vae import decoder
 from its.types import SpeedOnly
-from its.weights import Device, Dtype, GuidanceInterval, GuidanceScale, Weights
+from its.weights import Device, Dtype, GuidanceInterval, GuidanceScale, Variant, Weights
 
 FAMILY = Family(
     "StableDiffusionXLPipeline",
@@ -61,7 +61,7 @@ def load(
     weights: Weights,
     *,
     unet: Weights | None = None,
-    weights_key: str | None = None,
+    weights_key: Variant | None = None,
     size: int = 1024,
     negative_prompt: str | None = None,
     guidance_scale: GuidanceScale = 5.0,
@@ -93,7 +93,7 @@ def load(
         ValueError: an entry of a configuration is not known, or tensors do not fit.
     """
     # Read the configurations.
-    pipeline = Pipeline.of(weights, FAMILY)
+    pipeline = Pipeline.of(weights, FAMILY, weights_key)
     scheduler = latent_scheduler.read(pipeline.scheduler, timestep_spacing)
     side = pipeline.side(size)
     if negative_prompt is None and not pipeline.index.get("force_zeros_for_empty_prompt", True):

@@ -16,6 +16,9 @@ from typing import Literal
 
 from its.weights.hashing import sha256_of_file
 
+Variant = str
+"""Marks a loader's parameter for the variant of a pipeline's weights (`fp16`)."""
+
 Weights = str
 """Marks a loader's parameter that names weights, which `locate` finds: their content decides results, not the name."""
 
@@ -40,11 +43,14 @@ _FILES = (".safetensors", ".pt", ".pth", ".th", ".bin", ".pkl", ".npz")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def locate(weights: str) -> Path:
+def locate(weights: str, variant: str | None = None) -> Path:
     """Find the file or folder that `weights` names: in this package, as a path, below $ITS_WEIGHTS, or on the hub.
 
-    A repository of the hub is `owner/name` or `owner/name@revision`; its JSON files and weights come from the hub's
-    cache, and are first downloaded if they are not there.
+    A repository of the hub is `owner/name` or `owner/name@revision`; its configurations, tokenizers and weights come
+    from the hub's cache, and are first downloaded if they are not there.
+
+    Args:
+        variant: of the weights of a pipeline on the hub; see `its.weights.hub.snapshot`.
 
     Raises:
         FileNotFoundError: it is in none of these places.
@@ -53,7 +59,7 @@ def locate(weights: str) -> Path:
     if local is not None:
         return local
     if _hub_name(weights):
-        return _snapshot(weights)
+        return _snapshot(weights, variant)
     raise FileNotFoundError(
         f"weights {weights!r} are neither in the package nor at {Path(weights).absolute()}"
         f"{_own_folder()}; give the path of a file or folder that exists"
@@ -111,26 +117,22 @@ def _hub_name(weights: str) -> re.Match[str] | None:
     return None if weights.endswith(_FILES) else _HUB.fullmatch(weights)
 
 
-def _snapshot(weights: str) -> Path:
-    """Return a repository's folder in the hub's cache: with safetensors if it has them, else with torch's format."""
-    from huggingface_hub import snapshot_download
+def _snapshot(weights: str, variant: str | None) -> Path:
+    """Return a repository's folder in the hub's cache; see `its.weights.hub.snapshot`."""
+    from its.weights.hub import NotWhole, snapshot
 
     hub = _hub_name(weights)
     assert hub is not None
-
-    # Ask for safetensors first.
     try:
-        for pattern in ("*.safetensors", "*.bin"):
-            folder = Path(snapshot_download(hub["name"], revision=hub["revision"], allow_patterns=["*.json", pattern]))
-            if any(folder.rglob(pattern)):
-                return folder
+        return snapshot(hub["name"], hub["revision"], variant)
+    except NotWhole:
+        raise
     except (OSError, ValueError) as error:
         raise FileNotFoundError(
             f"weights {weights!r} are neither in the package nor at {Path(weights).absolute()}"
             f"{_own_folder()}, and the hub does not give them ({_first_line(error)}); where there "
             "is no network, download them elsewhere and give their folder"
         ) from error
-    raise FileNotFoundError(f"the hub's {weights} holds neither safetensors nor .bin weights; choose another")
 
 
 def _first_line(error: Exception) -> str:
