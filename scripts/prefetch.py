@@ -63,15 +63,13 @@ def needs(plans: Sequence[Blueprint], *, fetch: bool) -> Iterator[Need]:
 
 def _named(node: Any) -> Iterator[tuple[str, str | None]]:
     """Yield the weights below a node, each with the variant that stands beside it, if one does."""
+    nested = [*node.values()] if isinstance(node, dict) else node if isinstance(node, list) else []
+    for each in nested:
+        yield from _named(each)
     if isinstance(node, dict):
-        children = [value for value in node.values() if isinstance(value, dict | list)]
         flat = {key: value for key, value in node.items() if not isinstance(value, dict | list)}
         variant = next(marked(flat, VARIANT), None)
         yield from ((name, variant) for name in weights_of(flat))
-    else:
-        children = node
-    for child in children:
-        yield from _named(child)
 
 
 def _made(node: dict[str, Any], packages: Sequence[str], *, fetch: bool) -> object:

@@ -22,7 +22,7 @@ EULER = {
 """The scheduler as SDXL was published with it."""
 
 
-def write(weights: Weights, *, unet: str | None = None) -> None:
+def write(weights: Weights, *, unet: Weights | None = None) -> None:
     """Write a random pipeline to the folder `weights`, laid out as stable-diffusion-xl-base-1.0 is.
 
     Args:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from its.weights.hashing import sha256_of_file
+
+T = TypeVar("T")
 
 Variant = str
 """Marks a loader's parameter for the variant of a pipeline's weights (`fp16`)."""
@@ -77,8 +79,11 @@ def file_here(weights: str, *names: str) -> Path | None:
     return next((Path(path) for path in cached if isinstance(path, str)), None)
 
 
-def fingerprint(weights: str) -> str:
+def fingerprint(weights: str, *, here: bool = False) -> str:
     """Hash a file, or all files of a folder with their names (sha256); of a repository of the hub, return the commit.
+
+    Args:
+        here: download no weights of a pipeline on the hub, and refuse one whose weights are not here.
 
     Raises:
         FileNotFoundError: the weights are in none of the places where `locate` looks.
@@ -88,8 +93,8 @@ def fingerprint(weights: str) -> str:
         hub = _hub_name(weights)
         if hub and hub["revision"] and _COMMIT.fullmatch(hub["revision"]):
             return f"hub:{hub['name']}@{hub['revision']}"
-        path = locate(weights)
-        return f"hub:{hub['name'] if hub else weights}@{path.name}"
+        commit = _commit(weights, here=here) if hub else None
+        return f"hub:{hub['name'] if hub else weights}@{commit or locate(weights).name}"
     if path.is_file():
         return sha256_of_file(path)
     digest = sha256()
@@ -119,12 +124,26 @@ def _hub_name(weights: str) -> re.Match[str] | None:
 
 def _snapshot(weights: str, variant: str | None) -> Path:
     """Return a repository's folder in the hub's cache; see `its.weights.hub.snapshot`."""
-    from its.weights.hub import NotWhole, snapshot
+    from its.weights.hub import snapshot
+
+    return _of_hub(weights, lambda name, revision: snapshot(name, revision, variant))
+
+
+def _commit(weights: str, *, here: bool) -> str | None:
+    """Return the commit of a pipeline; see `its.weights.hub.commit_of_pipeline`."""
+    from its.weights.hub import commit_of_pipeline
+
+    return _of_hub(weights, lambda name, revision: commit_of_pipeline(name, revision, whole=here))
+
+
+def _of_hub(weights: str, ask: Callable[[str, str | None], T]) -> T:
+    """Ask the hub, or its cache, for a repository by name and revision."""
+    from its.weights.hub import NotWhole
 
     hub = _hub_name(weights)
     assert hub is not None
     try:
-        return snapshot(hub["name"], hub["revision"], variant)
+        return ask(hub["name"], hub["revision"])
     except NotWhole:
         raise
     except (OSError, ValueError) as error:

@@ -50,6 +50,23 @@ def snapshot(name: str, revision: str | None, variant: str | None = None) -> Pat
     raise NotWhole(f"the hub's {name} holds neither safetensors nor .bin weights; choose another")
 
 
+def commit_of_pipeline(name: str, revision: str | None, *, whole: bool) -> str | None:
+    """Return the commit of a pipeline's repository, of which only configurations are downloaded; None of another one.
+
+    Args:
+        whole: refuse one whose weights are not here, in any variant.
+
+    Raises:
+        NotWhole: they are not. OSError: the hub does not give it.
+    """
+    folder = _fetched(name, revision, ["*.json"])
+    if not (folder / INDEX).is_file():
+        return None
+    if whole and (absent := _absent(folder, _files(folder), _read(folder / INDEX))):
+        raise NotWhole(f"{name} is not whole in the hub's cache: {', '.join(sorted(absent)[:3])} is missing")
+    return folder.name
+
+
 def _pipeline(name: str, folder: Path, variant: str | None) -> Path:
     """Fetch the files of a pipeline whose configurations are in a folder of the cache, which is named by the commit."""
     from huggingface_hub import HfApi
