@@ -65,11 +65,11 @@ class TextPart:
     """What a family makes of a text.
 
     Attributes:
-        encode: makes the tensors, by a pipeline of diffusers that has the encoders alone.
-        options: what else decides them.
+        encode: makes the tensors of a prompt, by a pipeline of diffusers that has the encoders alone.
+        options: keyword arguments of `encode`, which decide them too.
     """
 
-    encode: Callable[[Any, str], Text]
+    encode: Callable[..., Text]
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -100,6 +100,7 @@ class Denoiser(Protocol):
 
     def prepare(self, conditions: Iterable[Condition]) -> None:
         """Make ready what conditions need, before rows of them are evaluated; nothing, unless a model says so."""
+        return None
 
     def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
         """Evaluate rows `x [n, *shape]`; return the network's own pair, which is not clipped.
@@ -134,11 +135,10 @@ class ClassifierFreeDenoiser(Denoiser):
     """A model of a network that may be under classifier-free guidance, always or in an interval, or autoguidance.
 
     Args:
-        scale: see `ClassifierFree`; 1 is off.
+        scale, guided_channels: see `ClassifierFree`; 1 is off, and None all.
         interval: see `its.model.slots.Slots`; None is always.
         null_class: label that stands for no condition; None if there is none.
         conditional: whether the network is given the conditions.
-        guided_channels: see `ClassifierFree`; None is all.
         autoguidance: the worse network that stands for no condition's; see `Autoguided`. None is classifier-free.
 
     Raises:

@@ -61,6 +61,14 @@ class PackedTransformer(nn.Module):
         return unpacked(tokens, *x.shape[2:])
 
 
+def encode(pipeline: Any, prompt: str, *, max_sequence_length: int) -> Text:
+    """Encode a prompt by both encoders: `states [length, width]` of T5, `pooled [width]` of CLIP."""
+    states, pooled, _ = pipeline.encode_prompt(
+        prompt, device=pipeline.text_encoder.device, max_sequence_length=max_sequence_length
+    )
+    return {"states": states[0], "pooled": pooled[0]}
+
+
 def load(
     weights: Weights,
     *,
@@ -103,13 +111,6 @@ def load(
     path = flux_path(pipeline.scheduler, (side // 2) ** 2)
     check_distilled(pipeline.network_config(), distilled_guidance)
 
-    def encode(theirs: Any, prompt: str) -> Text:
-        """Encode a prompt by both encoders: `states [length, width]` of T5, `pooled [width]` of CLIP."""
-        states, pooled, _ = theirs.encode_prompt(
-            prompt, device=theirs.text_encoder.device, max_sequence_length=max_sequence_length
-        )
-        return {"states": states[0], "pooled": pooled[0]}
-
     # Load the networks.
     running = Running(
         dtype, text_dtype, vae_dtype, vae_slicing, vae_tiling, attention, offload, channels_last, compile, device
@@ -122,7 +123,7 @@ def load(
         path,
         "flow",
         (decode.channels, side, side),
-        TextPart(encode, {"length": max_sequence_length}),
+        TextPart(encode, {"max_sequence_length": max_sequence_length}),
         decode,
         Guided(guidance_scale, guidance_interval, negative_prompt),
         running,

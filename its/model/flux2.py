@@ -57,6 +57,14 @@ class TokenTransformer(nn.Module):
         return tokens.transpose(1, 2).reshape(x.shape)
 
 
+def encode(pipeline: Any, prompt: str, *, max_sequence_length: int) -> Text:
+    """Encode a prompt: `states [length, width]`."""
+    states, _ = pipeline.encode_prompt(
+        prompt, device=pipeline.text_encoder.device, max_sequence_length=max_sequence_length
+    )
+    return {"states": states[0]}
+
+
 def load(
     weights: Weights,
     *,
@@ -99,13 +107,6 @@ def load(
     side = pipeline.side(size, patch=2) // 2
     path = flux2_path(pipeline.scheduler, side**2)
 
-    def encode(theirs: Any, prompt: str) -> Text:
-        """Encode a prompt: `states [length, width]`."""
-        states, _ = theirs.encode_prompt(
-            prompt, device=theirs.text_encoder.device, max_sequence_length=max_sequence_length
-        )
-        return {"states": states[0]}
-
     # Load the networks.
     running = Running(
         dtype, text_dtype, vae_dtype, vae_slicing, vae_tiling, attention, offload, channels_last, compile, device
@@ -118,7 +119,7 @@ def load(
         path,
         "flow",
         (decode.channels, side, side),
-        TextPart(encode, {"length": max_sequence_length}),
+        TextPart(encode, {"max_sequence_length": max_sequence_length}),
         decode,
         Guided(guidance_scale, guidance_interval),
         running,

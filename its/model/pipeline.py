@@ -88,7 +88,7 @@ class Pipeline:
         index = ConfigFile.read(folder / "model_index.json", remedy)
         if index.needed("_class_name") != family.pipeline:
             raise index.refusal("_class_name", f"here it is {family.pipeline}")
-        parts = {family.network[0]: (family.network[1],), "vae": (family.vae,)}
+        parts: dict[str, tuple[str, ...]] = {family.network[0]: (family.network[1],), "vae": (family.vae,)}
         for part, (encoder, tokenizer) in family.encoders.items():
             parts[part] = (encoder,)
             parts[part.replace("text_encoder", "tokenizer")] = TOKENIZERS[tokenizer]
@@ -161,15 +161,13 @@ class Pipeline:
             set_attention(network, attention)
         return network.eval().requires_grad_(False)
 
-    def texts(
-        self, encode: Callable[[Any, str], Text], dtype: Dtype, device: str, options: Mapping[str, Any]
-    ) -> TextCache:
+    def texts(self, encode: Callable[..., Text], dtype: Dtype, device: str, options: Mapping[str, Any]) -> TextCache:
         """Return the encodings of prompts by this pipeline's encoders, which are loaded where one is missing.
 
         Args:
-            encode: what the family makes of a text by a pipeline of diffusers that has the encoders alone.
+            encode: what the family makes of a text, by a pipeline of diffusers that has the encoders alone.
             dtype: of the encoders.
-            options: what else decides an encoding.
+            options: keyword arguments of `encode`.
         """
         import transformers
 
@@ -185,7 +183,7 @@ class Pipeline:
 
         def encoders() -> Encode:
             pipeline = self._encoding_half(getattr(torch, dtype), device)
-            return lambda prompt: encode(pipeline, prompt)
+            return lambda prompt: encode(pipeline, prompt, **options)
 
         return TextCache(recipe, encoders, device)
 

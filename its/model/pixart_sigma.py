@@ -20,7 +20,7 @@ FAMILY = Family(
     "PixArtSigmaPipeline",
     ("transformer", "PixArtTransformer2DModel"),
     {"text_encoder": ("T5EncoderModel", "T5Tokenizer")},
-    {"use_additional_conditions": Literal[False], "caption_channels": int},
+    {"use_additional_conditions": Literal[False], "caption_channels": int, "patch_size": Literal[2]},
 )
 
 CLEANERS = {"bs4": "beautifulsoup4", "ftfy": "ftfy"}
@@ -43,6 +43,32 @@ class MaskedTransformer(nn.Module):
             added_cond_kwargs={"resolution": None, "aspect_ratio": None},
         ).sample
         return output[:, : x.shape[1]]
+
+
+def encode(pipeline: Any, prompt: str, *, max_sequence_length: int, clean_caption: bool) -> Text:
+    """Encode a prompt: `states [length, width]`, `mask [length]`."""
+    states, mask, _, _ = pipeline.encode_prompt(
+        prompt,
+        do_classifier_free_guidance=False,
+        device=pipeline.text_encoder.device,
+        clean_caption=clean_caption,
+        max_sequence_length=max_sequence_length,
+    )
+    return {"states": states[0], "mask": mask[0]}
+
+
+def check_cleaners(clean_caption: bool) -> None:
+    """Refuse to clean captions without the packages, where diffusers would leave them as they are.
+
+    Raises:
+        ValueError: naming them.
+    """
+    missing = [package for name, package in CLEANERS.items() if clean_caption and find_spec(name) is None]
+    if missing:
+        raise ValueError(
+            f"model.clean_caption is true, and {' and '.join(missing)} is not installed, without which diffusers "
+            "cleans nothing; install it, or set model.clean_caption=false"
+        )
 
 
 def load(
@@ -82,27 +108,11 @@ def load(
         ValueError: an entry of a configuration is not known, tensors do not fit, or captions cannot be cleaned.
     """
     # Read the configurations.
-    if clean_caption and (missing := [package for name, package in CLEANERS.items() if find_spec(name) is None]):
-        raise ValueError(
-            f"model.clean_caption is true, and {' and '.join(missing)} is not installed, without which diffusers "
-            "cleans nothing; install it, or set model.clean_caption=false"
-        )
+    check_cleaners(clean_caption)
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     scheduler = latent_scheduler.read(pipeline.scheduler, timestep_spacing)
-    config, side = pipeline.network_config(), pipeline.side(size)
-    config.needed("use_additional_conditions")
-    pipeline.side(size, config.get("patch_size", 2))
-
-    def encode(theirs: Any, prompt: str) -> Text:
-        """Encode a prompt: `states [length, width]`, `mask [length]`."""
-        states, mask, _, _ = theirs.encode_prompt(
-            prompt,
-            do_classifier_free_guidance=False,
-            device=theirs.text_encoder.device,
-            clean_caption=clean_caption,
-            max_sequence_length=max_sequence_length,
-        )
-        return {"states": states[0], "mask": mask[0]}
+    pipeline.network_config().needed("use_additional_conditions")
+    side = pipeline.side(size, patch=2)
 
     # Load the networks.
     running = Running(
@@ -116,7 +126,7 @@ def load(
         scheduler.path,
         scheduler.prediction,
         (decode.channels, side, side),
-        TextPart(encode, {"length": max_sequence_length, "clean": clean_caption}),
+        TextPart(encode, {"max_sequence_length": max_sequence_length, "clean_caption": clean_caption}),
         decode,
         Guided(guidance_scale, guidance_interval, negative_prompt),
         running,

@@ -21,7 +21,7 @@ NO_PROMPT = 0
 class TextNetwork(Protocol):
     """A network as a family gives it."""
 
-    def __call__(self, x: Tensor, time: Tensor, text: Text, /) -> Tensor:
+    def __call__(self, x: Tensor, time: Tensor, text: Any, /) -> Tensor:
         """Return the prediction `[n, *shape]` of rows, at native times `[n]`, of texts with a first dimension n."""
         ...
 

@@ -9,6 +9,7 @@ from diffusers.models.embeddings import Timesteps
 
 from its.engine import Engine
 from its.levels import Columns
+from its.model import sd15
 from its.model.prompted import Places
 from its.model.text_cache import TextCache
 from its.sampler.ddim import DDIM
@@ -77,19 +78,15 @@ def test_prompted_keeps_state_and_time_in_float32_under_bfloat16(folders, family
 def test_prompted_encodes_each_prompt_once_and_resumes_without_encoders(folders, monkeypatch):
     """A hook on the encoder counts; the encoder is let go; a full cache loads none."""
     calls, encoders = [], []
-    load = TextCache.__init__
+    encode = sd15.encode
 
-    def watched(cache, recipe, loads, device):
-        def loaded():
-            encode = loads()
-            pipeline = encode.__closure__[1].cell_contents
+    def watched(pipeline, prompt):
+        if not any(each() is pipeline.text_encoder for each in encoders):
             encoders.append(weakref.ref(pipeline.text_encoder))
             pipeline.text_encoder.register_forward_hook(lambda *_: calls.append(1))
-            return encode
+        return encode(pipeline, prompt)
 
-        load(cache, recipe, loaded, device)
-
-    monkeypatch.setattr(TextCache, "__init__", watched)
+    monkeypatch.setattr(sd15, "encode", watched)
     model = FAMILIES["sd15"](folders("sd15"))
     model.prepare([*PROMPTS, PROMPTS[0]] * 3)
     assert (len(calls), len(encoders)) == (len(PROMPTS) + 1, 1), "each prompt, and the negative one"
@@ -205,3 +202,15 @@ def test_every_family_is_searched_over_noise_paths_and_particles(folders, family
 def test_every_family_is_searched_by_every_search(folders, family, search):
     model = FAMILIES[family](folders(family))
     assert searched(model, SEARCHES[search], DDIM(steps=10, eta=1.0, spacing="trailing"), 6)
+
+
+def test_prompted_passes_gradients_where_a_batch_has_been_evaluated_without(folders):
+    """As a search's batches and a guide's are: the encodings of the first serve the second."""
+    model = FAMILIES["sd15"](folders("sd15"))
+    x = noise(1, *model.shape)
+    levels = columns([model.path.noisiest], x)
+    with torch.inference_mode():
+        model(x, levels, PROMPTS[:1])
+    x.requires_grad_()
+    [gradient] = torch.autograd.grad(model(x, levels, PROMPTS[:1]).x0.sum(), x)
+    assert gradient.abs().sum() > 0
