@@ -94,6 +94,7 @@ def assembled(
     Raises:
         ValueError: guidance breaks a rule.
     """
+    pipeline.check_vae(running.vae_dtype)
     places = Places(running.device, by_turns=running.offload)
     return PromptDenoiser(
         run_as(module, running.dtype, channels_last=running.channels_last, compile=running.compile),

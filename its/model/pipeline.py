@@ -122,6 +122,16 @@ class Pipeline:
             )
         return size // 2**halvings
 
+    def check_vae(self, dtype: Dtype) -> None:
+        """Refuse float16 for a decoder that overflows in it, as its own configuration says.
+
+        Raises:
+            ValueError: naming the types that it takes.
+        """
+        file = ConfigFile.read(self.folder / "vae" / "config.json", OTHER)
+        if dtype == "float16" and file.get("force_upcast", False):
+            raise file.refusal("force_upcast", "so it overflows in float16", "set model.vae_dtype=float32, or bfloat16")
+
     def network_config(self) -> ConfigFile:
         """Read the network's configuration.
 
