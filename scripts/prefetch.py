@@ -5,8 +5,9 @@
                                                            miss something, and what that is
 
 Weights are found as a run finds them (in the package, as a path, on the hub); data sets, reference statistics and the
-measuring network are downloaded where their classes know from where, and made as a run makes them. Caches are where
-HF_HOME and TORCH_HOME say; HF_ENDPOINT names a mirror.
+measuring network are downloaded where their classes know from where, and made as a run makes them. Of a pipeline come
+the parts that its model_index.json names, tokenizers included, in one variant (`model.weights_key`). A gated repository
+needs its terms agreed to, and HF_TOKEN. Caches are where HF_HOME and TORCH_HOME say; HF_ENDPOINT names a mirror.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any, NoReturn
 
 from its.config.blueprint import Blueprint
 from its.config.composed import composed_sweep
+from its.config.declarations import VARIANT, marked
 from its.config.identity import weights_of
 from its.config.instantiate import defined, instantiate
 from its.process.command import command
@@ -45,8 +47,8 @@ def jobs(overrides: Sequence[str]) -> list[Blueprint]:
 def needs(plans: Sequence[Blueprint], *, fetch: bool) -> Iterator[Need]:
     """Every different thing that some of the jobs need."""
     configs = [plan.with_twins() for plan in plans]
-    for weights in sorted({name for config in configs for name in weights_of(config)}):
-        yield f"weights {weights}", partial(locate, weights)
+    for weights, variant in sorted({each for config in configs for each in _named(config)}, key=str):
+        yield f"weights {weights}" + (f" ({variant})" if variant else ""), partial(locate, weights, variant)
     datasets = {json.dumps(config["dataset"], sort_keys=True): k for k, config in enumerate(configs)}
     for k in datasets.values():
         dataset, packages = configs[k]["dataset"], plans[k].packages
@@ -57,6 +59,17 @@ def needs(plans: Sequence[Blueprint], *, fetch: bool) -> Iterator[Need]:
         for key in ("statistics", "second_statistics"):
             if dataset.get(key) is not None:
                 yield f"dataset {dataset['name']}, its {key}", partial(_statistics, dataset[key])
+
+
+def _named(node: Any) -> Iterator[tuple[str, str | None]]:
+    """Yield the weights below a node, each with the variant that stands beside it, if one does."""
+    nested = [*node.values()] if isinstance(node, dict) else node if isinstance(node, list) else []
+    for each in nested:
+        yield from _named(each)
+    if isinstance(node, dict):
+        flat = {key: value for key, value in node.items() if not isinstance(value, dict | list)}
+        variant = next(marked(flat, VARIANT), None)
+        yield from ((name, variant) for name in weights_of(flat))
 
 
 def _made(node: dict[str, Any], packages: Sequence[str], *, fetch: bool) -> object:

@@ -9,9 +9,10 @@ from typing import Any
 from its.classifier.classifier import ImageClassifier
 from its.classifier.labels import ASSUMED, class_order
 from its.classifier.preparation import of_timm, require_same_pixels
-from its.classifier.transformers_files import OTHER, STEMS, load_with_processor
+from its.classifier.transformers_files import OTHER, load_with_processor
 from its.model.checkpoint import fit, read, stored
 from its.model.config_file import ConfigFile
+from its.model.transformers_network import STEMS
 from its.weights import Device, Weights, locate
 
 TIMM: Mapping[str, Any] = {

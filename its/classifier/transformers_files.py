@@ -7,37 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from its.classifier.classifier import ImageClassifier
 from its.classifier.preparation import of_transformers, require_same_pixels
-from its.model.checkpoint import misfit_of, refuse_misfit, stored
 from its.model.config_file import ConfigFile
+from its.model.transformers_network import load_network, loaded
 
 OTHER = "choose another classifier, or correct the entry if it is wrong"
-
-STEMS = ("model", "pytorch_model")
-"""Beginnings of the names of weights, in timm's folders too."""
-
-HARMLESS = frozenset(
-    {
-        *("_name_or_path", "_commit_hash", "architectures", "model_type", "torch_dtype", "dtype"),
-        *("transformers_version", "num_labels", "tokenizer_class", "finetuning_task", "task_specific_params"),
-        *("return_dict", "output_hidden_states", "output_attentions", "output_scores", "torchscript", "use_bfloat16"),
-        *("tf_legacy_loss", "pruned_heads", "tie_word_embeddings", "use_cache", "dropout", "chunk_size_feed_forward"),
-        *("is_encoder_decoder", "is_decoder", "add_cross_attention", "cross_attention_hidden_size"),
-        *("tie_encoder_decoder", "max_length", "min_length", "do_sample", "early_stopping", "num_beams"),
-        *("num_beam_groups", "prefix", "diversity_penalty", "temperature", "top_k", "top_p", "typical_p"),
-        *("repetition_penalty", "length_penalty", "bad_words_ids", "no_repeat_ngram_size"),
-        *("encoder_no_repeat_ngram_size", "num_return_sequences", "return_dict_in_generate", "forced_bos_token_id"),
-        *("forced_eos_token_id", "remove_invalid_values", "exponential_decay_length_penalty", "suppress_tokens"),
-        *("begin_suppress_tokens", "decoder_start_token_id", "bos_token_id", "pad_token_id", "sep_token_id"),
-    }
-)
-"""Entries that versions of transformers wrote into every configuration: of its own, of generated text, of training."""
-
-FAULTS = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError)
-"""Errors of the library about a file that it does not read."""
 
 
 def load_with_processor(kind: str, config: ConfigFile, weights: str, key: str | None) -> tuple[Any, ImageClassifier]:
@@ -61,7 +38,6 @@ def load_with_processor(kind: str, config: ConfigFile, weights: str, key: str | 
 
     # Load the network and the library's own preparation, and compare.
     network = load_network(kind, folder, weights, key)
-    check_entries(config, network.config)
     classifier = ImageClassifier(network, **options)
     processing = loaded("AutoImageProcessor", folder, weights, backend="pil")
 
@@ -70,60 +46,6 @@ def load_with_processor(kind: str, config: ConfigFile, weights: str, key: str | 
 
     require_same_pixels(classifier, prepare, processor, config.get("num_channels", 3))
     return network, classifier
-
-
-def load_network(kind: str, folder: Path, weights: str, key: str | None) -> nn.Module:
-    """Load a network of transformers' class `kind`, every tensor of it.
-
-    Raises:
-        ValueError: the library does not read it, or tensors are missing or left over.
-    """
-    file, variant = stored(folder, STEMS, key)
-    safetensors = ".safetensors" in file.name
-    network, info = loaded(
-        kind, folder, weights, variant=variant, use_safetensors=safetensors, output_loading_info=True
-    )
-    refuse_misfit(weights, type(network).__name__, misfit_of(info), "fetch the whole repository again")
-    return network
-
-
-def check_entries(config: ConfigFile, read: Any, place: str = "") -> None:
-    """Refuse entries of a configuration that the installed transformers has no use for, and that are not harmless.
-
-    Args:
-        read: the configuration that it made of them.
-        place: of nested entries, such as `text_config.`
-
-    Raises:
-        ValueError: names the first such entry.
-    """
-    known = HARMLESS | type(read)().to_dict().keys()
-    for key, value in config.entries.items():
-        if key not in known and value is not None:
-            raise config.refusal(key, f"the installed transformers does not read {place}{key}, which may decide pixels")
-        if isinstance(value, Mapping) and hasattr(part := getattr(read, key, None), "to_dict"):
-            check_entries(ConfigFile(config.path, value, config.remedy), part, f"{place}{key}.")
-
-
-def loaded(kind: str, folder: Path, weights: str, **options: Any) -> Any:
-    """Return what transformers' class `kind` reads of a folder, without network and foreign code.
-
-    Raises:
-        ValueError: transformers is not installed, or does not read it.
-    """
-    try:
-        import transformers
-    except ImportError as error:
-        raise ValueError(
-            f"{weights} needs transformers, which is not installed; in the folder of this code: "
-            ".venv/bin/python -m pip install -c constraints.txt -e '.[text2image]'"
-        ) from error
-    transformers.utils.logging.disable_progress_bar()
-    try:
-        reader: Any = getattr(transformers, kind)
-        return reader.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
-    except FAULTS as error:
-        raise ValueError(f"{weights} is not read ({' '.join(str(error).split())[:300]}); {OTHER}") from error
 
 
 def processor_of(folder: Path) -> ConfigFile:

@@ -81,7 +81,7 @@ def contents(node: Any, *, planning: bool = False) -> dict[str, str]:
     marks = {}
     for name in weights_of(node):
         try:
-            marks[name] = name if is_twin(name) else fingerprint(name)
+            marks[name] = name if is_twin(name) else fingerprint(name, here=planning)
         except FileNotFoundError:
             if not planning:
                 raise

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from its.config import names
 from its.config.declarations import parameters
-from its.model.scheduler_entries import entries
+from its.model.config_file import ConfigFile
+from its.model.flow_scheduler import flux2_path, flux_path
+from its.model.scheduler_entries import LATENT_CLASSES, entries, spacing_of
 from its.sampler.noise_paths import EDM, VP, Flow, NoisePath, betas_named, linear_vp
+from its.sampler.published_paths import PublishedFlow, PublishedVP
 from its.weights import file_here
 
 SCHEDULER = "scheduler_config.json"
@@ -27,6 +31,8 @@ class StatedPath(NamedTuple):
     path: NoisePath | None
     missing: str = ""
 
+
+BETAS = "a second-order sampler leaves out times that are too noisy for it"
 
 NOT_HERE = "the grid stands in a checkpoint that is not here"
 
@@ -55,9 +61,27 @@ def _of_pipeline(model: Mapping[str, Any]) -> StatedPath:
     if path is None:
         return StatedPath(None, NOT_HERE)
     file = entries(path)
-    table = any_noise(file.needed("num_train_timesteps")).alphas_cumprod
-    betas = "a second-order sampler leaves out times that are too noisy for it"
-    return StatedPath(VP(table, offset=file.get("steps_offset", 0)), betas)
+    return StatedPath(VP(_table(file), offset=file.get("steps_offset", 0)), BETAS)
+
+
+def _of_latents(model: Mapping[str, Any]) -> StatedPath:
+    """Return the times of the scheduler of a pipeline of latents, as `_of_pipeline` does."""
+    path = file_here(model["weights"], f"scheduler/{SCHEDULER}")
+    if path is None:
+        return StatedPath(None, NOT_HERE)
+    file = entries(path, LATENT_CLASSES)
+    spacing = spacing_of(file, model["timestep_spacing"])
+    return StatedPath(PublishedVP(_table(file), file.get("steps_offset", 0), spacing=spacing), BETAS)
+
+
+def _of_flow(model: Mapping[str, Any], path_of: Callable[[Path, int], PublishedFlow]) -> StatedPath:
+    """Return the path of FLUX's scheduler, by the tokens of an image, each of which stands for 16 pixels a side."""
+    path = file_here(model["weights"], f"scheduler/{SCHEDULER}")
+    return StatedPath(None, NOT_HERE) if path is None else StatedPath(path_of(path, (model["size"] // 16) ** 2))
+
+
+def _table(file: ConfigFile) -> tuple[float, ...]:
+    return any_noise(file.needed("num_train_timesteps")).alphas_cumprod
 
 
 PATHS: Mapping[str, Callable[[Mapping[str, Any]], StatedPath]] = {
@@ -65,10 +89,15 @@ PATHS: Mapping[str, Callable[[Mapping[str, Any]], StatedPath]] = {
     "model/edm": lambda model: StatedPath(
         EDM(sigma_min=model["sigma_min"], sigma_max=model["sigma_max"], rho=model["rho"])
     ),
+    "model/flux": lambda model: _of_flow(model, flux_path),
+    "model/flux2": lambda model: _of_flow(model, flux2_path),
     "model/lightningdit": lambda model: StatedPath(Flow(shift=model["shift"])),
     "model/mixture": lambda model: StatedPath(Flow() if model["path"] == "flow" else linear_vp()),
     "model/openai": lambda model: StatedPath(betas_named(model["betas"], model["steps"])),
+    "model/pixart_sigma": _of_latents,
     "model/rae": lambda model: StatedPath(Flow(shift=model["shift"], end=model["end"])),
+    "model/sd15": _of_latents,
+    "model/sdxl": _of_latents,
     "model/sit": lambda model: StatedPath(Flow()),
     "model/unet2d": _of_pipeline,
 }

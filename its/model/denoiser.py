@@ -1,12 +1,11 @@
 """The contract of models, `(x_t, level, condition) -> x0_hat, eps_hat`, and how a network is made into one.
 
-An adapter is a `Network`, a prediction type and a noise path; `NetworkDenoiser` does the rest: labels, classifier-free
-guidance, x0_hat and eps_hat. What a model clips is its `Clipping`, which the engine applies.
+An adapter is a `Network`, a prediction type and a noise path; `NetworkDenoiser` does the rest. The engine clips.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
@@ -99,6 +98,10 @@ class Denoiser(Protocol):
         """Return the network rows of an evaluation at a level."""
         return self.slots
 
+    def prepare(self, conditions: Iterable[Condition]) -> None:
+        """Make ready what conditions need, before rows of them are evaluated; nothing, unless a model says so."""
+        return None
+
     def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
         """Evaluate rows `x [n, *shape]`; return the network's own pair, which is not clipped.
 
@@ -132,11 +135,10 @@ class ClassifierFreeDenoiser(Denoiser):
     """A model of a network that may be under classifier-free guidance, always or in an interval, or autoguidance.
 
     Args:
-        scale: see `ClassifierFree`; 1 is off.
+        scale, guided_channels: see `ClassifierFree`; 1 is off, and None all.
         interval: see `its.model.slots.Slots`; None is always.
         null_class: label that stands for no condition; None if there is none.
         conditional: whether the network is given the conditions.
-        guided_channels: see `ClassifierFree`; None is all.
         autoguidance: the worse network that stands for no condition's; see `Autoguided`. None is classifier-free.
 
     Raises:
@@ -196,8 +198,7 @@ class NetworkDenoiser(ClassifierFreeDenoiser):
         guidance_interval: native times (`Level.time`; sigma on EDM's path) between which guidance is on, both included:
             two slots there, one elsewhere (Kynkäänniemi et al. 2024, arXiv:2404.07724); None is always.
         guided_channels: of the state, the first that are guided; see `ClassifierFree`. None is all.
-        autoguidance: the network of autoguidance, called as `network` is; see `Autoguided`. An evaluation is one row of
-            each, at every level. None is classifier-free guidance.
+        autoguidance: the network of autoguidance, called as `network` is; see `Autoguided`. None is classifier-free.
         clip, rederive_eps: see `Clipping`.
         variance: of ancestral steps, as the checkpoint was published; `learned` where the network predicts one.
         decoder: of a latent model, whose rows are never images: set `clip` to None; None for pixel models.

@@ -7,12 +7,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from its.model.config_file import METADATA, ConfigFile
+from its.sampler.spacing import EVEN
 
 Prediction = Literal["epsilon", "sample", "v_prediction"]
 Variance = Literal["fixed_small", "fixed_small_log", "fixed_large", "learned_range"]
 Spacing = Literal["leading", "trailing", "linspace"]
 
+SOLVERS = ("EulerDiscreteScheduler", "DPMSolverMultistepScheduler")
+"""The schedulers that end at alpha 1 unless `final_sigmas_type` says otherwise, and never clip."""
+
 REMEDY = "choose a checkpoint of DDPMScheduler, DDIMScheduler or PNDMScheduler, or correct the entry if it is wrong"
+
+OTHER_CLASSES = "choose a pipeline with one of {}, or correct the entry if it is wrong"
 
 OTHERS = dict.fromkeys(
     (
@@ -73,20 +79,62 @@ CLASSES: Mapping[str, Mapping[str, Any]] = {
 }
 """The schedulers that are read, and the allow-list of each."""
 
+_NO_OTHER_GRID = dict.fromkeys(
+    ("use_beta_sigmas", "use_exponential_sigmas", "use_karras_sigmas", "use_lu_lambdas", "use_dynamic_shifting"),
+    Literal[False] | None,
+)
 
-def entries(path: Path) -> ConfigFile:
+_SOLVER: Mapping[str, Any] = {
+    **NEVER_CLIPS,
+    **_NO_OTHER_GRID,
+    "clip_sample": Any,
+    "final_sigmas_type": Literal["zero", "sigma_min"],
+    "flow_shift": Any,
+    "interpolation_type": Literal["linear"],
+    "time_shift_type": Any,
+    "timestep_type": Literal["discrete"],
+    "variance_type": Literal["learned", "learned_range"] | None,
+}
+
+LATENT_CLASSES: Mapping[str, Mapping[str, Any]] = {
+    "DDIMScheduler": {**NEVER_CLIPS, "rescale_betas_zero_snr": bool},
+    "PNDMScheduler": NEVER_CLIPS,
+    **dict.fromkeys(SOLVERS, _SOLVER),
+}
+"""The schedulers of pipelines of latents on the variance-preserving path: none clips, and none places its steps by
+sigma. A solver leaves `variance_type` aside where its network has learned one."""
+
+
+def entries(path: Path, classes: Mapping[str, Mapping[str, Any]] = CLASSES) -> ConfigFile:
     """Read a `scheduler_config.json`, and refuse other schedulers and entries that are not known.
+
+    Args:
+        classes: the schedulers that are read.
 
     Raises:
         ValueError: the class, an entry or a value is not on the allow-list, or an entry is missing.
     """
-    file = ConfigFile.read(path, REMEDY)
+    names = [name for name in classes if not name.endswith("ParallelScheduler")]
+    file = ConfigFile.read(path, REMEDY if classes is CLASSES else OTHER_CLASSES.format(", ".join(names)))
     scheduler = str(file.needed("_class_name"))
-    if scheduler not in CLASSES:
+    if scheduler not in classes:
         raise file.refusal("_class_name", "its noise path is another, or is not known here to be the same")
     if file.get("predict_epsilon", True) is False:
         raise file.refusal("predict_epsilon", "the entry is out of date", 'write "prediction_type": "sample"')
-    file.require(CLASSES[scheduler])
+    file.require(classes[scheduler])
     if file.needed("num_train_timesteps") < 1:
         raise file.refusal("num_train_timesteps", "it is at least 1")
     return file
+
+
+def spacing_of(file: ConfigFile, timestep_spacing: str | None = None) -> str:
+    """Return the rule by which a scheduler places its steps, under the names of `its.sampler.spacing`.
+
+    Args:
+        timestep_spacing: in place of the file's own, which stands at its class's documented default where it is absent.
+    """
+    scheduler = file.needed("_class_name")
+    stated = timestep_spacing or file.get("timestep_spacing", "linspace" if scheduler in SOLVERS else "leading")
+    if scheduler == "DPMSolverMultistepScheduler" and stated != "trailing":
+        return f"open_{stated}"
+    return EVEN if scheduler == "EulerDiscreteScheduler" and stated == "linspace" else stated

@@ -50,7 +50,7 @@ class VAEDecoder(nn.Module):
     """The decoding half of an AutoencoderKL as `its.Decoder`: latents over the scaling factor, decoded, in [-1, 1].
 
     Args:
-        vae: the whole, of whose other half nothing is kept.
+        vae: the whole, of whose other half nothing is kept; where it is to decode in slices or tiles, it does.
         latents: event shape (C, H, W) of the latents.
         scaling: factor that the latents of the model were multiplied by.
         shift: added after the division; 0 for Stable Diffusion's.
@@ -60,8 +60,8 @@ class VAEDecoder(nn.Module):
         super().__init__()
         channels, height, width = latents
         factor = 2 ** (len(vae.config.block_out_channels) - 1)
-        self.post_quant_conv = vae.post_quant_conv or nn.Identity()
-        self.decoder = vae.decoder
+        vae.encoder = vae.quant_conv = None
+        self.vae = vae
         self.shape: tuple[int, ...] = (int(vae.config.out_channels), factor * height, factor * width)
         self.channels = channels
         self.scaling = scaling
@@ -69,17 +69,30 @@ class VAEDecoder(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """Decode latents `[n, C, H, W]` into images; gradients pass where a value lies inside of [-1, 1]."""
-        values = latents.float() / self.scaling + self.shift
-        weight = next(self.decoder.parameters())
-        return self.decoder(self.post_quant_conv(values.to(weight.dtype))).float().clamp(-1.0, 1.0)
+        return self.vae.decode(self.unscaled(latents.float()).to(self.vae.dtype)).sample.float().clamp(-1.0, 1.0)
+
+    def unscaled(self, latents: Tensor) -> Tensor:
+        """Return what the VAE itself calls latents."""
+        return latents / self.scaling + self.shift
 
 
-def decoder(vae: Weights, size: int, *, dtype: Dtype = "float32", device: torch.device | str = "cpu") -> VAEDecoder:
+def decoder(
+    vae: Weights,
+    size: int,
+    *,
+    key: str | None = None,
+    dtype: Dtype = "float32",
+    slicing: bool = False,
+    tiling: bool = False,
+    device: torch.device | str = "cpu",
+) -> VAEDecoder:
     """Load the decoder of a folder, or of the `vae` in a pipeline's.
 
     Args:
         size: side of the latents.
+        key: variant of its weights; see `its.model.checkpoint.stored`.
         dtype: of its weights and activations. float16 overflows in Stable Diffusion's at some latents.
+        slicing: decode one image at a time. tiling: decode a large image in overlapping tiles, whose seams are blended.
 
     Raises:
         ValueError: an entry of its configuration is not known, its tensors do not fit, or there is no such type.
@@ -93,7 +106,8 @@ def decoder(vae: Weights, size: int, *, dtype: Dtype = "float32", device: torch.
     if not 0 < scaling < inf or abs(shift) == inf:
         raise file.refusal("scaling_factor", "it is above 0, and finite, and so is shift_factor")
 
-    network = pretrained("AutoencoderKL", folder, vae, None, advice)
+    network = pretrained("AutoencoderKL", folder, vae, key, advice)
+    network.use_slicing, network.use_tiling = slicing, tiling
     half = VAEDecoder(network, (network.config.latent_channels, size, size), scaling, shift)
     return half.eval().requires_grad_(False).to(device, getattr(torch, dtype))
 

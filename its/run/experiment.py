@@ -137,6 +137,7 @@ class Experiment:
         self._announce()
         again = maker.unsound(ranges) if retry else []
         if missing or again:
+            self.engine.model.prepare(self._conditions)
             check_fit(self.engine, self.instruments, self._conditions)
             maker.make(sum(map(len, ranges)), missing, again)
 

@@ -116,7 +116,7 @@ class VP:
         total = self.most_steps
         if isinstance(spacing, str):
             times = spaced(spacing, steps, total, whole=not second_order)
-            times = times + (self.offset if spacing == "leading" else 0)
+            times = times + (self.offset if spacing in ("leading", "open_leading") else 0)
         else:
             times = checked_times(spacing, steps, 0, total - 1)
         if times[0] > total - 1:

@@ -11,13 +11,23 @@ Spacing = str | Sequence[float]
 
 SPACINGS = ("leading", "trailing", "linspace", "quadratic", "inclusive")
 
+CHECKPOINT = "checkpoint"
+"""The rule that stands in the checkpoint's own scheduler, where the model's noise path knows it."""
+
+OPEN = ("open_leading", "open_linspace")
+"""The rules of diffusers' DPMSolverMultistepScheduler: one step more than asked for, of which the cleanest is left."""
+
+EVEN = "even"
+"""The rule of diffusers' EulerDiscreteScheduler for linspace, whose times are not rounded."""
+
 
 def spaced(spacing: str, steps: int, total: int, *, whole: bool) -> np.ndarray:
     """Place `steps` steps among `total` training steps: descending float64 times in [0, total - 1].
 
     The rules of diffusers' schedulers (leading, trailing, linspace), of DDIM's CIFAR-10 results
     (quadratic, Song et al. 2020, arXiv:2010.02502, App. D.2: up to 0.8 total) and of
-    improved-diffusion and ADM (inclusive: both ends included, a running sum of equal strides rounded to whole times).
+    improved-diffusion and ADM (inclusive: both ends included, a running sum of equal strides rounded to whole times);
+    and those of `OPEN` and `EVEN`.
 
     Args:
         whole: round the times of the other rules too, trailing counted from 1 and linspace from 0 as diffusers does.
@@ -25,16 +35,21 @@ def spaced(spacing: str, steps: int, total: int, *, whole: bool) -> np.ndarray:
     Raises:
         ValueError: no such rule, or more steps than `total`.
     """
-    if spacing not in SPACINGS:
+    if spacing not in (*SPACINGS, *OPEN, EVEN):
         raise ValueError(f"spacing is {spacing!r}; choose one of {', '.join(SPACINGS)}, or give a list of times")
     if not 1 <= steps <= total:
         raise ValueError(f"steps is {steps}; it lies between 1 and {total}, the training steps of this model")
+    if spacing in OPEN:
+        more = np.arange(1, steps + 1)
+        open_times = more * (total // (steps + 1)) if spacing == OPEN[0] else np.linspace(0, total - 1, steps + 1)[1:]
+        return np.round(open_times).astype(np.float64)[::-1]
     k = np.arange(steps)
     rounded = np.round if whole else np.asarray
     times = {
         "leading": lambda: k * (total // steps),
         "trailing": lambda: rounded(np.arange(total, 0, -total / steps)[:steps][::-1]) - 1,
         "linspace": lambda: rounded(np.linspace(0, total - 1, steps)),
+        EVEN: lambda: np.linspace(0, total - 1, steps),
         "quadratic": lambda: np.floor(np.linspace(0, np.sqrt(0.8 * total), steps) ** 2),
         "inclusive": lambda: np.round(np.cumsum(np.r_[0.0, np.full(steps - 1, (total - 1) / max(1, steps - 1))])),
     }[spacing]()

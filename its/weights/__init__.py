@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from its.weights.hashing import sha256_of_file
+
+T = TypeVar("T")
+
+Variant = str
+"""Marks a loader's parameter for the variant of a pipeline's weights (`fp16`)."""
 
 Weights = str
 """Marks a loader's parameter that names weights, which `locate` finds: their content decides results, not the name."""
@@ -40,11 +45,14 @@ _FILES = (".safetensors", ".pt", ".pth", ".th", ".bin", ".pkl", ".npz")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def locate(weights: str) -> Path:
+def locate(weights: str, variant: str | None = None) -> Path:
     """Find the file or folder that `weights` names: in this package, as a path, below $ITS_WEIGHTS, or on the hub.
 
-    A repository of the hub is `owner/name` or `owner/name@revision`; its JSON files and weights come from the hub's
-    cache, and are first downloaded if they are not there.
+    A repository of the hub is `owner/name` or `owner/name@revision`; its configurations, tokenizers and weights come
+    from the hub's cache, and are first downloaded if they are not there.
+
+    Args:
+        variant: of the weights of a pipeline on the hub; see `its.weights.hub.snapshot`.
 
     Raises:
         FileNotFoundError: it is in none of these places.
@@ -53,7 +61,7 @@ def locate(weights: str) -> Path:
     if local is not None:
         return local
     if _hub_name(weights):
-        return _snapshot(weights)
+        return _snapshot(weights, variant)
     raise FileNotFoundError(
         f"weights {weights!r} are neither in the package nor at {Path(weights).absolute()}"
         f"{_own_folder()}; give the path of a file or folder that exists"
@@ -71,8 +79,11 @@ def file_here(weights: str, *names: str) -> Path | None:
     return next((Path(path) for path in cached if isinstance(path, str)), None)
 
 
-def fingerprint(weights: str) -> str:
+def fingerprint(weights: str, *, here: bool = False) -> str:
     """Hash a file, or all files of a folder with their names (sha256); of a repository of the hub, return the commit.
+
+    Args:
+        here: download no weights of a pipeline on the hub, and refuse one whose weights are not here.
 
     Raises:
         FileNotFoundError: the weights are in none of the places where `locate` looks.
@@ -82,8 +93,8 @@ def fingerprint(weights: str) -> str:
         hub = _hub_name(weights)
         if hub and hub["revision"] and _COMMIT.fullmatch(hub["revision"]):
             return f"hub:{hub['name']}@{hub['revision']}"
-        path = locate(weights)
-        return f"hub:{hub['name'] if hub else weights}@{path.name}"
+        commit = _commit(weights, here=here) if hub else None
+        return f"hub:{hub['name'] if hub else weights}@{commit or locate(weights).name}"
     if path.is_file():
         return sha256_of_file(path)
     digest = sha256()
@@ -111,26 +122,36 @@ def _hub_name(weights: str) -> re.Match[str] | None:
     return None if weights.endswith(_FILES) else _HUB.fullmatch(weights)
 
 
-def _snapshot(weights: str) -> Path:
-    """Return a repository's folder in the hub's cache: with safetensors if it has them, else with torch's format."""
-    from huggingface_hub import snapshot_download
+def _snapshot(weights: str, variant: str | None) -> Path:
+    """Return a repository's folder in the hub's cache; see `its.weights.hub.snapshot`."""
+    from its.weights.hub import snapshot
+
+    return _of_hub(weights, lambda name, revision: snapshot(name, revision, variant))
+
+
+def _commit(weights: str, *, here: bool) -> str | None:
+    """Return the commit of a pipeline; see `its.weights.hub.commit_of_pipeline`."""
+    from its.weights.hub import commit_of_pipeline
+
+    return _of_hub(weights, lambda name, revision: commit_of_pipeline(name, revision, whole=here))
+
+
+def _of_hub(weights: str, ask: Callable[[str, str | None], T]) -> T:
+    """Ask the hub, or its cache, for a repository by name and revision."""
+    from its.weights.hub import NotWhole
 
     hub = _hub_name(weights)
     assert hub is not None
-
-    # Ask for safetensors first.
     try:
-        for pattern in ("*.safetensors", "*.bin"):
-            folder = Path(snapshot_download(hub["name"], revision=hub["revision"], allow_patterns=["*.json", pattern]))
-            if any(folder.rglob(pattern)):
-                return folder
+        return ask(hub["name"], hub["revision"])
+    except NotWhole:
+        raise
     except (OSError, ValueError) as error:
         raise FileNotFoundError(
             f"weights {weights!r} are neither in the package nor at {Path(weights).absolute()}"
             f"{_own_folder()}, and the hub does not give them ({_first_line(error)}); where there "
             "is no network, download them elsewhere and give their folder"
         ) from error
-    raise FileNotFoundError(f"the hub's {weights} holds neither safetensors nor .bin weights; choose another")
 
 
 def _first_line(error: Exception) -> str:

@@ -2,17 +2,23 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import torch
 
+from its.levels import Columns
+from its.model import sd15
 from its.process.source_tree import ROOT
+from its.twins.sd15 import write
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = ROOT / "its" / "weights" / "digits" / "generator"
@@ -53,14 +59,48 @@ class Hub(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-@pytest.fixture
-def hub() -> Iterator[str]:
-    """The address of a hub on this machine."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+class PipelineHub(Hub):
+    """A hub with the pipeline someone/tiny, laid out as stable-diffusion-v1-5 is, and with someone/gated."""
+
+    folder: Path
+
+    def do_GET(self) -> None:
+        path = self.path.split("?")[0]
+        file = self.folder / path.removeprefix(f"/someone/tiny/resolve/{COMMIT}/")
+        if "/someone/gated" in path:
+            self.send_response(401)
+            self.send_header("X-Error-Code", "GatedRepo")
+            self.end_headers()
+        elif path.startswith("/api/models/someone/tiny/revision/"):
+            self.answer(json.dumps({"id": "someone/tiny", "sha": COMMIT}).encode())
+        elif path == f"/api/models/someone/tiny/tree/{COMMIT}":
+            entries = [
+                {"type": "file", "path": str(each.relative_to(self.folder)), "size": each.stat().st_size, "oid": "0"}
+                for each in sorted(self.folder.rglob("*"))
+                if each.is_file()
+            ]
+            self.answer(json.dumps(entries).encode())
+        elif self.folder in file.parents and file.is_file():
+            content = file.read_bytes()
+            self.answer(content, ETag=f'"{sha256(content).hexdigest()}"', **{"X-Repo-Commit": COMMIT})
+        else:
+            self.send_error(404)
+
+
+@contextmanager
+def served(kind: type[Hub]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def hub() -> Iterator[str]:
+    """The address of a hub on this machine."""
+    with served(Hub) as address:
+        yield address
 
 
 def prefetch(*words: str, **environment: str) -> tuple[int, str]:
@@ -89,6 +129,56 @@ def test_prefetch_fetches_missing_weights_of_the_hub(tmp_path: Path, hub: str, r
     code, said = prefetch("--check", words, **home)
     assert code == 0, said
     assert f"there    weights someone/digits{revision}" in said
+
+
+def as_published(folder: Path) -> None:
+    """Split a twin's tokenizer in two files, and add what is not loaded: other forms, other variants, other parts."""
+    tokens = json.loads((folder / "tokenizer" / "tokenizer.json").read_text())["model"]["vocab"]
+    (folder / "tokenizer" / "tokenizer.json").unlink()
+    (folder / "tokenizer" / "vocab.json").write_text(json.dumps(tokens))
+    (folder / "tokenizer" / "merges.txt").write_text("#version: 0.2\n")
+    unet = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    for name in ("unet/diffusion_pytorch_model.fp16.safetensors", "v1-5-pruned.safetensors"):
+        shutil.copy(unet, folder / name)
+    for name in ("safety_checker/model.safetensors", "unet/diffusion_pytorch_model.bin"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"not loaded")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("key", "variant"), [("null", ""), ("fp16", ".fp16")])
+def test_prefetch_fetches_what_a_pipeline_names_in_one_variant(tmp_path: Path, key: str, variant: str):
+    """It is then loaded and encodes, without a network, as the folder itself does."""
+    write(str(tmp_path / "tiny"))
+    as_published(tmp_path / "tiny")
+    words = ("model=sd15", "model.weights=someone/tiny", f"model.weights_key={key}", "search=none", "budget=natural")
+    kind = type("Tiny", (PipelineHub,), {"folder": tmp_path / "tiny"})
+    home = {"HF_HOME": str(tmp_path / "home")}
+    with served(kind) as address:
+        code, said = prefetch(*words, HF_ENDPOINT=address, **home)
+        assert code == 0, said
+        code, gated = prefetch("model=flux_dev", "model.weights=someone/gated", HF_ENDPOINT=address, **home)
+    assert code == 1
+    assert "someone/gated is gated: agree to its terms on https://huggingface.co/someone/gated" in gated
+    assert "set HF_TOKEN" in gated
+    cached = next((tmp_path / "home").rglob(COMMIT))
+    here = {str(path.relative_to(cached)) for path in cached.rglob("*") if path.is_file()}
+    assert {name for name in here if not name.endswith((".json", ".txt"))} == {
+        f"unet/diffusion_pytorch_model{variant}.safetensors",
+        "text_encoder/model.safetensors",
+        "vae/diffusion_pytorch_model.safetensors",
+    }
+    assert "tokenizer/merges.txt" in here
+    code, said = prefetch("--check", *words, **home)
+    assert code == 0, said
+    one, other = (sd15.load(str(folder), size=32, guidance_scale=1) for folder in (cached, tmp_path / "tiny"))
+    x = torch.ones(1, 4, 4, 4)
+    columns = Columns.of([one.path.noisiest], 4, "cpu")
+    assert torch.equal(*(each(x, columns, ["a cat"]).eps for each in (one, other)))
+    next(cached.glob("text_encoder/model.safetensors")).unlink()
+    code, said = prefetch("--check", *words, **home)
+    assert code == 1
+    assert "someone/tiny is not whole in the hub's cache, text_encoder/ is missing" in said
 
 
 def test_prefetch_names_every_file_missing_for_real_images(tmp_path: Path):

@@ -10,6 +10,7 @@ from its.config.composed import compose_whole
 from its.config.instantiate import CHOICES, instantiate
 from its.metric.reference_source import ReferenceSource, check_metrics
 from tests.build import CONF, blueprint_of, make_experiment
+from tests.model.wishes import WORDS
 
 GROUPS = {path.name: sorted(file.stem for file in path.glob("*.yaml")) for path in CONF.iterdir() if path.is_dir()}
 NEEDED = {"cg": ["verifier@guide=noisy_classifier"], "zscore": ["verifier.statistics={a:[-3,2],b:[0.5,0.29]}"]}
@@ -24,6 +25,8 @@ LARGE += ("lightningdit", "rae")
 
 OF_HUB = ("clip", "deit_s", "dino", "ma_ensemble", "vit_b16_224", "vit_b16_384")
 """Verifiers that are built with their twins, which tell whatever classes apart."""
+
+PIPELINES = ("flux_dev", "flux_schnell", "flux2_klein", "pixart_sigma", "sd15", "sdxl", "sdxl_lightning")
 
 OF_DATASET = {"mixture": ["dataset=mixture", "model=mixture"], "digits": []}
 
@@ -45,6 +48,8 @@ def place(choice: str) -> list[str]:
     """The dataset that a choice goes with; those of CIFAR-10 are built with their twins."""
     if choice in ("edm", "edm_cifar10"):
         return ["dataset=cifar10", "model=edm_cifar10", "sampler=edm", "verifier=resnet56_cifar10", "smoke=true"]
+    if choice in PIPELINES:
+        return [*WORDS, "sampler=euler", "sampler.spacing=checkpoint"]
     if choice.startswith("flow_") or choice == "sit_sde":
         return ["dataset=mixture", "model=mixture", "model.path=flow"]
     if choice.startswith(("adm_", "edm_imagenet", "openai_imagenet")):

@@ -1,0 +1,111 @@
+"""A pipeline's parts put together as a model of ours: what every family does alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from its.model.denoiser import Prediction
+from its.model.pipeline import Pipeline
+from its.model.prompted import PlacedDecoder, Places, PromptDenoiser
+from its.model.run_as import run_as
+from its.model.text_cache import Text
+from its.parameters import check_values
+from its.sampler.noise_paths import NoisePath
+from its.weights import Dtype
+
+
+@dataclass(frozen=True)
+class Running:
+    """How the networks of a pipeline are run.
+
+    Attributes:
+        dtype, text_dtype, vae_dtype: types of network, text encoders and decoder; state, time and steps are float32.
+        vae_slicing, vae_tiling: see `its.model.vae.decoder`.
+        attention: diffusers' attention backend of the network; None is torch's own.
+        offload: network and decoder lie on the device by turns, as they are called.
+        channels_last, compile: of the network; see `its.model.run_as.run_as`.
+    """
+
+    dtype: Dtype = "float32"
+    text_dtype: Dtype = "float32"
+    vae_dtype: Dtype = "float32"
+    vae_slicing: bool = False
+    vae_tiling: bool = False
+    attention: str | None = None
+    offload: bool = False
+    channels_last: bool = False
+    compile: bool = False
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        for name in ("dtype", "text_dtype", "vae_dtype"):
+            check_values({name: getattr(self, name)}, {name: Dtype}, "model.", {})
+
+    @property
+    def vae(self) -> dict[str, Any]:
+        """Return the decoder's part, for its loader; `Places` brings it to the device."""
+        return {"dtype": self.vae_dtype, "slicing": self.vae_slicing, "tiling": self.vae_tiling}
+
+
+@dataclass(frozen=True)
+class Guided:
+    """What guidance takes: a scale, where it is on, and the prompt that it leads away from; see `PromptDenoiser`."""
+
+    scale: float = 1.0
+    interval: Sequence[float] | None = None
+    negative_prompt: str | None = ""
+
+
+@dataclass(frozen=True)
+class TextPart:
+    """What a family makes of a text.
+
+    Attributes:
+        encode: makes the tensors of a prompt, by a pipeline of diffusers that has the encoders alone.
+        options: keyword arguments of `encode`, which decide them too.
+    """
+
+    encode: Callable[..., Text]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def assembled(
+    pipeline: Pipeline,
+    module: nn.Module,
+    path: NoisePath,
+    prediction: Prediction,
+    shape: tuple[int, int, int],
+    text: TextPart,
+    decoder: Any,
+    guided: Guided,
+    running: Running,
+) -> PromptDenoiser:
+    """Return the model that a family's parts make.
+
+    Args:
+        module: the network, called as `its.model.prompted.TextNetwork` states.
+        shape: event shape of the state.
+        decoder: on the CPU.
+
+    Raises:
+        ValueError: guidance breaks a rule.
+    """
+    pipeline.check_vae(running.vae_dtype)
+    places = Places(running.device, by_turns=running.offload)
+    return PromptDenoiser(
+        run_as(module, running.dtype, channels_last=running.channels_last, compile=running.compile),
+        module,
+        path,
+        prediction,
+        shape,
+        pipeline.texts(text.encode, running.text_dtype, running.device, text.options),
+        places,
+        negative_prompt=guided.negative_prompt,
+        guidance_scale=guided.scale,
+        guidance_interval=guided.interval,
+        decoder=PlacedDecoder(decoder, places),
+    )

@@ -1,0 +1,144 @@
+"""Networks of latents that are given a prompt, as a `Denoiser`: text, guidance and the places of the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from its.levels import Columns, Guess
+from its.model.denoiser import ClassifierFreeDenoiser, Clipping, Decoder, Prediction, guess_from
+from its.model.text_cache import Text, TextCache
+from its.sampler.noise_paths import NoisePath
+from its.types import Condition
+
+NO_PROMPT = 0
+"""Place of the negative prompt in the table of a batch, under guidance."""
+
+
+class TextNetwork(Protocol):
+    """A network as a family gives it."""
+
+    def __call__(self, x: Tensor, time: Tensor, text: Any, /) -> Tensor:
+        """Return the prediction `[n, *shape]` of rows, at native times `[n]`, of texts with a first dimension n."""
+        ...
+
+
+class Places:
+    """The device that networks are brought to as they are called, the first time or, by turns, each time.
+
+    Args:
+        by_turns: the network that was there before goes back to the CPU's memory.
+    """
+
+    def __init__(self, device: torch.device | str, *, by_turns: bool = False) -> None:
+        self.device = torch.device(device)
+        self._by_turns = by_turns
+        self._here: list[nn.Module] = []
+
+    def bring(self, network: nn.Module) -> None:
+        """Bring a network to the device, if it is not there."""
+        if any(network is each for each in self._here):
+            return
+        while self._by_turns and self._here:
+            self._here.pop().to("cpu")
+        self._here.append(network.to(self.device))
+
+
+class PlacedDecoder:
+    """A decoder that is brought to the device as it is called."""
+
+    def __init__(self, decoder: Any, places: Places) -> None:
+        self.shape: tuple[int, ...] = decoder.shape
+        self._decoder = decoder
+        self._places = places
+
+    def __call__(self, latents: Tensor) -> Tensor:
+        self._places.bring(self._decoder)
+        return self._decoder(latents)
+
+
+class PromptDenoiser(ClassifierFreeDenoiser):
+    """A network whose conditions are prompts.
+
+    Args:
+        network: see `TextNetwork`; as `its.model.run_as.run_as` returns it.
+        module: the network's weights, which `places` brings to the device.
+        prediction, shape: see `its.model.denoiser.NetworkDenoiser`.
+        negative_prompt: what guidance leads away from; None is an encoding of zeros.
+        guidance_scale, guidance_interval: see `its.model.denoiser.NetworkDenoiser`.
+    """
+
+    dtype = torch.float32
+    clipping = Clipping()
+
+    def __init__(
+        self,
+        network: TextNetwork,
+        module: nn.Module,
+        path: NoisePath,
+        prediction: Prediction,
+        shape: tuple[int, ...],
+        texts: TextCache,
+        places: Places,
+        *,
+        negative_prompt: str | None = "",
+        guidance_scale: float = 1.0,
+        guidance_interval: Sequence[float] | None = None,
+        decoder: Decoder,
+    ) -> None:
+        super().__init__(path, guidance_scale, guidance_interval, NO_PROMPT, conditional=True)
+        self.network = network
+        self.module = module
+        self.prediction: Prediction = prediction
+        self.shape = shape
+        self.decoder = decoder
+        self.device = places.device
+        self._texts = texts
+        self._places = places
+        self._negative = negative_prompt
+        self._table: tuple[tuple[str | None, ...], Text] = ((), {})
+
+    def prepare(self, conditions: Iterable[Condition]) -> None:
+        """Encode prompts, each once, before rows of them are evaluated."""
+        negative = [self._negative] if self.slots > 1 and self._negative is not None else []
+        self._texts.prepare([*negative, *map(prompt_of, conditions)])
+
+    def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
+        prompts = [prompt_of(condition) for condition in conditions]
+        distinct = tuple(dict.fromkeys([self._negative, *prompts] if self.slots > 1 else prompts))
+        table, place_of = self._encoded(distinct), {prompt: place for place, prompt in enumerate(distinct)}
+        label = torch.tensor([place_of[prompt] for prompt in prompts]).to(self.device, non_blocking=True)
+
+        def network(rows: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
+            assert label is not None, "each row has a prompt"
+            return self.network(rows, time, {name: value[label] for name, value in table.items()})
+
+        self._places.bring(self.module)
+        output = self.evaluated(network, levels.scale.to(x) * x, levels.time.flatten(), label, levels)
+        return guess_from(self.prediction, output, x, levels)
+
+    def _encoded(self, prompts: tuple[str | None, ...]) -> Text:
+        """Return the encodings of prompts, stacked; those of the last call are kept, for steps follow each other."""
+        if self._table[0] != prompts:
+            texts = [None if prompt is None else self._texts(prompt) for prompt in prompts]
+            like = next(text for text in texts if text is not None)
+            rows = [text or {name: torch.zeros_like(value) for name, value in like.items()} for text in texts]
+            self._table = prompts, {name: torch.stack([row[name] for row in rows]) for name in like}
+        return self._table[1]
+
+
+def prompt_of(condition: Condition) -> str:
+    """Return a condition that is a prompt.
+
+    Raises:
+        ValueError: it is a class or nothing.
+    """
+    if not isinstance(condition, str):
+        raise ValueError(
+            f"this model makes images of prompts, and the dataset asks for {condition!r}; choose a dataset of prompts, "
+            "such as dataset=drawbench"
+        )
+    return condition

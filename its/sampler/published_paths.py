@@ -1,0 +1,68 @@
+"""Noise paths of pipelines, which know the spacing that their own scheduler takes: `sampler.spacing=checkpoint`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from its.levels import Grid, Level
+from its.sampler.noise_paths import VP, Flow
+from its.sampler.spacing import CHECKPOINT, Spacing
+
+
+@dataclass(frozen=True)
+class PublishedVP(VP):
+    """The variance-preserving path of a pipeline.
+
+    Attributes:
+        spacing: the scheduler's own, under the names of `its.sampler.spacing`.
+        level_prior: x_T has the standard deviation of its level's noise alone, as diffusers' EulerDiscreteScheduler
+            has it where its spacing is not leading; otherwise 1.
+    """
+
+    spacing: str = "leading"
+    level_prior: bool = False
+
+    def prior_std(self, level: Level) -> float:
+        return level.sigma if self.level_prior else 1.0
+
+    def grid(self, steps: int, spacing: Spacing, *, second_order: bool = False) -> Grid:
+        return super().grid(steps, self.spacing if spacing == CHECKPOINT else spacing, second_order=second_order)
+
+
+@dataclass(frozen=True)
+class PublishedFlow(Flow):
+    """The linear flow path of a pipeline, whose own spacing is trailing: t is 1, 1 - 1/n, ..., 1/n before the shift.
+
+    Attributes:
+        tokens: of a FLUX.2 image, by which and by the number of steps the shift follows; 0 where the shift is given.
+    """
+
+    tokens: int = 0
+
+    def grid(self, steps: int, spacing: Spacing, *, second_order: bool = False) -> Grid:
+        path = Flow(flux2_shift(self.tokens, steps) if self.tokens else self.shift, self.time_scale, self.end)
+        return path.grid(steps, "trailing" if spacing == CHECKPOINT else spacing, second_order=second_order)
+
+
+def flux_shift(tokens: int, ends: tuple[tuple[int, float], tuple[int, float]]) -> float:
+    """Return FLUX.1's shift of times, whose logarithm is linear in the tokens of an image.
+
+    Args:
+        ends: two numbers of tokens, and the logarithm at each.
+    """
+    (few, low), (many, high) = ends
+    return math.exp(low + (tokens - few) * (high - low) / (many - few))
+
+
+def flux2_shift(tokens: int, steps: int) -> float:
+    """Return FLUX.2's shift of times, fitted by its authors: linear in the steps from 10 to 200, and in the tokens.
+
+    Above 4,300 tokens it is that of 200 steps. Numbers are of Black Forest Labs' flux2 and of diffusers.
+    """
+    many = 0.00016927 * tokens + 0.45666666
+    if tokens > 4300:
+        return math.exp(many)
+    few = 8.73809524e-05 * tokens + 1.89833333
+    slope = (many - few) / 190.0
+    return math.exp(many - 200.0 * slope + slope * steps)

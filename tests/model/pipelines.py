@@ -1,0 +1,68 @@
+"""What the tests of pipelines share: our trajectory from given latents, beside a pipeline's own call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from its.levels import Columns
+from its.model import flux, flux2, pixart_sigma, sd15, sdxl
+from its.model.prompted import PromptDenoiser
+from its.sampler.euler import Euler
+from its.sampler.sampler import Sampler
+from its.twins import flux as flux_twin
+from its.twins import flux2 as flux2_twin
+from its.twins import pixart_sigma as pixart_twin
+from its.twins import sd15 as sd15_twin
+from its.twins import sdxl as sdxl_twin
+
+FAMILIES: dict[str, Callable[[str], PromptDenoiser]] = {
+    "sd15": partial(sd15.load, size=32),
+    "sdxl": partial(sdxl.load, size=32),
+    "pixart_sigma": partial(pixart_sigma.load, size=32),
+    "flux_dev": partial(flux.load, size=64, max_sequence_length=64),
+    "flux_schnell": partial(flux.load, size=64, max_sequence_length=64, distilled_guidance=None),
+    "flux2_klein": partial(flux2.load, size=64, max_sequence_length=96),
+}
+"""Loaders of small images, which are given a twin's folder."""
+
+
+WRITERS: dict[str, Callable[[str], None]] = {
+    "sd15": sd15_twin.write,
+    "sdxl": sdxl_twin.write,
+    "pixart_sigma": pixart_twin.write,
+    "flux_dev": partial(flux_twin.write, distilled_guidance=3.5),
+    "flux_schnell": partial(flux_twin.write, distilled_guidance=None),
+    "flux2_klein": flux2_twin.write,
+}
+"""Makers of their twins."""
+
+PROMPTS = ("a cat", "a photograph of an astronaut riding a horse, by night", "two Dogs")
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def trajectory(
+    model: Any, latents: Tensor, prompts: Sequence[str], steps: int, sampler: type[Sampler] = Euler
+) -> Tensor:
+    """Sample latents by the checkpoint's own grid, all rows at once; a multistep sampler by its guesses in turn."""
+    taken = sampler(steps=steps, spacing="checkpoint")
+    grid = taken.grid(model.path)
+    x, last = latents * taken.prior_std(model.path, grid[0]), None
+    for t, s in pairwise(grid):
+        columns = [Columns.of([level] * len(x), x.ndim, "cpu") for level in (t, s)]
+        guess = model(x, columns[0], prompts)
+        moved = guess
+        if taken.multistep and last is not None:
+            x0 = guess.x0 + taken.extrapolation(last[1], t, s) * (guess.x0 - last[0])
+            moved = guess._replace(x0=x0, eps=(x - t.alpha * x0) / t.sigma)
+        last = guess.x0, t
+        x = taken.step(x, moved, *columns, None)
+    return x

@@ -1,0 +1,221 @@
+"""Rows of prompts at mixed levels, encodings that are made once, and places of networks, in every family."""
+
+import gc
+import weakref
+
+import pytest
+import torch
+from diffusers.models.embeddings import Timesteps
+
+from its.engine import Engine
+from its.levels import Columns
+from its.model import sd15
+from its.model.prompted import Places
+from its.model.text_cache import TextCache
+from its.sampler.ddim import DDIM
+from its.sampler.sampler import Sampler
+from its.search.paths import Paths
+from its.search.random import Random
+from its.search.search import Search
+from its.search.svdd import SVDD
+from its.types import Problem
+from its.verifier.null_rewards import NullRewards
+from tests.contract.conftest import SEARCHES
+from tests.model.pipelines import FAMILIES, PROMPTS, WRITERS, noise
+
+pytestmark = pytest.mark.usefixtures("text_cache")
+
+GUIDED = {"sd15": 7.5, "sdxl": 5.0, "pixart_sigma": 4.5}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Each family's twin, written as it is first asked for."""
+    root = tmp_path_factory.mktemp("twins")
+
+    def folder(family: str) -> str:
+        if not (root / family).exists():
+            WRITERS[family](str(root / family))
+        return str(root / family)
+
+    return folder
+
+
+def columns(levels, x):
+    return Columns.of(levels, x.ndim, "cpu")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_prompted_rows_at_mixed_levels_prompts_and_lengths_equal_single_rows(folders, family):
+    model = FAMILIES[family](folders(family))
+    grid = DDIM(steps=4, spacing="checkpoint").grid(model.path)
+    x, levels, prompts = noise(4, *model.shape), [*grid[:3], grid[0]], [*PROMPTS, PROMPTS[0]]
+    together = model(x, columns(levels, x), prompts)
+    for k in range(4):
+        alone = model(x[k : k + 1], columns(levels[k : k + 1], x), prompts[k : k + 1])
+        for row, single in ((together.x0[k], alone.x0[0]), (together.eps[k], alone.eps[0])):
+            assert (row - single).abs().max() <= 1e-5 * single.abs().max()
+    other = model(x[:1], columns(levels[:1], x), [PROMPTS[1]]).x0[0]
+    assert (together.x0[0] - other).abs().max() > 1e-2 * other.abs().max()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_prompted_keeps_state_and_time_in_float32_under_bfloat16(folders, family):
+    """The network is told the very time and guidance: 0.75 of 1000 is 750, which bfloat16 would make 752."""
+    model = FAMILIES[family](folders(family), dtype="bfloat16")
+    embedded = []
+    for name, module in model.module.named_modules():
+        if isinstance(module, Timesteps) and "add_time" not in name:
+            module.register_forward_hook(lambda _, given, made: embedded.append(given[0]))
+    level = model.path.level(0.751 if "flux" in family else 751.0)
+    x = noise(2, *model.shape)
+    guess = model(x, columns([level] * 2, x), PROMPTS[:2])
+    assert guess.x0.dtype is guess.eps.dtype is torch.float32
+    assert {value for given in embedded for value in given.double().tolist()} <= {751.0, 3500.0}
+    assert embedded
+
+
+def test_prompted_encodes_each_prompt_once_and_resumes_without_encoders(folders, monkeypatch):
+    """A hook on the encoder counts; the encoder is let go; a full cache loads none."""
+    calls, encoders = [], []
+    encode = sd15.encode
+
+    def watched(pipeline, prompt):
+        if not any(each() is pipeline.text_encoder for each in encoders):
+            encoders.append(weakref.ref(pipeline.text_encoder))
+            pipeline.text_encoder.register_forward_hook(lambda *_: calls.append(1))
+        return encode(pipeline, prompt)
+
+    monkeypatch.setattr(sd15, "encode", watched)
+    model = FAMILIES["sd15"](folders("sd15"))
+    model.prepare([*PROMPTS, PROMPTS[0]] * 3)
+    assert (len(calls), len(encoders)) == (len(PROMPTS) + 1, 1), "each prompt, and the negative one"
+    gc.collect()
+    assert encoders[0]() is None
+
+    again = FAMILIES["sd15"](folders("sd15"))
+    again.prepare(PROMPTS)
+    x = noise(2, *model.shape)
+    guesses = [each(x, columns([model.path.noisiest] * 2, x), PROMPTS[:2]) for each in (model, again)]
+    assert torch.equal(guesses[0].eps, guesses[1].eps)
+    assert (len(calls), len(encoders)) == (len(PROMPTS) + 1, 1)
+
+
+def test_text_cache_makes_damaged_encodings_again_and_holds_few(text_cache):
+    made = []
+
+    def encoders():
+        return lambda prompt: made.append(prompt) or {"states": torch.full((2,), float(len(prompt)))}
+
+    cache = TextCache({"by": "this"}, encoders, "cpu")
+    prompts = ["x" * n for n in range(1, 51)]
+    cache.prepare(prompts)
+    assert [float(cache(prompt)["states"][0]) for prompt in prompts] == [*range(1, 51)]
+    assert (len(made), cache._held.cache_info().currsize) == (50, 32)
+    for path in text_cache.rglob("*.text"):
+        content = path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    again = TextCache({"by": "this"}, encoders, "cpu")
+    again.prepare(prompts)
+    assert float(again("x")["states"][0]) == 1.0
+    assert len(made) == 51
+    assert TextCache({"by": "that"}, encoders, "cpu").folder != cache.folder
+
+
+def test_places_bring_networks_by_turns():
+    """Of two, the one that is called lies on the device; without turns each is brought once."""
+    moves = []
+
+    class Watched(torch.nn.Linear):
+        def to(self, place):
+            moves.append((self.out_features, str(place)))
+            return self
+
+    one, two = Watched(1, 1), Watched(1, 2)
+    for by_turns, expected in (
+        (False, [(1, "meta"), (2, "meta")]),
+        (True, [(1, "meta"), (1, "cpu"), (2, "meta"), (2, "cpu"), (1, "meta")]),
+    ):
+        places = Places("meta", by_turns=by_turns)
+        for each in (one, one, two, one):
+            places.bring(each)
+        assert moves == expected
+        moves.clear()
+
+
+def test_prompted_options_leave_results_as_they_are(folders):
+    """Offload to the bit; slices, and tiles of an image that fits in one, to rounding."""
+    plain = FAMILIES["sd15"](folders("sd15"))
+    other = FAMILIES["sd15"](folders("sd15"), offload=True, vae_slicing=True, vae_tiling=True)
+    x = noise(2, *plain.shape)
+    assert torch.equal(*(each(x, columns([each.path.noisiest] * 2, x), PROMPTS[:2]).eps for each in (plain, other)))
+    torch.testing.assert_close(plain.decoder(x), other.decoder(x), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("family", "options", "message"),
+    [
+        ("sd15", {"size": 60}, r"model\.size is 60; .* multiple of 8: set model\.size=64"),
+        ("flux_dev", {"size": 72}, r"model\.size is 72; .* multiple of 16: set model\.size=64"),
+        ("flux_dev", {"attention": "nonsense"}, r"model\.attention is 'nonsense': .*set model\.attention=null"),
+        (
+            "sdxl",
+            {"vae_dtype": "float16"},
+            "force_upcast of .* is true; so it overflows in float16: set model.vae_dtype",
+        ),
+        ("sd15", {"dtype": "int8"}, r"model\.dtype is 'int8'"),
+        ("sdxl", {"unet": "absent.safetensors"}, "absent.safetensors' are neither"),
+    ],
+)
+def test_prompted_refuses_options_by_name(folders, family, options, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        FAMILIES[family](folders(family), **options)
+
+
+@pytest.mark.parametrize("condition", [3, None])
+def test_prompted_refuses_conditions_that_are_no_prompts(folders, condition):
+    model = FAMILIES["sd15"](folders("sd15"))
+    with pytest.raises(ValueError, match=f"images of prompts, and the dataset asks for {condition}"):
+        model.prepare([condition])
+
+
+def searched(model, search: Search, sampler: Sampler, samplings: int = 2):
+    """Search two prompts in batches of one row; compare the ledger with what hooks counted, and return the outcomes."""
+    rows = []
+    model.module.register_forward_hook(lambda _, given, made: rows.append(len(made)))
+    engine = Engine(model, sampler, {"select": NullRewards()}, seed=0, batch=model.slots)
+    cap = samplings * engine.prices.sampling
+    problems = [Problem(index, prompt) for index, prompt in enumerate(PROMPTS[:2])]
+    results = list(engine.run(search, (cap,), problems, "nfe"))
+    outcomes = [outcome for result in results for outcome in result.outcomes]
+    assert sum(rows) == sum(dict(outcome.ledger)["nfe"] for outcome in outcomes)
+    return outcomes
+
+
+@pytest.mark.parametrize("search", [Random(), Paths(paths=2), SVDD()], ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_is_searched_over_noise_paths_and_particles(folders, family, search):
+    model = FAMILIES[family](folders(family))
+    outcomes = searched(model, search, DDIM(steps=3, eta=1.0, spacing="trailing"))
+    assert len(outcomes) == 2
+    assert not (outcomes[0].image == outcomes[1].image).all()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_is_searched_by_every_search(folders, family, search):
+    model = FAMILIES[family](folders(family))
+    assert searched(model, SEARCHES[search], DDIM(steps=10, eta=1.0, spacing="trailing"), 6)
+
+
+def test_prompted_passes_gradients_where_a_batch_has_been_evaluated_without(folders):
+    """As a search's batches and a guide's are: the encodings of the first serve the second."""
+    model = FAMILIES["sd15"](folders("sd15"))
+    x = noise(1, *model.shape)
+    levels = columns([model.path.noisiest], x)
+    with torch.inference_mode():
+        model(x, levels, PROMPTS[:1])
+    x.requires_grad_()
+    [gradient] = torch.autograd.grad(model(x, levels, PROMPTS[:1]).x0.sum(), x)
+    assert gradient.abs().sum() > 0
