@@ -60,9 +60,13 @@ class Prompts:
 
     @property
     def account(self) -> str:
-        """The list's name, number of prompts and sha256, for whoever compares numbers."""
-        path = find_list(self.path)
-        return f"{path.name}, {len(self):,} prompts, sha256 {sha256_of_file(path)[:16]}"
+        """The list's name and number of prompts, for whoever compares numbers."""
+        return f"{find_list(self.path).name}, {len(self):,} prompts"
+
+    @cached_property
+    def digest(self) -> str:
+        """The sha256 of the list's file."""
+        return sha256_of_file(find_list(self.path))
 
     @classmethod
     def fetch(cls, path: str, **settings: object) -> None:
@@ -94,10 +98,12 @@ class Prompt:
         """Return the prompt."""
         return self.prompt
 
+    account = "one prompt"
+
     @property
-    def account(self) -> str:
-        """The sha256 of the prompt, for whoever compares numbers."""
-        return f"one prompt, sha256 {sha256(self.prompt.encode()).hexdigest()[:16]}"
+    def digest(self) -> str:
+        """The sha256 of the prompt in UTF-8."""
+        return sha256(self.prompt.encode()).hexdigest()
 
 
 def find_list(path: str) -> Path:

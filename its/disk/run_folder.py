@@ -107,6 +107,11 @@ class RunFolder:
         """Effects of each image on the metrics, `[n, caps]` for each: paired differences are computed from them."""
         return self.path / "per_image.safetensors"
 
+    @property
+    def problems(self) -> Path:
+        """A line of JSON for each problem of a run with prompts: its prompt and, where there is one, its category."""
+        return self.path / "problems.jsonl"
+
     def shard(self, first: int) -> Path:
         """Return the path of the shard whose first problem is `first`."""
         return self.path / shard_name(first)

@@ -38,17 +38,17 @@ def protocol(labels: str, images: int, shape: Shape, source: ReferenceSource) ->
     }
 
 
-def prompts_in(conditions: Sequence[object], data: Any) -> str:
-    """Return which prompts images were asked for: how many images, of how many prompts, of which list.
+def prompts_in(conditions: Sequence[object], data: Any) -> dict[str, str]:
+    """Return which prompts images were asked for: a list's name, its size and the sha256 of its file.
 
     Args:
         conditions: of every image.
-        data: the dataset's problems; `account` names the list, its size and its sha256.
+        data: the dataset's problems, which say so as `account` and `digest`; of others the prompts themselves tell.
     """
-    different = dict.fromkeys(conditions)
-    digest = sha256(json.dumps(list(different)).encode()).hexdigest()
-    account = getattr(data, "account", None) or f"sha256 {digest[:16]} of its JSON"
-    return f"{len(conditions):,} images of {len(different):,} prompts ({account})"
+    different = list(dict.fromkeys(conditions))
+    digest = getattr(data, "digest", None) or sha256(json.dumps(different).encode()).hexdigest()
+    account = getattr(data, "account", None) or f"{len(different):,} prompts"
+    return {"prompts": f"{account}, sha256 {digest[:16]}", "prompts_sha256": digest}
 
 
 def label_rule(class_ids: np.ndarray, data: Any = None) -> str:

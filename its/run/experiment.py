@@ -24,7 +24,7 @@ from its.process.leave import begins
 from its.process.workers import Worker
 from its.report.protocol import sentence
 from its.run import shards
-from its.run.curve_files import write_curve, write_per_image
+from its.run.curve_files import write_curve, write_per_image, write_problems
 from its.run.instruments import Instruments
 from its.run.intake import Intake
 from its.run.kept_images import kept_by
@@ -243,6 +243,7 @@ class Experiment:
         from its.report.figures import curve_figure
 
         write_per_image(self.files, curve)
+        write_problems(self.files, self._conditions, self.instruments.data)
         note = sentence(self.instruments.protocol(self._conditions))
         write_curve(self.files, curve, stock, curve_figure(curve.rows, self.label, self.command, note))
         self.files.write_summary(self.summary_of(curve, stock))

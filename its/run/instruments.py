@@ -98,7 +98,7 @@ class Instruments:
     def protocol(self, conditions: Sequence[Condition]) -> dict[str, Any]:
         """Return what stands beside the metrics of images that are asked for so; see `its.metric.protocol`."""
         labels = label_rule(labels_of(conditions), self.data)
-        prompts = {} if numbers_of(conditions) is None else {"prompts": prompts_in(conditions, self.data)}
+        prompts = {} if numbers_of(conditions) is None else prompts_in(conditions, self.data)
         return protocol(labels, len(conditions), tuple(self.data.shape), self.reference) | prompts
 
     def measurable(self, conditions: Sequence[Condition]) -> list[Metric]:
