@@ -45,7 +45,8 @@ def jobs(overrides: Sequence[str]) -> list[Blueprint]:
 def needs(plans: Sequence[Blueprint], *, fetch: bool) -> Iterator[Need]:
     """Every different thing that some of the jobs need."""
     configs = [plan.with_twins() for plan in plans]
-    for weights in sorted({name for config in configs for name in weights_of(config)}):
+    listed = {name for config in configs for name in weights_of(config["dataset"].get("images"))}  # below
+    for weights in sorted({name for config in configs for name in weights_of(config)} - listed):
         yield f"weights {weights}", partial(locate, weights)
     datasets = {json.dumps(config["dataset"], sort_keys=True): k for k, config in enumerate(configs)}
     for k in datasets.values():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from its.config.instantiate import TARGET, instantiate
 from its.config.names import recorded
 from its.config.smoke import IMAGES, is_twin
-from its.dataset.prompts import find_list
+from its.dataset.prompts import find_list, is_here
+from its.dataset.published_prompts import PUBLISHED
 from its.parameters import check_values
 
 USUAL = 200
@@ -34,7 +36,15 @@ def settled_images(plain: Mapping[str, Any], packages: Sequence[str], *, smoke: 
         return int(min(USUAL, most))
     if smoke and kind_of(dataset) == LIST:  # its twin is not made yet
         return IMAGES
-    return int(min(len(instantiate(dataset["images"], packages)) * (rounds["images_per_prompt"] or 1), most))
+    return int(min(_prompts(dataset["images"], packages) * (rounds["images_per_prompt"] or 1), most))
+
+
+def _prompts(node: Mapping[str, Any], packages: Sequence[str]) -> int:
+    """Return how many prompts there are; of a published list that is not here, as many as were published."""
+    published = PUBLISHED.get(Path(str(node.get("path"))).name)
+    if published is not None and not is_here(node["path"]):
+        return published.count
+    return len(instantiate(dict(node), packages))
 
 
 def check_prompt(plain: Mapping[str, Any]) -> None:

@@ -62,15 +62,23 @@ def _text(path: Path) -> str:
         raise ValueError(f"{path}, line {line}: this is no UTF-8 ({error.reason}); save the list in UTF-8") from error
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield lines that are not blank with their numbers; only a line feed ends one, with or without a return."""
+def _lines(path: Path, text: str) -> Iterator[tuple[int, str]]:
+    """Yield lines that are not blank with their numbers; only a line feed ends one, with or without a return.
+
+    Raises:
+        ValueError: a carriage return stands alone.
+    """
     for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            yield number, line.removesuffix("\r")
+        if "\r" in (content := line.removesuffix("\r")):
+            raise ValueError(
+                f"{path}, line {number}: it holds a carriage return, which may end a line; write line feeds"
+            )
+        if content.strip():
+            yield number, content
 
 
 def _of_text(path: Path, text: str) -> Iterator[Row]:
-    return ((number, {PROMPT: line}) for number, line in _lines(text))
+    return ((number, {PROMPT: line}) for number, line in _lines(path, text))
 
 
 def _of_csv(path: Path, text: str) -> Iterator[Row]:
@@ -85,7 +93,7 @@ def _of_csv(path: Path, text: str) -> Iterator[Row]:
 
 def _of_tsv(path: Path, text: str) -> Iterator[Row]:
     """Yield the rows of tab-separated values, which know no quotes (IANA's text/tab-separated-values)."""
-    cells = [(number, line.split("\t")) for number, line in _lines(text)]
+    cells = [(number, line.split("\t")) for number, line in _lines(path, text)]
     for number, row in cells:
         quoted = [cell for cell in row if len(cell) > 1 and cell[0] == cell[-1] == '"']
         if quoted:
@@ -112,7 +120,7 @@ def _table(path: Path, cells: Sequence[tuple[int, list[str]]]) -> Iterator[Row]:
 
 
 def _of_jsonl(path: Path, text: str) -> Iterator[Row]:
-    for number, line in _lines(text):
+    for number, line in _lines(path, text):
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError) as error:

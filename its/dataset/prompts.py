@@ -71,7 +71,7 @@ class Prompts:
     @classmethod
     def fetch(cls, path: str, **settings: object) -> None:
         """Download a published list to where it is looked for, unless it is there, for scripts/prefetch.py."""
-        if (published := PUBLISHED.get(Path(path).name)) is not None and not _is_here(path):
+        if (published := PUBLISHED.get(Path(path).name)) is not None and not is_here(path):
             published.fetch(Path(path).expanduser())
 
 
@@ -121,7 +121,8 @@ def find_list(path: str) -> Path:
     return file
 
 
-def _is_here(path: str) -> bool:
+def is_here(path: str) -> bool:
+    """Return whether a list is there."""
     try:
         return find_list(path).is_file()
     except FileNotFoundError:

@@ -45,15 +45,22 @@ class PublishedList:
         part = path.with_name(f".{os.getpid()}-{path.name}")
         try:
             part.write_bytes(content)
-            prompts, _ = read_prompts(part, self.column, self.category)
-            if (len(prompts), digest_of(prompts)) != (self.count, self.digest):
+            if not self._is_in(part):
                 raise ValueError(
-                    f"{self.url} gives {len(prompts)} prompts, which are not the {self.count} that were published; "
-                    f"save the list of {self.page} as {path} by hand, if another edition is meant"
+                    f"{self.url} does not give the {self.count} prompts that were published; save the list of "
+                    f"{self.page} as {path} by hand"
                 )
             part.rename(path)
         finally:
             part.unlink(missing_ok=True)
+
+    def _is_in(self, file: Path) -> bool:
+        """Return whether a file holds the published prompts."""
+        try:
+            prompts, _ = read_prompts(file, self.column, self.category)
+        except ValueError:
+            return False
+        return (len(prompts), digest_of(prompts)) == (self.count, self.digest)
 
 
 def digest_of(prompts: list[str]) -> str:

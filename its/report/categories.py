@@ -82,7 +82,8 @@ def prompts_csv(groups: Sequence[PromptRuns]) -> str:
     """Return a row for each prompt, run and cap: means over the prompt's images; floats keep every digit."""
     columns = list(dict.fromkeys(column for group in groups for column in group.columns))
     names = ("dataset", "model", "sampler", "search", "verifier", "seed")
-    caps = tuple(CAP_COLUMNS.values())
+    rows = [row for group in groups for run in group.runs for row in run.rows]
+    caps = tuple(key for key in CAP_COLUMNS.values() if any(key in row for row in rows))
     text = io.StringIO()
     header = ["number", "prompt", "category", *names, "run", *caps, "images", *columns]
     writer = csv.DictWriter(text, fieldnames=header, restval="", lineterminator="\n")

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 FRONT = "#bbbbbb"
 
-NO_DIFFERENCE = {"paired": 0.0, "wins": 0.5}
-"""Where a line stands that tells better from worse, by the kind of panels with intervals."""
+NO_DIFFERENCE = {"paired": (0.0, "random"), "wins": (0.5, "none")}
+"""Where a line tells better from worse, and than which search, by the kind of panels with intervals."""
 
 SPREAD = 1.4
 """Factor between the first and the last interval at one cap, which stand side by side."""
@@ -49,7 +49,8 @@ def draw(axes: Axes, panel: Panel, styles: Sequence[Style], ticks: int = TICKS) 
             solid_capstyle="butt",
         )
     if panel.kind in NO_DIFFERENCE:
-        axes.axhline(NO_DIFFERENCE[panel.kind], color=look_of("random")[0], linewidth=1, zorder=2)
+        level, compared = NO_DIFFERENCE[panel.kind]
+        axes.axhline(level, color=look_of(compared)[0], linewidth=1, zorder=2)
 
     # Draw each series' marks.
     for number, marks in zip(panel.series, panel.marks, strict=True):

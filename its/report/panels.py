@@ -225,7 +225,7 @@ def metric_label(column: str, runs: Sequence[RunRecord]) -> str:
         "fd_dinov2": "FD-DINOv2 ↓",
         "precision": "precision ↑",
         "recall": "recall ↑",
-        "pairwise": "pairwise distance of a prompt's images ↑",
+        "pairwise": "pairwise distance ↑ (of one prompt)",
         **{each: f"{each.removeprefix(HELD_OUT)} ↑ (held out)" for each in held_out_columns(runs)},
     }.get(column, column)
 

@@ -113,7 +113,15 @@ def _figure(rescoring: Rescoring, target: Path, curve: Curve, note: str) -> byte
     label = {**original.label, "verifier": rescoring.label["verifier"]}
     if not rescoring.exact:
         label["search"] = f"pool of {label['search']}"
-    other = RunRecord(Path(target.name), label, original.command, original.images, tuple(curve.rows), protocol=note)
+    other = RunRecord(
+        Path(target.name),
+        label,
+        original.command,
+        original.images,
+        tuple(curve.rows),
+        protocol=note,
+        prompts=original.prompts,
+    )
     return comparison_figure([original, other])["png"]
 
 

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import torch
 
-from its import VP, Denoiser, Guess, Verifier
+from its import Denoiser, Flow, Guess, Verifier
 
 SHAPE = (3, 8, 8)
 STD = 0.25
@@ -26,13 +26,8 @@ class Painter(Denoiser):
     shape = SHAPE
     dtype = torch.float32
     device = torch.device("cpu")
-    decoder = None
+    path = Flow()
     slots = 1
-    clip = False
-    rederive_eps = False
-
-    def __init__(self):
-        self.path = VP(tuple((1 - k / 1001) ** 2 for k in range(1, 1001)))
 
     def __call__(self, x, levels, conditions):
         means = torch.stack([picture_of(prompt) for prompt in conditions])
