@@ -55,4 +55,5 @@ def test_mistake_in_a_search_is_told_once_with_its_traceback(tmp_path, words):
     code, said = run(tmp_path / "out", "search=own", f"plugins=[{tmp_path / 'mine.py'}]", place, *words)
     assert code == 1
     assert said.count("a mistake of mine") == 2, "its line in the traceback, and its message"
-    assert said.splitlines()[-1] == "KeyError: 'a mistake of mine'"
+    assert "mine.py:9: Own, image 0: raised KeyError: 'a mistake of mine'" in said
+    assert said.splitlines()[-1] == '    raise KeyError("a mistake of mine")'

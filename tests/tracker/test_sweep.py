@@ -160,9 +160,11 @@ def test_wandb_sweep_is_unharmed_by_a_full_disk_for_wandb_files(harmless, tmp_pa
 def test_wandb_sweep_keeps_the_exit_code_of_failed_runs(tmp_path):
     (tmp_path / "impostor").mkdir()
     (tmp_path / "impostor" / "wandb.py").write_text("raise RuntimeError\n")
-    code, printed = sweep(tmp_path, "tracker=wandb", "images=4", PYTHONPATH=str(tmp_path / "impostor"))
-    assert code == 1
-    assert printed.count("ValueError: Inception score is given 4 images") == 1, "once for both"
+    words = ("-m", "search=none,bfs_resample", "sampler.eta=0", "tracker=wandb")
+    jobs = job(tmp_path, *words, PYTHONPATH=str(tmp_path / "impostor"))
+    printed, _ = jobs.communicate(timeout=900)
+    assert jobs.returncode == 1
+    assert printed.count("failed: search=bfs_resample: ValueError: ") == 1
     assert printed.count(WARNING) == 1
 
 
