@@ -47,7 +47,9 @@ def jobs(overrides: Sequence[str]) -> list[Blueprint]:
 def needs(plans: Sequence[Blueprint], *, fetch: bool) -> Iterator[Need]:
     """Every different thing that some of the jobs need."""
     configs = [plan.with_twins() for plan in plans]
-    for weights, variant in sorted({each for config in configs for each in _named(config)}, key=str):
+    listed = {name for config in configs for name in weights_of(config["dataset"].get("images"))}  # below
+    named = {each for config in configs for each in _named(config) if each[0] not in listed}
+    for weights, variant in sorted(named, key=str):
         yield f"weights {weights}" + (f" ({variant})" if variant else ""), partial(locate, weights, variant)
     datasets = {json.dumps(config["dataset"], sort_keys=True): k for k, config in enumerate(configs)}
     for k in datasets.values():

@@ -21,6 +21,7 @@ from its.config.instantiate import TARGET, check_targets, defined, instantiate, 
 from its.config.kinds import Kind, Work
 from its.config.oracle_run import run_kind
 from its.config.parts import Parts
+from its.config.problems import check_list, check_prompt, settled_images
 from its.config.provenance import Provenance
 from its.config.scorers import check_scorers, held_out
 from its.config.secrets import check_keys, check_secrets
@@ -71,6 +72,8 @@ class Blueprint(Parts):
             FileNotFoundError: weights are nowhere, and this is no plan.
         """
         plain, twins, packages = checked(resolved(config), choices)
+        if not planning:
+            check_list(plain["dataset"])
         check_scorers(plain, packages)
 
         # Make the parts that need no network.
@@ -190,8 +193,11 @@ def checked(plain: dict[str, Any], choices: Mapping[str, str]) -> tuple[dict[str
     packages = packages_of(plain["plugins"])
     check_keys(plain)
     check_secrets(plain)
+    smoke = plain["smoke"]
     plain, twins = settled(plain, packages)
     check_targets(plain, packages)
     plain["dataset"] = settled_dataset(plain["dataset"])
+    check_prompt(plain)
+    plain["images"] = settled_images(plain, packages, smoke=smoke)
     plain["report"] = held_out(plain["report"], choices, packages)
     return plain, twins, packages

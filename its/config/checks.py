@@ -25,8 +25,8 @@ GROUPS = ("dataset", "model", "sampler", "guidance", "search", "verifier", "budg
 
 TYPES: dict[str, Any] = {
     **dict.fromkeys(("name", "out_dir", "device", "reporting"), str),
-    **dict.fromkeys(("images", "shard", "batch", "rows_bytes", "workers", "seed"), int),
-    **dict.fromkeys(("gradient_batch", "decode_batch", "verify_batch", "rows"), int | None),
+    **dict.fromkeys(("shard", "batch", "rows_bytes", "workers", "seed"), int),
+    **dict.fromkeys(("images", "gradient_batch", "decode_batch", "verify_batch", "rows"), int | None),
     "share": str | None,
     "nfe_per_second": float | None,
     **dict.fromkeys(("keep_candidates", "smoke", "allow_same_scorer", "plan", "allow_edited", "verify"), bool),

@@ -8,6 +8,7 @@ check sees what is written, before anything is resolved; targets and values of a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,9 +19,15 @@ from its.config.names import current_word
 from its.config.plugins import KEY
 from its.config.secrets import check_key, check_keys, check_secrets, is_secret
 
+PROMPT = "prompt"
+"""Key of a text that anybody may have written."""
+
+FILLED_IN = re.compile(r"(?<!\\)(\\\\)*\$\{")
+"""What begins an interpolation."""
+
 
 def check_words(words: Sequence[str]) -> None:
-    """Refuse words that name or hold a secret, or a key by a name of before.
+    """Refuse words that name or hold a secret, a key by a name of before, or a prompt that would be filled in.
 
     Raises:
         ValueError: naming the key.
@@ -30,6 +37,8 @@ def check_words(words: Sequence[str]) -> None:
         check_key(key.lstrip("+~"))
         check_secrets(value, path=key.lstrip("+~"))
         check_secrets(key)
+        if key.lstrip("+~") == PROMPT and FILLED_IN.search(value):
+            raise ValueError(f"{word} would be filled in from elsewhere, and a prompt is a text; write \\${{ for ${{")
         if current_word(word) != word:
             raise ValueError(f"{word} has another name now; write {current_word(word)}")
 

@@ -50,9 +50,13 @@ class Twin:
         content = json.dumps([self.make, __version__], sort_keys=True)
         return TWIN + sha256(content.encode()).hexdigest()[:16]
 
+    def place(self, folder: Path) -> Path:
+        """Return its folder below that of all twins."""
+        return folder / self.name.removeprefix(TWIN)
+
     def write(self, folder: Path, packages: Sequence[str]) -> None:
         """Write it below `folder`, unless it is there; of several processes whoever comes first."""
-        target = folder / self.name.removeprefix(TWIN)
+        target = self.place(folder)
         if target.exists():
             return
         folder.mkdir(parents=True, exist_ok=True)
@@ -105,7 +109,8 @@ def with_twins(plain: dict[str, Any], twins: Sequence[Twin], packages: Sequence[
     folder = Path(plain["out_dir"]) / "twins"
     for twin in twins:
         twin.write(folder, packages)
-    return _replaced(plain, TWIN, f"{folder}/")
+        plain = _replaced(plain, twin.name, str(twin.place(folder)))
+    return plain
 
 
 def _settled(node: Any, twins: list[Twin] | None, packages: Sequence[str]) -> Any:

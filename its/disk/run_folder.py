@@ -20,8 +20,7 @@ from its.disk.kept import serves
 from its.disk.records import is_table, read_config, read_record, sha256_of, write_record
 from its.disk.store import MANIFEST, TIMING, Store
 
-CONFIG, SUMMARY, FAILURE, SCHEDULE = "config.yaml", "metrics.json", "failed.json", "schedule.json"
-SHARE = "share.json"
+CONFIG, SUMMARY, FAILURE, SCHEDULE, SHARE = "config.yaml", "metrics.json", "failed.json", "schedule.json", "share.json"
 
 FILES = "files"
 """Entry of a record: the sha256 of each small file."""
@@ -106,6 +105,11 @@ class RunFolder:
     def per_image(self) -> Path:
         """Effects of each image on the metrics, `[n, caps]` for each: paired differences are computed from them."""
         return self.path / "per_image.safetensors"
+
+    @property
+    def problems(self) -> Path:
+        """A line of JSON for each problem of a run with prompts: its prompt and, where there is one, its category."""
+        return self.path / "problems.jsonl"
 
     def shard(self, first: int) -> Path:
         """Return the path of the shard whose first problem is `first`."""
@@ -218,10 +222,6 @@ class RunFolder:
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write the summary, which makes the run finished, and drop an earlier failure."""
         self.finish(self.summary, summary)
-
-    def write_schedule(self, outcome: dict[str, Any]) -> None:
-        """Write a schedule search's outcome, which makes it finished, and drop an earlier failure."""
-        self.finish(self.schedule, outcome)
 
     def finish(self, path: Path, record: dict[str, Any]) -> None:
         """Write the record that makes the run finished, with the sha256 of its small files; drop an earlier failure."""

@@ -7,7 +7,7 @@ Moments merge by the pairwise update of Chan, Golub and LeVeque 1983 (The Americ
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, reduce
 
 import numpy as np
@@ -34,6 +34,7 @@ class Features:
     spatial: Float32 | None = None  # [image, feature] of a layer that still knows where things are: sFID's
     classes: Float32 | None = None  # [image, class] of a held-out classifier; None: `logits` are of its classes
     second: Float32 | None = None  # [image, feature] of a second network
+    prompts: Int64 | None = None  # [image] number of the prompt each image was asked for; None without prompts
 
     def __post_init__(self) -> None:
         # Check each array's type, axes and rows.
@@ -44,6 +45,7 @@ class Features:
             ("spatial", self.spatial, np.float32, 2),
             ("classes", self.classes, np.float32, 2),
             ("second", self.second, np.float32, 2),
+            ("prompts", self.prompts, np.int64, 1),
         ):
             if array is None:
                 continue
@@ -62,10 +64,10 @@ class Features:
             raise ValueError("features have width 0, but must have 1 or more; check the extractor")
 
     @classmethod
-    def of(cls, arrays: Mapping[str, np.ndarray], labels: Int64) -> Features:
+    def of(cls, arrays: Mapping[str, np.ndarray], labels: Int64, prompts: Int64 | None = None) -> Features:
         """Put an extractor's arrays together; of one that makes no logits their width is 0."""
         no_logits = np.zeros((len(labels), 0), dtype=np.float32)
-        return cls(**{"logits": no_logits, **arrays}, labels=labels)
+        return cls(**{"logits": no_logits, **arrays}, labels=labels, prompts=prompts)
 
     def __len__(self) -> int:
         return len(self.features)
@@ -74,6 +76,11 @@ class Features:
     def width(self) -> int:
         """The number of features of an image."""
         return self.features.shape[1]
+
+    @property
+    def wishes(self) -> Int64:
+        """The number of what each image was asked for: of its prompt, else of its class."""
+        return self.labels if self.prompts is None else self.prompts
 
     @cached_property
     def moments(self) -> Moments:
@@ -119,12 +126,8 @@ class Features:
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Features:
         """Pick images by index or mask."""
-        return Features(
-            self.features[rows],
-            self.logits[rows],
-            self.labels[rows],
-            *(None if array is None else array[rows] for array in (self.spatial, self.classes, self.second)),
-        )
+        present = {name: array for field in fields(self) if (array := getattr(self, name := field.name)) is not None}
+        return Features(**{name: array[rows] for name, array in present.items()})
 
 
 @dataclass(frozen=True, eq=False)

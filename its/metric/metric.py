@@ -21,6 +21,9 @@ class Metric(Protocol):
             dataset's own classes), or `second` (features of a second network).
         against: the part of the reference that it is compared with: `moments`, `spatial` or `second` (statistics,
             which a file may hold alone), `images` (features image by image), or `nothing`.
+
+    One that sorts images by prompt says `of_prompts = True`: where there are prompts, its shortage is told of their
+    numbers in place of class ids.
     """
 
     reads: ClassVar[str]
@@ -45,7 +48,15 @@ def shortage_of(metric: Metric, labels: np.ndarray, classes: Sequence[int]) -> s
     return metric.shortage(labels, classes) if hasattr(metric, "shortage") else ""
 
 
-def shortages(metrics: Mapping[str, Metric], labels: np.ndarray) -> dict[str, str]:
-    """Return what each metric says that generated images with these class ids lack, by key, if it says anything."""
-    reasons = {key: shortage_of(metric, labels, np.unique(labels).tolist()) for key, metric in metrics.items()}
+def shortages(metrics: Mapping[str, Metric], labels: np.ndarray, prompts: np.ndarray | None = None) -> dict[str, str]:
+    """Return what each metric says that generated images lack, by key, if it says anything.
+
+    Args:
+        labels: their class ids, int64 `[n]`.
+        prompts: numbers of their prompts, int64 `[n]`; None without prompts.
+    """
+    reasons = {}
+    for key, metric in metrics.items():
+        asked = prompts if prompts is not None and getattr(metric, "of_prompts", False) else labels
+        reasons[key] = shortage_of(metric, asked, np.unique(asked).tolist())
     return {key: reason for key, reason in reasons.items() if reason}

@@ -6,6 +6,9 @@ Equal labels give ImageNet's models an FID about 0.1 lower than random ones; a r
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +38,19 @@ def protocol(labels: str, images: int, shape: Shape, source: ReferenceSource) ->
     }
 
 
+def prompts_in(conditions: Sequence[object], data: Any) -> dict[str, str]:
+    """Return which prompts images were asked for: a list's name, its size and the sha256 of its file.
+
+    Args:
+        conditions: of every image.
+        data: the dataset's problems, which say so as `account` and `digest`; of others the prompts themselves tell.
+    """
+    different = list(dict.fromkeys(conditions))
+    digest = getattr(data, "digest", None) or sha256(json.dumps(different).encode()).hexdigest()
+    account = getattr(data, "account", None) or f"{len(different):,} prompts"
+    return {"prompts": f"{account}, sha256 {digest[:16]}", "prompts_sha256": digest}
+
+
 def label_rule(class_ids: np.ndarray, data: Any = None) -> str:
     """Return the rule by which images were asked for classes: the dataset's, else as the classes themselves tell.
 
@@ -55,6 +71,8 @@ def label_rule(class_ids: np.ndarray, data: Any = None) -> str:
 
 def reference_form(source: ReferenceSource) -> str:
     """Return what a reference is: statistics, images and in which format, and the size of both."""
+    if source.is_absent:
+        return "none"
     parts = []
     if source.statistics is not None and (moments := source.statistics.moments) is not None:
         count = "" if moments.count is None else f" of {moments.count:,} images"

@@ -10,6 +10,8 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
+
 from its.dataset.image_set import ImageSet, Shape
 from its.dataset.npz import Npz, has_images
 from its.disk.cache import cache_folder
@@ -17,6 +19,7 @@ from its.disk.leftovers import drop_leftovers
 from its.disk.npz import Archive
 from its.metric.beside import Beside
 from its.metric.extractor import Extractor
+from its.metric.features import Moments
 from its.metric.metric import Metric
 from its.metric.reference import Reference, extract_reference
 from its.metric.statistics_file import StatisticsFile, read_statistics, write_statistics
@@ -34,7 +37,7 @@ REMEDIES = {
 
 @dataclass(frozen=True)
 class ReferenceSource:
-    """Real images, a file of statistics, or both.
+    """Real images, a file of statistics, both, or nothing, where no metric may compare with it.
 
     Of both, the file's statistics are the reference, and the images serve metrics that need features one by one.
 
@@ -43,7 +46,7 @@ class ReferenceSource:
             of its own, `second`.
 
     Raises:
-        ValueError: there is neither, or the statistics are another network's.
+        ValueError: the file has no statistics and there are no images, or the statistics are another network's.
     """
 
     extractor: Extractor
@@ -54,9 +57,9 @@ class ReferenceSource:
 
     def __post_init__(self) -> None:
         statistics = self.statistics
-        if self.images is None and (statistics is None or statistics.moments is None):
+        if self.images is None and statistics is not None and statistics.moments is None:
             raise ValueError(
-                f"{statistics.path if statistics else 'the reference'} has neither images nor statistics (mu, "
+                f"{statistics.path} has neither images nor statistics (mu, "
                 "sigma); give real images, or statistics of them"
             )
         if statistics is not None:
@@ -124,8 +127,15 @@ class ReferenceSource:
         return self.images.shape if self.images is not None else None
 
     @property
+    def is_absent(self) -> bool:
+        """True if there is nothing to compare with."""
+        return self.images is None and self.statistics is None
+
+    @property
     def account(self) -> str:
         """A sentence that says what the reference is of, and what its images left out."""
+        if self.is_absent:
+            return "none"
         images = self.images.account if self.images is not None else ""
         if self.statistics is None or self.statistics.moments is None:
             return images
@@ -133,7 +143,9 @@ class ReferenceSource:
         return f"statistics of {self.statistics.path}{size}" + (f"; image by image {images}" if images else "")
 
     def load(self) -> Reference:
-        """Return the reference, from the file, the cache or the images."""
+        """Return the reference, from the file, the cache or the images; one of no images if it is absent."""
+        if self.is_absent:
+            return Reference(Moments.of(np.zeros((0, 1))))
         whole = self._loaded()
         return whole if self.second is None else replace(whole, second=self.second.load().moments)
 
@@ -213,6 +225,13 @@ def check_shape(source: ReferenceSource, shape: Sequence[int], *, any_shape: boo
 
 def refusal(metric: Metric, source: ReferenceSource) -> str | None:
     """Say why a metric cannot be computed, and the remedy; None if it can."""
+    # Look for a reference at all.
+    if source.is_absent and metric.against != "nothing":
+        return (
+            "compares with real images, and this dataset has no reference; set dataset.reference to images or "
+            "dataset.statistics to a file of them"
+        )
+
     # Look for the array that it reads among those of the extractor.
     if metric.reads not in source.extractor.offers:
         remedy = REMEDIES.get(metric.reads, "choose a dataset/report= that makes them")

@@ -209,7 +209,8 @@ def _may_be(name: str) -> bool:
 
 def _is_small(name: str) -> bool:
     run = RunFolder(Path())
-    names = {path.name for path in (run.config, run.timing, run.curve, run.curve_figure, run.per_image)}
+    small = (run.config, run.timing, run.curve, run.curve_figure, run.per_image, run.problems)
+    names = {path.name for path in small}
     return name in names or ("/" not in name and fnmatch(name, run.samples("*").name))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from its.config.rules import PROMPT
 from its.config.secrets import check_secrets
 from its.disk.records import read_config
 from its.disk.run_folder import FILES, RunFolder
@@ -22,6 +23,9 @@ from its.process.source_tree import ROOT
 
 HOST = "host"
 """Entry of a line of timing that names a machine."""
+
+OF_PROMPT = "dataset.images.prompt"
+"""Entry of a configuration that is a prompt, which may begin as a place does: /imagine a cat."""
 
 PLACE = re.compile(r"(?:file://)?(?:/|~[\w.-]*/)")
 """The beginning of a text that is a place of one machine."""
@@ -45,7 +49,7 @@ def config_text(files: RunFolder) -> str:
         )
     renamed = _renamed(config, names)
     for place, text in _texts(renamed):
-        if PLACE.match(text):
+        if PLACE.match(text) and place != OF_PROMPT:
             raise ValueError(
                 f"{place} of {files.config} is {text}, which is a place of this machine and decides the images; places "
                 "do not go into a pack: declare it as its.Weights, which count by their content"
@@ -88,6 +92,8 @@ def _last(place: str) -> str:
 
 def _word_without_places(word: str) -> str:
     """Return a word of a command with the last part of each place that it, or a list in it, consists of."""
+    if word.startswith(f"{PROMPT}="):
+        return word
     key, sign, value = word.rpartition("=") if PLACE.match(word.rpartition("=")[2]) else word.partition("=")
     if not sign:
         return _last(word) if PLACE.match(word) else word

@@ -17,6 +17,7 @@ from its.disk.store import Arrays, Store
 from its.process.device import require_one_device_type
 from its.rerun.finished_run import FinishedRun
 from its.run import shards
+from its.run.curve_files import problem_lines
 from its.run.experiment import Experiment
 from its.run.held_out import SCORES
 from its.run.measure import COST_COLUMNS, Curve
@@ -92,6 +93,7 @@ def differing_numbers(run: FinishedRun, experiment: Experiment, stock: Stock) ->
             if not _same(there.get(key, ""), here.get(key, ""), COST if key in COST_COLUMNS else METRIC):
                 yield f"{key} in row {position} of the curve is {there.get(key)}, and {here.get(key)} here"
     yield from _differing_effects(run, curve)
+    yield from _differing_problems(run, experiment)
 
 
 def count_numbers(rows: list[Mapping[str, Any]]) -> int:
@@ -111,10 +113,22 @@ def _differing_effects(run: FinishedRun, curve: Curve) -> Iterator[str]:
         return
     for name in sorted(stored.keys() | curve.per_image.keys()):
         there, here = stored.get(name), curve.per_image.get(name)
-        if there is None or here is None or there.shape != here.shape:
+        if (
+            there is None
+            or here is None
+            or there.shape != here.shape
+            or not np.array_equal(np.isfinite(there), known := np.isfinite(here))
+        ):
             yield f"{name} of {path.name} is not of these images"
-        elif np.abs(there - here).max(initial=0.0) > 1e-3 * np.abs(here).max(initial=1e-6):
+        elif np.abs(there - here)[known].max(initial=0.0) > 1e-3 * np.abs(here[known]).max(initial=1e-6):
             yield f"{name} of {path.name} is not what comes out here"
+
+
+def _differing_problems(run: FinishedRun, experiment: Experiment) -> Iterator[str]:
+    """Yield a sentence if the list of a run's prompts and categories is not the dataset's."""
+    path, conditions = run.files.problems, [experiment.condition(index) for index in range(experiment.images)]
+    if path.exists() and path.read_bytes() != problem_lines(conditions, experiment.instruments.data).encode():
+        yield f"{path.name} does not say what the dataset's problems ask for"
 
 
 def _same(there: Any, here: Any, part: float) -> bool:

@@ -22,7 +22,9 @@ Grid = dict[str, tuple[str, ...]]
 
 FORWARDS = "The axis counts forward evaluations; backward passes have their own column in the table, and are in FLOPs."
 
-NOTES = {"paired": "bars: intervals of 95 % over problems", "front": "grey: what none beats in cost and FID"}
+BARS = "bars: intervals of 95 % over problems"
+
+NOTES = {"paired": BARS, "wins": BARS, "front": "grey: what none beats in cost and FID"}
 """Marks of a kind of panel beside its points; those of a curve depend on its seeds."""
 
 

@@ -170,6 +170,6 @@ def _values(runs: Iterable[RunRecord], key: str) -> list[str]:
 
 
 def _value(run: RunRecord, key: str) -> str:
-    if key == "images":
-        return str(run.images)
+    if key in ("images", "prompts"):
+        return str(getattr(run, key))
     return run.guidance if key == "guidance" else run.label[key]

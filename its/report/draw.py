@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 FRONT = "#bbbbbb"
 
+NO_DIFFERENCE = {"paired": (0.0, "random"), "wins": (0.5, "none")}
+"""Where a line tells better from worse, and than which search, by the kind of panels with intervals."""
+
 SPREAD = 1.4
 """Factor between the first and the last interval at one cap, which stand side by side."""
 
@@ -45,15 +48,16 @@ def draw(axes: Axes, panel: Panel, styles: Sequence[Style], ticks: int = TICKS) 
             zorder=1,
             solid_capstyle="butt",
         )
-    if panel.kind == "paired":
-        axes.axhline(0, color=look_of("random")[0], linewidth=1, zorder=2)
+    if panel.kind in NO_DIFFERENCE:
+        level, compared = NO_DIFFERENCE[panel.kind]
+        axes.axhline(level, color=look_of(compared)[0], linewidth=1, zorder=2)
 
     # Draw each series' marks.
     for number, marks in zip(panel.series, panel.marks, strict=True):
         style = styles[number]
         if panel.kind == "front":
             style = {**style, "linestyle": "none"}
-        aside = _aside(panel, panel.series.index(number)) if panel.kind == "paired" else 1.0
+        aside = _aside(panel, panel.series.index(number)) if panel.kind in NO_DIFFERENCE else 1.0
         _line(axes, panel, marks, style, f"series-{number}", aside)
 
     # Name the axes.
@@ -82,9 +86,9 @@ def _line(axes: Axes, panel: Panel, marks: Sequence[Mark], style: Style, group: 
     line.set_gid(group)
 
     # Draw the intervals: bars where they stand alone, else a band.
-    if panel.kind not in ("curve", "paired"):
+    if panel.kind not in ("curve", *NO_DIFFERENCE):
         return
-    if len(marks) == 1 or star or panel.kind == "paired":
+    if len(marks) == 1 or star or panel.kind in NO_DIFFERENCE:
         bars = axes.errorbar(
             x, y, yerr=[y - low, high - y], color=style["color"], fmt="none", capsize=2.5, elinewidth=1
         )

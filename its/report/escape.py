@@ -29,12 +29,17 @@ _LATEX = {
     "·": r"$\cdot$",
 }
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 def printable(text: str) -> str:
     """Return text of one line in which every character shows: of others, the code."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def brief(text: str, most: int = 120) -> str:
+    """Return the beginning of a text, with dots for what is left out."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def markdown(text: str) -> str:

@@ -9,11 +9,12 @@ from html import escape
 from importlib.resources import files
 
 from its.report.caption import commands
+from its.report.escape import brief
 from its.report.figures import panel_svg
 from its.report.remarks import of_two_sources, protocols_of
 from its.report.runs import FailedRun, RunRecord
 from its.report.section import Plot, Section
-from its.report.strips import caps_of, strip_png
+from its.report.strips import caps_of, seed_of, strip_png
 from its.report.style import Style, outline, styles_of
 from its.report.tables import Table, main_table
 
@@ -22,6 +23,9 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-s
 
 DASHES = {"-": "", "--": "6 3", "-.": "9 3 2 3", ":": "2 3", "none": "0 99"}
 """Dashes and gaps of matplotlib's line styles."""
+
+SHEETS = 4
+"""Prompts whose contact sheet is in the page itself."""
 
 OPEN_ROWS = 40
 """A longer table starts folded."""
@@ -98,6 +102,8 @@ def _section(section: Section) -> str:
         *(f'<p class="note">{escape(note)}</p>' for note in protocols_of(section.runs)),
         _legend(section, styles),
         *(_plot(plot, section, styles) for plot in section.plots),
+        _categories(section),
+        _sheets(section),
         _samples(section),
         "<h3>All numbers</h3>",
         '<p class="note">± is the standard error over images.</p>',
@@ -168,6 +174,34 @@ def _samples(section: Section) -> str:
         f'<h3>Samples</h3><p class="note">{escape(section.samples_note)}</p>'
         f'<div class="scroll"><table class="samples"><thead>{_row(map(escape, header), tag="th")}</thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _categories(section: Section) -> str:
+    if section.categories is None:
+        return ""
+    return (
+        '<h3>By category</h3><p class="note">Means over images of a category, at the largest cap of each method.</p>'
+        f"{_table(section.categories, section.legends)}"
+    )
+
+
+def _sheets(section: Section) -> str:
+    """Return the contact sheets of the first prompts, and say where all of them are."""
+    group, names = section.prompt_runs, section.sheet_names
+    if group is None:
+        return ""
+    figures = "".join(
+        f"<figure><details><summary>{escape(brief(prompt))}</summary>"
+        f'<img class="sheet" alt="{escape(prompt)}" src="data:image/png;base64,{base64.b64encode(sheet).decode()}">'
+        "</details></figure>"
+        for prompt, sheet in zip(group.asked.images_of, section.sheets(SHEETS), strict=False)
+    )
+    folder = names[0].partition("/")[0]
+    return (
+        '<h3>Prompts</h3><p class="note">The best image of a prompt at each cap under each method: seed '
+        f"{escape(seed_of(section.series))}. A sheet of each of {len(names):,} prompts is in <code>{escape(folder)}/"
+        f"</code>, their numbers in <code>prompts.csv</code>.</p>{figures}"
     )
 
 

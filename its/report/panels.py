@@ -16,7 +16,7 @@ from its.report.runs import RunRecord, spent
 from its.report.series import MIN_SEEDS, Series, main_verifier
 from its.report.tables import Table
 
-COMPARED = ("fid", "accuracy", "reward_mean", "isc")
+COMPARED = ("fid", "accuracy", "reward_mean", "isc", "pairwise")
 COSTS = ("nfe", "flops", "seconds")
 
 INCEPTION = ("cifar10", "cifar100", "folder", "npz", "imagenet64", "imagenet256", "imagenet512")
@@ -43,8 +43,8 @@ class Panel:
     """One plot.
 
     Attributes:
-        kind: `curve` (log x, band), `paired` (log x, intervals, a line at 0), `path` (linear x) or `front` (log x,
-            points, and the steps through `front`).
+        kind: `curve` (log x, band), `paired` and `wins` (log x, intervals, a line at 0 and at one half), `path` (linear
+            x) or `front` (log x, points, and the steps through `front`).
         series, marks: as many of each; which of the group's series the marks are of.
         front: marks that no other beats, cheapest first, with their series.
     """
@@ -141,7 +141,7 @@ def paired_panels(folder: Path, runs: Sequence[RunRecord], series: Sequence[Seri
 def hacking_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[Panel]:
     """Return panels of the searched reward against what the search never saw: where that turns, it is hacked."""
     panels = []
-    for column in ("fid", "accuracy", *held_out_columns(runs)):
+    for column in ("fid", "accuracy", *held_out_columns(runs), "pairwise"):
         # Pair the searched reward with the metric at each cap.
         lines: dict[int, tuple[Mark, ...]] = {}
         for number, line in enumerate(series):
@@ -225,6 +225,7 @@ def metric_label(column: str, runs: Sequence[RunRecord]) -> str:
         "fd_dinov2": "FD-DINOv2 ↓",
         "precision": "precision ↑",
         "recall": "recall ↑",
+        "pairwise": "pairwise distance ↑ (of one prompt)",
         **{each: f"{each.removeprefix(HELD_OUT)} ↑ (held out)" for each in held_out_columns(runs)},
     }.get(column, column)
 

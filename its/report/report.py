@@ -19,6 +19,7 @@ from its.disk.run_folder import RunFolder
 from its.disk.run_folders import run_folders
 from its.disk.store import write_atomic
 from its.process.scratch import need_temporary_folder
+from its.report.categories import prompts_csv
 from its.report.digest import digest
 from its.report.escape import csv_text
 from its.report.frame import column_order, frame_of
@@ -28,7 +29,7 @@ from its.report.renderings import read_runs
 from its.report.runs import LABELS, FailedRun, RunRecord, UnreadableRun, read_failure
 from its.report.schedule import schedule_lines
 from its.report.section import Section, sections_of
-from its.report.tables import table_latex, table_markdown, table_text
+from its.report.tables import table_latex, table_markdown, table_text, titled_latex, titled_markdown
 
 PAGE, INPUTS = "index.html", "inputs.json"
 FIGURE_KINDS = ("png", "pdf")
@@ -84,7 +85,7 @@ def _tell(
     if remark := of_two_sources(runs):
         print(remark)
     for name in figures or ():
-        if name.startswith("fid_vs_nfe") and name.endswith(".png"):
+        if name.startswith(("fid_vs_nfe", "rewards_vs_nfe")) and name.endswith(".png"):
             print(report.path / name)
     if figures is not None:
         print(report.path / PAGE)
@@ -125,10 +126,12 @@ class ReportFolder:
 
     def drop_others(self, figures: Sequence[str]) -> None:
         """Remove figures that no group has any more."""
-        paths = [path for kind in FIGURE_KINDS for path in self.path.glob(f"*.{kind}") if path.name not in figures]
-        for path in paths:
-            path.unlink()
-            self._entries.pop(path.name, None)
+        paths = [path for kind in FIGURE_KINDS for path in self.path.glob(f"*.{kind}")]
+        for path in (*paths, *self.path.glob("prompts*/*.png")):
+            name = path.relative_to(self.path).as_posix()
+            if name not in figures:
+                path.unlink()
+                self._entries.pop(name, None)
 
     def save(self) -> None:
         """Write what is remembered; a group's figures are entered all at once, or drawn again."""
@@ -163,6 +166,9 @@ def _draw(report: ReportFolder, section: Section) -> list[str]:
             for kind, content in as_files(draw()).items():
                 report.write(f"{stem}.{kind}", section.inputs, content)
         names += kinds
+    for name, content in zip(section.sheet_names, section.sheets(), strict=True):
+        report.write(name, section.inputs, content)
+        names.append(name)
     report.save()
     return names
 
@@ -180,6 +186,11 @@ def _write_tables(
         "table.tex": lambda: table_latex(runs).encode(),
         PAGE: lambda: page(runs[0].label["name"], sections, failures, report.read(PAGE)).encode(),
     }
+    if groups := [section.prompt_runs for section in sections if section.prompt_runs is not None]:
+        files["prompts.csv"] = lambda: prompts_csv(groups).encode()
+    if tables := [(section.group.title, table) for section in sections if (table := section.categories) is not None]:
+        files["categories.md"] = lambda: "\n".join(map(titled_markdown, *zip(*tables, strict=True))).encode()
+        files["categories.tex"] = lambda: "\n".join(map(titled_latex, *zip(*tables, strict=True))).encode()
     for name, make in files.items():
         if not report.current(name, inputs):
             report.write(name, inputs, make())

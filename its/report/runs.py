@@ -36,6 +36,8 @@ COLUMNS = (
     "images",
     "reward_mean",
     "reward_mean_se",
+    "pairwise",
+    "pairwise_se",
     "fid",
     "fid_se",
     "kid",
@@ -51,25 +53,10 @@ COLUMNS = (
 """Columns of a curve in the order in which they are written; others follow as they come."""
 
 _PLACE_OR_TIME = (
-    "images",
-    "shard",
-    "batch",
-    "gradient_batch",
-    "decode_batch",
-    "verify_batch",
-    "rows",
-    "rows_bytes",
-    "device",
-    "workers",
-    "out_dir",
-    "plugins",
-    "verify",
-    "allow_edited",
-    "keep_candidates",
-    "store.images",
-    "reporting",
-    "nfe_per_second",
-    "search.keep_pool",
+    *("images", "prompt", "dataset.path", "dataset.images_per_prompt", "shard", "batch"),
+    *("gradient_batch", "decode_batch", "verify_batch", "rows", "rows_bytes", "device"),
+    *("workers", "out_dir", "plugins", "verify", "allow_edited", "keep_candidates"),
+    *("store.images", "reporting", "nfe_per_second", "search.keep_pool"),
 )
 """Overrides that cannot set two methods apart."""
 
@@ -90,6 +77,7 @@ class RunRecord:
         devices, versions: on and with which its shards were made; empty if that is not on record.
         sources: names and digests of the files that made and measured it, as far as they are on record.
         protocol: the sentence that stands beside its FID; empty of a version that left none on record.
+        prompts: first digits of the sha256 of its list of prompts; empty of a run without.
         rendered: the sampler that sampled the winners once more, with its values; empty of a run itself.
     """
 
@@ -105,6 +93,7 @@ class RunRecord:
     sources: frozenset[tuple[str, str]] = frozenset()
     protocol: str = ""
     rendered: str = ""
+    prompts: str = ""
 
     @property
     def place(self) -> str:
@@ -179,14 +168,17 @@ class Group(NamedTuple):
     model: str
     sampler: str
     images: int
+    prompts: str = ""
 
     @property
     def title(self) -> str:
-        return f"{self.dataset} · {self.model}–{self.sampler} · {self.images:,} images"
+        prompts = f" · prompts {self.prompts}" if self.prompts else ""
+        return f"{self.dataset} · {self.model}–{self.sampler} · {self.images:,} images{prompts}"
 
     @property
     def file_suffix(self) -> str:
-        return f"{self.dataset}_{self.model}-{self.sampler}_{self.images}"
+        prompts = f"_{self.prompts}" if self.prompts else ""
+        return f"{self.dataset}_{self.model}-{self.sampler}_{self.images}{prompts}"
 
 
 def load_runs(folder: Path) -> list[RunRecord]:
@@ -225,6 +217,7 @@ def read_run(run: RunFolder, folder: Path) -> RunRecord:
             *_provenance(run.store.notes()),
             _sources(run, summary.get("sources", {})),
             printable(sentence(summary["protocol"])) if "protocol" in summary else "",
+            prompts=printable(str(summary.get("protocol", {}).get("prompts_sha256", ""))[:8]),
         )
     except DamagedFile:
         raise
@@ -265,7 +258,7 @@ def grouped(runs: Sequence[RunRecord]) -> dict[Group, list[RunRecord]]:
     groups: dict[Group, list[RunRecord]] = {}
     for run in runs:
         for images in sorted({row["images"] for row in run.rows}):
-            group = Group(run.label["dataset"], run.label["model"], run.label["sampler"], images)
+            group = Group(run.label["dataset"], run.label["model"], run.label["sampler"], images, run.prompts)
             rows = tuple(row for row in run.rows if row["images"] == images)
             groups.setdefault(group, []).append(replace(run, images=images, rows=rows))
     return dict(sorted(groups.items()))

@@ -164,7 +164,7 @@ def write_outcome(files: RunFolder, outcome: ScheduleOutcome, sources: dict[str,
     files.write(files.path / "sets.csv", sets_csv(outcome).encode())
     files.write(files.path / "schedule.png", as_files(schedule_figure(outcome))["png"])
     files.write(files.path / "schedule.md", (outcome.markdown(files.path) + "\n").encode())
-    files.write_schedule({**outcome.summary(), "sources": sources})
+    files.finish(files.schedule, {**outcome.summary(), "sources": sources})
 
 
 def schedule_lines(runs: Iterable[RunFolder], folder: Path) -> tuple[list[str], list[FailedRun]]:

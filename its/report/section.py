@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from its.disk.run_folder import RunFolder
+from its.report.asked import asked_by, scores_in
 from its.report.caption import FORWARDS, goes_back, wrapped
+from its.report.categories import PromptRuns, category_table
 from its.report.digest import code_digest, digest, run_digest
 from its.report.figures import group_figure
 from its.report.panels import Panel, cost_panels, front_panels, hacking_panels, paired_panels
 from its.report.runs import Group, RunRecord, grouped
 from its.report.series import Series, series_of
+from its.report.sheets import sheet_names, sheets_of
 from its.report.strips import Strip, seed_of, strips_figure, strips_of
+from its.report.tables import Table
+from its.report.wins import win_note, win_panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,8 +66,30 @@ class Section:
 
     @cached_property
     def plots(self) -> list[Plot]:
-        """Its plots that have a panel."""
-        return [plot for plot in _plots(self.folder, self.runs, self.series) if plot.panels]
+        """Its plots that have a panel, and win rates also where a note says why there is none."""
+        plots = _plots(self.folder, self.runs, self.series)
+        wins = [] if self.prompt_runs is None else [_wins(self.prompt_runs)]
+        return [*(plot for plot in plots if plot.panels), *wins]
+
+    @cached_property
+    def prompt_runs(self) -> PromptRuns | None:
+        """Its runs with what they were asked for; None if that is no prompts."""
+        asked = next((asked for run in self.runs if (asked := asked_by(self.folder, run))), None)
+        return None if asked is None else PromptRuns(self.runs, self.series, asked, scores_in(self.folder))
+
+    @cached_property
+    def categories(self) -> Table | None:
+        """What each category of prompts came to; None without any."""
+        return None if self.prompt_runs is None else category_table(self.prompt_runs)
+
+    @property
+    def sheet_names(self) -> list[str]:
+        """Names of the contact sheets, one for each prompt."""
+        return [] if self.prompt_runs is None else sheet_names(self.prompt_runs, self.suffix)
+
+    def sheets(self, most: int | None = None) -> Iterator[bytes]:
+        """Yield the contact sheets of the first prompts, or of all, as PNG."""
+        return iter(()) if self.prompt_runs is None else sheets_of(self.folder, self.prompt_runs, most)
 
     @cached_property
     def strips(self) -> list[Strip]:
@@ -82,6 +109,7 @@ class Section:
         figures: dict[str, Callable[[], Figure]] = {
             f"{plot.name}{self.suffix}": partial(group_figure, self.runs, self.series, plot.panels)
             for plot in self.plots
+            if plot.panels
         }
         if self.strips:
             note = wrapped(f"{self.group.title}. {self.samples_note}")
@@ -102,10 +130,17 @@ def sections_of(folder: Path, runs: Sequence[RunRecord]) -> list[Section]:
     return sections
 
 
+def _wins(group: PromptRuns) -> Plot:
+    note = win_note(group.runs, group.series, group.scores)
+    return Plot("wins", "Win rates", note, win_panels(group.runs, group.series, group.scores))
+
+
 def _plots(folder: Path, runs: Sequence[RunRecord], series: Sequence[Series]) -> list[Plot]:
+    has_fid = any(row.get("fid") is not None for run in runs for row in run.rows)
+    stem = "fid" if has_fid else "rewards"
     return [
         Plot(
-            "fid_vs_nfe",
+            f"{stem}_vs_nfe",
             "Against network evaluations",
             "Bands: ± one standard error, over seeds where there are "
             f"three or more, else over images.{f' {FORWARDS}' if goes_back(runs) else ''}"
@@ -113,13 +148,19 @@ def _plots(folder: Path, runs: Sequence[RunRecord], series: Sequence[Series]) ->
             cost_panels(runs, series),
         ),
         Plot(
-            "fid_vs_flops",
+            f"{stem}_vs_verifier_calls",
+            "Against verifier calls",
+            "Candidates that the verifier scored; a plain sampling is scored once.",
+            [] if has_fid else cost_panels(runs, series, cost="verifier_calls"),
+        ),
+        Plot(
+            f"{stem}_vs_flops",
             "Against FLOPs",
             "Everything counts: network, backward passes (as two forwards), verifier and decoder.",
             cost_panels(runs, series, cost="flops"),
         ),
         Plot(
-            "fid_vs_seconds",
+            f"{stem}_vs_seconds",
             "Against measured time",
             "Seconds that one device was busy with an image, as they were "
             "measured; divided among a run's caps by NFE. What else the machine did is in them.",

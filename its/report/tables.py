@@ -35,6 +35,16 @@ def table_markdown(runs: Sequence[RunRecord], failures: Sequence[FailedRun] = ()
     return "\n\n".join(sections) + "\n"
 
 
+def titled_markdown(title: str, table: Table) -> str:
+    """Return one table in Markdown below its heading."""
+    return f"## {escape.markdown(title)}\n\n{markdown(table)}\n"
+
+
+def titled_latex(title: str, table: Table) -> str:
+    """Return one tabular below a comment with its title."""
+    return f"% {title}\n{latex(table)}"
+
+
 def table_text(runs: Sequence[RunRecord], failures: Sequence[FailedRun] = ()) -> str:
     """Return the same for a terminal."""
     sections = ["\n".join([group.title, *notes, _text(table)]) for group, notes, table in _tables(runs)]
@@ -158,6 +168,7 @@ _COLUMNS: dict[str, tuple[Callable[[Row], str], str]] = {
     "s/image": (_significant("seconds"), "seconds"),
     "N": (_plain("images", 0), "images"),
     "reward ↑": (_with_error("reward_mean"), "reward_mean"),
+    "pairwise distance ↑": (_with_error("pairwise"), "pairwise"),
     "FID ↓": (_with_error("fid"), "fid"),
     "FD-DINOv2 ↓": (_with_error("fd_dinov2"), "fd_dinov2"),
     "IS ↑": (_plain("isc", 2), "isc"),

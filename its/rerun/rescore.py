@@ -25,6 +25,7 @@ from its.run.chosen import with_choice
 from its.run.curve_files import write_curve
 from its.run.measure import Curve, Row, measure, tell_strange
 from its.run.stock import Stock
+from its.types import Condition
 
 
 def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
@@ -37,6 +38,7 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
     run, instruments = rescoring.run, rescoring.instruments
     stock = Stock(files.path)
     flops: dict[str, int] = {}
+    conditions: list[Condition] = []
 
     # Choose the best candidates, and store them as a run's shards.
     picks = _set_picks(rescoring, files.path) if rescoring.by_set else {}
@@ -46,18 +48,18 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
         files.store.write(name, arrays, source=run.files.store.source(name))
         scored = instruments.scored(files.store, arrays, arrays["images"])
         stock.take(part.indices, scored or arrays, features)
+        conditions += part.conditions
         flops = flops or rescoring.flops(part.candidates["images"][:1])
     files.store.tidy()
     if not rescoring.by_set:
         shards.refuse_blind(stock.shards, rescoring.label["verifier"], rescoring.verifier)
 
     # Measure them; the run's ledgers hold, and nobody measured seconds.
-    labels = np.concatenate([arrays["label"] for _, arrays in stock.shards])
-    protocol = instruments.protocol(labels)
+    protocol = instruments.protocol(conditions)
     curve = measure(
         rescoring.caps,
         stock,
-        instruments.measurable(labels),
+        instruments.measurable(conditions),
         instruments.reference.load(),
         flops=flops,
         members=rescoring.members,
@@ -111,7 +113,15 @@ def _figure(rescoring: Rescoring, target: Path, curve: Curve, note: str) -> byte
     label = {**original.label, "verifier": rescoring.label["verifier"]}
     if not rescoring.exact:
         label["search"] = f"pool of {label['search']}"
-    other = RunRecord(Path(target.name), label, original.command, original.images, tuple(curve.rows), protocol=note)
+    other = RunRecord(
+        Path(target.name),
+        label,
+        original.command,
+        original.images,
+        tuple(curve.rows),
+        protocol=note,
+        prompts=original.prompts,
+    )
     return comparison_figure([original, other])["png"]
 
 

@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from its.budget import Currency, cap_of
 from its.config.folder import claim
 from its.config.provenance import Provenance
@@ -26,7 +24,7 @@ from its.process.leave import begins
 from its.process.workers import Worker
 from its.report.protocol import sentence
 from its.run import shards
-from its.run.curve_files import write_curve, write_per_image
+from its.run.curve_files import write_curve, write_per_image, write_problems
 from its.run.instruments import Instruments
 from its.run.intake import Intake
 from its.run.kept_images import kept_by
@@ -185,14 +183,10 @@ class Experiment:
     def _conditions(self) -> list[Condition]:
         return [self.condition(index) for index in range(self.images)]
 
-    @property
-    def _labels(self) -> np.ndarray:
-        return np.array([shards.class_id(condition) for condition in self._conditions])
-
     def _announce(self) -> None:
         """Say what the images are compared with, and which metrics too few images leave out."""
         log.info("reference: %s", self.instruments.reference.account)
-        for key, reason in self.instruments.left_out(self._labels).items():
+        for key, reason in self.instruments.left_out(self._conditions).items():
             log.warning("metric.%s %s; the curve is made without it", key, reason)
 
     def claim(self) -> None:
@@ -232,7 +226,7 @@ class Experiment:
         return measure(
             self.caps,
             stock,
-            self.instruments.measurable(self._labels),
+            self.instruments.measurable(self._conditions),
             self.instruments.reference.load(),
             flops=self._flops,
             members=members_of(self.engine.verifiers["select"]),
@@ -250,7 +244,8 @@ class Experiment:
         from its.report.figures import curve_figure
 
         write_per_image(self.files, curve)
-        note = sentence(self.instruments.protocol(self._labels))
+        write_problems(self.files, self._conditions, self.instruments.data)
+        note = sentence(self.instruments.protocol(self._conditions))
         write_curve(self.files, curve, stock, curve_figure(curve.rows, self.label, self.command, note))
         self.files.write_summary(self.summary_of(curve, stock))
 
@@ -265,8 +260,8 @@ class Experiment:
             "asked": self.metrics_config_hash,
             "pool": self.keeps_candidates,
             "caps": [cap_of(row).value for row in curve.rows],
-            "left_out": self.instruments.left_out(self._labels),
-            "protocol": self.instruments.protocol(self._labels),
+            "left_out": self.instruments.left_out(self._conditions),
+            "protocol": self.instruments.protocol(self._conditions),
             "kept": least(*(kept_by(arrays) for _, arrays in stock.shards)),
             "nan_rewards": int(sum(arrays["nan_rewards"].sum() for _, arrays in stock.shards)),
             "flops": self._flops,

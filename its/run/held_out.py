@@ -16,12 +16,12 @@ from its.config.identity import hash8, measured_by
 from its.config.instantiate import TARGET, instantiate
 from its.config.names import recorded
 from its.config.sources import of_features
-from its.dataset.image_set import NO_CLASS
 from its.disk.array_names import features_name, shard_name
 from its.disk.columns import HELD_OUT
 from its.disk.store import Arrays, Store
 from its.engine.queue import pad
 from its.metric.extractor import padded_batches
+from its.run.conditions import asks
 from its.types import Condition
 from its.verifier.verifier import Verifier, require_verifier, rewards_of
 
@@ -128,13 +128,13 @@ class HeldOut:
 
 
 def asked_for(arrays: Arrays, condition: Callable[[int], Condition]) -> list[Condition]:
-    """Return what each different image of a shard was asked for; of a class, what the shard itself says.
+    """Return what each different image of a shard was asked for, as far as the shard itself says.
 
     Args:
         condition: of a problem, by its index.
     """
     conditions: list[Condition] = [None] * (int(arrays["pick"].max(initial=-1)) + 1)
-    for index, label, picks in zip(arrays["index"].tolist(), arrays["label"].tolist(), arrays["pick"], strict=True):
+    for asked, picks in zip(asks(arrays, condition), arrays["pick"], strict=True):
         for row in picks[picks >= 0].tolist():
-            conditions[row] = condition(index) if label == NO_CLASS else label
+            conditions[row] = asked
     return conditions

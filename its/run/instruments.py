@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
+from reprlib import Repr
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,20 @@ from its.disk.store import Arrays, Store
 from its.engine.shortage import LARGER, is_shortage, reason_of, shortage_of
 from its.metric.extractor import Extractor
 from its.metric.metric import Metric, shortages
-from its.metric.protocol import label_rule, protocol
+from its.metric.protocol import label_rule, prompts_in, protocol
 from its.metric.reference_source import ReferenceSource, check_metrics, check_shape
 from its.parameters import fits
+from its.run.conditions import labels_of, numbers_of
 from its.run.contracts import check_arrays, check_dataset, check_extractor, check_metrics_stated, reference_of
 from its.run.held_out import HeldOut
 from its.types import Condition
 
 IMAGES = "uint8 images [n, H, W, C]; set a dataset.report for such images"
 """Rows that an extractor is given, and the remedy if they do not fit; see `given`."""
+
+BRIEFLY = Repr()
+BRIEFLY.maxstring = 120
+"""How an error shows a condition, which may be a prompt of any length."""
 
 
 @dataclass(frozen=True)
@@ -85,17 +91,19 @@ class Instruments:
         held_out = HeldOut.of(plain, packages)
         return cls(data, extractor, reference, metrics, fingerprint, extraction, held_out)
 
-    def left_out(self, labels: np.ndarray) -> dict[str, str]:
-        """Return why metrics cannot be computed of images with these class ids, int64 `[n]`, by key."""
-        return shortages(self.metrics, labels)
+    def left_out(self, conditions: Sequence[Condition]) -> dict[str, str]:
+        """Return why metrics cannot be computed of images that are asked for so, by key."""
+        return shortages(self.metrics, labels_of(conditions), numbers_of(conditions))
 
-    def protocol(self, labels: np.ndarray) -> dict[str, Any]:
-        """Return what stands beside the metrics of images with these class ids; see `its.metric.protocol`."""
-        return protocol(label_rule(labels, self.data), len(labels), tuple(self.data.shape), self.reference)
+    def protocol(self, conditions: Sequence[Condition]) -> dict[str, Any]:
+        """Return what stands beside the metrics of images that are asked for so; see `its.metric.protocol`."""
+        labels = label_rule(labels_of(conditions), self.data)
+        prompts = {} if numbers_of(conditions) is None else prompts_in(conditions, self.data)
+        return protocol(labels, len(conditions), tuple(self.data.shape), self.reference) | prompts
 
-    def measurable(self, labels: np.ndarray) -> list[Metric]:
+    def measurable(self, conditions: Sequence[Condition]) -> list[Metric]:
         """Return the metrics that can be."""
-        return [metric for key, metric in self.metrics.items() if key not in self.left_out(labels)]
+        return [metric for key, metric in self.metrics.items() if key not in self.left_out(conditions)]
 
     def features(self, store: Store, name: str, images: np.ndarray) -> Arrays:
         """Return the features of uint8 images `[n, H, W, C]`: the file `name`'s, or computed and written now.
@@ -145,7 +153,8 @@ def given(part: str, shape: Sequence[int], what: str, condition: Condition = Non
     try:
         yield
     except Exception as error:
-        kind, _, remedy = what.format(condition=repr(condition)).partition("; ")
+        asked = BRIEFLY.repr(condition)
+        kind, _, remedy = (part.format(condition=asked) for part in what.partition("; "))
         reason = " ".join(str(error).split())[:400] or type(error).__name__
         if is_shortage(error):
             remedy = f"they do not fit in memory: {LARGER}"

@@ -20,6 +20,7 @@ from its.engine.verdicts import KINDS, ROLES, WORDS
 from its.metric.features import Features, Moments
 from its.metric.fid import influence
 from its.metric.metric import Metric
+from its.metric.pairwise import distances_within
 from its.metric.reference import Reference
 from its.run.shards import Collected, Shards, collect, ledger_of, verdicts
 from its.run.stock import Stock
@@ -43,7 +44,8 @@ class Curve:
     Attributes:
         rows: one for each cap: means per image of the ledger and of the rewards, and the metrics; None where a number
             is missing.
-        per_image: what each image adds to the metrics, float32 `[n, caps]` for each.
+        per_image: what each image adds to the metrics, and of images of prompts the scores of held-out verifiers:
+            `[n, caps]` for each.
     """
 
     rows: list[Row]
@@ -136,9 +138,10 @@ def _metrics(
     part: Collected, stock: Stock, metrics: Sequence[Metric], reference: Reference
 ) -> tuple[Row, dict[str, np.ndarray]]:
     """Return the metrics of images by column, and what each image adds to them."""
-    sample = Features.of(stock.features(part.rows), part.class_ids)
+    sample = Features.of(stock.features(part.rows), part.class_ids, part.prompts)
     row = columns_of(metrics, sample, reference)
-    return row, per_image_effects(sample, reference.moments, row)
+    scores = {} if part.prompts is None else part.held_out
+    return row, {**per_image_effects(sample, reference.moments, row), **scores}
 
 
 def columns_of(metrics: Iterable[Metric], sample: Features, reference: Reference) -> Row:
@@ -160,12 +163,17 @@ def columns_of(metrics: Iterable[Metric], sample: Features, reference: Reference
 
 
 def per_image_effects(sample: Features, target: Moments, row: Row) -> dict[str, np.ndarray]:
-    """Return what each image adds to a metric, float32 `[n]`: its influence on FID, and whether its class is right."""
+    """Return what each image adds to a metric, float32 `[n]`.
+
+    That is its influence on FID, whether its class is right, and how far it lies from others of its prompt.
+    """
     effects: dict[str, np.ndarray] = {}
     if "fid" in row:
         effects["fid"] = influence(sample.features, sample.moments, target).astype(np.float32)
     if "accuracy" in row:
         effects["accuracy"] = (sample.class_logits.argmax(axis=1) == sample.labels).astype(np.float32)
+    if "pairwise" in row:
+        effects["pairwise"] = distances_within(sample).astype(np.float32)
     return effects
 
 

@@ -22,8 +22,8 @@ from its.engine.rehearsal import check_batches
 from its.levels import Columns
 from its.metric.metric import Metric, shortage_of
 from its.metric.reference import Reference
+from its.run.conditions import labels_of
 from its.run.instruments import IMAGES, Instruments, given, try_extractor
-from its.run.shards import class_id
 from its.types import Condition
 from its.verifier.verifier import checked, guesses_like
 
@@ -48,7 +48,7 @@ def check_fit(engine: Engine, instruments: Instruments, conditions: Sequence[Con
     Raises:
         ValueError: naming the part, what it is given, what is expected of it, and the remedy.
     """
-    labels = np.array([class_id(condition) for condition in conditions])
+    labels = labels_of(conditions)
     condition = conditions[int(labels.argmax())]
     with _traceless(engine.model.device):
         with _as_they_are():
@@ -190,7 +190,8 @@ def _check_reference(instruments: Instruments, arrays: Mapping[str, np.ndarray],
     reference = instruments.reference.load()
     for name, array in REFERENCE_ARRAYS:
         part = getattr(reference, name)
-        if part is not None and array in arrays and part.width != arrays[array].shape[1]:
+        is_there = part is not None and not instruments.reference.is_absent
+        if is_there and array in arrays and part.width != arrays[array].shape[1]:
             raise ValueError(
                 f"{array} of the reference have width {part.width}, and those that dataset.report makes have "
                 f"{arrays[array].shape[1]}; take a reference of the same network and the same size of images"

@@ -45,9 +45,9 @@ from its.process.leave import begins
 from its.process.progress import Progress
 from its.process.workers import Worker
 from its.report.schedule import ScheduleOutcome, ScoredGrid, write_outcome
+from its.run.conditions import class_id
 from its.run.instruments import Instruments, check_shapes
 from its.run.preflight import check_fit
-from its.run.shards import class_id
 from its.sampler.sampler import Sampler, is_noise
 from its.search.schedule import LOWER, Schedule
 from its.types import Problem

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from its.budget import COLUMNS
-from its.dataset.image_set import NO_CLASS
 from its.disk.columns import HELD_OUT
 from its.disk.store import Arrays
 from its.engine import Result
 from its.engine.verdicts import FINITE, KINDS, NAN, ROLES
 from its.run.codes import NO_START, decode_lines, encode_lines, encode_start
+from its.run.conditions import asks, numbers_of, prompts_of, stored
 from its.types import Condition
 from its.verifier.verifier import Verifier, members_of
 
@@ -30,8 +30,8 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
     """Return the arrays of a shard from its results, in the order of their indices.
 
     Returns:
-        index, label int64 `[n]`; images uint8 `[m, H, W, C]`, each different one once; pick int64
-        `[n, caps]`, the row of `images` at each cap, -1 if the image failed; reward float64
+        index int64 `[n]`; label and prompt, as `its.run.conditions` says; images uint8 `[m, H, W, C]`, each different
+        one once; pick int64 `[n, caps]`, the row of `images` at each cap, -1 if the image failed; reward float64
         `[n, caps]`, of a relative verifier `[n, caps, members]`; start int64 `[n, caps]` and noise
         `[moved, *shape]`, the image's starting point as `its.run.codes` says; ledger int64
         `[n, caps, columns]`; verdicts bool `[n, roles, kinds]`, the rewards that it was given, as
@@ -60,7 +60,7 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
             ledger[row, cap] = [outcome.ledger[column] for column in COLUMNS]
     return {
         "index": np.array([result.problem.index for result in results], dtype=np.int64),
-        "label": np.array([class_id(result.problem.condition) for result in results], dtype=np.int64),
+        **stored([result.problem.condition for result in results]),
         "images": _stacked(images, np.uint8),
         "pick": pick,
         "reward": reward,
@@ -110,11 +110,6 @@ def verdicts(shards: Iterable[tuple[range, Arrays]]) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def class_id(condition: Condition) -> int:
-    """Return the class that a condition asks for, `NO_CLASS` if it asks for something else."""
-    return condition if isinstance(condition, int) else NO_CLASS
-
-
 def _stacked(arrays: Sequence[np.ndarray], dtype: Any) -> np.ndarray:
     return np.stack(arrays) if arrays else np.zeros((0, 1, 1, 1), dtype=dtype)
 
@@ -132,6 +127,7 @@ class Collected:
     Attributes:
         rows: where each image stands among its shard's different ones: `[n, 2]` of (shard, row).
         class_ids: int64 `[n]`.
+        prompts: number of each image's prompt among the different ones, int64 `[n]`; None without prompts.
         reward: `[n]`, of a relative verifier `[n, members]`.
         ledger: int64 `[n, columns]`.
         held_out: float64 `[n]` of each held-out verifier, by the name of its column.
@@ -142,6 +138,7 @@ class Collected:
     reward: np.ndarray
     ledger: np.ndarray
     held_out: Mapping[str, np.ndarray]
+    prompts: np.ndarray | None = None
 
 
 def failed(arrays: Arrays, indices: range) -> np.ndarray:
@@ -216,15 +213,16 @@ def refuse_other_conditions(shards: Iterable[tuple[range, Arrays]], condition: C
         ValueError: one asked for something else.
     """
     for indices, arrays in shards:
-        for index, stored in zip(indices, arrays["label"].tolist(), strict=False):
-            if stored != (here := class_id(condition(index))):
+        for index, there in zip(indices, asks(arrays, condition), strict=False):
+            if there != (here := condition(index)):
+                what = f"class {there}" if isinstance(there, int) else "no class" if there is None else repr(there)
                 raise ValueError(
-                    f"problem {index} asked for class {stored} when its image was made, and the dataset here asks for "
-                    f"{here}; restore the dataset's code, or choose another name= or out_dir="
+                    f"problem {index} asked for {what} when its image was made, and the dataset here asks for "
+                    f"{here!r}; restore the dataset's code, or choose another name= or out_dir="
                 )
 
 
-def collect(shards: Iterable[tuple[range, Arrays]], cap: int) -> Collected:
+def collect(shards: Shards, cap: int) -> Collected:
     """Put shards without gaps together at one cap, given by its position among the run's caps."""
     rows, class_ids, reward, ledger = [], [], [], []
     held_out: dict[str, list[np.ndarray]] = defaultdict(list)
@@ -243,7 +241,16 @@ def collect(shards: Iterable[tuple[range, Arrays]], cap: int) -> Collected:
         np.concatenate(reward),
         np.concatenate(ledger),
         {name: np.concatenate(parts) for name, parts in held_out.items()},
+        _prompt_numbers(shards),
     )
+
+
+def _prompt_numbers(shards: Shards) -> np.ndarray | None:
+    """Return the number of each image's prompt among the different ones, int64 `[n]`; None without prompts."""
+    prompts: list[Condition] = []
+    for indices, arrays in shards:
+        prompts += (prompts_of(arrays) or [None] * len(indices))[: len(indices)]
+    return numbers_of(prompts)
 
 
 def is_held_out(name: str) -> bool:

@@ -110,12 +110,15 @@ def test_conf_builds_every_classifier_of_adm_as_a_guide(tmp_path: Path, guide: s
 IMAGES = {"cifar10": (10, 32), "cifar100": (100, 32), "folder": (0, 64), "npz": (10, 32)}
 IMAGES |= {f"imagenet{size}": (1000, size) for size in (64, 256, 512)}
 
+OF_PROMPTS = {"drawbench", "geneval", "partiprompts", "prompt", "prompts"}
+"""Datasets without real images; tests/run/test_prompts.py and tests/end_to_end/test_prompt_command.py build them."""
+
 
 @pytest.mark.parametrize(
     "dataset",
     [
         pytest.param(d, marks=[pytest.mark.long] if d in ("imagenet64", "imagenet512") else [])
-        for d in sorted(set(GROUPS["dataset"]) - {*OF_DATASET})
+        for d in sorted(set(GROUPS["dataset"]) - {*OF_DATASET} - OF_PROMPTS)
     ],
 )
 def test_conf_builds_every_dataset_of_real_images(tmp_path: Path, inception_weights: Path, dataset: str):

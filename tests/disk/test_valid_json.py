@@ -22,6 +22,6 @@ def test_run_folder_writes_valid_json(tmp_path):
     files = RunFolder(tmp_path)
     files.write_failure("loss is nan", "no trace")
     files.write_summary({"curve": [{"fid": math.nan, "reward_mean_se": math.inf}]})
-    files.write_schedule({"se": math.nan})
+    files.finish(files.schedule, {"se": math.nan})
     assert strict(files.summary.read_text())["curve"] == [{"fid": None, "reward_mean_se": None}]
     assert strict(files.schedule.read_text())["se"] is None

@@ -156,8 +156,8 @@ def test_check_metrics_refuses_metrics_the_extractor_cannot_serve(images):
 
 
 def test_reference_source_refuses_other_weights_and_no_reference(tmp_path: Path, images):
-    with pytest.raises(ValueError, match="neither images nor statistics"):
-        ReferenceSource(Mean())
+    with pytest.raises(ValueError, match=r"^metric.fid compares with real images.* no reference.*out: ~metric.fid$"):
+        check_metrics({"fid": Fid()}, ReferenceSource(Mean()))
     np.savez(tmp_path / "narrow.npz", mu=np.ones(4), sigma=np.eye(4))
     with pytest.raises(ValueError, match=r"moments of .*narrow.npz are of 4 features, and mean-1 makes 5"):
         ReferenceSource.open(Mean(), None, str(tmp_path / "narrow.npz"))
