@@ -23,7 +23,9 @@ FAULTS = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError
 """Errors of the library about a file that it does not read."""
 
 
-def load_with_processor(kind: str, config: ConfigFile, weights: str, key: str | None) -> tuple[Any, ImageClassifier]:
+def load_with_processor(
+    kind: str, config: ConfigFile, weights: str, key: str | None, processors: Path | None = None
+) -> tuple[Any, ImageClassifier]:
     """Load a network and its image processor; return the former, and the latter's preparation around it.
 
     Args:
@@ -31,6 +33,7 @@ def load_with_processor(kind: str, config: ConfigFile, weights: str, key: str | 
         config: the folder's `config.json`.
         weights: name of the folder, for messages.
         key: the variant of the weights; see `its.model.checkpoint.stored`.
+        processors: folder of the image processor; None is that of the network.
 
     Raises:
         ValueError: an entry is not on the allow-list, or the weights do not fit.
@@ -39,13 +42,14 @@ def load_with_processor(kind: str, config: ConfigFile, weights: str, key: str | 
     if config.get("problem_type", None) not in (None, "single_label_classification"):
         raise config.refusal("problem_type", "here it is single_label_classification or null")
     folder = config.path.parent
-    processor = processor_of(folder)
+    processors = processors or folder
+    processor = processor_of(processors)
     options = of_transformers(processor)
 
     # Load the network and the library's own preparation, and compare.
     network = load_network(kind, folder, weights, key)
     classifier = ImageClassifier(network, **options)
-    processing = loaded("AutoImageProcessor", folder, weights, backend="pil")
+    processing = loaded("AutoImageProcessor", processors, weights, backend="pil")
 
     def prepare(picture: Any) -> Tensor:
         return processing(images=picture, return_tensors="pt")["pixel_values"][0]
@@ -75,6 +79,20 @@ def loaded(kind: str, folder: Path, weights: str, **options: Any) -> Any:
     Raises:
         ValueError: transformers is not installed, or does not read it.
     """
+    transformers = library(weights)
+    try:
+        reader: Any = getattr(transformers, kind)
+        return reader.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
+    except FAULTS as error:
+        raise ValueError(f"{weights} is not read ({' '.join(str(error).split())[:300]}); {OTHER}") from error
+
+
+def library(weights: str) -> Any:
+    """Return transformers, without progress bars.
+
+    Raises:
+        ValueError: it is not installed.
+    """
     try:
         import transformers
     except ImportError as error:
@@ -83,11 +101,7 @@ def loaded(kind: str, folder: Path, weights: str, **options: Any) -> Any:
             ".venv/bin/python -m pip install -c constraints.txt -e '.[text2image]'"
         ) from error
     transformers.utils.logging.disable_progress_bar()
-    try:
-        reader: Any = getattr(transformers, kind)
-        return reader.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
-    except FAULTS as error:
-        raise ValueError(f"{weights} is not read ({' '.join(str(error).split())[:300]}); {OTHER}") from error
+    return transformers
 
 
 def processor_of(folder: Path) -> ConfigFile:

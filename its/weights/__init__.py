@@ -36,7 +36,9 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 
 _PACKAGED = Path(__file__).parent
 _HUB = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w.-]+))?")
+_HUB_FILE = re.compile(rf"{_HUB.pattern}/(?P<file>[\w.-]+(/[\w.-]+)*)")
 _FILES = (".safetensors", ".pt", ".pth", ".th", ".bin", ".pkl", ".npz")
+_SMALL_FILES = (".json", ".txt")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -44,7 +46,7 @@ def locate(weights: str) -> Path:
     """Find the file or folder that `weights` names: in this package, as a path, below $ITS_WEIGHTS, or on the hub.
 
     A repository of the hub is `owner/name` or `owner/name@revision`; its JSON files and weights come from the hub's
-    cache, and are first downloaded if they are not there.
+    cache, and are first downloaded if they are not there. So does one file of it, `owner/name/file.safetensors`.
 
     Raises:
         FileNotFoundError: it is in none of these places.
@@ -54,6 +56,8 @@ def locate(weights: str) -> Path:
         return local
     if _hub_name(weights):
         return _snapshot(weights)
+    if _hub_file(weights):
+        return _file_of_hub(weights)
     raise FileNotFoundError(
         f"weights {weights!r} are neither in the package nor at {Path(weights).absolute()}"
         f"{_own_folder()}; give the path of a file or folder that exists"
@@ -79,6 +83,8 @@ def fingerprint(weights: str) -> str:
     """
     path = _local(weights)
     if path is None:
+        if _hub_file(weights):
+            return sha256_of_file(locate(weights))
         hub = _hub_name(weights)
         if hub and hub["revision"] and _COMMIT.fullmatch(hub["revision"]):
             return f"hub:{hub['name']}@{hub['revision']}"
@@ -111,6 +117,30 @@ def _hub_name(weights: str) -> re.Match[str] | None:
     return None if weights.endswith(_FILES) else _HUB.fullmatch(weights)
 
 
+def _hub_file(weights: str) -> re.Match[str] | None:
+    return _HUB_FILE.fullmatch(weights) if weights.endswith((*_FILES, *_SMALL_FILES)) else None
+
+
+def _file_of_hub(weights: str) -> Path:
+    """Return a file of a repository in the hub's cache; it is downloaded if it is not there."""
+    from huggingface_hub import hf_hub_download
+
+    hub = _hub_file(weights)
+    assert hub is not None
+    try:
+        return Path(hf_hub_download(hub["name"], hub["file"], revision=hub["revision"]))
+    except (OSError, ValueError) as error:
+        raise _unavailable(weights, error) from error
+
+
+def _unavailable(weights: str, error: Exception) -> FileNotFoundError:
+    return FileNotFoundError(
+        f"weights {weights!r} are neither in the package nor at {Path(weights).absolute()}"
+        f"{_own_folder()}, and the hub does not give them ({_first_line(error)}); where there "
+        "is no network, download them elsewhere and give their folder"
+    )
+
+
 def _snapshot(weights: str) -> Path:
     """Return a repository's folder in the hub's cache: with safetensors if it has them, else with torch's format."""
     from huggingface_hub import snapshot_download
@@ -125,11 +155,7 @@ def _snapshot(weights: str) -> Path:
             if any(folder.rglob(pattern)):
                 return folder
     except (OSError, ValueError) as error:
-        raise FileNotFoundError(
-            f"weights {weights!r} are neither in the package nor at {Path(weights).absolute()}"
-            f"{_own_folder()}, and the hub does not give them ({_first_line(error)}); where there "
-            "is no network, download them elsewhere and give their folder"
-        ) from error
+        raise _unavailable(weights, error) from error
     raise FileNotFoundError(f"the hub's {weights} holds neither safetensors nor .bin weights; choose another")
 
 
