@@ -15,13 +15,20 @@ from its.process.beside import parsed
 from its.process.modules import absolute, file_of, modules_of
 from its.weights import Dtype
 
-WEIGHTS, DEVICE, DTYPE, SPEED_ONLY = "Weights", "Device", "Dtype", "SpeedOnly"
+WEIGHTS, DEVICE, DTYPE, SPEED_ONLY, RUN_PLACE = "Weights", "Device", "Dtype", "SpeedOnly", "RunPlace"
 GUIDANCE_SCALE, GUIDANCE_INTERVAL, AUTOGUIDANCE = "GuidanceScale", "GuidanceInterval", "Autoguidance"
 """Annotations that say what a parameter is; `its.weights` and `its.types` define them."""
 
 PLAIN: dict[str, Any] = {
     **{"int": int, "float": float, "bool": bool, "str": str},
-    **{WEIGHTS: str, DEVICE: str, DTYPE: Dtype, GUIDANCE_SCALE: float, GUIDANCE_INTERVAL: Sequence[float]},
+    **{
+        WEIGHTS: str,
+        DEVICE: str,
+        RUN_PLACE: str,
+        DTYPE: Dtype,
+        GUIDANCE_SCALE: float,
+        GUIDANCE_INTERVAL: Sequence[float],
+    },
     AUTOGUIDANCE: str,
 }
 """Types of plain values by their names in an annotation."""

@@ -90,6 +90,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "tracker/none": ("its.tracker.none.NoTracker",),
     "tracker/wandb": ("its.tracker.wandb.WandB",),
     "verifier/classifier": ("its.verifier.classifier.Classifier",),
+    "verifier/endpoint": ("its.verifier.endpoint.Endpoint",),
     "verifier/ensemble": ("its.verifier.ensemble.Ensemble",),
     "verifier/image_score": ("its.verifier.image_score.ImageScore",),
     "verifier/noisy_classifier": ("its.verifier.noisy_classifier.NoisyClassifier",),
@@ -98,6 +99,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "verifier/oracle_is": ("its.verifier.oracle_is.OracleIS",),
     "verifier/prompt_score": ("its.verifier.prompt_score.PromptScore",),
     "verifier/self_supervised": ("its.verifier.self_supervised.SelfSupervised",),
+    "verifier/vlm": ("its.verifier.vlm.Vlm",),
     "verifier/zscore": ("its.verifier.zscore.ZScore",),
 }
 """By recorded name, the dotted name of today and those of before, the latest first."""

@@ -36,6 +36,7 @@ from its.run.shard_maker import ShardMaker
 from its.run.stock import Stock
 from its.search.search import Search
 from its.types import Condition
+from its.verifier.answers import usage
 from its.verifier.verifier import members_of
 
 log = logging.getLogger(__name__)
@@ -241,8 +242,9 @@ class Experiment:
         )
 
     def _marked(self, curve: Curve) -> Curve:
-        """Say in every row how many other sources than this one made images, if any did."""
-        mark = {EDITED: len(others)} if (others := self._provenance.others) else {}
+        """Say in every row how many other sources than this one made images, and which judges elsewhere were asked."""
+        mark: Row = {EDITED: len(others)} if (others := self._provenance.others) else {}
+        mark |= usage(self.folder, self.images)
         return replace(curve, rows=[row | mark for row in curve.rows])
 
     def _write_results(self, curve: Curve, stock: Stock) -> None:
