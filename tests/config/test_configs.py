@@ -22,7 +22,7 @@ LARGE = ("adm_imagenet256", "adm_imagenet256_uncond", "adm_imagenet512", "adm_cl
 LARGE += ("lightningdit", "rae")
 """Choices of images so large that building them takes long; of these the default tier makes plans."""
 
-OF_HUB = ("clip", "deit_s", "dino", "vit_b16_224", "vit_b16_384")
+OF_HUB = ("clip", "deit_s", "dino", "ma_ensemble", "vit_b16_224", "vit_b16_384")
 """Verifiers that are built with their twins, which tell whatever classes apart."""
 
 OF_DATASET = {"mixture": ["dataset=mixture", "model=mixture"], "digits": []}
@@ -106,7 +106,13 @@ IMAGES = {"cifar10": (10, 32), "cifar100": (100, 32), "folder": (0, 64), "npz": 
 IMAGES |= {f"imagenet{size}": (1000, size) for size in (64, 256, 512)}
 
 
-@pytest.mark.parametrize("dataset", sorted(set(GROUPS["dataset"]) - {*OF_DATASET}))
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        pytest.param(d, marks=[pytest.mark.long] if d in ("imagenet64", "imagenet512") else [])
+        for d in sorted(set(GROUPS["dataset"]) - {*OF_DATASET})
+    ],
+)
 def test_conf_builds_every_dataset_of_real_images(tmp_path: Path, inception_weights: Path, dataset: str):
     """With statistics for a reference, as the images are elsewhere; metric=openai is the one that needs all of them."""
     classes, size = IMAGES[dataset]
@@ -168,7 +174,16 @@ def test_conf_experiments_plan_the_nfe_counted_by_hand(tmp_path: Path, name: str
         for job in product(*([f"{key}={value}" for value in values.split(",")] for key, values in params))
     ]
     assert sum(blueprint_of(tmp_path, *job, planning=True).work.nfe for job in jobs) == NFE[name]
-    make_experiment(tmp_path, *jobs[0], "smoke=true")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.long] if n.endswith("_imagenet") else []) for n in choices("experiment")],
+)
+def test_conf_experiments_build_as_smoke_runs(tmp_path: Path, name: str):
+    params = compose_whole([f"experiment={name}"]).hydra.sweeper.params.items()
+    first = [f"{key}={values.split(',')[0]}" for key, values in params]
+    assert "/smoke/" in str(make_experiment(tmp_path, f"experiment={name}", *first, "smoke=true").folder)
 
 
 def test_conf_files_begin_with_a_comment():

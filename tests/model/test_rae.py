@@ -57,7 +57,11 @@ def files(tmp_path) -> dict[str, str]:
 
 def loaded(files: dict[str, str], **options):
     return rae.load(
-        **{"autoguidance": None} | {k: v for k, v in files.items() if k != "autoguidance"} | SIZES | HEADS | options
+        **{"autoguidance": None, "guidance_scale": 1.0}
+        | {k: v for k, v in files.items() if k != "autoguidance"}
+        | SIZES
+        | HEADS
+        | options
     )
 
 

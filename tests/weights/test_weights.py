@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 LOADER = re.compile(r"_target_: (its\.(?:model|classifier|verifier|metric|dataset|twins)\.\S+)")
 TARGETS = sorted({target for path in (ROOT / "conf").rglob("*.yaml") for target in LOADER.findall(path.read_text())})
 MARKS = {
-    **dict.fromkeys(("weights", "vae", "decoder", "latents_stats"), "Weights"),
+    **dict.fromkeys(("weights", "vae", "decoder", "latents_stats", "head"), "Weights"),
     "device": "Device",
     "guidance_scale": "GuidanceScale",
     "guidance_interval": "GuidanceInterval",
