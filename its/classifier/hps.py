@@ -16,7 +16,7 @@ from its.classifier.image_text import ImageText
 from its.classifier.open_clip import clip_of
 from its.classifier.tokens import Tokens, tokenizer_of
 from its.model.checkpoint import read
-from its.weights import Device, Weights
+from its.weights import Device, Settings, Weights
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 """Of CLIP's pixels in [0, 1], by channel."""
@@ -66,7 +66,7 @@ class PaddedImages(nn.Module):
 
 
 def load(
-    weights: Weights, version: Version, tokenizer: Weights, *, heads: int = 16, device: Device = "cpu"
+    weights: Weights, version: Version, tokenizer: Weights | Settings, *, heads: int = 16, device: Device = "cpu"
 ) -> ImageText:
     """Load HPS; its score is the plain cosine, about 0.28, and published tables have it times 100.
 

@@ -17,7 +17,7 @@ from its.classifier.transformers_files import OTHER, library
 from its.model.checkpoint import fit, read
 from its.model.config_file import ConfigFile
 from its.model.wrappers import StateDict
-from its.weights import Device, Weights, locate
+from its.weights import Device, Settings, Weights, locate
 
 OFFSET, SCALE = 0.16717362830052426, 1.0333394966054072
 """Mean and standard deviation of the head's numbers over its authors' data, which rewards are given in."""
@@ -116,12 +116,14 @@ class States(nn.Module):
         return self.vision(pixel_values=pixels).last_hidden_state
 
 
-def load(weights: Weights, config: Weights, tokenizer: Weights, *, device: Device = "cpu") -> ImageReward:
+def load(
+    weights: Weights, med_config: Weights | Settings, tokenizer: Weights | Settings, *, device: Device = "cpu"
+) -> ImageReward:
     """Load ImageReward.
 
     Args:
         weights: `ImageReward.pt`.
-        config: `med_config.json` beside it.
+        med_config: `med_config.json` beside it.
         tokenizer: a `tokenizer.json` of BERT's (bert-base-uncased), or a folder with one.
 
     Raises:
@@ -129,7 +131,7 @@ def load(weights: Weights, config: Weights, tokenizer: Weights, *, device: Devic
     """
     # Read the files.
     transformers = library(weights)
-    file = ConfigFile.read(locate(config), OTHER)
+    file = ConfigFile.read(locate(med_config), OTHER)
     file.require(CONFIG)
     state = {name: value.float() for name, value in read(weights).items() if not UNUSED.fullmatch(name)}
     parts = {start: _below(state, start) for start in (VISION, TEXT, HEAD)}
@@ -142,7 +144,7 @@ def load(weights: Weights, config: Weights, tokenizer: Weights, *, device: Devic
     entries = {key: file.needed(key) for key in TAKEN}
     sizes = transformers.BlipTextConfig(**entries, encoder_hidden_size=width, is_decoder=True, **UNSET)
     text = transformers.models.blip.modeling_blip_text.BlipTextModel(sizes, add_pooling_layer=False)
-    fit(text, parts[TEXT], weights, f"{config} is of another network")
+    fit(text, parts[TEXT], weights, f"{med_config} is of another network")
     head = reward_head(parts[HEAD], sizes.hidden_size, weights)
     side = vision.config.image_size
     images = ImageClassifier(States(vision), MEAN, STD, size=side, crop=side, interpolation="bicubic", centre="round")

@@ -13,7 +13,7 @@ from its.classifier.image_features import Tower
 from its.classifier.tokens import Tokens, tokenizer_of
 from its.classifier.transformers_files import OTHER, load_with_processor
 from its.model.config_file import ConfigFile
-from its.weights import Device, Weights, locate
+from its.weights import Device, Settings, Weights, locate
 
 Likeness = Literal["clip_score", "cosine", "logit"]
 
@@ -76,8 +76,8 @@ def load(
     weights: Weights,
     *,
     weights_key: str | None = None,
-    tokenizer: Weights | None = None,
-    preprocessor: Weights | None = None,
+    tokenizer: Weights | Settings | None = None,
+    preprocessor: Weights | Settings | None = None,
     output: Likeness = "clip_score",
     device: Device = "cpu",
 ) -> ImageText:

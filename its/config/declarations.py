@@ -17,6 +17,7 @@ from its.weights import Dtype
 
 WEIGHTS, DEVICE, DTYPE, SPEED_ONLY, RUN_PLACE = "Weights", "Device", "Dtype", "SpeedOnly", "RunPlace"
 GUIDANCE_SCALE, GUIDANCE_INTERVAL, AUTOGUIDANCE = "GuidanceScale", "GuidanceInterval", "Autoguidance"
+SETTINGS = "Settings"
 """Annotations that say what a parameter is; `its.weights` and `its.types` define them."""
 
 PLAIN: dict[str, Any] = {
@@ -29,7 +30,7 @@ PLAIN: dict[str, Any] = {
         GUIDANCE_SCALE: float,
         GUIDANCE_INTERVAL: Sequence[float],
     },
-    AUTOGUIDANCE: str,
+    **dict.fromkeys((AUTOGUIDANCE, SETTINGS), str),
 }
 """Types of plain values by their names in an annotation."""
 

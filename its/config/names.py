@@ -24,6 +24,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "classifier/image_reward": ("its.classifier.image_reward.load",),
     "classifier/image_text": ("its.classifier.image_text.load",),
     "classifier/mixture": ("its.dataset.mixture.bayes_classifier",),
+    "classifier/qwen_vl": ("its.classifier.qwen_vl.load",),
     "dataset/cifar": ("its.dataset.cifar.Cifar",),
     "dataset/class_order": ("its.dataset.classes.ClassOrder", "its.dataset.classes.Schedule"),
     "dataset/classes": ("its.dataset.classes.Classes",),

@@ -9,7 +9,7 @@ from torch import nn
 
 from its.twins.clip import letters_tokenizer
 from its.twins.random_state import random_state
-from its.weights import Weights
+from its.weights import Settings, Weights
 
 
 class _Block(nn.Module):
@@ -55,7 +55,13 @@ class _Clip(_Tower):
 
 
 def write(
-    weights: Weights, *, tokenizer: Weights, size: int = 28, patch: int = 14, width: int = 32, positions: int = 77
+    weights: Weights,
+    *,
+    tokenizer: Weights | Settings,
+    size: int = 28,
+    patch: int = 14,
+    width: int = 32,
+    positions: int = 77,
 ) -> None:
     """Write a random network to the file `weights`, and a tokenizer to the folder `tokenizer`.
 

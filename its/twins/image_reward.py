@@ -11,13 +11,19 @@ import torch
 from torch import Tensor
 
 from its.twins.random_state import random_state
-from its.weights import Weights
+from its.weights import Settings, Weights
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
 
 def write(
-    weights: Weights, *, config: Weights, tokenizer: Weights, size: int = 32, patch: int = 16, width: int = 64
+    weights: Weights,
+    *,
+    med_config: Weights | Settings,
+    tokenizer: Weights | Settings,
+    size: int = 32,
+    patch: int = 16,
+    width: int = 64,
 ) -> None:
     """Write a random network, its configuration and a `tokenizer.json`.
 
@@ -26,7 +32,7 @@ def write(
         width: of both networks.
     """
     # Write the tokenizer and the configuration.
-    for file in (weights, config, tokenizer):
+    for file in (weights, med_config, tokenizer):
         Path(file).parent.mkdir(parents=True, exist_ok=True)
     count = _write_tokenizer(Path(tokenizer))
     sizes: dict[str, Any] = {"hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": 2}
@@ -41,7 +47,7 @@ def write(
         "model_type": "bert",
         "add_cross_attention": True,
     }
-    Path(config).write_text(json.dumps(entries), encoding="utf-8")
+    Path(med_config).write_text(json.dumps(entries), encoding="utf-8")
 
     # Write the tensors of vision, text and head under their names.
     torch.save(_vision(sizes, size, patch) | _text(entries) | _head(width), weights)

@@ -31,6 +31,9 @@ GuidanceInterval = Sequence[float]
 Autoguidance = str
 """Marks a model's parameter, besides as weights, for the network of autoguidance, which is one row of an evaluation."""
 
+Settings = str
+"""Marks a loader's parameter, besides as weights, for a tokenizer or other settings: networks may share them."""
+
 Dtype = Literal["float32", "bfloat16", "float16"]
 """Marks a loader's parameter for the type of a network's weights and activations; see `its.run_as`."""
 
@@ -123,14 +126,19 @@ def _hub_file(weights: str) -> re.Match[str] | None:
 
 def _file_of_hub(weights: str) -> Path:
     """Return a file of a repository in the hub's cache; it is downloaded if it is not there."""
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import snapshot_download
 
     hub = _hub_file(weights)
     assert hub is not None
     try:
-        return Path(hf_hub_download(hub["name"], hub["file"], revision=hub["revision"]))
+        path = (
+            Path(snapshot_download(hub["name"], revision=hub["revision"], allow_patterns=[hub["file"]])) / hub["file"]
+        )
     except (OSError, ValueError) as error:
         raise _unavailable(weights, error) from error
+    if not path.is_file():
+        raise FileNotFoundError(f"the hub's {hub['name']} has no file {hub['file']}; choose another")
+    return path
 
 
 def _unavailable(weights: str, error: Exception) -> FileNotFoundError:

@@ -23,7 +23,7 @@ PROMPTS = ("a cat", "", "the quick brown fox jumps over the lazy dog and runs", 
 def files(tmp_path_factory):
     """A random network whose patches vary so little that norms with another epsilon would tell."""
     place = tmp_path_factory.mktemp("reward")
-    names = {"weights": "ImageReward.pt", "config": "med_config.json", "tokenizer": "tokenizer.json"}
+    names = {"weights": "ImageReward.pt", "med_config": "med_config.json", "tokenizer": "tokenizer.json"}
     paths = {key: str(place / name) for key, name in names.items()}
     write(size=SIDE, **paths)
     state = torch.load(paths["weights"])
@@ -36,7 +36,7 @@ def files(tmp_path_factory):
 def plain(files, images, prompts):
     """Rewards by timm's vision network, transformers' text network and five matrices."""
     # Look at the images.
-    state, entries = torch.load(files["weights"]), json.loads(Path(files["config"]).read_text())
+    state, entries = torch.load(files["weights"]), json.loads(Path(files["med_config"]).read_text())
 
     def part(start):
         return {name.removeprefix(start): value for name, value in state.items() if name.startswith(start)}
@@ -111,8 +111,8 @@ def test_image_reward_passes_over_what_pretraining_left_and_refuses_the_rest(fil
     torch.save({name: value for name, value in state.items() if "blocks.0.attn.qkv.bias" not in name}, own["weights"])
     with pytest.raises(ValueError, match=r"1 missing \(encoder.layers.0.self_attn.qkv.bias\)"):
         load(**own)
-    entries = json.loads(Path(files["config"]).read_text())
+    entries = json.loads(Path(files["med_config"]).read_text())
     config = tmp_path / "med_config.json"
     config.write_text(json.dumps(entries | {"hidden_act": "relu"}))
     with pytest.raises(ValueError, match=r'hidden_act of .* is "relu"; here it is "gelu"'):
-        load(**{**files, "config": str(config)})
+        load(**{**files, "med_config": str(config)})
