@@ -3,6 +3,10 @@
 import json
 import math
 import random
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +17,7 @@ from its.verifier.endpoint import Endpoint
 from its.verifier.vlm import Vlm
 from tests.verifier.judge_server import answer_of, brightness, judge_server
 
+ROOT = Path(__file__).parents[2]
 QUICK = {"wait_s": 0.01, "timeout_s": 5.0}
 
 
@@ -253,3 +258,30 @@ def test_vlm_rewards_by_the_aspect_that_is_asked_for(host):
     state, url = host
     state.behave = lambda attempt, number: answer_of(number, 2, finish=8)
     assert Vlm(Endpoint(url, "m", **QUICK), score="finish").reward(images_of(1)[:, :1], ["a"]).tolist() == [8]
+
+
+KILLED = """
+import sys
+from tests.verifier.test_endpoint import images_of, judge_of, prompts_of
+judge_of(sys.argv[1], sys.argv[2], in_flight=2).reward(images_of(12), prompts_of(12))
+"""
+
+
+def test_endpoint_of_a_killed_run_asks_for_nothing_that_is_on_disk(host, tmp_path):
+    state, url = host
+    state.behave = lambda attempt, number: None if state.calls <= 5 else 30
+    process = subprocess.Popen([sys.executable, "-c", KILLED, url, str(tmp_path)], cwd=ROOT)
+    file = tmp_path / FILE
+    while process.poll() is None and not (file.exists() and len(file.read_bytes().splitlines()) == 5):
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    kept = {json.loads(line)["key"] for line in file.read_text().splitlines()}
+    assert len(kept) == 5
+    state.attempts.clear()
+    state.behave = lambda attempt, number: None
+    judge = judge_of(url, tmp_path)
+    assert judge.reward(images_of(12), prompts_of(12)).tolist() == expected(images_of(12))
+    numbers = {1000 + int(key[:12], 16) % 9000 for key in kept}
+    assert state.attempts.total() == 7
+    assert not numbers & state.attempts.keys()
