@@ -58,13 +58,11 @@ class ImageText(nn.Module):
         return OUTPUTS[self.output]((features * directions).sum(dim=1), self.scale)
 
     def direction(self, prompt: str) -> Tensor:
-        """Return the unit vector of a prompt, float64 `[width]`; gradients may pass a product with it later."""
+        """Return the unit vector of a prompt, float64 `[width]`."""
         if prompt not in self._directions:
-            with torch.inference_mode(False), torch.no_grad():
-                device = self.projection.weight.device
-                tokens = torch.tensor([self._tokens.padded(prompt)], device=device)
-                features = self.projection(self.text(input_ids=tokens).pooler_output)[0]
-                self._directions[prompt] = F.normalize(features.double(), dim=0)
+            tokens = torch.tensor([self._tokens.padded(prompt)], device=self.projection.weight.device)
+            features = self.projection(self.text(input_ids=tokens).pooler_output)[0]
+            self._directions[prompt] = F.normalize(features.double(), dim=0)
         return self._directions[prompt]
 
     def extra_repr(self) -> str:

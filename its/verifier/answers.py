@@ -59,13 +59,22 @@ class Answers:
                 self._lines.append({**answer._asdict(), "cost": dict(answer.cost)})
 
 
-def usage(folder: Path, images: int) -> dict[str, float]:
-    """Return a run's columns on the judges that it asked elsewhere, means per image; empty if it asked none."""
+def usage(folder: Path, images: int) -> dict[str, float | None]:
+    """Return the columns of a run that asks a judge elsewhere, means per image; None where its answers are not here."""
     entries = Lines(folder / FILE, _fits).read()
     if not entries:
-        return {}
+        return {REMOTE: 1, JUDGE_CALLS: None, JUDGE_TOKENS: None}
     calls, *tokens = (sum(each["cost"][count] for each in entries) for count in COUNTS)
     return {REMOTE: 1, JUDGE_CALLS: calls / images, JUDGE_TOKENS: sum(tokens) / images}
+
+
+def take_over(folder: Path, part: Path) -> None:
+    """Add to the answers in a run's folder those that only another part of the run has."""
+    lines = Lines(folder / FILE, _fits)
+    present = lines.read()
+    for entry in Lines(part / FILE, _fits).read():
+        if entry not in present:
+            lines.append(entry)
 
 
 def _fits(entry: Entry) -> bool:

@@ -39,7 +39,7 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 
 _PACKAGED = Path(__file__).parent
 _HUB = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w.-]+))?")
-_HUB_FILE = re.compile(rf"{_HUB.pattern}/(?P<file>[\w.-]+(/[\w.-]+)*)")
+_HUB_FILE = re.compile(rf"{_HUB.pattern}/(?P<file>[\w.+-]+(/[\w.+-]+)*)")
 _FILES = (".safetensors", ".pt", ".pth", ".th", ".bin", ".pkl", ".npz")
 _SMALL_FILES = (".json", ".txt")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
