@@ -47,6 +47,6 @@ def prompts_of(conditions: Sequence[Condition]) -> list[str]:
         other = next(condition for condition in conditions if not isinstance(condition, str))
         raise ValueError(
             f"an image is asked for {other!r}, and this verifier scores images by their prompts; choose a dataset of "
-            "prompts, or another verifier"
+            "prompts"
         )
     return prompts

@@ -13,7 +13,8 @@ from its.pixels import from_uint8
 from its.twins.clip import write
 
 LONG = (
-    "an old man walks his seven dogs along the river on a cold and windy morning in the winter of 1909, painted in oil"
+    "an old man walks his seven dogs along the river on a cold and windy morning "
+    "in the winter of the year 1909, painted in oil by a child"
 )
 PROMPTS = ("a cat", "", f"{LONG} on canvas", f"{LONG} on wood", "zwei Köche")
 SIDE = 32

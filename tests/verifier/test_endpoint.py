@@ -14,6 +14,7 @@ import torch
 from its.pixels import to_uint8
 from its.verifier.answers import FILE, usage
 from its.verifier.endpoint import Endpoint
+from its.verifier.rubric import NonsenseError, Rubric
 from its.verifier.vlm import Vlm
 from tests.verifier.judge_server import answer_of, brightness, judge_server
 
@@ -94,6 +95,13 @@ def test_endpoint_scores_land_on_their_images_whatever_the_host_does(host, name)
     assert 1 < state.most_at_once <= 5
     assert set(state.attempts.values()) <= {1, 2, 3}
     assert state.calls > 12 or name == "late"
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE)
+def test_rubric_refuses_nonsense(nonsense):
+    assert Rubric().read(answer_of(4321, 7), 4321)["overall"] == 7
+    with pytest.raises(NonsenseError):
+        Rubric().read(nonsense(4321), 4321)
 
 
 def test_endpoint_takes_an_answer_in_a_fence(host):
