@@ -9,6 +9,9 @@ T = TypeVar("T")
 SpeedOnly = Annotated[T, "changes speed only"]
 """Annotation of a parameter that changes how fast images are made, and never an image."""
 
+RunPlace = str
+"""Marks a parameter that is filled in with the run's folder, unless it is given; beside `SpeedOnly`."""
+
 Condition = int | str | None
 
 

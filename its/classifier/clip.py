@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from its.classifier.classifier import ImageClassifier
-from its.classifier.transformers_files import OTHER, load_with_processor, loaded
+from its.classifier.tokens import tokenizer_of
+from its.classifier.transformers_files import OTHER, load_with_processor
 from its.dataset.class_names import ClassNames
 from its.model.config_file import ConfigFile
 from its.weights import Device, Weights, locate
@@ -26,10 +26,6 @@ TEMPLATES = (
     "a photo of the small {}.",
 )
 """The seven of 80 prompts that CLIP's authors found to do as well as all on ImageNet."""
-
-TOKENIZER = "tokenizer.json"
-PARTS = ("vocab.json", "merges.txt")
-"""Files of a tokenizer: in one, or in two."""
 
 OLD_END = 2
 """The `eos_token_id` of early configurations, under which the network looks at the highest token."""
@@ -91,7 +87,7 @@ def load(
 
     # Embed the prompts, and keep the mean direction of each class.
     model = model.float().eval().to(device)
-    tokens = _tokens(_tokenizer(folder, weights), texts, model.config.text_config, weights)
+    tokens = _tokens(tokenizer_of(weights), texts, model.config.text_config, weights)
     with torch.inference_mode():
         embeddings = torch.cat([F.normalize(_embedded(model, part), dim=1) for part in _batches(tokens)])
         directions = F.normalize(embeddings.unflatten(0, (-1, len(templates))).mean(dim=1), dim=1)
@@ -114,13 +110,6 @@ def prompts(classes: str | Sequence[str], names: Sequence[str] | None, templates
     if not templates or any(template.count("{}") != 1 for template in templates):
         raise ValueError(f"templates is {list(templates)!r}; each has one {{}} where a class is named")
     return [template.replace("{}", name.replace("_", " ")) for name in spoken for template in templates]
-
-
-def _tokenizer(folder: Path, weights: str) -> Any:
-    """Load the tokenizer; the library makes an empty one where its files are missing."""
-    if not (folder / TOKENIZER).is_file() and not all((folder / part).is_file() for part in PARTS):
-        raise ValueError(f"{weights} has neither {TOKENIZER} nor {' and '.join(PARTS)}; fetch the whole repository")
-    return loaded("CLIPTokenizer", folder, weights)
 
 
 def _tokens(tokenizer: Any, texts: Sequence[str], config: Any, weights: str) -> list[list[int]]:

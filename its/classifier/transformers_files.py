@@ -17,7 +17,9 @@ from its.model.transformers_network import load_network, loaded
 OTHER = "choose another classifier, or correct the entry if it is wrong"
 
 
-def load_with_processor(kind: str, config: ConfigFile, weights: str, key: str | None) -> tuple[Any, ImageClassifier]:
+def load_with_processor(
+    kind: str, config: ConfigFile, weights: str, key: str | None, processors: Path | None = None
+) -> tuple[Any, ImageClassifier]:
     """Load a network and its image processor; return the former, and the latter's preparation around it.
 
     Args:
@@ -25,6 +27,7 @@ def load_with_processor(kind: str, config: ConfigFile, weights: str, key: str | 
         config: the folder's `config.json`.
         weights: name of the folder, for messages.
         key: the variant of the weights; see `its.model.checkpoint.stored`.
+        processors: folder of the image processor; None is that of the network.
 
     Raises:
         ValueError: an entry is not on the allow-list, or the weights do not fit.
@@ -33,13 +36,14 @@ def load_with_processor(kind: str, config: ConfigFile, weights: str, key: str | 
     if config.get("problem_type", None) not in (None, "single_label_classification"):
         raise config.refusal("problem_type", "here it is single_label_classification or null")
     folder = config.path.parent
-    processor = processor_of(folder)
+    processors = processors or folder
+    processor = processor_of(processors)
     options = of_transformers(processor)
 
     # Load the network and the library's own preparation, and compare.
     network = load_network(kind, folder, weights, key)
     classifier = ImageClassifier(network, **options)
-    processing = loaded("AutoImageProcessor", folder, weights, backend="pil")
+    processing = loaded("AutoImageProcessor", processors, weights, backend="pil")
 
     def prepare(picture: Any) -> Tensor:
         return processing(images=picture, return_tensors="pt")["pixel_values"][0]

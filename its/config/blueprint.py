@@ -23,6 +23,7 @@ from its.config.oracle_run import run_kind
 from its.config.parts import Parts
 from its.config.problems import check_list, check_prompt, settled_images
 from its.config.provenance import Provenance
+from its.config.run_place import placed
 from its.config.scorers import check_scorers, held_out
 from its.config.secrets import check_keys, check_secrets
 from its.config.smoke import Twin, settled, with_twins
@@ -167,8 +168,8 @@ class Blueprint(Parts):
             self.provenance.check()
 
     def with_twins(self) -> dict[str, Any]:
-        """Write a smoke run's twins unless they are there; return the configuration with their paths."""
-        return with_twins(self.plain, self.twins, self.packages)
+        """Write a smoke run's twins unless they are there; return the configuration with their paths and the run's."""
+        return placed(with_twins(self.plain, self.twins, self.packages), self.folder)
 
     def job(self) -> TrackedRun:
         """Return what a tracker is told."""

@@ -16,14 +16,14 @@ from its.process.modules import absolute, file_of, modules_of
 from its.weights import Dtype
 
 WEIGHTS, DEVICE, DTYPE, SPEED_ONLY, VARIANT = "Weights", "Device", "Dtype", "SpeedOnly", "Variant"
+RUN_PLACE, SETTINGS = "RunPlace", "Settings"
 GUIDANCE_SCALE, GUIDANCE_INTERVAL, AUTOGUIDANCE = "GuidanceScale", "GuidanceInterval", "Autoguidance"
 """Annotations that say what a parameter is; `its.weights` and `its.types` define them."""
 
 PLAIN: dict[str, Any] = {
     **{"int": int, "float": float, "bool": bool, "str": str},
-    **{WEIGHTS: str, DEVICE: str, DTYPE: Dtype, GUIDANCE_SCALE: float, GUIDANCE_INTERVAL: Sequence[float]},
-    AUTOGUIDANCE: str,
-    VARIANT: str,
+    **{DTYPE: Dtype, GUIDANCE_SCALE: float, GUIDANCE_INTERVAL: Sequence[float]},
+    **dict.fromkeys((WEIGHTS, DEVICE, RUN_PLACE, AUTOGUIDANCE, VARIANT, SETTINGS), str),
 }
 """Types of plain values by their names in an annotation."""
 

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from its.config import names
-from its.config.declarations import DEVICE, SPEED_ONLY, WEIGHTS, marked, parameters
+from its.config.declarations import DEVICE, SETTINGS, SPEED_ONLY, WEIGHTS, marked, parameters
 from its.config.smoke import is_twin
 from its.pixels import RULE
 from its.weights import fingerprint
@@ -90,9 +90,15 @@ def contents(node: Any, *, planning: bool = False) -> dict[str, str]:
 
 
 def same_weights(first: Any, second: Any) -> list[str]:
-    """Return weights below the first node that are also below the second, under whatever name; never absent ones."""
-    of_second = set(contents(second, planning=True).values()) - {ABSENT} if weights_of(first) else set()
-    return [name for name, content in contents(first, planning=True).items() if content in of_second]
+    """Return networks below the first node that are also below the second, under whatever name; never absent ones."""
+    of_second = set(_networks(second).values()) - {ABSENT} if weights_of(first) else set()
+    return [name for name, content in _networks(first).items() if content in of_second]
+
+
+def _networks(node: Any) -> dict[str, str]:
+    """Return the fingerprints of all weights below a node but for tokenizers and other settings."""
+    settings = set(marked(node, SETTINGS))
+    return {name: content for name, content in contents(node, planning=True).items() if name not in settings}
 
 
 def weights_of(node: Any) -> list[str]:

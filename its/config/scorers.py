@@ -22,6 +22,14 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?<!_se)")
 ORACLE = "oracle"
 
 
+def is_remote(node: Any, packages: Sequence[str]) -> bool:
+    """Return whether a class at or below a verifier's node says that it asks somebody over the network."""
+    if not isinstance(node, Mapping):
+        return False
+    here = isinstance(node.get(TARGET), str) and getattr(defined(node[TARGET], packages), "remote", False) is True
+    return here or any(is_remote(value, packages) for value in node.values())
+
+
 def called(choice: str, node: Node, packages: Sequence[str]) -> str:
     """Return what a verifier is called: its choice, which says so if it is an oracle, or has one among its members."""
     oracle = ORACLE not in choice and any(is_oracle(defined(each[TARGET], packages)) for each in _verifiers(node))

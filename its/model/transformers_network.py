@@ -83,6 +83,20 @@ def loaded(kind: str, folder: Path, weights: str, **options: Any) -> Any:
     Raises:
         ValueError: transformers is not installed, or does not read it.
     """
+    transformers = library(weights)
+    try:
+        reader: Any = getattr(transformers, kind)
+        return reader.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
+    except FAULTS as error:
+        raise ValueError(f"{weights} is not read ({' '.join(str(error).split())[:300]}); {OTHER}") from error
+
+
+def library(weights: str) -> Any:
+    """Return transformers, without progress bars.
+
+    Raises:
+        ValueError: it is not installed.
+    """
     try:
         import transformers
     except ImportError as error:
@@ -91,8 +105,4 @@ def loaded(kind: str, folder: Path, weights: str, **options: Any) -> Any:
             ".venv/bin/python -m pip install -c constraints.txt -e '.[text2image]'"
         ) from error
     transformers.utils.logging.disable_progress_bar()
-    try:
-        reader: Any = getattr(transformers, kind)
-        return reader.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
-    except FAULTS as error:
-        raise ValueError(f"{weights} is not read ({' '.join(str(error).split())[:300]}); {OTHER}") from error
+    return transformers

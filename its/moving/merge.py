@@ -22,6 +22,7 @@ from its.disk.run_folder import RunFolder
 from its.moving.sound import raw_digests
 from its.process.device import types_of
 from its.process.source_files import listed
+from its.verifier.answers import take_over
 
 ORDER = (FEATURES, POOL, SHARDS)
 """Folders in the order in which a shard's files are joined: once the shard itself is there, so is all of it."""
@@ -147,6 +148,7 @@ class Merge:
         for part in self.parts[1:]:
             new = sorted(part.digests.keys() - present, key=_order)
             _add_lists(self.target.files, part.files)
+            take_over(self.target.folder, part.folder)
             _add_notes(self.target.files, part.files, {first_of(name) for name in new if name.startswith(SHARDS)})
             for name in new:
                 self.target.files.store.take_over(name, part.files.store)

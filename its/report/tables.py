@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from its.budget import CAP_COLUMNS, CAP_HEADERS, cap_of
 from its.budget import COLUMNS as LEDGER
-from its.disk.columns import HELD_OUT, ORACLE
+from its.disk.columns import HELD_OUT, JUDGE_CALLS, JUDGE_TOKENS, ORACLE, REMOTE
 from its.disk.run_folder import EDITED
 from its.report import escape
 from its.report.numbers import significant
@@ -180,6 +180,9 @@ _COLUMNS: dict[str, tuple[Callable[[Row], str], str]] = {
     "NaN of the guide": (_plain("nan_guide", 0), "nan_guide"),
     "±inf of the guide": (_plain("inf_guide", 0), "inf_guide"),
     "oracle": (_plain(ORACLE, 0), ORACLE),
+    "remote judge": (_plain(REMOTE, 0), REMOTE),
+    "judge calls": (_plain(JUDGE_CALLS, 1), JUDGE_CALLS),
+    "judge tokens": (_plain(JUDGE_TOKENS, 0), JUDGE_TOKENS),
     "edited sources": (_plain(EDITED, 0), EDITED),
 }
 """Cell of a row and the key that it shows, by header."""

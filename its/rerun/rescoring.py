@@ -19,6 +19,7 @@ from its.config.identity import differences
 from its.config.instantiate import instantiate
 from its.config.oracle_run import is_blind, meaning
 from its.config.provenance import Provenance
+from its.config.run_place import placed
 from its.disk.array_names import candidate_features_name
 from its.engine import Engine
 from its.engine.flops import count_flops, reward_flops
@@ -80,7 +81,7 @@ class Rescoring:
         run.require_candidates()
         key = f"verifier={blueprint.label['verifier']}"
         refuse_probe(stated_probe(plain["verifier"], packages), key, "stored candidates have none")
-        verifier = instantiate(plain["verifier"], packages)
+        verifier = instantiate(placed(plain["verifier"], run.files.rescored), packages)
         check_rewards(blueprint.search, verifier, blueprint.label["verifier"])
         instruments = Instruments.of(plain, packages)
         if blueprint.has_oracle:

@@ -15,6 +15,7 @@ from its.config.checks import check_passed, check_rewards
 from its.config.instantiate import instantiate, packages_of
 from its.config.kinds import GridSearch, ImageRun
 from its.config.oracle_run import OracleRun, meaning, pool_of
+from its.config.scorers import is_remote
 from its.config.sizes import sized
 from its.process.workers import Worker
 from its.tracker.tracker import Tracker
@@ -110,6 +111,7 @@ def _experiment(blueprint: Blueprint, kind: Callable[..., Run]) -> Run:
         share=Worker.of_share(plain["share"]),
         storage=blueprint.storage,
         verify=plain["verify"],
+        remote=any(is_remote(plain[key], packages) for key in ("verifier", "report")),
     )
 
 

@@ -34,6 +34,7 @@ from its.run.shard_maker import ShardMaker
 from its.run.stock import Stock
 from its.search.search import Search
 from its.types import Condition
+from its.verifier.answers import usage
 from its.verifier.verifier import members_of
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Experiment:
         share: which of the shards it makes at all; if not all, nothing is measured.
         storage: which images are stored, as `store.images` says.
         verify: whether a curve that is there is measured again, from files that are read to the last byte.
+        remote: whether a verifier asks somebody over the network.
     """
 
     folder: Path
@@ -82,6 +84,7 @@ class Experiment:
     share: Worker = field(default_factory=Worker)
     storage: str = "all"
     verify: bool = False
+    remote: bool = False
     files: RunFolder = field(init=False)
 
     def __post_init__(self) -> None:
@@ -236,8 +239,9 @@ class Experiment:
         )
 
     def _marked(self, curve: Curve) -> Curve:
-        """Say in every row how many other sources than this one made images, if any did."""
-        mark = {EDITED: len(others)} if (others := self._provenance.others) else {}
+        """Say in every row how many other sources than this one made images, and which judges elsewhere were asked."""
+        mark: Row = {EDITED: len(others)} if (others := self._provenance.others) else {}
+        mark |= usage(self.folder, self.images) if self.remote else {}
         return replace(curve, rows=[row | mark for row in curve.rows])
 
     def _write_results(self, curve: Curve, stock: Stock) -> None:

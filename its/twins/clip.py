@@ -19,13 +19,9 @@ def write(weights: Weights, *, size: int = 32, patch: int = 16, width: int = 32)
     """
     import transformers
 
-    # Make the tokenizer: each byte as part of a word, and at a word's end.
-    letters = [chr(code) for code in (*range(33, 127), *range(161, 173), *range(174, 324))]
-    vocabulary = {
-        token: index for index, token in enumerate([*letters, *(f"{each}</w>" for each in letters), START, END])
-    }
-    tokenizer: Any = transformers.CLIPTokenizer(vocab=vocabulary, merges=[])
+    tokenizer = letters_tokenizer()
     tokenizer.save_pretrained(Path(weights))
+    vocabulary = tokenizer.get_vocab()
 
     # Make the network.
     sizes = {"hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -44,3 +40,14 @@ def write(weights: Weights, *, size: int = 32, patch: int = 16, width: int = 32)
     # Write its image processor.
     sides = {"height": size, "width": size}
     transformers.CLIPImageProcessor(size={"shortest_edge": size}, crop_size=sides).save_pretrained(Path(weights))
+
+
+def letters_tokenizer() -> Any:
+    """Make a tokenizer that knows each byte as part of a word and at a word's end, and the two ends of a text."""
+    import transformers
+
+    letters = [chr(code) for code in (*range(33, 127), *range(161, 173), *range(174, 324))]
+    vocabulary = {
+        token: index for index, token in enumerate([*letters, *(f"{each}</w>" for each in letters), START, END])
+    }
+    return transformers.CLIPTokenizer(vocab=vocabulary, merges=[])

@@ -36,12 +36,17 @@ GuidanceInterval = Sequence[float]
 Autoguidance = str
 """Marks a model's parameter, besides as weights, for the network of autoguidance, which is one row of an evaluation."""
 
+Settings = str
+"""Marks a loader's parameter, besides as weights, for a tokenizer or other settings: networks may share them."""
+
 Dtype = Literal["float32", "bfloat16", "float16"]
 """Marks a loader's parameter for the type of a network's weights and activations; see `its.run_as`."""
 
 _PACKAGED = Path(__file__).parent
 _HUB = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w.-]+))?")
+_HUB_FILE = re.compile(rf"{_HUB.pattern}/(?P<file>[\w.+-]+(/[\w.+-]+)*)")
 _FILES = (".safetensors", ".pt", ".pth", ".th", ".bin", ".pkl", ".npz")
+_SMALL_FILES = (".json", ".txt")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -49,7 +54,8 @@ def locate(weights: str, variant: str | None = None) -> Path:
     """Find the file or folder that `weights` names: in this package, as a path, below $ITS_WEIGHTS, or on the hub.
 
     A repository of the hub is `owner/name` or `owner/name@revision`; its configurations, tokenizers and weights come
-    from the hub's cache, and are first downloaded if they are not there.
+    from the hub's cache, and are first downloaded if they are not there. So does one file of it,
+    `owner/name/file.safetensors`.
 
     Args:
         variant: of the weights of a pipeline on the hub; see `its.weights.hub.snapshot`.
@@ -62,6 +68,8 @@ def locate(weights: str, variant: str | None = None) -> Path:
         return local
     if _hub_name(weights):
         return _snapshot(weights, variant)
+    if _hub_file(weights):
+        return _file_of_hub(weights)
     raise FileNotFoundError(
         f"weights {weights!r} are neither in the package nor at {Path(weights).absolute()}"
         f"{_own_folder()}; give the path of a file or folder that exists"
@@ -90,6 +98,8 @@ def fingerprint(weights: str, *, here: bool = False) -> str:
     """
     path = _local(weights)
     if path is None:
+        if _hub_file(weights):
+            return sha256_of_file(locate(weights))
         hub = _hub_name(weights)
         if hub and hub["revision"] and _COMMIT.fullmatch(hub["revision"]):
             return f"hub:{hub['name']}@{hub['revision']}"
@@ -122,11 +132,24 @@ def _hub_name(weights: str) -> re.Match[str] | None:
     return None if weights.endswith(_FILES) else _HUB.fullmatch(weights)
 
 
+def _hub_file(weights: str) -> re.Match[str] | None:
+    return _HUB_FILE.fullmatch(weights) if weights.endswith((*_FILES, *_SMALL_FILES)) else None
+
+
 def _snapshot(weights: str, variant: str | None) -> Path:
     """Return a repository's folder in the hub's cache; see `its.weights.hub.snapshot`."""
     from its.weights.hub import snapshot
 
     return _of_hub(weights, lambda name, revision: snapshot(name, revision, variant))
+
+
+def _file_of_hub(weights: str) -> Path:
+    """Return a file of a repository in the hub's cache; see `its.weights.hub.one_file`."""
+    from its.weights.hub import one_file
+
+    hub = _hub_file(weights)
+    assert hub is not None
+    return _of_hub(weights, lambda name, revision: one_file(name, revision, hub["file"]))
 
 
 def _commit(weights: str, *, here: bool) -> str | None:
@@ -140,7 +163,7 @@ def _of_hub(weights: str, ask: Callable[[str, str | None], T]) -> T:
     """Ask the hub, or its cache, for a repository by name and revision."""
     from its.weights.hub import NotWhole
 
-    hub = _hub_name(weights)
+    hub = _hub_name(weights) or _hub_file(weights)
     assert hub is not None
     try:
         return ask(hub["name"], hub["revision"])

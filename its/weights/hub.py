@@ -50,6 +50,18 @@ def snapshot(name: str, revision: str | None, variant: str | None = None) -> Pat
     raise NotWhole(f"the hub's {name} holds neither safetensors nor .bin weights; choose another")
 
 
+def one_file(name: str, revision: str | None, file: str) -> Path:
+    """Return a file of a repository in the hub's cache; it is downloaded if it is not there.
+
+    Raises:
+        NotWhole: there is no such file. OSError: the hub does not give it.
+    """
+    path = _fetched(name, revision, [file]) / file
+    if not path.is_file():
+        raise NotWhole(f"the hub's {name} has no file {file}; choose another")
+    return path
+
+
 def commit_of_pipeline(name: str, revision: str | None, *, whole: bool) -> str | None:
     """Return the commit of a pipeline's repository, of which only configurations are downloaded; None of another one.
 

@@ -27,6 +27,8 @@ OF_HUB = ("clip", "deit_s", "dino", "ma_ensemble", "vit_b16_224", "vit_b16_384")
 """Verifiers that are built with their twins, which tell whatever classes apart."""
 
 PIPELINES = ("flux_dev", "flux_schnell", "flux2_klein", "pixart_sigma", "sd15", "sdxl", "sdxl_lightning")
+REWARDS = ("aesthetic", "clip_score", "hps", "hps_v20", "image_reward", "pick_score", "vlm", "vlm_endpoint")
+"""Verifiers that score images by their prompts, or whatever is asked."""
 
 OF_DATASET = {"mixture": ["dataset=mixture", "model=mixture"], "digits": []}
 
@@ -62,7 +64,7 @@ def place(choice: str) -> list[str]:
         return ["dataset=imagenet64", "model=openai_imagenet64", "verifier=null_rewards", "smoke=true"]
     if choice in OF_HUB:
         return ["dataset=cifar10", "model=ddpm_cifar10", "smoke=true"]
-    if choice.startswith("self_supervised_"):
+    if choice.startswith("self_supervised_") or choice in REWARDS:
         return ["smoke=true"]
     if choice.endswith("cifar10"):
         others = {"model": "ddpm_cifar10", "verifier": "resnet56_cifar10"}

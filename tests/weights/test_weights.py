@@ -2,6 +2,7 @@
 
 import ast
 import re
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ LOADER = re.compile(r"_target_: (its\.(?:model|classifier|verifier|metric|datase
 TARGETS = sorted({target for path in (ROOT / "conf").rglob("*.yaml") for target in LOADER.findall(path.read_text())})
 MARKS = {
     **dict.fromkeys(("weights", "vae", "decoder", "latents_stats", "head", "unet"), "Weights"),
+    **dict.fromkeys(("tokenizer", "preprocessor", "med_config"), "Weights Settings"),
     "device": "Device",
     "guidance_scale": "GuidanceScale",
     "guidance_interval": "GuidanceInterval",
@@ -44,3 +46,23 @@ def test_weights_device_and_slots_are_declared_by_every_loader(target):
 
 def test_weights_marks_are_plain_types():
     assert (weights.Weights, weights.Device, weights.GuidanceScale) == (str, str, float)
+
+
+def test_locate_takes_one_file_of_a_repository(monkeypatch, tmp_path):
+    asked = []
+
+    def download(name, revision, allow_patterns):
+        asked.append((name, revision, allow_patterns))
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    (tmp_path / "deep").mkdir()
+    file = tmp_path / "deep" / "sac+logos.pth"
+    file.write_bytes(b"weights")
+    assert weights.locate("owner/name@v1/deep/sac+logos.pth") == file
+    assert weights.fingerprint("owner/name/deep/sac+logos.pth") == sha256(b"weights").hexdigest()
+    assert asked == [("owner/name", revision, ["deep/sac+logos.pth"]) for revision in ("v1", None)]
+    with pytest.raises(FileNotFoundError, match=r"the hub's owner/name has no file other\.json; choose another"):
+        weights.locate("owner/name/other.json")
+    with pytest.raises(FileNotFoundError, match="give the path of a file or folder that exists"):
+        weights.locate("name/other.pth")

@@ -1,0 +1,92 @@
+"""Answers of a judge elsewhere, kept beside the run: what is on disk is never asked for again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from threading import Lock
+from typing import Any, NamedTuple
+
+from its.disk.columns import JUDGE_CALLS, JUDGE_TOKENS, REMOTE
+from its.disk.lines import Entry, Lines
+
+FILE = "answers.jsonl"
+
+COUNTS = ("calls", "tokens_read", "tokens_written")
+"""What an answer cost, with the attempts that came to nothing: requests, and tokens as the host counts them."""
+
+
+class Answer(NamedTuple):
+    """An answer to one question, or the reason why there is none; and what it cost."""
+
+    key: str
+    scores: Mapping[str, float] | None
+    cost: Mapping[str, int]
+    text: str = ""
+    failure: str = ""
+
+
+class Answers:
+    """Scores by key, of this process and of others that keep theirs in the same file.
+
+    Args:
+        folder: of the run; None keeps them in memory alone.
+    """
+
+    def __init__(self, folder: str | None) -> None:
+        self._lines = None if folder is None else Lines(Path(folder) / FILE, _fits)
+        self._scores: dict[str, Mapping[str, float]] = {}
+        self._lock = Lock()
+
+    def __bool__(self) -> bool:
+        """Return whether there is any score."""
+        return bool(self._scores)
+
+    def known(self, keys: Iterable[str]) -> dict[str, Mapping[str, float]]:
+        """Return the scores that are there already, by key."""
+        with self._lock:
+            if self._lines is not None:
+                entries = self._lines.read()
+                self._scores |= {each["key"]: each["scores"] for each in entries if each["scores"] is not None}
+            return {key: self._scores[key] for key in keys if key in self._scores}
+
+    def keep(self, answer: Answer) -> None:
+        """Keep an answer, or what a failure cost."""
+        with self._lock:
+            if answer.scores is not None:
+                self._scores[answer.key] = answer.scores
+            if self._lines is not None:
+                self._lines.append({**answer._asdict(), "cost": dict(answer.cost)})
+
+
+def usage(folder: Path, images: int) -> dict[str, float | None]:
+    """Return the columns of a run that asks a judge elsewhere, means per image; None where its answers are not here."""
+    entries = Lines(folder / FILE, _fits).read()
+    if not entries:
+        return {REMOTE: 1, JUDGE_CALLS: None, JUDGE_TOKENS: None}
+    calls, *tokens = (sum(each["cost"][count] for each in entries) for count in COUNTS)
+    return {REMOTE: 1, JUDGE_CALLS: calls / images, JUDGE_TOKENS: sum(tokens) / images}
+
+
+def take_over(folder: Path, part: Path) -> None:
+    """Add to the answers in a run's folder those that only another part of the run has."""
+    lines = Lines(folder / FILE, _fits)
+    present = lines.read()
+    for entry in Lines(part / FILE, _fits).read():
+        if entry not in present:
+            lines.append(entry)
+
+
+def _fits(entry: Entry) -> bool:
+    """Return whether a line is an answer's."""
+    scores, cost = entry.get("scores", ""), entry.get("cost")
+    return (
+        isinstance(entry.get("key"), str)
+        and (scores is None or (isinstance(scores, dict) and all(map(_is_number, scores.values()))))
+        and isinstance(cost, dict)
+        and all(type(cost.get(count)) is int for count in COUNTS)
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

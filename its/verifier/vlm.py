@@ -1,0 +1,64 @@
+"""A model that reads pictures and texts as the judge of an image, by a rubric (Ma et al. 2025, arXiv:2501.09732)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from its.types import Condition
+from its.verifier.prompt_score import prompts_of
+from its.verifier.rubric import OVERALL, Rubric
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+
+class Judge(Protocol):
+    """A model here or elsewhere."""
+
+    def scores(
+        self, pictures: Sequence[np.ndarray], prompts: Sequence[str], rubric: Rubric, name: str
+    ) -> Sequence[float]:
+        """Return the score called `name` of each picture, uint8 `[H, W, 3]`; NaN where its answer was nonsense."""
+        ...
+
+
+class Vlm:
+    """A judge's score of an image for its prompt, from 0 to 9.
+
+    Args:
+        judge: whom it asks.
+        aspects: the rubric's questions by name; None are its own.
+        score: the aspect that is the reward, or `overall`.
+
+    Raises:
+        ValueError: the rubric has no such score.
+    """
+
+    absolute: bool = True
+
+    def __init__(self, judge: Judge, aspects: Mapping[str, str] | None = None, score: str = OVERALL) -> None:
+        self.judge = judge
+        self.rubric = Rubric() if aspects is None else Rubric(aspects)
+        if score not in self.rubric.names:
+            raise ValueError(f"verifier.score is {score!r}; choose one of {', '.join(self.rubric.names)}")
+        self.score = score
+
+    def reward(self, images: Tensor, conditions: Sequence[Condition]) -> Tensor:
+        """Score images `[n, 1 or 3, H, W]`, rounded to bytes: `[n]`, float64.
+
+        Raises:
+            ValueError: a gradient is asked for, which no judge gives; or an image has no prompt.
+        """
+        import torch
+
+        from its.pixels import to_uint8
+
+        if images.requires_grad:
+            raise ValueError("a judge of rounded pictures has no gradient; choose another verifier@guide")
+        prompts = prompts_of(conditions)
+        colours = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+        pictures = list(to_uint8(colours).cpu().numpy())
+        scores = self.judge.scores(pictures, prompts, self.rubric, self.score)
+        return torch.tensor(list(scores), dtype=torch.float64)
