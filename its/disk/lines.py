@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import secrets
@@ -62,7 +63,9 @@ class Lines:
         try:
             size = os.fstat(descriptor).st_size
             begun = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"  # a line that a kill cut short
-            os.write(descriptor, ("\n" * begun + sealed(entry)).encode())
+            line = ("\n" * begun + sealed(entry)).encode()
+            if os.write(descriptor, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -66,6 +66,18 @@ class WithProbe(Protocol):
         ...
 
 
+class Paid(Protocol):
+    """A verifier that asks a judge elsewhere, who is paid; in all else it is a `Verifier`."""
+
+    @abstractmethod
+    def judge_costs(self, images: Tensor, conditions: Sequence[Condition]) -> Sequence[Mapping[str, int]]:
+        """Return what the rewards of images that have been scored cost, each by column of `its.budget.OF_JUDGES`.
+
+        A reward that was read from disk costs what it cost when it was asked for.
+        """
+        ...
+
+
 def is_absolute(verifier: object) -> bool:
     """Return whether a verifier, known by its object or class, is absolute; one that does not say is."""
     return bool(getattr(verifier, "absolute", True))
@@ -134,6 +146,12 @@ def rewards_of(verifier: Verifier, images: Tensor, conditions: Sequence[Conditio
     """
     reward: Any = verifier.reward
     return checked(verifier, reward(images, conditions, *more), len(images))
+
+
+def judge_costs_of(verifier: object, images: Tensor, conditions: Sequence[Condition]) -> Sequence[Mapping[str, int]]:
+    """Return what judges elsewhere were paid for the rewards of images, see `Paid`; nothing where there is none."""
+    costs = getattr(verifier, "judge_costs", None)
+    return [{} for _ in conditions] if costs is None else costs(images, conditions)
 
 
 def checked(verifier: Verifier, rewards: Any, count: int) -> Tensor:

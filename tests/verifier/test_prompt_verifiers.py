@@ -4,11 +4,14 @@ import csv
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 
+from its.budget import LEDGER
 from its.config.identity import same_weights
 from its.dataset.digits import Digits
+from its.run.shards import ledger_of
 from its.verifier.answers import FILE
 from its.verifier.prompt_score import PromptScore
 from its.verifier.verifier import require_verifier
@@ -94,14 +97,48 @@ def test_remote_judge_marks_its_run_and_keeps_its_answers_there(tmp_path, host):
     lines = (run.folder / FILE).read_text().splitlines()
     assert state.calls == len(lines) == 2 + 6, "two pictures to try the judge with, then two of each image"
     tokens = sum(json.loads(line)["cost"]["tokens_read"] + json.loads(line)["cost"]["tokens_written"] for line in lines)
-    assert [(row["remote"], row["judge_calls"], row["judge_tokens"]) for row in rows] == [(1, 8 / 3, tokens / 3)] * 2
+    assert tokens == 8 * 13
+    assert [(row["remote"], row["judge_calls"], row["judge_tokens"]) for row in rows] == [(1, 1, 13), (1, 2, 26)]
     with (run.folder / "curve.csv").open() as file:
         assert {row["remote"] for row in csv.DictReader(file)} == {"1"}
 
-    # What is lost is made again without a question.
+    # What is lost is made again without a question, and has cost what it cost.
     sorted((run.folder / "shards").iterdir())[0].unlink()
-    again = make_experiment(tmp_path, *SMALL, *words)
-    assert [row["reward_mean"] for row in again.run()] == [row["reward_mean"] for row in rows]
+    again = make_experiment(tmp_path, *SMALL, *words).run()
+    assert [{**row, "seconds": 0} for row in again] == [{**row, "seconds": 0} for row in rows]
+    assert state.calls == 8
+
+
+def test_remote_judge_is_charged_to_the_image_and_the_cap_that_it_was_asked_for(tmp_path, host):
+    """The third picture that comes is answered at the fourth attempt, whose cost is that image's at that cap."""
+    state, words = host
+    state.behave = lambda attempt, number: 503 if number == state.requests[-1][3] and third(state, number) else None
+
+    def third(state, number):
+        different = list(dict.fromkeys(request[3] for request in state.requests))
+        return different.index(number) == 4 and state.attempts[number] < 4
+
+    run = make_experiment(tmp_path, *SMALL, *words, "verifier.judge.in_flight=1", "verify_batch=1")
+    rows = run.run()
+    ledgers = [ledger_of(run.files.store.read(name)) for name in run.files.shard_names]
+    calls = np.concatenate(ledgers)[..., LEDGER.index("judge_calls")]
+    assert state.calls == 2 + 6 + 3
+    assert calls[:, 1].sum() == 6 + 3
+    assert sorted((calls[:, 1] - calls[:, 0]).tolist() + calls[:, 0].tolist()) == [1, 1, 1, 1, 1, 4]
+    assert [row["judge_calls"] for row in rows] == calls.mean(axis=0).tolist()
+    assert rows[1]["judge_tokens"] == 2 * 13, "attempts without an answer have no tokens"
+
+
+def test_remote_judge_among_members_is_charged(tmp_path, host):
+    state, (_, *words) = host
+    judge = [word.replace("verifier.judge", "verifier.members.a.judge") for word in words]
+    members = [
+        "verifier=ensemble",
+        "verifier@verifier.members.a=vlm_endpoint",
+        "verifier@verifier.members.b=null_rewards",
+    ]
+    rows = make_experiment(tmp_path, *SMALL, *members, *judge).run()
+    assert [(row["remote"], row["judge_calls"], row["judge_tokens"]) for row in rows] == [(1, 1, 13), (1, 2, 26)]
     assert state.calls == 8
 
 
