@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from its.budget import JUDGE_CALLS, JUDGE_TOKENS
 from its.disk.lines import Entry, Lines
-
-FILE = "answers.jsonl"
+from its.disk.run_folder import RunFolder
+from its.disk.sealed import sealed
 
 COUNTS = ("calls", "tokens_read", "tokens_written")
 """What an answer cost, with the attempts that came to nothing: requests, and tokens as the host counts them."""
@@ -35,7 +35,7 @@ class Answers:
     """
 
     def __init__(self, folder: str | None) -> None:
-        self._lines = None if folder is None else Lines(Path(folder) / FILE, _fits)
+        self._lines = None if folder is None else _lines_of(Path(folder))
         self._scores: dict[str, Mapping[str, float]] = {}
         self._costs: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._new: list[Entry] = []
@@ -77,18 +77,22 @@ class Answers:
 
 def bill(folder: Path) -> str:
     """Return in words what judges elsewhere were asked for a run in all, by the answers in its folder."""
-    entries = Lines(folder / FILE, _fits).read()
+    lines = _lines_of(folder)
+    entries = lines.read()
     calls, *tokens = (sum(each["cost"][count] for each in entries) for count in COUNTS)
-    return f"{calls:,} requests and {sum(tokens):,} tokens in all, as {folder / FILE} has them"
+    return f"{calls:,} requests and {sum(tokens):,} tokens in all, as {lines.path} has them"
 
 
 def take_over(folder: Path, part: Path) -> None:
     """Add to the answers in a run's folder those that only another part of the run has."""
-    lines = Lines(folder / FILE, _fits)
-    present = lines.read()
-    for entry in Lines(part / FILE, _fits).read():
-        if entry not in present:
-            lines.append(entry)
+    lines = _lines_of(folder)
+    present = set(map(sealed, lines.read()))
+    if new := [entry for entry in _lines_of(part).read() if sealed(entry) not in present]:
+        lines.append(*new)
+
+
+def _lines_of(folder: Path) -> Lines:
+    return Lines(RunFolder(folder).answers, _fits)
 
 
 def _fits(entry: Entry) -> bool:

@@ -9,10 +9,18 @@ import pytest
 import torch
 
 from its.budget import LEDGER
+from its.config.blueprint import Blueprint
+from its.config.composed import composed
 from its.config.identity import same_weights
 from its.dataset.digits import Digits
+from its.disk.run_folder import RunFolder
+from its.moving.audit import audit, opened
+from its.moving.pack import pack
+from its.rerun.finished_run import FinishedRun
+from its.rerun.rescore import rescore
+from its.rerun.rescoring import Rescoring
+from its.rerun.rescoring import words as rescored_by
 from its.run.shards import ledger_of
-from its.verifier.answers import FILE
 from its.verifier.prompt_score import PromptScore
 from its.verifier.verifier import require_verifier
 from tests.build import blueprint_of, make_experiment
@@ -94,7 +102,7 @@ def test_remote_judge_marks_its_run_and_keeps_its_answers_there(tmp_path, host):
     run = make_experiment(tmp_path, *SMALL, *words)
     rows = run.run()
     check(rows, "reward_mean")
-    lines = (run.folder / FILE).read_text().splitlines()
+    lines = RunFolder(run.folder).answers.read_text().splitlines()
     assert state.calls == len(lines) == 2 + 6, "two pictures to try the judge with, then two of each image"
     tokens = sum(json.loads(line)["cost"]["tokens_read"] + json.loads(line)["cost"]["tokens_written"] for line in lines)
     assert tokens == 8 * 13
@@ -140,6 +148,32 @@ def test_remote_judge_among_members_is_charged(tmp_path, host):
     rows = make_experiment(tmp_path, *SMALL, *members, *judge).run()
     assert [(row["remote"], row["judge_calls"], row["judge_tokens"]) for row in rows] == [(1, 1, 13), (1, 2, 26)]
     assert state.calls == 8
+
+
+def test_remote_judge_is_asked_nothing_again_by_whoever_has_the_run_or_its_pack(tmp_path, host):
+    state, words = host
+    folder = make_experiment(tmp_path, *SMALL, *words, "keep_candidates=true")
+    rows = folder.run()
+    pack(FinishedRun.of(folder.folder), tmp_path / "run.tar")
+    asked = state.calls
+    with opened(tmp_path / "run.tar") as theirs:
+        assert RunFolder(theirs.folder).answers.read_bytes() == RunFolder(folder.folder).answers.read_bytes()
+        findings = audit(theirs, (), 3, seed=1)
+        assert (findings.different, state.calls) == ([], asked)
+        rescoring = Rescoring.of(theirs, Blueprint.of(*composed(rescored_by(theirs, []))))
+        again = rescore(rescoring, tmp_path / "rescored", "a command")
+        assert state.calls == asked
+        for before, row in zip(rows, again, strict=True):
+            assert {key: row[key] for key in row} == {key: before[key] for key in row}
+
+        # Another rubric asks, once, and the run is whole none the less.
+        other = Blueprint.of(*composed(rescored_by(theirs, [*words, "verifier.aspects={finish: 'is it clean?'}"])))
+        state.behave = lambda attempt, number: json.dumps({"picture": number, "finish": 5, "overall": 7})
+        for _ in range(2):
+            [first, second] = rescore(Rescoring.of(theirs, other), tmp_path / "other", "a command")
+            assert (first["judge_calls"], second["judge_calls"], second["judge_tokens"]) == (1, 2, 26)
+            assert state.calls == asked + 6
+        assert theirs.files.is_whole(theirs.files.read_summary())
 
 
 def test_remote_judge_that_stops_answering_ends_a_run_that_goes_on(tmp_path, host):
