@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from its.classifier.image_features import Tower
 from its.classifier.image_text import ImageText
-from its.classifier.open_clip import clip_of
+from its.classifier.open_clip import cleaned, clip_of
 from its.classifier.tokens import Tokens, tokenizer_of
 from its.model.checkpoint import read
 from its.weights import Device, Settings, Weights
@@ -83,7 +83,7 @@ def load(
     model: Any = clip_of(read(weights), heads, weights)
     vision, text = model.config.vision_config, model.config.text_config
     images = PaddedImages(Tower(model.vision_model.float(), model.visual_projection.float()), vision.image_size)
-    tokens = Tokens(tokenizer_of(tokenizer), text.max_position_embeddings, text.vocab_size, tokenizer)
+    tokens = Tokens(tokenizer_of(tokenizer), text.max_position_embeddings, text.vocab_size, tokenizer, cleaned)
     return ImageText(images, model.float(), tokens, "cosine").to(device)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,21 @@ class Tokens:
         most: tokens that the network takes.
         vocabulary: tokens that it knows.
         weights: name of the tokenizer, for messages.
+        clean: makes of a prompt what is cut into tokens, among which it can then name no special one.
 
     Raises:
         ValueError: the tokenizer is not the network's.
     """
 
-    def __init__(self, tokenizer: Any, most: int, vocabulary: int, weights: str) -> None:
-        self._tokenizer = tokenizer
+    def __init__(
+        self,
+        tokenizer: Any,
+        most: int,
+        vocabulary: int,
+        weights: str,
+        clean: Callable[[str], str] | None = None,
+    ) -> None:
+        self._tokenizer, self._clean = tokenizer, clean
         self.most, self.vocabulary, self.weights = most, vocabulary, weights
         bare, sample = self._whole(""), self._whole(SAMPLE)
         if len(bare) != 2 or [sample[0], sample[-1]] != bare or len(sample) < 4:
@@ -58,7 +67,10 @@ class Tokens:
         return tokens + [tokens[-1] if token is None else token] * (self.most - len(tokens))
 
     def _whole(self, prompt: str) -> list[int]:
-        return self._tokenizer(prompt, padding=False, truncation=False, verbose=False)["input_ids"]
+        options: dict[str, Any] = {"padding": False, "truncation": False, "verbose": False}
+        if self._clean is not None:
+            prompt, options["split_special_tokens"] = self._clean(prompt), True
+        return self._tokenizer(prompt, **options)["input_ids"]
 
 
 def tokenizer_of(weights: str, kind: str = "CLIPTokenizer") -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -97,12 +98,21 @@ def library(weights: str) -> Any:
     Raises:
         ValueError: it is not installed.
     """
-    try:
-        import transformers
-    except ImportError as error:
-        raise ValueError(
-            f"{weights} needs transformers, which is not installed; in the folder of this code: "
-            ".venv/bin/python -m pip install -c constraints.txt -e '.[text2image]'"
-        ) from error
+    transformers = package("transformers", weights)
     transformers.utils.logging.disable_progress_bar()
     return transformers
+
+
+def package(name: str, weights: str) -> Any:
+    """Return a package of the extra `text2image`.
+
+    Raises:
+        ValueError: it is not installed.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ValueError(
+            f"{weights} needs {name}, which is not installed; in the folder of this code: "
+            ".venv/bin/python -m pip install -c constraints.txt -e '.[text2image]'"
+        ) from error
