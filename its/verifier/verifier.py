@@ -22,6 +22,7 @@ class Verifier(Protocol):
     Attributes:
         absolute: whether a reward means the same in any company, as it does unless a verifier says otherwise; a rank
             ensemble's does not.
+        reads: what it scores an image by, where it says so: `str`, a prompt, or `int`, a class.
     """
 
     absolute: bool = True

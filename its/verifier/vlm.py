@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from its.types import Condition
 from its.verifier.prompt_score import prompts_of
@@ -37,6 +37,7 @@ class Vlm:
     """
 
     absolute: bool = True
+    reads: ClassVar[type] = str
 
     def __init__(self, judge: Judge, aspects: Mapping[str, str] | None = None, score: str = OVERALL) -> None:
         self.judge = judge

@@ -87,6 +87,44 @@ def test_prompt_verifiers_refuse_classes_before_any_compute(tmp_path, monkeypatc
         run.run()
 
 
+OF_PROMPTS = ("dataset=prompt", "prompt='a cat'", "model=sd15", "smoke=true")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["verifier=hps"],
+            r"verifier \(PromptScore\) scores an image by its prompt, and dataset digits asks for classes",
+        ),
+        (["verifier=vlm_endpoint"], r"verifier \(Vlm\) scores an image by its prompt, .* or a dataset of prompts$"),
+        (
+            ["verifier@report=image_reward"],
+            r"verifier@report image_reward \(PromptScore\) scores an image by its prompt",
+        ),
+        (
+            ["verifier=ensemble", "verifier@verifier.members.a=clip_score", "verifier@verifier.members.b=null_rewards"],
+            r"verifier \(PromptScore\) scores an image by its prompt",
+        ),
+        (
+            [*OF_PROMPTS, "verifier=resnet18_cifar10", "verifier.network.classes=[a, b]"],
+            r"verifier \(Classifier\) scores .* by its class, .* asks for prompts",
+        ),
+        ([*OF_PROMPTS, "verifier=aesthetic"], ""),
+        ([*OF_PROMPTS, "verifier=pick_score"], ""),
+        (["verifier=aesthetic"], ""),
+    ],
+    ids=str,
+)
+def test_plans_refuse_verifiers_of_prompts_on_classes_and_the_other_way_round(tmp_path, monkeypatch, words, sentence):
+    monkeypatch.undo()
+    if not sentence:
+        blueprint_of(tmp_path, *words, planning=True)
+        return
+    with pytest.raises(ValueError, match=sentence):
+        blueprint_of(tmp_path, *words, planning=True)
+
+
 def test_prompt_score_is_a_verifier():
     class Lengths:
         def scores(self, images, prompts):
