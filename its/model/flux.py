@@ -23,6 +23,7 @@ FAMILY = Family(
     ("transformer", "FluxTransformer2DModel"),
     {"text_encoder": ("CLIPTextModel", "CLIPTokenizer"), "text_encoder_2": ("T5EncoderModel", "T5Tokenizer")},
     {"guidance_embeds": bool, "patch_size": Literal[1]},
+    shifted=True,
 )
 
 

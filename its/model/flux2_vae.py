@@ -20,7 +20,7 @@ PATCH = 2
 """Side of the latents of the VAE that are one of the network's."""
 
 KNOWN_FLUX2: Mapping[str, Any] = {
-    **{key: value for key, value in KNOWN.items() if key not in ("force_upcast", "latents_mean", "latents_std")},
+    **{key: value for key, value in KNOWN.items() if key not in ("latents_mean", "latents_std", "scaling_factor", "shift_factor")},
     "_class_name": Literal["AutoencoderKLFlux2"],
     "batch_norm_eps": float,
     "batch_norm_momentum": Any,

@@ -18,10 +18,18 @@ from its.weights import Device, Dtype, GuidanceInterval, GuidanceScale, Variant,
 
 FAMILY = Family(
     "PixArtSigmaPipeline",
-    ("transformer", "PixArtTransformer2DModel"),
+    ("transformer", "PixArtTransformer2DModel", "Transformer2DModel"),
     {"text_encoder": ("T5EncoderModel", "T5Tokenizer")},
-    {"use_additional_conditions": Literal[False], "caption_channels": int, "patch_size": Literal[2]},
+    {
+        "use_additional_conditions": Literal[False],
+        "caption_channels": int,
+        "patch_size": Literal[2],
+        "norm_type": Literal["ada_norm_single"],
+        **dict.fromkeys(("double_self_attention", "only_cross_attention", "use_linear_projection"), Literal[False]),
+        "num_vector_embeds": type(None),
+    },
 )
+"""Published with the class, and entries, that diffusers had for it before 0.29."""
 
 CLEANERS = {"bs4": "beautifulsoup4", "ftfy": "ftfy"}
 """Modules, and packages, without which diffusers leaves captions as they are."""

@@ -29,6 +29,7 @@ HARMLESS = frozenset(
         *("encoder_no_repeat_ngram_size", "num_return_sequences", "return_dict_in_generate", "forced_bos_token_id"),
         *("forced_eos_token_id", "remove_invalid_values", "exponential_decay_length_penalty", "suppress_tokens"),
         *("begin_suppress_tokens", "decoder_start_token_id", "bos_token_id", "pad_token_id", "sep_token_id"),
+        *("output_past", "_attn_implementation_autoset"),
     }
 )
 """Entries that versions of transformers wrote into every configuration: of its own, of generated text, of training."""
