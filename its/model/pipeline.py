@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ from typing import Any
 import torch
 
 from its.model.checkpoint import fit, read
-from its.model.config_file import METADATA, ConfigFile
+from its.model.config_file import EMA, METADATA, ConfigFile
 from its.model.diffusers_network import configured, pretrained
 from its.model.text_cache import Encode, Text, TextCache
 from its.model.transformers_network import load_network, loaded
 from its.model.vae import OTHER, advice
+from its.parameters import fits
 from its.weights import Dtype, fingerprint, locate
 from its.weights.hub import NOT_LOADED
 
@@ -32,14 +34,8 @@ TOKENIZERS = {
 }
 """Classes of tokenizers by the one that reads their files."""
 
-TRAINING = dict.fromkeys(
-    (
-        *("decay", "inv_gamma", "min_decay", "optimization_step", "power", "update_after_step", "use_ema_warmup"),
-        "_commit_hash",
-    ),
-    Any,
-)
-"""Entries that diffusers' averaging of weights leaves in the configuration of a network."""
+ENCODING = ("diffusers", "transformers", "tokenizers")
+"""Packages that make encodings of texts."""
 
 WHOLE = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",))
 """Files of which a tokenizer is made, either; the libraries make an empty one where all are missing."""
@@ -108,7 +104,11 @@ class Pipeline:
         for part, classes in parts.items():
             if index.needed(part)[-1] not in classes:
                 raise index.refusal(part, f"here it is {' or '.join(classes)}")
-        return cls(family, folder, index, weights)
+        pipeline = cls(family, folder, index, weights)
+        stated = ConfigFile.read(pipeline.scheduler, remedy).needed("_class_name")
+        if [*index.needed("scheduler")][-1:] != [stated]:
+            raise index.refusal("scheduler", f"{pipeline.scheduler} is of {stated}", "write the right class in both")
+        return pipeline
 
     @property
     def scheduler(self) -> Path:
@@ -124,7 +124,10 @@ class Pipeline:
         Raises:
             ValueError: it is no multiple of what one of them stands for.
         """
-        halvings = len(ConfigFile.read(self.folder / "vae" / "config.json", OTHER).needed("block_out_channels")) - 1
+        file = ConfigFile.read(self.folder / "vae" / "config.json", OTHER)
+        if not fits(blocks := file.needed("block_out_channels"), Sequence[int]):
+            raise file.refusal("block_out_channels", "it lists channels")
+        halvings = len(blocks) - 1
         multiple = patch * 2**halvings
         if size < multiple or size % multiple:
             raise ValueError(
@@ -157,7 +160,7 @@ class Pipeline:
         if file.needed("_class_name") not in kinds:
             raise file.refusal("_class_name", f"here it is {' or '.join(kinds)}")
         own = dict.fromkeys(list(signature(self._of_diffusers(kinds[0]).__init__).parameters)[1:], Any)
-        file.require({**METADATA, **TRAINING, **own, **self.family.call})
+        file.require({**METADATA, **EMA, **own, **self.family.call})
         return file
 
     def _of_diffusers(self, name: str) -> Any:
@@ -198,31 +201,46 @@ class Pipeline:
             set_attention(network, attention)
         return network.eval().requires_grad_(False)
 
-    def texts(self, encode: Callable[..., Text], dtype: Dtype, device: str, options: Mapping[str, Any]) -> TextCache:
+    def texts(
+        self,
+        encode: Callable[..., Text],
+        dtype: Dtype,
+        device: str,
+        options: Mapping[str, Any],
+        packages: Sequence[str] = (),
+    ) -> TextCache:
         """Return the encodings of prompts by this pipeline's encoders, which are loaded where one is missing.
 
         Args:
             encode: what the family makes of a text, by a pipeline of diffusers that has the encoders alone.
             dtype: of the encoders.
             options: keyword arguments of `encode`.
+            packages: whose versions decide encodings too.
         """
-        import transformers
-
         names = [*self.family.encoders, *(name.replace("text_encoder", "tokenizer") for name in self.family.encoders)]
         recipe = {
             "pipeline": self.family.pipeline,
             "content": {name: fingerprint(str((self.folder / name).absolute())) for name in names},
             "dtype": dtype,
             "device": torch.device(device).type,
-            "transformers": transformers.__version__,
+            **{package: version(package) for package in (*ENCODING, *packages)},
             **options,
         }
 
         def encoders() -> Encode:
             pipeline = self._encoding_half(getattr(torch, dtype), device)
-            return lambda prompt: encode(pipeline, prompt, **options)
+            return lambda prompt: self._encoded(encode, pipeline, prompt, options)
 
         return TextCache(recipe, encoders, device)
+
+    def _encoded(self, encode: Callable[..., Text], pipeline: Any, prompt: str, options: Mapping[str, Any]) -> Text:
+        try:
+            return encode(pipeline, prompt, **options)
+        except (ArithmeticError, LookupError, ValueError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{self.weights} does not encode {prompt[:50]!r} ({' '.join(str(error).split())[:200]}); its tokenizers "
+                "and text encoders do not fit: fetch the whole pipeline again, or choose another"
+            ) from error
 
     def _encoding_half(self, dtype: torch.dtype, device: str) -> Any:
         """Make a pipeline of diffusers' class that has text encoders and tokenizers, and nothing else."""

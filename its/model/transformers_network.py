@@ -34,10 +34,6 @@ HARMLESS = frozenset(
 )
 """Entries that versions of transformers wrote into every configuration: of its own, of generated text, of training."""
 
-FAULTS = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError)
-"""Errors of the library about a file that it does not read."""
-
-
 def load_network(kind: str, folder: Path, weights: str, key: str | None, **options: Any) -> nn.Module:
     """Load a network of transformers' class `kind`, every tensor of it.
 
@@ -88,7 +84,7 @@ def loaded(kind: str, folder: Path, weights: str, **options: Any) -> Any:
     try:
         reader: Any = getattr(transformers, kind)
         return reader.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
-    except FAULTS as error:
+    except Exception as error:
         raise ValueError(f"{weights} is not read ({' '.join(str(error).split())[:300]}); {OTHER}") from error
 
 

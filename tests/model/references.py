@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def pipeline_of(family: str, folder: str | Path) -> Any:
     pipeline = kind.from_pretrained(folder, torch_dtype=torch.float32, **(UNUSED if family == "sd15" else {}))
     pipeline.set_progress_bar_config(disable=True)
     if type(pipeline.scheduler).__name__ == "PNDMScheduler":
-        pipeline.scheduler = diffusers.DDIMScheduler.from_config(pipeline.scheduler.config)
+        pipeline.scheduler = diffusers.DDIMScheduler.from_config(pipeline.scheduler.config, clip_sample=False)
     return pipeline
 
 
@@ -56,10 +57,13 @@ def theirs(family: str, folder: str | Path, latents: Tensor, prompts: Sequence[s
     )
 
 
-def ours(family: str, model: Any, latents: Tensor, prompts: Sequence[str], steps: int) -> tuple[Tensor, ...]:
-    """Return the same of our model, sampled by the checkpoint's own times."""
-    multistep = type(model.path).__name__ == "PublishedVP" and model.path.spacing.startswith("open_")
-    sampled = trajectory(model, latents, prompts, steps, DPMpp2M if multistep or family == "pixart_sigma" else Euler)
+def ours(
+    family: str, folder: str | Path, model: Any, latents: Tensor, prompts: Sequence[str], steps: int
+) -> tuple[Tensor, ...]:
+    """Return the same of our model, by the checkpoint's own times and the sampler that its scheduler is."""
+    scheduler = json.loads((Path(folder) / "model_index.json").read_text())["scheduler"][1]
+    sampler = DPMpp2M if scheduler == "DPMSolverMultistepScheduler" else Euler
+    sampled = trajectory(model, latents, prompts, steps, sampler)
     if family.startswith("flux_"):
         shown = diffusers.FluxPipeline._pack_latents(sampled, *sampled.shape)
     else:
@@ -71,7 +75,7 @@ def compare(family: str, folder: str | Path, model: Any, prompts: Sequence[str],
     """Assert that our trajectory of a folder, and its images, are those of its own pipeline."""
     latents = noise(len(prompts), *model.shape)
     both = zip(
-        ours(family, model, latents, prompts, steps), theirs(family, folder, latents, prompts, steps), strict=True
+        ours(family, folder, model, latents, prompts, steps), theirs(family, folder, latents, prompts, steps), strict=True
     )
     for mine, their in both:
         torch.testing.assert_close(mine, their, rtol=1e-4, atol=1e-4)
