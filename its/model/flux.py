@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from its.model.assembled import Guided, Running, TextPart, assembled
 from its.model.config_file import ConfigFile
 from its.model.flow_scheduler import flux_path
-from its.model.flux_parts import packed, positions, unpacked, with_exact_time
+from its.model.flux_parts import check_axes, packed, positions, unpacked, with_exact_time
 from its.model.pipeline import Family, Pipeline
 from its.model.prompted import PromptDenoiser
 from its.model.text_cache import Text
@@ -110,7 +110,9 @@ def load(
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     side = pipeline.side(size, patch=2)
     path = flux_path(pipeline.scheduler, (side // 2) ** 2)
-    check_distilled(pipeline.network_config(), distilled_guidance)
+    config = pipeline.network_config()
+    check_distilled(config, distilled_guidance)
+    check_axes(config, (16, 56, 56), 128)
 
     # Load the networks.
     running = Running(
