@@ -238,8 +238,8 @@ class Pipeline:
             return encode(pipeline, prompt, **options)
         except (ArithmeticError, LookupError, ValueError, TypeError, AttributeError) as error:
             raise ValueError(
-                f"{self.weights} does not encode {prompt[:50]!r} ({' '.join(str(error).split())[:200]}); its tokenizers "
-                "and text encoders do not fit: fetch the whole pipeline again, or choose another"
+                f"{self.weights} does not encode {prompt[:50]!r} ({' '.join(str(error).split())[:200]}); its "
+                "tokenizers and text encoders do not fit: fetch the whole pipeline again, or choose another"
             ) from error
 
     def _encoding_half(self, dtype: torch.dtype, device: str) -> Any:

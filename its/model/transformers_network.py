@@ -34,6 +34,7 @@ HARMLESS = frozenset(
 )
 """Entries that versions of transformers wrote into every configuration: of its own, of generated text, of training."""
 
+
 def load_network(kind: str, folder: Path, weights: str, key: str | None, **options: Any) -> nn.Module:
     """Load a network of transformers' class `kind`, every tensor of it.
 

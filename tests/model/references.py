@@ -74,8 +74,6 @@ def ours(
 def compare(family: str, folder: str | Path, model: Any, prompts: Sequence[str], steps: int = 3) -> None:
     """Assert that our trajectory of a folder, and its images, are those of its own pipeline."""
     latents = noise(len(prompts), *model.shape)
-    both = zip(
-        ours(family, folder, model, latents, prompts, steps), theirs(family, folder, latents, prompts, steps), strict=True
-    )
-    for mine, their in both:
+    mine_all = ours(family, folder, model, latents, prompts, steps)
+    for mine, their in zip(mine_all, theirs(family, folder, latents, prompts, steps), strict=True):
         torch.testing.assert_close(mine, their, rtol=1e-4, atol=1e-4)
