@@ -29,12 +29,10 @@ HARMLESS = frozenset(
         *("encoder_no_repeat_ngram_size", "num_return_sequences", "return_dict_in_generate", "forced_bos_token_id"),
         *("forced_eos_token_id", "remove_invalid_values", "exponential_decay_length_penalty", "suppress_tokens"),
         *("begin_suppress_tokens", "decoder_start_token_id", "bos_token_id", "pad_token_id", "sep_token_id"),
+        *("output_past", "_attn_implementation_autoset"),
     }
 )
 """Entries that versions of transformers wrote into every configuration: of its own, of generated text, of training."""
-
-FAULTS = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError)
-"""Errors of the library about a file that it does not read."""
 
 
 def load_network(kind: str, folder: Path, weights: str, key: str | None, **options: Any) -> nn.Module:
@@ -87,7 +85,7 @@ def loaded(kind: str, folder: Path, weights: str, **options: Any) -> Any:
     try:
         reader: Any = getattr(transformers, kind)
         return reader.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
-    except FAULTS as error:
+    except Exception as error:
         raise ValueError(f"{weights} is not read ({' '.join(str(error).split())[:300]}); {OTHER}") from error
 
 
