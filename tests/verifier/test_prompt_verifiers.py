@@ -31,7 +31,7 @@ def prompts(monkeypatch):
 def host():
     with judge_server() as (state, url):
         words = ["verifier=vlm_endpoint", f"verifier.judge.url={url}", "verifier.judge.key_variable=null"]
-        yield state, [*words, "verifier.judge.wait_s=0.01"]
+        yield state, [*words, "verifier.judge.wait_s=0.01", "smoke=false"]
 
 
 def check(rows, *columns):
