@@ -6,9 +6,8 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
-from its.budget import CAP_COLUMNS, CAP_HEADERS, cap_of
-from its.budget import COLUMNS as LEDGER
-from its.disk.columns import HELD_OUT, JUDGE_CALLS, JUDGE_TOKENS, ORACLE, REMOTE
+from its.budget import CAP_COLUMNS, CAP_HEADERS, JUDGE_CALLS, JUDGE_TOKENS, LEDGER, cap_of
+from its.disk.columns import HELD_OUT, ORACLE, REMOTE
 from its.disk.run_folder import EDITED
 from its.report import escape
 from its.report.numbers import significant

@@ -34,7 +34,7 @@ from its.run.shard_maker import ShardMaker
 from its.run.stock import Stock
 from its.search.search import Search
 from its.types import Condition
-from its.verifier.answers import usage
+from its.verifier.answers import bill
 from its.verifier.verifier import members_of
 
 log = logging.getLogger(__name__)
@@ -182,6 +182,8 @@ class Experiment:
         self.files.store.tidy()
         self._write_results(curve, delivered)
         tell_strange(curve.rows[-1], self.engine.verifiers)
+        if self.remote:
+            log.info("judges elsewhere were asked %s", bill(self.folder))
         return curve.rows
 
     @cached_property
@@ -238,12 +240,12 @@ class Experiment:
             seconds=seconds_per_image(stock.shards, self.files.store.notes(), anytime=self.search.anytime),
             currency=self.currency,
             oracle=ORACLE in self.label["verifier"],
+            remote=self.remote,
         )
 
     def _marked(self, curve: Curve) -> Curve:
-        """Say in every row how many other sources than this one made images, and which judges elsewhere were asked."""
+        """Say in every row how many other sources than this one made images."""
         mark: Row = {EDITED: len(others)} if (others := self._provenance.others) else {}
-        mark |= usage(self.folder, self.images) if self.remote else {}
         return replace(curve, rows=[row | mark for row in curve.rows])
 
     def _write_results(self, curve: Curve, stock: Stock) -> None:
