@@ -102,7 +102,7 @@ def assembled(
         path,
         prediction,
         shape,
-        pipeline.texts(text.encode, running.text_dtype, running.device, text.options),
+        pipeline.texts(text.encode, running.text_dtype, places, text.options),
         places,
         negative_prompt=guided.negative_prompt,
         guidance_scale=guided.scale,

@@ -13,6 +13,7 @@ import torch
 from its.model.checkpoint import fit, read
 from its.model.config_file import METADATA, ConfigFile
 from its.model.diffusers_network import configured, pretrained
+from its.model.prompted import Places
 from its.model.text_cache import Encode, Text, TextCache
 from its.model.transformers_network import load_network, loaded
 from its.model.vae import OTHER, advice
@@ -171,12 +172,13 @@ class Pipeline:
             set_attention(network, attention)
         return network.eval().requires_grad_(False)
 
-    def texts(self, encode: Callable[..., Text], dtype: Dtype, device: str, options: Mapping[str, Any]) -> TextCache:
+    def texts(self, encode: Callable[..., Text], dtype: Dtype, places: Places, options: Mapping[str, Any]) -> TextCache:
         """Return the encodings of prompts by this pipeline's encoders, which are loaded where one is missing.
 
         Args:
             encode: what the family makes of a text, by a pipeline of diffusers that has the encoders alone.
             dtype: of the encoders.
+            places: of the networks, which make room on the device for the encoders.
             options: keyword arguments of `encode`.
         """
         import transformers
@@ -186,18 +188,19 @@ class Pipeline:
             "pipeline": self.family.pipeline,
             "content": {name: fingerprint(str((self.folder / name).absolute())) for name in names},
             "dtype": dtype,
-            "device": torch.device(device).type,
+            "device": places.device.type,
             "transformers": transformers.__version__,
             **options,
         }
 
         def encoders() -> Encode:
-            pipeline = self._encoding_half(getattr(torch, dtype), device)
+            places.clear()
+            pipeline = self._encoding_half(getattr(torch, dtype), places.device)
             return lambda prompt: encode(pipeline, prompt, **options)
 
-        return TextCache(recipe, encoders, device)
+        return TextCache(recipe, encoders, places.device)
 
-    def _encoding_half(self, dtype: torch.dtype, device: str) -> Any:
+    def _encoding_half(self, dtype: torch.dtype, device: torch.device) -> Any:
         """Make a pipeline of diffusers' class that has text encoders and tokenizers, and nothing else."""
         import diffusers
 
