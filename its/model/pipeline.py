@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from its.model.attention import set_attention
 from its.model.checkpoint import fit, read
 from its.model.config_file import METADATA, ConfigFile
 from its.model.diffusers_network import configured, pretrained
@@ -168,8 +169,7 @@ class Pipeline:
             network = configured(kind, self.folder / part)
             fit(network, read(other, None), other, f"it is no network of the sizes in {self.folder / part}")
             network.to(getattr(torch, dtype))
-        if attention is not None:
-            set_attention(network, attention)
+        set_attention(network, attention)
         return network.eval().requires_grad_(False)
 
     def texts(self, encode: Callable[..., Text], dtype: Dtype, places: Places, options: Mapping[str, Any]) -> TextCache:
@@ -224,21 +224,3 @@ class Pipeline:
                 "python scripts/prefetch.py"
             )
         return loaded(kind, folder, f"{self.weights}/{place}")
-
-
-def set_attention(network: Any, backend: str) -> None:
-    """Let a network of diffusers attend by one of its backends.
-
-    Raises:
-        ValueError: there is no such backend, its package is missing, or the network's attention takes none.
-    """
-    if not any(hasattr(each, "_attention_backend") for each in network.attn_processors.values()):
-        raise ValueError(
-            f"model.attention is {backend!r}, and {type(network).__name__} attends by torch alone; set "
-            "model.attention=null"
-        )
-    try:
-        network.set_attention_backend(backend)
-    except (ValueError, RuntimeError, ImportError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ValueError(f"model.attention is {backend!r}: {reason}; set model.attention=null") from error
