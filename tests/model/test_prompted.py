@@ -165,7 +165,6 @@ def test_prompted_options_leave_results_as_they_are(folders):
     [
         ("sd15", {"size": 60}, r"model\.size is 60; .* multiple of 8: set model\.size=64"),
         ("flux_dev", {"size": 72}, r"model\.size is 72; .* multiple of 16: set model\.size=64"),
-        ("flux_dev", {"attention": "nonsense"}, r"model\.attention is 'nonsense': .*set model\.attention=null"),
         (
             "sdxl",
             {"vae_dtype": "float16"},
