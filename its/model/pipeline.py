@@ -18,6 +18,7 @@ from its.model.prompted import Places
 from its.model.text_cache import Encode, Text, TextCache
 from its.model.transformers_network import load_network, loaded
 from its.model.vae import OTHER, advice
+from its.process.source_files import digest_of
 from its.weights import Dtype, fingerprint, locate
 from its.weights.hub import NOT_LOADED
 
@@ -181,6 +182,7 @@ class Pipeline:
             places: of the networks, which make room on the device for the encoders.
             options: keyword arguments of `encode`.
         """
+        import diffusers
         import transformers
 
         names = [*self.family.encoders, *(name.replace("text_encoder", "tokenizer") for name in self.family.encoders)]
@@ -189,7 +191,7 @@ class Pipeline:
             "content": {name: fingerprint(str((self.folder / name).absolute())) for name in names},
             "dtype": dtype,
             "device": places.device.type,
-            "transformers": transformers.__version__,
+            "by": [diffusers.__version__, transformers.__version__, *map(digest_of, (__name__, encode.__module__))],
             **options,
         }
 
