@@ -68,10 +68,12 @@ class TextPart:
     Attributes:
         encode: makes the tensors of a prompt, by a pipeline of diffusers that has the encoders alone.
         options: keyword arguments of `encode`, which decide them too.
+        packages: whose versions decide them, beside those that every family uses.
     """
 
     encode: Callable[..., Text]
     options: Mapping[str, Any] = field(default_factory=dict)
+    packages: Sequence[str] = ()
 
 
 def assembled(
@@ -104,7 +106,7 @@ def assembled(
         path,
         prediction,
         shape,
-        pipeline.texts(text.encode, running.text_dtype, places, text.options),
+        pipeline.texts(text.encode, running.text_dtype, places, text.options, text.packages),
         places,
         negative_prompt=guided.negative_prompt,
         guidance_scale=guided.scale,

@@ -99,7 +99,7 @@ class TextCache:
                 return write_atomic(self._paths(prompt)[0], content)
             except OSError as error:
                 self._scratch = TemporaryDirectory(prefix="its-text-")
-                log.warning("encodings are not kept (%s), but in %s while this lasts", error, self._scratch.name)
+                log.warning("encodings are not kept (%s), but in %s while this lasts", str(error), self._scratch.name)
         try:
             write_atomic(self._paths(prompt)[-1], content)
         except OSError as error:

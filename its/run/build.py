@@ -15,7 +15,7 @@ from its.config.checks import check_passed, check_rewards
 from its.config.instantiate import instantiate, packages_of
 from its.config.kinds import GridSearch, ImageRun
 from its.config.oracle_run import OracleRun, meaning, pool_of
-from its.config.scorers import is_remote
+from its.config.scorers import is_remote, own_scores
 from its.config.shelf import Shelf
 from its.config.sizes import sized
 from its.process.workers import Worker
@@ -97,6 +97,7 @@ def _experiment(blueprint: Blueprint, plain: dict[str, Any], shelf: Shelf, kind:
     search, caps = sized(blueprint.search, blueprint.budget, engine.prices)
     if remark := engine.sampler.remark(model.path):
         log.info("%s", remark)
+    remarks = {"own_scores": own_scores(plain), "published": plain["published"]}
     return kind(
         folder=blueprint.folder,
         config=blueprint.config,
@@ -118,6 +119,7 @@ def _experiment(blueprint: Blueprint, plain: dict[str, Any], shelf: Shelf, kind:
         storage=blueprint.storage,
         verify=plain["verify"],
         remote=any(is_remote(plain[key], packages) for key in ("verifier", "report")),
+        remarks={key: value for key, value in remarks.items() if value},
     )
 
 
