@@ -65,6 +65,12 @@ def encode(pipeline: Any, prompt: str, *, max_sequence_length: int, clean_captio
     return {"states": states[0], "mask": mask[0]}
 
 
+def text_part(max_sequence_length: int, clean_caption: bool) -> TextPart:
+    """Return what is made of a prompt; cleaning is by packages whose versions count."""
+    options = {"max_sequence_length": max_sequence_length, "clean_caption": clean_caption}
+    return TextPart(encode, options, tuple(CLEANERS.values()) if clean_caption else ())
+
+
 def check_cleaners(clean_caption: bool) -> None:
     """Refuse to clean captions without the packages, where diffusers would leave them as they are.
 
@@ -136,11 +142,7 @@ def load(
         scheduler.path,
         scheduler.prediction,
         (decode.channels, side, side),
-        TextPart(
-            encode,
-            {"max_sequence_length": max_sequence_length, "clean_caption": clean_caption},
-            tuple(CLEANERS.values()) if clean_caption else (),
-        ),
+        text_part(max_sequence_length, clean_caption),
         decode,
         Guided(guidance_scale, guidance_interval, negative_prompt),
         running,

@@ -58,6 +58,19 @@ def encode(pipeline: Any, prompt: str) -> Text:
     return {"states": states[0], "pooled": pooled[0]}
 
 
+def check_prediction(unet: str | None, prediction: str, scheduler: Path) -> None:
+    """Refuse SDXL-Lightning's network of one step, which predicts x0, in a pipeline of another prediction.
+
+    Raises:
+        ValueError: it is that, by its name.
+    """
+    if unet is not None and Path(unet).stem.endswith("_x0") and prediction != "sample":
+        raise ValueError(
+            f"model.unet is {unet}, which predicts x0 by its name, and by {scheduler} a network of this pipeline "
+            f"predicts {prediction}; take a file of two, four or eight steps"
+        )
+
+
 def load(
     weights: Weights,
     *,
@@ -97,11 +110,7 @@ def load(
     # Read the configurations.
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     scheduler = latent_scheduler.read(pipeline.scheduler, timestep_spacing)
-    if unet is not None and Path(unet).stem.endswith("_x0") and scheduler.prediction != "sample":
-        raise ValueError(
-            f"model.unet is {unet}, which predicts x0 by its name, and by {pipeline.scheduler} a network of this "
-            f"pipeline predicts {scheduler.prediction}; take a file of two, four or eight steps"
-        )
+    check_prediction(unet, scheduler.prediction, pipeline.scheduler)
     side = pipeline.side(size)
     if negative_prompt is None and not pipeline.index.get("force_zeros_for_empty_prompt", True):
         negative_prompt = ""
