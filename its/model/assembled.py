@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from its.model.attention import try_attention
 from its.model.denoiser import Prediction
 from its.model.pipeline import Pipeline
 from its.model.prompted import PlacedDecoder, Places, PromptDenoiser
@@ -94,9 +95,10 @@ def assembled(
         decoder: on the CPU.
 
     Raises:
-        ValueError: guidance breaks a rule.
+        ValueError: guidance breaks a rule, or the attention backend does not run here.
     """
     pipeline.check_vae(running.vae_dtype)
+    try_attention(running.attention, running.dtype, running.device)
     places = Places(running.device, by_turns=running.offload)
     return PromptDenoiser(
         run_as(module, running.dtype, channels_last=running.channels_last, compile=running.compile),
@@ -104,7 +106,7 @@ def assembled(
         path,
         prediction,
         shape,
-        pipeline.texts(text.encode, running.text_dtype, running.device, text.options, text.packages),
+        pipeline.texts(text.encode, running.text_dtype, places, text.options, text.packages),
         places,
         negative_prompt=guided.negative_prompt,
         guidance_scale=guided.scale,

@@ -132,7 +132,7 @@ def load(
 
 
 def check_network(config: ConfigFile, distilled_guidance: float | None) -> None:
-    """Refuse guidance that a network is not told, or none that it must be, and places that are not FLUX's.
+    """Refuse guidance that a network is not told, or none that it must be, and other axes of positions.
 
     Raises:
         ValueError: naming the remedy.

@@ -11,13 +11,16 @@ from typing import Any
 
 import torch
 
+from its.model.attention import set_attention
 from its.model.checkpoint import fit, read
 from its.model.config_file import EMA, METADATA, ConfigFile
 from its.model.diffusers_network import configured, pretrained
+from its.model.prompted import Places
 from its.model.text_cache import Encode, Text, TextCache
 from its.model.transformers_network import load_network, loaded
 from its.model.vae import OTHER, advice
 from its.parameters import fits
+from its.process.source_files import digest_of
 from its.weights import Dtype, fingerprint, locate
 from its.weights.hub import NOT_LOADED
 
@@ -201,15 +204,14 @@ class Pipeline:
             network = configured(kind, self.folder / part)
             fit(network, read(other, None), other, f"it is no network of the sizes in {self.folder / part}")
             network.to(getattr(torch, dtype))
-        if attention is not None:
-            set_attention(network, attention)
+        set_attention(network, attention)
         return network.eval().requires_grad_(False)
 
     def texts(
         self,
         encode: Callable[..., Text],
         dtype: Dtype,
-        device: str,
+        places: Places,
         options: Mapping[str, Any],
         packages: Sequence[str] = (),
     ) -> TextCache:
@@ -218,6 +220,7 @@ class Pipeline:
         Args:
             encode: what the family makes of a text, by a pipeline of diffusers that has the encoders alone.
             dtype: of the encoders.
+            places: of the networks, which make room on the device for the encoders.
             options: keyword arguments of `encode`.
             packages: whose versions decide encodings too.
         """
@@ -226,16 +229,18 @@ class Pipeline:
             "pipeline": self.family.pipeline,
             "content": {name: fingerprint(str((self.folder / name).absolute())) for name in names},
             "dtype": dtype,
-            "device": torch.device(device).type,
+            "device": places.device.type,
+            "by": [digest_of(module) for module in (__name__, encode.__module__)],
             **{package: version(package) for package in (*ENCODING, *packages)},
             **options,
         }
 
         def encoders() -> Encode:
-            pipeline = self._encoding_half(getattr(torch, dtype), device)
+            places.clear()
+            pipeline = self._encoding_half(getattr(torch, dtype), places.device)
             return lambda prompt: self._encoded(encode, pipeline, prompt, options)
 
-        return TextCache(recipe, encoders, device)
+        return TextCache(recipe, encoders, places.device)
 
     def _encoded(self, encode: Callable[..., Text], pipeline: Any, prompt: str, options: Mapping[str, Any]) -> Text:
         try:
@@ -246,7 +251,7 @@ class Pipeline:
                 "tokenizers and text encoders do not fit: fetch the whole pipeline again, or choose another"
             ) from error
 
-    def _encoding_half(self, dtype: torch.dtype, device: str) -> Any:
+    def _encoding_half(self, dtype: torch.dtype, device: torch.device) -> Any:
         """Make a pipeline of diffusers' class that has text encoders and tokenizers, and nothing else."""
         kind = self._of_diffusers(self.family.pipeline)
         declared = list(signature(kind.__init__).parameters.items())[1:]
@@ -268,21 +273,3 @@ class Pipeline:
                 "python scripts/prefetch.py"
             )
         return loaded(kind, folder, f"{self.weights}/{place}")
-
-
-def set_attention(network: Any, backend: str) -> None:
-    """Let a network of diffusers attend by one of its backends.
-
-    Raises:
-        ValueError: there is no such backend, its package is missing, or the network's attention takes none.
-    """
-    if not any(hasattr(each, "_attention_backend") for each in network.attn_processors.values()):
-        raise ValueError(
-            f"model.attention is {backend!r}, and {type(network).__name__} attends by torch alone; set "
-            "model.attention=null"
-        )
-    try:
-        network.set_attention_backend(backend)
-    except (ValueError, RuntimeError, ImportError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ValueError(f"model.attention is {backend!r}: {reason}; set model.attention=null") from error

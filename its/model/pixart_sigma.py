@@ -65,14 +65,8 @@ def encode(pipeline: Any, prompt: str, *, max_sequence_length: int, clean_captio
     return {"states": states[0], "mask": mask[0]}
 
 
-def text_part(max_sequence_length: int, clean_caption: bool) -> TextPart:
-    """Return what is made of a prompt; cleaning is by packages whose versions count."""
-    options = {"max_sequence_length": max_sequence_length, "clean_caption": clean_caption}
-    return TextPart(encode, options, tuple(CLEANERS.values()) if clean_caption else ())
-
-
-def check_cleaners(clean_caption: bool) -> None:
-    """Refuse to clean captions without the packages, where diffusers would leave them as they are.
+def text_part(max_sequence_length: int, *, clean_caption: bool) -> TextPart:
+    """Return the encoding of prompts, and refuse to clean them without the packages, where diffusers would not either.
 
     Raises:
         ValueError: naming them.
@@ -84,6 +78,8 @@ def check_cleaners(clean_caption: bool) -> None:
             "cleans nothing; in the folder of this code: .venv/bin/python -m pip install -c constraints.txt -e "
             "'.[text2image]', or set model.clean_caption=false, which only puts prompts in lower case"
         )
+    options = {"max_sequence_length": max_sequence_length, "clean_caption": clean_caption}
+    return TextPart(encode, options, tuple(CLEANERS.values()) if clean_caption else ())
 
 
 def load(
@@ -114,8 +110,7 @@ def load(
         weights_key: variant of the network's weights (`fp16`); see `its.model.checkpoint.stored`.
         size: side of the images, in pixels, as it is given: sides are not moved to those of training.
         max_sequence_length: tokens of a prompt, which is cut or filled up to it.
-        clean_caption: diffusers' cleaning of captions, as its pipeline has it, which needs two packages; else a prompt
-            is put in lower case.
+        clean_caption: its pipeline's cleaning of captions, by two packages; else a prompt is put in lower case.
         negative_prompt, guidance_scale, guidance_interval: see `its.model.prompted.PromptDenoiser`.
         timestep_spacing: in place of the scheduler's own; see `its.model.latent_scheduler.read`.
         dtype, and what follows: see `its.model.assembled.Running`.
@@ -124,7 +119,7 @@ def load(
         ValueError: an entry of a configuration is not known, tensors do not fit, or captions cannot be cleaned.
     """
     # Read the configurations.
-    check_cleaners(clean_caption)
+    text = text_part(max_sequence_length, clean_caption=clean_caption)
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     scheduler = latent_scheduler.read(pipeline.scheduler, timestep_spacing)
     pipeline.network_config().needed("use_additional_conditions")
@@ -142,7 +137,7 @@ def load(
         scheduler.path,
         scheduler.prediction,
         (decode.channels, side, side),
-        text_part(max_sequence_length, clean_caption),
+        text,
         decode,
         Guided(guidance_scale, guidance_interval, negative_prompt),
         running,

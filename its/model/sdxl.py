@@ -12,6 +12,7 @@ from its.model import latent_scheduler
 from its.model.assembled import Guided, Running, TextPart, assembled
 from its.model.pipeline import Family, Pipeline
 from its.model.prompted import PromptDenoiser
+from its.model.scheduler_entries import Prediction
 from its.model.text_cache import Text
 from its.model.vae import decoder
 from its.types import SpeedOnly
@@ -58,19 +59,6 @@ def encode(pipeline: Any, prompt: str) -> Text:
     return {"states": states[0], "pooled": pooled[0]}
 
 
-def check_prediction(unet: str | None, prediction: str, scheduler: Path) -> None:
-    """Refuse SDXL-Lightning's network of one step, which predicts x0, in a pipeline of another prediction.
-
-    Raises:
-        ValueError: it is that, by its name.
-    """
-    if unet is not None and Path(unet).stem.endswith("_x0") and prediction != "sample":
-        raise ValueError(
-            f"model.unet is {unet}, which predicts x0 by its name, and by {scheduler} a network of this pipeline "
-            f"predicts {prediction}; take a file of two, four or eight steps"
-        )
-
-
 def load(
     weights: Weights,
     *,
@@ -95,8 +83,7 @@ def load(
     """Load a folder or hub name of a StableDiffusionXLPipeline.
 
     Args:
-        unet: a state dict of another network of the same sizes, which takes the place of the pipeline's, and predicts
-            what the pipeline's scheduler says.
+        unet: a state dict of another network of the same sizes, which predicts what the pipeline's own does.
         weights_key: variant of the network's weights (`fp16`); see `its.model.checkpoint.stored`.
         size: side of the images, in pixels, which the network is told too.
         negative_prompt: None is zeros where the pipeline's force_zeros_for_empty_prompt says so, else the empty text.
@@ -132,3 +119,16 @@ def load(
         Guided(guidance_scale, guidance_interval, negative_prompt),
         running,
     )
+
+
+def check_prediction(unet: str | None, prediction: Prediction, scheduler: Path) -> None:
+    """Refuse a network that predicts x0, by its name, where the scheduler's file says otherwise.
+
+    Raises:
+        ValueError: naming both.
+    """
+    if unet is not None and Path(unet).stem.endswith("_x0") and prediction != "sample":
+        raise ValueError(
+            f"model.unet is {unet}, which predicts x0 by its name, and by {scheduler} a network of this pipeline "
+            f"predicts {prediction}; take a file of two, four or eight steps"
+        )
