@@ -149,7 +149,9 @@ ATTACKS = {
 }
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long if name in ("huge", "bomb") else ()) for name in ATTACKS]
+)
 def test_endpoint_outlives_hosts_that_send_anything(host, tmp_path, name):
     """Each picture's first attempt is answered so; it is asked again, and in no more than its time."""
     state, url = host
@@ -198,6 +200,7 @@ print(Chat(sys.argv[1], "m", None, {}, 5.0).ask(np.zeros((2, 2, 3), np.uint8), "
 """
 
 
+@pytest.mark.long
 def test_endpoint_on_this_machine_is_behind_no_proxy(host):
     """Else the key of a server of one's own would go to the proxy, unencrypted."""
     _, url = host
