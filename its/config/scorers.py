@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from its.config.checks import stated_probe
-from its.config.identity import same_weights
+from its.config.identity import measured_by, same_weights
 from its.config.instantiate import TARGET, defined
 from its.verifier.verifier import is_absolute, is_oracle
 
@@ -148,6 +148,18 @@ def check_apart(plain: Node, *, guided: bool) -> None:
                     f"{CHOICE} {name} is held out, and the verifier that {act} is the same ({shared}): what it says of "
                     "its own choice is no measure; hold out another, or set allow_same_scorer=true"
                 )
+
+
+def own_scores(plain: Node) -> list[str]:
+    """Return the held-out verifiers that are the selecting one, or a member of it: by content, whatever their names.
+
+    There are some only where `allow_same_scorer` says so.
+
+    Args:
+        plain: its `report` is the held-out verifiers by name.
+    """
+    selecting = [measured_by(each) for each in _verifiers(plain["verifier"])]
+    return [name for name, node in plain["report"].items() if measured_by(node) in selecting]
 
 
 def _shared(node: Node, other: Node) -> str:

@@ -30,11 +30,10 @@ HARMLESS = frozenset(
         *("encoder_no_repeat_ngram_size", "num_return_sequences", "return_dict_in_generate", "forced_bos_token_id"),
         *("forced_eos_token_id", "remove_invalid_values", "exponential_decay_length_penalty", "suppress_tokens"),
         *("begin_suppress_tokens", "decoder_start_token_id", "bos_token_id", "pad_token_id", "sep_token_id"),
-        *("eos_token_id", "vision_token_id", "attention_dropout"),
+        *("eos_token_id", "vision_token_id", "attention_dropout", "output_past", "_attn_implementation_autoset"),
     }
 )
 """Entries that versions of transformers wrote into every configuration: of its own, of generated text, of training."""
-
 
 ALIASES = {"in_chans": "in_channels", "spatial_patch_size": "patch_size"}
 """Entries of vision networks that the library does not read, and the one that each must agree with."""
@@ -116,7 +115,7 @@ def loaded(kind: str, folder: Path, weights: str, **options: Any) -> Any:
     try:
         reader: Any = getattr(transformers, kind)
         return reader.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
-    except Exception as error:  # readers raise bare exceptions too
+    except Exception as error:
         raise ValueError(f"{weights} is not read ({' '.join(str(error).split())[:300]}); {OTHER}") from error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -63,6 +63,7 @@ class Experiment:
         storage: which images are stored, as `store.images` says.
         verify: whether a curve that is there is measured again, from files that are read to the last byte.
         remote: whether a verifier asks somebody over the network.
+        remarks: entries of its summary that reports show beside its numbers.
     """
 
     folder: Path
@@ -85,6 +86,7 @@ class Experiment:
     storage: str = "all"
     verify: bool = False
     remote: bool = False
+    remarks: Mapping[str, Any] = field(default_factory=dict)
     files: RunFolder = field(init=False)
 
     def __post_init__(self) -> None:
@@ -271,5 +273,6 @@ class Experiment:
             "kept": least(*(kept_by(arrays) for _, arrays in stock.shards)),
             "nan_rewards": int(sum(arrays["nan_rewards"].sum() for _, arrays in stock.shards)),
             "flops": self._flops,
+            **self.remarks,
             "curve": curve.rows,
         }

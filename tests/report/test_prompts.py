@@ -115,14 +115,14 @@ def test_category_means_are_those_of_its_images(sweep):
     [row] = [row for row in rows if row[:2] == ["random", "=1+1"]]
     assert row[2] == "4"
     assert float(row[header.index("reward ↑")]) == pytest.approx(rewards[of == "=1+1", -1].mean(), rel=1e-3)
-    assert float(row[header.index("red, held out ↑")]) == pytest.approx(scores[of == "=1+1", -1].mean(), rel=1e-3)
+    assert float(row[header.index("red ↑")]) == pytest.approx(scores[of == "=1+1", -1].mean(), rel=1e-3)
 
 
 def test_contact_sheet_shows_the_best_image(sweep):
     [section] = sections_of(sweep, load_runs(sweep))
     group, [random] = section.prompt_runs, [run for run in section.runs if run.search == "random"][:1]
     rewards, _ = images_of(random, sweep)
-    for number, prompt in enumerate(group.asked.images_of):
+    for number, prompt in enumerate(group.wishes.images_of):
         for position, row in enumerate(random.rows):
             pair = [number, number + 6]
             assert best_of(random, group, prompt, cap_of(row)) == pair[int(rewards[pair, position].argmax())]

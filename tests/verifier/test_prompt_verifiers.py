@@ -42,7 +42,7 @@ def prompts(monkeypatch):
 def host():
     with judge_server() as (state, url):
         words = ["verifier=vlm_endpoint", f"verifier.judge.url={url}", "verifier.judge.key_variable=null"]
-        yield state, [*words, "verifier.judge.wait_s=0.01"]
+        yield state, [*words, "verifier.judge.wait_s=0.01", "smoke=false"]
 
 
 def check(rows, *columns):
@@ -205,7 +205,8 @@ def test_remote_judge_is_asked_nothing_again_by_whoever_has_the_run_or_its_pack(
             assert {key: row[key] for key in row} == {key: before[key] for key in row}
 
         # Another rubric asks, once, and the run is whole none the less.
-        other = Blueprint.of(*composed(rescored_by(theirs, [*words, "verifier.aspects={finish: 'is it clean?'}"])))
+        judge = [word for word in words if word != "smoke=false"]
+        other = Blueprint.of(*composed(rescored_by(theirs, [*judge, "verifier.aspects={finish: 'is it clean?'}"])))
         state.behave = lambda attempt, number: json.dumps({"picture": number, "finish": 5, "overall": 7})
         for _ in range(2):
             [first, second] = rescore(Rescoring.of(theirs, other), tmp_path / "other", "a command")
