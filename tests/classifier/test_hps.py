@@ -11,13 +11,14 @@ import torchvision.transforms.functional as T
 import transformers
 from torch.nn import functional as F
 
-from its.classifier.hps import MEAN, STD, load
+from its.classifier.hps import load
 from its.classifier.open_clip import renamed
 from its.classifier.preparation import picture
 from its.pixels import from_uint8
 from its.twins.hps import write
 
 SIDE, HEADS = 28, 2
+MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # of OpenAI's CLIP
 LONG = "a photo of the very same thing, " * 9
 
 

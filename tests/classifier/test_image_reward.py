@@ -9,13 +9,13 @@ from timm.models.vision_transformer import VisionTransformer
 from transformers import BlipTextConfig, PreTrainedTokenizerFast
 from transformers.models.blip.modeling_blip_text import BlipTextModel
 
-from its.classifier.hps import MEAN, STD
 from its.classifier.image_reward import load
 from its.classifier.preparation import picture
 from its.pixels import from_uint8
 from its.twins.image_reward import write
 
 SIDE = 32
+MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # of OpenAI's CLIP
 PROMPTS = ("a cat", "", "the quick brown fox jumps over the lazy dog and runs", "Two dogs.")
 
 
