@@ -118,11 +118,11 @@ def completion(text, **usage):
 
 
 def endless(handler):
-    """Write on, a little at a time, so that no single read takes long."""
+    """Write on for long, a little at a time, so that no single read takes long."""
     handler.send_response(200)
     handler.end_headers()
     with contextlib.suppress(OSError):
-        while True:
+        for _ in range(700):
             handler.wfile.write(b" " * 64)
             handler.wfile.flush()
             time.sleep(0.02)
