@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from its.dataset.image_set import Shape
-from its.dataset.prompt_list import checked, read_prompts
+from its.dataset.prompt_list import checked, read_prompts, rows_of
 from its.dataset.published_prompts import PUBLISHED, remedy
 from its.weights import Weights, fingerprint, locate
 
@@ -59,6 +60,14 @@ class Prompts:
     def category_of(self, index: int) -> str | None:
         """Return the category of problem `index`, None without."""
         return self._lists[1][index % len(self)]
+
+    def row(self, index: int) -> Mapping[str, Any]:
+        """Return the row of problem `index`'s prompt, by the list's own columns."""
+        return self._rows[index % len(self)]
+
+    @cached_property
+    def _rows(self) -> list[Mapping[str, Any]]:
+        return [row for _, row in rows_of(find_list(self.path), self.files)]
 
     @property
     def account(self) -> str:

@@ -10,3 +10,9 @@ REMOTE, JUDGE_CALLS, JUDGE_TOKENS = "remote", "judge_calls", "judge_tokens"
 """Columns of a curve for which a model elsewhere was asked: 1, and per image of the whole run its calls and tokens."""
 
 OF_JUDGES = (REMOTE, JUDGE_CALLS, JUDGE_TOKENS)
+
+VERDICT = "verdict_"
+"""Beginning of the columns of a curve that hold what a judge outside found: the share of images that are correct."""
+
+BY_TAG = "_by_tag"
+"""End of the column with the mean of the shares of each tag."""

@@ -150,6 +150,15 @@ class RunFolder:
         """The folder below which renderings by other samplers lie."""
         return self.path / "renders"
 
+    @property
+    def verdicts(self) -> Path:
+        """The folder with what judges outside found of the images."""
+        return self.path / "verdicts"
+
+    def hand_out(self, name: str) -> Path:
+        """Return the path of a record of the files that a judge outside was handed."""
+        return self.verdicts / "handed_out" / f"{name}.json"
+
     @cached_property
     def store(self) -> Store:
         """The folder's files of arrays."""

@@ -32,4 +32,4 @@ def code_digest() -> str:
 def run_digest(run: RunFolder) -> str:
     """Return a hash of everything that the report reads of a run; its shards are known by its manifest."""
     small = (run.summary, run.timing, run.manifest, run.per_image, *([run.problems] if run.problems.exists() else []))
-    return digest(*map(sha256_of, small), *run.shard_names)
+    return digest(*map(sha256_of, (*small, *sorted(run.verdicts.glob("*.json")))), *run.shard_names)

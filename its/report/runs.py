@@ -15,9 +15,11 @@ from its.disk.columns import HELD_OUT
 from its.disk.files import DamagedFile
 from its.disk.run_folder import RunFolder
 from its.disk.run_folders import run_folders
+from its.disk.verdicts import Verdicts, read_verdicts
 from its.process.source_files import listed
 from its.report.escape import printable
 from its.report.protocol import sentence
+from its.report.shares import with_verdicts
 
 Row = dict[str, Any]
 
@@ -78,6 +80,7 @@ class RunRecord:
         sources: names and digests of the files that made and measured it, as far as they are on record.
         protocol: the sentence that stands beside its FID; empty of a version that left none on record.
         prompts: first digits of the sha256 of its list of prompts; empty of a run without.
+        verdicts: of judges outside.
         rendered: the sampler that sampled the winners once more, with its values; empty of a run itself.
     """
 
@@ -94,6 +97,7 @@ class RunRecord:
     protocol: str = ""
     rendered: str = ""
     prompts: str = ""
+    verdicts: tuple[Verdicts, ...] = ()
 
     @property
     def place(self) -> str:
@@ -206,18 +210,20 @@ def read_run(run: RunFolder, folder: Path) -> RunRecord:
         _check_curve(summary)
         command = printable(summary["command"])
         overrides_of(command)
+        verdicts = read_verdicts(run)
         return RunRecord(
             run.path.relative_to(folder),
             {key: printable(str(summary[key])) for key in LABELS},
             command,
             summary["images"],
-            tuple(summary["curve"]),
+            tuple(with_verdicts(row, verdicts) for row in summary["curve"]),
             summary.get("nan_rewards", 0),
             tuple(summary["caps"]),
             *_provenance(run.store.notes()),
             _sources(run, summary.get("sources", {})),
             printable(sentence(summary["protocol"])) if "protocol" in summary else "",
             prompts=printable(str(summary.get("protocol", {}).get("prompts_sha256", ""))[:8]),
+            verdicts=tuple(verdicts),
         )
     except DamagedFile:
         raise

@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from its.budget import Cap, cap_of
-from its.disk.columns import ORACLE
+from its.disk.columns import ORACLE, VERDICT
 from its.report.runs import Row, RunRecord, spent
 
 WITHOUT_SEARCH = "none"
@@ -126,7 +126,8 @@ def _split(runs: Sequence[RunRecord]) -> list[tuple[list[RunRecord], str]]:
     first: dict[tuple[str, Cap], str] = {}
     for run in runs:
         for row in run.rows:
-            numbers = repr(sorted((key, value) for key, value in row.items() if key != "seconds"))
+            own = {key: value for key, value in row.items() if key != "seconds" and not key.startswith(VERDICT)}
+            numbers = repr(sorted(own.items()))
             if first.setdefault((run.seed, cap_of(row)), numbers) != numbers:
                 return [([run], f"#{run.folder.name.rpartition('-')[2]}") for run in runs]
     return [(list(runs), "")]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from its.budget import CAP_COLUMNS, CAP_HEADERS, cap_of
 from its.budget import COLUMNS as LEDGER
-from its.disk.columns import HELD_OUT, JUDGE_CALLS, JUDGE_TOKENS, ORACLE, REMOTE
+from its.disk.columns import BY_TAG, HELD_OUT, JUDGE_CALLS, JUDGE_TOKENS, ORACLE, REMOTE, VERDICT
 from its.disk.run_folder import EDITED
 from its.report import escape
 from its.report.numbers import significant
@@ -117,11 +117,14 @@ def _of_authors(rows: Sequence[Row]) -> dict[str, tuple[Callable[[Row], str], st
     """Return the columns that no metric of `its` makes, in the order in which they come."""
     keys = dict.fromkeys(key for row in rows for key in row if not (key in _KNOWN or _OF_PARTS.fullmatch(key)))
     errors = {f"{key}_se" for key in keys}
-    return {_header(key): (_with_error(key), key) for key in keys if key not in errors}
+    return {header_of(key): (_with_error(key), key) for key in keys if key not in errors}
 
 
-def _header(key: str) -> str:
-    """Return the header of a column that no metric of `its` makes; a held-out verifier's says so."""
+def header_of(key: str) -> str:
+    """Return the header of a column that no metric of `its` makes; a held-out verifier's or a judge's says so."""
+    if key.startswith(VERDICT):
+        name = key.removeprefix(VERDICT)
+        return f"{name.removesuffix(BY_TAG)}, mean of tags ↑" if name.endswith(BY_TAG) else f"{name}, correct ↑"
     name = key.removeprefix(HELD_OUT)
     return escape.printable(key if name == key else f"{name}, held out ↑")
 
@@ -144,18 +147,15 @@ def _significant(key: str, scale: float = 1.0) -> Callable[[Row], str]:
 
 
 def _with_error(key: str) -> Callable[[Row], str]:
-    """Return a cell with the value to two digits of its standard error, and that."""
+    return lambda row: "" if row.get(key) is None else with_error(row[key], row.get(f"{key}_se"))
 
-    def cell(row: Row) -> str:
-        value, error = row.get(key), row.get(f"{key}_se")
-        if value is None:
-            return ""
-        if error is None or not math.isfinite(error):
-            return f"{value:.3f}"
-        digits = min(6, max(0, 1 - math.floor(math.log10(float(f"{error:.1e}"))))) if error > 0 else 3
-        return f"{value:.{digits}f} ± {error:.{digits}f}"
 
-    return cell
+def with_error(value: float, error: float | None) -> str:
+    """Return a value to two digits of its standard error, and that, as far as it is known."""
+    if error is None or not math.isfinite(error):
+        return f"{value:.3f}"
+    digits = min(6, max(0, 1 - math.floor(math.log10(float(f"{error:.1e}"))))) if error > 0 else 3
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
 _COLUMNS: dict[str, tuple[Callable[[Row], str], str]] = {

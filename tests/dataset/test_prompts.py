@@ -164,9 +164,7 @@ def test_prompts_say_where_a_list_is_to_be_had(tmp_path, monkeypatch):
         Prompts(SHAPE, "data/prompts/PartiPrompts.tsv", "Prompt")
     with pytest.raises(FileNotFoundError, match=r"no list of prompts at .*mine.txt; give the path"):
         Prompts(SHAPE, "mine.txt")
-    with pytest.raises(
-        FileNotFoundError, match=r"at .*dpg_bench; save there what .*ELLA, its folder dpg_bench/prompts"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"at .*dpg_bench; save there what .*ELLA, its folder dpg_bench/"):
         Prompts(SHAPE, "data/prompts/dpg_bench")
     with pytest.raises(ValueError, match="holds no list of prompts"):
         Prompts(SHAPE, str(tmp_path))
