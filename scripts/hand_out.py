@@ -26,9 +26,9 @@ def main() -> None:
     parser.add_argument("--cap", type=int, default=-1, help="position among the run's caps; default: the last")
     parser.add_argument("--list", help="the run's list of prompts, if it is no longer where the run found it")
     options = parser.parse_args()
-    handed = hand_out(FinishedRun.of(options.folder.absolute()), options.out.absolute(), options.cap, options.list)
-    cap = "without a cap" if handed.cap is None else f"at cap {handed.cap:g}"
-    print(f"{options.out.absolute()}: {len(handed.files)} images {cap}")
+    record = hand_out(FinishedRun.of(options.folder.absolute()), options.out.absolute(), options.cap, options.list)
+    cap = "without a cap" if record.cap is None else f"at cap {record.cap:g}"
+    print(f"{options.out.absolute()}: {len(record.files)} images {cap}")
 
 
 if __name__ == "__main__":

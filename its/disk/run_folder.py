@@ -1,6 +1,7 @@
 """A run's folder: the name of each of its files, which problems each holds, and what the small ones say.
 
-No other module spells these names out, but for the two files that `its.disk.store` appends lines to.
+No other module spells these names out, but for the two files that `its.disk.store` appends lines to, and what
+`its.disk.verdicts` writes.
 """
 
 from __future__ import annotations
@@ -149,15 +150,6 @@ class RunFolder:
     def renders(self) -> Path:
         """The folder below which renderings by other samplers lie."""
         return self.path / "renders"
-
-    @property
-    def verdicts(self) -> Path:
-        """The folder with what judges outside found of the images."""
-        return self.path / "verdicts"
-
-    def hand_out(self, name: str) -> Path:
-        """Return the path of a record of the files that a judge outside was handed."""
-        return self.verdicts / "handed_out" / f"{name}.json"
 
     @cached_property
     def store(self) -> Store:

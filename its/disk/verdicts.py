@@ -13,6 +13,9 @@ from its.disk.files import DamagedFile
 from its.disk.records import read_record, write_record
 from its.disk.run_folder import RunFolder
 
+HANDED_OUT = "handed_out"
+"""Folder beside the verdicts with what was handed out."""
+
 log = logging.getLogger(__name__)
 
 
@@ -37,7 +40,7 @@ class HandOut:
 
     def keep(self, run: RunFolder) -> None:
         """Write it beside the run, where it stays."""
-        write_record(run.hand_out(self.name), asdict(self))
+        write_record(_folder(run) / HANDED_OUT / f"{self.name}.json", asdict(self))
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Verdicts:
     def place(self, run: RunFolder) -> Path:
         """Return the path of its record: of each judge one for a cap and a number of images."""
         cap = "natural" if self.cap is None else f"{self.cap:.12g}"
-        return run.verdicts / f"{self.name}-{cap}-{len(self.correct)}.json"
+        return _folder(run) / f"{self.name}-{cap}-{len(self.correct)}.json"
 
     def keep(self, run: RunFolder) -> bool:
         """Write the record beside the run; return False if it is there already.
@@ -89,18 +92,27 @@ def read_hand_outs(run: RunFolder) -> list[HandOut]:
     Raises:
         DamagedFile: a record is not what was written.
     """
-    return [_hand_out(path) for path in sorted(run.hand_out("*").parent.glob("*.json"))]
+    return [_hand_out(path) for path in sorted((_folder(run) / HANDED_OUT).glob("*.json"))]
+
+
+def verdict_files(run: RunFolder) -> list[Path]:
+    """Return the paths of the verdicts beside a run."""
+    return sorted(_folder(run).glob("*.json"))
 
 
 def read_verdicts(run: RunFolder) -> list[Verdicts]:
     """Return the verdicts beside a run; a record that is not what was written is named, and left out."""
     verdicts = []
-    for path in sorted(run.verdicts.glob("*.json")):
+    for path in verdict_files(run):
         try:
             verdicts.append(_verdicts(path))
         except DamagedFile as damage:
             log.warning("left out: %s", damage)
     return verdicts
+
+
+def _folder(run: RunFolder) -> Path:
+    return run.path / "verdicts"
 
 
 def _hand_out(path: Path) -> HandOut:
@@ -110,8 +122,11 @@ def _hand_out(path: Path) -> HandOut:
 
 def _verdicts(path: Path) -> Verdicts:
     entries = _record(path, ("name", "cap", "correct", "tags", "source", "hand_out"))
-    lists = {key: tuple(entries[key]) for key in ("correct", "tags")}
-    return Verdicts(**{**entries, **lists})
+    correct, tags = entries["correct"], entries["tags"]
+    numbers = isinstance(correct, list) and correct and all(type(each) in (int, float) for each in correct)
+    if not numbers or not isinstance(tags, list) or len(tags) not in (0, len(correct)):
+        raise DamagedFile(f"{path} holds no verdict on each image; move it away and make it again")
+    return Verdicts(**{**entries, "correct": tuple(correct), "tags": tuple(map(str, tags))})
 
 
 def _record(path: Path, keys: Sequence[str]) -> dict[str, Any]:

@@ -27,10 +27,10 @@ def verdict_tables(runs: Sequence[RunRecord], series: Sequence[Series]) -> dict[
 
 
 def _table(name: str, series: Sequence[Series]) -> Table:
-    judged = [(line.legend, *found) for line in series if (found := _judged(line, name)) is not None]
-    tags = list(dict.fromkeys(tag for *_, verdicts in judged for each in verdicts for tag in each.tags))
+    lines = [(line.legend, *found) for line in series if (found := _judged(line, name)) is not None]
+    tags = list(dict.fromkeys(tag for *_, verdicts in lines for each in verdicts for tag in each.tags))
     rows = []
-    for legend, cap, verdicts in judged:
+    for legend, cap, verdicts in lines:
         whole, mean, by_tag = shares_of(verdicts)
         shares = [whole, *([mean] if tags else []), *(by_tag[tag][0] if tag in by_tag else None for tag in tags)]
         images = sum(len(each.correct) for each in verdicts)

@@ -75,8 +75,8 @@ class Layout:
     def entry(self, problem: int, digest: str) -> dict[str, Any]:
         """Return a problem's line of the list."""
         metadata = self.metadata[problem % len(self.metadata)]
-        asked = {key: metadata[key] for key in ("prompt", "tag") if key in metadata}
-        return {"sha256": digest, "file": self.file(problem), **asked}
+        texts = {key: metadata[key] for key in ("prompt", "tag") if key in metadata}
+        return {"sha256": digest, "file": self.file(problem), **texts}
 
 
 def _list_of(run: FinishedRun, path: str) -> str:
@@ -105,14 +105,14 @@ def hand_out(run: FinishedRun, out: Path, cap: int, path: str | None = None) -> 
     # See that everything is there.
     if os.path.lexists(out):
         raise FileExistsError(f"{out} is there already; name a new folder")
-    layout, chosen = Layout.of(run, path), images_of(run, cap)
+    layout, images = Layout.of(run, path), images_of(run, cap)
     value = run.summary["caps"][cap]
 
     # Write the files under another name, and the record of them before they appear.
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary, digests, pixels = temporary_name(out), list[str](), sha256()
     try:
-        for problem, image in enumerate(chosen):
+        for problem, image in enumerate(images):
             content = png(image, f"{run.folder.name}, cap {value}, problem {problem}")
             file = temporary / layout.file(problem)
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -124,12 +124,12 @@ def hand_out(run: FinishedRun, out: Path, cap: int, path: str | None = None) -> 
             file.write_text(json.dumps(metadata) + "\n", encoding="utf-8")
         lines = (json.dumps(layout.entry(k, digest)) + "\n" for k, digest in enumerate(digests))
         (temporary / "list.jsonl").write_text("".join(lines), encoding="utf-8")
-        handed = HandOut(value, pixels.hexdigest(), tuple(digests))
-        handed.keep(run.files)
+        record = HandOut(value, pixels.hexdigest(), tuple(digests))
+        record.keep(run.files)
         temporary.rename(out)
     finally:
         rmtree(temporary, ignore_errors=True)
-    return handed
+    return record
 
 
 def images_of(run: FinishedRun, cap: int) -> Iterator[np.ndarray]:

@@ -130,45 +130,45 @@ def verdicts_of(run: FinishedRun, lines: Sequence[Line], name: str, source: str)
     """
     if not _NAME.fullmatch(name) or name.endswith(("_se", "_by_tag")):
         raise ValueError(f"--name is {name!r}; it is a name such as geneval: small letters, digits and _")
-    handed = _handed(run, lines)
-    by_digest, known = {line.sha256: line for line in lines}, set(handed.files)
-    if stranger := next((line for line in lines if line.sha256 not in known), None):
+    hand_out = _hand_out(run, lines)
+    by_digest, digests = {line.sha256: line for line in lines}, set(hand_out.files)
+    if stranger := next((line for line in lines if line.sha256 not in digests), None):
         raise ValueError(
             f"{stranger.place}: {stranger.sha256} is the sha256 of no image that was handed out with the others; "
             "it is that of the file, as list.jsonl beside the images has it"
         )
-    if missing := [k for k, digest in enumerate(handed.files) if digest not in by_digest]:
+    if gaps := [k for k, digest in enumerate(hand_out.files) if digest not in by_digest]:
         raise ValueError(
-            f"{len(missing)} of {len(handed.files)} images have no verdict, the first is of problem {missing[0]}, with "
-            f"the sha256 {handed.files[missing[0]]}; judge all"
+            f"{len(gaps)} of {len(digests)} images have no verdict, the first is of problem {gaps[0]}, with the sha256 "
+            f"{hand_out.files[gaps[0]]}; judge all"
         )
-    _check_images(run, handed)
-    ordered = [by_digest[digest] for digest in handed.files]
-    tags = tuple(line.tag for line in ordered if line.tag is not None)
-    return Verdicts(name, handed.cap, tuple(line.correct for line in ordered), tags, source, handed.name)
+    _check_images(run, hand_out)
+    verdicts = [by_digest[digest] for digest in hand_out.files]
+    tags = tuple(line.tag for line in verdicts if line.tag is not None)
+    return Verdicts(name, hand_out.cap, tuple(line.correct for line in verdicts), tags, source, hand_out.name)
 
 
-def _handed(run: FinishedRun, lines: Sequence[Line]) -> HandOut:
+def _hand_out(run: FinishedRun, lines: Sequence[Line]) -> HandOut:
     """Return the files that lines are about: those that they name most of, and of several the fewest."""
-    handed = read_hand_outs(run.files)
-    if not handed:
+    hand_outs = read_hand_outs(run.files)
+    if not hand_outs:
         raise ValueError(f"no images of {run.folder} were handed out; python scripts/hand_out.py does it")
-    judged = {line.sha256 for line in lines}
-    return max(handed, key=lambda each: (len(judged.intersection(each.files)), -len(each.files)))
+    digests = {line.sha256 for line in lines}
+    return max(hand_outs, key=lambda each: (len(digests.intersection(each.files)), -len(each.files)))
 
 
-def _check_images(run: FinishedRun, handed: HandOut) -> None:
+def _check_images(run: FinishedRun, hand_out: HandOut) -> None:
     """See that a run's images are still those that were handed out.
 
     Raises:
         ValueError: they are not.
     """
     caps, pixels = run.summary["caps"], sha256()
-    if handed.cap in caps and run.summary["images"] == len(handed.files):
-        for image in images_of(run, caps.index(handed.cap)):
+    if hand_out.cap in caps and run.summary["images"] == len(hand_out.files):
+        for image in images_of(run, caps.index(hand_out.cap)):
             pixels.update(image.tobytes())
-    if pixels.hexdigest() != handed.pixels:
+    if pixels.hexdigest() != hand_out.pixels:
         raise ValueError(
             f"{run.folder} has other images than those that were judged: it has {run.summary['images']} now, and "
-            f"{len(handed.files)} were handed out; hand them out again"
+            f"{len(hand_out.files)} were handed out; hand them out again"
         )

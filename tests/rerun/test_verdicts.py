@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from its.disk.verdicts import read_verdicts
+from its.disk.verdicts import read_verdicts, verdict_files
 from its.moving.pack import pack
 from its.rerun.finished_run import FinishedRun
 from its.rerun.hand_out import Layout, hand_out
@@ -176,6 +177,11 @@ def test_verdicts_of_a_damaged_record_are_left_out_and_named(run, tmp_path, capl
     assert f"{place} is not what was written; restore it" in caplog.text
     with pytest.raises(ValueError, match="is not what was written; restore it, or move it away"):
         verdicts.keep(run.files)
+    changes = ({"correct": ["yes"]}, "holds no verdict"), ({"tags": ["a"]}, "holds no verdict"), ({"x": 1}, ", x; move")
+    for change, reason in changes:
+        place.write_text(json.dumps({**asdict(verdicts), **change}, sort_keys=True))
+        assert read_verdicts(run.files) == []
+        assert re.search(f"left out: {place} .*{reason}", caplog.text)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +240,7 @@ def test_verdicts_of_lines_that_lack_or_add_an_image_are_refused(run, tmp_path):
     ):
         with pytest.raises(ValueError, match=reason):
             verdicts_of(run, given, name, "")
-    assert not [*run.files.verdicts.glob("*.json")]
+    assert not verdict_files(run.files)
 
 
 def test_verdicts_of_a_run_that_has_grown_are_refused(whole, words, tmp_path):
