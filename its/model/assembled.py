@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from its.model.attention import try_attention
 from its.model.denoiser import Prediction
 from its.model.pipeline import Pipeline
 from its.model.prompted import PlacedDecoder, Places, PromptDenoiser
@@ -67,10 +68,12 @@ class TextPart:
     Attributes:
         encode: makes the tensors of a prompt, by a pipeline of diffusers that has the encoders alone.
         options: keyword arguments of `encode`, which decide them too.
+        packages: whose versions decide them, beside those that every family uses.
     """
 
     encode: Callable[..., Text]
     options: Mapping[str, Any] = field(default_factory=dict)
+    packages: Sequence[str] = ()
 
 
 def assembled(
@@ -92,9 +95,10 @@ def assembled(
         decoder: on the CPU.
 
     Raises:
-        ValueError: guidance breaks a rule.
+        ValueError: guidance breaks a rule, or the attention backend does not run here.
     """
     pipeline.check_vae(running.vae_dtype)
+    try_attention(running.attention, running.dtype, running.device)
     places = Places(running.device, by_turns=running.offload)
     return PromptDenoiser(
         run_as(module, running.dtype, channels_last=running.channels_last, compile=running.compile),
@@ -102,7 +106,7 @@ def assembled(
         path,
         prediction,
         shape,
-        pipeline.texts(text.encode, running.text_dtype, running.device, text.options),
+        pipeline.texts(text.encode, running.text_dtype, places, text.options, text.packages),
         places,
         negative_prompt=guided.negative_prompt,
         guidance_scale=guided.scale,

@@ -16,9 +16,10 @@ from its.disk.files import DamagedFile
 from its.disk.run_folder import RunFolder
 from its.disk.run_folders import run_folders
 from its.disk.verdicts import Verdicts, read_verdicts
-from its.process.source_files import listed
 from its.report.escape import printable
+from its.report.origin import devices_and_versions, source_files
 from its.report.protocol import sentence
+from its.report.published import PublishedTable, tables_of
 from its.report.shares import with_verdicts
 
 Row = dict[str, Any]
@@ -81,6 +82,8 @@ class RunRecord:
         protocol: the sentence that stands beside its FID; empty of a version that left none on record.
         prompts: first digits of the sha256 of its list of prompts; empty of a run without.
         verdicts: of judges outside.
+        own: columns of held-out verifiers that select as well, and so measure nothing in this run.
+        published: tables that are shown beside it.
         rendered: the sampler that sampled the winners once more, with its values; empty of a run itself.
     """
 
@@ -98,6 +101,8 @@ class RunRecord:
     rendered: str = ""
     prompts: str = ""
     verdicts: tuple[Verdicts, ...] = ()
+    own: frozenset[str] = frozenset()
+    published: tuple[PublishedTable, ...] = ()
 
     @property
     def place(self) -> str:
@@ -185,6 +190,12 @@ class Group(NamedTuple):
         return f"{self.dataset}_{self.model}-{self.sampler}_{self.images}{prompts}"
 
 
+def scorer(column: str, runs: Sequence[RunRecord]) -> str:
+    """Return the name of a held-out verifier by its column, which says so where it selects in none of the runs."""
+    name = column.removeprefix(HELD_OUT)
+    return name if any(column in run.own for run in runs) else f"{name}, held out"
+
+
 def load_runs(folder: Path) -> list[RunRecord]:
     """Read every finished run under an experiment folder, without renderings, in the order of their folders.
 
@@ -219,11 +230,13 @@ def read_run(run: RunFolder, folder: Path) -> RunRecord:
             tuple(with_verdicts(row, verdicts) for row in summary["curve"]),
             summary.get("nan_rewards", 0),
             tuple(summary["caps"]),
-            *_provenance(run.store.notes()),
-            _sources(run, summary.get("sources", {})),
+            *devices_and_versions(run.store.notes()),
+            source_files(run, summary.get("sources", {})),
             printable(sentence(summary["protocol"])) if "protocol" in summary else "",
             prompts=printable(str(summary.get("protocol", {}).get("prompts_sha256", ""))[:8]),
             verdicts=tuple(verdicts),
+            own=frozenset(f"{HELD_OUT}{name}" for name in summary.get("own_scores", ())),
+            published=tables_of(summary.get("published", [])),
         )
     except DamagedFile:
         raise
@@ -273,20 +286,3 @@ def grouped(runs: Sequence[RunRecord]) -> dict[Group, list[RunRecord]]:
 def overrides_of(command: str) -> list[str]:
     """Return the words of a command after `python run.py`, without flags."""
     return [word for word in shlex.split(command)[2:] if not word.startswith("-")]
-
-
-def _provenance(notes: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the devices and versions that lines of a run's timing file name."""
-    devices, versions = set(), set()
-    for note in notes:
-        devices.add(printable(str(note.get("type") or note.get("device", "unknown device"))))
-        versions.add(
-            printable(", ".join(f"{name} {note[name]}" for name in ("its", "torch", "python") if name in note))
-        )
-    return tuple(sorted(devices)), tuple(sorted(versions))
-
-
-def _sources(run: RunFolder, entry: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
-    """Return the files of all sources that a summary names."""
-    lists = (listed(run, str(name)) for name in (*entry.get("images", ()), entry.get("measures")))
-    return frozenset(file for source in lists if source is not None for file in source.digests.items())
