@@ -42,13 +42,13 @@ def read_prompts(
     """
     rows = rows_of(path, files)
     columns = list(dict.fromkeys(name for _, row in rows for name in row))
-    own = [name for name in columns if not (name == FILE and path.is_dir())]
+    texts = [name for name in columns if not (name == FILE and path.is_dir())]
 
     # Find the columns.
-    if column is None and len(own) > 1:
-        raise ValueError(f"{path} has the columns {_listed(own)}; say which holds the prompts: dataset.column=...")
-    named = own[0] if column is None else column
-    for key, name, there in (("column", named, own), ("category", category, columns)):
+    if column is None and len(texts) > 1:
+        raise ValueError(f"{path} has the columns {_listed(texts)}; say which holds the prompts: dataset.column=...")
+    named = texts[0] if column is None else column
+    for key, name, there in (("column", named, texts), ("category", category, columns)):
         if name is not None and name not in there:
             raise ValueError(f"dataset.{key} is {name!r}, and {path} has {_columns(name, there)}")
 

@@ -38,11 +38,16 @@ def _share(correct: np.ndarray) -> Share:
     return float(correct.mean()), error
 
 
+def is_of(row: Mapping[str, Any], verdicts: Verdicts) -> bool:
+    """Return whether verdicts are on just the images of a row of a curve."""
+    return verdicts.cap == cap_of(row).value and len(verdicts.correct) == row["images"]
+
+
 def with_verdicts(row: Mapping[str, Any], verdicts: Sequence[Verdicts]) -> dict[str, Any]:
     """Return a row of a curve with the columns of those verdicts that are on just its images."""
     row = dict(row)
     for each in verdicts:
-        if each.cap == cap_of(row).value and len(each.correct) == row["images"]:
+        if is_of(row, each):
             whole, by_tag, _ = shares_of([each])
             row |= _columns(f"{VERDICT}{each.name}", whole)
             row |= {} if by_tag is None else _columns(f"{VERDICT}{each.name}{BY_TAG}", by_tag)

@@ -10,7 +10,7 @@ from its.disk.verdicts import Verdicts
 from its.report.escape import printable
 from its.report.runs import RunRecord
 from its.report.series import Series
-from its.report.shares import shares_of
+from its.report.shares import is_of, shares_of
 from its.report.tables import Table, with_error
 
 
@@ -27,7 +27,7 @@ def verdict_tables(runs: Sequence[RunRecord], series: Sequence[Series]) -> dict[
 
 
 def _table(name: str, series: Sequence[Series]) -> Table:
-    lines = [(line.legend, *found) for line in series if (found := _judged(line, name)) is not None]
+    lines = [(line.legend, *largest) for line in series if (largest := _largest(line, name)) is not None]
     tags = list(dict.fromkeys(tag for *_, verdicts in lines for each in verdicts for tag in each.tags))
     rows = []
     for legend, cap, verdicts in lines:
@@ -39,13 +39,13 @@ def _table(name: str, series: Sequence[Series]) -> Table:
     return ["method", "cap", "images", *(f"{header} ↑" for header in headers)], rows
 
 
-def _judged(line: Series, name: str) -> tuple[Cap, list[Verdicts]] | None:
+def _largest(line: Series, name: str) -> tuple[Cap, list[Verdicts]] | None:
     """Return the largest cap of a series that a judge saw, and its verdicts there, of each seed once."""
     by_cap: dict[Cap, dict[str, Verdicts]] = {}
     for run in line.runs:
         for row in run.rows:
             for each in run.verdicts:
-                if (each.name, each.cap, len(each.correct)) == (name, cap_of(row).value, row["images"]):
+                if each.name == name and is_of(row, each):
                     by_cap.setdefault(cap_of(row), {}).setdefault(run.seed, each)
     if not by_cap:
         return None
