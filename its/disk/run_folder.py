@@ -1,6 +1,6 @@
 """A run's folder: the name of each of its files, which problems each holds, and what the small ones say.
 
-No other module spells these names out, but for the two files that `its.disk.store` appends lines to.
+No other module spells these names out, but for what `its.disk.store` appends to and `its.disk.verdicts` writes.
 """
 
 from __future__ import annotations

@@ -123,7 +123,9 @@ def test_conf_builds_every_classifier_of_adm_as_a_guide(tmp_path: Path, guide: s
 IMAGES = {"cifar10": (10, 32), "cifar100": (100, 32), "folder": (0, 64), "npz": (10, 32)}
 IMAGES |= {f"imagenet{size}": (1000, size) for size in (64, 256, 512)}
 
-OF_PROMPTS = {"drawbench", "geneval", "partiprompts", "prompt", "prompts"}
+OF_PROMPTS = {
+    *("dpg", "drawbench", "geneval", "geneval2", "hpsv2", "partiprompts", "prompt", "prompts", "t2i_compbench"),
+}
 """Datasets without real images; tests/run/test_prompts.py and tests/end_to_end/test_prompt_command.py build them."""
 
 
