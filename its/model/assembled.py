@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -67,10 +68,12 @@ class TextPart:
     Attributes:
         encode: makes the tensors of a prompt, by a pipeline of diffusers that has the encoders alone.
         options: keyword arguments of `encode`, which decide them too.
+        negative: of these, those that differ for the negative prompt.
     """
 
     encode: Callable[..., Text]
     options: Mapping[str, Any] = field(default_factory=dict)
+    negative: Mapping[str, Any] = field(default_factory=dict)
 
 
 def assembled(
@@ -83,6 +86,7 @@ def assembled(
     decoder: Any,
     guided: Guided,
     running: Running,
+    kind: Callable[..., PromptDenoiser] = PromptDenoiser,
 ) -> PromptDenoiser:
     """Return the model that a family's parts make.
 
@@ -90,21 +94,24 @@ def assembled(
         module: the network, called as `its.model.prompted.TextNetwork` states.
         shape: event shape of the state.
         decoder: on the CPU.
+        kind: makes it, as `PromptDenoiser` does.
 
     Raises:
         ValueError: guidance breaks a rule.
     """
     pipeline.check_vae(running.vae_dtype)
     places = Places(running.device, by_turns=running.offload)
-    return PromptDenoiser(
+    texts = partial(pipeline.texts, text.encode, running.text_dtype, running.device)
+    return kind(
         run_as(module, running.dtype, channels_last=running.channels_last, compile=running.compile),
         module,
         path,
         prediction,
         shape,
-        pipeline.texts(text.encode, running.text_dtype, running.device, text.options),
+        texts(text.options),
         places,
         negative_prompt=guided.negative_prompt,
+        negative_texts=texts({**text.options, **text.negative}) if text.negative else None,
         guidance_scale=guided.scale,
         guidance_interval=guided.interval,
         decoder=PlacedDecoder(decoder, places),

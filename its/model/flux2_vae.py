@@ -38,7 +38,8 @@ class Flux2Decoder(VAEDecoder):
 
     def __init__(self, vae: Any, side: int) -> None:
         channels = int(vae.config.latent_channels) * PATCH**2
-        super().__init__(vae, (channels, PATCH * side, PATCH * side), 1.0, 0.0)
+        latents = (channels, PATCH * side, PATCH * side)
+        super().__init__(vae, latents, 1.0, 0.0, vae.config.block_out_channels)
         variance = vae.bn.running_var.detach().float() + vae.config.batch_norm_eps
         self.register_buffer("mean", vae.bn.running_mean.detach().float().reshape(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", variance.sqrt().reshape(1, -1, 1, 1), persistent=False)

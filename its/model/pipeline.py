@@ -29,8 +29,12 @@ TOKENIZERS = {
     "CLIPTokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
     "T5Tokenizer": ("T5Tokenizer", "T5TokenizerFast"),
     "Qwen2Tokenizer": ("Qwen2Tokenizer", "Qwen2TokenizerFast"),
+    "GemmaTokenizer": ("GemmaTokenizer", "GemmaTokenizerFast"),
 }
 """Classes of tokenizers by the one that reads their files."""
+
+BLOCKS = {"AutoencoderDC": "encoder_block_out_channels"}
+"""Entries of decoders' configurations that list their blocks, where they are not `block_out_channels`."""
 
 WHOLE = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",))
 """Files of which a tokenizer is made, either; the libraries make an empty one where all are missing."""
@@ -113,7 +117,8 @@ class Pipeline:
         Raises:
             ValueError: it is no multiple of what one of them stands for.
         """
-        halvings = len(ConfigFile.read(self.folder / "vae" / "config.json", OTHER).needed("block_out_channels")) - 1
+        file = ConfigFile.read(self.folder / "vae" / "config.json", OTHER)
+        halvings = len(file.needed(BLOCKS.get(self.family.vae, "block_out_channels"))) - 1
         multiple = patch * 2**halvings
         if size < multiple or size % multiple:
             raise ValueError(

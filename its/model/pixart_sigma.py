@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any, Literal
 
 from torch import Tensor, nn
 
 from its.model import latent_scheduler
 from its.model.assembled import Guided, Running, TextPart, assembled
+from its.model.captions import check_cleaners
 from its.model.pipeline import Family, Pipeline
 from its.model.prompted import PromptDenoiser
 from its.model.text_cache import Text
@@ -22,9 +22,6 @@ FAMILY = Family(
     {"text_encoder": ("T5EncoderModel", "T5Tokenizer")},
     {"use_additional_conditions": Literal[False], "caption_channels": int, "patch_size": Literal[2]},
 )
-
-CLEANERS = {"bs4": "beautifulsoup4", "ftfy": "ftfy"}
-"""Modules, and packages, without which diffusers leaves captions as they are."""
 
 
 class MaskedTransformer(nn.Module):
@@ -55,20 +52,6 @@ def encode(pipeline: Any, prompt: str, *, max_sequence_length: int, clean_captio
         max_sequence_length=max_sequence_length,
     )
     return {"states": states[0], "mask": mask[0]}
-
-
-def check_cleaners(clean_caption: bool) -> None:
-    """Refuse to clean captions without the packages, where diffusers would leave them as they are.
-
-    Raises:
-        ValueError: naming them.
-    """
-    missing = [package for name, package in CLEANERS.items() if clean_caption and find_spec(name) is None]
-    if missing:
-        raise ValueError(
-            f"model.clean_caption is true, and {' and '.join(missing)} is not installed, without which diffusers "
-            "cleans nothing; install it, or set model.clean_caption=false"
-        )
 
 
 def load(

@@ -1,0 +1,22 @@
+"""diffusers' cleaning of captions, of PixArt and SANA."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+CLEANERS = {"bs4": "beautifulsoup4", "ftfy": "ftfy"}
+"""Modules, and packages, without which diffusers leaves captions as they are."""
+
+
+def check_cleaners(clean_caption: bool) -> None:
+    """Refuse to clean captions without the packages, where diffusers would leave them as they are.
+
+    Raises:
+        ValueError: naming them.
+    """
+    missing = [package for name, package in CLEANERS.items() if clean_caption and find_spec(name) is None]
+    if missing:
+        raise ValueError(
+            f"model.clean_caption is true, and {' and '.join(missing)} is not installed, without which diffusers "
+            "cleans nothing; install it, or set model.clean_caption=false"
+        )
