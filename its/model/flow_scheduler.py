@@ -15,6 +15,8 @@ OTHER = "choose a pipeline with {}, or correct the entry if it is wrong"
 
 EULER, SOLVER, SCM = "FlowMatchEulerDiscreteScheduler", "DPMSolverMultistepScheduler", "SCMScheduler"
 
+EITHER = f"{EULER}, or {SOLVER} of linear flow"
+
 KNOWN: Mapping[str, Any] = {
     **METADATA,
     "_class_name": Literal["FlowMatchEulerDiscreteScheduler"],
@@ -107,15 +109,15 @@ def sana_scheduler(path: Path) -> SanaScheduler:
     Raises:
         ValueError: an entry or a value is not on the allow-list, or one that decides the shift is missing.
     """
-    if ConfigFile.read(path, OTHER.format(f"{SOLVER} or {EULER}")).needed("_class_name") != SOLVER:
-        file = _read(path)
-        if file.needed("use_dynamic_shifting"):
-            raise file.refusal("use_dynamic_shifting", "SANA's pipeline gives no shift")
-        return SanaScheduler(PublishedFlow(_positive(file, "shift"), 1000.0, own="euler"), False)
-    file = _read(path, SOLVER, KNOWN_SOLVER)
-    for key in ("use_flow_sigmas", "prediction_type"):
-        file.needed(key)
-    return SanaScheduler(PublishedFlow(_positive(file, "flow_shift"), 1000.0, own="solver"), True)
+    if ConfigFile.read(path, OTHER.format(EITHER)).needed("_class_name") == SOLVER:
+        file = _read(path, SOLVER, KNOWN_SOLVER)
+        for key in ("use_flow_sigmas", "prediction_type"):
+            file.needed(key)
+        return SanaScheduler(PublishedFlow(_positive(file, "flow_shift"), 1000.0, own="solver"), True)
+    file = _read(path, EITHER)
+    if file.needed("use_dynamic_shifting"):
+        raise file.refusal("use_dynamic_shifting", "SANA's pipeline gives no shift")
+    return SanaScheduler(PublishedFlow(_positive(file, "shift"), 1000.0, own="euler"), False)
 
 
 def sprint_path(path: Path) -> TrigFlow:

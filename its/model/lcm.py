@@ -21,12 +21,13 @@ from its.model.vae import decoder
 from its.types import Condition, SpeedOnly
 from its.weights import Device, Dtype, Variant, Weights
 
-FAMILY = Family(
-    "LatentConsistencyModelPipeline", SD15.network, SD15.encoders, {**SD15.call, "time_cond_proj_dim": int}
-)
+FAMILY = Family("LatentConsistencyModelPipeline", SD15.network, SD15.encoders, {**SD15.call, "time_cond_proj_dim": int})
 
 SIGMA_DATA = 0.5
 """Of the boundary condition, in diffusers' LCMScheduler."""
+
+LEAST_WIDTH = 4
+"""Of the embedding of guidance, whose frequencies go from one to another."""
 
 
 class GuidedUNet(nn.Module):
@@ -101,7 +102,9 @@ def load(
     # Read the configurations.
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     scheduler = read_consistency(pipeline.scheduler)
-    pipeline.network_config().needed("time_cond_proj_dim")
+    config = pipeline.network_config()
+    if config.needed("time_cond_proj_dim") < LEAST_WIDTH:
+        raise config.refusal("time_cond_proj_dim", f"guidance is embedded in at least {LEAST_WIDTH} numbers")
     side = pipeline.side(size)
 
     # Load the networks.

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from its.model.assembled import Guided, Running, TextPart, assembled
 from its.model.captions import check_cleaners
+from its.model.config_file import ConfigFile
 from its.model.dc_ae import decoder
 from its.model.flow_scheduler import sana_scheduler
 from its.model.pipeline import Family, Pipeline
@@ -82,6 +83,21 @@ def text_options(
     }
 
 
+def check_channels(config: ConfigFile, transformer: Any, channels: int, *, learned: bool) -> None:
+    """Refuse a network that is not of the decoder's latents.
+
+    Args:
+        learned: it may predict a variance too.
+
+    Raises:
+        ValueError: naming the entry.
+    """
+    if transformer.config.in_channels != channels:
+        raise config.refusal("in_channels", f"the decoder's latents have {channels}")
+    if transformer.config.out_channels not in (None, channels, *([2 * channels] if learned else [])):
+        raise config.refusal("out_channels", f"the decoder's latents have {channels}")
+
+
 def load(
     weights: Weights,
     *,
@@ -136,6 +152,7 @@ def load(
     )
     transformer = pipeline.network(weights_key, dtype, attention)
     decode = decoder(str(pipeline.folder), side, **running.vae)
+    check_channels(pipeline.network_config(), transformer, decode.channels, learned=True)
     return assembled(
         pipeline,
         LinearTransformer(transformer, whole=scheduler.whole),

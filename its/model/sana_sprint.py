@@ -13,7 +13,7 @@ from its.model.flow_scheduler import sprint_path
 from its.model.pipeline import Family, Pipeline
 from its.model.prompted import PromptDenoiser
 from its.model.sana import FAMILY as SANA
-from its.model.sana import text_options
+from its.model.sana import check_channels, text_options
 from its.model.text_cache import Text
 from its.types import SpeedOnly
 from its.weights import Device, Dtype, Variant, Weights
@@ -41,14 +41,13 @@ class GuidedTransformer(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor, text: Text) -> Tensor:
         cos, sin = time.double().cos().clamp(min=0.0), time.double().sin()
-        output = self.transformer(
+        return self.transformer(
             x,
             encoder_hidden_states=text["states"].to(x.dtype),
             encoder_attention_mask=text["mask"],
             timestep=sin / (cos + sin),
             guidance=torch.full_like(time, self._guidance),
         ).sample
-        return output[:, : x.shape[1]]
 
 
 def encode(pipeline: Any, prompt: str, **options: Any) -> Text:
@@ -111,6 +110,7 @@ def load(
     )
     transformer = pipeline.network(weights_key, dtype, attention)
     decode = decoder(str(pipeline.folder), side, **running.vae)
+    check_channels(config, transformer, decode.channels, learned=False)
     return assembled(
         pipeline,
         GuidedTransformer(transformer, distilled_guidance),

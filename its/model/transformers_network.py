@@ -29,9 +29,13 @@ HARMLESS = frozenset(
         *("encoder_no_repeat_ngram_size", "num_return_sequences", "return_dict_in_generate", "forced_bos_token_id"),
         *("forced_eos_token_id", "remove_invalid_values", "exponential_decay_length_penalty", "suppress_tokens"),
         *("begin_suppress_tokens", "decoder_start_token_id", "bos_token_id", "pad_token_id", "sep_token_id"),
+        "cache_implementation",
     }
 )
 """Entries that versions of transformers wrote into every configuration: of its own, of generated text, of training."""
+
+OLD_NAMES = {"hidden_act": "hidden_activation", "sliding_window_size": "sliding_window"}
+"""Entries of early files, and those that stand for them today: Gemma 2 was published with both."""
 
 FAULTS = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError)
 """Errors of the library about a file that it does not read."""
@@ -71,6 +75,8 @@ def check_entries(config: ConfigFile, read: Any, place: str = "") -> None:
     if "rope_parameters" in known:
         known = known | {"rope_theta", "rope_scaling"}
     for key, value in config.entries.items():
+        if key not in known and key in OLD_NAMES and getattr(read, OLD_NAMES[key], None) == value:
+            continue
         if key not in known and value is not None:
             raise config.refusal(key, f"the installed transformers does not read {place}{key}, which may decide pixels")
         if isinstance(value, Mapping) and hasattr(part := getattr(read, key, None), "to_dict"):

@@ -87,11 +87,7 @@ def test_sana_sprint_trajectory_equals_the_pipelines_own_call(folders, monkeypat
         **PLAIN,
     ).images
     assert not left
-    model = sana_sprint.load(
-        str(folders / "sprint"), size=128, distilled_guidance=guidance, max_sequence_length=64
-    )
+    model = sana_sprint.load(str(folders / "sprint"), size=128, distilled_guidance=guidance, max_sequence_length=64)
     ours = trajectory(model, latents, PROMPTS[:2], steps, Consistency, noises[:-1])
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
     assert model.slots == 1
-
-
