@@ -113,11 +113,11 @@ def sana_scheduler(path: Path) -> SanaScheduler:
         file = _read(path, SOLVER, KNOWN_SOLVER)
         for key in ("use_flow_sigmas", "prediction_type"):
             file.needed(key)
-        return SanaScheduler(PublishedFlow(_positive(file, "flow_shift"), 1000.0, own="solver"), True)
+        return SanaScheduler(PublishedFlow(_positive(file, "flow_shift"), 1000.0, rule="solver"), True)
     file = _read(path, EITHER)
     if file.needed("use_dynamic_shifting"):
         raise file.refusal("use_dynamic_shifting", "SANA's pipeline gives no shift")
-    return SanaScheduler(PublishedFlow(_positive(file, "shift"), 1000.0, own="euler"), False)
+    return SanaScheduler(PublishedFlow(_positive(file, "shift"), 1000.0, rule="euler"), False)
 
 
 def sprint_path(path: Path) -> TrigFlow:

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from its.model.assembled import Guided, Running, TextPart, assembled
 from its.model.captions import check_cleaners
-from its.model.config_file import ConfigFile
 from its.model.dc_ae import decoder
 from its.model.flow_scheduler import sana_scheduler
 from its.model.pipeline import Family, Pipeline
 from its.model.prompted import PromptDenoiser
 from its.model.text_cache import Text
+from its.model.vae import VAEDecoder
 from its.types import SpeedOnly
 from its.weights import Device, Dtype, GuidanceInterval, GuidanceScale, Variant, Weights
 
@@ -63,7 +63,7 @@ def encode(pipeline: Any, prompt: str, **options: Any) -> Text:
 
 
 def text_options(
-    family: Family, max_sequence_length: int, *, clean_caption: bool, complex_human_instruction: bool
+    family: Family, max_sequence_length: int, clean_caption: bool, complex_human_instruction: bool
 ) -> dict[str, Any]:
     """Return the options of a pipeline's `encode_prompt`.
 
@@ -75,27 +75,36 @@ def text_options(
     check_cleaners(clean_caption)
     if max_sequence_length < 2:
         raise ValueError(f"model.max_sequence_length is {max_sequence_length}; it is at least 2")
-    own = signature(getattr(diffusers, family.pipeline).__call__).parameters["complex_human_instruction"].default
+    parameters = signature(getattr(diffusers, family.pipeline).__call__).parameters
     return {
         "max_sequence_length": max_sequence_length,
         "clean_caption": clean_caption,
-        "complex_human_instruction": own if complex_human_instruction else None,
+        "complex_human_instruction": parameters["complex_human_instruction"].default
+        if complex_human_instruction
+        else None,
     }
 
 
-def check_channels(config: ConfigFile, transformer: Any, channels: int, *, learned: bool) -> None:
-    """Refuse a network that is not of the decoder's latents.
+def networks(
+    pipeline: Pipeline, key: str | None, side: int, running: Running, *, variance: bool
+) -> tuple[Any, VAEDecoder]:
+    """Load a transformer, and the decoder of latents of a side.
 
     Args:
-        learned: it may predict a variance too.
+        key: variant of the transformer's weights.
+        variance: it may predict one too.
 
     Raises:
-        ValueError: naming the entry.
+        ValueError: tensors do not fit, or the transformer is not of the decoder's latents.
     """
-    if transformer.config.in_channels != channels:
-        raise config.refusal("in_channels", f"the decoder's latents have {channels}")
-    if transformer.config.out_channels not in (None, channels, *([2 * channels] if learned else [])):
-        raise config.refusal("out_channels", f"the decoder's latents have {channels}")
+    transformer = pipeline.network(key, running.dtype, running.attention)
+    decode = decoder(str(pipeline.folder), side, **running.vae)
+    rule, config = f"the decoder's latents have {decode.channels}", pipeline.network_config()
+    if transformer.config.in_channels != decode.channels:
+        raise config.refusal("in_channels", rule)
+    if transformer.config.out_channels not in (None, decode.channels, *([2 * decode.channels] if variance else [])):
+        raise config.refusal("out_channels", rule)
+    return transformer, decode
 
 
 def load(
@@ -136,12 +145,7 @@ def load(
         ValueError: an entry of a configuration is not known, tensors do not fit, or captions cannot be cleaned.
     """
     # Read the configurations.
-    options = text_options(
-        FAMILY,
-        max_sequence_length,
-        clean_caption=clean_caption,
-        complex_human_instruction=complex_human_instruction,
-    )
+    options = text_options(FAMILY, max_sequence_length, clean_caption, complex_human_instruction)
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     scheduler = sana_scheduler(pipeline.scheduler)
     side = pipeline.side(size, patch=pipeline.network_config().get("patch_size", 1))
@@ -150,9 +154,7 @@ def load(
     running = Running(
         dtype, text_dtype, vae_dtype, vae_slicing, vae_tiling, attention, offload, channels_last, compile, device
     )
-    transformer = pipeline.network(weights_key, dtype, attention)
-    decode = decoder(str(pipeline.folder), side, **running.vae)
-    check_channels(pipeline.network_config(), transformer, decode.channels, learned=True)
+    transformer, decode = networks(pipeline, weights_key, side, running, variance=True)
     return assembled(
         pipeline,
         LinearTransformer(transformer, whole=scheduler.whole),

@@ -8,12 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from its.model.assembled import Guided, Running, TextPart, assembled
-from its.model.dc_ae import decoder
 from its.model.flow_scheduler import sprint_path
 from its.model.pipeline import Family, Pipeline
 from its.model.prompted import PromptDenoiser
 from its.model.sana import FAMILY as SANA
-from its.model.sana import check_channels, text_options
+from its.model.sana import networks, text_options
 from its.model.text_cache import Text
 from its.types import SpeedOnly
 from its.weights import Device, Dtype, Variant, Weights
@@ -92,12 +91,7 @@ def load(
         ValueError: an entry of a configuration is not known, tensors do not fit, or captions cannot be cleaned.
     """
     # Read the configurations.
-    options = text_options(
-        FAMILY,
-        max_sequence_length,
-        clean_caption=clean_caption,
-        complex_human_instruction=complex_human_instruction,
-    )
+    options = text_options(FAMILY, max_sequence_length, clean_caption, complex_human_instruction)
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     path = sprint_path(pipeline.scheduler)
     config = pipeline.network_config()
@@ -108,9 +102,7 @@ def load(
     running = Running(
         dtype, text_dtype, vae_dtype, vae_slicing, vae_tiling, attention, offload, channels_last, compile, device
     )
-    transformer = pipeline.network(weights_key, dtype, attention)
-    decode = decoder(str(pipeline.folder), side, **running.vae)
-    check_channels(config, transformer, decode.channels, learned=False)
+    transformer, decode = networks(pipeline, weights_key, side, running, variance=False)
     return assembled(
         pipeline,
         GuidedTransformer(transformer, distilled_guidance),

@@ -45,25 +45,25 @@ class PublishedFlow(Flow):
 
     Attributes:
         tokens: of a FLUX.2 image, by which and by the number of steps the shift follows; 0 where the shift is given.
-        own: the spacing that its pipeline takes. `trailing` is 1, 1 - 1/n, ..., 1/n before the shift; `euler`, of
+        rule: the spacing that its pipeline takes. `trailing` is 1, 1 - 1/n, ..., 1/n before the shift; `euler`, of
             FlowMatchEulerDiscreteScheduler where a pipeline leaves the times to it, from 1 to the shifted 1/1000,
             both included, and shifted again; `solver`, of DPMSolverMultistepScheduler, trailing from 0.999, and it
             takes noise of deviation 1 for x_T, wherever it begins.
     """
 
     tokens: int = 0
-    own: Literal["trailing", "euler", "solver"] = "trailing"
+    rule: Literal["trailing", "euler", "solver"] = "trailing"
 
     def prior_std(self, level: Level) -> float:
-        return 1.0 if self.own == "solver" else super().prior_std(level)
+        return 1.0 if self.rule == "solver" else super().prior_std(level)
 
     def grid(self, steps: int, spacing: Spacing, *, second_order: bool = False) -> Grid:
         path = Flow(flux2_shift(self.tokens, steps) if self.tokens else self.shift, self.time_scale, self.end)
-        if spacing != CHECKPOINT or self.own == "trailing":
+        if spacing != CHECKPOINT or self.rule == "trailing":
             return path.grid(steps, "trailing" if spacing == CHECKPOINT else spacing, second_order=second_order)
         if not 1 <= steps <= self.most_steps:
             raise ValueError(f"steps is {steps}; it lies between 1 and {self.most_steps}")
-        if self.own == "euler":
+        if self.rule == "euler":
             before = np.linspace(1.0, self._shifted(1.0 / self.most_steps), steps)
         else:
             before = (1.0 - np.linspace(1.0, 1.0 / self.most_steps, steps + 1))[:0:-1]
@@ -82,8 +82,8 @@ class PublishedConsistency(VP):
     origin: int = 50
 
     def grid(self, steps: int, spacing: Spacing, *, second_order: bool = False) -> Grid:
-        own = self._times(steps) if spacing == CHECKPOINT else spacing
-        return super().grid(steps, own, second_order=second_order)
+        times = self._times(steps) if spacing == CHECKPOINT else spacing
+        return super().grid(steps, times, second_order=second_order)
 
     def _times(self, steps: int) -> Spacing:
         if not 1 <= steps <= self.origin:
