@@ -74,6 +74,11 @@ class RunFolder:
         return self.path / TIMING
 
     @property
+    def answers(self) -> Path:
+        """A line for each answer of a judge elsewhere, sealed by itself; more may follow at any time."""
+        return self.path / "answers.jsonl"
+
+    @property
     def manifest(self) -> Path:
         """A line with the sha256 of each file of arrays."""
         return self.path / MANIFEST

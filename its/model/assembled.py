@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from its.model.attention import try_attention
 from its.model.denoiser import Prediction
 from its.model.pipeline import Pipeline
 from its.model.prompted import PlacedDecoder, Places, PromptDenoiser
@@ -68,11 +69,13 @@ class TextPart:
     Attributes:
         encode: makes the tensors of a prompt, by a pipeline of diffusers that has the encoders alone.
         options: keyword arguments of `encode`, which decide them too.
-        negative: of these, those that differ for the negative prompt.
+        packages: whose versions decide them, beside those that every family uses.
+        negative: of the options, those that differ for the negative prompt.
     """
 
     encode: Callable[..., Text]
     options: Mapping[str, Any] = field(default_factory=dict)
+    packages: Sequence[str] = ()
     negative: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -97,21 +100,22 @@ def assembled(
         kind: makes it, as `PromptDenoiser` does.
 
     Raises:
-        ValueError: guidance breaks a rule.
+        ValueError: guidance breaks a rule, or the attention backend does not run here.
     """
     pipeline.check_vae(running.vae_dtype)
+    try_attention(running.attention, running.dtype, running.device)
     places = Places(running.device, by_turns=running.offload)
-    texts = partial(pipeline.texts, text.encode, running.text_dtype, running.device)
+    texts = partial(pipeline.texts, text.encode, running.text_dtype, places)
     return kind(
         run_as(module, running.dtype, channels_last=running.channels_last, compile=running.compile),
         module,
         path,
         prediction,
         shape,
-        texts(text.options),
+        texts(text.options, text.packages),
         places,
         negative_prompt=guided.negative_prompt,
-        negative_texts=texts({**text.options, **text.negative}) if text.negative else None,
+        negative_texts=texts({**text.options, **text.negative}, text.packages) if text.negative else None,
         guidance_scale=guided.scale,
         guidance_interval=guided.interval,
         decoder=PlacedDecoder(decoder, places),

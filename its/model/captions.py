@@ -18,5 +18,6 @@ def check_cleaners(clean_caption: bool) -> None:
     if missing:
         raise ValueError(
             f"model.clean_caption is true, and {' and '.join(missing)} is not installed, without which diffusers "
-            "cleans nothing; install it, or set model.clean_caption=false"
+            "cleans nothing; in the folder of this code: .venv/bin/python -m pip install -c constraints.txt -e "
+            "'.[text2image]', or set model.clean_caption=false, which only puts prompts in lower case"
         )

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from its.model.config_file import ConfigFile
 from its.model.diffusers_network import pretrained
-from its.model.vae import KNOWN, VAEDecoder, advice
+from its.model.vae import KNOWN, VAEDecoder, advice, check_tiles
 from its.weights import Dtype
 
 OTHER = "choose a pipeline of FLUX.2, or correct the entry if it is wrong"
@@ -19,8 +19,11 @@ OTHER = "choose a pipeline of FLUX.2, or correct the entry if it is wrong"
 PATCH = 2
 """Side of the latents of the VAE that are one of the network's."""
 
+NOT_READ = ("latents_mean", "latents_std", "scaling_factor", "shift_factor")
+"""Entries of other VAEs: statistics of FLUX.2's latents are in its batch norm."""
+
 KNOWN_FLUX2: Mapping[str, Any] = {
-    **{key: value for key, value in KNOWN.items() if key not in ("force_upcast", "latents_mean", "latents_std")},
+    **{key: value for key, value in KNOWN.items() if key not in NOT_READ},
     "_class_name": Literal["AutoencoderKLFlux2"],
     "batch_norm_eps": float,
     "batch_norm_momentum": Any,
@@ -67,6 +70,7 @@ def decoder(folder: str, side: int, *, dtype: Dtype, slicing: bool, tiling: bool
         raise file.refusal("patch_size", f"here it is [{PATCH}, {PATCH}]")
     network = pretrained("AutoencoderKLFlux2", place, folder, None, advice)
     network.use_slicing, network.use_tiling = slicing, tiling
+    check_tiles(network)
     half = Flux2Decoder(network, side).eval().requires_grad_(False)
     for weight in half.vae.parameters():
         weight.data = weight.data.to(getattr(torch, dtype))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from its.model import latent_scheduler
 from its.model.assembled import Guided, Running, TextPart, assembled
-from its.model.captions import check_cleaners
+from its.model.captions import CLEANERS, check_cleaners
 from its.model.pipeline import Family, Pipeline
 from its.model.prompted import PromptDenoiser
 from its.model.text_cache import Text
@@ -18,10 +18,18 @@ from its.weights import Device, Dtype, GuidanceInterval, GuidanceScale, Variant,
 
 FAMILY = Family(
     "PixArtSigmaPipeline",
-    ("transformer", "PixArtTransformer2DModel"),
+    ("transformer", "PixArtTransformer2DModel", "Transformer2DModel"),
     {"text_encoder": ("T5EncoderModel", "T5Tokenizer")},
-    {"use_additional_conditions": Literal[False], "caption_channels": int, "patch_size": Literal[2]},
+    {
+        "use_additional_conditions": Literal[False],
+        "caption_channels": int,
+        "patch_size": Literal[2],
+        "norm_type": Literal["ada_norm_single"],
+        **dict.fromkeys(("double_self_attention", "only_cross_attention", "use_linear_projection"), Literal[False]),
+        "num_vector_embeds": type(None),
+    },
 )
+"""Published with the class, and entries, that diffusers had for it before 0.29."""
 
 
 class MaskedTransformer(nn.Module):
@@ -61,7 +69,7 @@ def load(
     size: int = 1024,
     negative_prompt: str = "",
     max_sequence_length: int = 300,
-    clean_caption: bool = False,
+    clean_caption: bool = True,
     guidance_scale: GuidanceScale = 4.5,
     guidance_interval: GuidanceInterval | None = None,
     timestep_spacing: str | None = None,
@@ -82,7 +90,8 @@ def load(
         weights_key: variant of the network's weights (`fp16`); see `its.model.checkpoint.stored`.
         size: side of the images, in pixels, as it is given: sides are not moved to those of training.
         max_sequence_length: tokens of a prompt, which is cut or filled up to it.
-        clean_caption: diffusers' cleaning of captions, which needs two packages; else a prompt is put in lower case.
+        clean_caption: diffusers' cleaning of captions, as its pipeline has it, which needs two packages; else a prompt
+            is put in lower case.
         negative_prompt, guidance_scale, guidance_interval: see `its.model.prompted.PromptDenoiser`.
         timestep_spacing: in place of the scheduler's own; see `its.model.latent_scheduler.read`.
         dtype, and what follows: see `its.model.assembled.Running`.
@@ -109,7 +118,11 @@ def load(
         scheduler.path,
         scheduler.prediction,
         (decode.channels, side, side),
-        TextPart(encode, {"max_sequence_length": max_sequence_length, "clean_caption": clean_caption}),
+        TextPart(
+            encode,
+            {"max_sequence_length": max_sequence_length, "clean_caption": clean_caption},
+            tuple(CLEANERS.values()) if clean_caption else (),
+        ),
         decode,
         Guided(guidance_scale, guidance_interval, negative_prompt),
         running,

@@ -42,9 +42,16 @@ class Places:
         """Bring a network to the device, if it is not there."""
         if any(network is each for each in self._here):
             return
-        while self._by_turns and self._here:
-            self._here.pop().to("cpu")
-        self._here.append(network.to(self.device))
+        if self._by_turns:
+            self.clear()
+        with torch.inference_mode(False):  # of what is moved in that mode no gradient could be taken later
+            self._here.append(network.to(self.device))
+
+    def clear(self) -> None:
+        """Take every network back to the CPU's memory: room for what is needed on the device in their place."""
+        with torch.inference_mode(False):
+            while self._here:
+                self._here.pop().to("cpu")
 
 
 class PlacedDecoder:

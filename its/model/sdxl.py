@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -81,7 +82,8 @@ def load(
     """Load a folder or hub name of a StableDiffusionXLPipeline.
 
     Args:
-        unet: a state dict of another network of the same sizes, which takes the place of the pipeline's.
+        unet: a state dict of another network of the same sizes, which takes the place of the pipeline's, and predicts
+            what the pipeline's scheduler says.
         weights_key: variant of the network's weights (`fp16`); see `its.model.checkpoint.stored`.
         size: side of the images, in pixels, which the network is told too.
         negative_prompt: None is zeros where the pipeline's force_zeros_for_empty_prompt says so, else the empty text.
@@ -95,6 +97,11 @@ def load(
     # Read the configurations.
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     scheduler = latent_scheduler.read(pipeline.scheduler, timestep_spacing)
+    if unet is not None and Path(unet).stem.endswith("_x0") and scheduler.prediction != "sample":
+        raise ValueError(
+            f"model.unet is {unet}, which predicts x0 by its name, and by {pipeline.scheduler} a network of this "
+            f"pipeline predicts {scheduler.prediction}; take a file of two, four or eight steps"
+        )
     side = pipeline.side(size)
     if negative_prompt is None and not pipeline.index.get("force_zeros_for_empty_prompt", True):
         negative_prompt = ""

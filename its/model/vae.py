@@ -24,6 +24,9 @@ SCALING = 0.18215
 COLOURS = 3
 """Channels of an image."""
 
+LEAST_TILE = 2
+"""Latents along a side of a tile: a quarter of it, rounded down, overlaps with the next, and the rest is above 0."""
+
 KNOWN: Mapping[str, Any] = {
     **METADATA,
     "_class_name": Literal["AutoencoderKL"],
@@ -114,9 +117,24 @@ def decoder(
 
     network = pretrained("AutoencoderKL", folder, vae, key, advice)
     network.use_slicing, network.use_tiling = slicing, tiling
+    check_tiles(network)
     latents = (network.config.latent_channels, size, size)
     half = VAEDecoder(network, latents, scaling, shift, network.config.block_out_channels)
     return half.eval().requires_grad_(False).to(device, getattr(torch, dtype))
+
+
+def check_tiles(vae: Any) -> None:
+    """Refuse to decode in tiles whose size is none: they are of the size that the VAE was trained at.
+
+    Raises:
+        ValueError: naming the entry.
+    """
+    size = vae.config.sample_size
+    if vae.use_tiling and not (isinstance(size, int) and vae.tile_latent_min_size >= LEAST_TILE):
+        raise ValueError(
+            f"sample_size of {vae.config._name_or_path}/config.json is {size}, of which no tiles can be made; set "
+            "model.vae_tiling=false"
+        )
 
 
 def folder_of(vae: str) -> Path:

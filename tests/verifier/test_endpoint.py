@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from its.disk.run_folder import RunFolder
 from its.pixels import to_uint8
-from its.verifier.answers import FILE, usage
+from its.verifier.answers import bill
 from its.verifier.endpoint import Endpoint
 from its.verifier.rubric import NonsenseError, Rubric
 from its.verifier.vlm import Vlm
@@ -132,7 +133,7 @@ def test_endpoint_asks_for_no_score_twice_that_is_on_disk(host, tmp_path):
     again = judge_of(url, tmp_path).reward(images.flip(0), prompts[::-1])
     assert state.calls == 4
     assert again.tolist() == expected(images)[::-1]
-    assert usage(tmp_path, images=2) == {"remote": 1, "judge_calls": 2.0, "judge_tokens": 26.0}
+    assert bill(tmp_path).startswith("4 requests and 52 tokens in all")
 
     # Another picture, prompt, rubric, model, option or host is another question.
     judge_of(url, tmp_path).reward(images[:1] + 0.1, prompts[:1])
@@ -163,14 +164,14 @@ def test_endpoint_keeps_what_arrives_before_a_host_goes_away(host, tmp_path):
     state.behave = lambda attempt, asked: None
     assert judge_of(url, tmp_path).reward(images, prompts).tolist() == expected(images)
     assert state.calls == 2 + 3 + 4
-    assert usage(tmp_path, 1)["judge_calls"] == 9
+    assert bill(tmp_path).startswith("9 requests ")
 
 
 def test_endpoint_passes_over_a_line_that_a_kill_cut_short(host, tmp_path, caplog):
     state, url = host
     images, prompts = images_of(3), prompts_of(3)
     judge_of(url, tmp_path, in_flight=1).reward(images, prompts)
-    file = tmp_path / FILE
+    file = RunFolder(tmp_path).answers
     file.write_bytes(file.read_bytes()[:-20])
     assert judge_of(url, tmp_path).reward(images, prompts).tolist() == expected(images)
     assert state.calls == 4
@@ -279,7 +280,7 @@ def test_endpoint_of_a_killed_run_asks_for_nothing_that_is_on_disk(host, tmp_pat
     state, url = host
     state.behave = lambda attempt, number: None if state.calls <= 5 else 30
     process = subprocess.Popen([sys.executable, "-c", KILLED, url, str(tmp_path)], cwd=ROOT)
-    file = tmp_path / FILE
+    file = RunFolder(tmp_path).answers
     while process.poll() is None and not (file.exists() and len(file.read_bytes().splitlines()) == 5):
         time.sleep(0.02)
     process.kill()
