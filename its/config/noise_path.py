@@ -11,10 +11,10 @@ import numpy as np
 from its.config import names
 from its.config.declarations import parameters
 from its.model.config_file import ConfigFile
-from its.model.flow_scheduler import flux2_path, flux_path
-from its.model.scheduler_entries import entries, latent_path
+from its.model.flow_scheduler import flux2_path, flux_path, sana_scheduler
+from its.model.scheduler_entries import consistency_entries, entries, latent_path
 from its.sampler.noise_paths import EDM, VP, Flow, NoisePath, betas_named, linear_vp
-from its.sampler.published_paths import PublishedFlow
+from its.sampler.published_paths import PublishedConsistency, PublishedFlow, TrigFlow
 from its.weights import file_here
 
 SCHEDULER = "scheduler_config.json"
@@ -78,6 +78,21 @@ def _of_flow(model: Mapping[str, Any], path_of: Callable[[Path, int], PublishedF
     return StatedPath(None, NOT_HERE) if path is None else StatedPath(path_of(path, (model["size"] // 16) ** 2))
 
 
+def _of_sana(model: Mapping[str, Any]) -> StatedPath:
+    """Return the path of SANA's scheduler."""
+    path = file_here(model["weights"], f"scheduler/{SCHEDULER}")
+    return StatedPath(None, NOT_HERE) if path is None else StatedPath(sana_scheduler(path).path)
+
+
+def _of_lcm(model: Mapping[str, Any]) -> StatedPath:
+    """Return the times of a latent consistency model's scheduler, as `_of_pipeline` does."""
+    path = file_here(model["weights"], f"scheduler/{SCHEDULER}")
+    if path is None:
+        return StatedPath(None, NOT_HERE)
+    file, origin = consistency_entries(path)
+    return StatedPath(PublishedConsistency(_table(file), origin=origin), BETAS)
+
+
 def _table(file: ConfigFile) -> tuple[float, ...]:
     return any_noise(file.needed("num_train_timesteps")).alphas_cumprod
 
@@ -89,11 +104,14 @@ PATHS: Mapping[str, Callable[[Mapping[str, Any]], StatedPath]] = {
     ),
     "model/flux": lambda model: _of_flow(model, flux_path),
     "model/flux2": lambda model: _of_flow(model, flux2_path),
+    "model/lcm": _of_lcm,
     "model/lightningdit": lambda model: StatedPath(Flow(shift=model["shift"])),
     "model/mixture": lambda model: StatedPath(Flow() if model["path"] == "flow" else linear_vp()),
     "model/openai": lambda model: StatedPath(betas_named(model["betas"], model["steps"])),
     "model/pixart_sigma": _of_latents,
     "model/rae": lambda model: StatedPath(Flow(shift=model["shift"], end=model["end"])),
+    "model/sana": _of_sana,
+    "model/sana_sprint": lambda model: StatedPath(TrigFlow()),
     "model/sd15": _of_latents,
     "model/sdxl": _of_latents,
     "model/sit": lambda model: StatedPath(Flow()),

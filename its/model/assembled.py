@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -69,11 +70,13 @@ class TextPart:
         encode: makes the tensors of a prompt, by a pipeline of diffusers that has the encoders alone.
         options: keyword arguments of `encode`, which decide them too.
         packages: whose versions decide them, beside those that every family uses.
+        negative: of the options, those that differ for the negative prompt.
     """
 
     encode: Callable[..., Text]
     options: Mapping[str, Any] = field(default_factory=dict)
     packages: Sequence[str] = ()
+    negative: Mapping[str, Any] = field(default_factory=dict)
 
 
 def assembled(
@@ -86,6 +89,7 @@ def assembled(
     decoder: Any,
     guided: Guided,
     running: Running,
+    kind: Callable[..., PromptDenoiser] = PromptDenoiser,
 ) -> PromptDenoiser:
     """Return the model that a family's parts make.
 
@@ -93,6 +97,7 @@ def assembled(
         module: the network, called as `its.model.prompted.TextNetwork` states.
         shape: event shape of the state.
         decoder: on the CPU.
+        kind: makes it, as `PromptDenoiser` does.
 
     Raises:
         ValueError: guidance breaks a rule, or the attention backend does not run here.
@@ -100,15 +105,17 @@ def assembled(
     pipeline.check_vae(running.vae_dtype)
     try_attention(running.attention, running.dtype, running.device)
     places = Places(running.device, by_turns=running.offload)
-    return PromptDenoiser(
+    texts = partial(pipeline.texts, text.encode, running.text_dtype, places)
+    return kind(
         run_as(module, running.dtype, channels_last=running.channels_last, compile=running.compile),
         module,
         path,
         prediction,
         shape,
-        pipeline.texts(text.encode, running.text_dtype, places, text.options, text.packages),
+        texts(text.options, text.packages),
         places,
         negative_prompt=guided.negative_prompt,
+        negative_texts=texts({**text.options, **text.negative}, text.packages) if text.negative else None,
         guidance_scale=guided.scale,
         guidance_interval=guided.interval,
         decoder=PlacedDecoder(decoder, places),

@@ -1,15 +1,21 @@
-"""diffusers' FlowMatchEulerDiscreteScheduler: the shift of times in its file. Imports no torch."""
+"""diffusers' schedulers of flow models: the shift of times in their files. Imports no torch."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from its.model.config_file import METADATA, ConfigFile
-from its.sampler.published_paths import PublishedFlow, flux_shift
+from its.model.scheduler_entries import LATENT_CLASSES
+from its.sampler.published_paths import TWO_STEPS, PublishedFlow, TrigFlow, flux_shift
 
-OTHER = "choose a pipeline with FlowMatchEulerDiscreteScheduler, or correct the entry if it is wrong"
+OTHER = "choose a pipeline with {}, or correct the entry if it is wrong"
+
+EULER, SOLVER, SCM = "FlowMatchEulerDiscreteScheduler", "DPMSolverMultistepScheduler", "SCMScheduler"
+
+EITHER = f"{EULER}, or {SOLVER} of linear flow"
 
 KNOWN: Mapping[str, Any] = {
     **METADATA,
@@ -30,6 +36,41 @@ KNOWN: Mapping[str, Any] = {
     "use_karras_sigmas": Literal[False],
 }
 """The allow-list of entries; a scheduler that draws noise is `sampler=flow_renoise` here."""
+
+KNOWN_SOLVER: Mapping[str, Any] = {
+    **METADATA,
+    **{key: value for key, value in LATENT_CLASSES[SOLVER].items() if key != "clip_sample"},
+    "_class_name": Literal["DPMSolverMultistepScheduler"],
+    "beta_schedule": Any,
+    "final_sigmas_type": Literal["zero"],
+    "flow_shift": float,
+    "num_train_timesteps": Literal[1000],
+    "prediction_type": Literal["flow_prediction"],
+    "rescale_betas_zero_snr": bool,
+    "use_dynamic_shifting": Literal[False],
+    "use_flow_sigmas": Literal[True],
+}
+"""The allow-list of a solver of linear flow, to whose times betas and spacing are nothing."""
+
+SCM_TIMES = {"max_timesteps": TWO_STEPS[0], "intermediate_timesteps": TWO_STEPS[1]}
+"""Entries that early conversions wrote, which diffusers does not read; its pipeline takes these by itself."""
+
+KNOWN_SCM: Mapping[str, Any] = {
+    **METADATA,
+    "_class_name": Literal["SCMScheduler"],
+    **dict.fromkeys(SCM_TIMES, float),
+    "num_train_timesteps": int,
+    "prediction_type": Literal["trigflow"],
+    "sigma_data": float,
+}
+"""The allow-list of SANA-Sprint's."""
+
+
+class SanaScheduler(NamedTuple):
+    """What SANA's scheduler says: the path, and whether the network is told whole times, those cut off."""
+
+    path: PublishedFlow
+    whole: bool
 
 
 def flux_path(path: Path, tokens: int) -> PublishedFlow:
@@ -60,17 +101,51 @@ def flux2_path(path: Path, tokens: int) -> PublishedFlow:
     )
 
 
-def _read(path: Path) -> ConfigFile:
-    file = ConfigFile.read(path, OTHER)
+def sana_scheduler(path: Path) -> SanaScheduler:
+    """Read SANA's scheduler, DPMSolverMultistepScheduler of linear flow or FlowMatchEulerDiscreteScheduler.
+
+    Its pipeline leaves the times to it, which the solver gives as whole numbers, cut off.
+
+    Raises:
+        ValueError: an entry or a value is not on the allow-list, or one that decides the shift is missing.
+    """
+    if ConfigFile.read(path, OTHER.format(EITHER)).needed("_class_name") == SOLVER:
+        file = _read(path, SOLVER, KNOWN_SOLVER)
+        for key in ("use_flow_sigmas", "prediction_type"):
+            file.needed(key)
+        return SanaScheduler(PublishedFlow(_positive(file, "flow_shift"), 1000.0, rule="solver"), True)
+    file = _read(path, EITHER)
+    if file.needed("use_dynamic_shifting"):
+        raise file.refusal("use_dynamic_shifting", "SANA's pipeline gives no shift")
+    return SanaScheduler(PublishedFlow(_positive(file, "shift"), 1000.0, rule="euler"), False)
+
+
+def sprint_path(path: Path) -> TrigFlow:
+    """Return the path of SANA-Sprint's scheduler, from which sigma_data is divided out.
+
+    Raises:
+        ValueError: an entry or a value is not on the allow-list.
+    """
+    file = _read(path, SCM, KNOWN_SCM)
+    file.needed("prediction_type")
+    _positive(file, "sigma_data")
+    for key, value in SCM_TIMES.items():
+        if file.get(key, value) != value:
+            raise file.refusal(key, f"its pipeline takes {value}", "list times in sampler.spacing, and take it out")
+    return TrigFlow()
+
+
+def _read(path: Path, scheduler: str = EULER, known: Mapping[str, Any] = KNOWN) -> ConfigFile:
+    file = ConfigFile.read(path, OTHER.format(scheduler))
     file.needed("_class_name")
-    file.require(KNOWN)
+    file.require(known)
     return file
 
 
 def _positive(file: ConfigFile, key: str) -> float:
     value = file.needed(key)
-    if not value > 0:
-        raise file.refusal(key, "it is above 0")
+    if not 0 < value < math.inf:
+        raise file.refusal(key, "it is above 0, and finite")
     return float(value)
 
 

@@ -34,8 +34,12 @@ TOKENIZERS = {
     "CLIPTokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
     "T5Tokenizer": ("T5Tokenizer", "T5TokenizerFast"),
     "Qwen2Tokenizer": ("Qwen2Tokenizer", "Qwen2TokenizerFast"),
+    "GemmaTokenizer": ("GemmaTokenizer", "GemmaTokenizerFast"),
 }
 """Classes of tokenizers by the one that reads their files."""
+
+BLOCKS = {"AutoencoderDC": "encoder_block_out_channels"}
+"""Entries of decoders' configurations that list their blocks, where they are not `block_out_channels`."""
 
 ENCODING = ("diffusers", "transformers", "tokenizers")
 """Packages that make encodings of texts."""
@@ -128,8 +132,9 @@ class Pipeline:
             ValueError: it is no multiple of what one of them stands for.
         """
         file = ConfigFile.read(self.folder / "vae" / "config.json", OTHER)
-        if not fits(blocks := file.needed("block_out_channels"), Sequence[int]):
-            raise file.refusal("block_out_channels", "it lists channels")
+        key = BLOCKS.get(self.family.vae, "block_out_channels")
+        if not fits(blocks := file.needed(key), Sequence[int]):
+            raise file.refusal(key, "it lists channels")
         halvings = len(blocks) - 1
         multiple = patch * 2**halvings
         if size < multiple or size % multiple:

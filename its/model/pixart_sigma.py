@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any, Literal
 
 from torch import Tensor, nn
 
 from its.model import latent_scheduler
 from its.model.assembled import Guided, Running, TextPart, assembled
+from its.model.captions import cleaners
 from its.model.pipeline import Family, Pipeline
 from its.model.prompted import PromptDenoiser
 from its.model.text_cache import Text
@@ -30,9 +30,6 @@ FAMILY = Family(
     },
 )
 """Published with the class, and entries, that diffusers had for it before 0.29."""
-
-CLEANERS = {"bs4": "beautifulsoup4", "ftfy": "ftfy"}
-"""Modules, and packages, without which diffusers leaves captions as they are."""
 
 
 class MaskedTransformer(nn.Module):
@@ -63,23 +60,6 @@ def encode(pipeline: Any, prompt: str, *, max_sequence_length: int, clean_captio
         max_sequence_length=max_sequence_length,
     )
     return {"states": states[0], "mask": mask[0]}
-
-
-def text_part(max_sequence_length: int, *, clean_caption: bool) -> TextPart:
-    """Return the encoding of prompts, and refuse to clean them without the packages, where diffusers would not either.
-
-    Raises:
-        ValueError: naming them.
-    """
-    missing = [package for name, package in CLEANERS.items() if clean_caption and find_spec(name) is None]
-    if missing:
-        raise ValueError(
-            f"model.clean_caption is true, and {' and '.join(missing)} is not installed, without which diffusers "
-            "cleans nothing; in the folder of this code: .venv/bin/python -m pip install -c constraints.txt -e "
-            "'.[text2image]', or set model.clean_caption=false, which only puts prompts in lower case"
-        )
-    options = {"max_sequence_length": max_sequence_length, "clean_caption": clean_caption}
-    return TextPart(encode, options, tuple(CLEANERS.values()) if clean_caption else ())
 
 
 def load(
@@ -119,7 +99,8 @@ def load(
         ValueError: an entry of a configuration is not known, tensors do not fit, or captions cannot be cleaned.
     """
     # Read the configurations.
-    text = text_part(max_sequence_length, clean_caption=clean_caption)
+    options = {"max_sequence_length": max_sequence_length, "clean_caption": clean_caption}
+    text = TextPart(encode, options, cleaners(clean_caption=clean_caption))
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     scheduler = latent_scheduler.read(pipeline.scheduler, timestep_spacing)
     pipeline.network_config().needed("use_additional_conditions")

@@ -75,6 +75,7 @@ class PromptDenoiser(ClassifierFreeDenoiser):
         module: the network's weights, which `places` brings to the device.
         prediction, shape: see `its.model.denoiser.NetworkDenoiser`.
         negative_prompt: what guidance leads away from; None is an encoding of zeros.
+        negative_texts: its encoding; None is by `texts`.
         guidance_scale, guidance_interval: see `its.model.denoiser.NetworkDenoiser`.
     """
 
@@ -92,6 +93,7 @@ class PromptDenoiser(ClassifierFreeDenoiser):
         places: Places,
         *,
         negative_prompt: str | None = "",
+        negative_texts: TextCache | None = None,
         guidance_scale: float = 1.0,
         guidance_interval: Sequence[float] | None = None,
         decoder: Decoder,
@@ -106,17 +108,20 @@ class PromptDenoiser(ClassifierFreeDenoiser):
         self._texts = texts
         self._places = places
         self._negative = negative_prompt
-        self._table: tuple[tuple[str | None, ...], Text] = ((), {})
+        self._negative_texts = negative_texts or texts
+        self._table: tuple[tuple[str, ...], Text] = ((), {})
 
     def prepare(self, conditions: Iterable[Condition]) -> None:
         """Encode prompts, each once, before rows of them are evaluated."""
-        negative = [self._negative] if self.slots > 1 and self._negative is not None else []
-        self._texts.prepare([*negative, *map(prompt_of, conditions)])
+        if self.slots > 1 and self._negative is not None:
+            self._negative_texts.prepare([self._negative])
+        self._texts.prepare(map(prompt_of, conditions))
 
     def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
         prompts = [prompt_of(condition) for condition in conditions]
-        distinct = tuple(dict.fromkeys([self._negative, *prompts] if self.slots > 1 else prompts))
-        table, place_of = self._encoded(distinct), {prompt: place for place, prompt in enumerate(distinct)}
+        distinct = tuple(dict.fromkeys(prompts))
+        table, first = self._encoded(distinct), NO_PROMPT + 1 if self.slots > 1 else 0
+        place_of = {prompt: place for place, prompt in enumerate(distinct, first)}
         label = torch.tensor([place_of[prompt] for prompt in prompts]).to(self.device, non_blocking=True)
 
         def network(rows: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
@@ -127,16 +132,27 @@ class PromptDenoiser(ClassifierFreeDenoiser):
         output = self.evaluated(network, levels.scale.to(x) * x, levels.time.flatten(), label, levels)
         return guess_from(self.prediction, output, x, levels)
 
-    def _encoded(self, prompts: tuple[str | None, ...]) -> Text:
-        """Return the encodings of prompts, stacked; those of the last call are at hand, for steps follow each other."""
+    def _encoded(self, prompts: tuple[str, ...]) -> Text:
+        """Return encodings, stacked, behind that of the negative prompt under guidance.
+
+        Those of the last call are at hand, for steps follow each other.
+        """
         before, table = self._table
         if before != prompts:
-            at_hand = {prompt: {name: rows[k] for name, rows in table.items()} for k, prompt in enumerate(before)}
-            texts = [at_hand.get(prompt) or (None if prompt is None else self._texts(prompt)) for prompt in prompts]
-            like = next(text for text in texts if text is not None)
-            rows = [text or {name: torch.zeros_like(value) for name, value in like.items()} for text in texts]
-            self._table = prompts, {name: torch.stack([row[name] for row in rows]) for name in like}
+            first = NO_PROMPT + 1 if self.slots > 1 else 0
+            at_hand = {
+                prompt: {name: rows[first + k] for name, rows in table.items()} for k, prompt in enumerate(before)
+            }
+            texts = [at_hand.get(prompt) or self._texts(prompt) for prompt in prompts]
+            if self.slots > 1:
+                texts.insert(NO_PROMPT, self._negative_text(like=texts[0]))
+            self._table = prompts, {name: torch.stack([text[name] for text in texts]) for name in texts[0]}
         return self._table[1]
+
+    def _negative_text(self, like: Text) -> Text:
+        if self._negative is None:
+            return {name: torch.zeros_like(value) for name, value in like.items()}
+        return self._negative_texts(self._negative)
 
 
 def prompt_of(condition: Condition) -> str:

@@ -11,14 +11,17 @@ import torch
 from torch import Tensor
 
 from its.levels import Columns
-from its.model import flux, flux2, pixart_sigma, sd15, sdxl
+from its.model import flux, flux2, lcm, pixart_sigma, sana, sana_sprint, sd15, sdxl
 from its.model.prompted import PromptDenoiser
 from its.sampler.euler import Euler
 from its.sampler.sampler import Sampler
 from its.twins import flux as flux_twin
 from its.twins import flux2 as flux2_twin
+from its.twins import lcm as lcm_twin
 from its.twins import pixart_sigma as pixart_twin
+from its.twins import sana as sana_twin
 from its.twins import sd15 as sd15_twin
+from its.twins import sd_turbo as sd_turbo_twin
 from its.twins import sdxl as sdxl_twin
 
 FAMILIES: dict[str, Callable[[str], PromptDenoiser]] = {
@@ -28,6 +31,10 @@ FAMILIES: dict[str, Callable[[str], PromptDenoiser]] = {
     "flux_dev": partial(flux.load, size=64, max_sequence_length=64),
     "flux_schnell": partial(flux.load, size=64, max_sequence_length=64, distilled_guidance=None),
     "flux2_klein": partial(flux2.load, size=64, max_sequence_length=96),
+    "sana": partial(sana.load, size=64, max_sequence_length=64),
+    "sana_sprint": partial(sana_sprint.load, size=64, max_sequence_length=64),
+    "lcm": partial(lcm.load, size=32),
+    "sd_turbo": partial(sd15.load, size=32, guidance_scale=1.0),
 }
 """Loaders of small images, which are given a twin's folder."""
 
@@ -39,6 +46,10 @@ WRITERS: dict[str, Callable[[str], None]] = {
     "flux_dev": partial(flux_twin.write, distilled_guidance=3.5),
     "flux_schnell": partial(flux_twin.write, distilled_guidance=None),
     "flux2_klein": flux2_twin.write,
+    "sana": sana_twin.write,
+    "sana_sprint": partial(sana_twin.write, sprint=True),
+    "lcm": lcm_twin.write,
+    "sd_turbo": sd_turbo_twin.write,
 }
 """Makers of their twins."""
 
@@ -50,10 +61,19 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def trajectory(
-    model: Any, latents: Tensor, prompts: Sequence[str], steps: int, sampler: type[Sampler] = Euler
+    model: Any,
+    latents: Tensor,
+    prompts: Sequence[str],
+    steps: int,
+    sampler: type[Sampler] = Euler,
+    noises: Sequence[Tensor] = (),
 ) -> Tensor:
-    """Sample latents by the checkpoint's own grid, all rows at once; a multistep sampler by its guesses in turn."""
-    taken = sampler(steps=steps, spacing="checkpoint")
+    """Sample latents by the checkpoint's own grid, all rows at once; a multistep sampler by its guesses in turn.
+
+    Args:
+        noises: what each step that draws takes.
+    """
+    taken, drawn = sampler(steps=steps, spacing="checkpoint"), iter(noises)
     grid = taken.grid(model.path)
     x, last = latents * taken.prior_std(model.path, grid[0]), None
     for t, s in pairwise(grid):
@@ -64,5 +84,5 @@ def trajectory(
             x0 = guess.x0 + taken.extrapolation(last[1], t, s) * (guess.x0 - last[0])
             moved = guess._replace(x0=x0, eps=(x - t.alpha * x0) / t.sigma)
         last = guess.x0, t
-        x = taken.step(x, moved, *columns, None)
+        x = taken.step(x, moved, *columns, next(drawn) if taken.noisy(t, s) else None)
     return x
