@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from its.model.classifier_free import Rescale
 from its.model.denoiser import Prediction
 from its.model.pipeline import Pipeline
 from its.model.prompted import PlacedDecoder, Places, PromptDenoiser
@@ -58,6 +59,9 @@ class Guided:
     scale: float = 1.0
     interval: Sequence[float] | None = None
     negative_prompt: str | None = ""
+    rescale: Rescale | None = None
+    skip_scale: float = 0.0
+    skip_interval: Sequence[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,19 @@ class TextPart:
 
     encode: Callable[..., Text]
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def check_scale(guidance_scale: float) -> None:
+    """Refuse a scale below 1, where a pipeline of diffusers guides nothing and guidance here would lead to no prompt.
+
+    Raises:
+        ValueError: naming the remedy.
+    """
+    if guidance_scale < 1.0:
+        raise ValueError(
+            f"model.guidance_scale is {guidance_scale}; here 1 is no guidance, and guidance is above it: set "
+            "model.guidance_scale=1"
+        )
 
 
 def assembled(
@@ -107,5 +124,8 @@ def assembled(
         negative_prompt=guided.negative_prompt,
         guidance_scale=guided.scale,
         guidance_interval=guided.interval,
+        rescale=guided.rescale,
+        skip_scale=guided.skip_scale,
+        skip_interval=guided.skip_interval,
         decoder=PlacedDecoder(decoder, places),
     )

@@ -31,6 +31,9 @@ KNOWN: Mapping[str, Any] = {
 }
 """The allow-list of entries; a scheduler that draws noise is `sampler=flow_renoise` here."""
 
+TRAINING_STEP = 1.0 / 1000
+"""t of the cleanest training step."""
+
 
 def flux_path(path: Path, tokens: int) -> PublishedFlow:
     """Return the path of FLUX.1's scheduler for an image of so many tokens.
@@ -39,13 +42,36 @@ def flux_path(path: Path, tokens: int) -> PublishedFlow:
         ValueError: an entry or a value is not on the allow-list, or one that decides the shift is missing.
     """
     file = _read(path)
-    if not file.needed("use_dynamic_shifting"):
-        return PublishedFlow(shift=_positive(file, "shift"))
-    few, many = (file.needed(f"{end}_image_seq_len") for end in ("base", "max"))
-    if not 0 < few < many:
-        raise file.refusal("max_image_seq_len", f"it is above base_image_seq_len, which is {few} and above 0")
-    low, high = (_given(file, f"{end}_shift") for end in ("base", "max"))
-    return PublishedFlow(shift=flux_shift(tokens, ((few, low), (many, high))))
+    return PublishedFlow(_shift(file, tokens, dynamic=file.needed("use_dynamic_shifting")))
+
+
+def qwen_path(path: Path, tokens: int) -> PublishedFlow:
+    """Return the path of Qwen-Image's scheduler, FLUX.1's whose last step may begin at a `shift_terminal`.
+
+    Raises:
+        ValueError: see `flux_path`.
+    """
+    file = _read(path, {**KNOWN, "shift_terminal": float | None})
+    shift, terminal = _shift(file, tokens, dynamic=file.needed("use_dynamic_shifting")), file.get("shift_terminal", None)
+    if terminal and not 0 < terminal < 1:
+        raise file.refusal("shift_terminal", "it lies between 0 and 1")
+    return PublishedFlow(shift, terminal=terminal or 0.0)
+
+
+def sd3_path(path: Path, tokens: int) -> PublishedFlow:
+    """Return the path of Stable Diffusion 3's scheduler, which is asked for a number of steps and lays out its times.
+
+    It does so from 1 to its cleanest training step, which a static shift has moved already, and shifts all of them.
+    Files from before `use_dynamic_shifting` have a static shift.
+
+    Raises:
+        ValueError: see `flux_path`.
+    """
+    file = _read(path)
+    dynamic = file.get("use_dynamic_shifting", False)
+    shift = _shift(file, tokens, dynamic=dynamic)
+    shifted = shift * TRAINING_STEP / (1.0 + (shift - 1.0) * TRAINING_STEP)
+    return PublishedFlow(shift, lowest=TRAINING_STEP if dynamic else shifted)
 
 
 def flux2_path(path: Path, tokens: int) -> PublishedFlow:
@@ -60,11 +86,22 @@ def flux2_path(path: Path, tokens: int) -> PublishedFlow:
     )
 
 
-def _read(path: Path) -> ConfigFile:
+def _read(path: Path, known: Mapping[str, Any] = KNOWN) -> ConfigFile:
     file = ConfigFile.read(path, OTHER)
     file.needed("_class_name")
-    file.require(KNOWN)
+    file.require(known)
     return file
+
+
+def _shift(file: ConfigFile, tokens: int, *, dynamic: bool) -> float:
+    """Return the shift of times, the file's own or by the tokens of an image."""
+    if not dynamic:
+        return _positive(file, "shift")
+    few, many = (file.needed(f"{end}_image_seq_len") for end in ("base", "max"))
+    if not 0 < few < many:
+        raise file.refusal("max_image_seq_len", f"it is above base_image_seq_len, which is {few} and above 0")
+    low, high = (_given(file, f"{end}_shift") for end in ("base", "max"))
+    return flux_shift(tokens, ((few, low), (many, high)))
 
 
 def _positive(file: ConfigFile, key: str) -> float:

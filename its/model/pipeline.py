@@ -44,7 +44,7 @@ class Family:
         pipeline: name of diffusers' class, whose own `encode_prompt` turns text into tensors.
         network: the part that is its network, and the name of the class.
         encoders: transformers' classes of text encoders, and of the tokenizer of each, by part.
-        vae: diffusers' class of the decoder.
+        vae: diffusers' class of the decoder. resolutions: entry of its configuration that lists one for each.
         call: entries of the network's configuration that decide how it is called, and what they may be.
         entries: of the pipeline itself.
     """
@@ -54,6 +54,7 @@ class Family:
     encoders: Mapping[str, tuple[str, str]]
     call: Mapping[str, Any]
     vae: str = "AutoencoderKL"
+    resolutions: str = "block_out_channels"
     entries: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -113,7 +114,7 @@ class Pipeline:
         Raises:
             ValueError: it is no multiple of what one of them stands for.
         """
-        halvings = len(ConfigFile.read(self.folder / "vae" / "config.json", OTHER).needed("block_out_channels")) - 1
+        halvings = len(ConfigFile.read(self.folder / "vae" / "config.json", OTHER).needed(self.family.resolutions)) - 1
         multiple = patch * 2**halvings
         if size < multiple or size % multiple:
             raise ValueError(
@@ -229,7 +230,8 @@ def set_attention(network: Any, backend: str) -> None:
     Raises:
         ValueError: there is no such backend, its package is missing, or the network's attention takes none.
     """
-    if not any(hasattr(each, "_attention_backend") for each in network.attn_processors.values()):
+    processors = (getattr(module, "processor", None) for module in network.modules())
+    if not any(hasattr(each, "_attention_backend") for each in processors):
         raise ValueError(
             f"model.attention is {backend!r}, and {type(network).__name__} attends by torch alone; set "
             "model.attention=null"

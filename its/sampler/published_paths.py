@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from its.levels import Grid, Level
 from its.sampler.noise_paths import VP, Flow
 from its.sampler.spacing import CHECKPOINT, Spacing
@@ -36,13 +38,36 @@ class PublishedFlow(Flow):
 
     Attributes:
         tokens: of a FLUX.2 image, by which and by the number of steps the shift follows; 0 where the shift is given.
+        lowest: t before the shift at which the last step begins, whatever their number, the others evenly between 1
+            and it, as in the scheduler that is asked for so many steps; 0 where it is given the times above.
+        terminal: t at which the last step begins after all: 1 - t is stretched to it after the shift; 0 is not.
     """
 
     tokens: int = 0
+    lowest: float = 0.0
+    terminal: float = 0.0
 
     def grid(self, steps: int, spacing: Spacing, *, second_order: bool = False) -> Grid:
         path = Flow(flux2_shift(self.tokens, steps) if self.tokens else self.shift, self.time_scale, self.end)
-        return path.grid(steps, "trailing" if spacing == CHECKPOINT else spacing, second_order=second_order)
+        if spacing == CHECKPOINT:
+            spacing = tuple(np.linspace(1.0, self.lowest, steps).tolist()) if self.lowest else "trailing"
+        levels = path.grid(steps, spacing, second_order=second_order)
+        return self._stretched(levels) if self.terminal else levels
+
+    def _stretched(self, levels: Grid) -> Grid:
+        """Return the levels with 1 - t of all but the image's stretched.
+
+        Raises:
+            ValueError: the only step begins at noise, and cannot begin elsewhere too.
+        """
+        last = levels[-2].sigma
+        if last == 1.0:
+            raise ValueError(
+                f"sampler.steps is 1, and by shift_terminal of this checkpoint the last step begins at {self.terminal}, "
+                "not at noise; take sampler.steps=2 or more"
+            )
+        factor = (1.0 - self.terminal) / (1.0 - last)
+        return (*(self.level(1.0 - factor * level.alpha) for level in levels[:-1]), levels[-1])
 
 
 def flux_shift(tokens: int, ends: tuple[tuple[int, float], tuple[int, float]]) -> float:
