@@ -75,7 +75,7 @@ def _of_latents(model: Mapping[str, Any]) -> StatedPath:
 
 
 def _of_flow(model: Mapping[str, Any], path_of: Callable[[Path, int], PublishedFlow]) -> StatedPath:
-    """Return the path of a flow model's scheduler, by the tokens of an image, each of which stands for 16 pixels a side."""
+    """Return the path of a flow model's scheduler, by the tokens of an image, each of 16 pixels a side."""
     path = file_here(model["weights"], f"scheduler/{SCHEDULER}")
     return StatedPath(None, NOT_HERE) if path is None else StatedPath(path_of(path, (model["size"] // 16) ** 2))
 

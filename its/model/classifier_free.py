@@ -12,7 +12,6 @@ from torch import Tensor
 from its.levels import Guess
 from its.model.slots import check_conditional
 
-
 Rescale = Callable[[Tensor, Tensor], Tensor]
 """What a pipeline makes of a guided prediction `[n, *shape]`, which is beside the conditional one."""
 
@@ -89,6 +88,7 @@ class ClassifierFree:
 
         # Evaluate them, and bring the rows' results together.
         output = self.network(x[row], time[row], labels)
+
         def column(mask: Tensor) -> Tensor:
             return mask.reshape(-1, *[1] * (x.ndim - 1))
 

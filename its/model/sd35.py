@@ -48,9 +48,7 @@ class SkippableBlock(nn.Module):
         self.skipped: Tensor | None = None
 
     def forward(self, hidden_states: Tensor, encoder_hidden_states: Tensor, **others: Any) -> tuple[Any, Tensor]:
-        text, image = self.block(
-            hidden_states=hidden_states, encoder_hidden_states=encoder_hidden_states, **others
-        )
+        text, image = self.block(hidden_states=hidden_states, encoder_hidden_states=encoder_hidden_states, **others)
         if self.skipped is None:
             return text, image
         skipped = self.skipped[:, None, None]

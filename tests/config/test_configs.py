@@ -27,6 +27,7 @@ OF_HUB = ("clip", "deit_s", "dino", "ma_ensemble", "vit_b16_224", "vit_b16_384")
 """Verifiers that are built with their twins, which tell whatever classes apart."""
 
 PIPELINES = ("flux_dev", "flux_schnell", "flux2_klein", "pixart_sigma", "sd15", "sdxl", "sdxl_lightning")
+PIPELINES += ("sd35", "qwen_image", "z_image", "z_image_turbo")
 REWARDS = ("aesthetic", "clip_score", "hps", "hps_v20", "image_reward", "pick_score", "vlm", "vlm_endpoint")
 """Verifiers that score images by their prompts, or whatever is asked."""
 
