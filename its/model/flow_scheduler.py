@@ -52,13 +52,10 @@ def qwen_path(path: Path, tokens: int) -> PublishedFlow:
         ValueError: see `flux_path`.
     """
     file = _read(path, {**KNOWN, "shift_terminal": float | None})
-    shift, terminal = (
-        _shift(file, tokens, dynamic=file.needed("use_dynamic_shifting")),
-        file.get("shift_terminal", None),
-    )
-    if terminal and not 0 < terminal < 1:
-        raise file.refusal("shift_terminal", "it lies between 0 and 1")
-    return PublishedFlow(shift, terminal=terminal or 0.0)
+    terminal = file.get("shift_terminal", None) or 0.0
+    if not 0 <= terminal < 1:
+        raise file.refusal("shift_terminal", "it lies between 0, which is none, and 1")
+    return PublishedFlow(_shift(file, tokens, dynamic=file.needed("use_dynamic_shifting")), terminal=terminal)
 
 
 def sd3_path(path: Path, tokens: int) -> PublishedFlow:

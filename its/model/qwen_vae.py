@@ -1,4 +1,4 @@
-"""The decoder of Qwen-Image's latents, diffusers' AutoencoderKLQwenImage, a VAE of videos of which an image is a frame."""
+"""The decoder of Qwen-Image's latents, diffusers' AutoencoderKLQwenImage: a VAE of videos, of which this is a frame."""
 
 from __future__ import annotations
 

@@ -29,12 +29,19 @@ HARMLESS = frozenset(
         *("encoder_no_repeat_ngram_size", "num_return_sequences", "return_dict_in_generate", "forced_bos_token_id"),
         *("forced_eos_token_id", "remove_invalid_values", "exponential_decay_length_penalty", "suppress_tokens"),
         *("begin_suppress_tokens", "decoder_start_token_id", "bos_token_id", "pad_token_id", "sep_token_id"),
+        *("vision_token_id", "vision_start_token_id", "vision_end_token_id"),
     }
 )
 """Entries that versions of transformers wrote into every configuration: of its own, of generated text, of training."""
 
 FAULTS = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError)
 """Errors of the library about a file that it does not read."""
+
+FORMER = {"in_chans": "in_channels", "spatial_patch_size": "patch_size"}
+"""Names that entries of Qwen-VLs had, beside today's, which say the same."""
+
+FLAT = ("qwen2_vl", "qwen2_5_vl")
+"""Types of networks whose text network's entries stood beside those of the whole."""
 
 
 def load_network(kind: str, folder: Path, weights: str, key: str | None, **options: Any) -> nn.Module:
@@ -67,14 +74,33 @@ def check_entries(config: ConfigFile, read: Any, place: str = "") -> None:
     Raises:
         ValueError: names the first such entry.
     """
-    known = HARMLESS | type(read)().to_dict().keys() | type(read).attribute_map.keys()
-    if "rope_parameters" in known:
-        known = known | {"rope_theta", "rope_scaling"}
+    known = HARMLESS | _read_by(read) | _of_text(config, read)
+    known |= {key for key, name in FORMER.items() if config.entries.get(key, read) == getattr(read, name, None)}
     for key, value in config.entries.items():
         if key not in known and value is not None:
             raise config.refusal(key, f"the installed transformers does not read {place}{key}, which may decide pixels")
         if isinstance(value, Mapping) and hasattr(part := getattr(read, key, None), "to_dict"):
             check_entries(ConfigFile(config.path, value, config.remedy), part, f"{place}{key}.")
+
+
+def _read_by(read: Any) -> set[str]:
+    """Return the names of the entries that a configuration of the library knows."""
+    known = {*type(read)().to_dict(), *type(read).attribute_map}
+    return known | {"rope_theta", "rope_scaling"} if "rope_parameters" in known else known
+
+
+def _of_text(config: ConfigFile, read: Any) -> set[str]:
+    """Return entries of a text network that are read beside those of the whole; see `FLAT`.
+
+    The library leaves them out where there is a `text_config`; then both must say the same.
+    """
+    if getattr(read, "model_type", None) not in FLAT:
+        return set()
+    nested = config.entries.get("text_config")
+    if not isinstance(nested, Mapping):
+        return _read_by(read.text_config)
+    windowless = {"sliding_window"} if nested.get("use_sliding_window") is False else set[str]()
+    return windowless | {key for key, value in nested.items() if config.entries.get(key) == value}
 
 
 def loaded(kind: str, folder: Path, weights: str, **options: Any) -> Any:

@@ -63,7 +63,7 @@ def encode(pipeline: Any, prompt: str, *, max_sequence_length: int) -> Text:
 
 
 def clamp_to(limit: float) -> Rescale:
-    """Return the rule by which a guided prediction's norm, of a whole row, is at most `limit` times the conditional's."""
+    """Return the rule by which a row of a guided prediction has at most `limit` times the conditional's norm."""
 
     def clamped(guided: Tensor, conditional: Tensor) -> Tensor:
         ours, theirs = (each.flatten(1).norm(dim=1).reshape(-1, 1, 1, 1) for each in (guided, conditional))
@@ -153,7 +153,8 @@ def check_places(config: ConfigFile, max_sequence_length: int, side: int) -> Non
     longest = (text - 2) // FILLED * FILLED
     if not 1 <= max_sequence_length <= longest:
         raise ValueError(
-            f"model.max_sequence_length is {max_sequence_length}; by axes_lens of {config.path} it is from 1 to {longest}"
+            f"model.max_sequence_length is {max_sequence_length}; by axes_lens of {config.path} it is from 1 to "
+            f"{longest}"
         )
     if side > min(sides):
         raise ValueError(

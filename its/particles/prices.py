@@ -80,8 +80,8 @@ class Prices:
         values = ", ".join(f"{getattr(level, by):.4g}" for level in self.grid[:-1])
         if skip_interval is not None:
             raise ValueError(
-                f"model.skip_interval is {skip_interval}, and this sampling has no guided level there, so that no layer "
-                f"would be skipped: its {by}s are {values}; widen it, or set model.skip_interval=null"
+                f"model.skip_interval is {skip_interval}, and this sampling has no guided level there, so that no "
+                f"layer would be skipped: its {by}s are {values}; widen it, or set model.skip_interval=null"
             )
         raise ValueError(
             f"model.guidance_interval is {interval}, and this sampling has no level there, so that nothing would be "

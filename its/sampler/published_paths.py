@@ -63,8 +63,8 @@ class PublishedFlow(Flow):
         last = levels[-2].sigma
         if last == 1.0:
             raise ValueError(
-                f"sampler.steps is 1, and by shift_terminal of this checkpoint the last step begins at {self.terminal}, "
-                "not at noise; take sampler.steps=2 or more"
+                f"sampler.steps is 1, and by shift_terminal of this checkpoint the last step begins at "
+                f"{self.terminal}, not at noise; take sampler.steps=2 or more"
             )
         factor = (1.0 - self.terminal) / (1.0 - last)
         return (*(self.level(1.0 - factor * level.alpha) for level in levels[:-1]), levels[-1])

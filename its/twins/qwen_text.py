@@ -1,4 +1,4 @@
-"""Random Qwen3 language models with a tokenizer of single letters and a template for chats, which Qwen2.5-VL has too."""
+"""Random Qwen3 language models with a tokenizer of single letters and a template for chats."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def write(weights: Weights, *, layers: int = 3) -> None:
         joint_attention_dim=WIDTH,
         caption_projection_dim=16,
         pooled_projection_dim=20 + 24,
-        pos_embed_max_size=16,
+        pos_embed_max_size=64,
         dual_attention_layers=(0,),
         qk_norm="rms_norm",
     )

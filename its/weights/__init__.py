@@ -2,7 +2,7 @@
 
 A loader is whatever a `_target_` names: a function or a class. It declares its weights, device and slots by annotating
 parameters with `Weights`, `Device`, `GuidanceScale`, `GuidanceInterval`, `SkipInterval` and `Autoguidance`; rules about
-them read these annotations and never go by the name of a key. This module imports no torch, so that a plan can read them.
+them read these annotations and never go by the name of a key. It imports no torch, so that a plan can read them.
 """
 
 from __future__ import annotations

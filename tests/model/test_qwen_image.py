@@ -105,7 +105,7 @@ def test_qwen_path_has_the_times_of_its_scheduler(tmp_path, terminal, steps):
 
 
 def test_qwen_path_refuses_a_single_step_that_would_begin_at_two_times(folder):
-    with pytest.raises(ValueError, match="by shift_terminal of this checkpoint the last step begins at 0.02"):
+    with pytest.raises(ValueError, match=r"by shift_terminal of this checkpoint the last step begins at 0\.02"):
         qwen_image.load(folder, size=64).path.grid(1, "checkpoint")
 
 

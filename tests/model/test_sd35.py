@@ -116,7 +116,7 @@ def test_sd35_shift_acts_twice_at_the_low_end(folder):
         ({**WINDOW, "guidance_scale": 1.0}, r"model\.skip_interval is .* model\.guidance_scale is 1"),
         ({**WINDOW, "skip_interval": [0.9, 0.2]}, r"model\.skip_interval is .* two ascending numbers"),
         ({"guidance_scale": 0.0}, r"model\.guidance_scale is 0\.0; here 1 is no guidance"),
-        ({"size": 512}, r"model\.size is 512, .* 16 tokens along a side of 32; set model\.size=256"),
+        ({"size": 2048}, r"model\.size is 2048, .* 64 tokens along a side of 128; set model\.size=1024"),
         ({"max_sequence_length": 513}, r"model\.max_sequence_length is 513; it is from 1 to 512"),
     ],
 )
