@@ -77,12 +77,14 @@ class TextPart:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def check_scale(guidance_scale: float) -> None:
-    """Refuse a scale below 1, where a pipeline of diffusers guides nothing and guidance here would lead to no prompt.
+def check_options(guidance_scale: float, max_sequence_length: int, longest: int) -> None:
+    """Refuse a scale below 1, where a pipeline of diffusers guides nothing, and more tokens of a prompt than it takes.
 
     Raises:
-        ValueError: naming the remedy.
+        ValueError: naming the rule.
     """
+    if not 1 <= max_sequence_length <= longest:
+        raise ValueError(f"model.max_sequence_length is {max_sequence_length}; it is from 1 to {longest}")
     if guidance_scale < 1.0:
         raise ValueError(
             f"model.guidance_scale is {guidance_scale}; here 1 is no guidance, and guidance is above it: set "

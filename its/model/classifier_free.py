@@ -94,10 +94,10 @@ class ClassifierFree:
 
         def brought(values: Tensor) -> Tensor:
             cond, uncond, without = (values[places.clamp(max=n - 1)] for places in (first, second, last))
-            guided = torch.where(column(inside), self._mixed(cond, uncond, x.shape[1]), cond)
+            result = torch.where(column(inside), self._mixed(cond, uncond, x.shape[1]), cond)
             if self.skipped is not None:
-                guided = torch.where(column(self.skipped), guided + self.skip_scale * (cond - without), guided)
-            return torch.where(column(last < n), guided, 0.0)
+                result = torch.where(column(self.skipped), result + self.skip_scale * (cond - without), result)
+            return torch.where(column(last < n), result, 0.0)
 
         return _each(output, brought)
 

@@ -70,8 +70,8 @@ def sd3_path(path: Path, tokens: int) -> PublishedFlow:
     file = _read(path)
     dynamic = file.get("use_dynamic_shifting", False)
     shift = _shift(file, tokens, dynamic=dynamic)
-    shifted = shift * TRAINING_STEP / (1.0 + (shift - 1.0) * TRAINING_STEP)
-    return PublishedFlow(shift, lowest=TRAINING_STEP if dynamic else shifted)
+    lowest = TRAINING_STEP if dynamic else shift * TRAINING_STEP / (1.0 + (shift - 1.0) * TRAINING_STEP)
+    return PublishedFlow(shift, lowest=lowest)
 
 
 def flux2_path(path: Path, tokens: int) -> PublishedFlow:

@@ -135,10 +135,9 @@ class PromptDenoiser(ClassifierFreeDenoiser):
             assert label is not None, "each row has a prompt"
             if self.skip_interval is None:
                 return self.network(rows, time, {name: value[label] for name, value in table.items()})
-            skipped = label < 0
-            places = torch.where(skipped, ~label, label)
+            places = torch.where(label < 0, ~label, label)
             text = {name: value[places] for name, value in table.items()}
-            return self.network(rows, time, text | {SKIPPED: skipped})
+            return self.network(rows, time, text | {SKIPPED: label < 0})
 
         self._places.bring(self.module)
         output = self.evaluated(network, levels.scale.to(x) * x, levels.time.flatten(), label, levels)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from its.model.assembled import Guided, Running, TextPart, assembled, check_scale
+from its.model.assembled import Guided, Running, TextPart, assembled, check_options
 from its.model.flow_scheduler import qwen_path
 from its.model.flux_parts import packed, unpacked, with_exact_time
 from its.model.pipeline import Family, Pipeline
@@ -72,10 +72,9 @@ def encode(pipeline: Any, prompt: str, *, max_sequence_length: int) -> Text:
     states, _ = pipeline.encode_prompt(
         prompt, device=pipeline.text_encoder.device, max_sequence_length=max_sequence_length
     )
-    own = states[0]
-    missing = max_sequence_length - len(own)
-    mask = torch.arange(max_sequence_length, device=own.device) < len(own)
-    return {"states": functional.pad(own, (0, 0, 0, missing)), "mask": mask}
+    length = states.shape[1]
+    mask = torch.arange(max_sequence_length, device=states.device) < length
+    return {"states": functional.pad(states[0], (0, 0, 0, max_sequence_length - length)), "mask": mask}
 
 
 def load(
@@ -114,14 +113,8 @@ def load(
         ValueError: an entry of a configuration is not known, tensors do not fit, or there is nothing to guide by.
     """
     # Read the configurations.
-    check_scale(guidance_scale)
-    if negative_prompt is None and guidance_scale != 1.0:
-        raise ValueError(
-            f"model.negative_prompt is null and model.guidance_scale {guidance_scale}; without a negative prompt "
-            "Qwen-Image guides nothing: set model.guidance_scale=1, or \"model.negative_prompt=' '\""
-        )
-    if not 1 <= max_sequence_length <= LONGEST:
-        raise ValueError(f"model.max_sequence_length is {max_sequence_length}; it is from 1 to {LONGEST}")
+    check_options(guidance_scale, max_sequence_length, LONGEST)
+    check_negative(negative_prompt, guidance_scale)
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     side = pipeline.side(size, patch=2)
     path = qwen_path(pipeline.scheduler, (side // 2) ** 2)
@@ -130,11 +123,10 @@ def load(
     running = Running(
         dtype, text_dtype, vae_dtype, vae_slicing, vae_tiling, attention, offload, channels_last, compile, device
     )
-    transformer = pipeline.network(weights_key, dtype, attention)
     decode = decoder(str(pipeline.folder), side, **running.vae)
     return assembled(
         pipeline,
-        MaskedTokenTransformer(transformer),
+        MaskedTokenTransformer(pipeline.network(weights_key, dtype, attention)),
         path,
         "flow",
         (decode.channels, side, side),
@@ -143,3 +135,16 @@ def load(
         Guided(guidance_scale, guidance_interval, negative_prompt, rescaled),
         running,
     )
+
+
+def check_negative(negative_prompt: str | None, guidance_scale: float) -> None:
+    """Refuse guidance without a negative prompt, which the pipeline leaves out.
+
+    Raises:
+        ValueError: naming the remedy.
+    """
+    if negative_prompt is None and guidance_scale != 1.0:
+        raise ValueError(
+            f"model.negative_prompt is null and model.guidance_scale {guidance_scale}; without a negative prompt "
+            "Qwen-Image guides nothing: set model.guidance_scale=1, or \"model.negative_prompt=' '\""
+        )

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from its.model.assembled import Guided, Running, TextPart, assembled, check_scale
+from its.model.assembled import Guided, Running, TextPart, assembled, check_options
+from its.model.config_file import ConfigFile
 from its.model.flow_scheduler import sd3_path
 from its.model.pipeline import Family, Pipeline
 from its.model.prompted import SKIPPED, PromptDenoiser
@@ -51,9 +52,11 @@ class SkippableBlock(nn.Module):
         text, image = self.block(hidden_states=hidden_states, encoder_hidden_states=encoder_hidden_states, **others)
         if self.skipped is None:
             return text, image
-        skipped = self.skipped[:, None, None]
-        kept = None if text is None else torch.where(skipped, encoder_hidden_states, text)
-        return kept, torch.where(skipped, hidden_states, image)
+        rows = self.skipped[:, None, None]
+        return (
+            None if text is None else torch.where(rows, encoder_hidden_states, text),
+            torch.where(rows, hidden_states, image),
+        )
 
 
 class JointTransformer(nn.Module):
@@ -121,8 +124,7 @@ def load(
 
     Args:
         weights_key: variant of the network's weights; see `its.model.checkpoint.stored`.
-        size: side of the images, in pixels.
-        negative_prompt: None is the empty text.
+        size: side of the images, in pixels. negative_prompt: None is the empty text.
         max_sequence_length: T5's tokens of a prompt, which is cut or filled up to it.
         guidance_scale, guidance_interval: see `its.model.prompted.PromptDenoiser`. Times go from 1 at noise to 0.
         skip_layers, skip_scale: the network without these blocks, which guidance leads away from too, and by how much.
@@ -133,65 +135,49 @@ def load(
         ValueError: an entry of a configuration is not known, tensors do not fit, or there are no such layers.
     """
     # Read the configurations.
-    check_scale(guidance_scale)
+    check_options(guidance_scale, max_sequence_length, LONGEST)
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     side = pipeline.side(size, patch=2)
     path = sd3_path(pipeline.scheduler, (side // 2) ** 2)
-    config = pipeline.network_config()
-    check_places(side // 2, config.needed("pos_embed_max_size"), size)
-    if not 1 <= max_sequence_length <= LONGEST:
-        raise ValueError(f"model.max_sequence_length is {max_sequence_length}; it is from 1 to {LONGEST}")
-    if skip_interval is not None:
-        check_layers(skip_layers, config.needed("num_layers"))
+    check_network(pipeline.network_config(), None if skip_interval is None else skip_layers, side // 2, size)
 
     # Load the networks.
     running = Running(
         dtype, text_dtype, vae_dtype, vae_slicing, vae_tiling, attention, offload, channels_last, compile, device
     )
-    transformer = pipeline.network(weights_key, dtype, attention)
     decode = decoder(str(pipeline.folder), side, **running.vae)
     return assembled(
         pipeline,
-        JointTransformer(transformer, () if skip_interval is None else tuple(skip_layers)),
+        JointTransformer(pipeline.network(weights_key, dtype, attention), skip_layers if skip_interval else ()),
         path,
         "flow",
         (decode.channels, side, side),
         TextPart(encode, {"max_sequence_length": max_sequence_length}),
         decode,
-        Guided(
-            guidance_scale,
-            guidance_interval,
-            negative_prompt or "",
-            skip_scale=skip_scale,
-            skip_interval=skip_interval,
-        ),
+        Guided(guidance_scale, guidance_interval, negative_prompt or "", None, skip_scale, skip_interval),
         running,
     )
 
 
-def check_layers(skip_layers: Sequence[int], count: int) -> None:
-    """Refuse layers that the network does not have.
-
-    Raises:
-        ValueError: naming them.
-    """
-    if not skip_layers or len({*skip_layers}) < len(skip_layers) or not {*skip_layers} <= {*range(count)}:
-        raise ValueError(
-            f"model.skip_layers is {[*skip_layers]}; it lists different blocks of this network, from 0 to {count - 1}"
-        )
-
-
-def check_places(side: int, most: int, size: int) -> None:
-    """Refuse images that are larger than the network's table of positions.
+def check_network(config: ConfigFile, skip_layers: Sequence[int] | None, side: int, size: int) -> None:
+    """Refuse images that are larger than the network's table of positions, and layers that it does not have.
 
     Args:
-        side: tokens along a side. most: that it has positions for.
+        skip_layers: None is not asked for.
+        side: tokens along a side of an image of `size` pixels.
 
     Raises:
-        ValueError: naming the largest.
+        ValueError: naming the largest, or the layers.
     """
+    most, count = config.needed("pos_embed_max_size"), config.needed("num_layers")
     if side > most:
         raise ValueError(
             f"model.size is {size}, and this network has positions for {most} tokens along a side of {side}; set "
             f"model.size={size * most // side} or less"
+        )
+    if skip_layers is None:
+        return
+    if not skip_layers or len({*skip_layers}) < len(skip_layers) or not {*skip_layers} <= {*range(count)}:
+        raise ValueError(
+            f"model.skip_layers is {[*skip_layers]}; it lists different blocks of this network, from 0 to {count - 1}"
         )

@@ -96,11 +96,11 @@ def _of_text(config: ConfigFile, read: Any) -> set[str]:
     """
     if getattr(read, "model_type", None) not in FLAT:
         return set()
-    nested = config.entries.get("text_config")
-    if not isinstance(nested, Mapping):
+    inner = config.entries.get("text_config")
+    if not isinstance(inner, Mapping):
         return _read_by(read.text_config)
-    windowless = {"sliding_window"} if nested.get("use_sliding_window") is False else set[str]()
-    return windowless | {key for key, value in nested.items() if config.entries.get(key) == value}
+    windowless = {"sliding_window"} if inner.get("use_sliding_window") is False else set[str]()
+    return windowless | {key for key, value in inner.items() if config.entries.get(key) == value}
 
 
 def loaded(kind: str, folder: Path, weights: str, **options: Any) -> Any:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from its.model.assembled import Guided, Running, TextPart, assembled, check_scale
+from its.model.assembled import Guided, Running, TextPart, assembled, check_options
 from its.model.classifier_free import Rescale
 from its.model.config_file import ConfigFile
 from its.model.flow_scheduler import flux_path
@@ -32,7 +32,7 @@ FAMILY = Family(
     },
 )
 
-FILLED = 32
+MULTIPLE = 32
 """The network fills a prompt up to a multiple of so many tokens, and places the image behind them."""
 
 
@@ -58,12 +58,22 @@ def encode(pipeline: Any, prompt: str, *, max_sequence_length: int) -> Text:
         do_classifier_free_guidance=False,
         max_sequence_length=max_sequence_length,
     )
-    filled = functional.pad(states, (0, 0, 0, max_sequence_length - len(states)))
-    return {"states": filled, "length": torch.tensor(len(states))}
+    length = len(states)
+    return {
+        "states": functional.pad(states, (0, 0, 0, max_sequence_length - length)),
+        "length": torch.tensor(length),
+    }
 
 
 def clamp_to(limit: float) -> Rescale:
-    """Return the rule by which a row of a guided prediction has at most `limit` times the conditional's norm."""
+    """Return the rule by which a row of a guided prediction has at most `limit` times the conditional's norm.
+
+    Raises:
+        ValueError: the limit is not above 0.
+    """
+
+    if not limit > 0:
+        raise ValueError(f"model.norm_limit is {limit}; it is above 0, or null to limit nothing")
 
     def clamped(guided: Tensor, conditional: Tensor) -> Tensor:
         ours, theirs = (each.flatten(1).norm(dim=1).reshape(-1, 1, 1, 1) for each in (guided, conditional))
@@ -99,9 +109,8 @@ def load(
         weights_key: variant of the network's weights; see `its.model.checkpoint.stored`.
         size: side of the images, in pixels, by which the times are shifted where the scheduler's shift is dynamic.
         max_sequence_length: the most tokens of a prompt, with those of the chat around it; what is longer is cut.
-        negative_prompt: see `its.model.prompted.PromptDenoiser`.
         guidance_scale: 1 is none; the pipeline's own g is 1 + g here.
-        guidance_interval: see `its.model.prompted.PromptDenoiser`. Times go from 1 at noise to 0, so that the
+        negative_prompt, guidance_interval: see `its.model.prompted.PromptDenoiser`. Times go from 1 at noise to 0: the
             pipeline's cfg_truncation c is [1 - c, 1].
         norm_limit: the norm of a guided prediction is at most so many times the conditional's, of a whole row, as by
             the pipeline's cfg_normalization; None leaves it.
@@ -111,53 +120,43 @@ def load(
         ValueError: an entry of a configuration is not known, tensors do not fit, or a limit breaks its rule.
     """
     # Read the configurations.
-    check_scale(guidance_scale)
-    if norm_limit is not None and not norm_limit > 0:
-        raise ValueError(f"model.norm_limit is {norm_limit}; it is above 0, or null to limit nothing")
+    rescale = None if norm_limit is None else clamp_to(norm_limit)
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     side = pipeline.side(size, patch=2)
     path = flux_path(pipeline.scheduler, (side // 2) ** 2)
-    check_places(pipeline.network_config(), max_sequence_length, side // 2)
+    check_options(guidance_scale, max_sequence_length, longest_prompt(pipeline.network_config(), side // 2))
 
     # Load the networks.
     running = Running(
         dtype, text_dtype, vae_dtype, vae_slicing, vae_tiling, attention, offload, channels_last, compile, device
     )
-    transformer = pipeline.network(weights_key, dtype, attention)
     decode = decoder(str(pipeline.folder), side, **running.vae)
     return assembled(
         pipeline,
-        ListTransformer(transformer),
+        ListTransformer(pipeline.network(weights_key, dtype, attention)),
         path,
         "flow",
         (decode.channels, side, side),
         TextPart(encode, {"max_sequence_length": max_sequence_length}),
         decode,
-        Guided(
-            guidance_scale, guidance_interval, negative_prompt, None if norm_limit is None else clamp_to(norm_limit)
-        ),
+        Guided(guidance_scale, guidance_interval, negative_prompt, rescale),
         running,
     )
 
 
-def check_places(config: ConfigFile, max_sequence_length: int, side: int) -> None:
-    """Refuse prompts and images that the network has no positions for.
+def longest_prompt(config: ConfigFile, side: int) -> int:
+    """Return the most tokens of a prompt that the network has positions for, with the image behind them.
 
     Args:
         side: tokens along a side of an image.
 
     Raises:
-        ValueError: naming what it has.
+        ValueError: it has none for so large an image.
     """
     text, *sides = config.needed("axes_lens")
-    longest = (text - 2) // FILLED * FILLED
-    if not 1 <= max_sequence_length <= longest:
-        raise ValueError(
-            f"model.max_sequence_length is {max_sequence_length}; by axes_lens of {config.path} it is from 1 to "
-            f"{longest}"
-        )
     if side > min(sides):
         raise ValueError(
             f"model.size makes {side} tokens along a side, and by axes_lens of {config.path} there are {min(sides)} at "
             "most; lower model.size"
         )
+    return (text - 2) // MULTIPLE * MULTIPLE
