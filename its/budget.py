@@ -12,6 +12,12 @@ from its.parameters import fits
 COLUMNS = ("nfe", "nfe_backward", "verifier_calls", "decoder_calls", "guide_calls", "decoder_backward")
 """Columns of the ledger, each a count per image; a call of the guide is a forward and a backward pass of it."""
 
+JUDGE_CALLS, JUDGE_TOKENS = OF_JUDGES = ("judge_calls", "judge_tokens")
+"""Columns that an image has beside these if a judge elsewhere was asked: requests, and tokens as the host counts."""
+
+LEDGER = (*COLUMNS, *OF_JUDGES)
+"""All columns of the ledger."""
+
 Currency = Literal["nfe", "verifier_calls"]
 """The column of the ledger that caps are in."""
 
@@ -186,11 +192,11 @@ class Ledger:
         self._calls.append((clock, column, times))
 
     def at(self, cap: float) -> dict[str, int]:
-        """Return the ledger's columns as a run with this cap would have them."""
+        """Return the ledger's columns as a run with this cap would have them; those of judges where one was asked."""
         totals = dict.fromkeys(COLUMNS, 0)
         if self.currency == "nfe":
             totals["nfe"] = max(clock for clock in self._paid if clock <= cap)
         for clock, column, times in self._calls:
             if clock <= cap:
-                totals[column] += times
+                totals[column] = totals.get(column, 0) + times
         return totals

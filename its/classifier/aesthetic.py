@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from its.classifier.image_features import load as load_features
 from its.classifier.reward_head import RewardHead, reward_head
-from its.model.checkpoint import read
+from its.model.checkpoint import read, require_numbers
 from its.weights import Device, Weights
 
 ACTIVATION = "quick_gelu"
@@ -53,4 +53,7 @@ def load(weights: Weights, head: Weights, *, weights_key: str | None = None, dev
             f"on {ACTIVATION!r}; take openai/clip-vit-large-patch14"
         )
     width = int(vision.config.hidden_size if tower.projection is None else tower.projection.out_features)
-    return Aesthetic(features, reward_head(read(head), width, head)).to(device)
+    network = Aesthetic(features, reward_head(read(head), width, head)).to(device)
+    require_numbers(network.head, head)
+    require_numbers(network.features, weights)
+    return network

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from its.classifier.image_features import Tower
 from its.classifier.image_text import ImageText
-from its.classifier.open_clip import clip_of
+from its.classifier.open_clip import cleaned, clip_of
 from its.classifier.tokens import Tokens, tokenizer_of
-from its.model.checkpoint import read
+from its.model.checkpoint import read, require_numbers
 from its.weights import Device, Settings, Weights
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -83,8 +83,10 @@ def load(
     model: Any = clip_of(read(weights), heads, weights)
     vision, text = model.config.vision_config, model.config.text_config
     images = PaddedImages(Tower(model.vision_model.float(), model.visual_projection.float()), vision.image_size)
-    tokens = Tokens(tokenizer_of(tokenizer), text.max_position_embeddings, text.vocab_size, tokenizer)
-    return ImageText(images, model.float(), tokens, "cosine").to(device)
+    tokens = Tokens(tokenizer_of(tokenizer), text.max_position_embeddings, text.vocab_size, tokenizer, cleaned)
+    network = ImageText(images, model.float(), tokens, "cosine").to(device)
+    require_numbers(network, weights)
+    return network
 
 
 def check_version(weights: str, version: str, versions: Sequence[str] = get_args(Version)) -> None:

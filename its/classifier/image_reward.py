@@ -14,7 +14,7 @@ from its.classifier.hps import MEAN, STD
 from its.classifier.reward_head import reward_head
 from its.classifier.tokens import Tokens, tokenizer_of
 from its.classifier.transformers_files import OTHER
-from its.model.checkpoint import fit, read
+from its.model.checkpoint import fit, read, require_numbers
 from its.model.config_file import ConfigFile
 from its.model.transformers_network import library
 from its.model.wrappers import StateDict
@@ -143,6 +143,8 @@ def load(
     vision = _vision(transformers, {_renamed(name): value for name, value in parts[VISION].items()}, weights)
     width = vision.config.hidden_size
     entries = {key: file.needed(key) for key in TAKEN}
+    if entries["num_attention_heads"] < 1 or entries["hidden_size"] % entries["num_attention_heads"]:
+        raise file.refusal("num_attention_heads", "hidden_size is a multiple of it")
     sizes = transformers.BlipTextConfig(**entries, encoder_hidden_size=width, is_decoder=True, **UNSET)
     text = transformers.models.blip.modeling_blip_text.BlipTextModel(sizes, add_pooling_layer=False)
     fit(text, parts[TEXT], weights, f"{med_config} is of another network")
@@ -150,7 +152,9 @@ def load(
     side = vision.config.image_size
     images = ImageClassifier(States(vision), MEAN, STD, size=side, crop=side, interpolation="bicubic", centre="round")
     tokens = Tokens(tokenizer_of(tokenizer, "BertTokenizer"), WORDS, sizes.vocab_size, tokenizer)
-    return ImageReward(images, text, head, tokens, sizes.pad_token_id).to(device)
+    network = ImageReward(images, text, head, tokens, sizes.pad_token_id).to(device)
+    require_numbers(network, weights)
+    return network
 
 
 def _below(state: StateDict, start: str) -> StateDict:

@@ -12,8 +12,12 @@ from torch.nn import functional as F
 from its.classifier.image_features import Tower
 from its.classifier.tokens import Tokens, tokenizer_of
 from its.classifier.transformers_files import OTHER, load_with_processor
+from its.model.checkpoint import require_numbers
 from its.model.config_file import ConfigFile
 from its.weights import Device, Settings, Weights, locate
+
+HIGHEST_IS_END = 2
+"""The `eos_token_id` of old configurations, by which a text is read at its token of the highest number, CLIP's end."""
 
 Likeness = Literal["clip_score", "cosine", "logit"]
 
@@ -103,4 +107,15 @@ def load(
     text = model.config.text_config
     place = tokenizer or weights
     tokens = Tokens(tokenizer_of(place), text.max_position_embeddings, text.vocab_size, place)
-    return ImageText(tower, model, tokens, output).to(device)
+    if text.eos_token_id not in (HIGHEST_IS_END, end := tokens("")[-1]):
+        raise ValueError(
+            f"the text network of {weights} reads a prompt at token {text.eos_token_id} (eos_token_id), and the "
+            f"tokenizer of {place} ends it with {end}; take the tokenizer that the network was trained with"
+        )
+    network = ImageText(tower, model, tokens, output).to(device)
+    require_numbers(network, weights)
+    try:
+        network.direction("")
+    except Exception as error:  # the library's, of an entry that it reads and cannot use
+        raise ValueError(f"{weights} reads no prompt ({type(error).__name__}: {error}); fetch it again") from error
+    return network

@@ -1,14 +1,15 @@
-"""A state dict of open_clip's ViT as transformers' CLIPModel: names mapped, fused and transposed tensors turned."""
+"""A state dict of open_clip's ViT as transformers' CLIPModel, and the prompts that its tokenizer reads."""
 
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import Any
 
 from torch import Tensor
 
 from its.model.checkpoint import fit
-from its.model.transformers_network import library
+from its.model.transformers_network import library, package
 from its.model.wrappers import StateDict
 
 PLACES = {
@@ -52,6 +53,12 @@ def renamed(state: StateDict) -> StateDict:
         if name not in UNUSED:
             renamed_state |= _of_block(name, value) if BLOCK.fullmatch(name) else {_outside(name): _turned(name, value)}
     return renamed_state
+
+
+def cleaned(prompt: str) -> str:
+    """Return a prompt as open_clip cuts it into tokens: mended by ftfy, entities resolved twice, in lower case."""
+    mended = package("ftfy", "a network of open_clip's").fix_text(prompt)
+    return " ".join(unescape(unescape(mended)).split()).lower()
 
 
 def _outside(name: str) -> str:

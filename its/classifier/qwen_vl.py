@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 
 from its.classifier.transformers_files import OTHER
+from its.model.checkpoint import require_numbers
 from its.model.config_file import ConfigFile
 from its.model.transformers_network import load_network, loaded
-from its.verifier.rubric import HIGHEST, LOWEST, PICTURE, Rubric
+from its.verifier.rubric import HIGHEST, LOWEST, OVERALL, PICTURE, Rubric
 from its.weights import Device, Dtype, Weights, locate
-
-if TYPE_CHECKING:
-    import numpy as np
 
 KINDS: Mapping[str, str] = {
     "qwen2_vl": "Qwen2VLForConditionalGeneration",
@@ -85,8 +84,15 @@ def load(weights: Weights, *, dtype: Dtype = "bfloat16", device: Device = "cpu")
     config = ConfigFile.read(folder / "config.json", OTHER)
     if config.needed("model_type") not in KINDS:
         raise config.refusal("model_type", f"a judge here is one of {', '.join(KINDS)}")
-    network: Any = load_network(KINDS[config.needed("model_type")], folder, weights, None)
+    kind = KINDS[config.needed("model_type")]
+    network: Any = load_network(kind, folder, weights, None, dtype=getattr(torch, dtype))
     processor = loaded("AutoProcessor", folder, weights)
     if not getattr(processor, "chat_template", None):
         raise ValueError(f"{weights} has no chat template; fetch the whole repository again")
-    return QwenVL(network.to(device, getattr(torch, dtype)), processor, weights)
+    judge = QwenVL(network.to(device), processor, weights)
+    require_numbers(network, weights)
+    try:
+        judge.scores([np.zeros((64, 64, 3), np.uint8)], [""], Rubric(), OVERALL)
+    except Exception as error:  # the library's, of an entry that it reads and cannot use
+        raise ValueError(f"{weights} judges no picture ({type(error).__name__}: {error}); fetch it again") from error
+    return judge

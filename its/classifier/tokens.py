@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +24,32 @@ class Tokens:
         most: tokens that the network takes.
         vocabulary: tokens that it knows.
         weights: name of the tokenizer, for messages.
+        clean: makes of a prompt what is cut into tokens, among which it can then name no special one.
 
     Raises:
         ValueError: the tokenizer is not the network's.
     """
 
-    def __init__(self, tokenizer: Any, most: int, vocabulary: int, weights: str) -> None:
-        self._tokenizer = tokenizer
+    def __init__(
+        self,
+        tokenizer: Any,
+        most: int,
+        vocabulary: int,
+        weights: str,
+        clean: Callable[[str], str] | None = None,
+    ) -> None:
+        self._tokenizer, self._clean = tokenizer, clean
         self.most, self.vocabulary, self.weights = most, vocabulary, weights
         bare, sample = self._whole(""), self._whole(SAMPLE)
-        if len(bare) != 2 or [sample[0], sample[-1]] != bare or len(sample) < 4:
+        whole = len(bare) == 2 and len(sample) >= 4 and [sample[0], sample[-1]] == bare
+        if not whole or {*bare} & {*sample[1:-1]}:
             raise ValueError(
                 f"the tokenizer of {weights} makes {bare} of no words and {sample} of {SAMPLE!r}; a start, words and "
                 "an end are expected: take the tokenizer that the network was trained with"
+            )
+        if dropout := getattr(getattr(tokenizer.backend_tokenizer, "model", None), "dropout", None):
+            raise ValueError(
+                f"the tokenizer of {weights} has dropout={dropout}, so that it cuts a prompt by chance; set it to null"
             )
 
     def __call__(self, prompt: str) -> list[int]:
@@ -58,7 +72,18 @@ class Tokens:
         return tokens + [tokens[-1] if token is None else token] * (self.most - len(tokens))
 
     def _whole(self, prompt: str) -> list[int]:
-        return self._tokenizer(prompt, padding=False, truncation=False, verbose=False)["input_ids"]
+        options: dict[str, Any] = {"padding": False, "truncation": False, "verbose": False}
+        if self._clean is not None:
+            prompt, options["split_special_tokens"] = self._clean(prompt), True
+        try:
+            return self._tokenizer(prompt, **options)["input_ids"]
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # the library panics too, which is no Exception
+            raise ValueError(
+                f"the tokenizer of {self.weights} does not read {prompt[:200]!r} ({type(error).__name__}: {error}); "
+                "mend the prompt, or fetch the tokenizer again"
+            ) from error
 
 
 def tokenizer_of(weights: str, kind: str = "CLIPTokenizer") -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from its.classifier.classifier import ImageClassifier
@@ -41,7 +42,7 @@ def load_with_processor(
     options = of_transformers(processor)
 
     # Load the network and the library's own preparation, and compare.
-    network = load_network(kind, folder, weights, key)
+    network = load_network(kind, folder, weights, key, dtype=torch.float32)
     classifier = ImageClassifier(network, **options)
     processing = loaded("AutoImageProcessor", processors, weights, backend="pil")
 

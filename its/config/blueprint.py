@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -170,6 +170,14 @@ class Blueprint(Parts):
     def with_twins(self) -> dict[str, Any]:
         """Write a smoke run's twins unless they are there; return the configuration with their paths and the run's."""
         return placed(with_twins(self.plain, self.twins, self.packages), self.folder)
+
+    def loads(self, plain: dict[str, Any]) -> list[Any]:
+        """Return the nodes that a run is made of and measured by.
+
+        Args:
+            plain: this configuration, with or without the paths of a smoke run's twins.
+        """
+        return [self.kind.sections(replace(self, plain=plain)), measuring(plain)]
 
     def job(self) -> TrackedRun:
         """Return what a tracker is told."""

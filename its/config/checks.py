@@ -15,6 +15,7 @@ from its.particles.image import Image
 from its.particles.prices import Prices
 from its.particles.probe import Probe
 from its.process.workers import Worker
+from its.report.published import tables_of
 from its.sampler.sampler import Sampler
 from its.search.search import Search
 from its.types import Problem
@@ -52,11 +53,12 @@ def check_root(plain: Mapping[str, Any]) -> None:
     Raises:
         ValueError: naming key, value and rule.
     """
-    for key in (*TYPES, *GROUPS, "guide", "report"):
+    for key in (*TYPES, *GROUPS, "guide", "report", "published"):
         if key not in plain:
             raise ValueError(f"{key} is gone from the configuration; leave out the ~{key} that takes it away")
     check_values({key: plain[key] for key in TYPES}, TYPES, "", RULES)
     Worker.of_share(plain["share"])
+    tables_of(plain["published"])
     check_store(plain.get("store"), keep_candidates=plain["keep_candidates"])
 
 

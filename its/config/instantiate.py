@@ -17,6 +17,7 @@ from typing import Any
 
 from its.config.names import NAMES
 from its.config.plugins import name_of
+from its.config.shelf import Shelf
 from its.process.modules import file_of
 
 CHOICES = tuple(dotted_names[0] for dotted_names in NAMES.values())
@@ -30,11 +31,12 @@ def packages_of(plugins: Sequence[str]) -> tuple[str, ...]:
     return (*CHOICES, *map(name_of, plugins))
 
 
-def instantiate(node: Any, allowed: Sequence[str]) -> Any:
+def instantiate(node: Any, allowed: Sequence[str], shelf: Shelf | None = None) -> Any:
     """Make the object of a plain node, and those of the nodes in it.
 
     Args:
         allowed: names of classes and functions of `its`, and packages of others.
+        shelf: of loaded networks; None loads all of them now.
 
     Raises:
         ValueError: a target is not allowed, or its object refuses what it is given.
@@ -43,7 +45,7 @@ def instantiate(node: Any, allowed: Sequence[str]) -> Any:
     for _, key, value in _entries(node):
         if key == TARGET:
             defined(value, allowed)
-    return _made(node, allowed)
+    return _made(node, allowed, Shelf() if shelf is None else shelf)
 
 
 def check_targets(node: Any, allowed: Sequence[str]) -> None:
@@ -93,12 +95,17 @@ def defined(target: str, allowed: Sequence[str]) -> Any:
     return definition
 
 
-def _made(node: Any, allowed: Sequence[str]) -> Any:
+def _made(node: Any, allowed: Sequence[str], shelf: Shelf) -> Any:
     if isinstance(node, list):
-        return [_made(value, allowed) for value in node]
+        return [_made(value, allowed, shelf) for value in node]
     if not isinstance(node, dict):
         return node
-    values = {key: _made(value, allowed) for key, value in node.items() if key != TARGET}
+    return shelf.take(node, lambda: _called(node, allowed, shelf))
+
+
+def _called(node: dict[str, Any], allowed: Sequence[str], shelf: Shelf) -> Any:
+    """Call what a node names with its values, which are made first; without a target they are what it is."""
+    values = {key: _made(value, allowed, shelf) for key, value in node.items() if key != TARGET}
     if TARGET not in node:
         return values
     try:

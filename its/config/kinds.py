@@ -16,7 +16,7 @@ from its.config.identity import used
 from its.config.instantiate import defined
 from its.config.parts import Parts
 from its.config.provenance import Provenance
-from its.config.scorers import CHOICE, called, check_apart
+from its.config.scorers import CHOICE, called, check_apart, check_conditions
 from its.config.searchpath import CONF
 from its.config.sizes import sized
 from its.config.sources import Sources, measuring, of_grids, of_images
@@ -118,6 +118,7 @@ class ImageRun:
             )
         check_noise(search, parts.sampler)
         check_apart(plain, guided=parts.guided)
+        check_conditions(plain, parts.packages, guided=parts.guided)
         check_rewards(search, defined(plain["verifier"]["_target_"], parts.packages), verifier)
         check_probe(search, stated_probe(plain["verifier"], parts.packages), verifier)
         if parts.guided:

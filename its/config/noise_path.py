@@ -12,9 +12,9 @@ from its.config import names
 from its.config.declarations import parameters
 from its.model.config_file import ConfigFile
 from its.model.flow_scheduler import flux2_path, flux_path, qwen_path, sd3_path
-from its.model.scheduler_entries import LATENT_CLASSES, entries, spacing_of
+from its.model.scheduler_entries import entries, latent_path
 from its.sampler.noise_paths import EDM, VP, Flow, NoisePath, betas_named, linear_vp
-from its.sampler.published_paths import PublishedFlow, PublishedVP
+from its.sampler.published_paths import PublishedFlow
 from its.weights import file_here
 
 SCHEDULER = "scheduler_config.json"
@@ -69,9 +69,7 @@ def _of_latents(model: Mapping[str, Any]) -> StatedPath:
     path = file_here(model["weights"], f"scheduler/{SCHEDULER}")
     if path is None:
         return StatedPath(None, NOT_HERE)
-    file = entries(path, LATENT_CLASSES)
-    spacing = spacing_of(file, model["timestep_spacing"])
-    return StatedPath(PublishedVP(_table(file), file.get("steps_offset", 0), spacing=spacing), BETAS)
+    return StatedPath(latent_path(path, _table, model["timestep_spacing"])[1], BETAS)
 
 
 def _of_flow(model: Mapping[str, Any], path_of: Callable[[Path, int], PublishedFlow]) -> StatedPath:

@@ -12,7 +12,7 @@ from typing import Any
 
 from its.config.blueprint import Blueprint
 from its.config.folder import adoption, older_folder
-from its.config.identity import ABSENT
+from its.config.identity import ABSENT, contents
 from its.config.kinds import Work
 
 CALLS = "of a planned search's verifier calls few take a whole sampling"
@@ -138,7 +138,8 @@ def plan_of(blueprint: Blueprint) -> Plan:
         ValueError: a value breaks a rule.
     """
     work = blueprint.work
-    absent = tuple(name for name, content in blueprint.record["weights"].items() if content == ABSENT)
+    needed = blueprint.record["weights"] | contents(blueprint.plain["report"], planning=True)
+    absent = tuple(name for name, content in sorted(needed.items()) if content == ABSENT)
     older = older_folder(blueprint.folder, blueprint.record)
     by_calls = blueprint.budget.currency != "nfe" and not blueprint.search.anytime
     bound = blueprint.bound or CALLS * by_calls

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from its.config.checks import stated_probe
-from its.config.identity import same_weights
+from its.config.identity import measured_by, same_weights
 from its.config.instantiate import TARGET, defined
 from its.verifier.verifier import is_absolute, is_oracle
 
@@ -18,6 +18,11 @@ CHOICE = "verifier@report"
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?<!_se)")
 """Names of held-out verifiers, which name columns; `_se` ends the name of a standard error's."""
+
+WISHES = {"str": ("prompt", "prompts"), "int": ("class", "classes")}
+"""Types of conditions in words, one and several."""
+
+WORD = re.compile(r"\w+")
 
 ORACLE = "oracle"
 
@@ -77,6 +82,33 @@ def _check_held_out(name: str, kind: Any, probe: float | None) -> None:
         raise ValueError(f"{CHOICE} {name} ({kind.__name__}) {what}; it is to score finished images by themselves")
 
 
+def check_conditions(plain: Node, packages: Sequence[str], *, guided: bool) -> None:
+    """Refuse a verifier that scores images by prompts on a dataset of classes, and the other way round.
+
+    A dataset says what it asks for by the annotation of its `condition`; one without is seen when it is asked.
+
+    Args:
+        plain: its `report` is the held-out verifiers by name.
+
+    Raises:
+        ValueError: naming the verifier and the dataset.
+    """
+    condition = getattr(defined(plain["dataset"]["images"][TARGET], packages), "condition", None)
+    known = WISHES.keys() & WORD.findall(str(getattr(condition, "__annotations__", {}).get("return")))
+    roles = {"verifier": plain["verifier"], **({"verifier@guide": plain["guide"]} if guided else {})}
+    roles |= {f"{CHOICE} {name}": node for name, node in plain["report"].items()}
+    for role, node in roles.items():
+        for each in _verifiers(node):
+            reads = getattr(getattr(defined(each[TARGET], packages), "reads", None), "__name__", "")
+            if known and reads in WISHES and reads not in known:
+                one, several = WISHES[reads]
+                raise ValueError(
+                    f"{role} ({each[TARGET].rpartition('.')[2]}) scores an image by its {one}, and dataset "
+                    f"{plain['dataset']['name']} asks for {WISHES[known.pop()][1]}; choose another verifier, or a "
+                    f"dataset of {several}"
+                )
+
+
 def check_scorers(plain: Node, packages: Sequence[str]) -> None:
     """Refuse one network as the verifier that selects and as the one that reports, unless it is said to be meant.
 
@@ -116,6 +148,18 @@ def check_apart(plain: Node, *, guided: bool) -> None:
                     f"{CHOICE} {name} is held out, and the verifier that {act} is the same ({shared}): what it says of "
                     "its own choice is no measure; hold out another, or set allow_same_scorer=true"
                 )
+
+
+def own_scores(plain: Node) -> list[str]:
+    """Return the held-out verifiers that are the selecting one, or a member of it: by content, whatever their names.
+
+    There are some only where `allow_same_scorer` says so.
+
+    Args:
+        plain: its `report` is the held-out verifiers by name.
+    """
+    selecting = [measured_by(each) for each in _verifiers(plain["verifier"])]
+    return [name for name, node in plain["report"].items() if measured_by(node) in selecting]
 
 
 def _shared(node: Node, other: Node) -> str:

@@ -25,7 +25,7 @@ from its.config.declarations import parameters
 from its.config.instantiate import CHOICES, TARGET, check_targets, instantiate
 from its.process.source_tree import ROOT
 
-IMAGES, STEPS, BATCH, CAPS = 12, 4, 12, 2
+IMAGES, STEPS, BATCH, CAPS, SAMPLINGS = 12, 4, 12, 2, 20
 """At most, in a smoke run."""
 
 HERE = "{twin}"
@@ -162,7 +162,7 @@ def _replaced(node: Any, old: str, new: str) -> Any:
 
 
 def _shrunk(plain: dict[str, Any]) -> dict[str, Any]:
-    """Fewer images, steps, rows and caps; caps in NFE fall with the steps."""
+    """Fewer images, steps, rows and caps; caps in NFE fall with the steps, many samplings to few."""
     sampler, budget = dict(plain["sampler"]), dict(plain["budget"])
     steps = sampler["steps"]
     if isinstance(sampler.get("spacing", ""), str) and isinstance(steps, int) and steps > STEPS:
@@ -172,6 +172,9 @@ def _shrunk(plain: dict[str, Any]) -> dict[str, Any]:
     for key in KINDS:
         if isinstance(budget.get(key), list):
             budget[key] = budget[key][:CAPS]
+    if budget.get("samplings") and budget["samplings"][-1] > SAMPLINGS:
+        most = budget["samplings"][-1]
+        budget["samplings"] = sorted({math.ceil(cap * SAMPLINGS / most) for cap in budget["samplings"]})
     mosts = dict.fromkeys(("images", "shard"), IMAGES)
     mosts |= dict.fromkeys(("batch", "gradient_batch", "decode_batch", "verify_batch"), BATCH)
     least = {key: min(plain[key], most) for key, most in mosts.items() if isinstance(plain[key], int)}

@@ -92,12 +92,13 @@ def of_images(making: Mapping[str, Any], measuring: Mapping[str, Any], *more: st
 
 
 def measuring(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the nodes of a configuration that measure images."""
+    """Return the nodes of a configuration that measure images, and what its summary says beside their numbers."""
     dataset = plain["dataset"]
     second = {key: dataset[key] for key in ("second_statistics",) if dataset.get(key) is not None}
     nodes = {key: dataset.get(key) for key in ("report", "reference", "statistics")}
     held_out = {"held_out": plain["report"]} if plain.get("report") else {}
-    return {"metric": plain["metric"], **nodes, **second, **held_out}
+    published = {"published": plain["published"]} if plain.get("published") else {}
+    return {"metric": plain["metric"], **nodes, **second, **held_out, **published}
 
 
 def of_grids(searching: Mapping[str, Any]) -> Sources:

@@ -6,7 +6,5 @@ HELD_OUT = "report_"
 ORACLE = "oracle"
 """Column of a curve whose images an oracle chose: 1."""
 
-REMOTE, JUDGE_CALLS, JUDGE_TOKENS = "remote", "judge_calls", "judge_tokens"
-"""Columns of a curve for which a model elsewhere was asked: 1, and per image of the whole run its calls and tokens."""
-
-OF_JUDGES = (REMOTE, JUDGE_CALLS, JUDGE_TOKENS)
+REMOTE = "remote"
+"""Column of a curve for which a model elsewhere was asked: 1."""

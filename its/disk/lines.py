@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import secrets
@@ -55,14 +56,20 @@ class Lines:
         self.entries += entries
         return entries
 
-    def append(self, entry: Mapping[str, Any]) -> None:
-        """Append a line in one write, so that it is whole also with other processes appending."""
+    def append(self, *entries: Mapping[str, Any]) -> None:
+        """Append lines in one write, so that they are whole also with other processes appending.
+
+        Raises:
+            OSError: the disk is full, or fails.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = self._open()
         try:
             size = os.fstat(descriptor).st_size
             begun = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"  # a line that a kill cut short
-            os.write(descriptor, ("\n" * begun + sealed(entry)).encode())
+            lines = ("\n" * begun + "".join(map(sealed, entries))).encode()
+            if os.write(descriptor, lines) < len(lines):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

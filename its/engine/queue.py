@@ -7,7 +7,7 @@ number of slots, its network rows; an item takes one or several, which are never
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
@@ -33,11 +33,16 @@ class Evaluated(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """A batch of a verifier; its rewards come back, float `[n]` or `[n, members]`."""
+    """A batch of a verifier; its rewards come back, float `[n]` or `[n, members]`.
+
+    Attributes:
+        costs: of the rewards, by column of the ledger, where a judge elsewhere gave them.
+    """
 
     role: str
     verifier: str
     values: list[Value]
+    costs: Sequence[Mapping[str, int]]
 
 
 class Guided(NamedTuple):

@@ -140,7 +140,7 @@ class Requests:
                 if self._scoring.decodes and part.pay_decode():
                     ledger.call("decoder_calls", clock)
             ledger.call("verifier_calls", clock)
-            value.scores[role] = [position]
+            value.scores[role], value.calls[role] = [position], clock
             self._scoring.ask(value, role)
 
     def _state_of(self, run: SearchRun, particle: Particle) -> State:

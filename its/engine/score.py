@@ -15,7 +15,7 @@ from its.engine.search_run import Value
 from its.levels import Level
 from its.model.denoiser import Clipping, Decoder, Denoiser
 from its.particles.probe import Probe
-from its.verifier.verifier import Verifier, probe_of, rewards_of
+from its.verifier.verifier import Verifier, judge_costs_of, probe_of, rewards_of
 
 
 class Decode(Queue[Value]):
@@ -72,8 +72,10 @@ class Verify(Queue[Value]):
         images, *guesses = views
         conditions = [value.run.image.problem.condition for value in padded]
         rewards = rewards_of(self._verifier, images, conditions, *guesses)
-        scored = Scored(self._role, type(self._verifier).__name__, values)
-        return Served(readbacks=[(scored, rewards[: len(values)])])
+        n = len(values)
+        costs = judge_costs_of(self._verifier, images[:n], conditions[:n])
+        scored = Scored(self._role, type(self._verifier).__name__, values, costs)
+        return Served(readbacks=[(scored, rewards[:n])])
 
     def _images_of(self, values: Sequence[Value]) -> Tensor:
         return clipped_guesses(self._images.take([value.decoded for value in values]), values, self._clipping)

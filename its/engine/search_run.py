@@ -29,9 +29,10 @@ class Value:
         decoded: row of the decoded image; `decoding` once that is under way, `decode_paid` once it is charged.
         probe: the guess that it is compared with; None if there is no such level, or no step has gone past that.
         scores: by verifier role its reward; the positions in the reply that wait for it while it is under way.
+        calls: by verifier role the clock from which its call counts.
     """
 
-    __slots__ = ("clock", "decode_paid", "decoded", "decoding", "guessed", "probe", "row", "run", "scores")
+    __slots__ = ("calls", "clock", "decode_paid", "decoded", "decoding", "guessed", "probe", "row", "run", "scores")
 
     def __init__(
         self, run: SearchRun, clock: int, row: Row = UNMADE, *, guessed: bool, probe: Value | None = None
@@ -45,6 +46,7 @@ class Value:
         self.decode_paid = False
         self.probe = probe
         self.scores: dict[str, Rewarded | list[int]] = {}
+        self.calls: dict[str, int] = {}
 
     def pay_decode(self) -> bool:
         """Note that decoding it is charged; return whether it was not before."""

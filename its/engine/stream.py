@@ -249,10 +249,12 @@ class Stream:
                 self._over += cast(Any, subject).arrive(numbers)
 
     def _answer_scores(self, scored: Scored, rewards: np.ndarray) -> None:
-        """Give the values of a batch their rewards, and all who wait for them; NaN counts as minus infinity."""
+        """Give the values of a batch their rewards, and all who wait for them, and charge; NaN counts as -inf."""
         comparable = np.where(np.isnan(rewards), -np.inf, rewards).tolist()
         self._note_verdicts(scored.role, scored.verifier, [value.run for value in scored.values], rewards)
-        for value, numbers in zip(scored.values, comparable, strict=True):
+        for value, numbers, costs in zip(scored.values, comparable, scored.costs, strict=True):
+            for column, times in costs.items():
+                value.run.image.ledger.call(column, value.calls[scored.role], times)
             reward = Components(numbers) if isinstance(numbers, list) else numbers
             waiting, value.scores[scored.role] = value.scores[scored.role], reward
             for position in cast("list[int]", waiting):

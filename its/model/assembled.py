@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from its.model.attention import try_attention
 from its.model.classifier_free import Rescale
 from its.model.denoiser import Prediction
 from its.model.pipeline import Pipeline
@@ -71,10 +72,12 @@ class TextPart:
     Attributes:
         encode: makes the tensors of a prompt, by a pipeline of diffusers that has the encoders alone.
         options: keyword arguments of `encode`, which decide them too.
+        packages: whose versions decide them, beside those that every family uses.
     """
 
     encode: Callable[..., Text]
     options: Mapping[str, Any] = field(default_factory=dict)
+    packages: Sequence[str] = ()
 
 
 def check_options(guidance_scale: float, max_sequence_length: int, longest: int) -> None:
@@ -111,9 +114,10 @@ def assembled(
         decoder: on the CPU.
 
     Raises:
-        ValueError: guidance breaks a rule.
+        ValueError: guidance breaks a rule, or the attention backend does not run here.
     """
     pipeline.check_vae(running.vae_dtype)
+    try_attention(running.attention, running.dtype, running.device)
     places = Places(running.device, by_turns=running.offload)
     return PromptDenoiser(
         run_as(module, running.dtype, channels_last=running.channels_last, compile=running.compile),
@@ -121,7 +125,7 @@ def assembled(
         path,
         prediction,
         shape,
-        pipeline.texts(text.encode, running.text_dtype, running.device, text.options),
+        pipeline.texts(text.encode, running.text_dtype, places, text.options, text.packages),
         places,
         negative_prompt=guided.negative_prompt,
         guidance_scale=guided.scale,

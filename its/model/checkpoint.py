@@ -199,6 +199,17 @@ def fit(network: nn.Module, state: StateDict, weights: str, remedy: str) -> nn.M
     return network.requires_grad_(False).eval()
 
 
+def require_numbers(network: nn.Module, weights: str) -> None:
+    """Refuse weights that hold NaN or infinity, which make every result one.
+
+    Raises:
+        ValueError: naming the first such tensor.
+    """
+    for name, value in network.state_dict().items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise ValueError(f"{name} of {weights} holds NaN or infinity; fetch it again")
+
+
 def refuse_misfit(weights: str, network: str, keys: Sequence[Sequence[str]], remedy: str) -> None:
     """Refuse weights with missing, unexpected or mis-shaped keys.
 

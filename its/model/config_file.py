@@ -13,6 +13,11 @@ from its.parameters import described, fits
 METADATA: Mapping[str, Any] = dict.fromkeys(("_class_name", "_diffusers_version", "_name_or_path"), str)
 """Entries with which diffusers signs its files."""
 
+EMA: Mapping[str, Any] = dict.fromkeys(
+    ("decay", "min_decay", "inv_gamma", "power", "optimization_step", "update_after_step", "use_ema_warmup"), Any
+)
+"""Entries that diffusers' EMAModel adds to a configuration; they are of training."""
+
 
 @dataclass(frozen=True)
 class ConfigFile:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -47,7 +46,7 @@ def pretrained(
             output_loading_info=True,
             local_files_only=True,
         )
-    except (UnpicklingError, OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
+    except Exception as error:
         convert = f"if it holds more than tensors, take them out once: {conversion(file)}"
         remedy = convert if file.suffix == ".bin" else "fetch the whole folder again, or correct its config.json"
         raise ValueError(f"{weights} is not read ({' '.join(str(error).split())[:300]}); {remedy}") from error

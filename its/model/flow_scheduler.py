@@ -24,10 +24,10 @@ KNOWN: Mapping[str, Any] = {
     "shift_terminal": type(None),
     "stochastic_sampling": Literal[False],
     "time_shift_type": Literal["exponential"],
-    "use_beta_sigmas": Literal[False] | None,
+    "use_beta_sigmas": Literal[False],
     "use_dynamic_shifting": bool,
-    "use_exponential_sigmas": Literal[False] | None,
-    "use_karras_sigmas": Literal[False] | None,
+    "use_exponential_sigmas": Literal[False],
+    "use_karras_sigmas": Literal[False],
 }
 """The allow-list of entries; a scheduler that draws noise is `sampler=flow_renoise` here."""
 

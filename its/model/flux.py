@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from its.model.assembled import Guided, Running, TextPart, assembled
 from its.model.config_file import ConfigFile
 from its.model.flow_scheduler import flux_path
-from its.model.flux_parts import packed, positions, unpacked, with_exact_time
+from its.model.flux_parts import check_axes, packed, positions, unpacked, with_exact_time
 from its.model.pipeline import Family, Pipeline
 from its.model.prompted import PromptDenoiser
 from its.model.text_cache import Text
@@ -23,6 +23,7 @@ FAMILY = Family(
     ("transformer", "FluxTransformer2DModel"),
     {"text_encoder": ("CLIPTextModel", "CLIPTokenizer"), "text_encoder_2": ("T5EncoderModel", "T5Tokenizer")},
     {"guidance_embeds": bool, "patch_size": Literal[1]},
+    shifted=True,
 )
 
 
@@ -109,7 +110,7 @@ def load(
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     side = pipeline.side(size, patch=2)
     path = flux_path(pipeline.scheduler, (side // 2) ** 2)
-    check_distilled(pipeline.network_config(), distilled_guidance)
+    check_network(pipeline.network_config(), distilled_guidance)
 
     # Load the networks.
     running = Running(
@@ -130,12 +131,13 @@ def load(
     )
 
 
-def check_distilled(config: ConfigFile, distilled_guidance: float | None) -> None:
-    """Refuse guidance that a network is not told, or none that it must be.
+def check_network(config: ConfigFile, distilled_guidance: float | None) -> None:
+    """Refuse guidance that a network is not told, or none that it must be, and other axes of positions.
 
     Raises:
         ValueError: naming the remedy.
     """
+    check_axes(config, (16, 56, 56), 128)
     embeds = config.needed("guidance_embeds")
     if embeds and distilled_guidance is None:
         raise ValueError(

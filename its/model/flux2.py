@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from its.model.assembled import Guided, Running, TextPart, assembled
 from its.model.flow_scheduler import flux2_path
 from its.model.flux2_vae import decoder
-from its.model.flux_parts import positions, with_exact_time
+from its.model.flux_parts import check_axes, positions, with_exact_time
 from its.model.pipeline import Family, Pipeline
 from its.model.prompted import PromptDenoiser
 from its.model.text_cache import Text
@@ -106,6 +106,7 @@ def load(
         )
     side = pipeline.side(size, patch=2) // 2
     path = flux2_path(pipeline.scheduler, side**2)
+    check_axes(pipeline.network_config(), (32, 32, 32, 32), 128)
 
     # Load the networks.
     running = Running(

@@ -19,8 +19,11 @@ OTHER = "choose a pipeline of FLUX.2, or correct the entry if it is wrong"
 PATCH = 2
 """Side of the latents of the VAE that are one of the network's."""
 
+NOT_READ = ("latents_mean", "latents_std", "scaling_factor", "shift_factor")
+"""Entries of other VAEs: statistics of FLUX.2's latents are in its batch norm."""
+
 KNOWN_FLUX2: Mapping[str, Any] = {
-    **{key: value for key, value in KNOWN.items() if key not in ("force_upcast", "latents_mean", "latents_std")},
+    **{key: value for key, value in KNOWN.items() if key not in NOT_READ},
     "_class_name": Literal["AutoencoderKLFlux2"],
     "batch_norm_eps": float,
     "batch_norm_momentum": Any,

@@ -1,11 +1,15 @@
-"""What the transformers of FLUX and its kind have in common: positions, packed latents, and time in float32."""
+"""Parts that the transformers of FLUX and its kind share: positions, packed latents, and time in float32."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from its.model.config_file import ConfigFile
+from its.parameters import fits
 
 SCALE = 1000.0
 """FLUX multiplies times and guidance by it before it embeds them."""
@@ -39,6 +43,20 @@ def with_exact_time(embedder: Any, scale: float = SCALE) -> ExactTime:
     """Give the embedder of a transformer an exact embedding, and return that; see `ExactTime`."""
     embedder.time_proj = ExactTime(embedder.time_proj, scale)
     return embedder.time_proj
+
+
+def check_axes(config: ConfigFile, axes: Sequence[int], channels: int) -> None:
+    """Refuse rotary embeddings that are not of the places of a token, or not of all channels of a head.
+
+    Args:
+        axes, channels: what the network has where its configuration does not say.
+
+    Raises:
+        ValueError: they are not.
+    """
+    stated, width = config.get("axes_dims_rope", axes), config.get("attention_head_dim", channels)
+    if not fits(stated, Sequence[int]) or len(stated) != len(axes) or sum(stated) != width:
+        raise config.refusal("axes_dims_rope", f"these are {len(axes)}, and {width} together")
 
 
 def positions(*axes: int) -> Tensor:

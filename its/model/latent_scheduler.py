@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import NamedTuple
 
 from its.model.scheduler_config import alphas_cumprod
-from its.model.scheduler_entries import LATENT_CLASSES, SOLVERS, Prediction, entries, spacing_of
+from its.model.scheduler_entries import Prediction, latent_path
 from its.sampler.published_paths import PublishedVP
 
 
@@ -28,20 +27,5 @@ def read(path: Path, timestep_spacing: str | None = None) -> LatentScheduler:
     Raises:
         ValueError: the class, an entry or a value is not on the allow-list, or an entry is missing.
     """
-    # Read where the last step ends.
-    file = entries(path, LATENT_CLASSES)
-    scheduler = file.needed("_class_name")
-    if not math.isinf(float(file.get("lambda_min_clipped", -math.inf))):
-        raise file.refusal("lambda_min_clipped", "a grid that begins below the noisiest level is not known here")
-    table = alphas_cumprod(file)
-    if scheduler in SOLVERS:
-        clean = file.get("final_sigmas_type", "zero") == "zero"
-    else:
-        clean = file.get("set_alpha_to_one", scheduler == "DDIMScheduler")
-
-    # Read where the steps lie, and what they begin with.
-    spacing, offset = spacing_of(file, timestep_spacing), file.get("steps_offset", 0)
-    level_prior = scheduler == "EulerDiscreteScheduler" and spacing != "leading"
-    last = 1.0 if clean else table[0]
-    noise_path = PublishedVP(table, offset, last, spacing=spacing, level_prior=level_prior)
-    return LatentScheduler(noise_path, file.get("prediction_type", "epsilon"), offset)
+    file, noise_path = latent_path(path, alphas_cumprod, timestep_spacing)
+    return LatentScheduler(noise_path, file.get("prediction_type", "epsilon"), noise_path.offset)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from its.model.attention import set_attention
 from its.model.checkpoint import fit, read
-from its.model.config_file import METADATA, ConfigFile
+from its.model.config_file import EMA, METADATA, ConfigFile
 from its.model.diffusers_network import configured, pretrained
+from its.model.prompted import Places
 from its.model.text_cache import Encode, Text, TextCache
 from its.model.transformers_network import load_network, loaded
 from its.model.vae import OTHER, advice
+from its.parameters import fits
+from its.process.source_files import digest_of
 from its.weights import Dtype, fingerprint, locate
 from its.weights.hub import NOT_LOADED
 
@@ -32,6 +37,9 @@ TOKENIZERS = {
 }
 """Classes of tokenizers by the one that reads their files."""
 
+ENCODING = ("diffusers", "transformers", "tokenizers")
+"""Packages that make encodings of texts."""
+
 WHOLE = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",))
 """Files of which a tokenizer is made, either; the libraries make an empty one where all are missing."""
 
@@ -42,19 +50,21 @@ class Family:
 
     Attributes:
         pipeline: name of diffusers' class, whose own `encode_prompt` turns text into tensors.
-        network: the part that is its network, and the name of the class.
+        network: the part that is its network, and the names of the class, of which the first is today's.
         encoders: transformers' classes of text encoders, and of the tokenizer of each, by part.
         vae: diffusers' class of the decoder. resolutions: entry of its configuration that lists one for each.
         call: entries of the network's configuration that decide how it is called, and what they may be.
+        shifted: its decoder adds the VAE's shift_factor; other pipelines never read it.
         entries: of the pipeline itself.
     """
 
     pipeline: str
-    network: tuple[str, str]
+    network: tuple[str, ...]
     encoders: Mapping[str, tuple[str, str]]
     call: Mapping[str, Any]
     vae: str = "AutoencoderKL"
     resolutions: str = "block_out_channels"
+    shifted: bool = False
     entries: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -89,7 +99,7 @@ class Pipeline:
         index = ConfigFile.read(folder / "model_index.json", remedy)
         if index.needed("_class_name") != family.pipeline:
             raise index.refusal("_class_name", f"here it is {family.pipeline}")
-        parts: dict[str, tuple[str, ...]] = {family.network[0]: (family.network[1],), "vae": (family.vae,)}
+        parts: dict[str, tuple[str, ...]] = {family.network[0]: family.network[1:], "vae": (family.vae,)}
         for part, (encoder, tokenizer) in family.encoders.items():
             parts[part] = (encoder,)
             parts[part.replace("text_encoder", "tokenizer")] = TOKENIZERS[tokenizer]
@@ -98,7 +108,11 @@ class Pipeline:
         for part, classes in parts.items():
             if index.needed(part)[-1] not in classes:
                 raise index.refusal(part, f"here it is {' or '.join(classes)}")
-        return cls(family, folder, index, weights)
+        pipeline = cls(family, folder, index, weights)
+        stated = ConfigFile.read(pipeline.scheduler, remedy).needed("_class_name")
+        if [*index.needed("scheduler")][-1:] != [stated]:
+            raise index.refusal("scheduler", f"{pipeline.scheduler} is of {stated}", "write the right class in both")
+        return pipeline
 
     @property
     def scheduler(self) -> Path:
@@ -114,7 +128,10 @@ class Pipeline:
         Raises:
             ValueError: it is no multiple of what one of them stands for.
         """
-        halvings = len(ConfigFile.read(self.folder / "vae" / "config.json", OTHER).needed(self.family.resolutions)) - 1
+        file = ConfigFile.read(self.folder / "vae" / "config.json", OTHER)
+        if not fits(blocks := file.needed(self.family.resolutions), Sequence[int]):
+            raise file.refusal(self.family.resolutions, "it lists channels")
+        halvings = len(blocks) - 1
         multiple = patch * 2**halvings
         if size < multiple or size % multiple:
             raise ValueError(
@@ -124,12 +141,15 @@ class Pipeline:
         return size // 2**halvings
 
     def check_vae(self, dtype: Dtype) -> None:
-        """Refuse float16 for a decoder that overflows in it, as its own configuration says.
+        """Refuse float16 for a decoder that overflows in it, as its own configuration says, and a shift of others.
 
         Raises:
-            ValueError: naming the types that it takes.
+            ValueError: naming the types that it takes, or the shift.
         """
         file = ConfigFile.read(self.folder / "vae" / "config.json", OTHER)
+        if (file.get("shift_factor", None) is not None) is not self.family.shifted:
+            reads = "adds one" if self.family.shifted else "reads none"
+            raise file.refusal("shift_factor", f"{self.family.pipeline} {reads}")
         if dtype == "float16" and file.get("force_upcast", False):
             raise file.refusal("force_upcast", "so it overflows in float16", "set model.vae_dtype=float32, or bfloat16")
 
@@ -139,15 +159,28 @@ class Pipeline:
         Raises:
             ValueError: an entry is none of its class's parameters, or makes it be called in another way.
         """
+        part, *kinds = self.family.network
+        file = ConfigFile.read(self.folder / part / "config.json", self.index.remedy)
+        if file.needed("_class_name") not in kinds:
+            raise file.refusal("_class_name", f"here it is {' or '.join(kinds)}")
+        own = dict.fromkeys(list(signature(self._of_diffusers(kinds[0]).__init__).parameters)[1:], Any)
+        file.require({**METADATA, **EMA, **own, **self.family.call})
+        return file
+
+    def _of_diffusers(self, name: str) -> Any:
+        """Return a class of diffusers.
+
+        Raises:
+            ValueError: the installed one has no such class.
+        """
         import diffusers
 
-        part, kind = self.family.network
-        file = ConfigFile.read(self.folder / part / "config.json", self.index.remedy)
-        if file.needed("_class_name") != kind:
-            raise file.refusal("_class_name", f"here it is {kind}")
-        own = dict.fromkeys(list(signature(getattr(diffusers, kind).__init__).parameters)[1:], Any)
-        file.require({**METADATA, **own, **self.family.call})
-        return file
+        if not hasattr(diffusers, name):
+            raise ValueError(
+                f"{self.weights} needs diffusers' {name}, which the installed {diffusers.__version__} has not; in the "
+                "folder of this code: .venv/bin/python -m pip install -c constraints.txt -e '.[text2image]'"
+            )
+        return getattr(diffusers, name)
 
     def network(self, key: str | None, dtype: Dtype, attention: str | None, other: str | None = None) -> Any:
         """Load the network, in a type, with exactly its tensors.
@@ -161,48 +194,63 @@ class Pipeline:
             ValueError: its tensors do not fit, or there is no such backend for it here.
         """
         self.network_config()
-        part, kind = self.family.network
+        part, kind, *_ = self.family.network
         if other is None:
             network = pretrained(kind, self.folder / part, self.weights, key, advice, getattr(torch, dtype))
         else:
             network = configured(kind, self.folder / part)
             fit(network, read(other, None), other, f"it is no network of the sizes in {self.folder / part}")
             network.to(getattr(torch, dtype))
-        if attention is not None:
-            set_attention(network, attention)
+        set_attention(network, attention)
         return network.eval().requires_grad_(False)
 
-    def texts(self, encode: Callable[..., Text], dtype: Dtype, device: str, options: Mapping[str, Any]) -> TextCache:
+    def texts(
+        self,
+        encode: Callable[..., Text],
+        dtype: Dtype,
+        places: Places,
+        options: Mapping[str, Any],
+        packages: Sequence[str] = (),
+    ) -> TextCache:
         """Return the encodings of prompts by this pipeline's encoders, which are loaded where one is missing.
 
         Args:
             encode: what the family makes of a text, by a pipeline of diffusers that has the encoders alone.
             dtype: of the encoders.
+            places: of the networks, which make room on the device for the encoders.
             options: keyword arguments of `encode`.
+            packages: whose versions decide encodings too.
         """
-        import transformers
-
         names = [*self.family.encoders, *(name.replace("text_encoder", "tokenizer") for name in self.family.encoders)]
         recipe = {
             "pipeline": self.family.pipeline,
             "content": {name: fingerprint(str((self.folder / name).absolute())) for name in names},
             "dtype": dtype,
-            "device": torch.device(device).type,
-            "transformers": transformers.__version__,
+            "device": places.device.type,
+            "by": [digest_of(module) for module in (__name__, encode.__module__)],
+            **{package: version(package) for package in (*ENCODING, *packages)},
             **options,
         }
 
         def encoders() -> Encode:
-            pipeline = self._encoding_half(getattr(torch, dtype), device)
-            return lambda prompt: encode(pipeline, prompt, **options)
+            places.clear()
+            pipeline = self._encoding_half(getattr(torch, dtype), places.device)
+            return lambda prompt: self._encoded(encode, pipeline, prompt, options)
 
-        return TextCache(recipe, encoders, device)
+        return TextCache(recipe, encoders, places.device)
 
-    def _encoding_half(self, dtype: torch.dtype, device: str) -> Any:
+    def _encoded(self, encode: Callable[..., Text], pipeline: Any, prompt: str, options: Mapping[str, Any]) -> Text:
+        try:
+            return encode(pipeline, prompt, **options)
+        except (ArithmeticError, LookupError, ValueError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{self.weights} does not encode {prompt[:50]!r} ({' '.join(str(error).split())[:200]}); its "
+                "tokenizers and text encoders do not fit: fetch the whole pipeline again, or choose another"
+            ) from error
+
+    def _encoding_half(self, dtype: torch.dtype, device: torch.device) -> Any:
         """Make a pipeline of diffusers' class that has text encoders and tokenizers, and nothing else."""
-        import diffusers
-
-        kind = getattr(diffusers, self.family.pipeline)
+        kind = self._of_diffusers(self.family.pipeline)
         declared = list(signature(kind.__init__).parameters.items())[1:]
         parts: dict[str, Any] = {name: None for name, each in declared if each.default is each.empty}
         parts |= {name: False for name, _ in declared if name in ("requires_safety_checker", "add_watermarker")}
@@ -222,22 +270,3 @@ class Pipeline:
                 "python scripts/prefetch.py"
             )
         return loaded(kind, folder, f"{self.weights}/{place}")
-
-
-def set_attention(network: Any, backend: str) -> None:
-    """Let a network of diffusers attend by one of its backends.
-
-    Raises:
-        ValueError: there is no such backend, its package is missing, or the network's attention takes none.
-    """
-    processors = (getattr(module, "processor", None) for module in network.modules())
-    if not any(hasattr(each, "_attention_backend") for each in processors):
-        raise ValueError(
-            f"model.attention is {backend!r}, and {type(network).__name__} attends by torch alone; set "
-            "model.attention=null"
-        )
-    try:
-        network.set_attention_backend(backend)
-    except (ValueError, RuntimeError, ImportError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ValueError(f"model.attention is {backend!r}: {reason}; set model.attention=null") from error

@@ -18,10 +18,18 @@ from its.weights import Device, Dtype, GuidanceInterval, GuidanceScale, Variant,
 
 FAMILY = Family(
     "PixArtSigmaPipeline",
-    ("transformer", "PixArtTransformer2DModel"),
+    ("transformer", "PixArtTransformer2DModel", "Transformer2DModel"),
     {"text_encoder": ("T5EncoderModel", "T5Tokenizer")},
-    {"use_additional_conditions": Literal[False], "caption_channels": int, "patch_size": Literal[2]},
+    {
+        "use_additional_conditions": Literal[False],
+        "caption_channels": int,
+        "patch_size": Literal[2],
+        "norm_type": Literal["ada_norm_single"],
+        **dict.fromkeys(("double_self_attention", "only_cross_attention", "use_linear_projection"), Literal[False]),
+        "num_vector_embeds": type(None),
+    },
 )
+"""Published with the class, and entries, that diffusers had for it before 0.29."""
 
 CLEANERS = {"bs4": "beautifulsoup4", "ftfy": "ftfy"}
 """Modules, and packages, without which diffusers leaves captions as they are."""
@@ -57,8 +65,8 @@ def encode(pipeline: Any, prompt: str, *, max_sequence_length: int, clean_captio
     return {"states": states[0], "mask": mask[0]}
 
 
-def check_cleaners(clean_caption: bool) -> None:
-    """Refuse to clean captions without the packages, where diffusers would leave them as they are.
+def text_part(max_sequence_length: int, *, clean_caption: bool) -> TextPart:
+    """Return the encoding of prompts, and refuse to clean them without the packages, where diffusers would not either.
 
     Raises:
         ValueError: naming them.
@@ -67,8 +75,11 @@ def check_cleaners(clean_caption: bool) -> None:
     if missing:
         raise ValueError(
             f"model.clean_caption is true, and {' and '.join(missing)} is not installed, without which diffusers "
-            "cleans nothing; install it, or set model.clean_caption=false"
+            "cleans nothing; in the folder of this code: .venv/bin/python -m pip install -c constraints.txt -e "
+            "'.[text2image]', or set model.clean_caption=false, which only puts prompts in lower case"
         )
+    options = {"max_sequence_length": max_sequence_length, "clean_caption": clean_caption}
+    return TextPart(encode, options, tuple(CLEANERS.values()) if clean_caption else ())
 
 
 def load(
@@ -78,7 +89,7 @@ def load(
     size: int = 1024,
     negative_prompt: str = "",
     max_sequence_length: int = 300,
-    clean_caption: bool = False,
+    clean_caption: bool = True,
     guidance_scale: GuidanceScale = 4.5,
     guidance_interval: GuidanceInterval | None = None,
     timestep_spacing: str | None = None,
@@ -99,7 +110,7 @@ def load(
         weights_key: variant of the network's weights (`fp16`); see `its.model.checkpoint.stored`.
         size: side of the images, in pixels, as it is given: sides are not moved to those of training.
         max_sequence_length: tokens of a prompt, which is cut or filled up to it.
-        clean_caption: diffusers' cleaning of captions, which needs two packages; else a prompt is put in lower case.
+        clean_caption: its pipeline's cleaning of captions, by two packages; else a prompt is put in lower case.
         negative_prompt, guidance_scale, guidance_interval: see `its.model.prompted.PromptDenoiser`.
         timestep_spacing: in place of the scheduler's own; see `its.model.latent_scheduler.read`.
         dtype, and what follows: see `its.model.assembled.Running`.
@@ -108,7 +119,7 @@ def load(
         ValueError: an entry of a configuration is not known, tensors do not fit, or captions cannot be cleaned.
     """
     # Read the configurations.
-    check_cleaners(clean_caption)
+    text = text_part(max_sequence_length, clean_caption=clean_caption)
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     scheduler = latent_scheduler.read(pipeline.scheduler, timestep_spacing)
     pipeline.network_config().needed("use_additional_conditions")
@@ -126,7 +137,7 @@ def load(
         scheduler.path,
         scheduler.prediction,
         (decode.channels, side, side),
-        TextPart(encode, {"max_sequence_length": max_sequence_length, "clean_caption": clean_caption}),
+        text,
         decode,
         Guided(guidance_scale, guidance_interval, negative_prompt),
         running,

@@ -47,9 +47,16 @@ class Places:
         """Bring a network to the device, if it is not there."""
         if any(network is each for each in self._here):
             return
-        while self._by_turns and self._here:
-            self._here.pop().to("cpu")
-        self._here.append(network.to(self.device))
+        if self._by_turns:
+            self.clear()
+        with torch.inference_mode(False):  # of what is moved in that mode no gradient could be taken later
+            self._here.append(network.to(self.device))
+
+    def clear(self) -> None:
+        """Take every network back to the CPU's memory: room for what is needed on the device in their place."""
+        with torch.inference_mode(False):
+            while self._here:
+                self._here.pop().to("cpu")
 
 
 class PlacedDecoder:
@@ -144,9 +151,11 @@ class PromptDenoiser(ClassifierFreeDenoiser):
         return guess_from(self.prediction, output, x, levels)
 
     def _encoded(self, prompts: tuple[str | None, ...]) -> Text:
-        """Return the encodings of prompts, stacked; those of the last call are kept, for steps follow each other."""
-        if self._table[0] != prompts:
-            texts = [None if prompt is None else self._texts(prompt) for prompt in prompts]
+        """Return the encodings of prompts, stacked; those of the last call are at hand, for steps follow each other."""
+        before, table = self._table
+        if before != prompts:
+            at_hand = {prompt: {name: rows[k] for name, rows in table.items()} for k, prompt in enumerate(before)}
+            texts = [at_hand.get(prompt) or (None if prompt is None else self._texts(prompt)) for prompt in prompts]
             like = next(text for text in texts if text is not None)
             rows = [text or {name: torch.zeros_like(value) for name, value in like.items()} for text in texts]
             self._table = prompts, {name: torch.stack([row[name] for row in rows]) for name in like}

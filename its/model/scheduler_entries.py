@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import inf, isinf
 from pathlib import Path
 from typing import Any, Literal
 
 from its.model.config_file import METADATA, ConfigFile
+from its.sampler.published_paths import PublishedVP
 from its.sampler.spacing import EVEN
 
 Prediction = Literal["epsilon", "sample", "v_prediction"]
@@ -14,7 +16,7 @@ Variance = Literal["fixed_small", "fixed_small_log", "fixed_large", "learned_ran
 Spacing = Literal["leading", "trailing", "linspace"]
 
 SOLVERS = ("EulerDiscreteScheduler", "DPMSolverMultistepScheduler")
-"""The schedulers that end at alpha 1 unless `final_sigmas_type` says otherwise, and never clip."""
+"""The schedulers that end at alpha 1, and never clip."""
 
 REMEDY = "choose a checkpoint of DDPMScheduler, DDIMScheduler or PNDMScheduler, or correct the entry if it is wrong"
 
@@ -26,6 +28,7 @@ OTHERS = dict.fromkeys(
         "dynamic_thresholding_ratio",
         "euler_at_final",
         "final_sigmas_type",
+        "flow_shift",
         "interpolation_type",
         "lambda_min_clipped",
         "lower_order_final",
@@ -36,10 +39,13 @@ OTHERS = dict.fromkeys(
         "solver_order",
         "solver_type",
         "tensor_format",
+        "time_shift_type",
         "timestep_type",
         "use_beta_sigmas",
+        "use_dynamic_shifting",
         "use_exponential_sigmas",
         "use_karras_sigmas",
+        "use_lu_lambdas",
     ),
     Any,
 )
@@ -81,28 +87,37 @@ CLASSES: Mapping[str, Mapping[str, Any]] = {
 
 _NO_OTHER_GRID = dict.fromkeys(
     ("use_beta_sigmas", "use_exponential_sigmas", "use_karras_sigmas", "use_lu_lambdas", "use_dynamic_shifting"),
-    Literal[False] | None,
+    Literal[False],
 )
 
 _SOLVER: Mapping[str, Any] = {
     **NEVER_CLIPS,
     **_NO_OTHER_GRID,
     "clip_sample": Any,
-    "final_sigmas_type": Literal["zero", "sigma_min"],
-    "flow_shift": Any,
+    "final_sigmas_type": Literal["zero"],
     "interpolation_type": Literal["linear"],
-    "time_shift_type": Any,
     "timestep_type": Literal["discrete"],
     "variance_type": Literal["learned", "learned_range"] | None,
 }
 
+_DPM_SOLVER = {
+    "algorithm_type": Literal["dpmsolver++"],
+    "lambda_min_clipped": float,
+    "solver_order": Literal[2],
+    "solver_type": Literal["midpoint"],
+}
+"""What `sampler=dpmpp_2m` is."""
+
+_BETAS = {"beta_schedule": Literal["linear", "scaled_linear", "squaredcos_cap_v2"]}
+
 LATENT_CLASSES: Mapping[str, Mapping[str, Any]] = {
-    "DDIMScheduler": {**NEVER_CLIPS, "rescale_betas_zero_snr": bool},
-    "PNDMScheduler": NEVER_CLIPS,
-    **dict.fromkeys(SOLVERS, _SOLVER),
+    "DDIMScheduler": {**NEVER_CLIPS, **_BETAS, "rescale_betas_zero_snr": bool},
+    "PNDMScheduler": {**NEVER_CLIPS, **_BETAS},
+    "EulerDiscreteScheduler": {**_SOLVER, **_BETAS},
+    "DPMSolverMultistepScheduler": {**_SOLVER, **_BETAS, **_DPM_SOLVER},
 }
 """The schedulers of pipelines of latents on the variance-preserving path: none clips, and none places its steps by
-sigma. A solver leaves `variance_type` aside where its network has learned one."""
+sigma. A solver leaves `variance_type` aside where its network has learned one, and ends at clean latents."""
 
 
 def entries(path: Path, classes: Mapping[str, Mapping[str, Any]] = CLASSES) -> ConfigFile:
@@ -138,3 +153,33 @@ def spacing_of(file: ConfigFile, timestep_spacing: str | None = None) -> str:
     if scheduler == "DPMSolverMultistepScheduler" and stated != "trailing":
         return f"open_{stated}"
     return EVEN if scheduler == "EulerDiscreteScheduler" and stated == "linspace" else stated
+
+
+def latent_path(
+    path: Path, table_of: Callable[[ConfigFile], tuple[float, ...]], timestep_spacing: str | None
+) -> tuple[ConfigFile, PublishedVP]:
+    """Read the scheduler of a pipeline of latents, and where its steps lie, end, and what they begin with.
+
+    Args:
+        table_of: computes alpha^2 at each training step from the file.
+        timestep_spacing: see `spacing_of`.
+
+    Raises:
+        ValueError: the class, an entry or a value is not on the allow-list, or an entry is missing.
+    """
+    file = entries(path, LATENT_CLASSES)
+    if not isinf(file.get("lambda_min_clipped", -inf)):
+        raise file.refusal("lambda_min_clipped", "a grid that begins below the noisiest level is not known here")
+    scheduler, table, spacing = file.needed("_class_name"), table_of(file), spacing_of(file, timestep_spacing)
+    if scheduler == "PNDMScheduler":
+        clean = file.needed("set_alpha_to_one")
+    else:
+        clean = scheduler in SOLVERS or file.get("set_alpha_to_one", True)
+    return file, PublishedVP(
+        table,
+        file.get("steps_offset", 0),
+        1.0 if clean else table[0],
+        spacing=spacing,
+        level_prior=scheduler == "EulerDiscreteScheduler" and spacing != "leading",
+        even_strides=scheduler not in SOLVERS,
+    )

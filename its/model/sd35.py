@@ -27,6 +27,7 @@ FAMILY = Family(
         "text_encoder_3": ("T5EncoderModel", "T5Tokenizer"),
     },
     {"patch_size": Literal[2], "num_layers": int, "pos_embed_max_size": int},
+    shifted=True,
 )
 
 TRAINED = 1000.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +30,20 @@ HARMLESS = frozenset(
         *("encoder_no_repeat_ngram_size", "num_return_sequences", "return_dict_in_generate", "forced_bos_token_id"),
         *("forced_eos_token_id", "remove_invalid_values", "exponential_decay_length_penalty", "suppress_tokens"),
         *("begin_suppress_tokens", "decoder_start_token_id", "bos_token_id", "pad_token_id", "sep_token_id"),
-        *("vision_token_id", "vision_start_token_id", "vision_end_token_id"),
+        *("eos_token_id", "vision_token_id", "attention_dropout", "output_past", "_attn_implementation_autoset"),
+        *("vision_start_token_id", "vision_end_token_id"),
     }
 )
 """Entries that versions of transformers wrote into every configuration: of its own, of generated text, of training."""
 
-FAULTS = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError)
-"""Errors of the library about a file that it does not read."""
+ALIASES = {"in_chans": "in_channels", "spatial_patch_size": "patch_size"}
+"""Entries of vision networks that the library does not read, and the one that each must agree with."""
 
-FORMER = {"in_chans": "in_channels", "spatial_patch_size": "patch_size"}
-"""Names that entries of Qwen-VLs had, beside today's, which say the same."""
+SWITCHES = {"sliding_window": "use_sliding_window"}
+"""Entries that decide nothing where another one is false."""
 
-FLAT = ("qwen2_vl", "qwen2_5_vl")
-"""Types of networks whose text network's entries stood beside those of the whole."""
+PLAIN_ROPE = ("mrope", "default", None)
+"""Names of rotary positions that are not scaled, where they say so at all."""
 
 
 def load_network(kind: str, folder: Path, weights: str, key: str | None, **options: Any) -> nn.Module:
@@ -74,33 +76,34 @@ def check_entries(config: ConfigFile, read: Any, place: str = "") -> None:
     Raises:
         ValueError: names the first such entry.
     """
-    known = HARMLESS | _read_by(read) | _of_text(config, read)
-    known |= {key for key, name in FORMER.items() if config.entries.get(key, read) == getattr(read, name, None)}
+    known = HARMLESS | type(read)().to_dict().keys() | type(read).attribute_map.keys()
     for key, value in config.entries.items():
-        if key not in known and value is not None:
-            raise config.refusal(key, f"the installed transformers does not read {place}{key}, which may decide pixels")
-        if isinstance(value, Mapping) and hasattr(part := getattr(read, key, None), "to_dict"):
+        part = getattr(read, key.removesuffix("_dict"), None)  # CLIP's of 2022 have a vision_config_dict beside
+        if isinstance(value, Mapping) and hasattr(part, "to_dict"):
             check_entries(ConfigFile(config.path, value, config.remedy), part, f"{place}{key}.")
+        elif value is not None and key not in known and not _is_followed(key, value, read):
+            raise config.refusal(key, f"the installed transformers does not read {place}{key}, which may decide pixels")
 
 
-def _read_by(read: Any) -> set[str]:
-    """Return the names of the entries that a configuration of the library knows."""
-    known = {*type(read)().to_dict(), *type(read).attribute_map}
-    return known | {"rope_theta", "rope_scaling"} if "rope_parameters" in known else known
+def _is_followed(key: str, value: Any, read: Any) -> bool:
+    """Return whether the library has an entry where it does not look for it today: it has taken it to its place.
 
-
-def _of_text(config: ConfigFile, read: Any) -> set[str]:
-    """Return entries of a text network that are read beside those of the whole; see `FLAT`.
-
-    The library leaves them out where there is a `text_config`; then both must say the same.
+    Texts' entries stood beside `vision_config` before there was a `text_config`.
     """
-    if getattr(read, "model_type", None) not in FLAT:
-        return set()
-    inner = config.entries.get("text_config")
-    if not isinstance(inner, Mapping):
-        return _read_by(read.text_config)
-    windowless = {"sliding_window"} if inner.get("use_sliding_window") is False else set[str]()
-    return windowless | {key for key, value in inner.items() if config.entries.get(key) == value}
+    text = getattr(read, "text_config", read)
+    rope = getattr(text, "rope_parameters", None) or {}
+    if key == "rope_theta":
+        return rope.get(key) == value
+    if key == "rope_scaling":
+        kind = value.get("rope_type", value.get("type"))
+        others = {name: each for name, each in value.items() if name not in ("rope_type", "type")}
+        same_kind = rope.get("rope_type", "default") == ("default" if kind in PLAIN_ROPE else kind)
+        return same_kind and all(rope.get(name) == each for name, each in others.items())
+    if key in ALIASES:
+        return getattr(read, ALIASES[key], None) == value
+    if key in SWITCHES and getattr(text, SWITCHES[key], True) is False:
+        return True
+    return key in type(text)().to_dict() and getattr(text, key) == value
 
 
 def loaded(kind: str, folder: Path, weights: str, **options: Any) -> Any:
@@ -113,7 +116,7 @@ def loaded(kind: str, folder: Path, weights: str, **options: Any) -> Any:
     try:
         reader: Any = getattr(transformers, kind)
         return reader.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
-    except FAULTS as error:
+    except Exception as error:
         raise ValueError(f"{weights} is not read ({' '.join(str(error).split())[:300]}); {OTHER}") from error
 
 
@@ -123,12 +126,21 @@ def library(weights: str) -> Any:
     Raises:
         ValueError: it is not installed.
     """
-    try:
-        import transformers
-    except ImportError as error:
-        raise ValueError(
-            f"{weights} needs transformers, which is not installed; in the folder of this code: "
-            ".venv/bin/python -m pip install -c constraints.txt -e '.[text2image]'"
-        ) from error
+    transformers = package("transformers", weights)
     transformers.utils.logging.disable_progress_bar()
     return transformers
+
+
+def package(name: str, weights: str) -> Any:
+    """Return a package of the extra `text2image`.
+
+    Raises:
+        ValueError: it is not installed.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ValueError(
+            f"{weights} needs {name}, which is not installed; in the folder of this code: "
+            ".venv/bin/python -m pip install -c constraints.txt -e '.[text2image]'"
+        ) from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from torch import Tensor, nn
 
 from its.model.checkpoint import home_of_file
-from its.model.config_file import METADATA, ConfigFile
+from its.model.config_file import EMA, METADATA, ConfigFile
 from its.model.denoiser import NetworkDenoiser
 from its.model.diffusers_network import pretrained
 from its.model.run_as import run_as
@@ -28,11 +28,6 @@ OTHER_PIPELINE = f"choose a pipeline of UNet2DModel alone ({', '.join(PIPELINES)
 OTHER_NETWORK = (
     "choose a UNet2DModel that predicts from pixels, time and class ids, or correct the entry if it is wrong"
 )
-
-EMA = dict.fromkeys(
-    ("decay", "min_decay", "inv_gamma", "power", "optimization_step", "update_after_step", "use_ema_warmup"), Any
-)
-"""Entries that diffusers' EMAModel adds to a configuration; they are of training."""
 
 
 class UNet2D(nn.Module):

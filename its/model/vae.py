@@ -21,6 +21,9 @@ OTHER = "choose a folder of Stable Diffusion's AutoencoderKL, such as stabilitya
 SCALING = 0.18215
 """Of Stable Diffusion's latents, and of files from before diffusers wrote it, by its documentation."""
 
+LEAST_TILE = 2
+"""Latents along a side of a tile: a quarter of it, rounded down, overlaps with the next, and the rest is above 0."""
+
 KNOWN: Mapping[str, Any] = {
     **METADATA,
     "_class_name": Literal["AutoencoderKL"],
@@ -61,6 +64,7 @@ class VAEDecoder(nn.Module):
         channels, height, width = latents
         factor = 2 ** (len(vae.config.block_out_channels) - 1)
         vae.encoder = vae.quant_conv = None
+        check_tiles(vae)
         self.vae = vae
         self.shape: tuple[int, ...] = (int(vae.config.out_channels), factor * height, factor * width)
         self.channels = channels
@@ -110,6 +114,20 @@ def decoder(
     network.use_slicing, network.use_tiling = slicing, tiling
     half = VAEDecoder(network, (network.config.latent_channels, size, size), scaling, shift)
     return half.eval().requires_grad_(False).to(device, getattr(torch, dtype))
+
+
+def check_tiles(vae: Any) -> None:
+    """Refuse to decode in tiles whose size is none: they are of the size that the VAE was trained at.
+
+    Raises:
+        ValueError: naming the entry.
+    """
+    size = vae.config.sample_size
+    if vae.use_tiling and not (isinstance(size, int) and vae.tile_latent_min_size >= LEAST_TILE):
+        raise ValueError(
+            f"sample_size of {vae.config._name_or_path}/config.json is {size}, of which no tiles can be made; set "
+            "model.vae_tiling=false"
+        )
 
 
 def folder_of(vae: str) -> Path:

@@ -30,6 +30,7 @@ FAMILY = Family(
         "axes_lens": Sequence[int],
         "siglip_feat_dim": type(None),
     },
+    shifted=True,
 )
 
 MULTIPLE = 32

@@ -25,6 +25,7 @@ from its.rerun.finished_run import FinishedRun, key_of
 from its.run.build import build
 from its.run.experiment import Experiment
 from its.run.stock import Stock
+from its.verifier.answers import take_over
 
 OPEN_KEYS = (
     "plugins",
@@ -150,6 +151,7 @@ def _experiment(run: FinishedRun, typed: Composed, findings: Audit) -> Experimen
     # Sources are told, and compared none the less.
     if others := replace(blueprint.provenance, files=run.files).others:
         findings.remarks.append(f"its images were made by another source ({', '.join(others)}) than is here")
+    take_over(blueprint.folder, run.folder)  # so that no judge is asked for what it has answered
     experiment = replace(build(blueprint), folder=run.folder, worker=Worker())
     if run.summary.get("measured") != experiment.instruments.fingerprint:
         findings.remarks.append("it was measured by another version, network or reference than is here")

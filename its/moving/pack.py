@@ -1,7 +1,8 @@
 """Packing: a finished run as one archive, the same whoever packs it and when, and unpacking of what is not trusted.
 
 A pack is an uncompressed `.tar` of the run's own files: `metrics.json`, the small files that this has the sha256 of,
-the manifest, the files that the manifest has a line of, and the lists of their sources. No other member is unpacked.
+the manifest, the files that the manifest has a line of, the lists of their sources, and the answers of judges, whose
+lines are sealed one by one. No other member is unpacked.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from typing import IO
 from its.disk.array_names import FEATURES, POOL, SHARDS
 from its.disk.files import DamagedFile, read_file
 from its.disk.leftovers import temporary_name
-from its.disk.records import read_record
-from its.disk.run_folder import FILES, RunFolder
+from its.disk.records import FILES, read_record
+from its.disk.run_folder import RunFolder
 from its.disk.sealed import sealed
 from its.moving.portable import config_text, require_portable, summary_without_places, timing_text
 from its.report.figures import curve_figure
@@ -88,11 +89,13 @@ def _small_files(run: FinishedRun) -> dict[str, bytes]:
         {**summary, FILES: {name: sha256(content).hexdigest() for name, content in contents.items()}}, indent=1
     ).encode()
 
-    # Add the manifest and the lists, and look for what must not leave this machine.
+    # Add the manifest, the lists and the answers, and look for what must not leave this machine.
     present = files.store.present()
     lines = (entry for entry in files.store.lines() if entry["file"] in present)
     contents[files.manifest.name] = "".join(map(sealed, lines)).encode()
     contents |= {path.relative_to(files.path).as_posix(): _content(path) for path in files.sources}
+    if answers := read_file(files.answers):
+        contents[files.answers.name] = answers
     for name, content in contents.items():
         if not name.endswith((".png", ".safetensors")):
             require_portable(name, content.decode())
@@ -197,14 +200,16 @@ class Pack:
         expected |= {name: (str(digest),) for name, digest in listed.items() if _is_small(name)}
         for entry in files.store.lines():
             expected[entry["file"]] = (*expected.get(entry["file"], ()), entry["sha256"])
-        return expected | {name: (Path(name).stem,) for name in self.members if _is_list(name)}
+        lists = {name: (Path(name).stem,) for name in self.members if _is_list(name)}
+        return expected | lists | {name: ("",) for name in self.members if name == files.answers.name}
 
 
 def _may_be(name: str) -> bool:
     """Return whether a run has files of this name."""
     run = RunFolder(Path())
     arrays = name.startswith((SHARDS, FEATURES, POOL)) and ARRAYS.fullmatch(name)
-    return bool(name in (run.summary.name, run.manifest.name) or arrays or _is_small(name) or _is_list(name))
+    grown = name in (run.summary.name, run.manifest.name, run.answers.name)
+    return bool(grown or arrays or _is_small(name) or _is_list(name))
 
 
 def _is_small(name: str) -> bool:

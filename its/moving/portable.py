@@ -16,9 +16,10 @@ import yaml
 
 from its.config.rules import PROMPT
 from its.config.secrets import check_secrets
-from its.disk.records import read_config
-from its.disk.run_folder import FILES, RunFolder
+from its.disk.records import FILES, read_config
+from its.disk.run_folder import RunFolder
 from its.disk.sealed import sealed, sealed_yaml
+from its.process.command import joined
 from its.process.source_tree import ROOT
 
 HOST = "host"
@@ -71,7 +72,7 @@ def summary_without_places(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 def command_without_places(command: str) -> str:
     """Return a command in which each place is its last part; plugins and the like are then the reader's to find."""
-    return shlex.join(_word_without_places(word) for word in shlex.split(command))
+    return joined([_word_without_places(word) for word in shlex.split(command)])
 
 
 def require_portable(name: str, text: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from its.budget import COLUMNS
+from its.budget import LEDGER
 from its.disk.array_names import features_name, shard_name
 from its.disk.files import DamagedFile
 from its.disk.store import Arrays
@@ -159,11 +159,11 @@ def _differing_at(made: Arrays, stored: Arrays, cap: int, exact: bool) -> Iterat
     near = np.abs(reward - other) <= REWARD * (1 + np.abs(reward))
     if not (np.array_equal(reward, other, equal_nan=True) if exact else bool(np.all(near))):
         yield f"reward {other.tolist()} there and {reward.tolist()} here"
-    columns = range(len(COLUMNS)) if exact else [COLUMNS.index("nfe")]
+    columns = range(len(LEDGER)) if exact else [LEDGER.index("nfe")]
     for column in columns:
         here, there = int(shards.ledger_of(made)[0, cap, column]), int(shards.ledger_of(stored)[0, cap, column])
         if here != there:
-            yield f"{COLUMNS[column]} {there} there and {here} here"
+            yield f"{LEDGER[column]} {there} there and {here} here"
     if exact and "start" in stored and "noise" in stored and not _same_start(made, stored, cap):
         yield "its starting point"
 

@@ -11,9 +11,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from its.disk.array_names import features_name, shard_name
-from its.disk.columns import OF_JUDGES
 from its.disk.files import DamagedFile
-from its.disk.run_folder import EDITED, FILES
+from its.disk.records import FILES
+from its.disk.run_folder import EDITED
 from its.disk.store import Arrays, Store
 from its.process.device import require_one_device_type
 from its.rerun.finished_run import FinishedRun
@@ -90,7 +90,7 @@ def differing_numbers(run: FinishedRun, experiment: Experiment, stock: Stock) ->
     if len(rows) != len(curve.rows):
         yield f"the curve has {len(rows)} rows, and {len(curve.rows)} here"
     for position, (there, here) in enumerate(zip(rows, curve.rows, strict=False)):
-        for key in sorted((there.keys() | here.keys()) - {EDITED, *OF_JUDGES}):
+        for key in sorted((there.keys() | here.keys()) - {EDITED}):
             if not _same(there.get(key, ""), here.get(key, ""), COST if key in COST_COLUMNS else METRIC):
                 yield f"{key} in row {position} of the curve is {there.get(key)}, and {here.get(key)} here"
     yield from _differing_effects(run, curve)

@@ -19,6 +19,10 @@ FOREIGN = ("hydra", "omegaconf", "yaml")
 """Packages whose errors say what is wrong with the words of a command, or a YAML."""
 
 
+SPECIAL = frozenset('"$`\\!')
+"""What a shell reads between double quotes."""
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that shows a script's docstring as it is written."""
 
@@ -55,7 +59,12 @@ def command(main: Callable[[], None]) -> Callable[[], None]:
 def typed(script: str, words: Sequence[str]) -> str:
     """Return the command by which a person runs a script of ours, in any shell; in this clone by its short name."""
     inside = Path.cwd().is_relative_to(ROOT)
-    return shlex.join(["python", os.path.relpath(ROOT / script) if inside else str(ROOT / script), *words])
+    return joined(["python", os.path.relpath(ROOT / script) if inside else str(ROOT / script), *words])
+
+
+def joined(words: Sequence[str]) -> str:
+    """Return words as one line of shell, as a person would quote them: a prompt is "prompt='sketch, a cat'"."""
+    return " ".join(f'"{word}"' if "'" in word and not set(word) & SPECIAL else shlex.quote(word) for word in words)
 
 
 def is_users(error: Exception) -> bool:

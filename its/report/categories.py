@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from its.budget import CAP_COLUMNS, cap_of
-from its.disk.columns import HELD_OUT
 from its.report.asked import PAIRWISE, REWARD, Asked, Scores, mean_of, scored_columns
 from its.report.escape import csv_text
 from its.report.numbers import significant
-from its.report.runs import RunRecord
+from its.report.runs import RunRecord, scorer
 from its.report.series import Series
 from its.report.tables import Table
 from its.report.wins import wins_of
@@ -28,13 +27,13 @@ class PromptRuns:
     """The runs of a group that ask for the same prompts.
 
     Attributes:
-        asked: by their problems.
+        wishes: of their problems.
         scores: of their images.
     """
 
     runs: Sequence[RunRecord]
     series: Sequence[Series]
-    asked: Asked
+    wishes: Asked
     scores: Scores
 
     @property
@@ -57,7 +56,7 @@ class PromptRuns:
 
 def category_table(group: PromptRuns) -> Table | None:
     """Return the means of each category at the largest cap of each method; None if prompts have no category."""
-    categories = group.asked.images_in
+    categories = group.wishes.images_in
     rows: list[list[str]] = []
     for line in group.series if categories else ():
         first_runs = {run.seed: run for run in reversed(line.runs)}.values()
@@ -69,12 +68,13 @@ def category_table(group: PromptRuns) -> Table | None:
                 mean = mean_of(np.concatenate(parts)) if parts else None
                 means.append("" if mean is None else significant(mean))
             rows.append([line.legend, category, str(len(problems)), *means])
-    return (["method", "category", "images", *map(_header, group.columns)], rows) if rows else None
+    headers = (_header(column, group.runs) for column in group.columns)
+    return (["method", "category", "images", *headers], rows) if rows else None
 
 
-def _header(column: str) -> str:
+def _header(column: str, runs: Sequence[RunRecord]) -> str:
     won, name = column.startswith(WON), column.removeprefix(WON)
-    label = {REWARD: "reward", PAIRWISE: "pairwise distance"}.get(name, f"{name.removeprefix(HELD_OUT)}, held out")
+    label = {REWARD: "reward", PAIRWISE: "pairwise distance"}.get(name) or scorer(name, runs)
     return f"{label} wins ↑" if won else f"{label} ↑"
 
 
@@ -98,8 +98,8 @@ def prompts_csv(groups: Sequence[PromptRuns]) -> str:
 def _rows(group: PromptRuns, run: RunRecord, caps: Sequence[str]) -> Iterator[dict[str, object]]:
     for position, row in enumerate(run.rows):
         numbers = group.numbers(run, position)
-        for number, (prompt, problems) in enumerate(group.asked.images_of.items(), start=1):
-            category = group.asked.categories[problems[0]]
+        for number, (prompt, problems) in enumerate(group.wishes.images_of.items(), start=1):
+            category = group.wishes.categories[problems[0]]
             means = {column: mean_of(values[problems]) for column, values in numbers.items()}
             yield {
                 "number": number,

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from its.budget import CAP_COLUMNS
-from its.budget import COLUMNS as LEDGER
-from its.disk.columns import OF_JUDGES
+from its.budget import CAP_COLUMNS, LEDGER
+from its.disk.columns import REMOTE
 from its.disk.run_folder import EDITED
 from its.report.runs import Group, RunRecord, grouped
 from its.report.series import Series
@@ -21,7 +20,7 @@ SEVERAL = ("guidance", "verifier")
 
 COSTS = ("nfe", "verifier_calls", "flops", "seconds")
 
-NO_METRICS = frozenset((*LEDGER, *COSTS, *CAP_COLUMNS.values(), "images", EDITED, *OF_JUDGES))
+NO_METRICS = frozenset((*LEDGER, *COSTS, *CAP_COLUMNS.values(), "images", EDITED, REMOTE))
 
 MOST_NAMED = 30
 """Names that a refusal lists."""

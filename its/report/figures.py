@@ -24,6 +24,7 @@ from its.report.series import Series, series_of
 from its.report.style import Style, styles_of
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 WIDTH_INCHES, DPI = 8.0, 150
@@ -147,8 +148,10 @@ def panel_svg(panel: Panel, styles: Sequence[Style]) -> str:
     import matplotlib
 
     figure = canvas(3.4, 2.6, None)
-    draw(figure.add_axes((0.19, 0.175, 0.79, 0.735)), panel, styles)
+    axes = figure.add_axes((0.19, 0.175, 0.79, 0.735))
+    draw(axes, panel, styles)
     _take_literally(figure)
+    _make_room_at_the_left(axes)
     content = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": panel.name}):
         figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
@@ -156,6 +159,17 @@ def panel_svg(panel: Panel, styles: Sequence[Style]) -> str:
     text = re.sub(r'<g id="series-(\d+)">', r'<g data-series="\1">', text[text.index("<svg") :])
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     return re.sub(r'<g id="[a-zA-Z]+_\d+">', "<g>", text)
+
+
+def _make_room_at_the_left(axes: Axes) -> None:
+    """Move the left side of a panel to the right by what its labels overlap the figure's edge."""
+    figure = axes.get_figure(root=True)
+    labels = axes.yaxis.get_tightbbox()
+    assert figure is not None, "the panel is a figure's"
+    assert labels is not None, "its axis has labels"
+    beyond = max(0.0, -labels.x0) / figure.bbox.width
+    left, bottom, width, height = axes.get_position().bounds
+    axes.set_position((left + beyond, bottom, width - beyond, height))
 
 
 def canvas(width: float, height: float, layout: str | None = "constrained") -> Figure:

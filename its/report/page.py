@@ -11,7 +11,7 @@ from importlib.resources import files
 from its.report.caption import commands
 from its.report.escape import brief
 from its.report.figures import panel_svg
-from its.report.remarks import of_two_sources, protocols_of
+from its.report.remarks import notes_of, of_two_sources
 from its.report.runs import FailedRun, RunRecord
 from its.report.section import Plot, Section
 from its.report.strips import caps_of, seed_of, strip_png
@@ -99,7 +99,7 @@ def _section(section: Section) -> str:
     parts = [
         f'<section data-inputs="{section.inputs}" data-dataset="{escape(group.dataset)}" data-model="{model}">',
         f"<h2>{escape(group.title)}</h2>",
-        *(f'<p class="note">{escape(note)}</p>' for note in protocols_of(section.runs)),
+        *(f'<p class="note">{escape(note)}</p>' for note in notes_of(section.runs)),
         _legend(section, styles),
         *(_plot(plot, section, styles) for plot in section.plots),
         _categories(section),
@@ -195,7 +195,7 @@ def _sheets(section: Section) -> str:
         f"<figure><details><summary>{escape(brief(prompt))}</summary>"
         f'<img class="sheet" alt="{escape(prompt)}" src="data:image/png;base64,{base64.b64encode(sheet).decode()}">'
         "</details></figure>"
-        for prompt, sheet in zip(group.asked.images_of, section.sheets(SHEETS), strict=False)
+        for prompt, sheet in zip(group.wishes.images_of, section.sheets(SHEETS), strict=False)
     )
     folder = names[0].partition("/")[0]
     return (

@@ -8,11 +8,10 @@ from itertools import product
 from pathlib import Path
 
 from its.budget import CAP_HEADERS, UNITS, Cap, cap_of
-from its.disk.columns import HELD_OUT
 from its.report.numbers import significant
 from its.report.paired_differences import COMPARED as PAIRED
 from its.report.paired_differences import differences
-from its.report.runs import RunRecord, spent
+from its.report.runs import RunRecord, scorer, spent
 from its.report.series import MIN_SEEDS, Series, main_verifier
 from its.report.tables import Table
 
@@ -146,7 +145,8 @@ def hacking_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[
         lines: dict[int, tuple[Mark, ...]] = {}
         for number, line in enumerate(series):
             rewards = {point.cap: point.value for point in line.points("reward_mean")}
-            points = [] if line.other_verifier else [point for point in line.points(column) if point.cap in rewards]
+            same_scorer = line.other_verifier or any(column in run.own for run in line.runs)
+            points = [] if same_scorer else [point for point in line.points(column) if point.cap in rewards]
             if points:
                 lines[number] = tuple(
                     Mark(rewards[point.cap], point.value, *_band(point.value, point.error), point.cap)
@@ -226,8 +226,13 @@ def metric_label(column: str, runs: Sequence[RunRecord]) -> str:
         "precision": "precision ↑",
         "recall": "recall ↑",
         "pairwise": "pairwise distance ↑ (of one prompt)",
-        **{each: f"{each.removeprefix(HELD_OUT)} ↑ (held out)" for each in held_out_columns(runs)},
+        **{each: _scorer_label(each, runs) for each in held_out_columns(runs)},
     }.get(column, column)
+
+
+def _scorer_label(column: str, runs: Sequence[RunRecord]) -> str:
+    name, _, held_out = scorer(column, runs).partition(", ")
+    return f"{name} ↑ ({held_out})" if held_out else f"{name} ↑"
 
 
 def held_out_columns(runs: Sequence[RunRecord]) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from its.disk.columns import ORACLE
+from its.disk.columns import HELD_OUT, ORACLE
+from its.report.published import PublishedTable
 from its.report.runs import RunRecord
 
 MOST_NAMED = 6
@@ -19,6 +20,30 @@ def protocols_of(runs: Sequence[RunRecord]) -> list[str]:
     """
     sentences = list(dict.fromkeys(run.protocol for run in runs if run.protocol))
     return sentences if len(sentences) < 2 else [f"not measured alike: {'; '.join(sentences)}"]
+
+
+def notes_of(runs: Sequence[RunRecord]) -> list[str]:
+    """Return the lines that stand above a table of runs."""
+    published = dict.fromkeys(table.note for table in published_in(runs))
+    return [*protocols_of(runs), *oracles_of(runs), *own_scores_of(runs), *published]
+
+
+def published_in(runs: Sequence[RunRecord]) -> list[PublishedTable]:
+    """Return the different tables of published numbers that runs are shown beside, of their dataset and model."""
+    tables = [
+        table
+        for run in runs
+        for table in run.published
+        if (table.dataset, table.model) == (run.label["dataset"], run.label["model"])
+    ]
+    return [table for k, table in enumerate(tables) if table not in tables[:k]]
+
+
+def own_scores_of(runs: Sequence[RunRecord]) -> list[str]:
+    """Return the line that says which runs are scored by the verifier that they select by, if there are any."""
+    scorers = {run.verifier: sorted(column.removeprefix(HELD_OUT) for column in run.own) for run in runs if run.own}
+    clauses = "; ".join(f"{verifier} selects by {', '.join(names)}" for verifier, names in sorted(scorers.items()))
+    return [f"not held out: {clauses}"] if clauses else []
 
 
 def oracles_of(runs: Sequence[RunRecord]) -> list[str]:

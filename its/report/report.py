@@ -33,6 +33,7 @@ from its.report.tables import table_latex, table_markdown, table_text, titled_la
 
 PAGE, INPUTS = "index.html", "inputs.json"
 FIGURE_KINDS = ("png", "pdf")
+FIRST_SHEET = "/0001.png"
 
 
 def make_report(folder: Path, told: Collection[Path] = ()) -> None:
@@ -85,7 +86,7 @@ def _tell(
     if remark := of_two_sources(runs):
         print(remark)
     for name in figures or ():
-        if name.startswith(("fid_vs_nfe", "rewards_vs_nfe")) and name.endswith(".png"):
+        if name.endswith(FIRST_SHEET) or (name.startswith(("fid_vs_nfe", "rewards_vs_nfe")) and name.endswith(".png")):
             print(report.path / name)
     if figures is not None:
         print(report.path / PAGE)

@@ -6,14 +6,13 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
-from its.budget import CAP_COLUMNS, CAP_HEADERS, cap_of
-from its.budget import COLUMNS as LEDGER
-from its.disk.columns import HELD_OUT, JUDGE_CALLS, JUDGE_TOKENS, ORACLE, REMOTE
+from its.budget import CAP_COLUMNS, CAP_HEADERS, JUDGE_CALLS, JUDGE_TOKENS, LEDGER, cap_of
+from its.disk.columns import HELD_OUT, ORACLE, REMOTE
 from its.disk.run_folder import EDITED
 from its.report import escape
 from its.report.numbers import significant
-from its.report.remarks import oracles_of, protocols_of
-from its.report.runs import COLUMNS, FailedRun, Group, Row, RunRecord, grouped
+from its.report.remarks import notes_of, published_in
+from its.report.runs import COLUMNS, FailedRun, Group, Row, RunRecord, grouped, scorer
 from its.report.series import Series, series_of
 
 _NO_CAP = CAP_COLUMNS["nfe"]
@@ -83,21 +82,18 @@ def latex(table: Table) -> str:
 
 def _tables(runs: Sequence[RunRecord]) -> list[tuple[Group, list[str], Table]]:
     """Return each group with what stands beside its FIDs, if that is on record, and its table."""
-    return [
-        (group, [*protocols_of(members), *oracles_of(members)], main_table(series_of(members)))
-        for group, members in grouped(runs).items()
-    ]
+    return [(group, notes_of(members), main_table(series_of(members))) for group, members in grouped(runs).items()]
 
 
 def main_table(series: Sequence[Series]) -> Table:
-    """Return the cells of all runs of a group; columns that no run has are left out."""
+    """Return the cells of all runs of a group, then of published rows; columns that no run has are left out."""
     entries = [(line.legend, run, row) for line in series for run, row in _rows(line)]
-    rows = [row for _, _, row in entries]
+    rows, runs = [row for _, _, row in entries], [run for line in series for run in line.runs]
 
     # Leave out what no run has.
     columns = {
-        name: cell
-        for name, (cell, keys) in {**_COLUMNS, **_of_authors(rows)}.items()
+        name: (cell, keys)
+        for name, (cell, keys) in {**_COLUMNS, **_of_authors(rows, runs)}.items()
         if any(row.get(keys) is not None or keys == _NO_CAP for row in rows if keys in row)
     }
     if not any(row.get("nfe_backward") for row in rows):
@@ -107,23 +103,25 @@ def main_table(series: Sequence[Series]) -> Table:
     seeds = len({run.seed for _, run, _ in entries}) > 1
     header = ["method", *(["seed"] if seeds else []), *columns]
     cells = [
-        [legend, *([run.seed] if seeds else []), *(cell(row) for cell in columns.values())]
+        [legend, *([run.seed] if seeds else []), *(cell(row) for cell, _ in columns.values())]
         for legend, run, row in entries
     ]
+    for name, numbers in (entry for table in published_in(runs) for entry in table.entries()):
+        shown = [f"{numbers[key]:g}" if key in numbers else "" for _, key in columns.values()]
+        cells.append([name, *([""] if seeds else []), *shown])
     return header, cells
 
 
-def _of_authors(rows: Sequence[Row]) -> dict[str, tuple[Callable[[Row], str], str]]:
+def _of_authors(rows: Sequence[Row], runs: Sequence[RunRecord]) -> dict[str, tuple[Callable[[Row], str], str]]:
     """Return the columns that no metric of `its` makes, in the order in which they come."""
     keys = dict.fromkeys(key for row in rows for key in row if not (key in _KNOWN or _OF_PARTS.fullmatch(key)))
     errors = {f"{key}_se" for key in keys}
-    return {_header(key): (_with_error(key), key) for key in keys if key not in errors}
+    return {_header(key, runs): (_with_error(key), key) for key in keys if key not in errors}
 
 
-def _header(key: str) -> str:
+def _header(key: str, runs: Sequence[RunRecord]) -> str:
     """Return the header of a column that no metric of `its` makes; a held-out verifier's says so."""
-    name = key.removeprefix(HELD_OUT)
-    return escape.printable(key if name == key else f"{name}, held out ↑")
+    return escape.printable(f"{scorer(key, runs)} ↑" if key.startswith(HELD_OUT) else key)
 
 
 def _rows(series: Series) -> list[tuple[RunRecord, Row]]:

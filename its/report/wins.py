@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from its.budget import Cap, cap_of
-from its.disk.columns import HELD_OUT
 from its.report.asked import REWARD, Scores
 from its.report.paired_differences import QUANTILE
 from its.report.panels import Mark, Panel, cap_ticks, cost_label, held_out_columns
-from its.report.runs import RunRecord, spent
+from its.report.runs import RunRecord, scorer, spent
 from its.report.series import WITHOUT_SEARCH, Series
 
 OF_METHOD = ("search.", "guidance.", "verifier.")
@@ -74,13 +73,13 @@ def win_panels(runs: Sequence[RunRecord], series: Sequence[Series], scores: Scor
     for column in (REWARD, *held_out_columns(runs)):
         marks = {number: marks for number, line in enumerate(series) if (marks := _marks(line, runs, column, scores))}
         if marks:
-            scorer = "the verifier that selects" if column == REWARD else f"{column.removeprefix(HELD_OUT)}, held out"
+            by = "the verifier that selects" if column == REWARD else scorer(column, runs)
             panels.append(
                 Panel(
                     f"wins_{column}",
                     "wins",
                     cost_label("nfe", runs),
-                    f"win rate ↑ ({scorer})",
+                    f"win rate ↑ ({by})",
                     tuple(marks),
                     tuple(marks.values()),
                     cap_ticks(series, "nfe"),

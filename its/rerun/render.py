@@ -16,13 +16,15 @@ from typing import Any, ClassVar
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from its.budget import CAP_COLUMNS, Currency, cap_of
+from its.budget import CAP_COLUMNS, OF_JUDGES, Currency, cap_of
 from its.config.blueprint import checked
 from its.config.composed import Composed
 from its.config.identity import differences, hash8, identity, record
 from its.config.instantiate import instantiate
 from its.config.kinds import LABELS
 from its.config.provenance import Provenance
+from its.config.run_place import placed
+from its.config.scorers import is_remote
 from its.config.sources import measuring, of_images
 from its.config.unknown import resolved
 from its.config.words import in_full
@@ -47,8 +49,8 @@ from its.types import Problem
 SUMS = ("nfe_backward", "verifier_calls", "decoder_calls", "decoder_backward", "flops")
 """Columns of a curve in which a rendering's cost is added to the search's."""
 
-UNCOUNTED = {"decoder_backward": 0.0}
-"""Columns that a curve of an earlier version lacks, since that version refused what they count."""
+UNCOUNTED = {"decoder_backward": 0.0} | dict.fromkeys(OF_JUDGES, 0.0)
+"""Columns that a curve of an earlier version lacks, since that version refused what they count, or of no judge."""
 
 DATASET = ("dataset.", "dataset/")
 """Beginnings of keys of the run's own words that say what measures it, whatever the metrics."""
@@ -181,7 +183,7 @@ class Rendering(Experiment):
                 "nfe": before["nfe"],
                 "nfe_final": row.pop("nfe"),
                 **row,
-                **{key: row[key] + before[key] for key in SUMS},
+                **{key: row[key] + before[key] for key in (*SUMS, *OF_JUDGES) if key in row},
                 "seconds": _added(before.get("seconds"), row["seconds"], len(curve.rows) * row["images"] / sampled),
             }
             for row, before in zip(curve.rows, (UNCOUNTED | row for row in self.searched), strict=True)
@@ -214,6 +216,9 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
     sampler = _deterministic(instantiate(plain["sampler"], packages), choices["sampler"])
 
     # Load networks and instruments.
+    config = {**saved, "final_sampler": plain["sampler"]}
+    folder = run.files.renders / f"{choices['sampler']}-{hash8(identity(config))}"
+    plain = placed(plain, folder)
     instruments = Instruments.of(plain, packages)
     model, verifier = (instantiate(plain[group], packages) for group in ("model", "verifier"))
     check_shapes(plain["dataset"]["name"], instruments.data, model)
@@ -224,10 +229,9 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
     engine.finished = run
     engine.starts = {}
     engine.rescale = _prior_std(sampler, model) / _prior_std(instantiate(saved["sampler"], packages), model)
-    config = {**saved, "final_sampler": plain["sampler"]}
     label = {key: str(run.summary[key]) for key in (*LABELS, "name", "seed")} | {"sampler": choices["sampler"]}
     return Rendering(
-        folder=run.files.renders / f"{choices['sampler']}-{hash8(identity(config))}",
+        folder=folder,
         config=config,
         label=label,
         images=run.summary["images"],
@@ -241,6 +245,7 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
         sources=of_images({**saved, "sampler": plain["sampler"]}, measuring(plain), "its.rerun.render"),
         allow_edited=plain["allow_edited"],
         storage=plain["store"]["images"],
+        remote=any(is_remote(plain[key], packages) for key in ("verifier", "report")),
         searched=run.summary["curve"],
         currency=cap_of(run.summary["curve"][0]).currency,
     )

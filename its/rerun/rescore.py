@@ -54,7 +54,7 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
     if not rescoring.by_set:
         shards.refuse_blind(stock.shards, rescoring.label["verifier"], rescoring.verifier)
 
-    # Measure them; the run's ledgers hold, and nobody measured seconds.
+    # Measure them; the run's ledgers hold, but for the judges', and nobody measured seconds.
     protocol = instruments.protocol(conditions)
     curve = measure(
         rescoring.caps,
@@ -65,6 +65,7 @@ def rescore(rescoring: Rescoring, target: Path, command: str) -> list[Row]:
         members=rescoring.members,
         currency=rescoring.currency,
         oracle=ORACLE in rescoring.label["verifier"],
+        remote=rescoring.remote,
     )
     write_curve(files, curve, stock, _figure(rescoring, target, curve, sentence(protocol)))
     Provenance(files, (), lambda: rescoring.blueprint.sources).keep()
@@ -104,7 +105,7 @@ def _chosen(rescoring: Rescoring, part: ScoredShard, picks: np.ndarray | None) -
     ]
     of_problem = itertools.pairwise(part.candidates["offset"][: len(part.indices) + 1])
     verdicts = [verdicts_of(part.raw[first:last]) for first, last in of_problem]
-    return with_choice(part, np.array(best), part.reward, part.conditions, verdicts)
+    return with_choice(part, np.array(best), part.reward, part.conditions, verdicts, part.asked_by(caps))
 
 
 def _figure(rescoring: Rescoring, target: Path, curve: Curve, note: str) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from its.budget import Currency, cap_of
+from its.budget import OF_JUDGES, Currency, cap_of
 from its.config.blueprint import Blueprint
 from its.config.checks import check_rewards, refuse_probe, stated_probe
 from its.config.identity import differences
@@ -20,16 +20,18 @@ from its.config.instantiate import instantiate
 from its.config.oracle_run import is_blind, meaning
 from its.config.provenance import Provenance
 from its.config.run_place import placed
+from its.config.scorers import is_remote
 from its.disk.array_names import candidate_features_name
 from its.engine import Engine
 from its.engine.flops import count_flops, reward_flops
 from its.engine.queue import pad
 from its.rerun.finished_run import FinishedRun, key_of
+from its.run import candidates
 from its.run.chosen import PooledShard
 from its.run.instruments import Instruments
 from its.run.set_choice import SetChoice, check_reference
 from its.types import Condition
-from its.verifier.verifier import Verifier, members_of, rewards_of
+from its.verifier.verifier import Verifier, judge_costs_of, members_of, rewards_of
 
 OPEN_KEYS = ("verifier", "metric", "device", "plugins", "hydra")
 """Groups and keys that may differ from the run's."""
@@ -46,12 +48,26 @@ class ScoredShard(PooledShard):
     Attributes:
         raw: rewards `[m]`, or `[m, members]` of a relative verifier, as it gave them.
         reward: the same with -inf in place of NaN.
+        asked: what judges elsewhere were asked for each, int64 `[m, columns]`, columns as in `its.budget.OF_JUDGES`.
         conditions: of each problem.
     """
 
     raw: np.ndarray
     reward: np.ndarray
+    asked: np.ndarray
     conditions: list[Condition]
+
+    def asked_by(self, caps: Sequence[float]) -> np.ndarray:
+        """Return what was asked for the candidates of each problem that count at each cap, `[n, caps, columns]`."""
+        return np.array(
+            [
+                [
+                    self.asked[candidates.counting(self.candidates, k, cap, most)].sum(axis=0)
+                    for cap, most in enumerate(caps)
+                ]
+                for k in range(len(self.indices))
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -81,7 +97,8 @@ class Rescoring:
         run.require_candidates()
         key = f"verifier={blueprint.label['verifier']}"
         refuse_probe(stated_probe(plain["verifier"], packages), key, "stored candidates have none")
-        verifier = instantiate(placed(plain["verifier"], run.files.rescored), packages)
+        plain = placed(plain, run.folder)  # whose answers are of these very pictures
+        verifier = instantiate(plain["verifier"], packages)
         check_rewards(blueprint.search, verifier, blueprint.label["verifier"])
         instruments = Instruments.of(plain, packages)
         if blueprint.has_oracle:
@@ -142,6 +159,12 @@ class Rescoring:
         return self.blueprint.has_oracle
 
     @property
+    def remote(self) -> bool:
+        """True if the verifier, or one that is held out, asks somebody over the network."""
+        plain, packages = self.blueprint.plain, self.blueprint.packages
+        return any(is_remote(plain[key], packages) for key in ("verifier", "report"))
+
+    @property
     def members(self) -> tuple[str, ...]:
         """Names of the columns of rewards, if these are relative: an oracle of sets leaves the run's own."""
         return self.run.members if self.by_set else members_of(self.verifier)
@@ -168,23 +191,32 @@ class Rescoring:
             conditions = [self.instruments.data.condition(index) for index in indices]
             counts = np.diff(stored["offset"][: len(indices) + 1])
             of_rows = [condition for condition, count in zip(conditions, counts, strict=True) for _ in range(count)]
-            raw = stored["reward"] if self.by_set else self.score(stored["images"][: len(of_rows)], of_rows)
+            raw, asked = stored["reward"], np.zeros((len(of_rows), len(OF_JUDGES)), np.int64)
+            if not self.by_set:
+                raw, asked = self.score(stored["images"][: len(of_rows)], of_rows)
             reward = np.where(np.isnan(raw), -math.inf, raw)
-            yield ScoredShard(indices, stored, part.features, part.shard, raw, reward, conditions)
+            yield ScoredShard(indices, stored, part.features, part.shard, raw, reward, asked, conditions)
 
-    def score(self, images: np.ndarray, conditions: Sequence[Condition]) -> np.ndarray:
-        """Return the rewards of unrounded images `[m, C, H, W]`, in batches of the shape that the engine would use."""
+    def score(self, images: np.ndarray, conditions: Sequence[Condition]) -> tuple[np.ndarray, np.ndarray]:
+        """Score unrounded images `[m, C, H, W]`, in batches of the shape that the engine would use.
+
+        Returns:
+            rewards; and what judges were asked for each, int64 `[m, columns]`.
+        """
         plain = self.blueprint.plain
         batch, device = plain["verify_batch"] or plain["batch"], plain["device"]
-        rewards = []
+        rewards, asked = [], []
         with torch.inference_mode():
             for first in range(0, len(images), batch):
                 part = images[first : first + batch]
                 padded = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
                 rows = torch.from_numpy(padded).to(device)
-                scores = rewards_of(self.verifier, rows, pad(conditions[first : first + batch], batch))
+                wishes = conditions[first : first + batch]
+                scores = rewards_of(self.verifier, rows, pad(wishes, batch))
                 rewards.append(scores[: len(part)].double().cpu().numpy())
-        return np.concatenate(rewards)
+                costs = judge_costs_of(self.verifier, rows[: len(part)], wishes)
+                asked += [[cost.get(column, 0) for column in OF_JUDGES] for cost in costs]
+        return np.concatenate(rewards), np.array(asked, np.int64)
 
     def flops(self, image: np.ndarray) -> dict[str, int]:
         """Return the FLOPs of one call, by ledger column: the run's own, but those of the other verifier.

@@ -15,7 +15,8 @@ from its.config.checks import check_passed, check_rewards
 from its.config.instantiate import instantiate, packages_of
 from its.config.kinds import GridSearch, ImageRun
 from its.config.oracle_run import OracleRun, meaning, pool_of
-from its.config.scorers import is_remote
+from its.config.scorers import is_remote, own_scores
+from its.config.shelf import Shelf
 from its.config.sizes import sized
 from its.process.workers import Worker
 from its.tracker.tracker import Tracker
@@ -37,44 +38,49 @@ class Run(Protocol):
         ...
 
 
-def build(blueprint: Blueprint) -> Any:
+def build(blueprint: Blueprint, shelf: Shelf | None = None) -> Any:
     """Load what a blueprint names, and put its run together: an `Experiment` or a `ScheduleRun`.
+
+    Args:
+        shelf: of networks that earlier runs have loaded, of which this run leaves those there that it names itself.
 
     Raises:
         ValueError: a value breaks a rule; the message says which and what to do.
     """
     _ = blueprint.sources  # taken before any of it is loaded
-    return BUILDERS[type(blueprint.kind)](blueprint)
+    plain, shelf = blueprint.with_twins(), Shelf() if shelf is None else shelf
+    shelf.keep(blueprint.loads(plain))
+    return BUILDERS[type(blueprint.kind)](blueprint, plain, shelf)
 
 
-def _image_run(blueprint: Blueprint) -> Run:
+def _image_run(blueprint: Blueprint, plain: dict[str, Any], shelf: Shelf) -> Run:
     from its.run.experiment import Experiment
 
-    return _experiment(blueprint, Experiment)
+    return _experiment(blueprint, plain, shelf, Experiment)
 
 
-def _oracle_run(blueprint: Blueprint) -> Run:
+def _oracle_run(blueprint: Blueprint, plain: dict[str, Any], shelf: Shelf) -> Run:
     from its.run.oracle_experiment import OracleExperiment
 
     oracle = meaning(blueprint, pool_of(blueprint))
-    return _experiment(blueprint, partial(OracleExperiment, oracle=oracle))
+    return _experiment(blueprint, plain, shelf, partial(OracleExperiment, oracle=oracle))
 
 
-def _experiment(blueprint: Blueprint, kind: Callable[..., Run]) -> Run:
+def _experiment(blueprint: Blueprint, plain: dict[str, Any], shelf: Shelf, kind: Callable[..., Run]) -> Run:
     from its.engine import SIZES, Engine
     from its.engine.flops import count_flops
     from its.run.instruments import Instruments, check_shapes
 
     # Load the networks and what measures.
-    plain, packages = blueprint.with_twins(), blueprint.packages
-    instruments = Instruments.of(plain, packages)
+    packages = blueprint.packages
+    instruments = Instruments.of(plain, packages, shelf)
     data = instruments.data
-    model, verifier = (instantiate(node, packages) for node in (plain["model"], blueprint.asked(plain)))
+    model, verifier = (instantiate(node, packages, shelf) for node in (plain["model"], blueprint.asked(plain)))
     check_rewards(blueprint.search, verifier, blueprint.label["verifier"])
     check_shapes(plain["dataset"]["name"], data, model)
     verifiers = {"select": verifier}
     if blueprint.guided:
-        verifiers["guide"] = instantiate(plain["guide"], packages)
+        verifiers["guide"] = instantiate(plain["guide"], packages, shelf)
 
     # Size the search by the model's own prices.
     engine = Engine(
@@ -91,6 +97,7 @@ def _experiment(blueprint: Blueprint, kind: Callable[..., Run]) -> Run:
     search, caps = sized(blueprint.search, blueprint.budget, engine.prices)
     if remark := engine.sampler.remark(model.path):
         log.info("%s", remark)
+    remarks = {"own_scores": own_scores(plain), "published": plain["published"]}
     return kind(
         folder=blueprint.folder,
         config=blueprint.config,
@@ -112,16 +119,17 @@ def _experiment(blueprint: Blueprint, kind: Callable[..., Run]) -> Run:
         storage=blueprint.storage,
         verify=plain["verify"],
         remote=any(is_remote(plain[key], packages) for key in ("verifier", "report")),
+        remarks={key: value for key, value in remarks.items() if value},
     )
 
 
-def _grid_search(blueprint: Blueprint) -> Run:
+def _grid_search(blueprint: Blueprint, plain: dict[str, Any], shelf: Shelf) -> Run:
     from its.run.schedule_search import ScheduleRun
 
-    return ScheduleRun.of(blueprint)
+    return ScheduleRun.of(blueprint, plain, shelf)
 
 
-BUILDERS: dict[type, Callable[[Blueprint], Run]] = {
+BUILDERS: dict[type, Callable[[Blueprint, dict[str, Any], Shelf], Run]] = {
     ImageRun: _image_run,
     OracleRun: _oracle_run,
     GridSearch: _grid_search,

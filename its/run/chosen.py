@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from its.budget import COLUMNS, UNITS, Currency
+from its.budget import LEDGER, OF_JUDGES, UNITS, Currency
 from its.disk.store import Arrays
 from its.engine import Outcome, Result
 from its.engine.verdicts import Verdicts
@@ -65,6 +65,7 @@ def with_choice(
     rewards: np.ndarray,
     conditions: Sequence[Condition],
     verdicts: Sequence[Verdicts] | None = None,
+    asked: np.ndarray | None = None,
 ) -> tuple[Arrays, Arrays]:
     """Return a shard of the candidates that were chosen, and their features; ledgers are the run's own.
 
@@ -73,15 +74,18 @@ def with_choice(
         rewards: of every candidate, `[m]` or `[m, members]`.
         conditions: of each problem.
         verdicts: on each problem's candidates; None for the run's own.
+        asked: what judges were asked for the choice, int64 `[n, caps, columns]`; None for what the run's own were.
     """
     # Pack them as a run's own results.
     ledgers, results = shards.ledger_of(part.shard), list[Result]()
+    if asked is not None:
+        ledgers[: len(asked), :, -len(OF_JUDGES) :] = asked
     for k, (index, condition) in enumerate(zip(part.indices, conditions, strict=True)):
         outcomes = tuple(
             Outcome(
                 part.pixels[row],
                 candidates.reward_of(rewards, row),
-                dict(zip(COLUMNS, ledgers[k, cap].tolist(), strict=True)),
+                dict(zip(LEDGER, ledgers[k, cap].tolist(), strict=True)),
             )
             for cap, row in enumerate(picks[k].tolist())
         )

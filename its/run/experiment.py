@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +34,7 @@ from its.run.shard_maker import ShardMaker
 from its.run.stock import Stock
 from its.search.search import Search
 from its.types import Condition
-from its.verifier.answers import usage
+from its.verifier.answers import bill
 from its.verifier.verifier import members_of
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ class Experiment:
         storage: which images are stored, as `store.images` says.
         verify: whether a curve that is there is measured again, from files that are read to the last byte.
         remote: whether a verifier asks somebody over the network.
+        remarks: entries of its summary that reports show beside its numbers.
     """
 
     folder: Path
@@ -85,6 +86,7 @@ class Experiment:
     storage: str = "all"
     verify: bool = False
     remote: bool = False
+    remarks: Mapping[str, Any] = field(default_factory=dict)
     files: RunFolder = field(init=False)
 
     def __post_init__(self) -> None:
@@ -180,6 +182,8 @@ class Experiment:
         self.files.store.tidy()
         self._write_results(curve, delivered)
         tell_strange(curve.rows[-1], self.engine.verifiers)
+        if self.remote:
+            log.info("judges elsewhere were asked %s", bill(self.folder))
         return curve.rows
 
     @cached_property
@@ -236,12 +240,12 @@ class Experiment:
             seconds=seconds_per_image(stock.shards, self.files.store.notes(), anytime=self.search.anytime),
             currency=self.currency,
             oracle=ORACLE in self.label["verifier"],
+            remote=self.remote,
         )
 
     def _marked(self, curve: Curve) -> Curve:
-        """Say in every row how many other sources than this one made images, and which judges elsewhere were asked."""
+        """Say in every row how many other sources than this one made images."""
         mark: Row = {EDITED: len(others)} if (others := self._provenance.others) else {}
-        mark |= usage(self.folder, self.images) if self.remote else {}
         return replace(curve, rows=[row | mark for row in curve.rows])
 
     def _write_results(self, curve: Curve, stock: Stock) -> None:
@@ -269,5 +273,6 @@ class Experiment:
             "kept": least(*(kept_by(arrays) for _, arrays in stock.shards)),
             "nan_rewards": int(sum(arrays["nan_rewards"].sum() for _, arrays in stock.shards)),
             "flops": self._flops,
+            **self.remarks,
             "curve": curve.rows,
         }

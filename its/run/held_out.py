@@ -15,6 +15,7 @@ import numpy as np
 from its.config.identity import hash8, measured_by
 from its.config.instantiate import TARGET, instantiate
 from its.config.names import recorded
+from its.config.shelf import Shelf
 from its.config.sources import of_features
 from its.disk.array_names import features_name, shard_name
 from its.disk.columns import HELD_OUT
@@ -51,17 +52,21 @@ class HeldOut:
     device: str
 
     @classmethod
-    def of(cls, plain: Mapping[str, Any], packages: Sequence[str]) -> tuple[HeldOut, ...]:
+    def of(cls, plain: Mapping[str, Any], packages: Sequence[str], shelf: Shelf | None = None) -> tuple[HeldOut, ...]:
         """Load those that a configuration names.
+
+        Args:
+            shelf: see `its.config.instantiate.instantiate`.
 
         Raises:
             ValueError: one cannot be loaded, or scores no images.
         """
-        return tuple(cls._of(name, node, plain, packages) for name, node in plain["report"].items())
+        return tuple(
+            cls._of(name, node, instantiate(node, packages, shelf), plain) for name, node in plain["report"].items()
+        )
 
     @classmethod
-    def _of(cls, name: str, node: Mapping[str, Any], plain: Mapping[str, Any], packages: Sequence[str]) -> HeldOut:
-        verifier = instantiate(node, packages)
+    def _of(cls, name: str, node: Mapping[str, Any], verifier: Verifier, plain: Mapping[str, Any]) -> HeldOut:
         require_verifier(verifier)
         kind = recorded(node[TARGET]).replace("/", ".").rpartition(".")[2].lower()
         folder = f"{kind}-{hash8(measured_by(node))}"

@@ -14,6 +14,7 @@ import numpy as np
 from its import __version__
 from its.config.identity import hash8, measured_by
 from its.config.instantiate import instantiate
+from its.config.shelf import Shelf
 from its.config.sources import of_features
 from its.disk.store import Arrays, Store
 from its.engine.shortage import LARGER, is_shortage, reason_of, shortage_of
@@ -57,15 +58,18 @@ class Instruments:
     held_out: tuple[HeldOut, ...] = ()
 
     @classmethod
-    def of(cls, plain: dict[str, Any], packages: tuple[str, ...]) -> Instruments:
+    def of(cls, plain: dict[str, Any], packages: tuple[str, ...], shelf: Shelf | None = None) -> Instruments:
         """Load what the configuration's dataset and metric name.
+
+        Args:
+            shelf: see `its.config.instantiate.instantiate`.
 
         Raises:
             ValueError: a file is damaged, or a metric needs what the reference has not.
         """
         # Load them, and refuse what does not fit together.
         dataset = plain["dataset"]
-        data, extractor = (instantiate(dataset.get(key), packages) for key in ("images", "report"))
+        data, extractor = (instantiate(dataset.get(key), packages, shelf) for key in ("images", "report"))
         metrics = instantiate(plain["metric"], packages)
         check_dataset(data)
         check_extractor(extractor)
@@ -88,7 +92,7 @@ class Instruments:
             }
         )
         extraction = of_features(dataset["report"]).name
-        held_out = HeldOut.of(plain, packages)
+        held_out = HeldOut.of(plain, packages, shelf)
         return cls(data, extractor, reference, metrics, fingerprint, extraction, held_out)
 
     def left_out(self, conditions: Sequence[Condition]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 
 from its.config.composed import of_job, words_of_job
 from its.config.secrets import without_secrets
+from its.config.shelf import Shelf
 from its.config.smoke import out_dir
 from its.process import leave
 from its.process.alive import alive
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+NETWORKS = Shelf()
+"""Those that runs of this process share, one after the other."""
+
 
 def run_job(config: DictConfig) -> dict[str, Any]:
     """Make a run, or plan it; return a status: `finished`, `planned` or `failed`, and what there is to say of it."""
@@ -45,6 +49,8 @@ def run_job(config: DictConfig) -> dict[str, Any]:
     if Worker.is_shown_by_another():
         logging.getLogger().setLevel(logging.WARNING)
     status = _run(config)
+    if status["status"] == "failed":
+        NETWORKS.clear()  # for who knows what it has done to them
     if status["status"] == "failed" and HydraConfig.get().mode == RunMode.MULTIRUN:
         log.error("failed; the sweep goes on, and says why at its end")
     write_status(status)
@@ -134,8 +140,11 @@ def _begun(blueprint: Blueprint, workers: int) -> Iterator[Run]:
     blueprint.check_sources()
     check_room(blueprint)
     with alive(blueprint.folder):
-        failure = run_workers(workers, blueprint.folder) if _has_workers(workers) else ""
-        run = build(blueprint)
+        failure = ""
+        if _has_workers(workers):
+            NETWORKS.clear()  # each worker loads its own
+            failure = run_workers(workers, blueprint.folder)
+        run = build(blueprint, NETWORKS)
         log.info("%s", run.folder)
         run.claim()
         yield run

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from its.budget import CAP_COLUMNS, COLUMNS, Currency
+from its.budget import CAP_COLUMNS, COLUMNS, LEDGER, OF_JUDGES, Currency
 from its.disk.array_names import shard_name
-from its.disk.columns import ORACLE
+from its.disk.columns import ORACLE, REMOTE
 from its.disk.store import TIMING
 from its.disk.valid_json import finite
 from its.engine.verdicts import KINDS, ROLES, WORDS
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
-COST_COLUMNS = (*COLUMNS, *CAP_COLUMNS.values(), "flops", "seconds", "images", "reward_mean", "reward_mean_se")
+COST_COLUMNS = (*LEDGER, *CAP_COLUMNS.values(), "flops", "seconds", "images", "reward_mean", "reward_mean_se")
 """Columns of a curve that no metric makes."""
 
 STRANGE = {f"{kind}_{role}": (role, kind) for role in ROLES for kind in WORDS}
@@ -63,6 +63,7 @@ def measure(
     seconds: Sequence[float | None] | None = None,
     currency: Currency = "nfe",
     oracle: bool = False,
+    remote: bool = False,
 ) -> Curve:
     """Measure shards without gaps, with the features of one cap in memory at a time.
 
@@ -73,6 +74,7 @@ def measure(
         seconds: per image at each cap, None where it is not known; None leaves the column out.
         currency: of the caps.
         oracle: whether the images were chosen by what measures them, which every row then says.
+        remote: whether a judge elsewhere was asked, which every row then says with what the search asked of it.
     """
     rows: list[Row] = []
     shards = stock.shards
@@ -83,10 +85,10 @@ def measure(
         part = collect(shards, position)
 
         # Means per image of what was spent, and of the rewards.
-        costs = dict(zip(COLUMNS, part.ledger.mean(axis=0).tolist(), strict=True))
+        costs = dict(zip(LEDGER, part.ledger.mean(axis=0).tolist(), strict=True))
         row: Row = {
             CAP_COLUMNS[currency]: cap if math.isfinite(cap) else None,
-            **costs,
+            **{column: costs[column] for column in COLUMNS},
             "flops": sum(flops[column] * costs[column] for column in COLUMNS),
             **({} if seconds is None else {"seconds": seconds[position]}),
             "images": len(part.class_ids),
@@ -94,6 +96,7 @@ def measure(
             **_held_out(part.held_out),
             **strange,
             **({ORACLE: 1} if oracle else {}),
+            **({REMOTE: 1} | {column: costs[column] for column in OF_JUDGES} if remote else {}),
         }
 
         # The same images at a further cap are not measured again.
@@ -129,7 +132,7 @@ def seconds_per_image(shards: Shards, notes: Sequence[Mapping[str, Any]], *, any
     # Divide their seconds among the caps.
     timed = [latest[indices.start] for indices, _ in shards]
     whole = sum(note["seconds"] for note in timed) / max(1, sum(note["images"] for note in timed))
-    nfe = ledger[:, :, COLUMNS.index("nfe")].mean(axis=0).tolist()
+    nfe = ledger[:, :, LEDGER.index("nfe")].mean(axis=0).tolist()
     per_nfe = whole / (nfe[-1] if anytime else sum(nfe))
     return [each * per_nfe for each in nfe]
 

@@ -25,6 +25,7 @@ from its.config.blueprint import Blueprint
 from its.config.folder import claim
 from its.config.instantiate import instantiate
 from its.config.provenance import Provenance
+from its.config.shelf import Shelf
 from its.config.sources import Sources
 from its.disk.array_names import set_name
 from its.disk.run_folder import RunFolder
@@ -112,16 +113,15 @@ class ScheduleRun:
             raise ValueError(f"search.fitness={self.search.fitness} {reason}, or choose another search.fitness")
 
     @classmethod
-    def of(cls, blueprint: Blueprint) -> ScheduleRun:
-        """Load what a blueprint names.
+    def of(cls, blueprint: Blueprint, plain: dict[str, Any], shelf: Shelf) -> ScheduleRun:
+        """Load what a blueprint names; see `its.run.build.build`.
 
         Raises:
             ValueError: a value breaks a rule; the message says which and what to do.
         """
         # Load instruments and model.
-        plain, packages = blueprint.with_twins(), blueprint.packages
-        instruments = Instruments.of({**plain, "metric": {}}, packages)
-        model = instantiate(plain["model"], packages)
+        instruments = Instruments.of({**plain, "metric": {}}, blueprint.packages, shelf)
+        model = instantiate(plain["model"], blueprint.packages, shelf)
         check_shapes(plain["dataset"]["name"], instruments.data, model)
 
         # Put the search together, and see that its parts fit.

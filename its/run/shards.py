@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from its.budget import COLUMNS
+from its.budget import COLUMNS, LEDGER
 from its.disk.columns import HELD_OUT
 from its.disk.store import Arrays
 from its.engine import Result
@@ -33,9 +33,10 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
         index int64 `[n]`; label and prompt, as `its.run.conditions` says; images uint8 `[m, H, W, C]`, each different
         one once; pick int64 `[n, caps]`, the row of `images` at each cap, -1 if the image failed; reward float64
         `[n, caps]`, of a relative verifier `[n, caps, members]`; start int64 `[n, caps]` and noise
-        `[moved, *shape]`, the image's starting point as `its.run.codes` says; ledger int64
-        `[n, caps, columns]`; verdicts bool `[n, roles, kinds]`, the rewards that it was given, as
-        `its.engine.verdicts` says; nan_rewards int64 `[n]`; failure, uint8, the failed images' reasons as lines.
+        `[moved, *shape]`, the image's starting point as `its.run.codes` says; ledger int64 `[n, caps, columns]`, its
+        columns of judges left out where none was asked; verdicts bool `[n, roles, kinds]`, the rewards that it was
+        given, as `its.engine.verdicts` says; nan_rewards int64 `[n]`; failure, uint8, the failed images' reasons as
+        lines.
         What is stored of images and noise, `its.run.kept_images` says.
     """
     results = sorted(results, key=lambda result: result.problem.index)
@@ -47,7 +48,7 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
     pick = np.full((len(results), caps), -1, dtype=np.int64)
     reward = np.full((len(results), caps, *members), np.nan)
     start = np.full((len(results), caps), NO_START, dtype=np.int64)
-    ledger = np.zeros((len(results), caps, len(COLUMNS)), dtype=np.int64)
+    ledger = np.zeros((len(results), caps, len(LEDGER)), dtype=np.int64)
 
     # Enter every outcome; an image that is the same at the next cap is stored once.
     for row, result in enumerate(results):
@@ -57,7 +58,7 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
             pick[row, cap] = len(images) - 1
             reward[row, cap] = outcome.reward
             start[row, cap] = encode_start(outcome.start, moved)
-            ledger[row, cap] = [outcome.ledger[column] for column in COLUMNS]
+            ledger[row, cap] = [outcome.ledger.get(column, 0) for column in LEDGER]
     return {
         "index": np.array([result.problem.index for result in results], dtype=np.int64),
         **stored([result.problem.condition for result in results]),
@@ -66,7 +67,7 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
         "reward": reward,
         "start": start,
         "noise": _stacked(moved, np.float32),
-        "ledger": ledger,
+        "ledger": ledger if ledger[..., len(COLUMNS) :].any() else ledger[..., : len(COLUMNS)],
         "verdicts": np.array(
             [[[(role, kind) in result.verdicts for kind in KINDS] for role in ROLES] for result in results]
         ),
@@ -76,21 +77,21 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
 
 
 def ledger_of(arrays: Arrays) -> np.ndarray:
-    """Return a shard's ledgers, int64 `[n, caps, columns]`.
+    """Return a shard's ledgers, int64 `[n, caps, columns]`, columns as in `its.budget.LEDGER`.
 
-    Shards of earlier versions lack the last column, of work that those versions refused: there it is 0.
+    Where no judge was asked a shard lacks their columns, and those of earlier versions the one before, of work that
+    these refused: there they are 0.
 
     Raises:
         ValueError: they have another number of columns, so that nobody knows what each counts.
     """
     ledger = arrays["ledger"]
-    lacking = len(COLUMNS) - ledger.shape[2]
-    if lacking not in (0, 1):
+    if ledger.shape[2] not in (len(COLUMNS) - 1, len(COLUMNS), len(LEDGER)):
         raise ValueError(
-            f"the ledger of a shard has {ledger.shape[2]} columns, and {len(COLUMNS)} are known "
-            f"({', '.join(COLUMNS)}), or those without the last; restore the file, or take the version that made it"
+            f"the ledger of a shard has {ledger.shape[2]} columns, and {len(LEDGER)} are known ({', '.join(LEDGER)}), "
+            f"or the first {len(COLUMNS)} or {len(COLUMNS) - 1}; restore the file, or take the version that made it"
         )
-    return np.pad(ledger, ((0, 0), (0, 0), (0, lacking)))
+    return np.pad(ledger, ((0, 0), (0, 0), (0, len(LEDGER) - ledger.shape[2])))
 
 
 def verdicts(shards: Iterable[tuple[range, Arrays]]) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,16 +21,33 @@ class PublishedVP(VP):
         spacing: the scheduler's own, under the names of `its.sampler.spacing`.
         level_prior: x_T has the standard deviation of its level's noise alone, as diffusers' EulerDiscreteScheduler
             has it where its spacing is not leading; otherwise 1.
+        even_strides: the scheduler's steps go down by T // n, wherever its times are, as diffusers' DDIMScheduler's do.
     """
 
     spacing: str = "leading"
     level_prior: bool = False
+    even_strides: bool = False
 
     def prior_std(self, level: Level) -> float:
         return level.sigma if self.level_prior else 1.0
 
     def grid(self, steps: int, spacing: Spacing, *, second_order: bool = False) -> Grid:
-        return super().grid(steps, self.spacing if spacing == CHECKPOINT else spacing, second_order=second_order)
+        """Lay out levels; see `its.sampler.noise_paths.NoisePath.grid`.
+
+        Raises:
+            ValueError: also where the scheduler's own steps would not end at the times that follow.
+        """
+        if spacing != CHECKPOINT:
+            return super().grid(steps, spacing, second_order=second_order)
+        grid = super().grid(steps, self.spacing, second_order=second_order)
+        stride = self.most_steps // steps
+        if self.even_strides and any(t.time - s.time != stride for t, s in pairwise(grid[:-1])):
+            raise ValueError(
+                f"sampler.spacing=checkpoint is {self.spacing} here, whose {steps} times are not {stride} apart, and "
+                f"the checkpoint's scheduler steps by {stride}, past them; take sampler.steps that divide "
+                f"{self.most_steps}, or sampler.spacing={self.spacing}, which steps from time to time"
+            )
+        return grid
 
 
 @dataclass(frozen=True)

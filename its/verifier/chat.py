@@ -6,15 +6,16 @@ import base64
 import io
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 from its.verifier.rubric import NonsenseError
 
@@ -29,8 +30,14 @@ DECLINED = (400, 413, 422, 451)
 
 HERE = ("localhost", "127.0.0.1", "::1")
 
-MOST_BYTES = 1 << 24
-"""Of an answer that is read."""
+MOST_BYTES, CHUNK = 1 << 22, 1 << 16
+"""Of an answer that is read, and of a piece of it."""
+
+MOST_TOKENS = 10**9
+"""Tokens of one request; a host that says more, or something else, is taken to count none."""
+
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""Names of variables of the environment."""
 
 
 class BusyError(Exception):
@@ -64,7 +71,8 @@ class _NoRedirect(HTTPRedirectHandler):
         return None
 
 
-OPENER = build_opener(_NoRedirect)
+OPENER, OPENER_HERE = build_opener(_NoRedirect), build_opener(_NoRedirect, ProxyHandler({}))
+"""Of hosts elsewhere, which may be behind a proxy, and of this machine, which is not."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +94,17 @@ class Chat:
     timeout_s: float
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+        if not _is_base(self.url):
             raise ValueError(
                 f"url of the judge is {self.url!r}; it is http(s)://host/v1, to which /chat/completions is added, "
                 "without a key in it"
             )
-        if parts.scheme == "http" and self.key_variable and parts.hostname not in HERE:
+        if self.key_variable is not None and not VARIABLE.fullmatch(self.key_variable):
+            raise ValueError(
+                "key_variable of the judge is no name of a variable of the environment; export the key as one, and "
+                "give the name: key_variable=GEMINI_API_KEY"
+            )
+        if self.url.startswith("http:") and self.key_variable is not None and not self._is_here:
             raise ValueError(
                 f"url of the judge is {self.url!r}, and the key in {self.key_variable} would be sent unencrypted; use "
                 "https, or set key_variable=null"
@@ -117,13 +129,24 @@ class Chat:
             json.dumps(body).encode(),
             {"Content-Type": "application/json", **self._authorization()},
         )
+        opener, deadline = OPENER_HERE if self._is_here else OPENER, monotonic() + self.timeout_s
         try:
-            with OPENER.open(request, timeout=self.timeout_s) as response:
-                return _reply(response.read(MOST_BYTES))
+            with opener.open(request, timeout=self.timeout_s) as response:
+                return _reply(_content(response, deadline))
         except HTTPError as error:
             raise self._failure(error) from error
         except (URLError, HTTPException, OSError) as error:
             raise BusyError(f"{type(error).__name__}: {str(error)[:200]}") from error
+
+    def without_key(self, text: str) -> str:
+        """Return what a host has said without the key, and without control characters."""
+        key = os.environ.get(self.key_variable or "", "").strip()
+        text = text.replace(key, f"<{self.key_variable}>") if key else text
+        return "".join(letter if letter.isprintable() else " " for letter in text)
+
+    @property
+    def _is_here(self) -> bool:
+        return urlsplit(self.url).hostname in HERE
 
     def _authorization(self) -> dict[str, str]:
         if self.key_variable is None:
@@ -134,17 +157,20 @@ class Chat:
                 f"the environment has no {self.key_variable}; export it with the key of {self.url}, or set "
                 "key_variable to the variable that holds it (null: none is sent)"
             )
+        if not (key.isascii() and key.isprintable() and " " not in key):
+            raise RefusedError(
+                f"what the environment has as {self.key_variable} is no key: it has a space, a line break or a letter "
+                "beyond ASCII in it; export it anew"
+            )
         return {"Authorization": f"Bearer {key}"}
 
     def _failure(self, error: HTTPError) -> Exception:
-        """Return what an error's status means, with the host's own words but for the key."""
+        """Return what an error's status means, with the host's own words."""
         with error:
             try:
                 words = " ".join(error.read(4096).decode(errors="replace").split())[:300]
-            except OSError:
+            except (OSError, HTTPException):
                 words = ""
-        key = os.environ.get(self.key_variable or "", "").strip()
-        words = words.replace(key, f"<{self.key_variable}>") if key else words
         reason = f"HTTP {error.code} {error.reason}: {words}"
         if error.code in LATER:
             return BusyError(reason, _wait_s(error.headers))
@@ -159,24 +185,54 @@ def _png(picture: np.ndarray) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
+def _is_base(url: str) -> bool:
+    """Return whether an address is a host's, with a path at most."""
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    bare = not (parts.query or parts.fragment or parts.username is not None)
+    return whole and bare and url.isascii() and url.isprintable() and " " not in url
+
+
+def _content(response: Any, deadline: float) -> bytes:
+    """Read an answer piece by piece, for as long as there is time, and no more than answers have.
+
+    Raises:
+        TimeoutError: the host is still writing.
+    """
+    pieces = list[bytes]()
+    while sum(map(len, pieces)) < MOST_BYTES and (piece := response.read1(CHUNK)):
+        pieces.append(piece)
+        if monotonic() > deadline:
+            raise TimeoutError("it is still writing")
+    return b"".join(pieces)
+
+
 def _reply(content: bytes) -> Reply:
     """Read an answer of the protocol.
 
     Raises:
-        NonsenseError: it is none, or holds no text.
+        BusyError: it is none. NonsenseError: it holds no text.
     """
     try:
         answer = json.loads(content)
-        [choice] = answer["choices"]
-        text = choice["message"]["content"]
+        choices, counted = answer["choices"], answer.get("usage")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise NonsenseError("it is no chat completion with one choice") from error
-    counted = answer.get("usage")
-    counts = [
-        value if type(value := (counted if isinstance(counted, dict) else {}).get(name)) is int else 0
-        for name in ("prompt_tokens", "completion_tokens")
-    ]
-    return Reply(text if isinstance(text, str) else "", *counts)
+        raise BusyError(f"it sends no chat completion: {content[:100].decode(errors='replace')!r}") from error
+    try:
+        [choice] = choices
+        text = choice["message"]["content"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise NonsenseError("it has not one choice with a message") from error
+    counts = counted if isinstance(counted, dict) else {}
+    tokens = (_count(counts.get(name)) for name in ("prompt_tokens", "completion_tokens"))
+    return Reply(text if isinstance(text, str) else "", *tokens)
+
+
+def _count(value: Any) -> int:
+    return value if type(value) is int and 0 <= value <= MOST_TOKENS else 0
 
 
 def _wait_s(headers: Any) -> float | None:
@@ -184,5 +240,5 @@ def _wait_s(headers: Any) -> float | None:
     said = headers.get("Retry-After", "").strip()
     try:
         return float(said) if said.replace(".", "", 1).isdigit() else parsedate_to_datetime(said).timestamp() - time()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from its.types import Condition
 
@@ -24,6 +24,7 @@ class Classifier:
     """
 
     absolute: bool = True
+    reads: ClassVar[type] = int
 
     def __init__(self, network: Callable[[Tensor], Tensor], output: Output = "log_probability") -> None:
         self.network = network

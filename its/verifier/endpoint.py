@@ -27,6 +27,9 @@ MOST_WAIT_S, MOST_STATED_WAIT_S = 60.0, 300.0
 LEAST_NUMBER, NUMBERS = 1000, 9000
 """Pictures are called by numbers of four digits, which come from their keys, so that company changes no question."""
 
+MOST_TEXT = 2000
+"""Characters of an answer, or of a failure, that are kept."""
+
 MOST_NAMED = 5
 """Pictures that an error lists."""
 
@@ -48,9 +51,9 @@ class Question(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """An answer, or a failure; a fatal one is of the host, and not of the picture."""
+    """The reason why a question has no answer, if it has none; a fatal one is of the host, and not of the picture."""
 
-    answer: Answer
+    failure: str = ""
     fatal: bool = False
 
 
@@ -115,6 +118,11 @@ class Endpoint:
             known |= self._ask(list(missing.values()), rubric)
         return [known[question.key][name] if question.key in known else math.nan for question in questions]
 
+    def costs(self, pictures: Sequence[np.ndarray], prompts: Sequence[str], rubric: Rubric) -> list[dict[str, int]]:
+        """Return what the scores of pictures cost, by column of the ledger, when they were asked for."""
+        keys = [self.key_of(*pair, rubric) for pair in zip(pictures, prompts, strict=True)]
+        return [self._answers.cost(key) for key in keys]
+
     def key_of(self, picture: np.ndarray, prompt: str, rubric: Rubric) -> str:
         """Return the sha256 of a picture, its prompt, the rubric, the model with its options, and the host."""
         chat = self.chat
@@ -122,7 +130,7 @@ class Endpoint:
         return sha256(picture.tobytes() + json.dumps(words, sort_keys=True).encode()).hexdigest()
 
     def _ask(self, questions: Sequence[Question], rubric: Rubric) -> dict[str, Mapping[str, float]]:
-        """Ask all questions, so many at once; return the scores by key, without those of pictures that have none.
+        """Ask all questions, so many at once; return the scores by key, of pictures that have one.
 
         Until there is one sound answer, whatever goes wrong is an error of the configuration, and ends the run.
 
@@ -139,18 +147,19 @@ class Endpoint:
             pool.shutdown(wait=False, cancel_futures=True)
 
         # Say which have no score, and why.
-        pairs = [*zip(questions, outcomes, strict=True)]
-        scoreless = [(question, outcome) for question, outcome in pairs if outcome.answer.scores is None]
+        known = self._answers.known(question.key for question in questions)
+        pairs = zip(questions, outcomes, strict=True)
+        scoreless = [(question, outcome) for question, outcome in pairs if question.key not in known]
         for question, outcome in scoreless:
-            log.warning("%s gave no score to %s: %s", self.chat.model, question, outcome.answer.failure)
-        fatal = [outcome.answer.failure for _, outcome in scoreless if outcome.fatal or not self._answers]
+            log.warning("%s gave no score to %s: %s", self.chat.model, question, outcome.failure)
+        fatal = [outcome.failure for _, outcome in scoreless if outcome.fatal or not self._answers]
         if fatal:
             raise ValueError(
                 f"{self.chat.model} at {self.chat.url} gave no score to {len(scoreless)} of {len(questions)} pictures "
                 f"({'; '.join(str(question) for question, _ in scoreless[:MOST_NAMED])}): {fatal[0]}. "
                 "Scores that are there are kept, and the same command goes on from them"
             )
-        return {outcome.answer.key: outcome.answer.scores for _, outcome in pairs if outcome.answer.scores is not None}
+        return known
 
     def _attempt(self, question: Question, rubric: Rubric, stop: Event) -> Outcome:
         """Ask one question until there is a sound answer, and keep that, or what came to nothing."""
@@ -165,9 +174,9 @@ class Endpoint:
                 reply = self.chat.ask(question.picture, rubric.question(question.prompt, question.number))
                 cost["tokens_read"] += reply.tokens_read
                 cost["tokens_written"] += reply.tokens_written
-                answer = Answer(question.key, rubric.read(reply.text, question.number), cost, reply.text)
-                self._answers.keep(answer)
-                return Outcome(answer)
+                scores = rubric.read(reply.text, question.number)
+                self._answers.keep(Answer(question.key, scores, cost, reply.text[:MOST_TEXT]))
+                return Outcome()
             except NonsenseError as error:
                 failure = f"its answer is nonsense: {error}"
             except BusyError as error:
@@ -180,7 +189,7 @@ class Endpoint:
         # Let nobody else try a host that is of no use.
         if fatal:
             stop.set()
-        answer = Answer(question.key, None, cost, failure=failure)
+        failure = self.chat.without_key(failure)[:MOST_TEXT]
         if cost["calls"]:
-            self._answers.keep(answer)
-        return Outcome(answer, fatal)
+            self._answers.keep(Answer(question.key, None, cost, failure=failure))
+        return Outcome(failure, fatal)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from its.types import Condition
-from its.verifier.verifier import Verifier, common_probe, is_absolute, probe_of, require_verifier, rewards_of
+from its.verifier.verifier import (
+    Verifier,
+    common_probe,
+    is_absolute,
+    judge_costs_of,
+    probe_of,
+    require_verifier,
+    rewards_of,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,6 +43,10 @@ class Ensemble:
             guesses: of the images, where a member has a probe.
         """
         return stacked(self._verifiers, images, conditions, guesses)
+
+    def judge_costs(self, images: Tensor, conditions: Sequence[Condition]) -> list[Counter[str]]:
+        """Return what those of its members cost that ask a judge elsewhere, for each image."""
+        return summed_costs(self._verifiers, images, conditions)
 
 
 def check_members(members: Mapping[str, Verifier]) -> None:
@@ -63,3 +76,9 @@ def stacked(
     extras = [() if probe_of(verifier) is None else (guesses,) for verifier in verifiers]
     rewards = [rewards_of(each, images, conditions, *more) for each, more in zip(verifiers, extras, strict=True)]
     return torch.stack([each.to(images.device, torch.float64) for each in rewards], dim=1)
+
+
+def summed_costs(verifiers: Sequence[Verifier], images: Tensor, conditions: Sequence[Condition]) -> list[Counter[str]]:
+    """Return what the rewards of images by all verifiers cost, by column of the ledger; see `Paid`."""
+    costs = [judge_costs_of(each, images, conditions) for each in verifiers]
+    return [sum(map(Counter, of_image), Counter[str]()) for of_image in zip(*costs, strict=True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from its.levels import Columns
 from its.types import Condition
@@ -23,6 +23,7 @@ class NoisyClassifier:
     """
 
     absolute = True
+    reads: ClassVar[type] = int
     noise_aware = True
 
     def __init__(self, network: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from its.types import Condition
 from its.verifier.classifier import Output, checked_output, rewards
@@ -30,6 +30,7 @@ class OracleIS:
     """
 
     absolute: bool = True
+    reads: ClassVar[type] = int
     oracle: bool = True
 
     def __init__(self, judge: Any, classes: str | Sequence[str] | None = None, output: Output = "probability") -> None:

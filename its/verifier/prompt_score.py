@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from its.types import Condition
 
@@ -27,6 +27,7 @@ class PromptScore:
     """
 
     absolute: bool = True
+    reads: ClassVar[type] = str
 
     def __init__(self, network: PromptNetwork) -> None:
         self.network = network

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,10 +80,10 @@ class Rubric:
         if not isinstance(entries, dict) or entries.keys() != {PICTURE, *self.names}:
             raise NonsenseError(f"it has not exactly the keys {', '.join((PICTURE, *self.names))}")
         if type(entries[PICTURE]) is not int or entries[PICTURE] != number:
-            raise NonsenseError(f"it is about picture {entries[PICTURE]!r}, and {number} was asked about")
+            raise NonsenseError(f"it is about picture {str(entries[PICTURE])[:40]!r}, and {number} was asked about")
         for name in self.names:
             if not _is_score(entries[name]):
-                raise NonsenseError(f"{name} is {entries[name]!r}, and no number from {LOWEST} to {HIGHEST}")
+                raise NonsenseError(f"{name} is {str(entries[name])[:40]!r}, and no number from {LOWEST} to {HIGHEST}")
         return {name: float(entries[name]) for name in self.names}
 
 
@@ -105,4 +104,4 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _is_score(value: Any) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and LOWEST <= value <= HIGHEST
+    return number and LOWEST <= value <= HIGHEST

@@ -22,6 +22,7 @@ class Verifier(Protocol):
     Attributes:
         absolute: whether a reward means the same in any company, as it does unless a verifier says otherwise; a rank
             ensemble's does not.
+        reads: what it scores an image by, where it says so: `str`, a prompt, or `int`, a class.
     """
 
     absolute: bool = True
@@ -63,6 +64,18 @@ class WithProbe(Protocol):
     @abstractmethod
     def reward(self, images: Tensor, conditions: Sequence[Condition], guesses: Tensor) -> Tensor:
         """Score images by their guesses, both `[n, C, H, W]`, each row by itself; see `Verifier.reward`."""
+        ...
+
+
+class Paid(Protocol):
+    """A verifier that asks a judge elsewhere, who is paid; in all else it is a `Verifier`."""
+
+    @abstractmethod
+    def judge_costs(self, images: Tensor, conditions: Sequence[Condition]) -> Sequence[Mapping[str, int]]:
+        """Return what the rewards of images that have been scored cost, each by column of `its.budget.OF_JUDGES`.
+
+        A reward that was read from disk costs what it cost when it was asked for.
+        """
         ...
 
 
@@ -134,6 +147,12 @@ def rewards_of(verifier: Verifier, images: Tensor, conditions: Sequence[Conditio
     """
     reward: Any = verifier.reward
     return checked(verifier, reward(images, conditions, *more), len(images))
+
+
+def judge_costs_of(verifier: object, images: Tensor, conditions: Sequence[Condition]) -> Sequence[Mapping[str, int]]:
+    """Return what judges elsewhere were paid for the rewards of images, see `Paid`; nothing where there is none."""
+    costs = getattr(verifier, "judge_costs", None)
+    return [{} for _ in conditions] if costs is None else costs(images, conditions)
 
 
 def checked(verifier: Verifier, rewards: Any, count: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from its.types import Condition
 from its.verifier.prompt_score import prompts_of
@@ -37,6 +37,7 @@ class Vlm:
     """
 
     absolute: bool = True
+    reads: ClassVar[type] = str
 
     def __init__(self, judge: Judge, aspects: Mapping[str, str] | None = None, score: str = OVERALL) -> None:
         self.judge = judge
@@ -53,12 +54,22 @@ class Vlm:
         """
         import torch
 
-        from its.pixels import to_uint8
-
         if images.requires_grad:
             raise ValueError("a judge of rounded pictures has no gradient; choose another verifier@guide")
-        prompts = prompts_of(conditions)
-        colours = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
-        pictures = list(to_uint8(colours).cpu().numpy())
-        scores = self.judge.scores(pictures, prompts, self.rubric, self.score)
+        scores = self.judge.scores(_pictures(images), prompts_of(conditions), self.rubric, self.score)
         return torch.tensor(list(scores), dtype=torch.float64)
+
+    def judge_costs(self, images: Tensor, conditions: Sequence[Condition]) -> Sequence[Mapping[str, int]]:
+        """Return the requests and tokens that the score of each image cost; nothing of a judge on this machine."""
+        costs = getattr(self.judge, "costs", None)
+        if costs is None:
+            return [{} for _ in conditions]
+        return costs(_pictures(images), prompts_of(conditions), self.rubric)
+
+
+def _pictures(images: Tensor) -> list[np.ndarray]:
+    """Return images `[n, 1 or 3, H, W]` as a judge sees them, uint8 `[H, W, 3]` each."""
+    from its.pixels import to_uint8
+
+    colours = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+    return list(to_uint8(colours).cpu().numpy())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING
 
 from its.types import Condition
-from its.verifier.ensemble import check_members, stacked
+from its.verifier.ensemble import check_members, stacked, summed_costs
 from its.verifier.verifier import Verifier, common_probe, probe_of
 
 if TYPE_CHECKING:
@@ -47,3 +48,7 @@ class ZScore:
         rewards = stacked(self._verifiers, images, conditions, guesses)
         mean, std = rewards.new_tensor(self._statistics).unbind(1)
         return ((rewards - mean) / std).mean(dim=1)
+
+    def judge_costs(self, images: Tensor, conditions: Sequence[Condition]) -> list[Counter[str]]:
+        """Return what those of its members cost that ask a judge elsewhere, for each image."""
+        return summed_costs(self._verifiers, images, conditions)

@@ -118,6 +118,14 @@ def fingerprint(weights: str, *, here: bool = False) -> str:
     return digest.hexdigest()
 
 
+def file_name(weights: str) -> str:
+    """Return the name of the one file that is named, here or on the hub; empty for a folder or a repository."""
+    local = _local(weights)
+    if local is not None:
+        return local.name if local.is_file() else ""
+    return Path(weights).name if _hub_file(weights) else ""
+
+
 def _local(weights: str) -> Path | None:
     folder = os.environ.get("ITS_WEIGHTS")
     places = [_PACKAGED / weights, Path(weights).expanduser()]

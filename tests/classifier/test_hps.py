@@ -1,5 +1,10 @@
 """HPS against open_clip's arithmetic written out, its names one by one, its padding, and its two versions."""
 
+import html
+import re
+import sys
+
+import ftfy
 import pytest
 import torch
 import torchvision.transforms.functional as T
@@ -77,6 +82,46 @@ def test_hps_equals_open_clip_written_out(files, shape, prompt):
         network = load(str(weights), "2.1", str(folder), heads=HEADS)
         score = network.scores(from_uint8(torch.from_numpy(pixels[None])), [prompt])
     torch.testing.assert_close(score.item(), cosine.item(), rtol=1e-5, atol=1e-5)
+
+
+ODD = (
+    "schÃ¶n & s\u00e2\u20ac\u2122mores",
+    "&amp;amp;lt;b&amp;gt; &nbsp;x",
+    "\u201cquotes\u201d, \ufb01ne \uff26\uff35\uff2c\uff2c",
+    "tab\tline\nnel\x85 sep\u2028 end  ",
+    "\ufeffbom, zero\u200bwidth, e\u0301",
+    "\u0391\u03a3 \u0130stanbul STRASSE",
+)
+
+
+@pytest.mark.parametrize("prompt", ODD)
+def test_hps_reads_prompts_that_are_broken_as_open_clip_does(files, prompt):
+    """Its tokenizer: ftfy, entities twice, white space by a pattern, lower case, and no special token in words."""
+    network = load(str(files[0]), "2.1", str(files[1]), heads=HEADS)
+    tokenizer = transformers.CLIPTokenizer.from_pretrained(files[1])
+    plain_text = html.unescape(html.unescape(ftfy.fix_text(prompt))).strip()
+    plain_text = re.sub(r"\s+", " ", plain_text).strip().lower()
+    expected = tokenizer(plain_text)["input_ids"]
+    assert network._tokens(prompt) == expected
+    assert network._tokens("a <|endoftext|> b").count(expected[-1]) == 1
+
+
+def test_hps_needs_ftfy(files, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ftfy", None)
+    with pytest.raises(ValueError, match=r"needs ftfy, which is not installed; .* '.\[text2image\]'"):
+        load(str(files[0]), "2.1", str(files[1]), heads=HEADS)
+
+
+def test_hps_is_differentiable(files):
+    """Its gradient is the rise of the score along it, of an image that is resized and padded."""
+    network = load(str(files[0]), "2.1", str(files[1]), heads=HEADS)
+    images = from_uint8(torch.from_numpy(picture(30, 20, 3)[None])).requires_grad_()
+    [gradient] = torch.autograd.grad(network.scores(images, ["a cat"]).sum(), images)
+    step = 1e-2 * gradient / gradient.norm()
+    with torch.inference_mode():
+        rise = network.scores(images + step, ["a cat"]) - network.scores(images - step, ["a cat"])
+    torch.testing.assert_close(rise.item() / 2e-2, gradient.norm().item(), rtol=0.05, atol=0)
+    assert gradient.norm() > 0
 
 
 def names_of_vit_h_14():

@@ -19,7 +19,13 @@ COMMANDS = sorted({span for span in SPANS if span.startswith("python run.py")})
 NUMBERS = {"images=N": "images=10000", "batch=B": "batch=64"}
 """For a reader's own."""
 
-OTHERS = {"samples_<nfe>.png", "openai_cifar10.pt", "scheduler_config.json", "leading"}
+OTHERS = {
+    "samples_<nfe>.png",
+    "prompts_open_image_pref_v1.txt",
+    "openai_cifar10.pt",
+    "scheduler_config.json",
+    "leading",
+}
 """Files, and the value of a key that is named before it."""
 
 
@@ -36,10 +42,12 @@ def keys_of_yaml() -> set[str]:
     return found | {file.parent.name for file in CONF.rglob("*.yaml")}
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command", [pytest.param(each, marks=[pytest.mark.long] if "tt_scale" in each else []) for each in COMMANDS]
+)
 def test_coming_from_page_has_commands_that_build(tmp_path: Path, command: str):
     words = [NUMBERS.get(word, word) for word in shlex.split(command.removeprefix("python run.py")) if word != "-m"]
-    first = [word if "[" in word else word.split(",")[0] for word in words]
+    first = [word if set("['") & set(word) else word.split(",")[0] for word in words]
     assert make_experiment(tmp_path, *first, "smoke=true").caps
 
 

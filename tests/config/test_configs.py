@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import DictConfig
 
 from its.config.composed import compose_whole
 from its.config.instantiate import CHOICES, instantiate
@@ -28,7 +29,17 @@ OF_HUB = ("clip", "deit_s", "dino", "ma_ensemble", "vit_b16_224", "vit_b16_384")
 
 PIPELINES = ("flux_dev", "flux_schnell", "flux2_klein", "pixart_sigma", "sd15", "sdxl", "sdxl_lightning")
 PIPELINES += ("sd35", "qwen_image", "z_image", "z_image_turbo")
-REWARDS = ("aesthetic", "clip_score", "hps", "hps_v20", "image_reward", "pick_score", "vlm", "vlm_endpoint")
+REWARDS = (
+    "t2i_ensemble",
+    "aesthetic",
+    "clip_score",
+    "hps",
+    "hps_v20",
+    "image_reward",
+    "pick_score",
+    "vlm",
+    "vlm_endpoint",
+)
 """Verifiers that score images by their prompts, or whatever is asked."""
 
 OF_DATASET = {"mixture": ["dataset=mixture", "model=mixture"], "digits": []}
@@ -65,12 +76,12 @@ def place(choice: str) -> list[str]:
         return ["dataset=imagenet64", "model=openai_imagenet64", "verifier=null_rewards", "smoke=true"]
     if choice in OF_HUB:
         return ["dataset=cifar10", "model=ddpm_cifar10", "smoke=true"]
-    if choice.startswith("self_supervised_") or choice in REWARDS:
-        return ["smoke=true"]
+    if choice in REWARDS:
+        return ["dataset=drawbench", "model=sd15", "sampler.steps=2", "smoke=true"]
     if choice.endswith("cifar10"):
         others = {"model": "ddpm_cifar10", "verifier": "resnet56_cifar10"}
         return ["dataset=cifar10", *(f"{key}={value}" for key, value in others.items()), "smoke=true"]
-    return OF_DATASET.get(choice, [])
+    return OF_DATASET.get(choice, ["smoke=true"] if choice.startswith("self_supervised_") else [])
 
 
 @pytest.mark.parametrize(
@@ -159,6 +170,15 @@ def test_conf_tracker_changes_no_folder_or_record(tmp_path: Path, tracker: str):
 
 NFE = {
     "digits_all": 1_870_000,
+    "drawbench_flux": 20_190_000,
+    "evosearch_flux": 596_000,
+    "evosearch_sd15": 4_020_000,
+    "fk_sdxl": 995_400,
+    "flux2_klein_ses": 200,
+    "rbf_flux": 302_000,
+    "ses_flux2": 80_800,
+    "svdd_sd15": 820_000,
+    "tt_scale": 3_100,
     "digits_demo": 145_000,
     "digits_hacking": 480_000,
     "ma_imagenet": 7_526_400_000,
@@ -174,26 +194,41 @@ NFE = {
 }
 """By hand: an anytime search costs its largest cap, a planned one the sum of its caps, `none` one sampling."""
 
+PROMPTED = [name for name in NFE if name.endswith(("_flux", "_flux2", "_sd15", "_sdxl")) or name == "tt_scale"]
+"""Experiments of text to image, but for the one that makes a single picture."""
 
-@pytest.mark.parametrize("name", choices("experiment"))
+ASKED = {"flux2_klein_ses": ["prompt='sketch, a cat'"]}
+"""Words that an experiment asks for."""
+
+
+def params_of(config: DictConfig) -> list[tuple[str, str]]:
+    """Return the axes of an experiment's sweep; of one run none."""
+    return list((config.hydra.sweeper.params or {}).items())
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.long] if n == "drawbench_flux" else []) for n in choices("experiment")]
+)
 def test_conf_experiments_plan_the_nfe_counted_by_hand(tmp_path: Path, name: str):
     config = compose_whole([f"experiment={name}"])
     assert config.name == name, "an experiment's runs land in the folder of its own name"
-    params = config.hydra.sweeper.params.items()
     jobs = [
-        (f"experiment={name}", *job)
-        for job in product(*([f"{key}={value}" for value in values.split(",")] for key, values in params))
+        (f"experiment={name}", *ASKED.get(name, []), *job)
+        for job in product(*([f"{key}={value}" for value in values.split(",")] for key, values in params_of(config)))
     ]
     assert sum(blueprint_of(tmp_path, *job, planning=True).work.nfe for job in jobs) == NFE[name]
 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[pytest.mark.long] if n.endswith("_imagenet") else []) for n in choices("experiment")],
+    [
+        pytest.param(n, marks=[pytest.mark.long] if n.endswith("_imagenet") or n in PROMPTED else [])
+        for n in choices("experiment")
+    ],
 )
 def test_conf_experiments_build_as_smoke_runs(tmp_path: Path, name: str):
-    params = compose_whole([f"experiment={name}"]).hydra.sweeper.params.items()
-    first = [f"{key}={values.split(',')[0]}" for key, values in params]
+    first = [f"{key}={values.split(',')[0]}" for key, values in params_of(compose_whole([f"experiment={name}"]))]
+    first += ASKED.get(name, [])
     assert "/smoke/" in str(make_experiment(tmp_path, f"experiment={name}", *first, "smoke=true").folder)
 
 

@@ -27,6 +27,13 @@ def test_smoke_run_ends_with_a_finite_curve(tmp_path: Path):
     assert {path.name for path in tmp_path.iterdir()} == {"smoke"}
 
 
+def test_smoke_run_of_prompts_makes_small_images_of_few_candidates(tmp_path: Path):
+    run = make_experiment(tmp_path, "experiment=drawbench_flux", "verifier=clip_score", "search=ses", "smoke=true")
+    assert (tuple(run.instruments.data.shape), run.caps) == ((3, 64, 64), (56.0, 80.0)), "14 and 20 candidates"
+    assert run.remarks["own_scores"] == ["clip_score"]
+    assert run.remarks["published"][0]["images"] == 200
+
+
 def test_twin_is_written_once_and_the_folder_name_stays(tmp_path: Path):
     first = make_experiment(tmp_path, *CIFAR).folder
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "smoke" / "twins").rglob("*") if path.is_file()}

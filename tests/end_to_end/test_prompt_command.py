@@ -14,6 +14,33 @@ from tests.run.test_prompts import PAINTER
 ROOT = CONF.parent
 
 
+PRINTED = [
+    (page.name, line.strip())
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    for line in page.read_text(encoding="utf-8").splitlines()
+    if line.strip().startswith("python run.py experiment=flux2_klein_ses")
+]
+
+
+def test_prompt_command_that_is_printed_runs_in_a_shell(tmp_path):
+    """One picture from text, as the first command of the page has it, quotes and all, on twins."""
+    page, line = PRINTED[0]
+    assert page in ("README.md", "text-to-image.md")
+    assert {line for _, line in PRINTED} == {line}, "every page prints the same"
+    done = shell(f"cd {ROOT} && ITS_CACHE={tmp_path} {line} smoke=true out_dir={tmp_path}", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout.splitlines()
+    assert any(row.startswith("ses ") for row in said), "the table"
+    pictures = [Path(place) for place in said if place.endswith(".png")]
+    assert [picture.name for picture in pictures] == ["rewards_vs_nfe.png", "0001.png"]
+    assert all(picture.is_file() for picture in pictures)
+    [run] = tmp_path.glob("smoke/**/metrics.json")
+    summary = json.loads(run.read_text())
+    assert json.loads((run.parent / "problems.jsonl").read_text()) == {"prompt": "sketch, a cat"}
+    assert summary["command"] == f"{line} smoke=true"
+    assert "report_image_reward" in summary["curve"][0], "one is held out"
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("typed", "prompt"),

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from its.model import flux, qwen_image, sd15, sd35, sdxl, z_image
+from its.model.pipeline import Pipeline
 from its.twins.flux import write as write_flux
 from its.twins.qwen_image import write as write_qwen
 from its.twins.sd15 import write
@@ -62,7 +64,7 @@ UNET = NETWORK.format("unet")
             "sd15",
             STEPS,
             {"_class_name": "LCMScheduler"},
-            "_class_name of .*choose a pipeline with one of DDIM",
+            "scheduler of .* is of LCMScheduler: write the right class in both",
         ),
         ("sd15", STEPS, {"clip_sample": True}, "clip_sample of .* is true; here it is false"),
         ("sd15", STEPS, {"steps_offset": 0}, 'steps_offset of .* is 0, .*write "steps_offset": 1'),
@@ -89,6 +91,47 @@ UNET = NETWORK.format("unet")
 def test_pipeline_refuses_entries_by_name(changed, family, file, entries, message):
     with pytest.raises(ValueError, match=message):
         LOADERS[family][0](str(changed(family, file, entries)), size=64)
+
+
+@pytest.mark.parametrize(
+    ("name", "entries", "message"),
+    [
+        ("LCMScheduler", {}, "_class_name of .*choose a pipeline with one of DDIM"),
+        ("DPMSolverMultistepScheduler", {"solver_order": 3}, "solver_order of .* is 3; here it is 2"),
+        ("DPMSolverMultistepScheduler", {"final_sigmas_type": "sigma_min"}, "final_sigmas_type of .* here it is"),
+        ("PNDMScheduler", {"set_alpha_to_one": None}, "has no set_alpha_to_one, and it is not guessed"),
+    ],
+)
+def test_pipeline_refuses_schedulers_by_name(changed, name, entries, message):
+    folder = changed("sd15", INDEX, {"scheduler": ["diffusers", name]})
+    content = json.loads((folder / STEPS).read_text()) | {"_class_name": name} | entries
+    (folder / STEPS).write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
+    with pytest.raises(ValueError, match=message):
+        sd15.load(str(folder), size=64)
+
+
+def test_pipeline_refuses_times_that_its_scheduler_steps_past(changed):
+    """diffusers' DDIM goes from 999 by 333, and trailing times are 999, 666, 332."""
+    model = sd15.load(str(changed("sd15", STEPS, {"timestep_spacing": "trailing"})), size=64)
+    assert [level.time for level in model.path.grid(4, "checkpoint")] == [999.0, 749.0, 499.0, 249.0, -1.0]
+    with pytest.raises(ValueError, match=r"whose 3 times are not 333 apart.*or sampler\.spacing=trailing"):
+        model.path.grid(3, "checkpoint")
+
+
+def test_pipeline_names_a_class_that_the_installed_diffusers_lacks(changed):
+    index = {"_class_name": "StableDiffusion9Pipeline", "unet": ["diffusers", "UNet9Model"]}
+    folder = changed("sd15", INDEX, index)
+    (folder / UNET).write_text(json.dumps({"_class_name": "UNet9Model"}))
+    family = replace(sd15.FAMILY, pipeline="StableDiffusion9Pipeline", network=("unet", "UNet9Model"))
+    with pytest.raises(ValueError, match=r"needs diffusers' UNet9Model, which the installed .* has not"):
+        Pipeline.of(str(folder), family).network(None, "float32", None)
+
+
+def test_pipeline_refuses_a_shift_that_its_pipeline_never_reads(changed):
+    with pytest.raises(ValueError, match=r"shift_factor of .* is 0\.1; StableDiffusionPipeline reads none"):
+        sd15.load(str(changed("sd15", VAE, {"shift_factor": 0.1})), size=64)
+    with pytest.raises(ValueError, match=r"shift_factor of .* is null; FluxPipeline adds one"):
+        flux.load(str(changed("flux", VAE, {"shift_factor": None})), size=64)
 
 
 def test_pipeline_refuses_tensors_of_encoders_that_do_not_fit(changed):

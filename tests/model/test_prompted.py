@@ -10,9 +10,8 @@ from diffusers.models.transformers.transformer_z_image import TimestepEmbedder
 
 from its.engine import Engine
 from its.levels import Columns
-from its.model import sd15
+from its.model.pipeline import Pipeline
 from its.model.prompted import Places
-from its.model.text_cache import TextCache
 from its.sampler.ddim import DDIM
 from its.sampler.sampler import Sampler
 from its.search.paths import Paths
@@ -29,7 +28,11 @@ pytestmark = pytest.mark.usefixtures("text_cache")
 WIDER = ("sd35", "qwen_image", "z_image")
 """Families of which the default tier searches by one method."""
 
-GUIDED = {"sd15": 7.5, "sdxl": 5.0, "pixart_sigma": 4.5}
+FAMILIES_ENCODERS = {
+    **dict.fromkeys(("sd15", "pixart_sigma", "flux2_klein", "qwen_image", "z_image"), ("text_encoder",)),
+    **dict.fromkeys(("sdxl", "flux_dev", "flux_schnell"), ("text_encoder", "text_encoder_2")),
+    "sd35": ("text_encoder", "text_encoder_2", "text_encoder_3"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -82,51 +85,35 @@ def test_prompted_keeps_state_and_time_in_float32_under_bfloat16(folders, family
     assert (told[:, None] - allowed).abs().min(1).values.max() < 1e-4
 
 
-def test_prompted_encodes_each_prompt_once_and_resumes_without_encoders(folders, monkeypatch):
-    """A hook on the encoder counts; the encoder is let go; a full cache loads none."""
-    calls, encoders = [], []
-    encode = sd15.encode
+@pytest.mark.parametrize("family", FAMILIES)
+def test_prompted_encodes_each_prompt_once_and_resumes_without_encoders(folders, monkeypatch, family):
+    """A hook on each encoder counts; the encoders are let go; a full cache loads none."""
+    calls, encoders = {}, []
+    encoding_half = Pipeline._encoding_half
 
-    def watched(pipeline, prompt):
-        if not any(each() is pipeline.text_encoder for each in encoders):
-            encoders.append(weakref.ref(pipeline.text_encoder))
-            pipeline.text_encoder.register_forward_hook(lambda *_: calls.append(1))
-        return encode(pipeline, prompt)
+    def watched(pipeline, *where):
+        half = encoding_half(pipeline, *where)
+        for part in pipeline.family.encoders:
+            encoders.append(weakref.ref(getattr(half, part)))
+            getattr(half, part).register_forward_hook(lambda *_, part=part: calls.update({part: calls[part] + 1}))
+            calls[part] = 0
+        return half
 
-    monkeypatch.setattr(sd15, "encode", watched)
-    model = FAMILIES["sd15"](folders("sd15"))
+    monkeypatch.setattr(Pipeline, "_encoding_half", watched)
+    model = FAMILIES[family](folders(family))
     model.prepare([*PROMPTS, PROMPTS[0]] * 3)
-    assert (len(calls), len(encoders)) == (len(PROMPTS) + 1, 1), "each prompt, and the negative one"
+    negative = 1 if family in ("sd15", "pixart_sigma", *WIDER) else 0
+    once = dict.fromkeys(FAMILIES_ENCODERS[family], len(PROMPTS) + negative)
+    assert calls == once, "each prompt, and the negative one where it is a text"
     gc.collect()
-    assert encoders[0]() is None
+    assert [each() for each in encoders] == [None] * len(once)
 
-    again = FAMILIES["sd15"](folders("sd15"))
+    again = FAMILIES[family](folders(family))
     again.prepare(PROMPTS)
     x = noise(2, *model.shape)
     guesses = [each(x, columns([model.path.noisiest] * 2, x), PROMPTS[:2]) for each in (model, again)]
     assert torch.equal(guesses[0].eps, guesses[1].eps)
-    assert (len(calls), len(encoders)) == (len(PROMPTS) + 1, 1)
-
-
-def test_text_cache_makes_damaged_encodings_again_and_holds_few(text_cache):
-    made = []
-
-    def encoders():
-        return lambda prompt: made.append(prompt) or {"states": torch.full((2,), float(len(prompt)))}
-
-    cache = TextCache({"by": "this"}, encoders, "cpu")
-    prompts = ["x" * n for n in range(1, 51)]
-    cache.prepare(prompts)
-    assert [float(cache(prompt)["states"][0]) for prompt in prompts] == [*range(1, 51)]
-    assert (len(made), cache._held.cache_info().currsize) == (50, 32)
-    for path in text_cache.rglob("*.text"):
-        content = path.read_bytes()
-        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    again = TextCache({"by": "this"}, encoders, "cpu")
-    again.prepare(prompts)
-    assert float(again("x")["states"][0]) == 1.0
-    assert len(made) == 51
-    assert TextCache({"by": "that"}, encoders, "cpu").folder != cache.folder
+    assert (calls, len(encoders)) == (once, len(once))
 
 
 def test_places_bring_networks_by_turns():
@@ -164,7 +151,6 @@ def test_prompted_options_leave_results_as_they_are(folders):
     [
         ("sd15", {"size": 60}, r"model\.size is 60; .* multiple of 8: set model\.size=64"),
         ("flux_dev", {"size": 72}, r"model\.size is 72; .* multiple of 16: set model\.size=64"),
-        ("flux_dev", {"attention": "nonsense"}, r"model\.attention is 'nonsense': .*set model\.attention=null"),
         (
             "sdxl",
             {"vae_dtype": "float16"},
@@ -216,6 +202,12 @@ def test_every_family_is_searched_over_noise_paths_and_particles(folders, family
     outcomes = searched(model, search, DDIM(steps=3, eta=1.0, spacing="trailing"))
     assert len(outcomes) == 2
     assert not (outcomes[0].image == outcomes[1].image).all()
+
+
+@pytest.mark.parametrize("search", {name.split("-")[0]: name for name in reversed(SEARCHES)}.values())
+def test_one_family_is_searched_by_every_search(folders, search):
+    model = FAMILIES["sd15"](folders("sd15"), guidance_scale=1.0)
+    assert searched(model, SEARCHES[search], DDIM(steps=8, eta=1.0, spacing="trailing"), 4)
 
 
 @pytest.mark.long

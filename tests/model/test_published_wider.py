@@ -289,8 +289,9 @@ SCHEDULERS = (
     ],
 )  # fmt: skip
 def test_pipeline_refuses_what_was_not_published_by_name(changed, family, file, entries, message):
+    index = {"scheduler": ["diffusers", entries["_class_name"]]} if file == STEPS and "_class_name" in entries else {}
     with pytest.raises(ValueError, match=message):
-        LOADERS[family][0](changed(family, {}, {file: entries}), size=64)
+        LOADERS[family][0](changed(family, {}, {"model_index.json": index, file: entries}), size=64)
 
 
 @pytest.mark.parametrize(

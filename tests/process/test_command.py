@@ -9,7 +9,7 @@ from hydra.errors import ConfigCompositionException
 from omegaconf.errors import InterpolationKeyError
 
 from its.disk.store import DamagedFile
-from its.process.command import Parser, command
+from its.process.command import Parser, command, joined
 
 SCRIPTS = sorted((Path(__file__).parents[2] / "scripts").glob("*.py"))
 
@@ -71,3 +71,10 @@ def test_scripts_end_an_error_with_one_line_and_code_1(tmp_path, words):
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+def test_joined_words_are_what_a_shell_reads():
+    words = ["prompt='sketch, a cat'", "a b", "it's $5", 'say "it\'s"', "it's `x` \\ !", "plain", "[1,2]", "", "'"]
+    done = subprocess.run(["bash", "-c", f"printf '%s\\n' {joined(words)}"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == words
+    assert joined(words[:1]) == "\"prompt='sketch, a cat'\""

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from its.report.draw import _aside, _round
-from its.report.figures import comparison_figure, comparison_plot, curve_figure, curve_plot, sample_grid
+from its.report.figures import comparison_figure, comparison_plot, curve_figure, curve_plot, panel_svg, sample_grid
 from its.report.panels import Mark, Panel
 from its.report.runs import load_runs
 
@@ -197,3 +197,12 @@ def test_sample_grid_keeps_large_images_at_their_size():
 def test_sample_grid_refuses_arrays_that_are_no_images(images):
     with pytest.raises(ValueError, match="they must be uint8"):
         sample_grid(images)
+
+
+@pytest.mark.parametrize("values", [(0.1385, 0.14), (1.0, 2.0)])
+def test_panel_svg_leaves_room_for_long_numbers(values):
+    marks = tuple(Mark(x, y, None, None, None) for x, y in enumerate(values))
+    panel = Panel("hacking", "path", "reward", "report: pairwise distance", (0,), (marks,))
+    svg = panel_svg(panel, [{"label": "a", "color": "#000000", "marker": "o"}])
+    [centre] = re.findall(r'rotate\(-90 (-?[\d.]+) [\d.]+\)">report', svg)
+    assert float(centre) > 6  # letters of 8.5 points reach to both sides of it

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from its.budget import COLUMNS
+from its.budget import COLUMNS, LEDGER
 from its.engine import Outcome, Result
 from its.run.shards import MOST_NAMED, collect, ledger_of, pack, refuse_gaps
 from its.types import Problem
@@ -48,11 +48,11 @@ def test_ledger_of_a_shard_of_before_has_no_gradients_through_a_decoder():
     indices, arrays = shard(range(3), set())
     assert arrays["ledger"].shape == (3, 1, 6)
     before = {**arrays, "ledger": arrays["ledger"][:, :, :5]}
-    assert ledger_of(before).tolist() == [[[1, 1, 1, 1, 1, 0]]] * 3
-    assert dict(zip(COLUMNS, collect([(indices, before)], 0).ledger[0], strict=True))["decoder_backward"] == 0
+    assert ledger_of(before).tolist() == [[[1, 1, 1, 1, 1, 0, 0, 0]]] * 3
+    assert dict(zip(LEDGER, collect([(indices, before)], 0).ledger[0], strict=True))["decoder_backward"] == 0
 
 
 @pytest.mark.parametrize("columns", [4, 7])
 def test_ledger_of_refuses_columns_that_nobody_knows(columns):
-    with pytest.raises(ValueError, match=f"has {columns} columns, and 6 are known"):
+    with pytest.raises(ValueError, match=f"has {columns} columns, and 8 are known"):
         ledger_of({"ledger": np.zeros((3, 1, columns), dtype=np.int64)})

@@ -4,12 +4,23 @@ import csv
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 
+from its.budget import LEDGER
+from its.config.blueprint import Blueprint
+from its.config.composed import composed
 from its.config.identity import same_weights
 from its.dataset.digits import Digits
-from its.verifier.answers import FILE
+from its.disk.run_folder import RunFolder
+from its.moving.audit import audit, opened
+from its.moving.pack import pack
+from its.rerun.finished_run import FinishedRun
+from its.rerun.rescore import rescore
+from its.rerun.rescoring import Rescoring
+from its.rerun.rescoring import words as rescored_by
+from its.run.shards import ledger_of
 from its.verifier.prompt_score import PromptScore
 from its.verifier.verifier import require_verifier
 from tests.build import blueprint_of, make_experiment
@@ -31,7 +42,7 @@ def prompts(monkeypatch):
 def host():
     with judge_server() as (state, url):
         words = ["verifier=vlm_endpoint", f"verifier.judge.url={url}", "verifier.judge.key_variable=null"]
-        yield state, [*words, "verifier.judge.wait_s=0.01"]
+        yield state, [*words, "verifier.judge.wait_s=0.01", "smoke=false"]
 
 
 def check(rows, *columns):
@@ -76,6 +87,44 @@ def test_prompt_verifiers_refuse_classes_before_any_compute(tmp_path, monkeypatc
         run.run()
 
 
+OF_PROMPTS = ("dataset=prompt", "prompt='a cat'", "model=sd15", "smoke=true")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["verifier=hps"],
+            r"verifier \(PromptScore\) scores an image by its prompt, and dataset digits asks for classes",
+        ),
+        (["verifier=vlm_endpoint"], r"verifier \(Vlm\) scores an image by its prompt, .* or a dataset of prompts$"),
+        (
+            ["verifier@report=image_reward"],
+            r"verifier@report image_reward \(PromptScore\) scores an image by its prompt",
+        ),
+        (
+            ["verifier=ensemble", "verifier@verifier.members.a=clip_score", "verifier@verifier.members.b=null_rewards"],
+            r"verifier \(PromptScore\) scores an image by its prompt",
+        ),
+        (
+            [*OF_PROMPTS, "verifier=resnet18_cifar10", "verifier.network.classes=[a, b]"],
+            r"verifier \(Classifier\) scores .* by its class, .* asks for prompts",
+        ),
+        ([*OF_PROMPTS, "verifier=aesthetic"], ""),
+        ([*OF_PROMPTS, "verifier=pick_score"], ""),
+        (["verifier=aesthetic"], ""),
+    ],
+    ids=str,
+)
+def test_plans_refuse_verifiers_of_prompts_on_classes_and_the_other_way_round(tmp_path, monkeypatch, words, sentence):
+    monkeypatch.undo()
+    if not sentence:
+        blueprint_of(tmp_path, *words, planning=True)
+        return
+    with pytest.raises(ValueError, match=sentence):
+        blueprint_of(tmp_path, *words, planning=True)
+
+
 def test_prompt_score_is_a_verifier():
     class Lengths:
         def scores(self, images, prompts):
@@ -91,23 +140,86 @@ def test_remote_judge_marks_its_run_and_keeps_its_answers_there(tmp_path, host):
     run = make_experiment(tmp_path, *SMALL, *words)
     rows = run.run()
     check(rows, "reward_mean")
-    lines = (run.folder / FILE).read_text().splitlines()
+    lines = RunFolder(run.folder).answers.read_text().splitlines()
     assert state.calls == len(lines) == 2 + 6, "two pictures to try the judge with, then two of each image"
     tokens = sum(json.loads(line)["cost"]["tokens_read"] + json.loads(line)["cost"]["tokens_written"] for line in lines)
-    assert [(row["remote"], row["judge_calls"], row["judge_tokens"]) for row in rows] == [(1, 8 / 3, tokens / 3)] * 2
+    assert tokens == 8 * 13
+    assert [(row["remote"], row["judge_calls"], row["judge_tokens"]) for row in rows] == [(1, 1, 13), (1, 2, 26)]
     with (run.folder / "curve.csv").open() as file:
         assert {row["remote"] for row in csv.DictReader(file)} == {"1"}
 
-    # What is lost is made again without a question.
+    # What is lost is made again without a question, and has cost what it cost.
     sorted((run.folder / "shards").iterdir())[0].unlink()
-    again = make_experiment(tmp_path, *SMALL, *words)
-    assert [row["reward_mean"] for row in again.run()] == [row["reward_mean"] for row in rows]
+    again = make_experiment(tmp_path, *SMALL, *words).run()
+    assert [{**row, "seconds": 0} for row in again] == [{**row, "seconds": 0} for row in rows]
     assert state.calls == 8
 
 
-def test_remote_judge_that_stops_answering_ends_a_run_that_goes_on(tmp_path, host):
+def test_remote_judge_is_charged_to_the_image_and_the_cap_that_it_was_asked_for(tmp_path, host):
+    """The third picture that comes is answered at the fourth attempt, whose cost is that image's at that cap."""
     state, words = host
-    words = [*words, "verifier.judge.attempts=2", "verifier.judge.in_flight=1"]
+    state.behave = lambda attempt, number: 503 if number == state.requests[-1][3] and third(state, number) else None
+
+    def third(state, number):
+        different = list(dict.fromkeys(request[3] for request in state.requests))
+        return different.index(number) == 4 and state.attempts[number] < 4
+
+    run = make_experiment(tmp_path, *SMALL, *words, "verifier.judge.in_flight=1", "verify_batch=1")
+    rows = run.run()
+    ledgers = [ledger_of(run.files.store.read(name)) for name in run.files.shard_names]
+    calls = np.concatenate(ledgers)[..., LEDGER.index("judge_calls")]
+    assert state.calls == 2 + 6 + 3
+    assert calls[:, 1].sum() == 6 + 3
+    assert sorted((calls[:, 1] - calls[:, 0]).tolist() + calls[:, 0].tolist()) == [1, 1, 1, 1, 1, 4]
+    assert [row["judge_calls"] for row in rows] == calls.mean(axis=0).tolist()
+    assert rows[1]["judge_tokens"] == 2 * 13, "attempts without an answer have no tokens"
+
+
+def test_remote_judge_among_members_is_charged(tmp_path, host):
+    state, (_, *words) = host
+    judge = [word.replace("verifier.judge", "verifier.members.a.judge") for word in words]
+    members = [
+        "verifier=ensemble",
+        "verifier@verifier.members.a=vlm_endpoint",
+        "verifier@verifier.members.b=null_rewards",
+    ]
+    rows = make_experiment(tmp_path, *SMALL, *members, *judge).run()
+    assert [(row["remote"], row["judge_calls"], row["judge_tokens"]) for row in rows] == [(1, 1, 13), (1, 2, 26)]
+    assert state.calls == 8
+
+
+def test_remote_judge_is_asked_nothing_again_by_whoever_has_the_run_or_its_pack(tmp_path, host):
+    state, words = host
+    folder = make_experiment(tmp_path, *SMALL, *words, "keep_candidates=true")
+    rows = folder.run()
+    pack(FinishedRun.of(folder.folder), tmp_path / "run.tar")
+    asked = state.calls
+    with opened(tmp_path / "run.tar") as theirs:
+        assert RunFolder(theirs.folder).answers.read_bytes() == RunFolder(folder.folder).answers.read_bytes()
+        findings = audit(theirs, (), 3, seed=1)
+        assert (findings.different, state.calls) == ([], asked)
+        rescoring = Rescoring.of(theirs, Blueprint.of(*composed(rescored_by(theirs, []))))
+        again = rescore(rescoring, tmp_path / "rescored", "a command")
+        assert state.calls == asked
+        for before, row in zip(rows, again, strict=True):
+            assert {key: row[key] for key in row} == {key: before[key] for key in row}
+
+        # Another rubric asks, once, and the run is whole none the less.
+        judge = [word for word in words if word != "smoke=false"]
+        other = Blueprint.of(*composed(rescored_by(theirs, [*judge, "verifier.aspects={finish: 'is it clean?'}"])))
+        state.behave = lambda attempt, number: json.dumps({"picture": number, "finish": 5, "overall": 7})
+        for _ in range(2):
+            [first, second] = rescore(Rescoring.of(theirs, other), tmp_path / "other", "a command")
+            assert (first["judge_calls"], second["judge_calls"], second["judge_tokens"]) == (1, 2, 26)
+            assert state.calls == asked + 6
+        assert theirs.files.is_whole(theirs.files.read_summary())
+
+
+def test_remote_judge_that_stops_answering_ends_a_run_that_goes_on(tmp_path, host, monkeypatch, caplog):
+    """And the key, which the host sends back with its errors, stands nowhere."""
+    state, words = host
+    monkeypatch.setenv("JUDGE_KEY", "s3cret-of-judge")
+    words = [*words, "verifier.judge.attempts=2", "verifier.judge.in_flight=1", "verifier.judge.key_variable=JUDGE_KEY"]
     state.behave = lambda attempt, number: 503 if state.calls > 4 else None
     with pytest.raises(ValueError, match=r"gave no score to .* pictures .* it does not answer: HTTP 503"):
         make_experiment(tmp_path, *SMALL, *words).run()
@@ -118,6 +230,11 @@ def test_remote_judge_that_stops_answering_ends_a_run_that_goes_on(tmp_path, hos
     check(rows, "reward_mean")
     assert state.calls == asked + 4, "of eight questions four were answered"
     assert len(answered) == 5
+    assert {request[1]["Authorization"] for request in state.requests} == {"Bearer s3cret-of-judge"}
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()] == []
+    job = blueprint_of(tmp_path, *SMALL, *words).job()
+    assert "s3cret" not in f"{caplog.text} {job.config}"
+    assert "JUDGE_KEY" in str(job.config)
 
 
 @pytest.mark.long

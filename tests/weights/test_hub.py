@@ -1,8 +1,9 @@
 """What is fetched of a pipeline's repository."""
 
 import pytest
+from huggingface_hub.utils import filter_repo_objects
 
-from its.weights.hub import pipeline_files
+from its.weights.hub import pipeline_files, snapshot
 
 SD15 = {
     "_class_name": "StableDiffusionPipeline",
@@ -52,3 +53,26 @@ def test_pipeline_files_keep_shards_with_their_table(variant, taken, left):
     index = {"text_encoder_2": ["transformers", "T5EncoderModel"]}
     names = [f"text_encoder_2/{name}" for name in f"{taken} {left}".split()]
     assert sorted(pipeline_files(names, index, variant)) == sorted(names[: len(taken.split())])
+
+
+JUDGE = (
+    *("config.json", "preprocessor_config.json", "tokenizer.json", "merges.txt", "vocab.json", "chat_template.jinja"),
+    *("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"),
+    *("README.md", "figures/teaser.png", "pytorch_model.bin", "model.onnx", "spiece.model", "vocab.txt"),
+)
+"""As a repository of a judge lies on the hub, with files that nothing reads."""
+
+
+def test_snapshot_takes_tokenizers_and_chat_templates_in_one_form_of_weights(tmp_path, monkeypatch):
+    """Without its template a judge would not know how it is spoken to."""
+
+    def download(name, revision, allow_patterns):
+        for file in filter_repo_objects(JUDGE, allow_patterns=allow_patterns):
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / file).write_text("{}")
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    folder = snapshot("owner/judge", None)
+    here = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert here == {*JUDGE} - {"README.md", "figures/teaser.png", "pytorch_model.bin", "model.onnx"}
