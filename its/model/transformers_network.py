@@ -31,7 +31,7 @@ HARMLESS = frozenset(
         *("forced_eos_token_id", "remove_invalid_values", "exponential_decay_length_penalty", "suppress_tokens"),
         *("begin_suppress_tokens", "decoder_start_token_id", "bos_token_id", "pad_token_id", "sep_token_id"),
         *("eos_token_id", "vision_token_id", "attention_dropout", "output_past", "_attn_implementation_autoset"),
-        "cache_implementation",
+        *("vision_start_token_id", "vision_end_token_id", "cache_implementation"),
     }
 )
 """Entries that versions of transformers wrote into every configuration: of its own, of generated text, of training."""

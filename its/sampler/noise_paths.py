@@ -206,7 +206,12 @@ class Flow:
         return replace(self.level(float(self._shifted(self.end) * self.time_scale)), ends=True)
 
     def _shifted(self, t: float) -> float:
-        return self.shift * t / (1 + (self.shift - 1) * t)
+        return shifted(t, self.shift)
+
+
+def shifted(t: float, shift: float) -> float:
+    """Return a time of linear flow after its shift; see `Flow.shift`."""
+    return shift * t / (1 + (shift - 1) * t)
 
 
 @dataclass(frozen=True)

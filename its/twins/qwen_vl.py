@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +34,25 @@ def write(weights: Weights, *, width: int = 32) -> None:
     )
     processor.save_pretrained(Path(weights))
 
-    # Make the network.
+    write_network(weights, {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL}, len(tokenizer), width)
+
+
+def write_network(folder: str, ids: Mapping[str, int], vocabulary: int, width: int) -> None:
+    """Write a random network of two layers to a folder.
+
+    Args:
+        ids: of the marks of a conversation. vocabulary: tokens that it knows.
+    """
+    import transformers
+
     sizes: dict[str, Any] = {"hidden_size": width, "intermediate_size": 2 * width}
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL}
     config: Any = transformers.Qwen2_5_VLConfig(
         text_config={
             **sizes,
             "num_hidden_layers": 2,
             "num_attention_heads": 2,
             "num_key_value_heads": 1,
-            "vocab_size": len(tokenizer),
+            "vocab_size": vocabulary,
             "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]},
             "bos_token_id": ids["<|im_start|>"],
             "eos_token_id": ids["<|im_end|>"],
@@ -61,7 +71,7 @@ def write(weights: Weights, *, width: int = 32) -> None:
     )
     network: Any = transformers.Qwen2_5_VLForConditionalGeneration(config)
     network.load_state_dict(random_state(network))
-    network.save_pretrained(Path(weights))
+    network.save_pretrained(Path(folder))
 
 
 def _tokenizer() -> Any:

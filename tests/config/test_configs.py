@@ -29,6 +29,7 @@ OF_HUB = ("clip", "deit_s", "dino", "ma_ensemble", "vit_b16_224", "vit_b16_384")
 
 PIPELINES = ("flux_dev", "flux_schnell", "flux2_klein", "pixart_sigma", "sd15", "sdxl", "sdxl_lightning")
 PIPELINES += ("lcm", "sana", "sana_sprint", "sd_turbo")
+PIPELINES += ("sd35", "qwen_image", "z_image", "z_image_turbo")
 REWARDS = (
     "t2i_ensemble",
     "aesthetic",

@@ -33,6 +33,9 @@ CALLS = {
     "flux_dev": ("FluxPipeline", {"guidance_scale": 3.5, "max_sequence_length": 64}),
     "flux_schnell": ("FluxPipeline", {"max_sequence_length": 64}),
     "flux2_klein": ("Flux2KleinPipeline", {"max_sequence_length": 96}),
+    "sd35": ("StableDiffusion3Pipeline", {"max_sequence_length": 64}),
+    "qwen_image": ("QwenImagePipeline", {"max_sequence_length": 128, "negative_prompt": " "}),
+    "z_image": ("ZImagePipeline", {"max_sequence_length": 128}),
 }
 """Each family's class of diffusers, and how it is called as its loader runs it."""
 
@@ -60,6 +63,9 @@ def latents_of(vae, z):
         tiles = diffusers.Flux2KleinPipeline._patchify_latents(z)
         std = (vae.bn.running_var + vae.config.batch_norm_eps).sqrt()
         return (tiles - vae.bn.running_mean[:, None, None]) / std[:, None, None]
+    if hasattr(vae.config, "latents_std") and vae.config.latents_std is not None:
+        mean, std = (torch.tensor(vae.config[f"latents_{name}"])[:, None, None] for name in ("mean", "std"))
+        return (z[:, :, 0] - mean) / std
     return (z - (vae.config.shift_factor or 0)) * vae.config.scaling_factor
 
 
