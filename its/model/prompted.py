@@ -132,9 +132,13 @@ class PromptDenoiser(ClassifierFreeDenoiser):
 
     def prepare(self, conditions: Iterable[Condition]) -> None:
         """Encode prompts, each once, before rows of them are evaluated."""
-        if self.slots > 1 and self._negative is not None:
-            self._negative_texts.prepare([self._negative])
-        self._texts.prepare(map(prompt_of, conditions))
+        prompts = [*map(prompt_of, conditions)]
+        negative = [self._negative] if self.slots > 1 and self._negative is not None else []
+        if self._negative_texts is self._texts:
+            self._texts.prepare([*negative, *prompts])
+        else:
+            self._negative_texts.prepare(negative)
+            self._texts.prepare(prompts)
 
     def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
         prompts = [prompt_of(condition) for condition in conditions]

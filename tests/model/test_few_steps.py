@@ -43,6 +43,8 @@ def changed(twins):
     def change(family: str, file: str, entries: dict) -> str:
         path = twins / family / file
         before.setdefault(path, path.read_text())
+        if file == STEPS and "_class_name" in entries:  # what the pipeline says of its parts agrees
+            change(family, INDEX, {"scheduler": ["diffusers", entries["_class_name"]]})
         content = json.loads(before[path]) | entries
         path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
         return str(twins / family)
