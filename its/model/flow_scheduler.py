@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 from its.model.config_file import METADATA, ConfigFile
 from its.model.scheduler_entries import LATENT_CLASSES
-from its.sampler.noise_paths import shifted
 from its.sampler.published_paths import TWO_STEPS, PublishedFlow, TrigFlow, flux_shift
+from its.sampler.spacing import shifted
 
 OTHER = "choose a pipeline with {}, or correct the entry if it is wrong"
 

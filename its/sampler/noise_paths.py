@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from its.levels import Grid, Level
-from its.sampler.spacing import Spacing, checked_times, spaced
+from its.sampler.spacing import Spacing, checked_times, shifted, spaced
 
 MOST_NOISE = 80.0
 """The largest sigma / alpha at which a second-order sampler begins on VP: EDM's sigma_max (Karras et al. 2022)."""
@@ -207,11 +207,6 @@ class Flow:
 
     def _shifted(self, t: float) -> float:
         return shifted(t, self.shift)
-
-
-def shifted(t: float, shift: float) -> float:
-    """Return a time of linear flow after its shift; see `Flow.shift`."""
-    return shift * t / (1 + (shift - 1) * t)
 
 
 @dataclass(frozen=True)

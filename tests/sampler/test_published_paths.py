@@ -16,8 +16,9 @@ from its.levels import Columns, Guess
 from its.model.denoiser import guess_from
 from its.sampler.consistency import Consistency
 from its.sampler.flow_renoise import FlowRenoise
-from its.sampler.noise_paths import Flow, linear_vp, shifted
+from its.sampler.noise_paths import Flow, linear_vp
 from its.sampler.published_paths import PublishedConsistency, PublishedFlow, TrigFlow
+from its.sampler.spacing import shifted
 
 STEPS = (1, 2, 3, 4, 7, 20, 28, 37, 100)
 
