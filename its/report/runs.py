@@ -82,7 +82,7 @@ class RunRecord:
         protocol: the sentence that stands beside its FID; empty of a version that left none on record.
         prompts: first digits of the sha256 of its list of prompts; empty of a run without.
         verdicts: of judges outside.
-        own: columns of held-out verifiers that select as well, and so measure nothing in this run.
+        own_scores: columns of held-out verifiers that select as well, and so measure nothing in this run.
         published: tables that are shown beside it.
         rendered: the sampler that sampled the winners once more, with its values; empty of a run itself.
     """
@@ -101,7 +101,7 @@ class RunRecord:
     rendered: str = ""
     prompts: str = ""
     verdicts: tuple[Verdicts, ...] = ()
-    own: frozenset[str] = frozenset()
+    own_scores: frozenset[str] = frozenset()
     published: tuple[PublishedTable, ...] = ()
 
     @property
@@ -193,7 +193,7 @@ class Group(NamedTuple):
 def scorer(column: str, runs: Sequence[RunRecord]) -> str:
     """Return the name of a held-out verifier by its column, which says so where it selects in none of the runs."""
     name = column.removeprefix(HELD_OUT)
-    return name if any(column in run.own for run in runs) else f"{name}, held out"
+    return name if any(column in run.own_scores for run in runs) else f"{name}, held out"
 
 
 def load_runs(folder: Path) -> list[RunRecord]:
@@ -235,7 +235,7 @@ def read_run(run: RunFolder, folder: Path) -> RunRecord:
             printable(sentence(summary["protocol"])) if "protocol" in summary else "",
             prompts=printable(str(summary.get("protocol", {}).get("prompts_sha256", ""))[:8]),
             verdicts=tuple(verdicts),
-            own=frozenset(f"{HELD_OUT}{name}" for name in summary.get("own_scores", ())),
+            own_scores=frozenset(f"{HELD_OUT}{name}" for name in summary.get("own_scores", ())),
             published=tables_of(summary.get("published", [])),
         )
     except DamagedFile:
