@@ -31,7 +31,7 @@ FAMILIES: dict[str, Callable[[str], PromptDenoiser]] = {
     "flux_dev": partial(flux.load, size=64, max_sequence_length=64),
     "flux_schnell": partial(flux.load, size=64, max_sequence_length=64, distilled_guidance=None),
     "flux2_klein": partial(flux2.load, size=64, max_sequence_length=96),
-    "sd35": partial(sd35.load, size=64, max_sequence_length=64, skip_layers=[1], skip_interval=[0.8, 0.95]),
+    "sd35": partial(sd35.load, size=64, max_sequence_length=64, skip_layers=[1], skip_interval=[0.7, 0.95]),
     "qwen_image": partial(qwen_image.load, size=64, max_sequence_length=128),
     "z_image": partial(z_image.load, size=64, max_sequence_length=128, guidance_interval=[0.2, 1.0]),
 }

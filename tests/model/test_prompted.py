@@ -26,7 +26,7 @@ from tests.model.pipelines import FAMILIES, PROMPTS, WRITERS, guessed, noise
 pytestmark = pytest.mark.usefixtures("text_cache")
 
 WIDER = ("sd35", "qwen_image", "z_image")
-"""Families of which the default tier searches by one method."""
+"""Families of which the default tier tries less."""
 
 FAMILIES_ENCODERS = {
     **dict.fromkeys(("sd15", "pixart_sigma", "flux2_klein", "qwen_image", "z_image"), ("text_encoder",)),
@@ -85,7 +85,9 @@ def test_prompted_keeps_state_and_time_in_float32_under_bfloat16(folders, family
     assert (told[:, None] - allowed).abs().min(1).values.max() < 1e-4
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family", [pytest.param(each, marks=[pytest.mark.long] if each in WIDER[1:] else []) for each in FAMILIES]
+)
 def test_prompted_encodes_each_prompt_once_and_resumes_without_encoders(folders, monkeypatch, family):
     """A hook on each encoder counts; the encoders are let go; a full cache loads none."""
     calls, encoders = {}, []
