@@ -38,7 +38,7 @@ FAMILIES: dict[str, Callable[[str], PromptDenoiser]] = {
     "sana_sprint": partial(sana_sprint.load, size=64, max_sequence_length=64),
     "lcm": partial(lcm.load, size=32),
     "sd_turbo": partial(sd15.load, size=32, guidance_scale=1.0),
-    "sd35": partial(sd35.load, size=64, max_sequence_length=64, skip_layers=[1], skip_interval=[0.8, 0.95]),
+    "sd35": partial(sd35.load, size=64, max_sequence_length=64, skip_layers=[1], skip_interval=[0.7, 0.95]),
     "qwen_image": partial(qwen_image.load, size=64, max_sequence_length=128),
     "z_image": partial(z_image.load, size=64, max_sequence_length=128, guidance_interval=[0.2, 1.0]),
 }

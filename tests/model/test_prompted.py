@@ -34,7 +34,7 @@ TOLD = {"sana_sprint": {0.5, 0.1 * 4.5}, "z_image": {249.0}}
 """What networks are told of it and of guidance, where that is not a time of 751 and a guidance of 3.5."""
 
 WIDER = ("sd35", "qwen_image", "z_image")
-"""Families of which the default tier searches by one method."""
+"""Families of which the default tier tries less."""
 
 FAMILIES_ENCODERS = {
     **dict.fromkeys(("sd15", "pixart_sigma", "flux2_klein", "qwen_image", "z_image"), ("text_encoder",)),
@@ -93,7 +93,9 @@ def test_prompted_keeps_state_and_time_in_float32_under_bfloat16(folders, family
     assert embedded
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family", [pytest.param(each, marks=[pytest.mark.long] if each in WIDER[1:] else []) for each in FAMILIES]
+)
 def test_prompted_encodes_each_prompt_once_and_resumes_without_encoders(folders, monkeypatch, family):
     """A hook on each encoder counts; the encoders are let go; a full cache loads none."""
     calls, encoders = {}, []
