@@ -20,7 +20,10 @@ from its.model.transformers_network import check_entries, library, loaded
 from its.model.wrappers import StateDict
 from its.weights import Device, Dtype, Settings, Weights, locate
 
-PIXELS = 256 * 28 * 28
+PATCH = 28
+"""Side of what the network sees as one token."""
+
+PIXELS = 256 * PATCH**2
 """Pixels that every picture is resized to, in whole patches: 448 x 448 of a square."""
 
 MARK = "<|Reward|>"
@@ -75,7 +78,7 @@ class HpsV3:
     def _judged(self, picture: np.ndarray, prompt: str) -> Tensor:
         self.check_prompts([prompt])
         question = self._asked.format(text_prompt=prompt) + self._behind
-        inputs = inputs_of(self._processor, [resized(picture, self._processor)], question).to(self._network.device)
+        inputs = inputs_of(self._processor, [resized(picture)], question).to(self._network.device)
 
         # Positions are counted in the picture too, as by its authors, who hand the network embeddings without tokens.
         tokens = inputs["input_ids"]
@@ -85,12 +88,11 @@ class HpsV3:
             return self._head(states[tokens == self._mark].float())[0].cpu()
 
 
-def resized(picture: np.ndarray, processor: Any) -> Image.Image:
+def resized(picture: np.ndarray) -> Image.Image:
     """Resize a picture, uint8 `[H, W, 3]`, to `PIXELS` in whole patches, by Pillow."""
     from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
-    patch = processor.image_processor.patch_size * processor.image_processor.merge_size
-    height, width = smart_resize(*picture.shape[:2], factor=patch, min_pixels=PIXELS, max_pixels=PIXELS)
+    height, width = smart_resize(*picture.shape[:2], factor=PATCH, min_pixels=PIXELS, max_pixels=PIXELS)
     return Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC)
 
 

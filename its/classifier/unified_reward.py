@@ -41,7 +41,7 @@ class UnifiedReward:
         if self._begun not in self._before:
             raise ValueError(
                 f"the question of UnifiedReward asks for no {self._begun!r}; take its "
-                "point_score_ACS_image_generation.py: ratings of pairs depend on the company, and are not asked for here"
+                "point_score_ACS_image_generation.py (ratings of pairs depend on the company, and are no reward here)"
             )
         tokens = [chat.tokens(str(digit)) for digit in DIGITS]
         if any(len(each) != 1 for each in tokens):
