@@ -92,8 +92,9 @@ def resized(picture: np.ndarray) -> Image.Image:
     """Resize a picture, uint8 `[H, W, 3]`, to `PIXELS` in whole patches, by Pillow."""
     from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
-    height, width = smart_resize(*picture.shape[:2], factor=PATCH, min_pixels=PIXELS, max_pixels=PIXELS)
-    return Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC)
+    height, width, _ = picture.shape
+    rows, columns = smart_resize(height, width, factor=PATCH, min_pixels=PIXELS, max_pixels=PIXELS)
+    return Image.fromarray(picture).resize((columns, rows), Image.Resampling.BICUBIC)
 
 
 def load(

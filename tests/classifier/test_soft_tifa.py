@@ -59,7 +59,9 @@ def plain(files, pixels, questions):
     return scores
 
 
-@pytest.mark.parametrize(("mean", "over"), [("geometric", gmean), ("arithmetic", np.mean)])
+@pytest.mark.parametrize(
+    ("mean", "over"), [("geometric", gmean), pytest.param("arithmetic", np.mean, marks=pytest.mark.long)]
+)
 def test_soft_tifa_equals_its_protocol_written_out(files, mean, over):
     pictures, prompts = [picture(56, 70, 3), 255 - picture(56, 70, 3)], [line["prompt"] for line in LINES]
     verifier = PictureScore(load(**files, mean=mean, dtype="float32"))

@@ -40,7 +40,7 @@ def plain(files, pixels, prompt, axis):
     return ((each / each.sum()) @ torch.arange(1.0, 6.0)).item()
 
 
-@pytest.mark.parametrize("axis", ["alignment", "style"])
+@pytest.mark.parametrize("axis", ["alignment", pytest.param("style", marks=pytest.mark.long)])
 def test_unified_reward_equals_the_library_written_out(files, axis):
     pictures, prompts = [picture(56, 70, 3), 255 - picture(56, 70, 3)], ["a {cat}", "[a] dog"]
     verifier = PictureScore(load(**files, axis=axis, dtype="float32"))
@@ -54,7 +54,7 @@ def test_unified_reward_equals_the_library_written_out(files, axis):
 @pytest.mark.parametrize(
     ("texts", "sentence"),
     [
-        (TEXTS.replace("(1-5): X", "of both"), r"asks for no 'Alignment Score \(1-5\): '; .* ratings of pairs depend"),
+        (TEXTS.replace("(1-5): X", "of both"), r"asks for no 'Alignment Score \(1-5\): '; .*ratings of pairs depend"),
         (TEXTS.replace('f"', '"'), r"has 0 f-strings of prompt alone"),
         (TEXTS.replace("{prompt}", "{prompt} {other}"), r"has 0 f-strings of prompt alone"),
         (TEXTS.replace("{prompt}", "{prompt!r}"), r"has 0 f-strings of prompt alone"),
