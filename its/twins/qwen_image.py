@@ -25,7 +25,7 @@ def write(weights: Weights) -> None:
     # Write the networks.
     folder = Path(weights)
     vocabulary = qwen_text.write_tokenizer(str(folder / "tokenizer"), WORDS)
-    qwen_vl.write_network(str(folder / "text_encoder"), {token: 1 for token in qwen_vl.SPECIAL}, vocabulary, width=32)
+    qwen_vl.write_network(str(folder / "text_encoder"), {token: 1 for token in qwen_vl.SPECIAL}, vocabulary)
     transformer: Any = QwenImageTransformer2DModel(
         in_channels=16,
         out_channels=4,

@@ -36,8 +36,11 @@ REWARDS = (
     "clip_score",
     "hps",
     "hps_v20",
+    "hps3",
     "image_reward",
     "pick_score",
+    "soft_tifa",
+    "unified_reward",
     "vlm",
     "vlm_endpoint",
 )
