@@ -38,8 +38,22 @@ def test_face_lists_its_names_when_one_is_unknown():
 
 
 def test_face_loads_nothing_at_import():
-    code = "import sys, its; print(sorted({name.split('.')[0] for name in sys.modules} & {'torch', 'numpy', 'hydra'}))"
+    slow = {"torch", "numpy", "hydra", "diffusers", "transformers", "accelerate", "huggingface_hub"}
+    code = f"import sys, its; print(sorted({{name.split('.')[0] for name in sys.modules}} & {slow}))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
+
+
+@pytest.mark.long
+def test_run_of_digits_loads_nothing_of_texts(tmp_path):
+    """Neither what takes pipelines apart and scores prompts, nor a pipeline of diffusers."""
+    code = (
+        "import sys; from pathlib import Path; from tests.build import SMALL, make_experiment; "
+        f"make_experiment(Path({str(tmp_path)!r}), *SMALL, 'images=2').run(); "
+        "print([name for name in sys.modules if name.startswith(('its.model.pipeline', 'its.model.prompted', "
+        "'its.classifier.image_text', 'its.verifier.endpoint', 'diffusers.pipelines.', 'ftfy', 'bs4'))])"
+    )
+    said = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert said.splitlines()[-1] == "[]"
 
 
 def test_face_offers_search_without_loading_torch():

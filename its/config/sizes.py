@@ -88,10 +88,9 @@ def check_least(search: Search, cap: float, image: Image) -> None:
 
 
 def _of_calls() -> list[str]:
-    """Return the names of the searches of `its` that serve caps in verifier calls."""
-    names = []
-    for path in sorted((CONF / "search").glob("*.yaml")):
-        search = defined(yaml.safe_load(path.read_text(encoding="utf-8"))[TARGET], CHOICES)
-        if search.anytime or search.minimum_calls is not Search.minimum_calls:
-            names.append(path.stem)
-    return names
+    """Return the names of the searches of `its` that serve caps in verifier calls, without presets of them."""
+    nodes = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (CONF / "search").glob("*.yaml")}
+    searches = {name: defined(node[TARGET], CHOICES) for name, node in sorted(nodes.items()) if TARGET in node}
+    return [
+        name for name, search in searches.items() if search.anytime or search.minimum_calls is not Search.minimum_calls
+    ]

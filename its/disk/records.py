@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +13,9 @@ import yaml
 
 from its.disk.files import DamagedFile, read_file, read_text, set_aside, write_atomic
 from its.disk.sealed import is_sealed_yaml, says_sealed, sealed, unsealed
+
+FILES = "files"
+"""Entry of a record: the sha256 of each small file."""
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -37,6 +41,18 @@ def write_record(path: Path, record: dict[str, Any]) -> None:
         except DamagedFile as damage:
             set_aside(path, str(damage))
     write_atomic(path, sealed(record, indent=1).encode())
+
+
+def digests_of(name: str, records: Sequence[Path]) -> set[str] | None:
+    """Return the sha256 that the first record that is there has of a small file; None if it has none, or none is."""
+    for path in records:
+        with suppress(FileNotFoundError):
+            try:
+                files = read_record(path).get(FILES)
+            except ValueError:
+                return set()
+            return {str(files.get(name))} if isinstance(files, dict) else None
+    return None
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -17,13 +16,10 @@ from typing import Any, Literal
 from its.disk.array_names import FEATURES, SETS, SHARDS, shard_name
 from its.disk.files import is_plain, set_aside
 from its.disk.kept import serves
-from its.disk.records import is_table, read_config, read_record, sha256_of, write_record
+from its.disk.records import FILES, digests_of, is_table, read_config, read_record, sha256_of, write_record
 from its.disk.store import MANIFEST, TIMING, Store
 
 CONFIG, SUMMARY, FAILURE, SCHEDULE, SHARE = "config.yaml", "metrics.json", "failed.json", "schedule.json", "share.json"
-
-FILES = "files"
-"""Entry of a record: the sha256 of each small file."""
 
 EDITED = "edited_sources"
 """Column of a curve whose images come, in part at least, from other sources than the one here: from how many."""
@@ -213,7 +209,7 @@ class RunFolder:
         """
         name = path.relative_to(self.path).as_posix()
         recent = is_plain(path) and path.stat().st_mtime >= self._began
-        self.store.put(name, content, None if recent else self._recorded(name))
+        self.store.put(name, content, None if recent else digests_of(name, self.records))
         self._written[name] = sha256(content).hexdigest()
 
     def write_failure(self, reason: str, traceback: str) -> None:
@@ -290,16 +286,5 @@ class RunFolder:
 
     def agrees(self, path: Path) -> bool:
         """Return whether a small file is what the present record says, if that says anything of it."""
-        known = self._recorded(path.relative_to(self.path).as_posix())
-        return known is None or sha256_of(path) in known
-
-    def _recorded(self, name: str) -> set[str] | None:
-        """Return the sha256 that the present record has of a small file; None if there is none, or it has no such."""
-        for path in self.records:
-            with suppress(FileNotFoundError):
-                try:
-                    files = read_record(path).get(FILES)
-                except ValueError:
-                    return set()
-                return {str(files.get(name))} if isinstance(files, dict) else None
-        return None
+        digests = digests_of(path.relative_to(self.path).as_posix(), self.records)
+        return digests is None or sha256_of(path) in digests

@@ -8,11 +8,11 @@ CLEANERS = {"bs4": "beautifulsoup4", "ftfy": "ftfy"}
 """Modules, and packages, without which diffusers leaves captions as they are."""
 
 
-def check_cleaners(clean_caption: bool) -> None:
-    """Refuse to clean captions without the packages, where diffusers would leave them as they are.
+def cleaners(clean_caption: bool) -> tuple[str, ...]:
+    """Return the packages that cleaning captions takes, without which diffusers would leave them as they are.
 
     Raises:
-        ValueError: naming them.
+        ValueError: naming those that are not installed.
     """
     missing = [package for name, package in CLEANERS.items() if clean_caption and find_spec(name) is None]
     if missing:
@@ -21,3 +21,4 @@ def check_cleaners(clean_caption: bool) -> None:
             "cleans nothing; in the folder of this code: .venv/bin/python -m pip install -c constraints.txt -e "
             "'.[text2image]', or set model.clean_caption=false, which only puts prompts in lower case"
         )
+    return tuple(CLEANERS.values()) if clean_caption else ()

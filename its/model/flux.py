@@ -110,9 +110,7 @@ def load(
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     side = pipeline.side(size, patch=2)
     path = flux_path(pipeline.scheduler, (side // 2) ** 2)
-    config = pipeline.network_config()
-    check_distilled(config, distilled_guidance)
-    check_axes(config, (16, 56, 56), 128)
+    check_network(pipeline.network_config(), distilled_guidance)
 
     # Load the networks.
     running = Running(
@@ -133,12 +131,13 @@ def load(
     )
 
 
-def check_distilled(config: ConfigFile, distilled_guidance: float | None) -> None:
-    """Refuse guidance that a network is not told, or none that it must be.
+def check_network(config: ConfigFile, distilled_guidance: float | None) -> None:
+    """Refuse guidance that a network is not told, or none that it must be, and other axes of positions.
 
     Raises:
         ValueError: naming the remedy.
     """
+    check_axes(config, (16, 56, 56), 128)
     embeds = config.needed("guidance_embeds")
     if embeds and distilled_guidance is None:
         raise ValueError(

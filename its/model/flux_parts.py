@@ -1,4 +1,4 @@
-"""What the transformers of FLUX.1 and FLUX.2 have in common: positions, packed latents, and time in float32."""
+"""Parts that the transformers of FLUX.1 and FLUX.2 share: positions, packed latents, and time in float32."""
 
 from __future__ import annotations
 

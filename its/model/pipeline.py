@@ -20,6 +20,7 @@ from its.model.text_cache import Encode, Text, TextCache
 from its.model.transformers_network import load_network, loaded
 from its.model.vae import OTHER, advice
 from its.parameters import fits
+from its.process.source_files import digest_of
 from its.weights import Dtype, fingerprint, locate
 from its.weights.hub import NOT_LOADED
 
@@ -230,6 +231,7 @@ class Pipeline:
             "content": {name: fingerprint(str((self.folder / name).absolute())) for name in names},
             "dtype": dtype,
             "device": places.device.type,
+            "by": [digest_of(module) for module in (__name__, encode.__module__)],
             **{package: version(package) for package in (*ENCODING, *packages)},
             **options,
         }

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from its.model import latent_scheduler
 from its.model.assembled import Guided, Running, TextPart, assembled
-from its.model.captions import CLEANERS, check_cleaners
+from its.model.captions import cleaners
 from its.model.pipeline import Family, Pipeline
 from its.model.prompted import PromptDenoiser
 from its.model.text_cache import Text
@@ -90,8 +90,7 @@ def load(
         weights_key: variant of the network's weights (`fp16`); see `its.model.checkpoint.stored`.
         size: side of the images, in pixels, as it is given: sides are not moved to those of training.
         max_sequence_length: tokens of a prompt, which is cut or filled up to it.
-        clean_caption: diffusers' cleaning of captions, as its pipeline has it, which needs two packages; else a prompt
-            is put in lower case.
+        clean_caption: its pipeline's cleaning of captions, by two packages; else a prompt is put in lower case.
         negative_prompt, guidance_scale, guidance_interval: see `its.model.prompted.PromptDenoiser`.
         timestep_spacing: in place of the scheduler's own; see `its.model.latent_scheduler.read`.
         dtype, and what follows: see `its.model.assembled.Running`.
@@ -100,7 +99,8 @@ def load(
         ValueError: an entry of a configuration is not known, tensors do not fit, or captions cannot be cleaned.
     """
     # Read the configurations.
-    check_cleaners(clean_caption)
+    options = {"max_sequence_length": max_sequence_length, "clean_caption": clean_caption}
+    text = TextPart(encode, options, cleaners(clean_caption))
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     scheduler = latent_scheduler.read(pipeline.scheduler, timestep_spacing)
     pipeline.network_config().needed("use_additional_conditions")
@@ -118,11 +118,7 @@ def load(
         scheduler.path,
         scheduler.prediction,
         (decode.channels, side, side),
-        TextPart(
-            encode,
-            {"max_sequence_length": max_sequence_length, "clean_caption": clean_caption},
-            tuple(CLEANERS.values()) if clean_caption else (),
-        ),
+        text,
         decode,
         Guided(guidance_scale, guidance_interval, negative_prompt),
         running,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from inspect import signature
 from typing import Any, Literal
 
 from torch import Tensor, nn
 
 from its.model.assembled import Guided, Running, TextPart, assembled
-from its.model.captions import check_cleaners
+from its.model.captions import cleaners
 from its.model.dc_ae import decoder
 from its.model.flow_scheduler import sana_scheduler
 from its.model.pipeline import Family, Pipeline
@@ -25,6 +27,9 @@ FAMILY = Family(
     {"guidance_embeds": Literal[False], "patch_size": int, "timestep_scale": float},
     vae="AutoencoderDC",
 )
+
+INSTRUCTION = "complex_human_instruction"
+"""diffusers' name of the text that stands before a prompt."""
 
 
 class LinearTransformer(nn.Module):
@@ -62,27 +67,29 @@ def encode(pipeline: Any, prompt: str, **options: Any) -> Text:
     return {"states": states[0], "mask": mask[0]}
 
 
-def text_options(
-    family: Family, max_sequence_length: int, clean_caption: bool, complex_human_instruction: bool
-) -> dict[str, Any]:
-    """Return the options of a pipeline's `encode_prompt`.
+def text_part(
+    family: Family,
+    encode: Callable[..., Text],
+    max_sequence_length: int,
+    clean_caption: bool,
+    complex_human_instruction: bool,
+) -> TextPart:
+    """Return what a family makes of a text; its instruction is a default of its pipeline's own call.
 
     Raises:
         ValueError: captions cannot be cleaned, or there is no room for a token.
     """
     import diffusers
 
-    check_cleaners(clean_caption)
     if max_sequence_length < 2:
         raise ValueError(f"model.max_sequence_length is {max_sequence_length}; it is at least 2")
     parameters = signature(getattr(diffusers, family.pipeline).__call__).parameters
-    return {
+    options = {
         "max_sequence_length": max_sequence_length,
         "clean_caption": clean_caption,
-        "complex_human_instruction": parameters["complex_human_instruction"].default
-        if complex_human_instruction
-        else None,
+        INSTRUCTION: parameters[INSTRUCTION].default if complex_human_instruction else None,
     }
+    return TextPart(encode, options, cleaners(clean_caption))
 
 
 def networks(
@@ -145,7 +152,7 @@ def load(
         ValueError: an entry of a configuration is not known, tensors do not fit, or captions cannot be cleaned.
     """
     # Read the configurations.
-    options = text_options(FAMILY, max_sequence_length, clean_caption, complex_human_instruction)
+    text = text_part(FAMILY, encode, max_sequence_length, clean_caption, complex_human_instruction)
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     scheduler = sana_scheduler(pipeline.scheduler)
     side = pipeline.side(size, patch=pipeline.network_config().get("patch_size", 1))
@@ -161,7 +168,7 @@ def load(
         scheduler.path,
         "flow",
         (decode.channels, side, side),
-        TextPart(encode, options, negative={"complex_human_instruction": None}),
+        replace(text, negative={INSTRUCTION: None}),
         decode,
         Guided(guidance_scale, guidance_interval, negative_prompt),
         running,

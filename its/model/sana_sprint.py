@@ -7,12 +7,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from its.model.assembled import Guided, Running, TextPart, assembled
+from its.model.assembled import Guided, Running, assembled
 from its.model.flow_scheduler import sprint_path
 from its.model.pipeline import Family, Pipeline
 from its.model.prompted import PromptDenoiser
 from its.model.sana import FAMILY as SANA
-from its.model.sana import networks, text_options
+from its.model.sana import networks, text_part
 from its.model.text_cache import Text
 from its.types import SpeedOnly
 from its.weights import Device, Dtype, Variant, Weights
@@ -91,7 +91,7 @@ def load(
         ValueError: an entry of a configuration is not known, tensors do not fit, or captions cannot be cleaned.
     """
     # Read the configurations.
-    options = text_options(FAMILY, max_sequence_length, clean_caption, complex_human_instruction)
+    text = text_part(FAMILY, encode, max_sequence_length, clean_caption, complex_human_instruction)
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     path = sprint_path(pipeline.scheduler)
     config = pipeline.network_config()
@@ -109,7 +109,7 @@ def load(
         path,
         "flow",
         (decode.channels, side, side),
-        TextPart(encode, options),
+        text,
         decode,
         Guided(),
         running,

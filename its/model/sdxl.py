@@ -12,6 +12,7 @@ from its.model import latent_scheduler
 from its.model.assembled import Guided, Running, TextPart, assembled
 from its.model.pipeline import Family, Pipeline
 from its.model.prompted import PromptDenoiser
+from its.model.scheduler_entries import Prediction
 from its.model.text_cache import Text
 from its.model.vae import decoder
 from its.types import SpeedOnly
@@ -82,8 +83,7 @@ def load(
     """Load a folder or hub name of a StableDiffusionXLPipeline.
 
     Args:
-        unet: a state dict of another network of the same sizes, which takes the place of the pipeline's, and predicts
-            what the pipeline's scheduler says.
+        unet: a state dict of another network of the same sizes, which predicts what the pipeline's own does.
         weights_key: variant of the network's weights (`fp16`); see `its.model.checkpoint.stored`.
         size: side of the images, in pixels, which the network is told too.
         negative_prompt: None is zeros where the pipeline's force_zeros_for_empty_prompt says so, else the empty text.
@@ -97,11 +97,7 @@ def load(
     # Read the configurations.
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     scheduler = latent_scheduler.read(pipeline.scheduler, timestep_spacing)
-    if unet is not None and Path(unet).stem.endswith("_x0") and scheduler.prediction != "sample":
-        raise ValueError(
-            f"model.unet is {unet}, which predicts x0 by its name, and by {pipeline.scheduler} a network of this "
-            f"pipeline predicts {scheduler.prediction}; take a file of two, four or eight steps"
-        )
+    check_prediction(unet, scheduler.prediction, pipeline.scheduler)
     side = pipeline.side(size)
     if negative_prompt is None and not pipeline.index.get("force_zeros_for_empty_prompt", True):
         negative_prompt = ""
@@ -123,3 +119,16 @@ def load(
         Guided(guidance_scale, guidance_interval, negative_prompt),
         running,
     )
+
+
+def check_prediction(unet: str | None, prediction: Prediction, scheduler: Path) -> None:
+    """Refuse a network that predicts x0, by its name, where the scheduler's file says otherwise.
+
+    Raises:
+        ValueError: naming both.
+    """
+    if unet is not None and Path(unet).stem.endswith("_x0") and prediction != "sample":
+        raise ValueError(
+            f"model.unet is {unet}, which predicts x0 by its name, and by {scheduler} a network of this pipeline "
+            f"predicts {prediction}; take a file of two, four or eight steps"
+        )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -45,15 +46,13 @@ class TextCache:
         self.folder = cache_folder() / "text" / name
         self._encoders = encoders
         self._device = device
-        self._unwritten: dict[str, Text] = {}
+        self._scratch: TemporaryDirectory[str] | None = None
         self._held = lru_cache(maxsize=HELD)(self._read)
 
     def prepare(self, prompts: Iterable[str]) -> None:
         """Encode the prompts that are not there yet."""
         missing = [
-            prompt
-            for prompt in dict.fromkeys(prompts)
-            if prompt not in self._unwritten and not self._path(prompt).is_file()
+            prompt for prompt in dict.fromkeys(prompts) if not any(path.is_file() for path in self._paths(prompt))
         ]
         if missing:
             self._encode(missing)
@@ -81,24 +80,40 @@ class TextCache:
         assert text is not None, "it was kept"
         return {name: value.to(self._device) for name, value in text.items()}
 
-    def _path(self, prompt: str) -> Path:
-        return self.folder / f"{sha256(prompt.encode('utf-8', 'surrogatepass')).hexdigest()}.text"
+    def _paths(self, prompt: str) -> list[Path]:
+        """Return where an encoding may be: in the cache, and in this process's own folder if it has one."""
+        name = f"{sha256(encoded(prompt)).hexdigest()}.text"
+        folders = [self.folder] if self._scratch is None else [self.folder, Path(self._scratch.name)]
+        return [folder / name for folder in folders]
 
     def _keep(self, prompt: str, text: Text) -> None:
-        """Write an encoding behind its sha256; one that cannot be written stays in memory."""
+        """Write an encoding behind its sha256; where the cache cannot be written, into a folder that goes with it.
+
+        Raises:
+            OSError: there is no room in either.
+        """
         content = save(text)
+        content = sha256(content).digest() + content
+        if self._scratch is None:
+            try:
+                return write_atomic(self._paths(prompt)[0], content)
+            except OSError as error:
+                self._scratch = TemporaryDirectory(prefix="its-text-")
+                log.warning("encodings are not kept (%s), but in %s while this lasts", str(error), self._scratch.name)
         try:
-            write_atomic(self._path(prompt), sha256(content).digest() + content)
+            write_atomic(self._paths(prompt)[-1], content)
         except OSError as error:
-            log.warning("the encoding of a prompt is not kept on disk (%s)", error)
-            self._unwritten[prompt] = text
+            raise OSError(
+                f"no encoding of a prompt can be written ({error}); set ITS_CACHE to a folder with room"
+            ) from error
 
     def _stored(self, prompt: str) -> Text | None:
         """Return an encoding that is there and whole."""
-        if prompt in self._unwritten:
-            return self._unwritten[prompt]
+        return next((text for path in self._paths(prompt) if (text := self._loaded(path)) is not None), None)
+
+    def _loaded(self, path: Path) -> Text | None:
         try:
-            content = read_file(self._path(prompt))
+            content = read_file(path)
         except (OSError, DamagedFile):
             return None
         if content is None or sha256(content[DIGEST_BYTES:]).digest() != content[:DIGEST_BYTES]:
@@ -107,3 +122,17 @@ class TextCache:
             return load(content[DIGEST_BYTES:])
         except SafetensorError:
             return None
+
+
+def encoded(prompt: str) -> bytes:
+    """Return a prompt in UTF-8.
+
+    Raises:
+        ValueError: it has halves of characters, as a terminal makes them of bytes that are no UTF-8.
+    """
+    try:
+        return prompt.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"the prompt {prompt[:80]!r} has {prompt[error.start]!r}, which is no character; write it in UTF-8"
+        ) from error

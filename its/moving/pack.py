@@ -23,8 +23,8 @@ from typing import IO
 from its.disk.array_names import FEATURES, POOL, SHARDS
 from its.disk.files import DamagedFile, read_file
 from its.disk.leftovers import temporary_name
-from its.disk.records import read_record
-from its.disk.run_folder import FILES, RunFolder
+from its.disk.records import FILES, read_record
+from its.disk.run_folder import RunFolder
 from its.disk.sealed import sealed
 from its.moving.portable import config_text, require_portable, summary_without_places, timing_text
 from its.report.figures import curve_figure

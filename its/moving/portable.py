@@ -16,8 +16,8 @@ import yaml
 
 from its.config.rules import PROMPT
 from its.config.secrets import check_secrets
-from its.disk.records import read_config
-from its.disk.run_folder import FILES, RunFolder
+from its.disk.records import FILES, read_config
+from its.disk.run_folder import RunFolder
 from its.disk.sealed import sealed, sealed_yaml
 from its.process.command import joined
 from its.process.source_tree import ROOT

@@ -12,8 +12,8 @@ from its.budget import cap_of
 from its.config.provenance import UNRECORDED
 from its.disk.array_names import SHARDS, first_of
 from its.disk.files import DamagedFile
-from its.disk.records import is_table, sha256_of
-from its.disk.run_folder import EDITED, FILES
+from its.disk.records import FILES, is_table, sha256_of
+from its.disk.run_folder import EDITED
 from its.moving.sound import raw_digests
 from its.process.source_files import listed
 from its.report.figures import sample_grid

@@ -12,7 +12,8 @@ from safetensors.numpy import load
 
 from its.disk.array_names import features_name, shard_name
 from its.disk.files import DamagedFile
-from its.disk.run_folder import EDITED, FILES
+from its.disk.records import FILES
+from its.disk.run_folder import EDITED
 from its.disk.store import Arrays, Store
 from its.process.device import require_one_device_type
 from its.rerun.finished_run import FinishedRun

@@ -1,4 +1,4 @@
-"""What the problems of a run with prompts asked for, and what each of its images scored."""
+"""The prompts of a run's problems, and the scores of its images."""
 
 from __future__ import annotations
 
@@ -100,6 +100,6 @@ def scores_in(folder: Path) -> Scores:
 
 def mean_of(values: Sequence[float] | np.ndarray) -> float | None:
     """Return the mean of numbers, of those that are known; None if none is."""
-    known = np.asarray(values, dtype=np.float64)
-    known = known[~np.isnan(known)]
-    return float(known.mean()) if len(known) else None
+    numbers = np.asarray(values, dtype=np.float64)
+    numbers = numbers[~np.isnan(numbers)]
+    return float(numbers.mean()) if len(numbers) else None

@@ -27,13 +27,13 @@ class PromptRuns:
     """The runs of a group that ask for the same prompts.
 
     Attributes:
-        asked: by their problems.
+        wishes: of their problems.
         scores: of their images.
     """
 
     runs: Sequence[RunRecord]
     series: Sequence[Series]
-    asked: Asked
+    wishes: Asked
     scores: Scores
 
     @property
@@ -56,7 +56,7 @@ class PromptRuns:
 
 def category_table(group: PromptRuns) -> Table | None:
     """Return the means of each category at the largest cap of each method; None if prompts have no category."""
-    categories = group.asked.images_in
+    categories = group.wishes.images_in
     rows: list[list[str]] = []
     for line in group.series if categories else ():
         first_runs = {run.seed: run for run in reversed(line.runs)}.values()
@@ -98,8 +98,8 @@ def prompts_csv(groups: Sequence[PromptRuns]) -> str:
 def _rows(group: PromptRuns, run: RunRecord, caps: Sequence[str]) -> Iterator[dict[str, object]]:
     for position, row in enumerate(run.rows):
         numbers = group.numbers(run, position)
-        for number, (prompt, problems) in enumerate(group.asked.images_of.items(), start=1):
-            category = group.asked.categories[problems[0]]
+        for number, (prompt, problems) in enumerate(group.wishes.images_of.items(), start=1):
+            category = group.wishes.categories[problems[0]]
             means = {column: mean_of(values[problems]) for column, values in numbers.items()}
             yield {
                 "number": number,

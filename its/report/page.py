@@ -195,7 +195,7 @@ def _sheets(section: Section) -> str:
         f"<figure><details><summary>{escape(brief(prompt))}</summary>"
         f'<img class="sheet" alt="{escape(prompt)}" src="data:image/png;base64,{base64.b64encode(sheet).decode()}">'
         "</details></figure>"
-        for prompt, sheet in zip(group.asked.images_of, section.sheets(SHEETS), strict=False)
+        for prompt, sheet in zip(group.wishes.images_of, section.sheets(SHEETS), strict=False)
     )
     folder = names[0].partition("/")[0]
     return (

@@ -74,12 +74,12 @@ class Section:
     @cached_property
     def prompt_runs(self) -> PromptRuns | None:
         """Its runs with what they were asked for; None if that is no prompts."""
-        asked = next((asked for run in self.runs if (asked := asked_by(self.folder, run))), None)
-        return None if asked is None else PromptRuns(self.runs, self.series, asked, scores_in(self.folder))
+        wishes = next((wishes for run in self.runs if (wishes := asked_by(self.folder, run))), None)
+        return None if wishes is None else PromptRuns(self.runs, self.series, wishes, scores_in(self.folder))
 
     @cached_property
     def categories(self) -> Table | None:
-        """What each category of prompts came to; None without any."""
+        """The table of categories of prompts; None without any."""
         return None if self.prompt_runs is None else category_table(self.prompt_runs)
 
     @property

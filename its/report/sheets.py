@@ -45,7 +45,7 @@ Picture = np.ndarray
 
 def sheet_names(group: PromptRuns, suffix: str) -> list[str]:
     """Return the name of each prompt's sheet, prompts in the order in which they come."""
-    return [f"prompts{suffix}/{number:04d}.png" for number in range(1, len(group.asked.images_of) + 1)]
+    return [f"prompts{suffix}/{number:04d}.png" for number in range(1, len(group.wishes.images_of) + 1)]
 
 
 def sheets_of(folder: Path, group: PromptRuns, most: int | None = None) -> Iterator[bytes]:
@@ -61,7 +61,7 @@ def sheets_of(folder: Path, group: PromptRuns, most: int | None = None) -> Itera
     seed = seed_of(group.series)
     lines = [(line.legend, [run for run in line.runs if run.seed == seed]) for line in group.series]
     lines = [(legend, runs) for legend, runs in lines if runs]
-    prompts = list(group.asked.images_of)[:most]
+    prompts = list(group.wishes.images_of)[:most]
     for start in range(0, len(prompts), BLOCK):
         block = prompts[start : start + BLOCK]
         pictures = {run.folder: _pictures(folder, run, group, block) for _, runs in lines for run in runs}
@@ -72,7 +72,7 @@ def sheets_of(folder: Path, group: PromptRuns, most: int | None = None) -> Itera
 
 def best_of(run: RunRecord, group: PromptRuns, prompt: str, cap: Cap) -> int:
     """Return the problem whose image of a prompt is the best of a run at a cap: by its reward, else the first."""
-    problems = group.asked.images_of[prompt]
+    problems = group.wishes.images_of[prompt]
     rewards = group.scores(run, REWARD)
     if rewards is None:
         return int(problems[0])

@@ -120,9 +120,8 @@ class ScheduleRun:
             ValueError: a value breaks a rule; the message says which and what to do.
         """
         # Load instruments and model.
-        packages = blueprint.packages
-        instruments = Instruments.of({**plain, "metric": {}}, packages, shelf)
-        model = instantiate(plain["model"], packages, shelf)
+        instruments = Instruments.of({**plain, "metric": {}}, blueprint.packages, shelf)
+        model = instantiate(plain["model"], blueprint.packages, shelf)
         check_shapes(plain["dataset"]["name"], instruments.data, model)
 
         # Put the search together, and see that its parts fit.

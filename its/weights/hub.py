@@ -113,16 +113,16 @@ def _absent(folder: Path, here: Sequence[str], index: Mapping[str, Any]) -> list
     """Name parts of a pipeline that have no files, networks without weights, and shards that are not beside a table."""
     absent: list[str] = []
     for part in parts(index):
-        own = {name.removeprefix(f"{part}/") for name in here if name.startswith(f"{part}/")}
-        weights = _one_variant([name for name in own if _WEIGHTS.fullmatch(name)], None)
+        files = {name.removeprefix(f"{part}/") for name in here if name.startswith(f"{part}/")}
+        weights = _one_variant([name for name in files if _WEIGHTS.fullmatch(name)], None)
         shards = {
             shard
             for table in weights
             if ".index." in table
             for shard in _read(folder / part / table).get("weight_map", {}).values()
         }
-        absent += [f"{part}/{shard}" for shard in shards - own]
-        if not own or ("config.json" in own and not weights):
+        absent += [f"{part}/{shard}" for shard in shards - files]
+        if not files or ("config.json" in files and not weights):
             absent.append(f"{part}/")
     return absent
 
@@ -137,9 +137,9 @@ def pipeline_files(names: Iterable[str], index: Mapping[str, Any], variant: str 
     names = sorted(names)
     chosen = [INDEX] if INDEX in names else []
     for part in parts(index):
-        own = [name.removeprefix(f"{part}/") for name in names if name.startswith(f"{part}/")]
-        weights = _one_variant([name for name in own if _WEIGHTS.fullmatch(name)], variant)
-        others = [name for name in own if _OTHERS.fullmatch(name) and not _WEIGHTS.fullmatch(name)]
+        files = [name.removeprefix(f"{part}/") for name in names if name.startswith(f"{part}/")]
+        weights = _one_variant([name for name in files if _WEIGHTS.fullmatch(name)], variant)
+        others = [name for name in files if _OTHERS.fullmatch(name) and not _WEIGHTS.fullmatch(name)]
         chosen += [f"{part}/{name}" for name in (*others, *weights)]
     return chosen
 
@@ -161,8 +161,8 @@ def _one_variant(names: Sequence[str], variant: str | None) -> list[str]:
         assert match is not None, "these are names of weights"
         kinds.setdefault((match["first"] or match["second"] or match["third"], match["form"]), []).append(name)
     variants = [each for each, _ in kinds]
-    taken = variant if variant in variants else None if None in variants else next(iter(variants), None)
-    return next((kinds[taken, form] for form in ("safetensors", "bin") if (taken, form) in kinds), [])
+    kind = variant if variant in variants else None if None in variants else next(iter(variants), None)
+    return next((kinds[kind, form] for form in ("safetensors", "bin") if (kind, form) in kinds), [])
 
 
 def _fetched(name: str, revision: str | None, patterns: Sequence[str]) -> Path:

@@ -76,12 +76,12 @@ def place(choice: str) -> list[str]:
         return ["dataset=imagenet64", "model=openai_imagenet64", "verifier=null_rewards", "smoke=true"]
     if choice in OF_HUB:
         return ["dataset=cifar10", "model=ddpm_cifar10", "smoke=true"]
-    if choice.startswith("self_supervised_") or choice in REWARDS:
-        return ["smoke=true"]
+    if choice in REWARDS:
+        return ["dataset=drawbench", "model=sd15", "sampler.steps=2", "smoke=true"]
     if choice.endswith("cifar10"):
         others = {"model": "ddpm_cifar10", "verifier": "resnet56_cifar10"}
         return ["dataset=cifar10", *(f"{key}={value}" for key, value in others.items()), "smoke=true"]
-    return OF_DATASET.get(choice, [])
+    return OF_DATASET.get(choice, ["smoke=true"] if choice.startswith("self_supervised_") else [])
 
 
 @pytest.mark.parametrize(

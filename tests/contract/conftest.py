@@ -52,6 +52,8 @@ def searches() -> dict[str, Search]:
     cases: dict[str, Search] = {}
     for path in sorted(CONF.glob("search/*.yaml")):
         node = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if "_target_" not in node:  # a preset of another one
+            continue
         search = instantiate({key: value for key, value in node.items() if key != "smoke"}, CHOICES)
         if search.makes == "images":
             for suffix, values in CASES.get(path.stem, {"": {}}).items():

@@ -20,11 +20,11 @@ from hydra.utils import instantiate
 FILE = Path(__file__).with_name("golden.json")
 GOLDEN = json.loads(FILE.read_text()) if FILE.exists() else {}
 SEARCHES = {
-    path.stem: yaml.safe_load(path.read_text())
+    path.stem: node
     for path in sorted(Path(__file__).parents[2].glob("conf/search/*.yaml"))
-    if path.stem != "schedule"
+    if path.stem != "schedule" and "_target_" in (node := yaml.safe_load(path.read_text()))
 }
-"""Nodes of the searches that make images; `schedule` searches grids."""
+"""Nodes of the searches that make images, without presets of them; `schedule` searches grids."""
 
 Case = tuple[str, ...]
 """Words of a command line."""

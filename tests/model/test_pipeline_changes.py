@@ -16,16 +16,16 @@ pytestmark = [pytest.mark.long, pytest.mark.usefixtures("text_cache")]
 
 FILES = {
     "sd15": ("unet", "vae", "text_encoder", "tokenizer"),
-    "sdxl": ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer_2"),
-    "pixart_sigma": ("transformer", "vae", "text_encoder", "tokenizer"),
-    "flux_dev": ("transformer", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2"),
+    "sdxl": ("unet", "vae", "text_encoder_2", "tokenizer_2"),
+    "pixart_sigma": ("transformer", "text_encoder", "tokenizer"),
+    "flux_dev": ("transformer", "vae", "text_encoder_2", "tokenizer_2"),
     "flux2_klein": ("transformer", "vae", "text_encoder", "tokenizer"),
     "sana": ("transformer", "vae", "text_encoder", "tokenizer"),
     "sana_sprint": ("transformer",),
     "lcm": ("unet",),
     "sd_turbo": ("unet", "text_encoder"),
 }
-"""Parts by family, beside the index and the scheduler."""
+"""Parts by family, beside the index and the scheduler; those that several families have, once."""
 
 SCHEDULERS = (
     "DDIM",
@@ -80,9 +80,9 @@ def changed(key, value):
     if isinstance(value, bool):
         others = [not value, None]
     elif isinstance(value, int):
-        others = [value + 1, 2 * value, 0, None]
+        others = [value + 1, 0, None]
     elif isinstance(value, float):
-        others = [2 * value, value / 2, 0.0, None]
+        others = [2 * value, 0.0, None]
     elif isinstance(value, list):
         others = [value[::-1], value[:-1], value + value[:1], None]
     else:

@@ -12,7 +12,6 @@ from its.engine import Engine
 from its.levels import Columns
 from its.model.pipeline import Pipeline
 from its.model.prompted import Places
-from its.model.text_cache import TextCache
 from its.sampler.ddim import DDIM
 from its.sampler.sampler import Sampler
 from its.search.paths import Paths
@@ -116,27 +115,6 @@ def test_prompted_encodes_each_prompt_once_and_resumes_without_encoders(folders,
     guesses = [each(x, columns([model.path.noisiest] * 2, x), PROMPTS[:2]) for each in (model, again)]
     assert torch.equal(guesses[0].eps, guesses[1].eps)
     assert (calls, len(encoders)) == (once, len(once))
-
-
-def test_text_cache_makes_damaged_encodings_again_and_holds_few(text_cache):
-    made = []
-
-    def encoders():
-        return lambda prompt: made.append(prompt) or {"states": torch.full((2,), float(len(prompt)))}
-
-    cache = TextCache({"by": "this"}, encoders, "cpu")
-    prompts = ["x" * n for n in range(1, 51)]
-    cache.prepare(prompts)
-    assert [float(cache(prompt)["states"][0]) for prompt in prompts] == [*range(1, 51)]
-    assert (len(made), cache._held.cache_info().currsize) == (50, 32)
-    for path in text_cache.rglob("*.text"):
-        content = path.read_bytes()
-        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    again = TextCache({"by": "this"}, encoders, "cpu")
-    again.prepare(prompts)
-    assert float(again("x")["states"][0]) == 1.0
-    assert len(made) == 51
-    assert TextCache({"by": "that"}, encoders, "cpu").folder != cache.folder
 
 
 def test_places_bring_networks_by_turns():

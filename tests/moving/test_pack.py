@@ -113,7 +113,7 @@ def test_pack_names_no_place_of_the_machine(run, packed):
         ("python ../run.py 'plugins=[/a/b.py,/c/d]'", "python ../run.py 'plugins=[b.py,d]'"),
         ("python run.py 'hydra.searchpath=[file:///a/conf]'", "python run.py 'hydra.searchpath=[conf]'"),
         ("python run.py model.weights=~/x/w.pt", "python run.py model.weights=w.pt"),
-        ("python run.py \"a='/my place/w.pt'\"", "python run.py 'a='\"'\"'w.pt'\"'\"''"),
+        ("python run.py \"a='/my place/w.pt'\"", "python run.py \"a='w.pt'\""),
         ("python run.py '+a={_target_: x.Y, path: /q/r.npz}'", "python run.py '+a={_target_: x.Y, path: r.npz}'"),
         ("python run.py ++a.b=/q/r", "python run.py ++a.b=r"),
         ("python run.py a=1/2 b=google/ddpm@1", "python run.py a=1/2 b=google/ddpm@1"),

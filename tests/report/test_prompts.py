@@ -122,7 +122,7 @@ def test_contact_sheet_shows_the_best_image(sweep):
     [section] = sections_of(sweep, load_runs(sweep))
     group, [random] = section.prompt_runs, [run for run in section.runs if run.search == "random"][:1]
     rewards, _ = images_of(random, sweep)
-    for number, prompt in enumerate(group.asked.images_of):
+    for number, prompt in enumerate(group.wishes.images_of):
         for position, row in enumerate(random.rows):
             pair = [number, number + 6]
             assert best_of(random, group, prompt, cap_of(row)) == pair[int(rewards[pair, position].argmax())]

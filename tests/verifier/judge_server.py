@@ -25,7 +25,7 @@ class JudgeServer:
     """Its state: `behave` maps (attempt at a picture, the picture's number) to what is done with the request.
 
     That is None for an answer, a number of seconds for a late one, an HTTP status (an int of three digits, or with
-    headers a pair), or the text that is answered.
+    headers a pair), the text that is answered, or a function that is given the handler and does as it likes.
     """
 
     def __init__(self):
@@ -65,6 +65,10 @@ def handler_of(state):
 
         def act(self, act, number, score):
             status, headers, text = 200, {}, answer_of(number, score)
+            if callable(act):
+                act(self)
+                self.close_connection = True
+                return
             if isinstance(act, tuple):
                 status, headers = act
             elif isinstance(act, str):

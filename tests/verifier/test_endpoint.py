@@ -1,11 +1,15 @@
 """A judge elsewhere: every score lands on its image whatever the host does, and what is on disk is not asked again."""
 
+import contextlib
+import gzip
 import json
 import math
+import os
 import random
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -96,6 +100,174 @@ def test_endpoint_scores_land_on_their_images_whatever_the_host_does(host, name)
     assert 1 < state.most_at_once <= 5
     assert set(state.attempts.values()) <= {1, 2, 3}
     assert state.calls > 12 or name == "late"
+
+
+def raw(content):
+    return lambda handler: handler.wfile.write(content)
+
+
+def sent(content, *headers, cut=0):
+    """A whole response of these bytes, but for the last ones."""
+    lines = ["HTTP/1.1 200 OK", *headers, f"Content-Length: {len(content)}", "", ""]
+    return raw("\r\n".join(lines).encode() + content[: len(content) - cut])
+
+
+def completion(text, **usage):
+    return json.dumps({"choices": [{"message": {"content": text}}], "usage": usage}).encode()
+
+
+def endless(handler):
+    """Write on, a little at a time, so that no single read takes long."""
+    handler.send_response(200)
+    handler.end_headers()
+    with contextlib.suppress(OSError):
+        while True:
+            handler.wfile.write(b" " * 64)
+            handler.wfile.flush()
+            time.sleep(0.02)
+
+
+ATTACKS = {
+    "endless": lambda number: endless,
+    "huge": lambda number: sent(b" " * (20 << 20) + completion(answer_of(number, 7))),
+    "bomb": lambda number: sent(gzip.compress(bytes(1 << 24)), "Content-Encoding: gzip"),
+    "deep": lambda number: sent(b"[" * 100_000),
+    "page": lambda number: sent(b"<html>Please log in", "Content-Type: text/html"),
+    "no http": lambda number: raw(b"SSH-2.0-OpenSSH_9.6\r\n"),
+    "headers": lambda number: sent(b"{}", *[f"X-{k}: 1" for k in range(300)]),
+    "cut short": lambda number: sent(completion(answer_of(number, 7)), cut=20),
+    "nothing": lambda number: raw(b""),
+    "no choice": lambda number: sent(b'{"choices": []}'),
+    "two choices": lambda number: sent(b'{"choices": [{"message": {"content": "1"}}, {"message": {"content": "2"}}]}'),
+    "declined": lambda number: sent(b'{"choices": [{"finish_reason": "content_filter", "message": {}}]}'),
+    "parts": lambda number: sent(b'{"choices": [{"message": {"content": [{"text": "7"}]}}]}'),
+    "no list": lambda number: sent(b'{"choices": 7, "usage": [1]}'),
+    "large number": lambda number: answer_of(number, 7).replace("7", "1" + "0" * 400),
+    "infinity": lambda number: answer_of(number, 7).replace("7", "1e999"),
+    "half a letter": lambda number: sent(b'{"choices": [{"message": {"content": "\\ud83d"}}]}'),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_endpoint_outlives_hosts_that_send_anything(host, tmp_path, name):
+    """Each picture's first attempt is answered so; it is asked again, and in no more than its time."""
+    state, url = host
+    state.behave = lambda attempt, number: ATTACKS[name](number) if attempt < 2 else None
+    images, started = images_of(2), time.perf_counter()
+    judge = judge_of(url, tmp_path, timeout_s=0.5 if name == "endless" else 5.0)
+    assert judge.reward(images, prompts_of(2)).tolist() == expected(images)
+    assert (state.calls, time.perf_counter() - started < 10) == (4, True)
+    assert len(RunFolder(tmp_path).answers.read_bytes()) < 4000
+    again = judge_of(url, tmp_path).reward(images, prompts_of(2)).tolist()
+    assert (again, state.calls) == (expected(images), 4)
+
+
+@pytest.mark.parametrize("tokens", [-3, 10**40, 1.5, "7", None, True])
+def test_endpoint_counts_no_tokens_that_a_host_cannot_have_counted(host, tokens):
+    state, url = host
+    content = {"prompt_tokens": tokens, "completion_tokens": 3}
+    state.behave = lambda attempt, number: sent(completion(answer_of(number, 7), **content))
+    judge = judge_of(url)
+    assert judge.reward(images_of(1), ["a"]).tolist() == [7]
+    assert judge.judge_costs(images_of(1), ["a"]) == [{"judge_calls": 1, "judge_tokens": 3}]
+
+
+def test_endpoint_takes_a_mark_of_byte_order(host):
+    state, url = host
+    state.behave = lambda attempt, number: sent(b"\xef\xbb\xbf" + completion(answer_of(number, 7)))
+    assert judge_of(url).reward(images_of(1), ["a"]).tolist() == [7]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_endpoint_gives_its_key_to_no_other_host(host, monkeypatch, status):
+    state, url = host
+    monkeypatch.setenv("JUDGE_KEY", "s3cret-of-judge")
+    with judge_server() as (other, elsewhere):
+        state.behave = lambda attempt, number: (status, {"Location": f"{elsewhere}/chat/completions"})
+        with pytest.raises(ValueError, match=f"it refuses: HTTP {status}"):
+            judge_of(url, key_variable="JUDGE_KEY").reward(images_of(1), ["a"])
+        assert other.requests == []
+
+
+BEHIND = """
+import sys
+from its.verifier.chat import Chat
+import numpy as np
+print(Chat(sys.argv[1], "m", None, {}, 5.0).ask(np.zeros((2, 2, 3), np.uint8), "Picture 1234 was made").text)
+"""
+
+
+def test_endpoint_on_this_machine_is_behind_no_proxy(host):
+    """Else the key of a server of one's own would go to the proxy, unencrypted."""
+    _, url = host
+    proxies = dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy"), "http://127.0.0.1:9")
+    quiet = {key: value for key, value in os.environ.items() if key.lower() != "no_proxy"}
+    given = [sys.executable, "-c", BEHIND, url]
+    done = subprocess.run(given, cwd=ROOT, env={**quiet, **proxies}, capture_output=True, text=True)
+    assert '"overall": 0.0' in done.stdout, done.stderr
+
+
+def echoing(handler):
+    """Send back what it was given, wherever a host can."""
+    key = handler.headers["Authorization"]
+    handler.wfile.write(f"HTTP/1.1 401 {key}\r\nX-Key: {key}\r\n\r\n{key} \x1b[31m {key}".encode())
+
+
+@pytest.mark.parametrize(
+    "act", [echoing, lambda handler: handler.wfile.write(f"{handler.headers['Authorization']}\r\n".encode())]
+)
+def test_endpoint_keeps_its_key_out_of_messages_and_files(host, tmp_path, monkeypatch, caplog, act):
+    state, url = host
+    monkeypatch.setenv("JUDGE_KEY", "s3cret-of-judge")
+    state.behave = lambda attempt, number: act
+    with pytest.raises(ValueError, match="<JUDGE_KEY>") as refusal:
+        judge_of(url, tmp_path, key_variable="JUDGE_KEY", attempts=2).reward(images_of(2), prompts_of(2))
+    told = f"{refusal.value} {caplog.text} {RunFolder(tmp_path).answers.read_text()}"
+    assert "s3cret" not in told
+    assert "\x1b" not in told
+
+
+@pytest.mark.parametrize("key", ["a\nb", "a b", "schlüssel"])
+def test_endpoint_refuses_a_key_that_is_none_and_does_not_say_it(host, monkeypatch, key):
+    state, url = host
+    monkeypatch.setenv("JUDGE_KEY", key)
+    with pytest.raises(ValueError, match="what the environment has as JUDGE_KEY is no key") as refusal:
+        judge_of(url, key_variable="JUDGE_KEY").reward(images_of(1), ["x"])
+    assert (key in str(refusal.value), state.calls) == (False, 0)
+
+
+def test_endpoint_says_a_full_disk_and_asks_again_for_what_is_not_on_it(host, tmp_path, monkeypatch):
+    state, url = host
+    images, prompts = images_of(4), prompts_of(4)
+    judge_of(url, tmp_path).reward(images[:2], prompts[:2])
+    write = os.write
+    monkeypatch.setattr("its.disk.lines.os.write", lambda file, content: write(file, content[: len(content) // 2]))
+    with pytest.raises(OSError, match="No space left on device"):
+        judge_of(url, tmp_path, in_flight=1).reward(images, prompts)
+    monkeypatch.undo()
+    asked = state.calls
+    assert judge_of(url, tmp_path).reward(images, prompts).tolist() == expected(images)
+    assert state.calls == asked + 2
+    assert judge_of(url, tmp_path).reward(images, prompts).tolist() == expected(images)
+    assert state.calls == asked + 2
+
+
+def test_endpoint_of_two_workers_at_once_holds_to_the_first_answer(host, tmp_path):
+    """The host says something else each time; both workers, and whoever comes later, have the same scores."""
+    state, url = host
+    state.behave = lambda attempt, number: answer_of(number, min(9, attempt))
+    images, prompts = images_of(12), prompts_of(12)
+    judges = [judge_of(url, tmp_path, in_flight=3) for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        rewards = list(pool.map(lambda judge: judge.reward(images, prompts).tolist(), judges))
+    assert state.calls > 12, "they asked at the same time"
+    asked = state.calls
+    judges.append(judge_of(url, tmp_path))
+    rewards.append(judges[-1].reward(images, prompts).tolist())
+    assert rewards[1:] == rewards[:-1]
+    costs = [judge.judge_costs(images, prompts) for judge in judges]
+    assert costs == [[{"judge_calls": 1, "judge_tokens": 13}] * 12] * 4
+    assert state.calls == asked
 
 
 @pytest.mark.parametrize("nonsense", NONSENSE)
@@ -239,6 +411,10 @@ def test_endpoint_needs_a_host_and_a_key(monkeypatch):
         ({"url": "judge.example/v1"}, r"url of the judge is 'judge.example/v1'; it is http\(s\)://host/v1"),
         ({"url": "https://me:word@judge.example/v1"}, "without a key in it"),
         ({"url": "https://judge.example/v1?key=1"}, "without a key in it"),
+        ({"url": "http://localhost#@judge.example/v1"}, "without a key in it"),
+        ({"url": "http://localhost:port/v1"}, "it is http"),
+        ({"url": "https://judge.example/v1 x"}, "it is http"),
+        ({"key_variable": "sk-0123"}, r"key_variable of the judge is no name of a variable of the environment; export"),
         ({"url": "http://judge.example/v1", "key_variable": "K"}, "would be sent unencrypted; use https"),
         ({"options": {"model": "x"}}, "options of the judge have model, which requests set themselves"),
         ({"in_flight": 0}, "in_flight=0, .*; the first two are at least 1"),

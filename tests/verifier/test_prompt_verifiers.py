@@ -205,7 +205,8 @@ def test_remote_judge_is_asked_nothing_again_by_whoever_has_the_run_or_its_pack(
             assert {key: row[key] for key in row} == {key: before[key] for key in row}
 
         # Another rubric asks, once, and the run is whole none the less.
-        other = Blueprint.of(*composed(rescored_by(theirs, [*words, "verifier.aspects={finish: 'is it clean?'}"])))
+        judge = [word for word in words if word != "smoke=false"]
+        other = Blueprint.of(*composed(rescored_by(theirs, [*judge, "verifier.aspects={finish: 'is it clean?'}"])))
         state.behave = lambda attempt, number: json.dumps({"picture": number, "finish": 5, "overall": 7})
         for _ in range(2):
             [first, second] = rescore(Rescoring.of(theirs, other), tmp_path / "other", "a command")
@@ -214,9 +215,11 @@ def test_remote_judge_is_asked_nothing_again_by_whoever_has_the_run_or_its_pack(
         assert theirs.files.is_whole(theirs.files.read_summary())
 
 
-def test_remote_judge_that_stops_answering_ends_a_run_that_goes_on(tmp_path, host):
+def test_remote_judge_that_stops_answering_ends_a_run_that_goes_on(tmp_path, host, monkeypatch, caplog):
+    """And the key, which the host sends back with its errors, stands nowhere."""
     state, words = host
-    words = [*words, "verifier.judge.attempts=2", "verifier.judge.in_flight=1"]
+    monkeypatch.setenv("JUDGE_KEY", "s3cret-of-judge")
+    words = [*words, "verifier.judge.attempts=2", "verifier.judge.in_flight=1", "verifier.judge.key_variable=JUDGE_KEY"]
     state.behave = lambda attempt, number: 503 if state.calls > 4 else None
     with pytest.raises(ValueError, match=r"gave no score to .* pictures .* it does not answer: HTTP 503"):
         make_experiment(tmp_path, *SMALL, *words).run()
@@ -227,6 +230,11 @@ def test_remote_judge_that_stops_answering_ends_a_run_that_goes_on(tmp_path, hos
     check(rows, "reward_mean")
     assert state.calls == asked + 4, "of eight questions four were answered"
     assert len(answered) == 5
+    assert {request[1]["Authorization"] for request in state.requests} == {"Bearer s3cret-of-judge"}
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()] == []
+    job = blueprint_of(tmp_path, *SMALL, *words).job()
+    assert "s3cret" not in f"{caplog.text} {job.config}"
+    assert "JUDGE_KEY" in str(job.config)
 
 
 @pytest.mark.long
