@@ -8,11 +8,11 @@ CLEANERS = {"bs4": "beautifulsoup4", "ftfy": "ftfy"}
 """Modules, and packages, without which diffusers leaves captions as they are."""
 
 
-def cleaners(*, clean_caption: bool) -> tuple[str, ...]:
-    """Return the packages that clean captions; without them it is refused, where diffusers would leave captions alone.
+def cleaners(clean_caption: bool) -> tuple[str, ...]:
+    """Return the packages that cleaning captions takes, without which diffusers would leave them as they are.
 
     Raises:
-        ValueError: naming them.
+        ValueError: naming those that are not installed.
     """
     missing = [package for name, package in CLEANERS.items() if clean_caption and find_spec(name) is None]
     if missing:

@@ -100,7 +100,7 @@ def load(
     """
     # Read the configurations.
     options = {"max_sequence_length": max_sequence_length, "clean_caption": clean_caption}
-    text = TextPart(encode, options, cleaners(clean_caption=clean_caption))
+    text = TextPart(encode, options, cleaners(clean_caption))
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     scheduler = latent_scheduler.read(pipeline.scheduler, timestep_spacing)
     pipeline.network_config().needed("use_additional_conditions")

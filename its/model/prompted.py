@@ -143,8 +143,7 @@ class PromptDenoiser(ClassifierFreeDenoiser):
     def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
         prompts = [prompt_of(condition) for condition in conditions]
         distinct = tuple(dict.fromkeys(prompts))
-        table, first = self._encoded(distinct), NO_PROMPT + 1 if self.slots > 1 else 0
-        place_of = {prompt: place for place, prompt in enumerate(distinct, first)}
+        table, place_of = self._encoded(distinct), {prompt: place for place, prompt in self._places_of(distinct)}
         label = torch.tensor([place_of[prompt] for prompt in prompts]).to(self.device, non_blocking=True)
 
         def network(rows: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
@@ -166,15 +165,17 @@ class PromptDenoiser(ClassifierFreeDenoiser):
         """
         before, table = self._table
         if before != prompts:
-            first = NO_PROMPT + 1 if self.slots > 1 else 0
-            at_hand = {
-                prompt: {name: rows[first + k] for name, rows in table.items()} for k, prompt in enumerate(before)
-            }
+            at_hand = {prompt: {name: rows[k] for name, rows in table.items()} for k, prompt in self._places_of(before)}
             texts = [at_hand.get(prompt) or self._texts(prompt) for prompt in prompts]
             if self.slots > 1:
-                texts.insert(NO_PROMPT, self._negative_text(like=texts[0]))
+                negative = {name: rows[NO_PROMPT] for name, rows in table.items()}
+                texts.insert(NO_PROMPT, negative or self._negative_text(like=texts[0]))
             self._table = prompts, {name: torch.stack([text[name] for text in texts]) for name in texts[0]}
         return self._table[1]
+
+    def _places_of(self, prompts: tuple[str, ...]) -> Iterable[tuple[int, str]]:
+        """Return prompts with their places in a table, where the first is the negative prompt's under guidance."""
+        return enumerate(prompts, NO_PROMPT + 1 if self.slots > 1 else 0)
 
     def _negative_text(self, like: Text) -> Text:
         if self._negative is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from inspect import signature
 from typing import Any, Literal
 
@@ -27,6 +28,9 @@ FAMILY = Family(
     vae="AutoencoderDC",
     resolutions="encoder_block_out_channels",
 )
+
+INSTRUCTION = "complex_human_instruction"
+"""diffusers' name of the text that stands before a prompt."""
 
 
 class LinearTransformer(nn.Module):
@@ -68,29 +72,25 @@ def text_part(
     family: Family,
     encode: Callable[..., Text],
     max_sequence_length: int,
-    *,
     clean_caption: bool,
     complex_human_instruction: bool,
 ) -> TextPart:
-    """Return the encoding of prompts; the negative one is without an instruction.
+    """Return what a family makes of a text; its instruction is a default of its pipeline's own call.
 
     Raises:
         ValueError: captions cannot be cleaned, or there is no room for a token.
     """
     import diffusers
 
-    packages = cleaners(clean_caption=clean_caption)
     if max_sequence_length < 2:
         raise ValueError(f"model.max_sequence_length is {max_sequence_length}; it is at least 2")
     parameters = signature(getattr(diffusers, family.pipeline).__call__).parameters
     options = {
         "max_sequence_length": max_sequence_length,
         "clean_caption": clean_caption,
-        "complex_human_instruction": parameters["complex_human_instruction"].default
-        if complex_human_instruction
-        else None,
+        INSTRUCTION: parameters[INSTRUCTION].default if complex_human_instruction else None,
     }
-    return TextPart(encode, options, packages, {"complex_human_instruction": None})
+    return TextPart(encode, options, cleaners(clean_caption))
 
 
 def networks(
@@ -153,8 +153,7 @@ def load(
         ValueError: an entry of a configuration is not known, tensors do not fit, or captions cannot be cleaned.
     """
     # Read the configurations.
-    cleaning = {"clean_caption": clean_caption, "complex_human_instruction": complex_human_instruction}
-    text = text_part(FAMILY, encode, max_sequence_length, **cleaning)
+    text = text_part(FAMILY, encode, max_sequence_length, clean_caption, complex_human_instruction)
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     scheduler = sana_scheduler(pipeline.scheduler)
     side = pipeline.side(size, patch=pipeline.network_config().get("patch_size", 1))
@@ -170,7 +169,7 @@ def load(
         scheduler.path,
         "flow",
         (decode.channels, side, side),
-        text,
+        replace(text, negative={INSTRUCTION: None}),
         decode,
         Guided(guidance_scale, guidance_interval, negative_prompt),
         running,

@@ -92,8 +92,7 @@ def load(
         ValueError: an entry of a configuration is not known, tensors do not fit, or captions cannot be cleaned.
     """
     # Read the configurations.
-    cleaning = {"clean_caption": clean_caption, "complex_human_instruction": complex_human_instruction}
-    text = text_part(FAMILY, encode, max_sequence_length, **cleaning)
+    text = text_part(FAMILY, encode, max_sequence_length, clean_caption, complex_human_instruction)
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     path = sprint_path(pipeline.scheduler)
     config = pipeline.network_config()

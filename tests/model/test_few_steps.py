@@ -1,6 +1,7 @@
 """SANA, SANA-Sprint, LCM and SD-Turbo: what their files may say, DrawBench, and searches by their own sampler."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,22 +37,22 @@ def twins(tmp_path_factory):
 
 
 @pytest.fixture
-def changed(twins):
-    """Change entries of one of a twin's files while a test runs; None takes one out."""
-    before = {}
+def changed(twins, tmp_path):
+    """Copy a twin, and change entries of a file; None takes one out, and a scheduler's class is the index's."""
 
     def change(family: str, file: str, entries: dict) -> str:
-        path = twins / family / file
-        before.setdefault(path, path.read_text())
-        if file == STEPS and "_class_name" in entries:  # what the pipeline says of its parts agrees
-            change(family, INDEX, {"scheduler": ["diffusers", entries["_class_name"]]})
-        content = json.loads(before[path]) | entries
-        path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
-        return str(twins / family)
+        folder = shutil.copytree(twins / family, tmp_path / family)
+        write(folder / file, json.loads((folder / file).read_text()) | entries)
+        if file == STEPS and "_class_name" in entries:
+            index = json.loads((folder / INDEX).read_text())
+            write(folder / INDEX, index | {"scheduler": ["diffusers", entries["_class_name"]]})
+        return str(folder)
 
-    yield change
-    for path, text in before.items():
-        path.write_text(text)
+    return change
+
+
+def write(path: Path, entries: dict) -> None:
+    path.write_text(json.dumps({key: value for key, value in entries.items() if value is not None}))
 
 
 @pytest.mark.parametrize(
@@ -122,8 +123,7 @@ def test_few_steps_families_refuse_entries_by_name(changed, family, file, entrie
 def test_few_steps_families_read_entries_as_others_write_them(changed, family, file, entries):
     folder = changed(family, file, entries)
     if "shift" in entries:
-        path = Path(folder) / file
-        path.write_text(json.dumps(entries))
+        write(Path(folder) / file, entries)
     FAMILIES[family](folder).prepare(PROMPTS[:1])
 
 
