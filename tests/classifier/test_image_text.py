@@ -139,7 +139,7 @@ def test_image_text_refuses_the_tokenizer_of_another_network(folder, tmp_path):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"model": {"dropout": 0.1}}, r"has dropout=0.1, so that it cuts a prompt by chance; set it to null"),
+        ({"model": {"dropout": 0.1}}, r"has dropout=0.1 and cuts a prompt by chance; set it to null"),
         (
             {"model": {"vocab": {"<|startoftext|>": 512, "<|endoftext|>": 513}, "merges": []}},
             "a start, words and an end",
