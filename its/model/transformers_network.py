@@ -102,8 +102,8 @@ def _is_followed(key: str, value: Any, read: Any) -> bool:
         others = {name: each for name, each in value.items() if name not in ("rope_type", "type")}
         same_kind = rope.get("rope_type", "default") == ("default" if kind in PLAIN_ROPE else kind)
         return same_kind and all(rope.get(name) == each for name, each in others.items())
-    if key in ALIASES:
-        return getattr(read, ALIASES[key], None) == value
+    if hasattr(read, ALIASES.get(key, "")):
+        return getattr(read, ALIASES[key]) == value
     if key in SWITCHES and getattr(text, SWITCHES[key], True) is False:
         return True
     return key in type(text)().to_dict() and getattr(text, key) == value

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from its.budget import cap_of
 from its.disk.columns import BY_TAG, VERDICT
 from its.disk.verdicts import Verdicts
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Share = tuple[float, float]
 """A share of images that are correct, and its standard error over images; NaN of a single image."""
@@ -22,6 +23,8 @@ def shares_of(verdicts: Sequence[Verdicts]) -> tuple[Share, Share | None, dict[s
     Args:
         verdicts: of one judge, on the images of one or several runs.
     """
+    import numpy as np
+
     correct = np.concatenate([np.asarray(each.correct, dtype=np.float64) for each in verdicts])
     tags = np.array([tag for each in verdicts for tag in each.tags])
     places = {tag: tags == tag for tag in dict.fromkeys(tags.tolist())}
