@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from its.disk.run_folder import RunFolder
+from its.disk.store import ANSWERS
 from its.pixels import to_uint8
 from its.verifier.answers import bill
 from its.verifier.endpoint import Endpoint
@@ -160,7 +160,7 @@ def test_endpoint_outlives_hosts_that_send_anything(host, tmp_path, name):
     judge = judge_of(url, tmp_path, timeout_s=0.5 if name == "endless" else 5.0)
     assert judge.reward(images, prompts_of(2)).tolist() == expected(images)
     assert (state.calls, time.perf_counter() - started < 10) == (4, True)
-    assert len(RunFolder(tmp_path).answers.read_bytes()) < 4000
+    assert len((tmp_path / ANSWERS).read_bytes()) < 4000
     again = judge_of(url, tmp_path).reward(images, prompts_of(2)).tolist()
     assert (again, state.calls) == (expected(images), 4)
 
@@ -226,7 +226,7 @@ def test_endpoint_keeps_its_key_out_of_messages_and_files(host, tmp_path, monkey
     state.behave = lambda attempt, number: act
     with pytest.raises(ValueError, match="<JUDGE_KEY>") as refusal:
         judge_of(url, tmp_path, key_variable="JUDGE_KEY", attempts=2).reward(images_of(2), prompts_of(2))
-    told = f"{refusal.value} {caplog.text} {RunFolder(tmp_path).answers.read_text()}"
+    told = f"{refusal.value} {caplog.text} {(tmp_path / ANSWERS).read_text()}"
     assert "s3cret" not in told
     assert "\x1b" not in told
 
@@ -349,7 +349,7 @@ def test_endpoint_passes_over_a_line_that_a_kill_cut_short(host, tmp_path, caplo
     state, url = host
     images, prompts = images_of(3), prompts_of(3)
     judge_of(url, tmp_path, in_flight=1).reward(images, prompts)
-    file = RunFolder(tmp_path).answers
+    file = tmp_path / ANSWERS
     file.write_bytes(file.read_bytes()[:-20])
     assert judge_of(url, tmp_path).reward(images, prompts).tolist() == expected(images)
     assert state.calls == 4
@@ -462,7 +462,7 @@ def test_endpoint_of_a_killed_run_asks_for_nothing_that_is_on_disk(host, tmp_pat
     state, url = host
     state.behave = lambda attempt, number: None if state.calls <= 5 else 30
     process = subprocess.Popen([sys.executable, "-c", KILLED, url, str(tmp_path)], cwd=ROOT)
-    file = RunFolder(tmp_path).answers
+    file = tmp_path / ANSWERS
     while process.poll() is None and not (file.exists() and len(file.read_bytes().splitlines()) == 5):
         time.sleep(0.02)
     process.kill()

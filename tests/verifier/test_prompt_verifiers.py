@@ -13,7 +13,7 @@ from its.config.blueprint import Blueprint
 from its.config.composed import composed
 from its.config.identity import same_weights
 from its.dataset.digits import Digits
-from its.disk.run_folder import RunFolder
+from its.disk.store import ANSWERS
 from its.moving.audit import audit, opened
 from its.moving.pack import pack
 from its.rerun.finished_run import FinishedRun
@@ -172,7 +172,7 @@ def test_remote_judge_marks_its_run_and_keeps_its_answers_there(tmp_path, host):
     run = make_experiment(tmp_path, *SMALL, *words)
     rows = run.run()
     check(rows, "reward_mean")
-    lines = RunFolder(run.folder).answers.read_text().splitlines()
+    lines = (run.folder / ANSWERS).read_text().splitlines()
     assert state.calls == len(lines) == 2 + 6, "two pictures to try the judge with, then two of each image"
     tokens = sum(json.loads(line)["cost"]["tokens_read"] + json.loads(line)["cost"]["tokens_written"] for line in lines)
     assert tokens == 8 * 13
@@ -227,7 +227,7 @@ def test_remote_judge_is_asked_nothing_again_by_whoever_has_the_run_or_its_pack(
     pack(FinishedRun.of(folder.folder), tmp_path / "run.tar")
     asked = state.calls
     with opened(tmp_path / "run.tar") as theirs:
-        assert RunFolder(theirs.folder).answers.read_bytes() == RunFolder(folder.folder).answers.read_bytes()
+        assert (theirs.folder / ANSWERS).read_bytes() == (folder.folder / ANSWERS).read_bytes()
         findings = audit(theirs, (), 3, seed=1)
         assert (findings.different, state.calls) == ([], asked)
         rescoring = Rescoring.of(theirs, Blueprint.of(*composed(rescored_by(theirs, []))))
