@@ -10,6 +10,7 @@ USAGE = """python run.py [-m] [group=choice ...] [key=value ...]
   python run.py search=random budget=nfe_800        one run
   python run.py -m search=random,zero_order         a sweep, and the comparison at its end
   python run.py experiment=digits_hacking           a sweep that a file describes
+  python run.py experiment=flux2_klein_ses "prompt='sketch, a cat'"    the best of 50 images of a text
   python run.py ... tracker=wandb                   and tell Weights & Biases
   python run.py ... plan=true                       what it would do and cost, and nothing else
 """

@@ -28,8 +28,8 @@ class Shelf:
     def keep(self, node: Any) -> None:
         """Let go of the networks that are not named at or below a node: room for those that are to be loaded."""
         if self._loaded:
-            named = {name_of(each) for each in _loaders(node)}
-            self._free([name for name in self._loaded if name not in named])
+            names = {name_of(each) for each in _loaders(node)}
+            self._free([name for name in self._loaded if name not in names])
 
     def clear(self) -> None:
         """Let go of every network."""

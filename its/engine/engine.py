@@ -182,12 +182,12 @@ class Engine:
         stream = self.stream(search, caps, problems, currency)
         runs_of: dict[int, list[SearchRun]] = {}
         for run in stream.run():
+            self.served = stream.served
             runs = runs_of.setdefault(run.image.problem.index, [])
             runs.append(run)
             if sum(len(each.caps) for each in runs) == len(caps):
                 del runs_of[run.image.problem.index]
                 yield _result(sorted(runs, key=lambda each: each.cap_index))
-            self.served = stream.served
 
     def stream(
         self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem], currency: Currency = "nfe"

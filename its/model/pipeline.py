@@ -37,6 +37,9 @@ TOKENIZERS = {
 }
 """Classes of tokenizers by the one that reads their files."""
 
+NUMBERS = float | Sequence[Any]
+"""What an entry of a network is that is a number by default: one, or one for each block."""
+
 ENCODING = ("diffusers", "transformers", "tokenizers")
 """Packages that make encodings of texts."""
 
@@ -163,7 +166,8 @@ class Pipeline:
         file = ConfigFile.read(self.folder / part / "config.json", self.index.remedy)
         if file.needed("_class_name") not in kinds:
             raise file.refusal("_class_name", f"here it is {' or '.join(kinds)}")
-        own = dict.fromkeys(list(signature(self._of_diffusers(kinds[0]).__init__).parameters)[1:], Any)
+        declared = list(signature(self._of_diffusers(kinds[0]).__init__).parameters.items())[1:]
+        own = {name: NUMBERS if type(each.default) in (int, float) else Any for name, each in declared}
         file.require({**METADATA, **EMA, **own, **self.family.call})
         return file
 

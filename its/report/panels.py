@@ -145,7 +145,7 @@ def hacking_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[
         lines: dict[int, tuple[Mark, ...]] = {}
         for number, line in enumerate(series):
             rewards = {point.cap: point.value for point in line.points("reward_mean")}
-            same_scorer = line.other_verifier or any(column in run.own for run in line.runs)
+            same_scorer = line.other_verifier or any(column in run.own_scores for run in line.runs)
             points = [] if same_scorer else [point for point in line.points(column) if point.cap in rewards]
             if points:
                 lines[number] = tuple(

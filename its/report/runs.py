@@ -79,7 +79,7 @@ class RunRecord:
         sources: names and digests of the files that made and measured it, as far as they are on record.
         protocol: the sentence that stands beside its FID; empty of a version that left none on record.
         prompts: first digits of the sha256 of its list of prompts; empty of a run without.
-        own: columns of held-out verifiers that select as well, and so measure nothing in this run.
+        own_scores: columns of held-out verifiers that select as well, and so measure nothing in this run.
         published: tables that are shown beside it.
         rendered: the sampler that sampled the winners once more, with its values; empty of a run itself.
     """
@@ -97,7 +97,7 @@ class RunRecord:
     protocol: str = ""
     rendered: str = ""
     prompts: str = ""
-    own: frozenset[str] = frozenset()
+    own_scores: frozenset[str] = frozenset()
     published: tuple[PublishedTable, ...] = ()
 
     @property
@@ -189,7 +189,7 @@ class Group(NamedTuple):
 def scorer(column: str, runs: Sequence[RunRecord]) -> str:
     """Return the name of a held-out verifier by its column, which says so where it selects in none of the runs."""
     name = column.removeprefix(HELD_OUT)
-    return name if any(column in run.own for run in runs) else f"{name}, held out"
+    return name if any(column in run.own_scores for run in runs) else f"{name}, held out"
 
 
 def load_runs(folder: Path) -> list[RunRecord]:
@@ -229,7 +229,7 @@ def read_run(run: RunFolder, folder: Path) -> RunRecord:
             _sources(run, summary.get("sources", {})),
             printable(sentence(summary["protocol"])) if "protocol" in summary else "",
             prompts=printable(str(summary.get("protocol", {}).get("prompts_sha256", ""))[:8]),
-            own=frozenset(f"{HELD_OUT}{name}" for name in summary.get("own_scores", ())),
+            own_scores=frozenset(f"{HELD_OUT}{name}" for name in summary.get("own_scores", ())),
             published=tables_of(summary.get("published", [])),
         )
     except DamagedFile:

@@ -15,7 +15,7 @@ ROOT = CONF.parent
 
 
 PRINTED = [
-    (page.name, line.strip())
+    (page.name, line.partition("    #")[0].strip())
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
     for line in page.read_text(encoding="utf-8").splitlines()
     if line.strip().startswith("python run.py experiment=flux2_klein_ses")

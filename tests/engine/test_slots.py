@@ -175,9 +175,10 @@ def test_engine_pays_one_nfe_for_each_network_of_autoguidance_and_their_own_flop
     model = NetworkDenoiser(strong, linear_vp(), "epsilon", (1, 4, 4), guidance_scale=1.5, autoguidance=weak)
     engine = Engine(model, DDIM(steps=5, eta=0.0), {"select": NullRewards()}, seed=0, batch=6)
     assert (model.slots, model.fewest_slots, engine.prices.sampling) == (2, 2, 10)
-    [result] = engine.run(Random(), (20,), [Problem(0, None)])
-    [outcome] = result.outcomes
-    assert outcome.ledger["nfe"] == engine.rows_evaluated == 20
+    results = engine.run(Random(), (20,), [Problem(0, None)])
+    [outcome] = next(results).outcomes
+    assert outcome.ledger["nfe"] == engine.rows_evaluated == 20, "of the first image too, when it is there"
+    assert not list(results)
     assert {*strong.rows} == {*weak.rows} == {3}
     assert 20 * count_flops(engine, None)["nfe"] == 10 * 2 * 2 * 16 * (64 + 4)
     assert BareNetwork(model, 7, engine.prices.grid[0], [None]).batch == 6

@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -148,7 +149,9 @@ ATTACKS = {
 }
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long if name in ("huge", "bomb") else ()) for name in ATTACKS]
+)
 def test_endpoint_outlives_hosts_that_send_anything(host, tmp_path, name):
     """Each picture's first attempt is answered so; it is asked again, and in no more than its time."""
     state, url = host
@@ -197,6 +200,7 @@ print(Chat(sys.argv[1], "m", None, {}, 5.0).ask(np.zeros((2, 2, 3), np.uint8), "
 """
 
 
+@pytest.mark.long
 def test_endpoint_on_this_machine_is_behind_no_proxy(host):
     """Else the key of a server of one's own would go to the proxy, unencrypted."""
     _, url = host
@@ -244,6 +248,8 @@ def test_endpoint_says_a_full_disk_and_asks_again_for_what_is_not_on_it(host, tm
     monkeypatch.setattr("its.disk.lines.os.write", lambda file, content: write(file, content[: len(content) // 2]))
     with pytest.raises(OSError, match="No space left on device"):
         judge_of(url, tmp_path, in_flight=1).reward(images, prompts)
+    for thread in [each for each in threading.enumerate() if each.name.startswith("judge")]:
+        thread.join()  # it may have begun to ask before the first one failed
     monkeypatch.undo()
     asked = state.calls
     assert judge_of(url, tmp_path).reward(images, prompts).tolist() == expected(images)
