@@ -39,7 +39,7 @@ def plain(files, pixels, prompt, size):
     state = load_file(files["weights"])
     config = transformers.AutoConfig.from_pretrained(files["base"])
     config.text_config.vocab_size += 1
-    network = transformers.Qwen2VLForConditionalGeneration(config).eval()
+    network = transformers.Qwen2VLForConditionalGeneration(config).float().eval()
     old = {key: value for key, value in state.items() if not key.startswith("rm_head")}
     new = {
         f"model.{key}" if key.startswith("visual") else key.replace("model.", "model.language_model."): value
