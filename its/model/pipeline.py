@@ -167,7 +167,8 @@ class Pipeline:
         file = ConfigFile.read(self.folder / part / "config.json", self.index.remedy)
         if file.needed("_class_name") not in kinds:
             raise file.refusal("_class_name", f"here it is {' or '.join(kinds)}")
-        own = dict.fromkeys(list(signature(self._of_diffusers(kinds[0]).__init__).parameters)[1:], Any)
+        declared = list(signature(self._of_diffusers(kinds[0]).__init__).parameters.values())[1:]
+        own = {each.name: each.annotation if each.annotation in (int, float) else Any for each in declared}
         file.require({**METADATA, **EMA, **own, **self.family.call})
         return file
 
