@@ -57,8 +57,8 @@ def renamed(state: StateDict) -> StateDict:
 
 def cleaned(prompt: str) -> str:
     """Return a prompt as open_clip cuts it into tokens: mended by ftfy, entities resolved twice, in lower case."""
-    mended = package("ftfy", "a network of open_clip's").fix_text(prompt)
-    return " ".join(unescape(unescape(mended)).split()).lower()
+    text = package("ftfy", "a network of open_clip's").fix_text(prompt)
+    return " ".join(unescape(unescape(text)).split()).lower()
 
 
 def _outside(name: str) -> str:

@@ -49,7 +49,7 @@ class Tokens:
             )
         if dropout := getattr(getattr(tokenizer.backend_tokenizer, "model", None), "dropout", None):
             raise ValueError(
-                f"the tokenizer of {weights} has dropout={dropout}, so that it cuts a prompt by chance; set it to null"
+                f"the tokenizer of {weights} has dropout={dropout:g} and cuts a prompt by chance; set it to null"
             )
 
     def __call__(self, prompt: str) -> list[int]:

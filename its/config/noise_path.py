@@ -11,7 +11,7 @@ import numpy as np
 from its.config import names
 from its.config.declarations import parameters
 from its.model.config_file import ConfigFile
-from its.model.flow_scheduler import flux2_path, flux_path, sana_scheduler
+from its.model.flow_scheduler import flux2_path, flux_path, qwen_path, sana_scheduler, sd3_path
 from its.model.scheduler_entries import consistency_entries, entries, latent_path
 from its.sampler.noise_paths import EDM, VP, Flow, NoisePath, betas_named, linear_vp
 from its.sampler.published_paths import PublishedConsistency, PublishedFlow, TrigFlow
@@ -73,7 +73,7 @@ def _of_latents(model: Mapping[str, Any]) -> StatedPath:
 
 
 def _of_flow(model: Mapping[str, Any], path_of: Callable[[Path, int], PublishedFlow]) -> StatedPath:
-    """Return the path of FLUX's scheduler, by the tokens of an image, each of which stands for 16 pixels a side."""
+    """Return the path of a flow model's scheduler, by the tokens of an image, each of 16 pixels a side."""
     path = file_here(model["weights"], f"scheduler/{SCHEDULER}")
     return StatedPath(None, NOT_HERE) if path is None else StatedPath(path_of(path, (model["size"] // 16) ** 2))
 
@@ -109,12 +109,15 @@ PATHS: Mapping[str, Callable[[Mapping[str, Any]], StatedPath]] = {
     "model/mixture": lambda model: StatedPath(Flow() if model["path"] == "flow" else linear_vp()),
     "model/openai": lambda model: StatedPath(betas_named(model["betas"], model["steps"])),
     "model/pixart_sigma": _of_latents,
+    "model/qwen_image": lambda model: _of_flow(model, qwen_path),
     "model/rae": lambda model: StatedPath(Flow(shift=model["shift"], end=model["end"])),
     "model/sana": _of_sana,
     "model/sana_sprint": lambda model: StatedPath(TrigFlow()),
     "model/sd15": _of_latents,
+    "model/sd35": lambda model: _of_flow(model, sd3_path),
     "model/sdxl": _of_latents,
     "model/sit": lambda model: StatedPath(Flow()),
     "model/unet2d": _of_pipeline,
+    "model/z_image": lambda model: _of_flow(model, flux_path),
 }
 """Noise paths by the recorded names of loaders."""

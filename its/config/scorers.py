@@ -94,17 +94,17 @@ def check_conditions(plain: Node, packages: Sequence[str], *, guided: bool) -> N
         ValueError: naming the verifier and the dataset.
     """
     condition = getattr(defined(plain["dataset"]["images"][TARGET], packages), "condition", None)
-    known = WISHES.keys() & WORD.findall(str(getattr(condition, "__annotations__", {}).get("return")))
+    kinds = WISHES.keys() & WORD.findall(str(getattr(condition, "__annotations__", {}).get("return")))
     roles = {"verifier": plain["verifier"], **({"verifier@guide": plain["guide"]} if guided else {})}
     roles |= {f"{CHOICE} {name}": node for name, node in plain["report"].items()}
     for role, node in roles.items():
         for each in _verifiers(node):
             reads = getattr(getattr(defined(each[TARGET], packages), "reads", None), "__name__", "")
-            if known and reads in WISHES and reads not in known:
+            if kinds and reads in WISHES and reads not in kinds:
                 one, several = WISHES[reads]
                 raise ValueError(
                     f"{role} ({each[TARGET].rpartition('.')[2]}) scores an image by its {one}, and dataset "
-                    f"{plain['dataset']['name']} asks for {WISHES[known.pop()][1]}; choose another verifier, or a "
+                    f"{plain['dataset']['name']} asks for {WISHES[kinds.pop()][1]}; choose another verifier, or a "
                     f"dataset of {several}"
                 )
 

@@ -1,6 +1,6 @@
 """A run's folder: the name of each of its files, which problems each holds, and what the small ones say.
 
-No other module spells these names out, but for the two files that `its.disk.store` appends lines to.
+No other module spells these names out, but for what lines are appended to (`its.disk.store`) and `its.disk.verdicts`.
 """
 
 from __future__ import annotations
@@ -68,11 +68,6 @@ class RunFolder:
     def timing(self) -> Path:
         """A line of seconds, device and versions for each shard that was made."""
         return self.path / TIMING
-
-    @property
-    def answers(self) -> Path:
-        """A line for each answer of a judge elsewhere, sealed by itself; more may follow at any time."""
-        return self.path / "answers.jsonl"
 
     @property
     def manifest(self) -> Path:

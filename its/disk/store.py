@@ -29,7 +29,8 @@ Arrays = Mapping[str, "np.ndarray"]
 
 log = logging.getLogger(__name__)
 
-MANIFEST, TIMING = "manifest.jsonl", "timing.jsonl"
+MANIFEST, TIMING, ANSWERS = "manifest.jsonl", "timing.jsonl", "answers.jsonl"
+"""Files that lines are appended to; the last one's are answers of judges elsewhere."""
 
 FOLDERS = (SHARDS, FEATURES, POOL, SETS, CHOSEN)
 """Where files of arrays lie."""

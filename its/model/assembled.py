@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from its.model.attention import try_attention
+from its.model.classifier_free import Rescale
 from its.model.denoiser import Prediction
 from its.model.pipeline import Pipeline
 from its.model.prompted import PlacedDecoder, Places, PromptDenoiser
@@ -60,6 +61,9 @@ class Guided:
     scale: float = 1.0
     interval: Sequence[float] | None = None
     negative_prompt: str | None = ""
+    rescale: Rescale | None = None
+    skip_scale: float = 0.0
+    skip_interval: Sequence[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,21 @@ class TextPart:
     options: Mapping[str, Any] = field(default_factory=dict)
     packages: Sequence[str] = ()
     negative: Mapping[str, Any] = field(default_factory=dict)
+
+
+def check_options(guidance_scale: float, max_sequence_length: int, longest: int) -> None:
+    """Refuse a scale below 1, where a pipeline of diffusers guides nothing, and more tokens of a prompt than it takes.
+
+    Raises:
+        ValueError: naming the rule.
+    """
+    if not 1 <= max_sequence_length <= longest:
+        raise ValueError(f"model.max_sequence_length is {max_sequence_length}; it is from 1 to {longest}")
+    if guidance_scale < 1.0:
+        raise ValueError(
+            f"model.guidance_scale is {guidance_scale}; here 1 is no guidance, and guidance is above it: set "
+            "model.guidance_scale=1"
+        )
 
 
 def assembled(
@@ -118,5 +137,8 @@ def assembled(
         negative_texts=texts({**text.options, **text.negative}, text.packages) if text.negative else None,
         guidance_scale=guided.scale,
         guidance_interval=guided.interval,
+        rescale=guided.rescale,
+        skip_scale=guided.skip_scale,
+        skip_interval=guided.skip_interval,
         decoder=PlacedDecoder(decoder, places),
     )

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from its.model.config_file import METADATA, ConfigFile
 from its.model.scheduler_entries import LATENT_CLASSES
 from its.sampler.published_paths import TWO_STEPS, PublishedFlow, TrigFlow, flux_shift
+from its.sampler.spacing import shifted
 
 OTHER = "choose a pipeline with {}, or correct the entry if it is wrong"
 
@@ -73,6 +74,10 @@ class SanaScheduler(NamedTuple):
     whole: bool
 
 
+TRAINING_STEP = 1.0 / 1000
+"""t of the cleanest training step."""
+
+
 def flux_path(path: Path, tokens: int) -> PublishedFlow:
     """Return the path of FLUX.1's scheduler for an image of so many tokens.
 
@@ -80,13 +85,35 @@ def flux_path(path: Path, tokens: int) -> PublishedFlow:
         ValueError: an entry or a value is not on the allow-list, or one that decides the shift is missing.
     """
     file = _read(path)
-    if not file.needed("use_dynamic_shifting"):
-        return PublishedFlow(shift=_positive(file, "shift"))
-    few, many = (file.needed(f"{end}_image_seq_len") for end in ("base", "max"))
-    if not 0 < few < many:
-        raise file.refusal("max_image_seq_len", f"it is above base_image_seq_len, which is {few} and above 0")
-    low, high = (_given(file, f"{end}_shift") for end in ("base", "max"))
-    return PublishedFlow(shift=flux_shift(tokens, ((few, low), (many, high))))
+    return PublishedFlow(_shift(file, tokens, dynamic=file.needed("use_dynamic_shifting")))
+
+
+def qwen_path(path: Path, tokens: int) -> PublishedFlow:
+    """Return the path of Qwen-Image's scheduler, FLUX.1's whose last step may begin at a `shift_terminal`.
+
+    Raises:
+        ValueError: see `flux_path`.
+    """
+    file = _read(path, EULER, {**KNOWN, "shift_terminal": float | None})
+    terminal = file.get("shift_terminal", None) or 0.0
+    if not 0 <= terminal < 1:
+        raise file.refusal("shift_terminal", "it lies between 0, which is none, and 1")
+    return PublishedFlow(_shift(file, tokens, dynamic=file.needed("use_dynamic_shifting")), terminal=terminal)
+
+
+def sd3_path(path: Path, tokens: int) -> PublishedFlow:
+    """Return the path of Stable Diffusion 3's scheduler, which is asked for a number of steps and lays out its times.
+
+    It does so from 1 to its cleanest training step, which a static shift has moved already, and shifts all of them.
+    Files from before `use_dynamic_shifting` have a static shift.
+
+    Raises:
+        ValueError: see `flux_path`.
+    """
+    file = _read(path)
+    dynamic = file.get("use_dynamic_shifting", False)
+    shift = _shift(file, tokens, dynamic=dynamic)
+    return PublishedFlow(shift, lowest=TRAINING_STEP if dynamic else shifted(TRAINING_STEP, shift))
 
 
 def flux2_path(path: Path, tokens: int) -> PublishedFlow:
@@ -113,11 +140,12 @@ def sana_scheduler(path: Path) -> SanaScheduler:
         file = _read(path, SOLVER, KNOWN_SOLVER)
         for key in ("use_flow_sigmas", "prediction_type"):
             file.needed(key)
-        return SanaScheduler(PublishedFlow(_positive(file, "flow_shift"), 1000.0, rule="solver"), True)
+        return SanaScheduler(PublishedFlow(_positive(file, "flow_shift"), 1000.0, solver=True), True)
     file = _read(path, EITHER)
     if file.needed("use_dynamic_shifting"):
         raise file.refusal("use_dynamic_shifting", "SANA's pipeline gives no shift")
-    return SanaScheduler(PublishedFlow(_positive(file, "shift"), 1000.0, rule="euler"), False)
+    shift = _positive(file, "shift")
+    return SanaScheduler(PublishedFlow(shift, 1000.0, lowest=shifted(TRAINING_STEP, shift)), False)
 
 
 def sprint_path(path: Path) -> TrigFlow:
@@ -140,6 +168,17 @@ def _read(path: Path, scheduler: str = EULER, known: Mapping[str, Any] = KNOWN) 
     file.needed("_class_name")
     file.require(known)
     return file
+
+
+def _shift(file: ConfigFile, tokens: int, *, dynamic: bool) -> float:
+    """Return the shift of times, the file's own or by the tokens of an image."""
+    if not dynamic:
+        return _positive(file, "shift")
+    few, many = (file.needed(f"{end}_image_seq_len") for end in ("base", "max"))
+    if not 0 < few < many:
+        raise file.refusal("max_image_seq_len", f"it is above base_image_seq_len, which is {few} and above 0")
+    low, high = (_given(file, f"{end}_shift") for end in ("base", "max"))
+    return flux_shift(tokens, ((few, low), (many, high)))
 
 
 def _positive(file: ConfigFile, key: str) -> float:

@@ -38,8 +38,8 @@ TOKENIZERS = {
 }
 """Classes of tokenizers by the one that reads their files."""
 
-BLOCKS = {"AutoencoderDC": "encoder_block_out_channels"}
-"""Entries of decoders' configurations that list their blocks, where they are not `block_out_channels`."""
+NUMBERS = float | Sequence[Any]
+"""What an entry of a network is that is a number by default: one, or one for each block."""
 
 ENCODING = ("diffusers", "transformers", "tokenizers")
 """Packages that make encodings of texts."""
@@ -56,7 +56,7 @@ class Family:
         pipeline: name of diffusers' class, whose own `encode_prompt` turns text into tensors.
         network: the part that is its network, and the names of the class, of which the first is today's.
         encoders: transformers' classes of text encoders, and of the tokenizer of each, by part.
-        vae: diffusers' class of the decoder.
+        vae: diffusers' class of the decoder. resolutions: entry of its configuration that lists one for each.
         call: entries of the network's configuration that decide how it is called, and what they may be.
         shifted: its decoder adds the VAE's shift_factor; other pipelines never read it.
         entries: of the pipeline itself.
@@ -67,6 +67,7 @@ class Family:
     encoders: Mapping[str, tuple[str, str]]
     call: Mapping[str, Any]
     vae: str = "AutoencoderKL"
+    resolutions: str = "block_out_channels"
     shifted: bool = False
     entries: Mapping[str, Any] = field(default_factory=dict)
 
@@ -132,9 +133,8 @@ class Pipeline:
             ValueError: it is no multiple of what one of them stands for.
         """
         file = ConfigFile.read(self.folder / "vae" / "config.json", OTHER)
-        key = BLOCKS.get(self.family.vae, "block_out_channels")
-        if not fits(blocks := file.needed(key), Sequence[int]):
-            raise file.refusal(key, "it lists channels")
+        if not fits(blocks := file.needed(self.family.resolutions), Sequence[int]):
+            raise file.refusal(self.family.resolutions, "it lists channels")
         halvings = len(blocks) - 1
         multiple = patch * 2**halvings
         if size < multiple or size % multiple:
@@ -167,8 +167,8 @@ class Pipeline:
         file = ConfigFile.read(self.folder / part / "config.json", self.index.remedy)
         if file.needed("_class_name") not in kinds:
             raise file.refusal("_class_name", f"here it is {' or '.join(kinds)}")
-        declared = list(signature(self._of_diffusers(kinds[0]).__init__).parameters.values())[1:]
-        own = {each.name: each.annotation if each.annotation in (int, float) else Any for each in declared}
+        declared = list(signature(self._of_diffusers(kinds[0]).__init__).parameters.items())[1:]
+        own = {name: NUMBERS if type(each.default) in (int, float) else Any for name, each in declared}
         file.require({**METADATA, **EMA, **own, **self.family.call})
         return file
 

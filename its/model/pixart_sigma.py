@@ -119,11 +119,10 @@ def load(
     running = Running(
         dtype, text_dtype, vae_dtype, vae_slicing, vae_tiling, attention, offload, channels_last, compile, device
     )
-    transformer = pipeline.network(weights_key, dtype, attention)
     decode = decoder(str(pipeline.folder), side, **running.vae)
     return assembled(
         pipeline,
-        MaskedTransformer(transformer),
+        MaskedTransformer(pipeline.network(weights_key, dtype, attention)),
         scheduler.path,
         scheduler.prediction,
         (decode.channels, side, side),

@@ -9,13 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from its.levels import Columns, Guess
-from its.model.denoiser import ClassifierFreeDenoiser, Clipping, Decoder, Prediction, guess_from
+from its.model.classifier_free import Rescale
+from its.model.clipping import Clipping
+from its.model.denoiser import ClassifierFreeDenoiser, Decoder, Prediction, guess_from
 from its.model.text_cache import Text, TextCache
 from its.sampler.noise_paths import NoisePath
 from its.types import Condition
 
 NO_PROMPT = 0
 """Place of the negative prompt in the table of a batch, under guidance."""
+
+SKIPPED = "skipped"
+"""Name, beside what a network is given of prompts, of the rows `[n]` in which it skips layers, where it does so."""
 
 
 class TextNetwork(Protocol):
@@ -77,6 +82,8 @@ class PromptDenoiser(ClassifierFreeDenoiser):
         negative_prompt: what guidance leads away from; None is an encoding of zeros.
         negative_texts: its encoding; None is by `texts`.
         guidance_scale, guidance_interval: see `its.model.denoiser.NetworkDenoiser`.
+        rescale, skip_scale, skip_interval: see `its.model.denoiser.ClassifierFreeDenoiser`; with an interval the
+            network is told `SKIPPED`.
     """
 
     dtype = torch.float32
@@ -96,9 +103,21 @@ class PromptDenoiser(ClassifierFreeDenoiser):
         negative_texts: TextCache | None = None,
         guidance_scale: float = 1.0,
         guidance_interval: Sequence[float] | None = None,
+        rescale: Rescale | None = None,
+        skip_scale: float = 0.0,
+        skip_interval: Sequence[float] | None = None,
         decoder: Decoder,
     ) -> None:
-        super().__init__(path, guidance_scale, guidance_interval, NO_PROMPT, conditional=True)
+        super().__init__(
+            path,
+            guidance_scale,
+            guidance_interval,
+            NO_PROMPT,
+            conditional=True,
+            rescale=rescale,
+            skip_scale=skip_scale,
+            skip_interval=skip_interval,
+        )
         self.network = network
         self.module = module
         self.prediction: Prediction = prediction
@@ -113,9 +132,13 @@ class PromptDenoiser(ClassifierFreeDenoiser):
 
     def prepare(self, conditions: Iterable[Condition]) -> None:
         """Encode prompts, each once, before rows of them are evaluated."""
-        if self.slots > 1 and self._negative is not None:
-            self._negative_texts.prepare([self._negative])
-        self._texts.prepare(map(prompt_of, conditions))
+        prompts = [*map(prompt_of, conditions)]
+        negative = [self._negative] if self.slots > 1 and self._negative is not None else []
+        if self._negative_texts is self._texts:
+            self._texts.prepare([*negative, *prompts])
+        else:
+            self._negative_texts.prepare(negative)
+            self._texts.prepare(prompts)
 
     def __call__(self, x: Tensor, levels: Columns, conditions: Sequence[Condition]) -> Guess:
         prompts = [prompt_of(condition) for condition in conditions]
@@ -125,7 +148,11 @@ class PromptDenoiser(ClassifierFreeDenoiser):
 
         def network(rows: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
             assert label is not None, "each row has a prompt"
-            return self.network(rows, time, {name: value[label] for name, value in table.items()})
+            if self.skip_interval is None:
+                return self.network(rows, time, {name: value[label] for name, value in table.items()})
+            places = torch.where(label < 0, ~label, label)
+            text = {name: value[places] for name, value in table.items()}
+            return self.network(rows, time, text | {SKIPPED: label < 0})
 
         self._places.bring(self.module)
         output = self.evaluated(network, levels.scale.to(x) * x, levels.time.flatten(), label, levels)

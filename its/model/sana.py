@@ -27,6 +27,7 @@ FAMILY = Family(
     {"text_encoder": ("Gemma2Model", "GemmaTokenizer")},
     {"guidance_embeds": Literal[False], "patch_size": int, "timestep_scale": float},
     vae="AutoencoderDC",
+    resolutions="encoder_block_out_channels",
 )
 
 INSTRUCTION = "complex_human_instruction"

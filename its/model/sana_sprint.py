@@ -23,6 +23,7 @@ FAMILY = Family(
     SANA.encoders,
     {"guidance_embeds": Literal[True], "guidance_embeds_scale": float, "patch_size": int},
     vae=SANA.vae,
+    resolutions=SANA.resolutions,
 )
 
 

@@ -26,6 +26,7 @@ from its.disk.leftovers import temporary_name
 from its.disk.records import FILES, read_record
 from its.disk.run_folder import RunFolder
 from its.disk.sealed import sealed
+from its.disk.store import ANSWERS
 from its.moving.portable import config_text, require_portable, summary_without_places, timing_text
 from its.report.figures import curve_figure
 from its.report.protocol import sentence
@@ -94,8 +95,8 @@ def _small_files(run: FinishedRun) -> dict[str, bytes]:
     lines = (entry for entry in files.store.lines() if entry["file"] in present)
     contents[files.manifest.name] = "".join(map(sealed, lines)).encode()
     contents |= {path.relative_to(files.path).as_posix(): _content(path) for path in files.sources}
-    if answers := read_file(files.answers):
-        contents[files.answers.name] = answers
+    if answers := read_file(files.path / ANSWERS):
+        contents[ANSWERS] = answers
     for name, content in contents.items():
         if not name.endswith((".png", ".safetensors")):
             require_portable(name, content.decode())
@@ -201,14 +202,14 @@ class Pack:
         for entry in files.store.lines():
             expected[entry["file"]] = (*expected.get(entry["file"], ()), entry["sha256"])
         lists = {name: (Path(name).stem,) for name in self.members if _is_list(name)}
-        return expected | lists | {name: ("",) for name in self.members if name == files.answers.name}
+        return expected | lists | {name: ("",) for name in self.members if name == ANSWERS}
 
 
 def _may_be(name: str) -> bool:
     """Return whether a run has files of this name."""
     run = RunFolder(Path())
     arrays = name.startswith((SHARDS, FEATURES, POOL)) and ARRAYS.fullmatch(name)
-    grown = name in (run.summary.name, run.manifest.name, run.answers.name)
+    grown = name in (run.summary.name, run.manifest.name, ANSWERS)
     return bool(grown or arrays or _is_small(name) or _is_list(name))
 
 

@@ -41,7 +41,11 @@ def published_in(runs: Sequence[RunRecord]) -> list[PublishedTable]:
 
 def own_scores_of(runs: Sequence[RunRecord]) -> list[str]:
     """Return the line that says which runs are scored by the verifier that they select by, if there are any."""
-    scorers = {run.verifier: sorted(column.removeprefix(HELD_OUT) for column in run.own) for run in runs if run.own}
+    scorers = {
+        run.verifier: sorted(column.removeprefix(HELD_OUT) for column in run.own_scores)
+        for run in runs
+        if run.own_scores
+    }
     clauses = "; ".join(f"{verifier} selects by {', '.join(names)}" for verifier, names in sorted(scorers.items()))
     return [f"not held out: {clauses}"] if clauses else []
 

@@ -105,7 +105,7 @@ def _chosen(rescoring: Rescoring, part: ScoredShard, picks: np.ndarray | None) -
     ]
     of_problem = itertools.pairwise(part.candidates["offset"][: len(part.indices) + 1])
     verdicts = [verdicts_of(part.raw[first:last]) for first, last in of_problem]
-    return with_choice(part, np.array(best), part.reward, part.conditions, verdicts, part.asked_by(caps))
+    return with_choice(part, np.array(best), part.reward, part.conditions, verdicts, part.costs_at(caps))
 
 
 def _figure(rescoring: Rescoring, target: Path, curve: Curve, note: str) -> bytes:

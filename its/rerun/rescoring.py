@@ -48,21 +48,21 @@ class ScoredShard(PooledShard):
     Attributes:
         raw: rewards `[m]`, or `[m, members]` of a relative verifier, as it gave them.
         reward: the same with -inf in place of NaN.
-        asked: what judges elsewhere were asked for each, int64 `[m, columns]`, columns as in `its.budget.OF_JUDGES`.
+        costs: what judges elsewhere were asked for each, int64 `[m, columns]`, columns as in `its.budget.OF_JUDGES`.
         conditions: of each problem.
     """
 
     raw: np.ndarray
     reward: np.ndarray
-    asked: np.ndarray
+    costs: np.ndarray
     conditions: list[Condition]
 
-    def asked_by(self, caps: Sequence[float]) -> np.ndarray:
+    def costs_at(self, caps: Sequence[float]) -> np.ndarray:
         """Return what was asked for the candidates of each problem that count at each cap, `[n, caps, columns]`."""
         return np.array(
             [
                 [
-                    self.asked[candidates.counting(self.candidates, k, cap, most)].sum(axis=0)
+                    self.costs[candidates.counting(self.candidates, k, cap, most)].sum(axis=0)
                     for cap, most in enumerate(caps)
                 ]
                 for k in range(len(self.indices))
@@ -191,11 +191,11 @@ class Rescoring:
             conditions = [self.instruments.data.condition(index) for index in indices]
             counts = np.diff(stored["offset"][: len(indices) + 1])
             of_rows = [condition for condition, count in zip(conditions, counts, strict=True) for _ in range(count)]
-            raw, asked = stored["reward"], np.zeros((len(of_rows), len(OF_JUDGES)), np.int64)
+            raw, costs = stored["reward"], np.zeros((len(of_rows), len(OF_JUDGES)), np.int64)
             if not self.by_set:
-                raw, asked = self.score(stored["images"][: len(of_rows)], of_rows)
+                raw, costs = self.score(stored["images"][: len(of_rows)], of_rows)
             reward = np.where(np.isnan(raw), -math.inf, raw)
-            yield ScoredShard(indices, stored, part.features, part.shard, raw, reward, asked, conditions)
+            yield ScoredShard(indices, stored, part.features, part.shard, raw, reward, costs, conditions)
 
     def score(self, images: np.ndarray, conditions: Sequence[Condition]) -> tuple[np.ndarray, np.ndarray]:
         """Score unrounded images `[m, C, H, W]`, in batches of the shape that the engine would use.
@@ -205,7 +205,7 @@ class Rescoring:
         """
         plain = self.blueprint.plain
         batch, device = plain["verify_batch"] or plain["batch"], plain["device"]
-        rewards, asked = [], []
+        rewards, counts = [], []
         with torch.inference_mode():
             for first in range(0, len(images), batch):
                 part = images[first : first + batch]
@@ -215,8 +215,8 @@ class Rescoring:
                 scores = rewards_of(self.verifier, rows, pad(wishes, batch))
                 rewards.append(scores[: len(part)].double().cpu().numpy())
                 costs = judge_costs_of(self.verifier, rows[: len(part)], wishes)
-                asked += [[cost.get(column, 0) for column in OF_JUDGES] for cost in costs]
-        return np.concatenate(rewards), np.array(asked, np.int64)
+                counts += [[cost.get(column, 0) for column in OF_JUDGES] for cost in costs]
+        return np.concatenate(rewards), np.array(counts, np.int64)
 
     def flops(self, image: np.ndarray) -> dict[str, int]:
         """Return the FLOPs of one call, by ledger column: the run's own, but those of the other verifier.

@@ -65,7 +65,7 @@ def with_choice(
     rewards: np.ndarray,
     conditions: Sequence[Condition],
     verdicts: Sequence[Verdicts] | None = None,
-    asked: np.ndarray | None = None,
+    costs: np.ndarray | None = None,
 ) -> tuple[Arrays, Arrays]:
     """Return a shard of the candidates that were chosen, and their features; ledgers are the run's own.
 
@@ -74,12 +74,12 @@ def with_choice(
         rewards: of every candidate, `[m]` or `[m, members]`.
         conditions: of each problem.
         verdicts: on each problem's candidates; None for the run's own.
-        asked: what judges were asked for the choice, int64 `[n, caps, columns]`; None for what the run's own were.
+        costs: what judges were asked for the choice, int64 `[n, caps, columns]`; None for what the run's own were.
     """
     # Pack them as a run's own results.
     ledgers, results = shards.ledger_of(part.shard), list[Result]()
-    if asked is not None:
-        ledgers[: len(asked), :, -len(OF_JUDGES) :] = asked
+    if costs is not None:
+        ledgers[: len(costs), :, -len(OF_JUDGES) :] = costs
     for k, (index, condition) in enumerate(zip(part.indices, conditions, strict=True)):
         outcomes = tuple(
             Outcome(

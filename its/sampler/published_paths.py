@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 
@@ -63,29 +62,52 @@ class PublishedFlow(Flow):
 
     Attributes:
         tokens: of a FLUX.2 image, by which and by the number of steps the shift follows; 0 where the shift is given.
-        rule: the spacing that its pipeline takes. `trailing` is 1, 1 - 1/n, ..., 1/n before the shift; `euler`, of
-            FlowMatchEulerDiscreteScheduler where a pipeline leaves the times to it, from 1 to the shifted 1/1000,
-            both included, and shifted again; `solver`, of DPMSolverMultistepScheduler, trailing from 0.999, and it
-            takes noise of deviation 1 for x_T, wherever it begins.
+        lowest: t before the shift at which the last step begins, whatever their number, the others evenly between 1
+            and it, as in the scheduler that is asked for so many steps; 0 where it is given the times above.
+        solver: its pipeline has DPMSolverMultistepScheduler, whose times are trailing from 0.999, and which takes noise
+            of deviation 1 for x_T, wherever it begins.
+        terminal: t at which the last step begins after all: 1 - t is stretched to it after the shift; 0 is not.
     """
 
     tokens: int = 0
-    rule: Literal["trailing", "euler", "solver"] = "trailing"
+    lowest: float = 0.0
+    solver: bool = False
+    terminal: float = 0.0
 
     def prior_std(self, level: Level) -> float:
-        return 1.0 if self.rule == "solver" else super().prior_std(level)
+        return 1.0 if self.solver else super().prior_std(level)
 
     def grid(self, steps: int, spacing: Spacing, *, second_order: bool = False) -> Grid:
-        path = Flow(flux2_shift(self.tokens, steps) if self.tokens else self.shift, self.time_scale, self.end)
-        if spacing != CHECKPOINT or self.rule == "trailing":
-            return path.grid(steps, "trailing" if spacing == CHECKPOINT else spacing, second_order=second_order)
+        if spacing == CHECKPOINT and (self.lowest or self.solver):
+            times = self._laid_out(steps)
+            levels: Grid = (*(self.level(float(self._shifted(t) * self.time_scale)) for t in times), self._last)
+        else:
+            path = Flow(flux2_shift(self.tokens, steps) if self.tokens else self.shift, self.time_scale, self.end)
+            levels = path.grid(steps, "trailing" if spacing == CHECKPOINT else spacing, second_order=second_order)
+        return self._stretched(levels) if self.terminal else levels
+
+    def _laid_out(self, steps: int) -> np.ndarray:
+        """Return the times before the shift that a scheduler lays out which is asked for so many steps."""
         if not 1 <= steps <= self.most_steps:
             raise ValueError(f"steps is {steps}; it lies between 1 and {self.most_steps}")
-        if self.rule == "euler":
-            before = np.linspace(1.0, self._shifted(1.0 / self.most_steps), steps)
-        else:
-            before = (1.0 - np.linspace(1.0, 1.0 / self.most_steps, steps + 1))[:0:-1]
-        return (*(self.level(float(self._shifted(t) * self.time_scale)) for t in before), self._last)
+        if self.solver:
+            return (1.0 - np.linspace(1.0, 1.0 / self.most_steps, steps + 1))[:0:-1]
+        return np.linspace(1.0, self.lowest, steps)
+
+    def _stretched(self, levels: Grid) -> Grid:
+        """Return the levels with 1 - t of all but the image's stretched.
+
+        Raises:
+            ValueError: the only step begins at noise, and cannot begin elsewhere too.
+        """
+        last = levels[-2].sigma
+        if last == 1.0:
+            raise ValueError(
+                f"sampler.steps is 1, and by shift_terminal of this checkpoint the last step begins at "
+                f"{self.terminal}, not at noise; take sampler.steps=2 or more"
+            )
+        factor = (1.0 - self.terminal) / (1.0 - last)
+        return (*(self.level(1.0 - factor * level.alpha) for level in levels[:-1]), levels[-1])
 
 
 @dataclass(frozen=True)

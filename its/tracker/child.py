@@ -17,12 +17,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from its.budget import CAP_HEADERS, cap_of
+from its.budget import CAP_HEADERS, OF_JUDGES, cap_of
 from its.disk.run_folder import RunFolder
 
 POLL_S = 2.0
 PROBE_BYTES = 65536
-SPENT = ("nfe", "nfe_backward", "verifier_calls", "decoder_calls", "decoder_backward", "flops")
+SPENT = ("nfe", "nfe_backward", "verifier_calls", "decoder_calls", "decoder_backward", "flops", *OF_JUDGES)
 
 
 class Follower:

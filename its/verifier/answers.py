@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from its.budget import JUDGE_CALLS, JUDGE_TOKENS
 from its.disk.lines import Entry, Lines
-from its.disk.run_folder import RunFolder
 from its.disk.sealed import sealed
+from its.disk.store import ANSWERS
 
 COUNTS = ("calls", "tokens_read", "tokens_written")
 """What an answer cost, with the attempts that came to nothing: requests, and tokens as the host counts them."""
@@ -92,7 +92,7 @@ def take_over(folder: Path, part: Path) -> None:
 
 
 def _lines_of(folder: Path) -> Lines:
-    return Lines(RunFolder(folder).answers, _fits)
+    return Lines(folder / ANSWERS, _fits)
 
 
 def _fits(entry: Entry) -> bool:

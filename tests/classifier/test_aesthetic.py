@@ -51,6 +51,12 @@ def test_aesthetic_refuses_another_activation_and_another_head(files):
     torch.save({name: value for name, value in state.items() if "7" not in name}, head)
     with pytest.raises(ValueError, match="has not the five linear layers of a reward's head"):
         load(str(folder), str(head))
+    torch.save({"weight": torch.zeros(1, 32), "bias": torch.zeros(1)}, head)  # as version 1 was published
+    with pytest.raises(ValueError, match=r"has not the five linear layers .*take sac\+logos\+ava1-l14-linearMSE.pth"):
+        load(str(folder), str(head))
+    torch.save({**state, "layers.7.bias": torch.tensor([torch.nan])}, head)
+    with pytest.raises(ValueError, match=r"layers.7.bias of .*head.pth holds NaN or infinity"):
+        load(str(folder), str(head))
     config = json.loads((folder / "config.json").read_text())
     config["vision_config"]["hidden_act"] = "gelu"
     (folder / "config.json").write_text(json.dumps(config))

@@ -70,7 +70,9 @@ def prepared(pixels):
     return T.normalize(x, MEAN, STD)
 
 
-@pytest.mark.parametrize("shape", [(28, 28), (60, 37), (28, 15), (11, 20)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(60, 37), (28, 15), *(pytest.param(s, marks=pytest.mark.long) for s in ((28, 28), (11, 20)))], ids=str
+)
 @pytest.mark.parametrize("prompt", ["a cat", LONG], ids=["short", "long"])
 def test_hps_equals_open_clip_written_out(files, shape, prompt):
     weights, folder = files
@@ -206,3 +208,20 @@ def test_hps_refuses_what_is_not_whole(files, tmp_path):
     torch.save({"state_dict": {**state, "visual.head.weight": torch.zeros(2, 2)}}, path)
     with pytest.raises(ValueError, match=r"1 unexpected \(visual.head.weight\)"):
         load(str(path), "2.1", str(files[1]), heads=HEADS)
+
+
+def test_hps_reads_half_precision_and_refuses_what_is_no_number(files, tmp_path):
+    """The published files are compressed so; they are computed with in float32."""
+    state = torch.load(files[0])["state_dict"]
+    image = from_uint8(torch.from_numpy(picture(SIDE, SIDE, 3)[None]))
+    half = {name: value.half() for name, value in state.items()}
+    for name, content in (("half.pt", half), ("back.pt", {key: value.float() for key, value in half.items()})):
+        torch.save({"state_dict": content}, tmp_path / name)
+    scores = [load(str(tmp_path / name), "2.1", str(files[1]), heads=HEADS) for name in ("half.pt", "back.pt")]
+    assert scores[0].scores(image, ["a cat"]) == scores[1].scores(image, ["a cat"])
+    torch.save({"state_dict": {**state, "ln_final.bias": state["ln_final.bias"] * torch.nan}}, tmp_path / "half.pt")
+    with pytest.raises(ValueError, match=r"final_layer_norm.bias of .* holds NaN or infinity"):
+        load(str(tmp_path / "half.pt"), "2.1", str(files[1]), heads=HEADS)
+    torch.save({"state_dict": {**state, "visual.proj": state["visual.proj"].T}}, tmp_path / "half.pt")
+    with pytest.raises(ValueError, match=r"mis-shaped"):
+        load(str(tmp_path / "half.pt"), "2.1", str(files[1]), heads=HEADS)

@@ -111,6 +111,10 @@ def test_image_reward_passes_over_what_pretraining_left_and_refuses_the_rest(fil
     torch.save({name: value for name, value in state.items() if "blocks.0.attn.qkv.bias" not in name}, own["weights"])
     with pytest.raises(ValueError, match=r"1 missing \(encoder.layers.0.self_attn.qkv.bias\)"):
         load(**own)
+    norm = "blip.text_encoder.encoder.layer.0.output.LayerNorm.bias"
+    torch.save({**state, norm: state[norm] * torch.inf}, own["weights"])
+    with pytest.raises(ValueError, match=r"LayerNorm.bias of .*own.pt holds NaN or infinity"):
+        load(**own)
     entries = json.loads(Path(files["med_config"]).read_text())
     config = tmp_path / "med_config.json"
     config.write_text(json.dumps(entries | {"hidden_act": "relu"}))

@@ -6,6 +6,7 @@ import pytest
 import torch
 import transformers
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from its.classifier.image_text import load
 from its.classifier.preparation import picture
@@ -133,3 +134,51 @@ def test_image_text_refuses_the_tokenizer_of_another_network(folder, tmp_path):
     network._tokens.vocabulary = 60
     with pytest.raises(ValueError, match=r"makes token \d+ of 'cats', and the network knows 60; take the tokenizer"):
         network.scores(images_of([picture(SIDE, SIDE, 3)]), ["cats"])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"model": {"dropout": 0.1}}, r"has dropout=0.1 and cuts a prompt by chance; set it to null"),
+        (
+            {"model": {"vocab": {"<|startoftext|>": 512, "<|endoftext|>": 513}, "merges": []}},
+            "a start, words and an end",
+        ),
+    ],
+    ids=["dropout", "no words"],
+)
+def test_image_text_refuses_a_tokenizer_that_loses_words(folder, tmp_path, change, sentence):
+    """Without its words, whose place the end takes, all prompts would be one."""
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    for key, value in change.items():
+        tokenizer[key] |= value
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(ValueError, match=sentence):
+        load(str(folder), tokenizer=str(tmp_path / "tokenizer.json"))
+
+
+def test_image_text_refuses_to_read_prompts_at_another_token(folder, tmp_path):
+    write(str(tmp_path), size=SIDE)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["text_config"]["eos_token_id"] = 40
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"reads a prompt at token 40 \(eos_token_id\), and the tokenizer .* with 513"):
+        load(str(tmp_path))
+
+
+def test_image_text_computes_in_float32_whatever_its_configuration_says(folder, tmp_path):
+    write(str(tmp_path), size=SIDE)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"dtype": "bfloat16", "torch_dtype": "bfloat16"}))
+    images = images_of([picture(SIDE, SIDE, 3)])
+    assert load(str(tmp_path)).scores(images, ["a cat"]) == load(str(folder)).scores(images, ["a cat"])
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_image_text_refuses_weights_that_are_no_numbers(tmp_path, value):
+    write(str(tmp_path), size=SIDE)
+    state = load_file(tmp_path / "model.safetensors")
+    state["visual_projection.weight"][0, 0] = value
+    save_file(state, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match=r"projection.weight of .* holds NaN or infinity; fetch it again"):
+        load(str(tmp_path))

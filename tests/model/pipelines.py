@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from its.levels import Columns
-from its.model import flux, flux2, lcm, pixart_sigma, sana, sana_sprint, sd15, sdxl
+from its.levels import Columns, Guess, Level
+from its.model import flux, flux2, lcm, pixart_sigma, qwen_image, sana, sana_sprint, sd15, sd35, sdxl, z_image
 from its.model.prompted import PromptDenoiser
 from its.sampler.euler import Euler
 from its.sampler.sampler import Sampler
@@ -19,10 +19,13 @@ from its.twins import flux as flux_twin
 from its.twins import flux2 as flux2_twin
 from its.twins import lcm as lcm_twin
 from its.twins import pixart_sigma as pixart_twin
+from its.twins import qwen_image as qwen_twin
 from its.twins import sana as sana_twin
 from its.twins import sd15 as sd15_twin
+from its.twins import sd35 as sd35_twin
 from its.twins import sd_turbo as sd_turbo_twin
 from its.twins import sdxl as sdxl_twin
+from its.twins import z_image as z_image_twin
 
 FAMILIES: dict[str, Callable[[str], PromptDenoiser]] = {
     "sd15": partial(sd15.load, size=32),
@@ -35,6 +38,9 @@ FAMILIES: dict[str, Callable[[str], PromptDenoiser]] = {
     "sana_sprint": partial(sana_sprint.load, size=64, max_sequence_length=64),
     "lcm": partial(lcm.load, size=32),
     "sd_turbo": partial(sd15.load, size=32, guidance_scale=1.0),
+    "sd35": partial(sd35.load, size=64, max_sequence_length=64, skip_layers=[1], skip_interval=[0.7, 0.95]),
+    "qwen_image": partial(qwen_image.load, size=64, max_sequence_length=128),
+    "z_image": partial(z_image.load, size=64, max_sequence_length=128, guidance_interval=[0.2, 1.0]),
 }
 """Loaders of small images, which are given a twin's folder."""
 
@@ -50,6 +56,9 @@ WRITERS: dict[str, Callable[[str], None]] = {
     "sana_sprint": partial(sana_twin.write, sprint=True),
     "lcm": lcm_twin.write,
     "sd_turbo": sd_turbo_twin.write,
+    "sd35": sd35_twin.write,
+    "qwen_image": qwen_twin.write,
+    "z_image": z_image_twin.write,
 }
 """Makers of their twins."""
 
@@ -58,6 +67,13 @@ PROMPTS = ("a cat", "a photograph of an astronaut riding a horse, by night", "tw
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def guessed(model: Any, x: Tensor, levels: Sequence[Level], prompts: Sequence[str]) -> Guess:
+    """Evaluate rows, with as many network rows as the dearest guidance takes."""
+    more = model.slots // model.fewest_slots
+    made = model(torch.cat([x] * more), Columns.of([*levels] * more, x.ndim, "cpu"), [*prompts] * more)
+    return Guess(*(None if part is None else part[: len(x)] for part in made))
 
 
 def trajectory(
@@ -78,7 +94,7 @@ def trajectory(
     x, last = latents * taken.prior_std(model.path, grid[0]), None
     for t, s in pairwise(grid):
         columns = [Columns.of([level] * len(x), x.ndim, "cpu") for level in (t, s)]
-        guess = model(x, columns[0], prompts)
+        guess = guessed(model, x, [t] * len(x), prompts)
         moved = guess
         if taken.multistep and last is not None:
             x0 = guess.x0 + taken.extrapolation(last[1], t, s) * (guess.x0 - last[0])

@@ -58,3 +58,8 @@ def test_sdxl_lightning_trajectory_equals_the_pipelines_own_call(folder, pipelin
         PROMPTS[1], height=64, width=64, num_inference_steps=4, guidance_scale=0, latents=latents, output_type="latent"
     ).images
     torch.testing.assert_close(trajectory(model, latents, PROMPTS[1:2], 4), theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_sdxl_refuses_lightnings_network_of_one_step_by_its_name(folder):
+    with pytest.raises(ValueError, match=r"model\.unet is .*predicts x0 by its name.*take a file of two"):
+        sdxl.load(str(folder), size=64, unet=str(folder / "sdxl_lightning_1step_unet_x0.safetensors"))

@@ -84,8 +84,8 @@ def test_published_of_a_configuration_is_checked_and_counts_for_no_image(tmp_pat
         blueprint_of(tmp_path, "published=[{source: s}]")
 
 
-def test_scorer_that_selects_in_some_run_is_not_called_held_out(write_run, rows, tmp_path):
-    scored = [row | {"report_clip": 0.5, "report_hps": 0.2} for row in rows("random", "clip", 0, 1000)]
+def test_scorer_that_selects_in_some_run_is_not_called_held_out(write_run, rows_of, tmp_path):
+    scored = [row | {"report_clip": 0.5, "report_hps": 0.2} for row in rows_of("random", "clip", 0, 1000)]
     write(write_run(verifier="clip", rows=scored), own_scores=["clip"])
     runs = load_runs(tmp_path / "demo")
     assert (scorer("report_clip", runs), scorer("report_hps", runs)) == ("clip", "hps, held out")

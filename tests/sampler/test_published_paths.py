@@ -18,6 +18,7 @@ from its.sampler.consistency import Consistency
 from its.sampler.flow_renoise import FlowRenoise
 from its.sampler.noise_paths import Flow, linear_vp
 from its.sampler.published_paths import PublishedConsistency, PublishedFlow, TrigFlow
+from its.sampler.spacing import shifted
 
 STEPS = (1, 2, 3, 4, 7, 20, 28, 37, 100)
 
@@ -32,17 +33,18 @@ def test_published_flow_has_the_times_of_the_solver_and_of_euler(shift, steps):
     """The solver's as whole numbers, to the last; both leave the times of other spacings as they are."""
     solver = DPMSolverMultistepScheduler(flow_shift=shift, use_flow_sigmas=True, prediction_type="flow_prediction")
     euler = FlowMatchEulerDiscreteScheduler(shift=shift)
-    for rule, theirs in (("solver", solver), ("euler", euler)):
+    euler_rule, solver_rule = {"lowest": shifted(0.001, shift)}, {"solver": True}
+    for rule, theirs in ((solver_rule, solver), (euler_rule, euler)):
         theirs.set_timesteps(steps)
-        grid = PublishedFlow(shift, 1000.0, rule=rule).grid(steps, "checkpoint")
+        grid = PublishedFlow(shift, 1000.0, **rule).grid(steps, "checkpoint")
         torch.testing.assert_close(column(grid, "sigma"), theirs.sigmas, rtol=0, atol=2e-7)
-        if rule == "solver":
+        if rule is solver_rule:
             assert [math.trunc(level.time) for level in grid[:-1]] == theirs.timesteps.tolist()
-        assert PublishedFlow(shift, 1000.0, rule=rule).grid(steps, "trailing") == Flow(shift, 1000.0).grid(
+        assert PublishedFlow(shift, 1000.0, **rule).grid(steps, "trailing") == Flow(shift, 1000.0).grid(
             steps, "trailing"
         )
     with pytest.raises(ValueError, match="steps is 1001; it lies between 1 and 1000"):
-        PublishedFlow(shift, 1000.0, rule="euler").grid(1001, "checkpoint")
+        PublishedFlow(shift, 1000.0, lowest=0.5).grid(1001, "checkpoint")
 
 
 @pytest.mark.parametrize("origin", [1, 40, 50, 1000])

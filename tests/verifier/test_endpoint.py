@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from its.disk.run_folder import RunFolder
+from its.disk.store import ANSWERS
 from its.pixels import to_uint8
 from its.verifier.answers import bill
 from its.verifier.endpoint import Endpoint
@@ -148,7 +149,9 @@ ATTACKS = {
 }
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long if name in ("huge", "bomb") else ()) for name in ATTACKS]
+)
 def test_endpoint_outlives_hosts_that_send_anything(host, tmp_path, name):
     """Each picture's first attempt is answered so; it is asked again, and in no more than its time."""
     state, url = host
@@ -157,7 +160,7 @@ def test_endpoint_outlives_hosts_that_send_anything(host, tmp_path, name):
     judge = judge_of(url, tmp_path, timeout_s=0.5 if name == "endless" else 5.0)
     assert judge.reward(images, prompts_of(2)).tolist() == expected(images)
     assert (state.calls, time.perf_counter() - started < 10) == (4, True)
-    assert len(RunFolder(tmp_path).answers.read_bytes()) < 4000
+    assert len((tmp_path / ANSWERS).read_bytes()) < 4000
     again = judge_of(url, tmp_path).reward(images, prompts_of(2)).tolist()
     assert (again, state.calls) == (expected(images), 4)
 
@@ -197,6 +200,7 @@ print(Chat(sys.argv[1], "m", None, {}, 5.0).ask(np.zeros((2, 2, 3), np.uint8), "
 """
 
 
+@pytest.mark.long
 def test_endpoint_on_this_machine_is_behind_no_proxy(host):
     """Else the key of a server of one's own would go to the proxy, unencrypted."""
     _, url = host
@@ -222,7 +226,7 @@ def test_endpoint_keeps_its_key_out_of_messages_and_files(host, tmp_path, monkey
     state.behave = lambda attempt, number: act
     with pytest.raises(ValueError, match="<JUDGE_KEY>") as refusal:
         judge_of(url, tmp_path, key_variable="JUDGE_KEY", attempts=2).reward(images_of(2), prompts_of(2))
-    told = f"{refusal.value} {caplog.text} {RunFolder(tmp_path).answers.read_text()}"
+    told = f"{refusal.value} {caplog.text} {(tmp_path / ANSWERS).read_text()}"
     assert "s3cret" not in told
     assert "\x1b" not in told
 
@@ -244,6 +248,8 @@ def test_endpoint_says_a_full_disk_and_asks_again_for_what_is_not_on_it(host, tm
     monkeypatch.setattr("its.disk.lines.os.write", lambda file, content: write(file, content[: len(content) // 2]))
     with pytest.raises(OSError, match="No space left on device"):
         judge_of(url, tmp_path, in_flight=1).reward(images, prompts)
+    for thread in [each for each in threading.enumerate() if each.name.startswith("judge")]:
+        thread.join()  # it may have begun to ask before the first one failed
     monkeypatch.undo()
     asked = state.calls
     assert judge_of(url, tmp_path).reward(images, prompts).tolist() == expected(images)
@@ -343,7 +349,7 @@ def test_endpoint_passes_over_a_line_that_a_kill_cut_short(host, tmp_path, caplo
     state, url = host
     images, prompts = images_of(3), prompts_of(3)
     judge_of(url, tmp_path, in_flight=1).reward(images, prompts)
-    file = RunFolder(tmp_path).answers
+    file = tmp_path / ANSWERS
     file.write_bytes(file.read_bytes()[:-20])
     assert judge_of(url, tmp_path).reward(images, prompts).tolist() == expected(images)
     assert state.calls == 4
@@ -456,7 +462,7 @@ def test_endpoint_of_a_killed_run_asks_for_nothing_that_is_on_disk(host, tmp_pat
     state, url = host
     state.behave = lambda attempt, number: None if state.calls <= 5 else 30
     process = subprocess.Popen([sys.executable, "-c", KILLED, url, str(tmp_path)], cwd=ROOT)
-    file = RunFolder(tmp_path).answers
+    file = tmp_path / ANSWERS
     while process.poll() is None and not (file.exists() and len(file.read_bytes().splitlines()) == 5):
         time.sleep(0.02)
     process.kill()
