@@ -62,6 +62,16 @@ def encode(pipeline: Any, prompt: str, *, max_sequence_length: int, clean_captio
     return {"states": states[0], "mask": mask[0]}
 
 
+def text_part(max_sequence_length: int, *, clean_caption: bool) -> TextPart:
+    """Return the encoding of prompts, cleaned or not.
+
+    Raises:
+        ValueError: captions cannot be cleaned.
+    """
+    options = {"max_sequence_length": max_sequence_length, "clean_caption": clean_caption}
+    return TextPart(encode, options, cleaners(clean_caption))
+
+
 def load(
     weights: Weights,
     *,
@@ -99,8 +109,7 @@ def load(
         ValueError: an entry of a configuration is not known, tensors do not fit, or captions cannot be cleaned.
     """
     # Read the configurations.
-    options = {"max_sequence_length": max_sequence_length, "clean_caption": clean_caption}
-    text = TextPart(encode, options, cleaners(clean_caption))
+    text = text_part(max_sequence_length, clean_caption=clean_caption)
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     scheduler = latent_scheduler.read(pipeline.scheduler, timestep_spacing)
     pipeline.network_config().needed("use_additional_conditions")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from its.model.assembled import Guided, Running, TextPart, assembled
 from its.model.captions import cleaners
+from its.model.config_file import ConfigFile
 from its.model.dc_ae import decoder
 from its.model.flow_scheduler import sana_scheduler
 from its.model.pipeline import Family, Pipeline
@@ -93,6 +94,18 @@ def text_part(
     return TextPart(encode, options, cleaners(clean_caption))
 
 
+def patch_of(config: ConfigFile) -> int:
+    """Return the latents along a side that a transformer takes as one.
+
+    Raises:
+        ValueError: there are none.
+    """
+    patch = config.get("patch_size", 1)
+    if patch < 1:
+        raise config.refusal("patch_size", "it is at least 1")
+    return int(patch)
+
+
 def networks(
     pipeline: Pipeline, key: str | None, side: int, running: Running, *, variance: bool
 ) -> tuple[Any, VAEDecoder]:
@@ -156,7 +169,7 @@ def load(
     text = text_part(FAMILY, encode, max_sequence_length, clean_caption, complex_human_instruction)
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     scheduler = sana_scheduler(pipeline.scheduler)
-    side = pipeline.side(size, patch=pipeline.network_config().get("patch_size", 1))
+    side = pipeline.side(size, patch=patch_of(pipeline.network_config()))
 
     # Load the networks.
     running = Running(

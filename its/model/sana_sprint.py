@@ -12,7 +12,7 @@ from its.model.flow_scheduler import sprint_path
 from its.model.pipeline import Family, Pipeline
 from its.model.prompted import PromptDenoiser
 from its.model.sana import FAMILY as SANA
-from its.model.sana import networks, text_part
+from its.model.sana import networks, patch_of, text_part
 from its.model.text_cache import Text
 from its.types import SpeedOnly
 from its.weights import Device, Dtype, Variant, Weights
@@ -97,7 +97,7 @@ def load(
     path = sprint_path(pipeline.scheduler)
     config = pipeline.network_config()
     config.needed("guidance_embeds")
-    side = pipeline.side(size, patch=config.get("patch_size", 1))
+    side = pipeline.side(size, patch=patch_of(config))
 
     # Load the networks.
     running = Running(

@@ -73,6 +73,8 @@ def write(path: Path, entries: dict) -> None:
         ("sana", STEPS, {"another": 1}, "another of .* this entry is not known"),
         ("sana", NETWORK, {"guidance_embeds": True}, "guidance_embeds of .* is true; here it is false"),
         ("sana", NETWORK, {"in_channels": 8}, "does not fit SanaTransformer2DModel"),
+        ("sana", NETWORK, {"patch_size": 0}, "patch_size of .* is 0; it is at least 1"),
+        ("sana", NETWORK, {"norm_eps": "none"}, "norm_eps of .* here it is a number"),
         ("sana", NETWORK, {"another": 1}, "another of .* this entry is not known"),
         ("sana", VAE, {"scaling_factor": None}, "has no scaling_factor, and it is not guessed"),
         ("sana", VAE, {"scaling_factor": 0}, "scaling_factor of .* it is above 0"),
