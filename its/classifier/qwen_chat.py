@@ -101,6 +101,11 @@ def load_processor(weights: str) -> Any:
         ValueError: it is not whole.
     """
     processor = loaded("AutoProcessor", locate(weights), weights)
+    if not all(hasattr(processor, part) for part in ("tokenizer", "image_processor")):
+        raise ValueError(
+            f"the processor of {weights} is read as {type(processor).__name__}, none of pictures and texts; "
+            "correct processor_class of its files, or fetch the whole repository again"
+        )
     if not getattr(processor, "chat_template", None):
         raise ValueError(f"{weights} has no chat template; fetch the whole repository again")
     return processor

@@ -131,6 +131,6 @@ def check_network(pipeline: Pipeline, unet: str | None, prediction: Prediction) 
     pipeline.network_config().needed("addition_time_embed_dim")
     if unet is not None and Path(unet).stem.endswith("_x0") and prediction != "sample":
         raise ValueError(
-            f"model.unet is {unet}, which predicts x0 by its name, and by {pipeline.scheduler} a network of this pipeline "
-            f"predicts {prediction}; take a file of two, four or eight steps"
+            f"model.unet is {unet}, which predicts x0 by its name, and by {pipeline.scheduler} a network of this "
+            f"pipeline predicts {prediction}; take a file of two, four or eight steps"
         )
