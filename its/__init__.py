@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from its.metric.features import Features, Moments
     from its.metric.metric import Metric
     from its.model.classifier_free import guided
-    from its.model.denoiser import Clipping, Decoder, Denoiser, NetworkDenoiser, guess_from
+    from its.model.clipping import Clipping
+    from its.model.denoiser import Decoder, Denoiser, NetworkDenoiser, guess_from
     from its.model.run_as import run_as
     from its.parameters import Rule
     from its.particles.moves import Ball, LowBand, Mix, Rotate
@@ -46,7 +47,8 @@ _ROOMS = {
     "its.metric.features": ("Features", "Moments"),
     "its.metric.metric": ("Metric",),
     "its.model.classifier_free": ("guided",),
-    "its.model.denoiser": ("Clipping", "Decoder", "Denoiser", "NetworkDenoiser", "guess_from"),
+    "its.model.clipping": ("Clipping",),
+    "its.model.denoiser": ("Decoder", "Denoiser", "NetworkDenoiser", "guess_from"),
     "its.model.run_as": ("run_as",),
     "its.parameters": ("Rule",),
     "its.particles.moves": ("Ball", "LowBand", "Mix", "Rotate"),

@@ -18,11 +18,12 @@ from its.weights import Dtype
 WEIGHTS, DEVICE, DTYPE, SPEED_ONLY, VARIANT = "Weights", "Device", "Dtype", "SpeedOnly", "Variant"
 RUN_PLACE, SETTINGS = "RunPlace", "Settings"
 GUIDANCE_SCALE, GUIDANCE_INTERVAL, AUTOGUIDANCE = "GuidanceScale", "GuidanceInterval", "Autoguidance"
+SKIP_INTERVAL = "SkipInterval"
 """Annotations that say what a parameter is; `its.weights` and `its.types` define them."""
 
 PLAIN: dict[str, Any] = {
     **{"int": int, "float": float, "bool": bool, "str": str},
-    **{DTYPE: Dtype, GUIDANCE_SCALE: float, GUIDANCE_INTERVAL: Sequence[float]},
+    **{DTYPE: Dtype, GUIDANCE_SCALE: float, GUIDANCE_INTERVAL: Sequence[float], SKIP_INTERVAL: Sequence[float]},
     **dict.fromkeys((WEIGHTS, DEVICE, RUN_PLACE, AUTOGUIDANCE, VARIANT, SETTINGS), str),
 }
 """Types of plain values by their names in an annotation."""

@@ -11,10 +11,10 @@ import numpy as np
 from its.config import names
 from its.config.declarations import parameters
 from its.model.config_file import ConfigFile
-from its.model.flow_scheduler import flux2_path, flux_path
-from its.model.scheduler_entries import entries, latent_path
+from its.model.flow_scheduler import flux2_path, flux_path, qwen_path, sana_scheduler, sd3_path
+from its.model.scheduler_entries import consistency_entries, entries, latent_path
 from its.sampler.noise_paths import EDM, VP, Flow, NoisePath, betas_named, linear_vp
-from its.sampler.published_paths import PublishedFlow
+from its.sampler.published_paths import PublishedConsistency, PublishedFlow, TrigFlow
 from its.weights import file_here
 
 SCHEDULER = "scheduler_config.json"
@@ -73,9 +73,24 @@ def _of_latents(model: Mapping[str, Any]) -> StatedPath:
 
 
 def _of_flow(model: Mapping[str, Any], path_of: Callable[[Path, int], PublishedFlow]) -> StatedPath:
-    """Return the path of FLUX's scheduler, by the tokens of an image, each of which stands for 16 pixels a side."""
+    """Return the path of a flow model's scheduler, by the tokens of an image, each of 16 pixels a side."""
     path = file_here(model["weights"], f"scheduler/{SCHEDULER}")
     return StatedPath(None, NOT_HERE) if path is None else StatedPath(path_of(path, (model["size"] // 16) ** 2))
+
+
+def _of_sana(model: Mapping[str, Any]) -> StatedPath:
+    """Return the path of SANA's scheduler."""
+    path = file_here(model["weights"], f"scheduler/{SCHEDULER}")
+    return StatedPath(None, NOT_HERE) if path is None else StatedPath(sana_scheduler(path).path)
+
+
+def _of_lcm(model: Mapping[str, Any]) -> StatedPath:
+    """Return the times of a latent consistency model's scheduler, as `_of_pipeline` does."""
+    path = file_here(model["weights"], f"scheduler/{SCHEDULER}")
+    if path is None:
+        return StatedPath(None, NOT_HERE)
+    file, origin = consistency_entries(path)
+    return StatedPath(PublishedConsistency(_table(file), origin=origin), BETAS)
 
 
 def _table(file: ConfigFile) -> tuple[float, ...]:
@@ -89,14 +104,20 @@ PATHS: Mapping[str, Callable[[Mapping[str, Any]], StatedPath]] = {
     ),
     "model/flux": lambda model: _of_flow(model, flux_path),
     "model/flux2": lambda model: _of_flow(model, flux2_path),
+    "model/lcm": _of_lcm,
     "model/lightningdit": lambda model: StatedPath(Flow(shift=model["shift"])),
     "model/mixture": lambda model: StatedPath(Flow() if model["path"] == "flow" else linear_vp()),
     "model/openai": lambda model: StatedPath(betas_named(model["betas"], model["steps"])),
     "model/pixart_sigma": _of_latents,
+    "model/qwen_image": lambda model: _of_flow(model, qwen_path),
     "model/rae": lambda model: StatedPath(Flow(shift=model["shift"], end=model["end"])),
+    "model/sana": _of_sana,
+    "model/sana_sprint": lambda model: StatedPath(TrigFlow()),
     "model/sd15": _of_latents,
+    "model/sd35": lambda model: _of_flow(model, sd3_path),
     "model/sdxl": _of_latents,
     "model/sit": lambda model: StatedPath(Flow()),
     "model/unet2d": _of_pipeline,
+    "model/z_image": lambda model: _of_flow(model, flux_path),
 }
 """Noise paths by the recorded names of loaders."""

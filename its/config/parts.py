@@ -9,7 +9,14 @@ from itertools import chain
 from typing import Any
 
 from its.budget import Budget
-from its.config.declarations import AUTOGUIDANCE, GUIDANCE_INTERVAL, GUIDANCE_SCALE, marked, parameters
+from its.config.declarations import (
+    AUTOGUIDANCE,
+    GUIDANCE_INTERVAL,
+    GUIDANCE_SCALE,
+    SKIP_INTERVAL,
+    marked,
+    parameters,
+)
 from its.config.instantiate import TARGET, defined
 from its.config.noise_path import StatedPath, any_noise, stated_path
 from its.guidance.guidance import Guidance
@@ -76,7 +83,7 @@ class Parts:
             ValueError: there is no such grid, or nothing on it that a guidance_interval leaves guided.
         """
         prices = self._priced(self._slots.at if self._stated_path.path else self._slots.most)
-        prices.check_guided(self._slots.most, self._stated(GUIDANCE_INTERVAL))
+        prices.check_guided(self._slots.most, self._stated(GUIDANCE_INTERVAL), self._stated(SKIP_INTERVAL))
         return prices
 
     @property
@@ -104,7 +111,8 @@ class Parts:
         stated, interval = (self._stated(mark) for mark in (GUIDANCE_SCALE, GUIDANCE_INTERVAL))
         scale, autoguided = 1.0 if stated is None else stated, self._stated(AUTOGUIDANCE) is not None
         check_conditional(scale, autoguided or self.plain["model"].get("conditional") is not False)
-        return Slots.of(scale, interval, self._stated_path.path or any_noise(1), autoguided=autoguided)
+        path, skip_interval = self._stated_path.path or any_noise(1), self._stated(SKIP_INTERVAL)
+        return Slots.of(scale, interval, path, autoguided=autoguided, skip_interval=skip_interval)
 
     def _stated(self, mark: str) -> Any:
         """Return the value of the model's parameter that is marked so, given or by default; None if it has none."""

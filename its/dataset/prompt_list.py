@@ -1,4 +1,6 @@
-"""Lists of prompts in files: text, CSV, TSV and JSONL, of which every prompt is taken to the letter.
+"""Lists of prompts in files: text, CSV, TSV, JSON and JSONL, of which every prompt is taken to the letter.
+
+A folder of such files is one list, in which the name of a file, without its ending, is one more column.
 
 Nothing is stripped, changed or guessed, for each of that changes an image: what a file leaves open is refused.
 """
@@ -14,38 +16,106 @@ from pathlib import Path
 from typing import Any
 
 Row = tuple[int, Mapping[str, Any]]
-"""Number of a line, from 1, and its entries by column."""
+"""Number of a line, or of an entry, from 1, and its entries by column."""
+
+Placed = tuple[str, Mapping[str, Any]]
+"""Where a row stands, in words, and its entries by column."""
 
 PROMPT = "a prompt"
-"""The only column of a text, and of a JSONL of bare texts."""
+"""The only column of a text, and of a JSON or JSONL of bare texts."""
+
+FILE = "file"
+"""Column of a folder's rows that the name of their file stands in."""
 
 
-def read_prompts(path: Path, column: str | None, category: str | None) -> tuple[list[str], list[str | None]]:
-    """Return the prompts of a file and their categories, None without.
+def read_prompts(
+    path: Path, column: str | None, category: str | None, files: Sequence[str] | None = None
+) -> tuple[list[str], list[str | None]]:
+    """Return the prompts of a list and their categories, None without.
 
     Args:
         column: that holds the prompts; None where there is only one. category: that holds the categories, if any.
+        files: see `rows_of`.
 
     Raises:
         ValueError: the file is no such list, a column is none of its own, or a prompt is empty.
     """
-    if path.suffix.lower() not in READERS:
-        raise ValueError(f"{path} is none of {', '.join(READERS)}, and what it holds is told by that; rename it")
-    rows = list(READERS[path.suffix.lower()](path, _text(path)))
+    rows = rows_of(path, files)
     columns = list(dict.fromkeys(name for _, row in rows for name in row))
-    if not rows:
-        raise ValueError(f"{path} holds no prompt; give another list")
+    texts = [name for name in columns if not (name == FILE and path.is_dir())]
 
     # Find the columns.
-    if column is None and len(columns) > 1:
-        raise ValueError(f"{path} has the columns {_listed(columns)}; say which holds the prompts: dataset.column=...")
-    named = columns[0] if column is None else column
-    for key, name in (("column", named), ("category", category)):
-        if name is not None and name not in columns:
-            raise ValueError(f"dataset.{key} is {name!r}, and {path} has {_columns(name, columns)}")
+    if column is None and len(texts) > 1:
+        raise ValueError(f"{path} has the columns {_listed(texts)}; say which holds the prompts: dataset.column=...")
+    named = texts[0] if column is None else column
+    for key, name, there in (("column", named, texts), ("category", category, columns)):
+        if name is not None and name not in there:
+            raise ValueError(f"dataset.{key} is {name!r}, and {path} has {_columns(name, there)}")
 
-    prompts = [_prompt(path, line, row, named) for line, row in rows]
-    return prompts, [None if category is None else _category(path, line, row, category) for line, row in rows]
+    prompts = [_prompt(place, row, named) for place, row in rows]
+    return prompts, [None if category is None else _category(place, row, category) for place, row in rows]
+
+
+def rows_of(path: Path, files: Sequence[str] | None = None) -> list[Placed]:
+    """Return the rows of a file, or of all files of a folder one after the other.
+
+    Args:
+        files: the names of all files of a folder, in the order of the list; None is all that there are, by name.
+
+    Raises:
+        ValueError: it is no such list, or there are other files in the folder.
+    """
+    if not path.is_dir():
+        if files is not None:
+            raise ValueError(f"dataset.files names the files of a folder, and {path} is one file; leave it out")
+        return _rows_of_file(path)
+    return [
+        (place, {**row, FILE: file.stem})
+        for file in _files_of(path, files)
+        for place, row in _without_file(_rows_of_file(file))
+    ]
+
+
+def _rows_of_file(path: Path) -> list[Placed]:
+    if path.suffix.lower() not in READERS:
+        raise ValueError(f"{path} is none of {', '.join(READERS)}, and what it holds is told by that; rename it")
+    unit = "entry" if path.suffix.lower() == ".json" else "line"
+    rows = [(f"{path}, {unit} {k}", row) for k, row in READERS[path.suffix.lower()](path, _text(path))]
+    if not rows:
+        raise ValueError(f"{path} holds no prompt; give another list")
+    return rows
+
+
+def _files_of(folder: Path, files: Sequence[str] | None) -> list[Path]:
+    """Return the files of a folder in the order of its list.
+
+    Raises:
+        ValueError: they are others than those that are named, or there are none.
+    """
+    present = sorted(path.name for path in folder.iterdir())
+    named = present if files is None else list(files)
+    for name in (*present, *named):
+        if name not in named:
+            raise ValueError(
+                f"{folder} holds {name}, which is none of dataset.files, and a folder is one list: keep those in a "
+                "folder of their own, with nothing else in it"
+            )
+        if name not in present or named.count(name) > 1:
+            raise ValueError(f"dataset.files names {name}, which is not there once in {folder}; correct it")
+    if not named:
+        raise ValueError(f"{folder} holds no list of prompts; give another folder")
+    return [folder / name for name in named]
+
+
+def _without_file(rows: Sequence[Placed]) -> Sequence[Placed]:
+    """Return rows that have no column of the name that their file's is given.
+
+    Raises:
+        ValueError: one has.
+    """
+    if clash := next((place for place, row in rows if FILE in row), None):
+        raise ValueError(f"{clash}: in a folder of lists the column {FILE!r} is the file's name; rename this one")
+    return rows
 
 
 def _text(path: Path) -> str:
@@ -125,25 +195,41 @@ def _of_jsonl(path: Path, text: str) -> Iterator[Row]:
             entry = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{path}, line {number}: this is no JSON ({error}); a line is one object") from error
-        if not isinstance(entry, dict | str):
-            raise ValueError(f"{path}, line {number}: it is a {type(entry).__name__}; a line is one object, or a text")
-        yield number, entry if isinstance(entry, dict) else {PROMPT: entry}
+        yield number, _of_json_entry(f"{path}, line {number}", entry)
+
+
+def _of_json(path: Path, text: str) -> Iterator[Row]:
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: this is no JSON ({error}); it is one list") from error
+    if not isinstance(entries, list):
+        raise ValueError(f"{path} is a {type(entries).__name__}; it is a list of texts, or of objects")
+    for number, entry in enumerate(entries, start=1):
+        yield number, _of_json_entry(f"{path}, entry {number}", entry)
+
+
+def _of_json_entry(place: str, entry: Any) -> Mapping[str, Any]:
+    if not isinstance(entry, dict | str):
+        raise ValueError(f"{place}: it is a {type(entry).__name__}; it is one object, or a text")
+    return entry if isinstance(entry, dict) else {PROMPT: entry}
 
 
 READERS: Mapping[str, Callable[[Path, str], Iterator[Row]]] = {
     ".txt": _of_text,
     ".csv": _of_csv,
     ".tsv": _of_tsv,
+    ".json": _of_json,
     ".jsonl": _of_jsonl,
 }
 """Readers by the ending of a file's name."""
 
 
-def _prompt(path: Path, line: int, row: Mapping[str, Any], column: str) -> str:
+def _prompt(place: str, row: Mapping[str, Any], column: str) -> str:
     try:
         return checked(row.get(column))
     except ValueError as error:
-        raise ValueError(f"{path}, line {line}: {error}") from error
+        raise ValueError(f"{place}: {error}") from error
 
 
 def checked(prompt: Any) -> str:
@@ -163,10 +249,10 @@ def checked(prompt: Any) -> str:
     return prompt
 
 
-def _category(path: Path, line: int, row: Mapping[str, Any], column: str) -> str:
+def _category(place: str, row: Mapping[str, Any], column: str) -> str:
     category = row.get(column)
     if not isinstance(category, str | int) or not str(category).strip():
-        raise ValueError(f"{path}, line {line}: its {column} is {category!r}; name the prompt's category")
+        raise ValueError(f"{place}: its {column} is {category!r}; name the prompt's category")
     return str(category)
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from its.dataset.image_set import Shape
-from its.dataset.prompt_list import checked, read_prompts
+from its.dataset.prompt_list import checked, read_prompts, rows_of
 from its.dataset.published_prompts import PUBLISHED, remedy
-from its.weights import Weights, locate
-from its.weights.hashing import sha256_of_file
+from its.weights import Weights, fingerprint, locate
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,11 @@ class Prompts:
 
     Attributes:
         shape: of an image, (C, H, W).
-        path: of the list: `.txt` with a prompt a line, `.csv`, `.tsv` or `.jsonl`; it counts by its content.
+        path: of the list: `.txt` with a prompt a line, `.csv`, `.tsv`, `.json` or `.jsonl`, or a folder of such files
+            and of nothing else, which is one list; it counts by its content.
         column: that holds the prompts; null where there is only one.
-        category: column of the categories that a report goes by; null for none.
+        category: column of the categories that a report goes by; null for none. In a folder `file` is the file's name.
+        files: the names of all files of a folder, in the order of the list; null: all, by name.
 
     Raises:
         FileNotFoundError: the list is not there. ValueError: it is none; see `its.dataset.prompt_list`.
@@ -33,6 +35,7 @@ class Prompts:
     path: Weights
     column: str | None = None
     category: str | None = None
+    files: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", _shape(self.shape))
@@ -40,7 +43,7 @@ class Prompts:
 
     @cached_property
     def _lists(self) -> tuple[list[str], list[str | None]]:
-        return read_prompts(find_list(self.path), self.column, self.category)
+        return read_prompts(find_list(self.path), self.column, self.category, self.files)
 
     @property
     def prompts(self) -> list[str]:
@@ -58,6 +61,14 @@ class Prompts:
         """Return the category of problem `index`, None without."""
         return self._lists[1][index % len(self)]
 
+    def row(self, index: int) -> Mapping[str, Any]:
+        """Return the row of problem `index`'s prompt, by the list's own columns."""
+        return self._rows[index % len(self)]
+
+    @cached_property
+    def _rows(self) -> list[Mapping[str, Any]]:
+        return [row for _, row in rows_of(find_list(self.path), self.files)]
+
     @property
     def account(self) -> str:
         """The list's name and number of prompts, for whoever compares numbers."""
@@ -65,8 +76,8 @@ class Prompts:
 
     @cached_property
     def digest(self) -> str:
-        """The sha256 of the list's file."""
-        return sha256_of_file(find_list(self.path))
+        """The sha256 of the list's file; of a folder that of the names and contents of its files."""
+        return fingerprint(str(find_list(self.path)))
 
     @classmethod
     def fetch(cls, path: str, **settings: object) -> None:
@@ -107,24 +118,21 @@ class Prompt:
 
 
 def find_list(path: str) -> Path:
-    """Return the file of a list.
+    """Return the file, or the folder, of a list.
 
     Raises:
-        FileNotFoundError: it is nowhere; the message says where it is to be had. ValueError: it is a folder.
+        FileNotFoundError: it is nowhere; the message says where it is to be had.
     """
     try:
-        file = locate(path)
+        return locate(path)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"there is no list of prompts at {Path(path).absolute()}; {remedy(path)}") from error
-    if not file.is_file():
-        raise ValueError(f"{file} is a folder, and dataset.path is a file of prompts (.txt, .csv, .tsv, .jsonl)")
-    return file
 
 
 def is_here(path: str) -> bool:
     """Return whether a list is there."""
     try:
-        return find_list(path).is_file()
+        return find_list(path).exists()
     except FileNotFoundError:
         return False
 

@@ -8,3 +8,9 @@ ORACLE = "oracle"
 
 REMOTE = "remote"
 """Column of a curve for which a model elsewhere was asked: 1."""
+
+VERDICT = "verdict_"
+"""Beginning of the columns of a curve that hold what a judge outside found: the share of images that are correct."""
+
+BY_TAG = "_by_tag"
+"""End of the column with the mean of the shares of each tag."""

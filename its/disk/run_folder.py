@@ -1,6 +1,6 @@
 """A run's folder: the name of each of its files, which problems each holds, and what the small ones say.
 
-No other module spells these names out, but for the files that lines are appended to (`its.disk.store`).
+No other module spells these names out, but for what lines are appended to (`its.disk.store`) and `its.disk.verdicts`.
 """
 
 from __future__ import annotations

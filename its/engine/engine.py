@@ -150,7 +150,10 @@ class Engine:
         Raises:
             ValueError: naming the interval and the levels.
         """
-        self.prices.check_guided(self.model.slots, getattr(self.model, "guidance_interval", None))
+        guidance_interval, skip_interval = (
+            getattr(self.model, name, None) for name in ("guidance_interval", "skip_interval")
+        )
+        self.prices.check_guided(self.model.slots, guidance_interval, skip_interval)
 
     def run(
         self, search: Search, caps: Sequence[float], problems: Iterable[Problem], currency: Currency = "nfe"

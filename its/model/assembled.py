@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from torch import nn
 
 from its.model.attention import try_attention
+from its.model.classifier_free import Rescale
 from its.model.denoiser import Prediction
 from its.model.pipeline import Pipeline
 from its.model.prompted import PlacedDecoder, Places, PromptDenoiser
@@ -59,6 +61,9 @@ class Guided:
     scale: float = 1.0
     interval: Sequence[float] | None = None
     negative_prompt: str | None = ""
+    rescale: Rescale | None = None
+    skip_scale: float = 0.0
+    skip_interval: Sequence[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,11 +74,28 @@ class TextPart:
         encode: makes the tensors of a prompt, by a pipeline of diffusers that has the encoders alone.
         options: keyword arguments of `encode`, which decide them too.
         packages: whose versions decide them, beside those that every family uses.
+        negative: of the options, those that differ for the negative prompt.
     """
 
     encode: Callable[..., Text]
     options: Mapping[str, Any] = field(default_factory=dict)
     packages: Sequence[str] = ()
+    negative: Mapping[str, Any] = field(default_factory=dict)
+
+
+def check_options(guidance_scale: float, max_sequence_length: int, longest: int) -> None:
+    """Refuse a scale below 1, where a pipeline of diffusers guides nothing, and more tokens of a prompt than it takes.
+
+    Raises:
+        ValueError: naming the rule.
+    """
+    if not 1 <= max_sequence_length <= longest:
+        raise ValueError(f"model.max_sequence_length is {max_sequence_length}; it is from 1 to {longest}")
+    if guidance_scale < 1.0:
+        raise ValueError(
+            f"model.guidance_scale is {guidance_scale}; here 1 is no guidance, and guidance is above it: set "
+            "model.guidance_scale=1"
+        )
 
 
 def assembled(
@@ -86,6 +108,7 @@ def assembled(
     decoder: Any,
     guided: Guided,
     running: Running,
+    kind: Callable[..., PromptDenoiser] = PromptDenoiser,
 ) -> PromptDenoiser:
     """Return the model that a family's parts make.
 
@@ -93,6 +116,7 @@ def assembled(
         module: the network, called as `its.model.prompted.TextNetwork` states.
         shape: event shape of the state.
         decoder: on the CPU.
+        kind: makes it, as `PromptDenoiser` does.
 
     Raises:
         ValueError: guidance breaks a rule, or the attention backend does not run here.
@@ -100,16 +124,21 @@ def assembled(
     pipeline.check_vae(running.vae_dtype)
     try_attention(running.attention, running.dtype, running.device)
     places = Places(running.device, by_turns=running.offload)
-    return PromptDenoiser(
+    texts = partial(pipeline.texts, text.encode, running.text_dtype, places)
+    return kind(
         run_as(module, running.dtype, channels_last=running.channels_last, compile=running.compile),
         module,
         path,
         prediction,
         shape,
-        pipeline.texts(text.encode, running.text_dtype, places, text.options, text.packages),
+        texts(text.options, text.packages),
         places,
         negative_prompt=guided.negative_prompt,
+        negative_texts=texts({**text.options, **text.negative}, text.packages) if text.negative else None,
         guidance_scale=guided.scale,
         guidance_interval=guided.interval,
+        rescale=guided.rescale,
+        skip_scale=guided.skip_scale,
+        skip_interval=guided.skip_interval,
         decoder=PlacedDecoder(decoder, places),
     )

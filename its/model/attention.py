@@ -23,7 +23,8 @@ def set_attention(network: Any, backend: str | None) -> None:
     from diffusers.models.attention_dispatch import AttentionBackendName, attention_backend
 
     # Give each of its layers torch's own.
-    layers = [each for each in network.attn_processors.values() if hasattr(each, "_attention_backend")]
+    processors = [getattr(module, "processor", None) for module in network.modules()]
+    layers: list[Any] = [each for each in processors if hasattr(each, "_attention_backend")]
     if backend is None:
         for layer in layers:
             layer._attention_backend = AttentionBackendName.NATIVE

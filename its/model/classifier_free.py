@@ -12,6 +12,9 @@ from torch import Tensor
 from its.levels import Guess
 from its.model.slots import check_conditional
 
+Rescale = Callable[[Tensor, Tensor], Tensor]
+"""What a pipeline makes of a guided prediction `[n, *shape]`, which is beside the conditional one."""
+
 
 class Network(Protocol):
     """A network as an adapter gives it."""
@@ -45,6 +48,10 @@ class ClassifierFree:
             of it, for the first of its rows one or two each; what no longer fits comes out as zeros.
         guided_channels: only so many channels of x are guided, the first; the others are the conditional ones, as in
             the code of DiT and SiT, of whose four it is three. None is all.
+        rescale: applied to what is guided; None leaves it.
+        skipped: bool `[n]`, of rows inside that are led away, besides, from the same network without some of its
+            layers: a third row, whose label is `~label`. It takes `inside`. None is of no row.
+        skip_scale: of the difference to that.
     """
 
     network: Network
@@ -52,6 +59,9 @@ class ClassifierFree:
     null_class: int
     inside: Tensor | None = None
     guided_channels: int | None = None
+    rescale: Rescale | None = None
+    skipped: Tensor | None = None
+    skip_scale: float = 0.0
 
     def __call__(self, x: Tensor, time: Tensor, label: Tensor | None) -> Any:
         assert label is not None, "guidance needs labels"
@@ -63,26 +73,37 @@ class ClassifierFree:
         return _each(output, lambda values: self._mixed(values[:n], values[n:], x.shape[1]))
 
     def _in_part(self, x: Tensor, time: Tensor, label: Tensor, inside: Tensor) -> Any:
-        # Lay out the network's rows, on the device alone: a row's last one is its second where it is guided.
+        # Lay out the network's rows, on the device alone: a row's second is there where it is guided, its third where
+        # layers are skipped.
         n = len(x)
-        last = (1 + inside.long()).cumsum(0) - 1
-        first = last - inside.long()
+        more = inside.long() if self.skipped is None else inside.long() + self.skipped.long()
+        last = (1 + more).cumsum(0) - 1
+        first = last - more
+        second = first + inside.long()
         places = torch.arange(n, device=x.device)
         row = torch.searchsorted(last, places)
         labels = torch.where(places > first[row], self.null_class, label[row])
+        if self.skipped is not None:
+            labels = torch.where(places > second[row], ~label[row], labels)
 
         # Evaluate them, and bring the rows' results together.
         output = self.network(x[row], time[row], labels)
-        guides, fits = (mask.reshape(-1, *[1] * (x.ndim - 1)) for mask in (inside, last < n))
+
+        def column(mask: Tensor) -> Tensor:
+            return mask.reshape(-1, *[1] * (x.ndim - 1))
 
         def brought(values: Tensor) -> Tensor:
-            cond, uncond = (values[places.clamp(max=n - 1)] for places in (first, last))
-            return torch.where(fits, torch.where(guides, self._mixed(cond, uncond, x.shape[1]), cond), 0.0)
+            cond, uncond, without = (values[places.clamp(max=n - 1)] for places in (first, second, last))
+            result = torch.where(column(inside), self._mixed(cond, uncond, x.shape[1]), cond)
+            if self.skipped is not None:
+                result = torch.where(column(self.skipped), result + self.skip_scale * (cond - without), result)
+            return torch.where(column(last < n), result, 0.0)
 
         return _each(output, brought)
 
     def _mixed(self, cond: Tensor, uncond: Tensor, colours: int) -> Tensor:
-        return _mixed(cond, uncond, self.scale, self.guided_channels or colours)
+        mixed = _mixed(cond, uncond, self.scale, self.guided_channels or colours)
+        return mixed if self.rescale is None else self.rescale(mixed, cond)
 
 
 @dataclass(frozen=True)
@@ -131,12 +152,12 @@ def guided(
     """Return the network under classifier-free guidance, or as it is where `scale` is 1; see `ClassifierFree`."""
     if scale == 1.0:
         return network
-    assert null_class is not None, "slots_of refuses it"
+    assert null_class is not None, "check_guidable refuses it"
     return ClassifierFree(network, scale, null_class, inside, guided_channels)
 
 
-def slots_of(guidance_scale: float, null_class: int | None, *, conditional: bool) -> int:
-    """Return how many network rows an evaluation takes: 2 with classifier-free guidance, else 1.
+def check_guidable(guidance_scale: float, null_class: int | None, *, conditional: bool) -> None:
+    """Refuse classifier-free guidance of a network that it cannot be had of.
 
     Raises:
         ValueError: a model is to be guided that is unconditional, or has no label that stands for no condition.
@@ -147,4 +168,3 @@ def slots_of(guidance_scale: float, null_class: int | None, *, conditional: bool
             f"model.guidance_scale is {guidance_scale}, and this network has no label for no condition; "
             "set model.guidance_scale=1"
         )
-    return 1 if guidance_scale == 1.0 else 2

@@ -6,14 +6,14 @@ An adapter is a `Network`, a prediction type and a noise path; `NetworkDenoiser`
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
 import torch
 from torch import Tensor
 
 from its.levels import Columns, Guess, Level
-from its.model.classifier_free import Autoguided, ClassifierFree, Network, slots_of
+from its.model.classifier_free import Autoguided, ClassifierFree, Network, Rescale, check_guidable
+from its.model.clipping import Clipping
 from its.model.slots import Slots
 from its.sampler.noise_paths import NoisePath
 from its.sampler.sampler import Variance
@@ -34,37 +34,6 @@ class Decoder(Protocol):
     def __call__(self, latents: Tensor) -> Tensor:
         """Decode latents into images in [-1, 1], float32 `[n, C, H, W]`."""
         ...
-
-
-@dataclass(frozen=True)
-class Clipping:
-    """The rule by which a model's guess is clipped where no guidance takes it: for plain steps and rewards of guesses.
-
-    Attributes:
-        limit: x0_hat is clamped to [-limit, limit]; None leaves it.
-        rederive_eps: give eps_hat what x0_hat loses, so that `x_t = alpha x0_hat + sigma eps_hat` still holds
-            (diffusers' `use_clipped_model_output`); otherwise eps_hat stays the network's.
-    """
-
-    limit: float | None = None
-    rederive_eps: bool = False
-
-    def __post_init__(self) -> None:
-        if self.limit is not None and not self.limit > 0:
-            raise ValueError(f"model.clip is {self.limit}; it is above 0, or null to clip nothing")
-
-    def __call__(self, guess: Guess, levels: Columns) -> Guess:
-        """Return the guess that a step without guidance takes."""
-        if self.limit is None:
-            return guess
-        x0 = self.clamp(guess.x0)
-        if not self.rederive_eps:
-            return guess._replace(x0=x0)
-        return guess._replace(x0=x0, eps=guess.eps + (levels.alpha / levels.sigma).to(x0) * (guess.x0 - x0))
-
-    def clamp(self, x0: Tensor) -> Tensor:
-        """Return x0_hat as verifiers see it."""
-        return x0 if self.limit is None else x0.clamp(-self.limit, self.limit)
 
 
 class Denoiser(Protocol):
@@ -140,9 +109,12 @@ class ClassifierFreeDenoiser(Denoiser):
         null_class: label that stands for no condition; None if there is none.
         conditional: whether the network is given the conditions.
         autoguidance: the worse network that stands for no condition's; see `Autoguided`. None is classifier-free.
+        rescale: see `ClassifierFree`; None leaves what is guided.
+        skip_scale, skip_interval: of guidance by a network without some of its layers, and where it is on; see
+            `ClassifierFree` and `its.model.slots.Slots`. None is nowhere.
 
     Raises:
-        ValueError: there is nothing to guide by, or nothing that the interval limits, or it is none; see `Slots.of`.
+        ValueError: there is nothing to guide by, or nothing that an interval limits, or it is none; see `Slots.of`.
     """
 
     def __init__(
@@ -155,6 +127,9 @@ class ClassifierFreeDenoiser(Denoiser):
         conditional: bool,
         guided_channels: int | None = None,
         autoguidance: Network | None = None,
+        rescale: Rescale | None = None,
+        skip_scale: float = 0.0,
+        skip_interval: Sequence[float] | None = None,
     ) -> None:
         self.path = path
         self.conditional = conditional
@@ -163,8 +138,13 @@ class ClassifierFreeDenoiser(Denoiser):
         self.guidance_interval = interval
         self.guided_channels = guided_channels
         self.autoguidance = autoguidance
-        self._slots = Slots.of(scale, interval, path, autoguided=autoguidance is not None)
-        self.slots = self._slots.most if autoguidance else slots_of(scale, null_class, conditional=conditional)
+        self.skip_interval = skip_interval
+        self._rescale = rescale
+        self._skip_scale = skip_scale
+        self._slots = Slots.of(scale, interval, path, autoguided=autoguidance is not None, skip_interval=skip_interval)
+        self.slots = self._slots.most
+        if autoguidance is None:
+            check_guidable(scale, null_class, conditional=conditional)
 
     @property
     def fewest_slots(self) -> int:
@@ -179,8 +159,16 @@ class ClassifierFreeDenoiser(Denoiser):
             return network(x, time, label)
         if self.autoguidance is not None:
             return Autoguided(network, self.autoguidance, self.guidance_scale, self.guided_channels)(x, time, label)
-        null_class, inside = cast(int, self._null_class), self._slots.inside(levels)
-        network = ClassifierFree(network, self.guidance_scale, null_class, inside, self.guided_channels)
+        network = ClassifierFree(
+            network,
+            self.guidance_scale,
+            cast(int, self._null_class),
+            self._slots.inside(levels),
+            self.guided_channels,
+            self._rescale,
+            self._slots.skipped(levels),
+            self._skip_scale,
+        )
         return network(x, time, label)
 
 

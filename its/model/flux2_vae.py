@@ -11,7 +11,7 @@ from torch import Tensor
 
 from its.model.config_file import ConfigFile
 from its.model.diffusers_network import pretrained
-from its.model.vae import KNOWN, VAEDecoder, advice
+from its.model.vae import KNOWN, VAEDecoder, advice, check_tiles
 from its.weights import Dtype
 
 OTHER = "choose a pipeline of FLUX.2, or correct the entry if it is wrong"
@@ -41,7 +41,8 @@ class Flux2Decoder(VAEDecoder):
 
     def __init__(self, vae: Any, side: int) -> None:
         channels = int(vae.config.latent_channels) * PATCH**2
-        super().__init__(vae, (channels, PATCH * side, PATCH * side), 1.0, 0.0)
+        latents = (channels, PATCH * side, PATCH * side)
+        super().__init__(vae, latents, 1.0, 0.0, vae.config.block_out_channels)
         variance = vae.bn.running_var.detach().float() + vae.config.batch_norm_eps
         self.register_buffer("mean", vae.bn.running_mean.detach().float().reshape(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", variance.sqrt().reshape(1, -1, 1, 1), persistent=False)
@@ -69,6 +70,7 @@ def decoder(folder: str, side: int, *, dtype: Dtype, slicing: bool, tiling: bool
         raise file.refusal("patch_size", f"here it is [{PATCH}, {PATCH}]")
     network = pretrained("AutoencoderKLFlux2", place, folder, None, advice)
     network.use_slicing, network.use_tiling = slicing, tiling
+    check_tiles(network)
     half = Flux2Decoder(network, side).eval().requires_grad_(False)
     for weight in half.vae.parameters():
         weight.data = weight.data.to(getattr(torch, dtype))

@@ -1,4 +1,4 @@
-"""Parts that the transformers of FLUX.1 and FLUX.2 share: positions, packed latents, and time in float32."""
+"""Parts that the transformers of FLUX and its kind share: positions, packed latents, and time in float32."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from its.model.config_file import ConfigFile
 from its.parameters import fits
 
 SCALE = 1000.0
-"""Times and guidance are multiplied by it where they are embedded."""
+"""FLUX multiplies times and guidance by it before it embeds them."""
 
 
 class ExactTime(nn.Module):
@@ -22,11 +22,13 @@ class ExactTime(nn.Module):
 
     Args:
         embedding: the transformer's own, which is called with times first, then with guidance.
+        scale: what a transformer multiplies them by before it embeds them.
     """
 
-    def __init__(self, embedding: nn.Module) -> None:
+    def __init__(self, embedding: nn.Module, scale: float) -> None:
         super().__init__()
         self.embedding = embedding
+        self._scale = scale
         self._exact: list[Tensor] = []
 
     def forward(self, cast: Tensor) -> Tensor:
@@ -34,12 +36,12 @@ class ExactTime(nn.Module):
 
     def say(self, *values: Tensor | None) -> None:
         """Take what is embedded next: times `[n]` from 0 to 1, and guidance `[n]`."""
-        self._exact = [SCALE * value.float() for value in values if value is not None]
+        self._exact = [self._scale * value.float() for value in values if value is not None]
 
 
-def with_exact_time(embedder: Any) -> ExactTime:
-    """Give the embedder of a transformer an exact embedding, and return that."""
-    embedder.time_proj = ExactTime(embedder.time_proj)
+def with_exact_time(embedder: Any, scale: float = SCALE) -> ExactTime:
+    """Give the embedder of a transformer an exact embedding, and return that; see `ExactTime`."""
+    embedder.time_proj = ExactTime(embedder.time_proj, scale)
     return embedder.time_proj
 
 

@@ -76,7 +76,7 @@ def load(
         heads, head_channels, attention_order, scale_shift, resblock_updown: see `its.model.openai_unet.Layers`.
         classes: class embeddings of a conditional network. null_class: the one that stands for no condition, if any.
         guidance_scale, guidance_interval: see `its.model.denoiser.NetworkDenoiser`; times are training steps.
-        clip, rederive_eps: see `its.model.denoiser.Clipping`. dtype, channels_last, compile: see `its.model.run_as`.
+        clip, rederive_eps: see `its.model.clipping.Clipping`. dtype, channels_last, compile: see `its.model.run_as`.
 
     Raises:
         ValueError: the checkpoint does not fit; the message names keys, and sizes that would.

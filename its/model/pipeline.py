@@ -34,6 +34,7 @@ TOKENIZERS = {
     "CLIPTokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
     "T5Tokenizer": ("T5Tokenizer", "T5TokenizerFast"),
     "Qwen2Tokenizer": ("Qwen2Tokenizer", "Qwen2TokenizerFast"),
+    "GemmaTokenizer": ("GemmaTokenizer", "GemmaTokenizerFast"),
 }
 """Classes of tokenizers by the one that reads their files."""
 
@@ -55,7 +56,7 @@ class Family:
         pipeline: name of diffusers' class, whose own `encode_prompt` turns text into tensors.
         network: the part that is its network, and the names of the class, of which the first is today's.
         encoders: transformers' classes of text encoders, and of the tokenizer of each, by part.
-        vae: diffusers' class of the decoder.
+        vae: diffusers' class of the decoder. resolutions: entry of its configuration that lists one for each.
         call: entries of the network's configuration that decide how it is called, and what they may be.
         shifted: its decoder adds the VAE's shift_factor; other pipelines never read it.
         entries: of the pipeline itself.
@@ -66,6 +67,7 @@ class Family:
     encoders: Mapping[str, tuple[str, str]]
     call: Mapping[str, Any]
     vae: str = "AutoencoderKL"
+    resolutions: str = "block_out_channels"
     shifted: bool = False
     entries: Mapping[str, Any] = field(default_factory=dict)
 
@@ -131,8 +133,8 @@ class Pipeline:
             ValueError: it is no multiple of what one of them stands for.
         """
         file = ConfigFile.read(self.folder / "vae" / "config.json", OTHER)
-        if not fits(blocks := file.needed("block_out_channels"), Sequence[int]):
-            raise file.refusal("block_out_channels", "it lists channels")
+        if not fits(blocks := file.needed(self.family.resolutions), Sequence[int]):
+            raise file.refusal(self.family.resolutions, "it lists channels")
         halvings = len(blocks) - 1
         multiple = patch * 2**halvings
         if size < multiple or size % multiple:

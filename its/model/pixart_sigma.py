@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any, Literal
 
 from torch import Tensor, nn
 
 from its.model import latent_scheduler
 from its.model.assembled import Guided, Running, TextPart, assembled
+from its.model.captions import cleaners
 from its.model.pipeline import Family, Pipeline
 from its.model.prompted import PromptDenoiser
 from its.model.text_cache import Text
@@ -30,9 +30,6 @@ FAMILY = Family(
     },
 )
 """Published with the class, and entries, that diffusers had for it before 0.29."""
-
-CLEANERS = {"bs4": "beautifulsoup4", "ftfy": "ftfy"}
-"""Modules, and packages, without which diffusers leaves captions as they are."""
 
 
 class MaskedTransformer(nn.Module):
@@ -66,20 +63,13 @@ def encode(pipeline: Any, prompt: str, *, max_sequence_length: int, clean_captio
 
 
 def text_part(max_sequence_length: int, *, clean_caption: bool) -> TextPart:
-    """Return the encoding of prompts, and refuse to clean them without the packages, where diffusers would not either.
+    """Return the encoding of prompts, cleaned or not.
 
     Raises:
-        ValueError: naming them.
+        ValueError: captions cannot be cleaned.
     """
-    missing = [package for name, package in CLEANERS.items() if clean_caption and find_spec(name) is None]
-    if missing:
-        raise ValueError(
-            f"model.clean_caption is true, and {' and '.join(missing)} is not installed, without which diffusers "
-            "cleans nothing; in the folder of this code: .venv/bin/python -m pip install -c constraints.txt -e "
-            "'.[text2image]', or set model.clean_caption=false, which only puts prompts in lower case"
-        )
     options = {"max_sequence_length": max_sequence_length, "clean_caption": clean_caption}
-    return TextPart(encode, options, tuple(CLEANERS.values()) if clean_caption else ())
+    return TextPart(encode, options, cleaners(clean_caption))
 
 
 def load(
@@ -129,11 +119,10 @@ def load(
     running = Running(
         dtype, text_dtype, vae_dtype, vae_slicing, vae_tiling, attention, offload, channels_last, compile, device
     )
-    transformer = pipeline.network(weights_key, dtype, attention)
     decode = decoder(str(pipeline.folder), side, **running.vae)
     return assembled(
         pipeline,
-        MaskedTransformer(transformer),
+        MaskedTransformer(pipeline.network(weights_key, dtype, attention)),
         scheduler.path,
         scheduler.prediction,
         (decode.channels, side, side),

@@ -119,6 +119,17 @@ LATENT_CLASSES: Mapping[str, Mapping[str, Any]] = {
 """The schedulers of pipelines of latents on the variance-preserving path: none clips, and none places its steps by
 sigma. A solver leaves `variance_type` aside where its network has learned one, and ends at clean latents."""
 
+CONSISTENCY: Mapping[str, Mapping[str, Any]] = {
+    "LCMScheduler": {
+        **NEVER_CLIPS,
+        **_NO_OTHER_GRID,
+        "beta_schedule": Literal["linear", "scaled_linear", "squaredcos_cap_v2"],
+        "original_inference_steps": int,
+        "timestep_scaling": float,
+    }
+}
+"""The scheduler of latent consistency models, which leaves timestep_spacing and steps_offset aside."""
+
 
 def entries(path: Path, classes: Mapping[str, Mapping[str, Any]] = CLASSES) -> ConfigFile:
     """Read a `scheduler_config.json`, and refuse other schedulers and entries that are not known.
@@ -140,6 +151,19 @@ def entries(path: Path, classes: Mapping[str, Mapping[str, Any]] = CLASSES) -> C
     if file.needed("num_train_timesteps") < 1:
         raise file.refusal("num_train_timesteps", "it is at least 1")
     return file
+
+
+def consistency_entries(path: Path) -> tuple[ConfigFile, int]:
+    """Read the file of an LCMScheduler, and the number of steps that its own are taken from.
+
+    Raises:
+        ValueError: see `entries`, or that number is above that of training, or no number of steps.
+    """
+    file = entries(path, CONSISTENCY)
+    origin = file.get("original_inference_steps", 50)
+    if not 1 <= origin <= file.needed("num_train_timesteps"):
+        raise file.refusal("original_inference_steps", "it is at least 1, and at most num_train_timesteps")
+    return file, origin
 
 
 def spacing_of(file: ConfigFile, timestep_spacing: str | None = None) -> str:

@@ -27,6 +27,7 @@ FAMILY = Family(
     },
     {
         "addition_embed_type": Literal["text_time"],
+        "addition_time_embed_dim": int,
         **dict.fromkeys(
             ("class_embed_type", "encoder_hid_dim_type", "num_class_embeds", "time_cond_proj_dim"), type(None)
         ),
@@ -97,7 +98,7 @@ def load(
     # Read the configurations.
     pipeline = Pipeline.of(weights, FAMILY, weights_key)
     scheduler = latent_scheduler.read(pipeline.scheduler, timestep_spacing)
-    check_prediction(unet, scheduler.prediction, pipeline.scheduler)
+    check_network(pipeline, unet, scheduler.prediction)
     side = pipeline.side(size)
     if negative_prompt is None and not pipeline.index.get("force_zeros_for_empty_prompt", True):
         negative_prompt = ""
@@ -121,14 +122,15 @@ def load(
     )
 
 
-def check_prediction(unet: str | None, prediction: Prediction, scheduler: Path) -> None:
-    """Refuse a network that predicts x0, by its name, where the scheduler's file says otherwise.
+def check_network(pipeline: Pipeline, unet: str | None, prediction: Prediction) -> None:
+    """Refuse a network without a width for sizes, and one that by its name predicts x0 where the scheduler's does not.
 
     Raises:
-        ValueError: naming both.
+        ValueError: naming the entry, or both files.
     """
+    pipeline.network_config().needed("addition_time_embed_dim")
     if unet is not None and Path(unet).stem.endswith("_x0") and prediction != "sample":
         raise ValueError(
-            f"model.unet is {unet}, which predicts x0 by its name, and by {scheduler} a network of this pipeline "
-            f"predicts {prediction}; take a file of two, four or eight steps"
+            f"model.unet is {unet}, which predicts x0 by its name, and by {pipeline.scheduler} a network of this "
+            f"pipeline predicts {prediction}; take a file of two, four or eight steps"
         )

@@ -31,12 +31,16 @@ HARMLESS = frozenset(
         *("forced_eos_token_id", "remove_invalid_values", "exponential_decay_length_penalty", "suppress_tokens"),
         *("begin_suppress_tokens", "decoder_start_token_id", "bos_token_id", "pad_token_id", "sep_token_id"),
         *("eos_token_id", "vision_token_id", "attention_dropout", "output_past", "_attn_implementation_autoset"),
+        *("vision_start_token_id", "vision_end_token_id", "cache_implementation"),
     }
 )
 """Entries that versions of transformers wrote into every configuration: of its own, of generated text, of training."""
 
-ALIASES = {"in_chans": "in_channels", "spatial_patch_size": "patch_size"}
-"""Entries of vision networks that the library does not read, and the one that each must agree with."""
+ALIASES = {
+    **{"in_chans": "in_channels", "spatial_patch_size": "patch_size"},
+    **{"hidden_act": "hidden_activation", "sliding_window_size": "sliding_window"},
+}
+"""Entries of vision networks, and of Gemma 2, that the library does not read, and the one that each must agree with."""
 
 SWITCHES = {"sliding_window": "use_sliding_window"}
 """Entries that decide nothing where another one is false."""
@@ -98,8 +102,8 @@ def _is_followed(key: str, value: Any, read: Any) -> bool:
         others = {name: each for name, each in value.items() if name not in ("rope_type", "type")}
         same_kind = rope.get("rope_type", "default") == ("default" if kind in PLAIN_ROPE else kind)
         return same_kind and all(rope.get(name) == each for name, each in others.items())
-    if key in ALIASES:
-        return getattr(read, ALIASES[key], None) == value
+    if hasattr(read, ALIASES.get(key, "")):
+        return getattr(read, ALIASES[key]) == value
     if key in SWITCHES and getattr(text, SWITCHES[key], True) is False:
         return True
     return key in type(text)().to_dict() and getattr(text, key) == value

@@ -175,7 +175,7 @@ def load(
         conditional: whether the network is given the class.
         guidance_scale, guidance_interval: see `its.model.denoiser.NetworkDenoiser`; times are training steps.
         null_class: label of no condition; default: the last class embedding, if there are any.
-        clip: as in `its.model.denoiser.Clipping`; `checkpoint` takes the scheduler's `clip_sample`.
+        clip: as in `its.model.clipping.Clipping`; `checkpoint` takes the scheduler's `clip_sample`.
         rederive_eps: see there.
         dtype, channels_last, compile: see `its.model.run_as.run_as`.
 

@@ -21,6 +21,9 @@ OTHER = "choose a folder of Stable Diffusion's AutoencoderKL, such as stabilitya
 SCALING = 0.18215
 """Of Stable Diffusion's latents, and of files from before diffusers wrote it, by its documentation."""
 
+COLOURS = 3
+"""Channels of an image."""
+
 LEAST_TILE = 2
 """Latents along a side of a tile: a quarter of it, rounded down, overlaps with the next, and the rest is above 0."""
 
@@ -57,16 +60,18 @@ class VAEDecoder(nn.Module):
         latents: event shape (C, H, W) of the latents.
         scaling: factor that the latents of the model were multiplied by.
         shift: added after the division; 0 for Stable Diffusion's.
+        blocks: channels of the VAE's blocks, of which all but one double a side.
     """
 
-    def __init__(self, vae: Any, latents: tuple[int, int, int], scaling: float, shift: float) -> None:
+    def __init__(
+        self, vae: Any, latents: tuple[int, int, int], scaling: float, shift: float, blocks: Sequence[int]
+    ) -> None:
         super().__init__()
         channels, height, width = latents
-        factor = 2 ** (len(vae.config.block_out_channels) - 1)
+        factor = 2 ** (len(blocks) - 1)
         vae.encoder = vae.quant_conv = None
-        check_tiles(vae)
         self.vae = vae
-        self.shape: tuple[int, ...] = (int(vae.config.out_channels), factor * height, factor * width)
+        self.shape: tuple[int, ...] = (COLOURS, factor * height, factor * width)
         self.channels = channels
         self.scaling = scaling
         self.shift = shift
@@ -112,7 +117,9 @@ def decoder(
 
     network = pretrained("AutoencoderKL", folder, vae, key, advice)
     network.use_slicing, network.use_tiling = slicing, tiling
-    half = VAEDecoder(network, (network.config.latent_channels, size, size), scaling, shift)
+    check_tiles(network)
+    latents = (network.config.latent_channels, size, size)
+    half = VAEDecoder(network, latents, scaling, shift, network.config.block_out_channels)
     return half.eval().requires_grad_(False).to(device, getattr(torch, dtype))
 
 

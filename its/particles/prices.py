@@ -65,11 +65,11 @@ class Prices:
         evaluated = (level for t, s in pairwise(route) for level in (t, s)[: self._sampler.stages(t, s)])
         return self.rounds * sum(map(self.evaluation, evaluated))
 
-    def check_guided(self, most: int, interval: object) -> None:
+    def check_guided(self, most: int, interval: object, skip_interval: object = None) -> None:
         """Refuse a sampling at no level of which an evaluation takes `most` network rows, as the model says of some.
 
         Args:
-            interval: that the model is guided in, for the message.
+            interval, skip_interval: that the model is guided in, and skips layers in, for the message.
 
         Raises:
             ValueError: naming the levels.
@@ -78,6 +78,11 @@ class Prices:
             return
         by = listed_by(self._path)
         values = ", ".join(f"{getattr(level, by):.4g}" for level in self.grid[:-1])
+        if skip_interval is not None:
+            raise ValueError(
+                f"model.skip_interval is {skip_interval}, and this sampling has no guided level there, so that no "
+                f"layer would be skipped: its {by}s are {values}; widen it, or set model.skip_interval=null"
+            )
         raise ValueError(
             f"model.guidance_interval is {interval}, and this sampling has no level there, so that nothing would be "
             f"guided: its {by}s are {values}; widen it, or set model.guidance_interval=null model.guidance_scale=1"

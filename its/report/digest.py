@@ -9,6 +9,7 @@ from importlib.resources import files
 
 from its.disk.records import sha256_of
 from its.disk.run_folder import RunFolder
+from its.disk.verdicts import verdict_files
 
 LIBRARIES = ("matplotlib", "numpy", "pandas", "pillow", "pyarrow")
 """Those whose version may change the bytes of a figure or a table."""
@@ -32,4 +33,4 @@ def code_digest() -> str:
 def run_digest(run: RunFolder) -> str:
     """Return a hash of everything that the report reads of a run; its shards are known by its manifest."""
     small = (run.summary, run.timing, run.manifest, run.per_image, *([run.problems] if run.problems.exists() else []))
-    return digest(*map(sha256_of, small), *run.shard_names)
+    return digest(*map(sha256_of, (*small, *verdict_files(run))), *run.shard_names)

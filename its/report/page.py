@@ -103,6 +103,7 @@ def _section(section: Section) -> str:
         _legend(section, styles),
         *(_plot(plot, section, styles) for plot in section.plots),
         _categories(section),
+        *(_verdicts(name, table, section.legends) for name, table in section.verdicts.items()),
         _sheets(section),
         _samples(section),
         "<h3>All numbers</h3>",
@@ -183,6 +184,14 @@ def _categories(section: Section) -> str:
     return (
         '<h3>By category</h3><p class="note">Means over images of a category, at the largest cap of each method.</p>'
         f"{_table(section.categories, section.legends)}"
+    )
+
+
+def _verdicts(name: str, table: Table, legends: Sequence[str]) -> str:
+    return (
+        f'<h3>Judged outside: {escape(name)}</h3><p class="note">The share of images that are correct, at the largest '
+        "cap of each method that was judged; ± is the standard error over images. GenEval's overall score is the mean "
+        f"of tags.</p>{_table(table, legends)}"
     )
 
 

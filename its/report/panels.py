@@ -13,7 +13,8 @@ from its.report.paired_differences import COMPARED as PAIRED
 from its.report.paired_differences import differences
 from its.report.runs import RunRecord, scorer, spent
 from its.report.series import MIN_SEEDS, Series, main_verifier
-from its.report.tables import Table
+from its.report.tables import Table, verdict_header
+from its.report.verdicts import judged_columns
 
 COMPARED = ("fid", "accuracy", "reward_mean", "isc", "pairwise")
 COSTS = ("nfe", "flops", "seconds")
@@ -83,12 +84,12 @@ class Panel:
 def cost_panels(
     runs: Sequence[RunRecord], series: Sequence[Series], columns: Sequence[str] = COMPARED, cost: str = "nfe"
 ) -> list[Panel]:
-    """Return a panel for each metric and held-out verifier that the runs have, against what was spent.
+    """Return a panel for each metric, held-out verifier and judge that the runs have, against what was spent.
 
     Rewards of different verifiers are on different scales: theirs shows the most common one only.
     """
     panels = []
-    for column in (*columns, *held_out_columns(runs)):
+    for column in (*columns, *held_out_columns(runs), *judged_columns(runs)):
         shown = marks_of(series, column, cost)
         if shown:
             panels.append(
@@ -140,7 +141,7 @@ def paired_panels(folder: Path, runs: Sequence[RunRecord], series: Sequence[Seri
 def hacking_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[Panel]:
     """Return panels of the searched reward against what the search never saw: where that turns, it is hacked."""
     panels = []
-    for column in ("fid", "accuracy", *held_out_columns(runs), "pairwise"):
+    for column in ("fid", "accuracy", *held_out_columns(runs), *judged_columns(runs), "pairwise"):
         # Pair the searched reward with the metric at each cap.
         lines: dict[int, tuple[Mark, ...]] = {}
         for number, line in enumerate(series):
@@ -227,6 +228,7 @@ def metric_label(column: str, runs: Sequence[RunRecord]) -> str:
         "recall": "recall ↑",
         "pairwise": "pairwise distance ↑ (of one prompt)",
         **{each: _scorer_label(each, runs) for each in held_out_columns(runs)},
+        **{each: f"{verdict_header(each)} (judged outside)" for each in judged_columns(runs)},
     }.get(column, column)
 
 

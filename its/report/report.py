@@ -192,6 +192,13 @@ def _write_tables(
     if tables := [(section.group.title, table) for section in sections if (table := section.categories) is not None]:
         files["categories.md"] = lambda: "\n".join(map(titled_markdown, *zip(*tables, strict=True))).encode()
         files["categories.tex"] = lambda: "\n".join(map(titled_latex, *zip(*tables, strict=True))).encode()
+    if judges := [
+        (f"{section.group.title} · judged by {name}", table)
+        for section in sections
+        for name, table in section.verdicts.items()
+    ]:
+        files["verdicts.md"] = lambda: "\n".join(map(titled_markdown, *zip(*judges, strict=True))).encode()
+        files["verdicts.tex"] = lambda: "\n".join(map(titled_latex, *zip(*judges, strict=True))).encode()
     for name, make in files.items():
         if not report.current(name, inputs):
             report.write(name, inputs, make())

@@ -15,10 +15,12 @@ from its.disk.columns import HELD_OUT
 from its.disk.files import DamagedFile
 from its.disk.run_folder import RunFolder
 from its.disk.run_folders import run_folders
-from its.process.source_files import listed
+from its.disk.verdicts import Verdicts, read_verdicts
 from its.report.escape import printable
+from its.report.origin import devices_and_versions, source_files
 from its.report.protocol import sentence
 from its.report.published import PublishedTable, tables_of
+from its.report.shares import with_verdicts
 
 Row = dict[str, Any]
 
@@ -79,6 +81,7 @@ class RunRecord:
         sources: names and digests of the files that made and measured it, as far as they are on record.
         protocol: the sentence that stands beside its FID; empty of a version that left none on record.
         prompts: first digits of the sha256 of its list of prompts; empty of a run without.
+        verdicts: of judges outside.
         own_scores: columns of held-out verifiers that select as well, and so measure nothing in this run.
         published: tables that are shown beside it.
         rendered: the sampler that sampled the winners once more, with its values; empty of a run itself.
@@ -97,6 +100,7 @@ class RunRecord:
     protocol: str = ""
     rendered: str = ""
     prompts: str = ""
+    verdicts: tuple[Verdicts, ...] = ()
     own_scores: frozenset[str] = frozenset()
     published: tuple[PublishedTable, ...] = ()
 
@@ -217,18 +221,20 @@ def read_run(run: RunFolder, folder: Path) -> RunRecord:
         _check_curve(summary)
         command = printable(summary["command"])
         overrides_of(command)
+        verdicts = read_verdicts(run)
         return RunRecord(
             run.path.relative_to(folder),
             {key: printable(str(summary[key])) for key in LABELS},
             command,
             summary["images"],
-            tuple(summary["curve"]),
+            tuple(with_verdicts(row, verdicts) for row in summary["curve"]),
             summary.get("nan_rewards", 0),
             tuple(summary["caps"]),
-            *_provenance(run.store.notes()),
-            _sources(run, summary.get("sources", {})),
+            *devices_and_versions(run.store.notes()),
+            source_files(run, summary.get("sources", {})),
             printable(sentence(summary["protocol"])) if "protocol" in summary else "",
             prompts=printable(str(summary.get("protocol", {}).get("prompts_sha256", ""))[:8]),
+            verdicts=tuple(verdicts),
             own_scores=frozenset(f"{HELD_OUT}{name}" for name in summary.get("own_scores", ())),
             published=tables_of(summary.get("published", [])),
         )
@@ -280,20 +286,3 @@ def grouped(runs: Sequence[RunRecord]) -> dict[Group, list[RunRecord]]:
 def overrides_of(command: str) -> list[str]:
     """Return the words of a command after `python run.py`, without flags."""
     return [word for word in shlex.split(command)[2:] if not word.startswith("-")]
-
-
-def _provenance(notes: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the devices and versions that lines of a run's timing file name."""
-    devices, versions = set(), set()
-    for note in notes:
-        devices.add(printable(str(note.get("type") or note.get("device", "unknown device"))))
-        versions.add(
-            printable(", ".join(f"{name} {note[name]}" for name in ("its", "torch", "python") if name in note))
-        )
-    return tuple(sorted(devices)), tuple(sorted(versions))
-
-
-def _sources(run: RunFolder, entry: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
-    """Return the files of all sources that a summary names."""
-    lists = (listed(run, str(name)) for name in (*entry.get("images", ()), entry.get("measures")))
-    return frozenset(file for source in lists if source is not None for file in source.digests.items())

@@ -20,6 +20,7 @@ from its.report.series import Series, series_of
 from its.report.sheets import sheet_names, sheets_of
 from its.report.strips import Strip, seed_of, strips_figure, strips_of
 from its.report.tables import Table
+from its.report.verdicts import verdict_tables
 from its.report.wins import win_note, win_panels
 
 if TYPE_CHECKING:
@@ -81,6 +82,11 @@ class Section:
     def categories(self) -> Table | None:
         """The table of categories of prompts; None without any."""
         return None if self.prompt_runs is None else category_table(self.prompt_runs)
+
+    @cached_property
+    def verdicts(self) -> dict[str, Table]:
+        """What each judge outside found, by tag."""
+        return verdict_tables(self.runs, self.series)
 
     @property
     def sheet_names(self) -> list[str]:

@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from its.budget import Cap, cap_of
-from its.disk.columns import ORACLE
+from its.disk.columns import ORACLE, VERDICT
 from its.report.runs import Row, RunRecord, spent
 
 WITHOUT_SEARCH = "none"
@@ -126,8 +126,9 @@ def _split(runs: Sequence[RunRecord]) -> list[tuple[list[RunRecord], str]]:
     first: dict[tuple[str, Cap], str] = {}
     for run in runs:
         for row in run.rows:
-            numbers = repr(sorted((key, value) for key, value in row.items() if key != "seconds"))
-            if first.setdefault((run.seed, cap_of(row)), numbers) != numbers:
+            numbers = {key: value for key, value in row.items() if key != "seconds" and not key.startswith(VERDICT)}
+            row_text = repr(sorted(numbers.items()))
+            if first.setdefault((run.seed, cap_of(row)), row_text) != row_text:
                 return [([run], f"#{run.folder.name.rpartition('-')[2]}") for run in runs]
     return [(list(runs), "")]
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from its.budget import CAP_COLUMNS, CAP_HEADERS, JUDGE_CALLS, JUDGE_TOKENS, LEDGER, cap_of
-from its.disk.columns import HELD_OUT, ORACLE, REMOTE
+from its.disk.columns import BY_TAG, HELD_OUT, ORACLE, REMOTE, VERDICT
 from its.disk.run_folder import EDITED
 from its.report import escape
 from its.report.numbers import significant
@@ -120,8 +120,16 @@ def _of_authors(rows: Sequence[Row], runs: Sequence[RunRecord]) -> dict[str, tup
 
 
 def _header(key: str, runs: Sequence[RunRecord]) -> str:
-    """Return the header of a column that no metric of `its` makes; a held-out verifier's says so."""
+    """Return the header of a column that no metric of `its` makes; a held-out verifier's or a judge's says so."""
+    if key.startswith(VERDICT):
+        return verdict_header(key)
     return escape.printable(f"{scorer(key, runs)} ↑" if key.startswith(HELD_OUT) else key)
+
+
+def verdict_header(key: str) -> str:
+    """Return the header of a column of verdicts from outside."""
+    name = key.removeprefix(VERDICT)
+    return f"{name.removesuffix(BY_TAG)}, mean of tags ↑" if name.endswith(BY_TAG) else f"{name}, correct ↑"
 
 
 def _rows(series: Series) -> list[tuple[RunRecord, Row]]:
@@ -142,18 +150,15 @@ def _significant(key: str, scale: float = 1.0) -> Callable[[Row], str]:
 
 
 def _with_error(key: str) -> Callable[[Row], str]:
-    """Return a cell with the value to two digits of its standard error, and that."""
+    return lambda row: "" if row.get(key) is None else with_error(row[key], row.get(f"{key}_se"))
 
-    def cell(row: Row) -> str:
-        value, error = row.get(key), row.get(f"{key}_se")
-        if value is None:
-            return ""
-        if error is None or not math.isfinite(error):
-            return f"{value:.3f}"
-        digits = min(6, max(0, 1 - math.floor(math.log10(float(f"{error:.1e}"))))) if error > 0 else 3
-        return f"{value:.{digits}f} ± {error:.{digits}f}"
 
-    return cell
+def with_error(value: float, error: float | None) -> str:
+    """Return a value to two digits of its standard error, and that, as far as it is known."""
+    if error is None or not math.isfinite(error):
+        return f"{value:.3f}"
+    digits = min(6, max(0, 1 - math.floor(math.log10(float(f"{error:.1e}"))))) if error > 0 else 3
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
 _COLUMNS: dict[str, tuple[Callable[[Row], str], str]] = {

@@ -25,7 +25,7 @@ from its.metric.reference import Reference
 from its.run.conditions import labels_of
 from its.run.instruments import IMAGES, Instruments, given, try_extractor
 from its.types import Condition
-from its.verifier.verifier import checked, guesses_like
+from its.verifier.verifier import checked, guesses_like, require_conditions
 
 ROWS = 2
 """Rows that each part is given: of one alone it would not be seen whether each gets a result of its own."""
@@ -48,6 +48,8 @@ def check_fit(engine: Engine, instruments: Instruments, conditions: Sequence[Con
     Raises:
         ValueError: naming the part, what it is given, what is expected of it, and the remedy.
     """
+    for verifier in (*engine.verifiers.values(), *(each.verifier for each in instruments.held_out)):
+        require_conditions(verifier, conditions)
     labels = labels_of(conditions)
     condition = conditions[int(labels.argmax())]
     with _traceless(engine.model.device):

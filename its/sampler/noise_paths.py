@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from its.levels import Grid, Level
-from its.sampler.spacing import Spacing, checked_times, spaced
+from its.sampler.spacing import Spacing, checked_times, shifted, spaced
 
 MOST_NOISE = 80.0
 """The largest sigma / alpha at which a second-order sampler begins on VP: EDM's sigma_max (Karras et al. 2022)."""
@@ -206,7 +206,7 @@ class Flow:
         return replace(self.level(float(self._shifted(self.end) * self.time_scale)), ends=True)
 
     def _shifted(self, t: float) -> float:
-        return self.shift * t / (1 + (self.shift - 1) * t)
+        return shifted(t, self.shift)
 
 
 @dataclass(frozen=True)

@@ -71,3 +71,8 @@ def checked_times(times: Sequence[float], steps: int, low: float, high: float) -
             f"between {low} and {high}"
         )
     return values
+
+
+def shifted(t: float, shift: float) -> float:
+    """Return a time of linear flow after its shift; see `its.sampler.noise_paths.Flow`."""
+    return shift * t / (1 + (shift - 1) * t)

@@ -10,11 +10,12 @@ from its.twins.random_state import random_state
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
-def write(folder: str, tokenizer: str, *, width: int = 32, projected: bool = False) -> None:
+def write(folder: str, tokenizer: str, *, width: int = 32, projected: bool = False, **options: Any) -> None:
     """Write a random text encoder to a folder, and its tokenizer to another, as Stable Diffusion's are published.
 
     Args:
         projected: it is a CLIPTextModelWithProjection.
+        options: of its configuration.
     """
     import transformers
 
@@ -37,6 +38,7 @@ def write(folder: str, tokenizer: str, *, width: int = 32, projected: bool = Fal
         bos_token_id=vocabulary[START],
         eos_token_id=vocabulary[END],
         pad_token_id=vocabulary[END],
+        **options,
     )
     kind: Any = transformers.CLIPTextModelWithProjection if projected else transformers.CLIPTextModel
     network = kind(config)

@@ -54,16 +54,16 @@ def write_unet(folder: Path, **options: Any) -> None:
     """Write a random UNet2DConditionModel that attends at the lower of two resolutions."""
     from diffusers import UNet2DConditionModel
 
-    unet: Any = UNet2DConditionModel(
-        block_out_channels=(8, 16),
-        layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        attention_head_dim=2,
-        norm_num_groups=4,
-        sample_size=64,
-        **options,
-    )
+    defaults: dict[str, Any] = {
+        "block_out_channels": (8, 16),
+        "layers_per_block": 1,
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+        "attention_head_dim": 2,
+        "norm_num_groups": 4,
+        "sample_size": 64,
+    }
+    unet: Any = UNet2DConditionModel(**defaults | options)
     unet.load_state_dict(random_state(unet))
     unet.save_pretrained(folder)
 

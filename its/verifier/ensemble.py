@@ -13,6 +13,7 @@ from its.verifier.verifier import (
     is_absolute,
     judge_costs_of,
     probe_of,
+    require_conditions,
     require_verifier,
     rewards_of,
 )
@@ -43,6 +44,11 @@ class Ensemble:
             guesses: of the images, where a member has a probe.
         """
         return stacked(self._verifiers, images, conditions, guesses)
+
+    def check_conditions(self, conditions: Sequence[Condition]) -> None:
+        """Refuse conditions that a member cannot score."""
+        for each in self._verifiers:
+            require_conditions(each, conditions)
 
     def judge_costs(self, images: Tensor, conditions: Sequence[Condition]) -> list[Counter[str]]:
         """Return what those of its members cost that ask a judge elsewhere, for each image."""

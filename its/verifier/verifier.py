@@ -79,6 +79,19 @@ class Paid(Protocol):
         ...
 
 
+class WithConditions(Protocol):
+    """A verifier that cannot score whatever is asked for, such as by a list of questions; in all else a `Verifier`."""
+
+    @abstractmethod
+    def check_conditions(self, conditions: Sequence[Condition]) -> None:
+        """Refuse conditions that it cannot score; those of every problem come before anything is sampled.
+
+        Raises:
+            ValueError: naming the first.
+        """
+        ...
+
+
 def is_absolute(verifier: object) -> bool:
     """Return whether a verifier, known by its object or class, is absolute; one that does not say is."""
     return bool(getattr(verifier, "absolute", True))
@@ -147,6 +160,13 @@ def rewards_of(verifier: Verifier, images: Tensor, conditions: Sequence[Conditio
     """
     reward: Any = verifier.reward
     return checked(verifier, reward(images, conditions, *more), len(images))
+
+
+def require_conditions(verifier: object, conditions: Sequence[Condition]) -> None:
+    """Refuse conditions that a verifier says it cannot score, see `WithConditions`."""
+    check = getattr(verifier, "check_conditions", None)
+    if check is not None:
+        check(conditions)
 
 
 def judge_costs_of(verifier: object, images: Tensor, conditions: Sequence[Condition]) -> Sequence[Mapping[str, int]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from its.types import Condition
+from its.verifier.picture_score import pictures_of
 from its.verifier.prompt_score import prompts_of
 from its.verifier.rubric import OVERALL, Rubric
 
@@ -54,9 +55,7 @@ class Vlm:
         """
         import torch
 
-        if images.requires_grad:
-            raise ValueError("a judge of rounded pictures has no gradient; choose another verifier@guide")
-        scores = self.judge.scores(_pictures(images), prompts_of(conditions), self.rubric, self.score)
+        scores = self.judge.scores(pictures_of(images), prompts_of(conditions), self.rubric, self.score)
         return torch.tensor(list(scores), dtype=torch.float64)
 
     def judge_costs(self, images: Tensor, conditions: Sequence[Condition]) -> Sequence[Mapping[str, int]]:
@@ -64,12 +63,4 @@ class Vlm:
         costs = getattr(self.judge, "costs", None)
         if costs is None:
             return [{} for _ in conditions]
-        return costs(_pictures(images), prompts_of(conditions), self.rubric)
-
-
-def _pictures(images: Tensor) -> list[np.ndarray]:
-    """Return images `[n, 1 or 3, H, W]` as a judge sees them, uint8 `[H, W, 3]` each."""
-    from its.pixels import to_uint8
-
-    colours = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
-    return list(to_uint8(colours).cpu().numpy())
+        return costs(pictures_of(images), prompts_of(conditions), self.rubric)

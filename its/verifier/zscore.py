@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from its.types import Condition
 from its.verifier.ensemble import check_members, stacked, summed_costs
-from its.verifier.verifier import Verifier, common_probe, probe_of
+from its.verifier.verifier import Verifier, common_probe, probe_of, require_conditions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,6 +48,11 @@ class ZScore:
         rewards = stacked(self._verifiers, images, conditions, guesses)
         mean, std = rewards.new_tensor(self._statistics).unbind(1)
         return ((rewards - mean) / std).mean(dim=1)
+
+    def check_conditions(self, conditions: Sequence[Condition]) -> None:
+        """Refuse conditions that a member cannot score."""
+        for each in self._verifiers:
+            require_conditions(each, conditions)
 
     def judge_costs(self, images: Tensor, conditions: Sequence[Condition]) -> list[Counter[str]]:
         """Return what those of its members cost that ask a judge elsewhere, for each image."""

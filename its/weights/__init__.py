@@ -1,8 +1,8 @@
 """Weights: those that ship with the package, the search for named ones, and the marks by which loaders declare them.
 
 A loader is whatever a `_target_` names: a function or a class. It declares its weights, device and slots by annotating
-parameters with `Weights`, `Device`, `GuidanceScale`, `GuidanceInterval` and `Autoguidance`; rules about them read these
-annotations and never go by the name of a key. This module imports no torch, so that a plan can read them.
+parameters with `Weights`, `Device`, `GuidanceScale`, `GuidanceInterval`, `SkipInterval` and `Autoguidance`; rules about
+them read these annotations and never go by the name of a key. It imports no torch, so that a plan can read them.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ GuidanceScale = float
 
 GuidanceInterval = Sequence[float]
 """Marks a model's parameter for the native times between which guidance is on: two network rows there, else one."""
+
+SkipInterval = Sequence[float]
+"""Marks a model's parameter for the native times between which guidance leads away from its network without some layers
+too: three network rows there, where guidance is on."""
 
 Autoguidance = str
 """Marks a model's parameter, besides as weights, for the network of autoguidance, which is one row of an evaluation."""

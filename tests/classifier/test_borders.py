@@ -8,18 +8,21 @@ import torch
 import transformers
 from PIL import Image
 
-from its.classifier import aesthetic, hps, image_reward, image_text, qwen_vl
+from its.classifier import aesthetic, hps, hps3, image_reward, image_text, qwen_vl
 from its.classifier.preparation import picture
 from its.pixels import from_uint8
 from its.twins.aesthetic import write as write_aesthetic
 from its.twins.clip import write as write_clip
 from its.twins.hps import write as write_hps
+from its.twins.hps3 import write as write_hps3
 from its.twins.image_reward import write as write_image_reward
 from its.twins.qwen_vl import write as write_qwen_vl
 from its.verifier.rubric import Rubric
 from tests.classifier.changes import files_with
 from tests.classifier.test_hps import plain as plain_hps
 from tests.classifier.test_hps import prepared
+from tests.classifier.test_hps3 import paths
+from tests.classifier.test_hps3 import plain as plain_hps3
 from tests.classifier.test_image_reward import plain as plain_image_reward
 from tests.classifier.test_image_text import plain as plain_clip
 from tests.classifier.test_qwen_vl import plain as plain_qwen_vl
@@ -128,6 +131,21 @@ class QwenVL:
         return torch.tensor([plain_qwen_vl(self.folder, PIXELS, "a cat", "overall")])
 
 
+class Hps3:
+    files = tuple(f"base/{name}" for name in QwenVL.files)
+
+    def __init__(self, folder: Path):
+        self.files_of = paths(folder)
+        write_hps3(**self.files_of)
+
+    def ours(self):
+        return hps3.load(**self.files_of, dtype="float32").judgements([PIXELS], ["a cat"])[0]
+
+    def theirs(self):
+        mean, log_deviation = plain_hps3(self.files_of, PIXELS, "a cat", (448, 448))
+        return torch.stack([mean, log_deviation.exp()])
+
+
 HUGE = re.compile(r"(size|layers|depth|heads|config|dim|embeddings|ratio)( is null| gone)$")
 """Changes after which the library would make a judge of the size that it has in mind, of some 20 GB."""
 
@@ -137,7 +155,7 @@ TOLERANCE = {"preprocessor_config.json": 2e-3}
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [(kind, name) for kind in (Clip, Aesthetic, Hps, ImageReward, QwenVL) for name in kind.files],
+    [(kind, name) for kind in (Clip, Aesthetic, Hps, ImageReward, QwenVL, Hps3) for name in kind.files],
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_every_entry_is_followed_or_refused(tmp_path, kind, name):
@@ -145,11 +163,11 @@ def test_every_entry_is_followed_or_refused(tmp_path, kind, name):
     twin, path = kind(tmp_path), tmp_path / name
     if not path.is_file():
         pytest.skip("this version of the library writes no such file")
-    before, tolerance = twin.ours(), TOLERANCE.get(name, 1e-5)
+    before, tolerance = twin.ours(), TOLERANCE.get(path.name, 1e-5)
     torch.testing.assert_close(before.double(), twin.theirs().double(), rtol=1e-5, atol=1e-5)
     faults, refused, equal = [], [], []
     for what in files_with(path):
-        if kind is QwenVL and HUGE.search(what):
+        if kind in (QwenVL, Hps3) and HUGE.search(what):
             continue
         try:
             scores = twin.ours()

@@ -8,16 +8,19 @@ import transformers
 from PIL import Image
 from safetensors.torch import save_file
 
-from its.classifier import image_reward, image_text, qwen_vl
+from its.classifier import hps3, image_reward, image_text, qwen_vl
 from its.classifier.preparation import picture
 from its.pixels import from_uint8
 from its.twins.clip import letters_tokenizer
+from its.twins.hps3 import write as write_hps3
 from its.twins.image_reward import write as write_image_reward
 from its.twins.qwen_vl import SPECIAL
 from its.twins.qwen_vl import write as write_qwen_vl
 from its.twins.random_state import random_state
 from its.verifier.rubric import Rubric
 from tests.classifier.published import CLIP_PREPROCESSOR, CLIPS, MED_CONFIG, QWEN_PREPROCESSOR, QWEN_TOKENS, QWENS
+from tests.classifier.test_hps3 import paths
+from tests.classifier.test_hps3 import plain as plain_hps3
 from tests.classifier.test_image_text import plain
 
 PROMPTS = (
@@ -107,6 +110,27 @@ def test_published_judges_are_read(tmp_path, name):
         (tmp_path / "config.json").write_text(json.dumps(config | change))
         with pytest.raises(ValueError, match=sentence):
             qwen_vl.load(str(tmp_path), dtype="float32")
+
+
+@pytest.mark.long
+def test_published_base_of_hps3_is_read(tmp_path):
+    """Qwen2-VL-7B's flat configuration, whose rotary base is another than the twin's, and its old preprocessor."""
+    write_hps3(**paths(tmp_path))
+    base = tmp_path / "base"
+    own = json.loads((base / "config.json").read_text())
+    kept = {key: own[key] for key in QWEN_TOKENS} | {"vocab_size": own["text_config"]["vocab_size"]}
+    kept |= {key: own["text_config"][key] for key in ("bos_token_id", "eos_token_id")}
+    shown = picture(32, 32, 3)
+    before = hps3.load(**paths(tmp_path), dtype="float32").judgements([shown], ["a cat"])
+    (base / "config.json").write_text(json.dumps(QWENS["Qwen/Qwen2-VL-7B-Instruct"] | kept))
+    for file in base.glob("*processor_config.json"):
+        file.unlink()
+    pixels = {**QWEN_PREPROCESSOR, "processor_class": "Qwen2VLProcessor", "max_pixels": 8 * 28 * 28}
+    (base / "preprocessor_config.json").write_text(json.dumps(pixels))
+    found = hps3.load(**paths(tmp_path), dtype="float32").judgements([shown], ["a cat"])[0]
+    mean, log_deviation = plain_hps3(paths(tmp_path), shown, "a cat", (448, 448))
+    torch.testing.assert_close(found, torch.stack([mean, log_deviation.exp()]), rtol=1e-5, atol=1e-5)
+    assert (found - before[0]).abs().max() > 1e-4
 
 
 def test_published_image_reward_is_read(tmp_path):

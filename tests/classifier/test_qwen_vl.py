@@ -60,9 +60,15 @@ def test_qwen_vl_refuses_what_is_no_judge(folder, tmp_path):
     with pytest.raises(ValueError, match="has no chat template; fetch the whole repository again"):
         load(str(tmp_path))
     judge = load(str(folder), dtype="float32")
-    judge._processor.tokenizer = lambda text, add_special_tokens: {"input_ids": [1, 2]}
+    judge.chat.tokens = lambda text: [1, 2]
     with pytest.raises(ValueError, match="has no token of its own for each digit"):
-        type(judge)(judge._network, judge._processor, str(folder))
+        type(judge)(judge.chat)
+
+
+def test_qwen_vl_refuses_prompts_that_speak_as_the_conversation(folder):
+    judge = load(str(folder), dtype="float32")
+    with pytest.raises(ValueError, match=r"holds <\|im_end\|>, which a judge reads as no text; leave it out"):
+        judge.scores([picture(56, 70, 3)], ["a cat<|im_end|>"], Rubric(), "overall")
 
 
 def test_rubric_quotes_the_request_and_reads_its_own_form():

@@ -28,14 +28,19 @@ OF_HUB = ("clip", "deit_s", "dino", "ma_ensemble", "vit_b16_224", "vit_b16_384")
 """Verifiers that are built with their twins, which tell whatever classes apart."""
 
 PIPELINES = ("flux_dev", "flux_schnell", "flux2_klein", "pixart_sigma", "sd15", "sdxl", "sdxl_lightning")
+PIPELINES += ("lcm", "sana", "sana_sprint", "sd_turbo")
+PIPELINES += ("sd35", "qwen_image", "z_image", "z_image_turbo")
 REWARDS = (
     "t2i_ensemble",
     "aesthetic",
     "clip_score",
     "hps",
     "hps_v20",
+    "hps3",
     "image_reward",
     "pick_score",
+    "soft_tifa",
+    "unified_reward",
     "vlm",
     "vlm_endpoint",
 )
@@ -123,7 +128,9 @@ def test_conf_builds_every_classifier_of_adm_as_a_guide(tmp_path: Path, guide: s
 IMAGES = {"cifar10": (10, 32), "cifar100": (100, 32), "folder": (0, 64), "npz": (10, 32)}
 IMAGES |= {f"imagenet{size}": (1000, size) for size in (64, 256, 512)}
 
-OF_PROMPTS = {"drawbench", "geneval", "partiprompts", "prompt", "prompts"}
+OF_PROMPTS = {
+    *("dpg", "drawbench", "geneval", "geneval2", "hpsv2", "partiprompts", "prompt", "prompts", "t2i_compbench"),
+}
 """Datasets without real images; tests/run/test_prompts.py and tests/end_to_end/test_prompt_command.py build them."""
 
 

@@ -27,6 +27,10 @@ def defaults(target: str) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
+PUBLISHED = ("dtype", "text_dtype", "weights_key")
+"""Types and variant of a pipeline, which a preset has as its weights were published, and a loader in float32."""
+
+
 @pytest.mark.parametrize("path", PLAIN, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_conf_defaults_equal_the_class_defaults(path: Path):
     node = yaml.safe_load(path.read_text())
@@ -35,5 +39,6 @@ def test_conf_defaults_equal_the_class_defaults(path: Path):
         name: (value, there[name])
         for name, value in node.items()
         if name in there and value != there[name] and not str(value).startswith("${")
+        if not ("text_dtype" in there and name in PUBLISHED)
     }
     assert not differing

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -65,6 +66,61 @@ def test_prompts_of_a_text_are_its_lines(tmp_path):
     bare = tmp_path / "list.jsonl"
     bare.write_text('"one"\n\n"two"\n')
     assert Prompts(SHAPE, str(bare)).prompts == ["one", "two"]
+    whole = tmp_path / "list.json"
+    whole.write_text(json.dumps(AWKWARD, indent=1))
+    assert Prompts(SHAPE, str(whole)).prompts == list(AWKWARD)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A folder of two lists."""
+    path = tmp_path / "lists"
+    path.mkdir()
+    (path / "shape_val.txt").write_bytes(b"a cube\r\na ball")
+    (path / "color.json").write_text(json.dumps([" red ", "blue"]))
+    return path
+
+
+def test_prompts_of_a_folder_are_one_list_with_files_as_categories(folder):
+    data = Prompts(SHAPE, str(folder), category="file")
+    assert data.prompts == [" red ", "blue", "a cube", "a ball"], "by name"
+    assert [data.category_of(k) for k in range(5)] == ["color", "color", "shape_val", "shape_val", "color"]
+    assert data.account == "lists, 4 prompts"
+    assert Prompts(SHAPE, str(folder)).category_of(0) is None
+    other = Prompts(SHAPE, str(folder), category="file", files=["shape_val.txt", "color.json"])
+    assert other.prompts == ["a cube", "a ball", " red ", "blue"], "in the order that is asked for"
+    copy = Path(shutil.copytree(folder, folder.parent / "elsewhere"))
+    assert Prompts(SHAPE, str(copy)).digest == data.digest
+    (copy / "color.json").rename(copy / "colour.json")
+    assert Prompts(SHAPE, str(copy)).digest != data.digest
+
+
+@pytest.mark.parametrize(
+    ("files", "name", "content", "reason"),
+    [
+        (["color.json"], None, b"", r"lists holds shape_val.txt, which is none of dataset.files"),
+        (["color.json", "shape_val.txt", "x.txt"], None, b"", r"dataset.files names x.txt, which is not there once"),
+        (["color.json", "color.json", "shape_val.txt"], None, b"", r"names color.json, which is not there once"),
+        (None, ".DS_Store", b"x", r"\.DS_Store is none of \.txt"),
+        (None, "more/x.txt", b"x", r"more is none of \.txt"),
+        (None, "a.txt", b"\n", r"a\.txt holds no prompt"),
+        (None, "a.csv", b"text,kind\none,two\n", r"has the columns 'text', 'kind', 'a prompt'; say which"),
+        (None, "a.csv", b"file\none\n", r"a\.csv, line 2: in a folder of lists the column 'file' is the file's name"),
+    ],
+)
+def test_prompts_refuse_a_folder_that_leaves_open_what_belongs_to_it(folder, files, name, content, reason):
+    if name:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
+    with pytest.raises(ValueError, match=reason):
+        Prompts(SHAPE, str(folder), files=files)
+
+
+def test_prompts_of_one_file_have_no_files(folder):
+    with pytest.raises(ValueError, match=r"dataset.files names the files of a folder, and .*json is one file"):
+        Prompts(SHAPE, str(folder / "color.json"), files=["color.json"])
+    with pytest.raises(ValueError, match=r"dataset.category is 'file', and .*json has no columns"):
+        Prompts(SHAPE, str(folder / "color.json"), category="file")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +144,11 @@ def test_prompts_of_a_text_are_its_lines(tmp_path):
         ("l.jsonl", b'{"a": "x"\n', "a", r"line 1: this is no JSON"),
         ("l.jsonl", b'{"a": "\\ud800"}\n', "a", r"half of a character"),
         ("l.jsonl", b"[" * 100_000, "a", r"line 1: this is no JSON"),
-        ("l.json", b"{}", None, r"is none of \.txt, \.csv, \.tsv, \.jsonl"),
+        ("l.json", b"{}", None, r"l\.json is a dict; it is a list of texts, or of objects"),
+        ("l.json", b'["a", 1]', None, r"entry 2: it is a int; it is one object, or a text"),
+        ("l.json", b'["a", " "]', None, r"entry 2: the prompt is empty"),
+        ("l.json", b'["a"', None, r"l\.json: this is no JSON"),
+        ("l.md", b"a", None, r"is none of \.txt, \.csv, \.tsv, \.json, \.jsonl"),
     ],
 )
 def test_read_prompts_refuses_what_a_file_leaves_open(tmp_path, name, content, column, reason):
@@ -104,7 +164,9 @@ def test_prompts_say_where_a_list_is_to_be_had(tmp_path, monkeypatch):
         Prompts(SHAPE, "data/prompts/PartiPrompts.tsv", "Prompt")
     with pytest.raises(FileNotFoundError, match=r"no list of prompts at .*mine.txt; give the path"):
         Prompts(SHAPE, "mine.txt")
-    with pytest.raises(ValueError, match="is a folder"):
+    with pytest.raises(FileNotFoundError, match=r"at .*dpg_bench; save there what .*ELLA, its folder dpg_bench/"):
+        Prompts(SHAPE, "data/prompts/dpg_bench")
+    with pytest.raises(ValueError, match="holds no list of prompts"):
         Prompts(SHAPE, str(tmp_path))
     with pytest.raises(ValueError, match=r"the prompt is 42; it is a text"):
         Prompt(SHAPE, 42)
@@ -116,6 +178,9 @@ def test_prompts_say_where_a_list_is_to_be_had(tmp_path, monkeypatch):
         ("DrawBench.csv", "DrawBench_Prompts.csv", 11),
         ("PartiPrompts.tsv", "PartiPrompts.tsv", 12),
         ("geneval.jsonl", "geneval/evaluation_metadata.jsonl", 6),
+        ("geneval2_data.jsonl", "geneval2_data.jsonl", 8),
+        ("dpg_bench", "dpg_bench", 1),
+        ("t2i_compbench", "t2i_compbench", 8),
     ],
 )
 def test_published_lists_are_read_whole(name, file, categories):
@@ -133,7 +198,8 @@ def test_published_lists_are_read_whole(name, file, categories):
 def test_fetch_keeps_what_is_whole_and_nothing_else(tmp_path, monkeypatch):
     class Server(BaseHTTPRequestHandler):
         def do_GET(self):
-            body = b"text,kind\none,a\ntwo,b\n" if self.path == "/good" else b"<html>sign in</html>"
+            good = {"/good": b"text,kind\none,a\ntwo,b\n", "/a.txt": b"one", "/b.txt": b"two"}
+            body = good.get(self.path, b"<html>sign in</html>")
             self.send_response(200)
             self.end_headers()
             self.wfile.write(body)
@@ -146,20 +212,29 @@ def test_fetch_keeps_what_is_whole_and_nothing_else(tmp_path, monkeypatch):
     address = f"http://127.0.0.1:{server.server_port}"
     mine = replace(
         PUBLISHED["DrawBench.csv"],
-        **{"url": f"{address}/good", "column": "text", "category": "kind", "count": 2},
+        **{"urls": (f"{address}/good",), "column": "text", "category": "kind", "count": 2},
         digest=digest_of(["one", "two"]),
     )
     path = tmp_path / "data" / "mine.csv"
     try:
-        for url, digest in ((f"{address}/bad", mine.digest), (mine.url, "0")):
-            monkeypatch.setitem(module.PUBLISHED, "mine.csv", replace(mine, url=url, digest=digest))
+        for url, digest in ((f"{address}/bad", mine.digest), (mine.urls[0], "0")):
+            monkeypatch.setitem(module.PUBLISHED, "mine.csv", replace(mine, urls=(url,), digest=digest))
             with pytest.raises(ValueError, match="does not give the 2 prompts that were published"):
                 Prompts.fetch(str(path))
             assert list(path.parent.glob("*")) == []
         monkeypatch.setitem(module.PUBLISHED, "mine.csv", mine)
         Prompts.fetch(str(path))
+        several = replace(mine, column=None, category="file")
+        for name, last in (("half", "/c.txt"), ("lists", "/b.txt")):
+            urls = (f"{address}/a.txt", f"{address}{last}")
+            monkeypatch.setitem(module.PUBLISHED, name, replace(several, urls=urls))
+        with pytest.raises(ValueError, match="does not give the 2 prompts that were published"):
+            Prompts.fetch(str(tmp_path / "data" / "half"))
+        Prompts.fetch(str(tmp_path / "data" / "lists"))
+        assert sorted(each.name for each in path.parent.iterdir()) == ["lists", "mine.csv"]
     finally:
         server.shutdown()
+    assert Prompts(SHAPE, str(path.parent / "lists"), category="file").prompts == ["one", "two"]
     assert Prompts(SHAPE, str(path), "text").prompts == ["one", "two"]
     Prompts.fetch(str(path))  # the server is gone, and what is there stays
-    assert READERS.keys() == {".txt", ".csv", ".tsv", ".jsonl"}
+    assert READERS.keys() == {".txt", ".csv", ".tsv", ".json", ".jsonl"}

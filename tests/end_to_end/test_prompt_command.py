@@ -68,12 +68,17 @@ def test_several_prompts_are_several_runs():
     assert [job.config.prompt for job in jobs] == ["sketch, a cat", "a dog"]
 
 
-@pytest.mark.parametrize("name", ["drawbench", "partiprompts", "geneval"])
-def test_published_lists_are_planned_where_they_are_not(name, tmp_path: Path, monkeypatch):
-
+@pytest.mark.parametrize(
+    ("name", "images"),
+    [
+        *(("drawbench", 200), ("partiprompts", 1632), ("geneval", 553 * 4), ("geneval2", 800), ("dpg", 1065 * 4)),
+        *(("t2i_compbench", 8 * 300 * 10), ("hpsv2", 4 * 800)),
+    ],
+)
+def test_published_lists_are_planned_where_they_are_not(name, images, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ITS_WEIGHTS", raising=False)
     plan = blueprint_of(tmp_path, *PAINTER, f"dataset={name}", planning=True)
-    assert plan.plain["images"] == {"drawbench": 200, "partiprompts": 1632, "geneval": 553 * 4}[name]
-    with pytest.raises(FileNotFoundError, match=rf"no list of prompts at {tmp_path}.*prefetch"):
+    assert plan.plain["images"] == images
+    with pytest.raises(FileNotFoundError, match=rf"no list of prompts at {tmp_path}.*(prefetch|save there)"):
         blueprint_of(tmp_path, *PAINTER, f"dataset={name}")

@@ -20,6 +20,9 @@ SIZES = frozenset(
         *("timestep_guidance_channels", "latent_channels", "caption_channels", "hidden_size", "intermediate_size"),
         *("num_hidden_layers", "vocab_size", "projection_dim", "d_model", "d_kv", "d_ff", "num_heads", "head_dim"),
         *("num_key_value_heads", "num_decoder_layers", "sample_size", "layer_types", "decoder_block_out_channels"),
+        *("encoder_block_out_channels", "encoder_block_types", "encoder_layers_per_block", "encoder_qkv_multiscales"),
+        *("decoder_block_types", "decoder_layers_per_block", "decoder_qkv_multiscales", "cross_attention_head_dim"),
+        *("num_cross_attention_heads", "time_cond_proj_dim"),
     }
 )
 """Entries that take the twin's values."""

@@ -34,6 +34,7 @@ from tests.model.published import (
     Entries,
     part,
 )
+from tests.model.published_few_steps import LCM, SANA, SPRINT, TURBO
 
 LDM_STEPS = {**LDM, "clip_sample": False, "set_alpha_to_one": False, "skip_prk_steps": True, "steps_offset": 1}
 
@@ -256,6 +257,10 @@ PUBLISHED: Mapping[str, Mapping[str, Entries]] = {
     "flux_dev": FLUX_DEV,
     "flux_schnell": FLUX_SCHNELL,
     "flux2_klein": KLEIN,
+    "sana": SANA,
+    "sana_sprint": SPRINT,
+    "lcm": LCM,
+    "sd_turbo": TURBO,
 }
 """Files by family and place. Values of sizes do not matter: see `SIZES`. Tokenizers lack their long lists."""
 

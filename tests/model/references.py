@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import diffusers
 import torch
+from diffusers.schedulers import scheduling_lcm, scheduling_scm
 from torch import Tensor
 
+from its.sampler.consistency import Consistency
 from its.sampler.dpmpp_2m import DPMpp2M
 from its.sampler.euler import Euler
+from its.sampler.sampler import Sampler
 from tests.model.pipelines import FAMILIES, noise, trajectory
+
+SANA = {"max_sequence_length": 64, "use_resolution_binning": False}
 
 CLASSES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "sd15": ("StableDiffusionPipeline", {"guidance_scale": 7.5}),
@@ -22,16 +29,42 @@ CLASSES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "flux_dev": ("FluxPipeline", {"guidance_scale": 3.5, "max_sequence_length": 64}),
     "flux_schnell": ("FluxPipeline", {"max_sequence_length": 64}),
     "flux2_klein": ("Flux2KleinPipeline", {"guidance_scale": 4.0, "max_sequence_length": 96}),
+    "sana": ("SanaPipeline", {"guidance_scale": 4.5, **SANA}),
+    "sana_sprint": ("SanaSprintPipeline", {"guidance_scale": 4.5, "intermediate_timesteps": None, **SANA}),
+    "lcm": ("LatentConsistencyModelPipeline", {"guidance_scale": 8.5}),
+    "sd_turbo": ("StableDiffusionPipeline", {"guidance_scale": 1.0}),
 }
 """Each family's pipeline, and what it is called with."""
 
 UNUSED = {"safety_checker": None, "feature_extractor": None}
 
+SAMPLERS: Mapping[str, type[Sampler]] = {
+    "DPMSolverMultistepScheduler": DPMpp2M,
+    "LCMScheduler": Consistency,
+    "SCMScheduler": Consistency,
+}
+"""Samplers by the scheduler that they are; Euler by all others."""
+
+
+def noises(latents: Tensor, steps: int) -> list[Tensor]:
+    """Return what the steps of a consistency model draw."""
+    return [noise(*latents.shape, seed=k) for k in range(1, steps + 1)]
+
+
+@contextmanager
+def drawing(latents: Tensor, steps: int) -> Iterator[None]:
+    """Let diffusers' schedulers draw these in turn."""
+    left = iter(noises(latents, steps))
+    with ExitStack() as stack:
+        for module in (scheduling_lcm, scheduling_scm):
+            stack.enter_context(patch.object(module, "randn_tensor", lambda *_, **__: next(left)))
+        yield
+
 
 def pipeline_of(family: str, folder: str | Path) -> Any:
     """Load a folder as diffusers does; PNDM's steps are replaced by DDIM's."""
     kind = getattr(diffusers, CLASSES[family][0])
-    pipeline = kind.from_pretrained(folder, torch_dtype=torch.float32, **(UNUSED if family == "sd15" else {}))
+    pipeline = kind.from_pretrained(folder, torch_dtype=torch.float32, **(UNUSED if family in ("sd15", "lcm") else {}))
     pipeline.set_progress_bar_config(disable=True)
     if type(pipeline.scheduler).__name__ == "PNDMScheduler":
         pipeline.scheduler = diffusers.DDIMScheduler.from_config(pipeline.scheduler.config, clip_sample=False)
@@ -43,18 +76,20 @@ def theirs(family: str, folder: str | Path, latents: Tensor, prompts: Sequence[s
     pipeline = pipeline_of(family, folder)
     size = FAMILIES[family].keywords["size"]
     given = diffusers.FluxPipeline._pack_latents(latents, *latents.shape) if family.startswith("flux_") else latents
-    return tuple(
-        pipeline(
-            prompt=[*prompts],
-            height=size,
-            width=size,
-            num_inference_steps=steps,
-            latents=given.clone(),
-            output_type=kind,
-            **CLASSES[family][1],
-        ).images
-        for kind in ("latent", "pt")
-    )
+
+    def called(kind: str) -> Tensor:
+        with drawing(latents, steps):
+            return pipeline(
+                prompt=[*prompts],
+                height=size,
+                width=size,
+                num_inference_steps=steps,
+                latents=given.clone(),
+                output_type=kind,
+                **CLASSES[family][1],
+            ).images
+
+    return called("latent"), called("pt")
 
 
 def ours(
@@ -62,8 +97,8 @@ def ours(
 ) -> tuple[Tensor, ...]:
     """Return the same of our model, by the checkpoint's own times and the sampler that its scheduler is."""
     scheduler = json.loads((Path(folder) / "model_index.json").read_text())["scheduler"][1]
-    sampler = DPMpp2M if scheduler == "DPMSolverMultistepScheduler" else Euler
-    sampled = trajectory(model, latents, prompts, steps, sampler)
+    sampler = SAMPLERS.get(scheduler, Euler)
+    sampled = trajectory(model, latents, prompts, steps, sampler, noises(latents, steps))
     if family.startswith("flux_"):
         shown = diffusers.FluxPipeline._pack_latents(sampled, *sampled.shape)
     else:

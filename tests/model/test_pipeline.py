@@ -9,11 +9,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from its.model import flux, sd15, sdxl
+from its.model import flux, qwen_image, sd15, sd35, sdxl, z_image
 from its.model.pipeline import Pipeline
 from its.twins.flux import write as write_flux
+from its.twins.qwen_image import write as write_qwen
 from its.twins.sd15 import write
+from its.twins.sd35 import write as write_sd35
 from its.twins.sdxl import write as write_sdxl
+from its.twins.z_image import write as write_z_image
 from tests.build import blueprint_of
 from tests.model.wishes import WORDS
 
@@ -21,6 +24,8 @@ pytestmark = pytest.mark.usefixtures("text_cache")
 
 LOADERS = {"sd15": (sd15.load, write), "sdxl": (sdxl.load, write_sdxl)}
 LOADERS["flux"] = (flux.load, lambda folder: write_flux(folder, distilled_guidance=3.5))
+LOADERS |= {"sd35": (sd35.load, write_sd35), "qwen_image": (qwen_image.load, write_qwen)}
+LOADERS["z_image"] = (z_image.load, write_z_image)
 
 
 @pytest.fixture(scope="module")
@@ -155,12 +160,32 @@ def test_pipeline_takes_networks_alone_that_are_in_half_precision(changed):
     assert next(sd15.load(str(folder), size=64).module.parameters()).dtype is torch.float32
 
 
+def test_plan_knows_where_layers_are_skipped(twins, tmp_path):
+    """Of eleven steps the second and the third, at 0.96 and 0.92, take a third row."""
+    words = [word for word in WORDS if word != "smoke=true"]
+    places = ("model=sd35", f"model.weights={twins / 'sd35'}", "sampler=euler", "sampler.spacing=checkpoint")
+    options = ("search=none", "budget=natural", "images=1", "model.skip_layers=[1]", "sampler.steps=11")
+
+    def planned(*window):
+        return blueprint_of(tmp_path, *words, *places, *options, *window, planning=True)
+
+    blueprint = planned("model.skip_interval=[0.92,0.997]")
+    assert (blueprint.work.nfe, blueprint.bound) == (2 * 11 + 2, "")
+    with pytest.raises(ValueError, match=r"model\.skip_interval is \[0\.98, 0\.99\], and this sampling has no guided"):
+        assert planned("model.skip_interval=[0.98,0.99]").work
+    with pytest.raises(ValueError, match=r"model\.skip_interval is .* model\.guidance_scale is 1"):
+        assert planned("model.skip_interval=[0.92,0.997]", "model.guidance_scale=1").work
+
+
 @pytest.mark.parametrize(
     ("model", "family", "steps", "interval", "nfe"),
     [
         ("sd15", "sd15", 4, "[400,600]", 4 + 1),  # 751, 501, 251, 1
         ("sdxl", "sdxl", 4, "[0,300]", 4 + 2),
         ("flux_dev", "flux", 4, "[0.8,1]", 4 + 2),  # 1, 0.83, 0.61, 0.34; without the shift 1, 0.75, ...
+        ("sd35", "sd35", 4, "[0.005,0.7]", 4 + 2),  # 1, 0.86, 0.6, 0.009; with FLUX's times 1, 0.9, 0.75, 0.5
+        ("qwen_image", "qwen_image", 4, "[0.02,0.5]", 4 + 2),  # 1, 0.74, 0.42, 0.02
+        ("z_image", "z_image", 4, "[0.9,0.95]", 4 + 1),  # 1, 0.947, 0.857, 0.667
     ],
 )
 def test_plan_knows_the_times_of_a_pipeline_that_is_here(twins, tmp_path, model, family, steps, interval, nfe):

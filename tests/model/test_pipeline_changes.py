@@ -21,10 +21,24 @@ FILES = {
     "pixart_sigma": ("transformer", "text_encoder", "tokenizer"),
     "flux_dev": ("transformer", "vae", "text_encoder_2", "tokenizer_2"),
     "flux2_klein": ("transformer", "vae", "text_encoder", "tokenizer"),
+    "sana": ("transformer", "vae", "text_encoder", "tokenizer"),
+    "sana_sprint": ("transformer",),
+    "lcm": ("unet",),
+    "sd_turbo": ("unet", "text_encoder"),
 }
 """Parts by family, beside the index and the scheduler; those that several families have, once."""
 
-SCHEDULERS = ("DDIM", "PNDM", "EulerDiscrete", "DPMSolverMultistep", "LMSDiscrete", "UniPCMultistep", "LCM", "DDPM")
+SCHEDULERS = (
+    "DDIM",
+    "PNDM",
+    "EulerDiscrete",
+    "DPMSolverMultistep",
+    "LMSDiscrete",
+    "UniPCMultistep",
+    "LCM",
+    "DDPM",
+    "SCM",
+)
 
 VALUES = {
     "_class_name": [f"{name}Scheduler" for name in SCHEDULERS],
@@ -54,6 +68,7 @@ LEFT_OUT = {
         **dict.fromkeys(("shift_terminal", "sigma_max", "sigma_min", "trained_betas", "variance_type"), None),
         **dict.fromkeys(("final_sigmas_type", "prediction_type", "time_shift_type", "timestep_spacing"), ""),
         **{"clip_sample_range": 1.0, "flow_shift": 1.0, "predict_epsilon": True, "steps_offset": 1},
+        **{"max_timesteps": 1.5708, "intermediate_timesteps": 1.3},
     },
     "tokenizer": {"padding_side": "right", "truncation_side": "right", "split_special_tokens": False, "legacy": True},
     "vae": {"shift_factor": 0.2, "scaling_factor": 0.5, "force_upcast": True, "latents_mean": None},

@@ -4,7 +4,7 @@ import pytest
 import torch
 from diffusers import PixArtSigmaPipeline
 
-from its.model import pixart_sigma
+from its.model import captions, pixart_sigma
 from its.sampler.dpmpp_2m import DPMpp2M
 from its.twins.pixart_sigma import write
 from tests.model.pipelines import PROMPTS, noise, trajectory
@@ -54,7 +54,7 @@ def test_pixart_sigma_trajectory_equals_the_pipelines_own_call(folder, pipeline,
 
 
 def test_pixart_sigma_refuses_to_clean_captions_without_the_packages(folder, monkeypatch):
-    monkeypatch.setattr(pixart_sigma, "find_spec", lambda name: None)
+    monkeypatch.setattr(captions, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"beautifulsoup4 and ftfy is not installed.*set model\.clean_caption=false"):
         pixart_sigma.load(str(folder), size=64, clean_caption=True)
 

@@ -16,7 +16,13 @@ LONG = "a Very long request, " * 30
 """More letters than any of the encoders takes."""
 
 
-@pytest.mark.parametrize("family", PUBLISHED)
+USUAL = ("sd15", "flux2_klein", "sana")
+"""Families that the default tier tries."""
+
+
+@pytest.mark.parametrize(
+    "family", [pytest.param(each, marks=[] if each in USUAL else [pytest.mark.long]) for each in PUBLISHED]
+)
 def test_published_files_are_read_as_diffusers_reads_them(family, tmp_path):
     WRITERS[family](str(tmp_path))
     publish(tmp_path, family)

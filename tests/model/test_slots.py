@@ -59,3 +59,24 @@ def test_slots_refuse_an_interval_of_no_guidance():
         ValueError, match=r"guidance_interval is \[200, 600\] and model.guidance_scale is 1, under which"
     ):
         Slots.of(1.0, [200, 600], linear_vp())
+
+
+@pytest.mark.parametrize(
+    ("interval", "expected", "skipped"),
+    [(None, [2, 3, 3, 2, 2], [0, 1, 1, 0, 0]), ([0.3, 0.8], [1, 1, 3, 2, 1], [0, 0, 1, 0, 0])],
+)
+def test_slots_are_three_where_layers_are_skipped_and_guidance_is_on(interval, expected, skipped):
+    slots = Slots.of(2.0, interval, Flow(), skip_interval=[0.5, 0.9])
+    levels = [Flow().level(time) for time in (1.0, 0.9, 0.5, 0.4, 0.2)]
+    columns = Columns.of(levels, 4, "cpu")
+    assert [slots.at(level) for level in levels] == expected
+    assert (1 + slots.inside(columns).int() + slots.skipped(columns).int()).tolist() == expected
+    assert slots.skipped(columns).int().tolist() == skipped
+    assert (slots.most, slots.fewest) == (3, 1)
+
+
+def test_slots_refuse_to_skip_layers_without_guidance():
+    with pytest.raises(ValueError, match=r"model\.skip_interval is \[0\.5, 0\.9\] and model\.guidance_scale is 1"):
+        Slots.of(1.0, None, Flow(), skip_interval=[0.5, 0.9])
+    with pytest.raises(ValueError, match=r"between which layers are skipped, both included, or null for nowhere"):
+        Slots.of(2.0, None, Flow(), skip_interval=[0.9, 0.5])

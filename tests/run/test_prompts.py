@@ -245,6 +245,7 @@ def test_one_prompt_is_taken_to_the_letter(tmp_path):
 def test_smoke_run_takes_a_prompt_to_the_letter(tmp_path):
     made = blueprint_of(tmp_path, *PAINTER, "dataset=prompt", "prompt='a twin: {twin}'", "smoke=true", "images=2")
     assert made.with_twins()["dataset"]["images"]["prompt"] == "a twin: {twin}"
-    lists = blueprint_of(tmp_path, *PAINTER, "dataset=drawbench", "smoke=true")
-    assert (lists.plain["images"], lists.label["metric"]) == (12, "prompts")
-    assert Path(lists.with_twins()["dataset"]["images"]["path"]).read_text().count("\n") == 6
+    for name in ("drawbench", "t2i_compbench"):
+        lists = blueprint_of(tmp_path, *PAINTER, f"dataset={name}", "smoke=true")
+        assert (lists.plain["images"], lists.label["metric"]) == (12, "prompts")
+        assert Path(lists.with_twins()["dataset"]["images"]["path"]).read_text().count("\n") == 6

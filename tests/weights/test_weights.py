@@ -14,7 +14,7 @@ LOADER = re.compile(r"_target_: (its\.(?:model|classifier|verifier|metric|datase
 TARGETS = sorted({target for path in (ROOT / "conf").rglob("*.yaml") for target in LOADER.findall(path.read_text())})
 MARKS = {
     **dict.fromkeys(("weights", "vae", "decoder", "latents_stats", "head", "unet"), "Weights"),
-    **dict.fromkeys(("tokenizer", "preprocessor", "med_config"), "Weights Settings"),
+    **dict.fromkeys(("tokenizer", "preprocessor", "med_config", "base", "texts", "questions"), "Weights Settings"),
     "device": "Device",
     "guidance_scale": "GuidanceScale",
     "guidance_interval": "GuidanceInterval",
