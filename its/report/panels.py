@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -25,6 +26,9 @@ FEATURES = {"mixture": "pixels"} | dict.fromkeys(INCEPTION, "Inception")
 """Features that FID compares, where they are not those of the dataset's report classifier."""
 
 REWARD_UNITS = {"classifier": "log p"}
+
+MEMBER = re.compile(r"reward_(\w+)_mean")
+"""Columns of the mean reward by a member of an ensemble."""
 
 
 @dataclass(frozen=True)
@@ -139,35 +143,46 @@ def paired_panels(folder: Path, runs: Sequence[RunRecord], series: Sequence[Seri
 
 
 def hacking_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[Panel]:
-    """Return panels of the searched reward against what the search never saw: where that turns, it is hacked."""
-    panels = []
-    for column in ("fid", "accuracy", *held_out_columns(runs), *judged_columns(runs), "pairwise"):
-        # Pair the searched reward with the metric at each cap.
-        lines: dict[int, tuple[Mark, ...]] = {}
-        for number, line in enumerate(series):
-            rewards = {point.cap: point.value for point in line.points("reward_mean")}
-            same_scorer = line.other_verifier or any(column in run.own_scores for run in line.runs)
-            points = [] if same_scorer else [point for point in line.points(column) if point.cap in rewards]
-            if points:
-                lines[number] = tuple(
-                    Mark(rewards[point.cap], point.value, *_band(point.value, point.error), point.cap)
-                    for point in points
-                )
+    """Return panels of the searched reward against what the search never saw: where that turns, it is hacked.
 
-        # A panel for each metric that has any.
-        if lines:
+    Mean ranks have no scale, so of a rank ensemble each member's reward is held against it.
+    """
+    metrics = ("fid", "accuracy", *held_out_columns(runs), *judged_columns(runs), "pairwise")
+    panels = []
+    for searched, column in product(("reward_mean", *_members(runs)), metrics):
+        paths = {number: marks for number, line in enumerate(series) if (marks := _path(line, searched, column))}
+        if paths:
+            of_one = searched == "reward_mean"
             panels.append(
                 Panel(
-                    f"hacking_{column}",
+                    f"hacking_{column}" if of_one else f"hacking_{searched}_{column}",
                     "path",
-                    f"select: {metric_label('reward_mean', runs)}",
+                    f"select: {metric_label(searched, runs)}",
                     f"report: {short_label(column, runs)}",
-                    tuple(lines),
-                    tuple(lines.values()),
-                    title=_only(runs, series),
+                    tuple(paths),
+                    tuple(paths.values()),
+                    title=_only(runs, series) if of_one else "",
                 )
             )
     return panels
+
+
+def _path(line: Series, searched: str, column: str) -> tuple[Mark, ...]:
+    """Return a series' marks of a metric against a reward; none where the scales or scorers forbid it."""
+    other_scale = searched == "reward_mean" and line.other_verifier
+    if other_scale or any(column in run.own_scores for run in line.runs):
+        return ()
+    rewards = {point.cap: point.value for point in line.points(searched)}
+    return tuple(
+        Mark(rewards[point.cap], point.value, *_band(point.value, point.error), point.cap)
+        for point in line.points(column)
+        if point.cap in rewards
+    )
+
+
+def _members(runs: Sequence[RunRecord]) -> list[str]:
+    """Return the columns of ensemble members' mean rewards."""
+    return list(dict.fromkeys(column for run in runs for row in run.rows for column in row if MEMBER.fullmatch(column)))
 
 
 def front_panels(runs: Sequence[RunRecord], series: Sequence[Series]) -> list[Panel]:
@@ -227,6 +242,7 @@ def metric_label(column: str, runs: Sequence[RunRecord]) -> str:
         "precision": "precision ↑",
         "recall": "recall ↑",
         "pairwise": "pairwise distance ↑ (of one prompt)",
+        **{each: MEMBER.sub(r"\1 ↑ (of the ensemble)", each) for each in _members(runs)},
         **{each: _scorer_label(each, runs) for each in held_out_columns(runs)},
         **{each: f"{verdict_header(each)} (judged outside)" for each in judged_columns(runs)},
     }.get(column, column)

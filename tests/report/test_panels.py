@@ -1,6 +1,7 @@
 """Panels, apart from their drawing."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 
@@ -61,3 +62,22 @@ def test_hacking_panels_compare_rewards_of_one_verifier(write_run, tmp_path):
     line = dict(zip(fid.series, fid.marks, strict=True))[[one.legend for one in series].index("random")]
     assert [(mark.x, mark.y) for mark in line] == [(row["reward_mean"], row["fid"]) for row in run.rows]
     assert accuracy.y_label.startswith("report: accuracy")
+
+
+def test_hacking_panels_hold_each_member_of_an_ensemble_against_what_it_never_saw(write_run, tmp_path):
+    write_run("random")
+    (run,) = load_runs(tmp_path / "demo")
+    rows = [
+        {key: value for key, value in row.items() if key not in ("reward_mean", "reward_mean_se")} for row in run.rows
+    ]
+    rows = [row | {"reward_one_mean": float(k), "reward_two_mean": 10.0 - k} for k, row in enumerate(rows)]
+    run = replace(run, rows=tuple(rows))
+    panels = {panel.name: panel for panel in hacking_panels([run], series_of([run]))}
+    metrics = ("fid", "accuracy")
+    assert set(panels) == {f"hacking_reward_{name}_mean_{metric}" for name in ("one", "two") for metric in metrics}
+    for name, metric in itertools.product(("one", "two"), metrics):
+        panel = panels[f"hacking_reward_{name}_mean_{metric}"]
+        assert panel.x_label == f"select: {name} ↑ (of the ensemble)"
+        assert [(mark.x, mark.y) for mark in panel.marks[0]] == [
+            (row[f"reward_{name}_mean"], row[metric]) for row in rows
+        ]
