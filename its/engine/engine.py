@@ -16,6 +16,7 @@ from its.engine.delivery import Delivery
 from its.engine.draws import Draws
 from its.engine.global_random import GlobalRandomWatch
 from its.engine.guiding import WAYS, Parts, check_guidance
+from its.engine.look import Sights
 from its.engine.materialise import Materialiser
 from its.engine.noise import Noise, normal
 from its.engine.readback import Readback
@@ -199,6 +200,7 @@ class Engine:
         rows = Rows(model.shape, model.dtype, model.device, block_bytes)
         materialiser = Materialiser(self.seed, model, self.sampler, rows, self.noise, self.guidance.num_draws)
         readback: Readback = Readback()
+        sights = Sights(rows, readback, model.clipping)
 
         announcer = None
         if isinstance(self.noise, Tape):
@@ -225,7 +227,8 @@ class Engine:
             rows,
             guiding,
             scoring,
-            Requests(self.prices, guiding, scoring, self.probe, announcer),
+            Requests(self.prices, guiding, scoring, sights, materialiser, self.probe, announcer),
+            sights,
             Delivery(rows, scoring, readback, self.keep_candidates),
             readback,
             Admission(Held(self.rows, self.rows_bytes), rows.row_bytes, scoring.image_bytes),
@@ -256,9 +259,11 @@ def _result(runs: Sequence[SearchRun]) -> Result:
     if failure:
         return Result(problem, (), failure, verdicts)
     outcomes = tuple(
-        Outcome(image, reward, run.image.ledger.at(cap), start)
+        Outcome(image, reward, run.image.ledger.at(cap), start, notes)
         for run in runs
-        for cap, reward, image, start in zip(run.caps, run.rewards, run.images, run.starts, strict=True)
+        for cap, reward, image, start, notes in zip(
+            run.caps, run.rewards, run.images, run.starts, run.notes, strict=True
+        )
     )
     candidates = tuple(candidate for run in runs for candidate in run.candidates.values())
     return Result(problem, outcomes, None, verdicts, candidates)

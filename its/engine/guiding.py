@@ -27,6 +27,11 @@ from its.particles.probe import Probe
 from its.sampler.sampler import Sampler
 from its.verifier.verifier import Verifier, probe_of
 
+PROPOSED = (
+    "used image.propose, and this guidance goes through the network, whose own guess it is about; set guidance=none, "
+    "or a guidance of the guess alone, as mpgd"
+)
+
 DECODED = ("decoder_calls", "decoder_backward")
 """Columns of the ledger in which a call of a guide counts that sees decoded images."""
 
@@ -89,6 +94,14 @@ class Guiding(ABC):
     @abstractmethod
     def ask_guess(self, state: State, clock: int) -> None:
         """Queue a state's evaluation at `clock`, unless that has been paid for."""
+
+    def check_proposals(self) -> None:
+        """Refuse guesses in the place of the network's, where every step is guided through the network.
+
+        Raises:
+            ValueError: naming the rule.
+        """
+        return None
 
     @abstractmethod
     def step_known(self, rollouts: Sequence[Rollout]) -> Stepped:
@@ -202,6 +215,9 @@ class GuidedThroughNetwork(Guided):
     """A guidance through the network: every row is evaluated with gradients, so that a scored one can step at once."""
 
     network = "gradient"
+
+    def check_proposals(self) -> None:
+        raise ValueError(PROPOSED)
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts, GuideThroughNetwork, parts.network_shape(parts.gradient_batch))

@@ -6,16 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from its.engine.guiding import Guiding
+from its.engine.look import Sights
+from its.engine.materialise import Materialiser
 from its.engine.rows import UNMADE
 from its.engine.score import Scoring
 from its.engine.search_run import SearchRun, Unrewarded, Value
 from its.engine.state import Rollout, State
 from its.engine.tape import Announcer
 from its.particles.order import Rewarded
-from its.particles.particle import Particle, Start
+from its.particles.particle import Particle, Proposed, Start
 from its.particles.prices import Prices, Route
 from its.particles.probe import Probe
-from its.particles.verbs import Advance, Reward
+from its.particles.verbs import Advance, Request, Reward
 
 
 class Opened(NamedTuple):
@@ -34,6 +36,7 @@ class Requests:
     """Charges requests and queues their work.
 
     Args:
+        materialiser: makes the rows of proposals, which wait for no batch.
         probe: the level whose guess rows keep; None without one.
         announcer: is told of what will be drawn; None if noise is on no tape.
     """
@@ -43,25 +46,36 @@ class Requests:
         prices: Prices,
         guiding: Guiding,
         scoring: Scoring,
+        sights: Sights,
+        materialiser: Materialiser,
         probe: Probe | None,
         announcer: Announcer | None = None,
     ) -> None:
         self._prices = prices
         self._guiding = guiding
         self._scoring = scoring
+        self._sights = sights
+        self._materialiser = materialiser
         self._probe = probe
         self._announcer = announcer
+        self._proposals: list[State] = []
 
-    def open(self, run: SearchRun, request: Advance | Reward) -> Opened:
+    def open(self, run: SearchRun, request: Request) -> Opened:
         """Charge a request and begin its work; `run.pending` says how much of the reply is to come.
 
         Raises:
             OutOfBudget: nothing of it can be paid for.
             ValueError: it cannot be carried out; in words for the search's author.
         """
+        for particle in request.particles:
+            self._state_of(run, particle)
+        proposals, self._proposals = self._proposals, []
+        self._materialiser.propose(proposals)
         if isinstance(request, Advance):
             return self._advance(run, request)
-        return self._reward(run, request)
+        if isinstance(request, Reward):
+            return self._reward(run, request)
+        return self._look(run, request)
 
     def _advance(self, run: SearchRun, request: Advance) -> Opened:
         # Charge the forwards.
@@ -127,6 +141,25 @@ class Requests:
             self._ask_score(run, opened, position, value, request.by, clock)
         return opened
 
+    def _look(self, run: SearchRun, request: Request) -> Opened:
+        # Charge an evaluation for each guess that is not paid for; verifiers have no part in it.
+        states, nfe, evaluated = [self._state_of(run, particle) for particle in request.particles], [], set()
+        for state in states:
+            free = state.level.clean or state.guess_paid or state in evaluated
+            evaluated.add(state)
+            nfe.append(0 if free else self._prices.evaluation(state.level))
+        clocks = _charge(run, nfe, [False] * len(nfe))
+        run.expect(len(clocks))
+
+        # Ask for the guesses, and for their numbers.
+        for position, (clock, state) in enumerate(zip(clocks, states, strict=False)):
+            if not state.level.clean:
+                if self._announcer is not None:
+                    self._announcer.guess(state)
+                self._guiding.ask_guess(state, clock)
+            self._sights.ask(run, position, state)
+        return Opened([], [])
+
     def _ask_score(self, run: SearchRun, opened: Opened, position: int, value: Value, role: str, clock: int) -> None:
         """Answer with the value's score, or wait for it; the first who asks pays for the calls."""
         score = value.scores.get(role)
@@ -157,7 +190,12 @@ class Requests:
                 parent = self._state_of(run, recipe.parent)
                 if self._probe is not None and self._probe.passed(particle.level):
                     probe = parent.guess.probe
-            particle.state = State(run, particle.level, UNMADE, 0, particle.noise_key, recipe=recipe, probe=probe)
+            state = State(run, particle.level, UNMADE, 0, particle.noise_key, recipe=recipe, probe=probe)
+            particle.state = state
+            if isinstance(recipe, Proposed):
+                self._guiding.check_proposals()
+                state.guess_paid = True
+                self._proposals.append(state)
         return particle.state
 
     def _scored_of(self, run: SearchRun, particle: Particle, of: str) -> tuple[Value, State | None]:

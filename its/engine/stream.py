@@ -15,6 +15,7 @@ from its.engine.admission import Admission
 from its.engine.delivery import Delivery
 from its.engine.global_random import WATCHED, GlobalRandomWatch
 from its.engine.guiding import Guiding
+from its.engine.look import Seen, Sights
 from its.engine.queue import Evaluated, Guided, Queue, Scored
 from its.engine.readback import Readback
 from its.engine.requests import Opened, Requests
@@ -26,7 +27,7 @@ from its.engine.state import Rollout
 from its.engine.verdicts import WORDS, Verdict, kinds_of
 from its.particles.order import Components, Rewarded
 from its.particles.particle import Particle
-from its.particles.verbs import Advance, Reward
+from its.particles.verbs import Numbers, Request
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class Stream:
         guiding: Guiding,
         scoring: Scoring,
         requests: Requests,
+        sights: Sights,
         delivery: Delivery,
         readback: Readback,
         admission: Admission,
@@ -58,6 +60,7 @@ class Stream:
         self._guiding = guiding
         self._scoring = scoring
         self._requests = requests
+        self._sights = sights
         self._delivery = delivery
         self._readback = readback
         self._admission = admission
@@ -91,6 +94,7 @@ class Stream:
             # Act on what has come back, and deliver.
             self._collect(wait=False)
             self._move()
+            self._sights.send()
             for run in self._delivery.send():
                 self._close(run)
             while self._over:
@@ -142,11 +146,7 @@ class Stream:
         return True
 
     def _serve(self, queue: Queue) -> None:
-        """Run one batch, and act on what it has brought about.
-
-        Raises:
-            MemoryShortage: the batch does not fit the device.
-        """
+        """Run one batch, and act on what it has brought about; MemoryShortage says that it does not fit the device."""
         try:
             served = queue.serve()
         except Exception as error:
@@ -158,6 +158,7 @@ class Stream:
             self._readback.send(subject, numbers)
         for value in served.values:
             self._scoring.become_known(value)
+            self._sights.become_known(value)
         self._follow_up(served.arrivals, served.onward)
 
     def _observe_rows(self) -> None:
@@ -210,7 +211,7 @@ class Stream:
         else:
             self._begin(run, opened)
 
-    def _open(self, run: SearchRun, request: Advance | Reward) -> Opened | None:
+    def _open(self, run: SearchRun, request: Request) -> Opened | None:
         """Charge a request and queue its work; return None if it cannot be paid for."""
         try:
             return self._requests.open(run, request)
@@ -227,7 +228,7 @@ class Stream:
         for position, answer in opened.answers:
             self._answer(run, position, answer)
 
-    def _answer(self, run: SearchRun, position: int, answer: Particle | Rewarded) -> None:
+    def _answer(self, run: SearchRun, position: int, answer: Particle | Rewarded | Numbers) -> None:
         """Fill one place of a run's reply; a complete reply is handed over in the next `_move`."""
         if run.over:
             return
@@ -243,6 +244,9 @@ class Stream:
                 self._check_finite(subject, numbers)
             elif isinstance(subject, Scored):
                 self._answer_scores(subject, numbers)
+            elif isinstance(subject, Seen):
+                for reply in subject.replies(numbers):
+                    self._answer(*reply)
             elif isinstance(subject, Guided):
                 self._note_verdicts("guide", subject.verifier, subject.runs, numbers)
             else:

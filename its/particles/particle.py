@@ -66,6 +66,24 @@ class Jittered:
 
 
 @dataclass(slots=True, eq=False)
+class Placed:
+    """The recipe of a placing: the numbers `x [*shape]` in place of those of `parent`, at its level."""
+
+    parent: Particle
+    x: np.ndarray
+    uses_noise: ClassVar[bool] = False
+
+
+@dataclass(slots=True, eq=False)
+class Proposed:
+    """The recipe of a proposal: the row of `parent`, with `x0 [*shape]` in place of the network's x0_hat."""
+
+    parent: Particle
+    x0: np.ndarray
+    uses_noise: ClassVar[bool] = False
+
+
+@dataclass(slots=True, eq=False)
 class Raised:
     """The recipe of a twin: the noise of the starting point `parent` at the top of another grid."""
 
@@ -73,7 +91,7 @@ class Raised:
     uses_noise: ClassVar[bool] = False
 
 
-Recipe = Start | Moved | Renoised | Jittered | Raised
+Recipe = Start | Moved | Renoised | Jittered | Placed | Proposed | Raised
 
 STARTING_POINTS = (Start, Moved, Raised)
 """Recipes of noise alone, which stands at the top of whatever grid it is given."""
@@ -111,7 +129,8 @@ class Particle:
         noise_key: key of the noise of its steps.
         branch_key: key of the noise of its moves, renoisings and jitters.
         recipe: how to make its tensor; None once the engine has taken it over, or made the particle itself.
-        origin: the starting point that it came down from; None below a renoising or jitter.
+        origin: the starting point that it came down from; None below a renoising, a jitter, a placing on the way or a
+            proposal.
         is_start: whether it is a starting point: noise alone, at the top of whatever grid it is given.
         state: the engine's tensors of it.
         root: under a deterministic sampler, the starting point that it came straight down from: its number in the
@@ -120,6 +139,7 @@ class Particle:
 
     __slots__ = (
         "_child_stems",
+        "_notes",
         "_num_children",
         "_twins",
         "branch_key",
@@ -152,9 +172,17 @@ class Particle:
         self.is_start = isinstance(recipe, STARTING_POINTS)
         self.state: Any = None
         self.root = root
+        self._notes: dict[str, float] | None = None
         self._num_children: dict[Verb, int] = {}
         self._twins: dict[Level, Particle] = {}
         self._child_stems: tuple[int, int] | None = None
+
+    @property
+    def notes(self) -> dict[str, float]:
+        """Return the numbers that its search has noted of it, by name; see `its.particles.image.Image.note`."""
+        if self._notes is None:
+            self._notes = {}
+        return self._notes
 
     def num_children(self, verb: Verb) -> int:
         """Return how many children `verb` has made of this particle."""

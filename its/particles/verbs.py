@@ -1,11 +1,13 @@
-"""The two verbs at which a search waits: `yield advance(...)` and `yield reward(...)`."""
+"""The verbs at which a search waits: `yield advance(...)`, `yield reward(...)` and `yield numbers(...)`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import ClassVar, Literal, NoReturn, get_args
+from typing import ClassVar, Literal, NamedTuple, NoReturn, get_args
+
+import numpy as np
 
 from its.levels import Level
 from its.particles.arguments import check_count, described, levels_of, particles_of
@@ -84,6 +86,25 @@ class Reward(Request):
         self.by = by
 
 
+class Numbers(NamedTuple):
+    """A particle as numbers on the host; see `numbers`.
+
+    Attributes:
+        x: its row, float64 `[*shape]`.
+        x0: x0_hat at its level, as verifiers see it and a plain step takes it; of a finished image the row.
+    """
+
+    x: np.ndarray
+    x0: np.ndarray
+
+
+class Look(Request):
+    """A request to see particles as numbers; see `numbers`."""
+
+    __slots__ = ()
+    verb = "numbers"
+
+
 def advance(
     particles: Sequence[Particle],
     to: Level | Sequence[Level | None] | None = None,
@@ -140,3 +161,14 @@ def reward(particles: Sequence[Particle], of: Of = "own", by: By = "select") -> 
     if by not in BYS:
         raise ValueError(f"reward got by={described(by)}; it is 'select' or 'guide'")
     return Reward(particles, of, by, sys._getframe(1))
+
+
+def numbers(particles: Sequence[Particle]) -> Look:
+    """Ask to see particles as numbers on the host; the reply is a list of `Numbers` in the same order.
+
+    A particle on its way takes one evaluation unless its guess is known.
+
+    Raises:
+        TypeError: it got something else.
+    """
+    return Look(particles_of("numbers", particles), sys._getframe(1))

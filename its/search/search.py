@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 from its import parameters
 from its.levels import Level
 from its.particles.image import Image
-from its.particles.verbs import Advance, Reward
+from its.particles.verbs import Request
 
-Coroutine = Generator[Advance | Reward, Any, Any]
+Coroutine = Generator[Request, Any, Any]
 """What `Search.run` returns: it yields requests, and its value is a particle, or None for the best one rewarded."""
 
 if TYPE_CHECKING:
