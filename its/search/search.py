@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 from its import parameters
 from its.levels import Level
 from its.particles.image import Image
-from its.particles.verbs import Request
+from its.particles.verbs import Request, Through
 
 Coroutine = Generator[Request, Any, Any]
 """What `Search.run` returns: it yields requests, and its value is a particle, or None for the best one rewarded."""
@@ -46,6 +46,7 @@ class Search(ABC):
         scores_guesses: True if it asks for rewards of guesses on the way down, at whatever level.
         moves_starts: False if no image comes straight down from a moved starting point, which would be stored beside it
             under a deterministic sampler; a plan's disk goes by it.
+        takes_gradients: what the gradients go through that it asks for, as `gradient` says; None if it asks for none.
         makes: `images`, or `grids`: times of a sampler, each judged by a set of images.
     """
 
@@ -53,6 +54,7 @@ class Search(ABC):
     needs_absolute: ClassVar[bool] = True
     scores_guesses: ClassVar[bool] = False
     moves_starts: ClassVar[bool] = True
+    takes_gradients: ClassVar[Through | None] = None
     makes: ClassVar[Literal["images", "grids"]] = "images"
 
     def __post_init__(self) -> None:
