@@ -21,6 +21,7 @@ class Verb(IntEnum):
     JITTER = 5
     STEP = 6
     NOISE = 7
+    DETERMINISTIC = 8
 
     __hash__ = int.__hash__
 

@@ -33,6 +33,8 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
     "dfs": {"": {"start": 0.25, "depth": 0.25, "step_size": 0.25}},
     "svdd": {"": {}, "-every": {"every": 0.3}},
     "beam": {"": {"beams": 3, "every": 2}},
+    "dlbs": {"": {"beams": 2, "lookahead": 3}},
+    "dsearch": {"": {"beams": 3, "expansion": 2.0}, "-ahead": {"beams": 3, "lookahead": 2, "every": 2}},
     "fk": {
         "": {},
         "-diff": {"strength": 1.0, "potential": "diff", "resampler": "systematic", "final": "sample"},
