@@ -119,9 +119,7 @@ class Steps:
         """The sampler whose steps deterministic rollouts take."""
         return self._sampler.deterministic()
 
-    def _first_stage(
-        self, sampler: Sampler, rollouts: Sequence[Rollout], batch: Batch, stepped: Stepped
-    ) -> None:
+    def _first_stage(self, sampler: Sampler, rollouts: Sequence[Rollout], batch: Batch, stepped: Stepped) -> None:
         # The sampler's step, and the guidance's shift after it.
         s = Columns.of([rollout.route[rollout.at + 1] for rollout in rollouts], batch.x.ndim, batch.x.device)
         z = self._noise(rollouts, batch.x) if sampler.stochastic else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from its import parameters
 from its.levels import Columns, Grid, Guess, Level
@@ -153,7 +153,7 @@ class Sampler:
                 f"{type(self).__name__} has no steps without noise, for no parameter of it says how much they draw; "
                 "take sampler=ddim sampler.eta=1, or with a flow model sampler=flow_cps"
             )
-        return replace(self, **{self.noise_parameter: 0.0})
+        return replace(self, **cast(Any, {self.noise_parameter: 0.0}))
 
     def step(self, x: Tensor, guess: Guess, t: Columns, s: Columns, z: Tensor | None) -> Tensor:
         """Take rows `x [n, *shape]` from t to s. Of two stages this is the first, which predicts.

@@ -76,5 +76,5 @@ class Beam(Search):
         return [n * (self.children - 1) for n in plan.widths[:-1]]
 
     def heirs(self, ranked: Sequence[int], beams: int) -> Sequence[int]:
-        """Return which of the children may go on, best first; those whose numbers leave one rest by `beams` are siblings."""
+        """Return which of the children may go on, best first; child k is one of beam `k % beams`."""
         return ranked

@@ -1,5 +1,7 @@
 """DSearch: ever fewer beams, the best child of each, and more children late."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -59,9 +61,9 @@ def test_dsearch_has_the_beams_and_children_of_its_schedules(lab):
 
 def test_dsearch_keeps_the_best_child_of_the_best_beams(lab):
     found = rounds(lab, DSearch(beams=4, final_beams=2, expansion=1.0, children=3))
-    for (beams, parents, children, rewards), (following, *_) in zip(found, found[1:], strict=False):
+    for (beams, parents, children, rewards), (following, *_) in pairwise(found):
         best = {}
-        for parent, child, reward in sorted(zip(parents, children, rewards, strict=True), key=lambda each: -each[2]):
+        for parent, child, _ in sorted(zip(parents, children, rewards, strict=True), key=lambda each: -each[2]):
             best.setdefault(parent, child)
         assert set(best) == set(beams)
         assert [*best.values()][: len(following)] == following

@@ -1,4 +1,4 @@
-"""Beams that branch at some steps of a sampling, and may be fewer after each: their prices, and what a cap buys them."""
+"""Beams that branch at some steps, and may be fewer after each: their prices, and how many children a cap buys."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ def horizon(image: Image, level: Level, lookahead: int) -> Level:
 
 @dataclass(frozen=True)
 class Branching:
-    """Steps at which beams branch, and their number before each and at the end, which never rises.
+    """Steps at which beams branch, with their numbers.
 
-    Every child is scored: by its guess, or, where some are dropped, by that at the end of a lookahead.
+    Every child is scored: by the guess at the end of a lookahead where some are dropped, else by its own.
 
     Attributes:
         steps: of the grid, ascending.
-        lookahead: evaluations on the way to what scores a child; the first is its own guess.
+        widths: number of beams before each branching, and at the end; it never rises.
+        lookahead: evaluations of a lookahead, of which the first is the child's own guess.
     """
 
     image: Image
@@ -39,38 +40,40 @@ class Branching:
 
     @property
     def lookaheads(self) -> list[int]:
-        """The price of one lookahead from the end of each step, besides the guess there."""
+        """The price of one lookahead from the end of each step, without the guess there."""
         return [self._lookahead(self.image.grid[i + 1]) for i in self.steps]
 
     def least(self, *, ahead: bool) -> int:
         """Return the price without further children.
 
         Args:
-            ahead: whether every child is looked ahead from, or those alone of which some are dropped.
+            ahead: whether there is a lookahead at every step, or where beams are dropped alone.
         """
+        # From the guess at the end of one branching to that of the next, and to the image.
         image, legs = self.image, []
         stops = [image.grid[0], *(image.grid[i + 1] for i in self.steps), image.grid[-1]]
         for k, (t, s) in enumerate(pairwise(stops)):
-            known = image.cost_of_guess(t) if k else 0
-            legs.append(image.price(image.cost(t, s) - known + image.cost_of_guess(s), calls=1))
-        looked = [n if ahead or n > kept else 0 for n, kept in pairwise(self.widths)]
-        return _product(self.widths, legs) + _product(looked, self.lookaheads)
+            nfe = image.cost(t, s) + image.cost_of_guess(s) - (image.cost_of_guess(t) if k else 0)
+            legs.append(image.price(nfe, calls=1))
+
+        lookaheads = [n if ahead or n > after else 0 for n, after in pairwise(self.widths)]
+        return _product(self.widths, legs) + _product(lookaheads, self.lookaheads)
 
     def further(self, most: Sequence[int]) -> list[int]:
         """Return how many further children `image.left` buys at each step, in proportion to the most there.
 
-        Where beams are not dropped anyway, the first of them makes all children be looked ahead from, if that is more
-        than their guess. Remainders move on to later steps.
+        With the first of them there is a choice, so that the others are looked ahead from as well. Remainders move on
+        to later steps.
         """
         budget, further = self.image.left - self.least(ahead=False), []
         each = [child + ahead for child, ahead in zip(self.children, self.lookaheads, strict=True)]
-        kept = zip(pairwise(self.widths), self.lookaheads, strict=True)
-        first = [n * price if n == after else 0 for (n, after), price in kept]
-        for k, most_here in enumerate(most):
-            share = most_here * (budget - sum(first[k:]))
-            bought = int(min(most_here, share / _product(most[k:], each[k:]))) if share > 0 else 0
-            budget -= bought * each[k] + (first[k] if bought else 0)
-            further.append(bought)
+        pairs = zip(pairwise(self.widths), self.lookaheads, strict=True)
+        others = [n * ahead if n == after else 0 for (n, after), ahead in pairs]
+        for k, limit in enumerate(most):
+            share = limit * (budget - sum(others[k:]))
+            count = int(min(limit, share / _product(most[k:], each[k:]))) if share > 0 else 0
+            budget -= count * each[k] + (others[k] if count else 0)
+            further.append(count)
         return further
 
     def _lookahead(self, level: Level) -> int:
