@@ -160,11 +160,13 @@ def refuse_probe(probe: object, key: str, reason: str) -> None:
 
 
 def check_noise(search: Search, sampler: Sampler) -> None:
-    """Refuse a deterministic sampler for a search whose copies of a particle must separate.
+    """Refuse a deterministic sampler where copies of a particle must separate, and one that cannot do without noise.
 
     Raises:
-        ValueError: naming a sampler that draws noise.
+        ValueError: naming a sampler that draws noise, or one that can do without.
     """
+    if search.looks_ahead:
+        sampler.deterministic()
     if not search.needs_noise or sampler.stochastic:
         return
     remedy = f"{type(sampler).__name__} draws none; take one that does, as sampler=ddim sampler.eta=1"

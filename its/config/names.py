@@ -94,6 +94,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     "search/bfs_prune": ("its.search.bfs_prune.BFSPrune",),
     "search/bfs_resample": ("its.search.bfs_resample.BFSResample",),
     "search/dfs": ("its.search.dfs.DFS",),
+    "search/dlbs": ("its.search.dlbs.DLBS",),
+    "search/dsearch": ("its.search.dsearch.DSearch",),
     "search/eps_greedy": ("its.search.eps_greedy.EpsGreedy",),
     "search/evosearch": ("its.search.evosearch.EvoSearch",),
     "search/fk": ("its.search.fk.FK",),

@@ -57,7 +57,8 @@ class Draws:
                 # The guidance of the first round is the state's, which all who start there share.
                 first = at == round == 0
                 yield from self._of_guidance(state.noise_key if first else rollout.noise_key, t, round)
-                if self._prices.noisy(t, s) and not (first and rollout.noise is not None):
+                noisy = self._prices.noisy(t, s) and not rollout.deterministic
+                if noisy and not (first and rollout.noise is not None):
                     yield self._of_step(rollout.noise_key, t, STEP, round, "step")
                 if round + 1 < self._prices.rounds:
                     yield self._of_step(rollout.noise_key, t, RECURRENCE, round, "recurrence")

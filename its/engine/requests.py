@@ -84,6 +84,8 @@ class Requests:
 
     def _advance(self, run: SearchRun, request: Advance) -> Opened:
         # Charge the forwards.
+        if request.deterministic:
+            self._prices.check_deterministic()
         plans, nfe = self._plan(run, request)
         clocks = _charge(run, nfe, (route[-1].clean and len(route) > 1 for _, _, route in plans))
         run.expect(len(clocks))
@@ -94,7 +96,9 @@ class Requests:
             if len(route) == 1:
                 opened.answers.append((position, source))
                 continue
-            rollout = Rollout(run, position, source.child(route[-1]), route, state, max(clock, state.guess.clock))
+            child = source.child(route[-1], deterministic=request.deterministic)
+            rollout = Rollout(run, position, child, route, state, max(clock, state.guess.clock))
+            rollout.deterministic = request.deterministic
             if request.noise is not None:
                 rollout.noise = self._state_of(run, request.noise[position])
             if self._announcer is not None:

@@ -111,12 +111,14 @@ class Rollout:
         guess, own: its guess while a guidance has yet to be computed.
         first_stage: of a two-stage step whose second stage is under way.
         noise: what its first step draws instead of its own; None once that is taken, or if there is none.
+        deterministic: whether its steps are taken without noise.
     """
 
     __slots__ = (
         "at",
         "child",
         "clock",
+        "deterministic",
         "first_stage",
         "guess",
         "history",
@@ -149,6 +151,7 @@ class Rollout:
         self.own: GuessRows | None = None
         self.first_stage: FirstStage | None = None
         self.noise: State | None = None
+        self.deterministic = False
 
     @property
     def noise_key(self) -> int:

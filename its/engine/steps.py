@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple, cast
 
 import torch
@@ -101,22 +102,29 @@ class Steps:
         return stepped
 
     def step(self, rollouts: Sequence[Rollout], batch: Batch) -> Stepped:
-        """Step each rollout from its evaluated row; the second of two stages corrects the first."""
+        """Step each rollout from its evaluated row, with its noise or without; a second stage corrects the first."""
         stepped = Stepped([], [])
         first = [k for k, rollout in enumerate(rollouts) if rollout.first_stage is None]
         second = [k for k, rollout in enumerate(rollouts) if rollout.first_stage is not None]
-        if first:
-            self._first_stage([rollouts[k] for k in first], batch.pick(first), stepped)
+        for deterministic in (False, True):
+            if alike := [k for k in first if rollouts[k].deterministic == deterministic]:
+                sampler = self._without_noise if deterministic else self._sampler
+                self._first_stage(sampler, [rollouts[k] for k in alike], batch.pick(alike), stepped)
         if second:
             self._second_stage([rollouts[k] for k in second], batch.pick(second).guess, stepped)
         return stepped
 
-    def _first_stage(self, rollouts: Sequence[Rollout], batch: Batch, stepped: Stepped) -> None:
+    @cached_property
+    def _without_noise(self) -> Sampler:
+        """The sampler whose steps deterministic rollouts take."""
+        return self._sampler.deterministic()
+
+    def _first_stage(self, sampler: Sampler, rollouts: Sequence[Rollout], batch: Batch, stepped: Stepped) -> None:
         # The sampler's step, and the guidance's shift after it.
         s = Columns.of([rollout.route[rollout.at + 1] for rollout in rollouts], batch.x.ndim, batch.x.device)
-        z = self._noise(rollouts, batch.x) if self._sampler.stochastic else None
+        z = self._noise(rollouts, batch.x) if sampler.stochastic else None
         guess = self._clipping(batch.guess, batch.t)._replace(share=batch.own.share)
-        x = self._sampler.step(batch.x, self._extrapolated(rollouts, guess, batch.t), batch.t, s, z)
+        x = sampler.step(batch.x, self._extrapolated(rollouts, guess, batch.t), batch.t, s, z)
         if batch.shift is not None:
             x = (x + batch.shift * self._guidance.shift_scale(batch.t, s)).to(x)
 

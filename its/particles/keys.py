@@ -23,6 +23,7 @@ class Verb(IntEnum):
     NOISE = 7
     PLACE = 8
     PROPOSE = 9
+    DETERMINISTIC = 10
 
     __hash__ = int.__hash__
 

@@ -212,11 +212,15 @@ class Particle:
             self._child_stems = _fold_both(self.noise_key, self.branch_key, Verb.ADVANCE, self.level.key)
         return _fold_both(*self._child_stems, number)
 
-    def child(self, level: Level) -> Particle:
-        """Make one more particle that advancing leads to."""
+    def child(self, level: Level, *, deterministic: bool = False) -> Particle:
+        """Make one more particle that advancing leads to; one by steps without noise takes no other's keys."""
         root: int | Particle | None
         root = self if self.is_start and self.root is None and not self.image.stochastic else self.root
-        keys = self.child_keys(self.add_child(Verb.ADVANCE))
+        if deterministic:
+            number = self.add_child(Verb.DETERMINISTIC)
+            keys = _fold_both(self.noise_key, self.branch_key, Verb.DETERMINISTIC, self.level.key, number)
+        else:
+            keys = self.child_keys(self.add_child(Verb.ADVANCE))
         return Particle(self.image, level, *keys, None, root, self.origin)
 
 

@@ -110,6 +110,10 @@ class Prices:
         """Refuse a whole sampling in so many steps where noise does not stand at its top; see `Sampler.grid`."""
         self._sampler.grid(self._path, steps)
 
+    def check_deterministic(self) -> None:
+        """Refuse steps without noise of a sampler that has none; see `Sampler.deterministic`."""
+        self._sampler.deterministic()
+
     def noisy(self, t: Level, s: Level) -> bool:
         """Return whether the step from t to s draws noise."""
         return self._sampler.noisy(t, s)

@@ -59,7 +59,7 @@ class Request:
 class Advance(Request):
     """A request to run the sampler; see `advance`."""
 
-    __slots__ = ("noise", "steps", "to")
+    __slots__ = ("deterministic", "noise", "steps", "to")
     verb = "advance"
 
     def __init__(
@@ -68,12 +68,14 @@ class Advance(Request):
         to: list[Level | None],
         steps: int | None,
         noise: list[Particle] | None,
+        deterministic: bool,
         caller: FrameType,
     ) -> None:
         super().__init__(particles, caller)
         self.to = to
         self.steps = steps
         self.noise = noise
+        self.deterministic = deterministic
 
 
 class Reward(Request):
@@ -144,6 +146,7 @@ def advance(
     to: Level | Sequence[Level | None] | None = None,
     steps: int | None = None,
     noise: Sequence[Particle] | None = None,
+    deterministic: bool = False,
 ) -> Advance:
     """Ask for `particles` to be denoised down to level `to`; the reply is a list of new particles.
 
@@ -152,6 +155,8 @@ def advance(
         to: a level, or one for each particle; None is clean.
         steps: None walks the sampler's grid; a number takes that many steps by the grid's rule.
         noise: from `image.noise`, one for each particle: what its first step draws instead of its own.
+        deterministic: takes the sampler's steps without their noise (`Sampler.deterministic`). What the particles draw
+            when they are advanced with noise stays what it was.
 
     An anytime search near its cap gets a shorter list: the longest prefix that it can pay.
 
@@ -172,7 +177,9 @@ def advance(
         )
     if noises is not None and len(noises) != len(particles):
         raise ValueError(f"advance got {len(particles)} particles and {len(noises)} noises; give one each")
-    return Advance(particles, levels, steps, noises, sys._getframe(1))
+    if noises is not None and deterministic:
+        raise ValueError("advance got noise= and deterministic=True, whose steps draw none; leave one out")
+    return Advance(particles, levels, steps, noises, bool(deterministic), sys._getframe(1))
 
 
 def reward(particles: Sequence[Particle], of: Of = "own", by: By = "select") -> Reward:

@@ -57,6 +57,10 @@ class DDIM(Sampler):
             return self
         return replace(self, variance=published if self.eta == 1.0 else "fixed_small")
 
+    def deterministic(self) -> Self:
+        """Return it at eta 0, where no variance is left to choose; see `Sampler.deterministic`."""
+        return replace(self, eta=0.0, variance="fixed_small")
+
     def step(self, x: Tensor, guess: Guess, t: Columns, s: Columns, z: Tensor | None) -> Tensor:
         """Take rows `x [n, *shape]` from t to s; see `Sampler.step`."""
         v = ancestral_variance(t, s, self.eta)  # Eq. 16

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from its import parameters
 from its.levels import Columns, Grid, Guess, Level
@@ -139,6 +139,21 @@ class Sampler:
     def noisy(self, t: Level, s: Level) -> bool:
         """Return whether the step from t to s draws noise: one that leaves none does not."""
         return self.stochastic and s.sigma > 0.0
+
+    def deterministic(self) -> Sampler:
+        """Return the sampler whose steps are these without noise: itself, or at 0 of its `noise_parameter`.
+
+        Raises:
+            ValueError: there is no such parameter.
+        """
+        if not self.stochastic:
+            return self
+        if self.noise_parameter is None:
+            raise ValueError(
+                f"{type(self).__name__} has no steps without noise, for no parameter of it says how much they draw; "
+                "take sampler=ddim sampler.eta=1, or with a flow model sampler=flow_cps"
+            )
+        return replace(self, **cast(Any, {self.noise_parameter: 0.0}))
 
     def step(self, x: Tensor, guess: Guess, t: Columns, s: Columns, z: Tensor | None) -> Tensor:
         """Take rows `x [n, *shape]` from t to s. Of two stages this is the first, which predicts.

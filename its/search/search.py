@@ -43,6 +43,7 @@ class Search(ABC):
         needs_absolute: True if it compares rewards as numbers; False if it does so through `image.order` and
             `image.best` alone, which also serve verifiers whose rewards only rank candidates.
         needs_noise: True if copies of a particle must separate at the next step (eta > 0).
+        looks_ahead: True if it advances particles without noise, under whatever sampler.
         scores_guesses: True if it asks for rewards of guesses on the way down, at whatever level.
         moves_starts: False if no image comes straight down from a moved starting point, which would be stored beside it
             under a deterministic sampler; a plan's disk goes by it.
@@ -62,6 +63,10 @@ class Search(ABC):
 
     @property
     def needs_noise(self) -> bool:
+        return False
+
+    @property
+    def looks_ahead(self) -> bool:
         return False
 
     @property

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 import yaml
 
+from its.config.checks import check_noise
 from its.config.instantiate import CHOICES, instantiate
 from its.dataset.mixture import Mixture
 from its.model.mixture import MixtureDenoiser
@@ -33,6 +34,8 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
     "dfs": {"": {"start": 0.25, "depth": 0.25, "step_size": 0.25}},
     "svdd": {"": {}, "-every": {"every": 0.3}},
     "beam": {"": {"beams": 3, "every": 2}},
+    "dlbs": {"": {"beams": 2, "lookahead": 3}},
+    "dsearch": {"": {"beams": 3, "expansion": 2.0}, "-ahead": {"beams": 3, "lookahead": 2, "every": 2}},
     "fk": {
         "": {},
         "-diff": {"strength": 1.0, "potential": "diff", "resampler": "systematic", "final": "sample"},
@@ -181,12 +184,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         pytest.param(search, setting, id=f"{search_name}-{setting_name}")
         for search_name, search in SEARCHES.items()
         for setting_name, setting in settings.items()
-        if (setting.sampler.stochastic or not search.needs_noise)
+        if _takes(search, setting.sampler)
         and (search.anytime or "anytime_only" not in metafunc.fixturenames)
         and (search_name != "more_steps" or not {"of_calls", "planned_of_calls"} & set(metafunc.fixturenames))
         and not (search.anytime and "planned_of_calls" in metafunc.fixturenames)
     ]
     metafunc.parametrize(("search", "setting"), pairs)
+
+
+def _takes(search: Search, sampler: Sampler) -> bool:
+    """Whether a search runs under a sampler, by the check that refuses any other before a run."""
+    try:
+        check_noise(search, sampler)
+    except ValueError:
+        return False
+    return True
 
 
 @pytest.fixture

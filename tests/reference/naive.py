@@ -66,12 +66,14 @@ class Naive:
         (alpha_t, sigma_t), (alpha_s, sigma_s) = self.level(t), self.level(s)
         return eta * sigma_s / sigma_t * np.sqrt(sigma_t**2 - (alpha_t / alpha_s * sigma_s) ** 2)
 
-    def step(self, x: np.ndarray, t: float, s: float, z: np.ndarray | None = None) -> np.ndarray:
+    def step(
+        self, x: np.ndarray, t: float, s: float, z: np.ndarray | None = None, eta: float | None = None
+    ) -> np.ndarray:
         """Song et al. (2020), Eq. 12, with the noise `z` or a draw of its own."""
         x0 = self.denoise(x, t)
         (alpha_t, sigma_t), (alpha_s, sigma_s) = self.level(t), self.level(s)
         eps = (x - alpha_t * x0) / sigma_t
-        std = self.step_std(t, s, self.eta)
+        std = self.step_std(t, s, self.eta if eta is None else eta)
         if std > 0 and z is None:
             z = self.draw(f"step {t:g}")
         noise = std * z if std > 0 else 0.0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from scipy.special import logsumexp, softmax
 
-from tests.reference.naive import Naive
+from tests.reference.naive import CLEAN, Naive
 
 
 def distinct(xs: list[np.ndarray]) -> int:
@@ -70,6 +72,41 @@ def beam(naive: Naive, beams: int, children: int, every: int) -> tuple[np.ndarra
             xs = [naive.down(x, i, i + 1) for x in xs]
             nfe += beams
     return naive.best([naive.down(x, naive.steps - 1, naive.steps) for x in xs]), nfe
+
+
+def dlbs(naive: Naive, beams: int, children: int, ahead: int) -> tuple[np.ndarray, int]:
+    """Oshima et al. (2501.19252), Algorithm 1: a latent's value is the reward of what `ahead` DDIM steps make of it."""
+
+    def value(x: np.ndarray, time: float) -> float:
+        times = [time * k / ahead for k in range(ahead, 0, -1)]
+        for t, s in pairwise([*times, CLEAN]):
+            x = naive.step(x, t, s, eta=0.0)
+        return naive.reward(x)
+
+    xs, nfe = [naive.draw("start") for _ in range(beams)], beams
+    for i in range(naive.steps - 1):
+        states = [naive.down(x, i, i + 1) for _ in range(children) for x in xs]
+        values = np.array([value(state, naive.times[i + 1]) for state in states])
+        xs = [states[k] for k in np.argsort(-values, kind="stable")[:beams]]
+        nfe += len(states) * ahead
+    return naive.best([naive.down(x, naive.steps - 1, naive.steps) for x in xs]), nfe
+
+
+def dsearch(naive: Naive, n: int, rate: int, children: int, w: float) -> tuple[np.ndarray, int]:
+    """Li et al. (2503.02039), exponential schedules of the code: `rate` times n particles at first, n at last."""
+    last, start = naive.steps - 1, rate * n
+    xs, nfe, coins = [naive.draw("start") for _ in range(start)], start, naive.draw("uniform")
+    for i in range(last):
+        count = children
+        if coins[i] < 1 - np.exp(-i / (last / 3)):
+            count = int(w * children * start / len(xs))
+        families = [[naive.down(x, i, i + 1) for x in xs] for _ in range(count)]
+        values = np.array([[naive.value(state, naive.times[i + 1]) for state in states] for states in families])
+        nfe += values.size
+        order = np.argsort(-values.max(axis=0), kind="stable")
+        kept = max(n, int(start * (n / start) ** (i / last)))
+        xs = [families[values[:, k].argmax()][k] for k in order[:kept]]
+    return naive.best([naive.down(x, last, naive.steps) for x in xs]), nfe
 
 
 def systematic(weights: np.ndarray, naive: Naive) -> list[int]:

@@ -14,6 +14,8 @@ from its.search.beam import Beam
 from its.search.bfs_prune import BFSPrune
 from its.search.bfs_resample import BFSResample
 from its.search.dfs import DFS
+from its.search.dlbs import DLBS
+from its.search.dsearch import DSearch
 from its.search.eps_greedy import EpsGreedy
 from its.search.evosearch import EvoSearch
 from its.search.fk import FK
@@ -115,6 +117,17 @@ def test_svdd_equals_the_naive_oracle(lab, every):
 @pytest.mark.parametrize("every", [1, 3])
 def test_beam_equals_the_naive_oracle(lab, every):
     agree(lab, Beam(3, every, children=2), particles.beam, beams=3, children=2, every=every)
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 6])
+def test_dlbs_equals_the_naive_oracle(lab, ahead):
+    agree(lab, DLBS(3, lookahead=ahead, children=2), particles.dlbs, beams=3, children=2, ahead=ahead)
+
+
+@pytest.mark.parametrize(("n", "rate"), [(1, 4), (2, 2), (1, 1)])
+def test_dsearch_equals_the_naive_oracle(lab, n, rate):
+    search = DSearch(rate * n, final_beams=n, expansion=1.5, children=2)
+    agree(lab, search, particles.dsearch, n=n, rate=rate, children=2, w=1.5)
 
 
 @pytest.mark.parametrize(

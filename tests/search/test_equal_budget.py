@@ -10,6 +10,8 @@ from its.search.beam import Beam
 from its.search.bfs_prune import BFSPrune
 from its.search.bfs_resample import BFSResample
 from its.search.dfs import DFS
+from its.search.dlbs import DLBS
+from its.search.dsearch import DSearch
 from its.search.eps_greedy import EpsGreedy
 from its.search.evosearch import EvoSearch
 from its.search.fk import FK
@@ -50,6 +52,9 @@ def plain(lab) -> dict:
                 DFS(),
                 SVDD(),
                 Beam(),
+                Beam(beams=1, lookahead=2),
+                DLBS(),
+                DSearch(),
                 FK(),
                 FK(strength=1.0, potential="diff", resampler="ssp"),
                 RBF(),

@@ -14,6 +14,8 @@ from its.sampler.ddim import DDIM
 from its.search.beam import Beam
 from its.search.bfs_prune import BFSPrune
 from its.search.bfs_resample import BFSResample
+from its.search.dlbs import DLBS
+from its.search.dsearch import DSearch
 from its.search.eps_greedy import EpsGreedy
 from its.search.fk import FK
 from its.search.none import NoSearch
@@ -36,6 +38,8 @@ UNBIASED = {
     "bfs_prune": (BFSPrune(temperature=10.0), ANCESTRAL),
     "svdd": (SVDD(), ANCESTRAL),
     "beam": (Beam(), ANCESTRAL),
+    "dlbs": (DLBS(beams=2, lookahead=2), ANCESTRAL),
+    "dsearch": (DSearch(), ANCESTRAL),
     **{
         f"fk-{potential}-{final}": (FK(potential=potential, final=final, resampler=resampler), ANCESTRAL)
         for potential, resampler, final in (
