@@ -35,7 +35,7 @@ from its.particles.image import Image
 from its.particles.prices import Prices
 from its.particles.probe import Probe
 from its.sampler.sampler import Sampler
-from its.search.search import Search, require_search, sized_to
+from its.search.search import Search, guidance_under, require_search, sized_to
 from its.types import Problem
 from its.verifier.verifier import Verifier, common_probe, probe_of, require_verifier
 
@@ -74,7 +74,7 @@ class Engine:
     Args:
         verifiers: by role; `select` is needed.
         seed: in [0, 2**32).
-        guidance: wraps every step; the verifier of role `guide` gives its gradients.
+        guidance: wraps every step, unless the search brings its own; the verifier of role `guide` gives its gradients.
         batch: network rows of one batch, for evaluations.
         gradient_batch: network rows of one batch with gradients (default half a batch).
         decode_batch, verify_batch: images of one batch for the decoder, and for a verifier (default: as `batch`).
@@ -87,6 +87,7 @@ class Engine:
     Attributes:
         probe: the level whose guess rows keep, for verifiers that compare images with it; None without one.
         served: by kind of work, network rows or images that were served, and how many places were offered.
+        rows_evaluated: network rows spent so far in this run, padding left out.
     """
 
     def __init__(
@@ -138,11 +139,7 @@ class Engine:
             self.prices.grid, common_probe({role: probe_of(each) for role, each in verifiers.items()})
         )
         self.served: dict[str, tuple[int, int]] = {}
-
-    @property
-    def rows_evaluated(self) -> int:
-        """Return the network rows spent so far in this run, padding left out."""
-        return self.served.get(WAYS[self.guidance.needs].network, (0, 0))[0]
+        self.rows_evaluated = 0
 
     def check_guided(self) -> None:
         """Refuse a model that says that it is guided at some levels, at none of which this sampling stands.
@@ -182,7 +179,7 @@ class Engine:
         stream = self.stream(search, caps, problems, currency)
         runs_of: dict[int, list[SearchRun]] = {}
         for run in stream.run():
-            self.served = stream.served
+            self.served, self.rows_evaluated = stream.served, stream.rows_evaluated
             runs = runs_of.setdefault(run.image.problem.index, [])
             runs.append(run)
             if sum(len(each.caps) for each in runs) == len(caps):
@@ -193,35 +190,38 @@ class Engine:
         self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem], currency: Currency = "nfe"
     ) -> Stream:
         """Put together the parts that run a search on problems; see `run`."""
+        guidance = self._guidance_under(search)
+
         # Rows, and the parts that make and copy them.
         model = self.model
         block_bytes = self.rows_bytes // BLOCKS
         rows = Rows(model.shape, model.dtype, model.device, block_bytes)
-        materialiser = Materialiser(self.seed, model, self.sampler, rows, self.noise, self.guidance.num_draws)
+        materialiser = Materialiser(self.seed, model, self.sampler, rows, self.noise, guidance.num_draws)
         readback: Readback = Readback()
 
         announcer = None
         if isinstance(self.noise, Tape):
-            announcer = Announcer(self.noise, Draws(self.prices, self.guidance))
+            announcer = Announcer(self.noise, Draws(self.prices, guidance))
 
         # Queues of the network, the decoder and the verifiers.
         scoring = Scoring(model, self.verifiers, rows, self.probe, self.decode_batch, self.verify_batch, block_bytes)
-        guiding = WAYS[self.guidance.needs](
+        guiding = WAYS[guidance.needs](
             Parts(
                 model=model,
                 sampler=self.sampler,
-                guidance=self.guidance,
+                guidance=guidance,
                 guide=self.verifiers.get("guide"),
                 prices=self.prices,
                 rows=rows,
                 materialiser=materialiser,
+                readback=readback,
                 probe=self.probe,
                 batch=self.batch,
                 gradient_batch=self.gradient_batch,
             )
         )
         return Stream(
-            self._search_runs(search, caps, problems, currency),
+            self._search_runs(search, caps, problems, currency, twisted=guidance.twists),
             rows,
             guiding,
             scoring,
@@ -232,14 +232,40 @@ class Engine:
             GlobalRandomWatch(model.device),
         )
 
+    def _guidance_under(self, search: Search) -> Guidance:
+        """Return the guidance of a search's steps, which must suit model, sampler and guide; see `guidance_under`."""
+        guidance = guidance_under(search, self.guidance)
+        if guidance is not self.guidance:
+            check_guidance(guidance, self.model, self.sampler, self.verifiers)
+        if guidance.rounds != self.prices.rounds:
+            raise ValueError(
+                f"{type(guidance).__name__} takes each step {guidance.rounds} times, and this engine counts "
+                f"{self.prices.rounds}; give it to the engine, Engine(..., guidance=search.guidance)"
+            )
+        return guidance
+
     def _search_runs(
-        self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem], currency: Currency
+        self,
+        search: Search,
+        caps: tuple[float, ...],
+        problems: Iterable[Problem],
+        currency: Currency,
+        *,
+        twisted: bool,
     ) -> Iterator[SearchRun]:
         """Yield the runs of every problem: one for all caps of an anytime search, else one for each, planned for it."""
         for problem in problems:
             for index, run_caps in enumerate([caps] if search.anytime else [(cap,) for cap in caps]):
                 ledger = Ledger(run_caps[-1], currency)
-                image = Image(problem, self.seed, self.prices, ledger, anytime=search.anytime, shape=self.model.shape)
+                image = Image(
+                    problem,
+                    self.seed,
+                    self.prices,
+                    ledger,
+                    anytime=search.anytime,
+                    shape=self.model.shape,
+                    twisted=twisted,
+                )
                 if isinstance(self.noise, Tape):
                     image.random = self.noise.open(problem.index, image.random)
                 planned = search

@@ -16,6 +16,7 @@ from its.engine.evaluate import Evaluate
 from its.engine.guide import Guide, GuideAtGuess, GuideThroughNetwork, decodes
 from its.engine.materialise import Materialiser
 from its.engine.queue import Queue, Shape
+from its.engine.readback import Readback
 from its.engine.rows import GuessRows, Rows
 from its.engine.state import Rollout, State
 from its.engine.steps import Batch, Stepped, Steps
@@ -48,6 +49,7 @@ class Parts:
     prices: Prices
     rows: Rows
     materialiser: Materialiser
+    readback: Readback
     probe: Probe | None
     batch: int
     gradient_batch: int
@@ -60,7 +62,7 @@ class Parts:
 
     def steps(self, clipping: Clipping) -> Steps:
         """Build the sampler's steps; `clipping` is that of the guess that they start from."""
-        return Steps(self.sampler, self.guidance, self.rows, self.materialiser, clipping, self.probe)
+        return Steps(self.sampler, self.guidance, self.rows, self.materialiser, clipping, self.probe, self.readback)
 
 
 class Guiding(ABC):
@@ -69,10 +71,13 @@ class Guiding(ABC):
     Attributes:
         network: name of the queue in which the network is evaluated.
         queues: by name, furthest downstream first.
+        twists: whether steps are twisted; then the gradient that a state's step takes brings the guide's score of its
+            guess along.
     """
 
     network: ClassVar[str] = "evaluate"
     queues: Mapping[str, Queue]
+    twists = False
 
     @abstractmethod
     def begin(self, rollout: Rollout, clock: int) -> bool:
@@ -205,6 +210,7 @@ class GuidedThroughNetwork(Guided):
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts, GuideThroughNetwork, parts.network_shape(parts.gradient_batch))
+        self.twists = parts.guidance.twists
         self.queues = {"gradient": self._guide}
 
     def go_on(self, rollout: Rollout) -> None:
@@ -218,6 +224,8 @@ class GuidedThroughNetwork(Guided):
     def _ask_guidance(self, state: State, clock: int) -> None:
         state.guidance_paid = True
         state.pay(clock)
+        if self.twists:
+            state.guess.scores["guide"] = []
         self._guide.add(state.run.order, state)
 
     def _charge(self, state: State, clock: int, levels: Sequence[Level]) -> None:
@@ -255,6 +263,14 @@ def check_guidance(guidance: Guidance, model: Denoiser, sampler: Sampler, verifi
         )
     if guidance.needs == "nothing":
         return
+
+    # The noise of its steps.
+    if guidance.twists and (not sampler.stochastic or type(sampler).noise_std is Sampler.noise_std):
+        lacks = "does not say the deviation of its noise (noise_std)" if sampler.stochastic else "draws none here"
+        raise ValueError(
+            f"{name} moves the noise of steps by its variance, and {type(sampler).__name__} {lacks}; set sampler=ddim "
+            "sampler.eta=1, or take another sampler that draws noise"
+        )
 
     # The noisiest level.
     if guidance.divides_by(sampler.grid(model.path)[0]) == 0.0:

@@ -100,6 +100,8 @@ class Requests:
 
     def _reward(self, run: SearchRun, request: Reward) -> Opened:
         self._scoring.check_role(request.by)
+        if request.gradient:
+            self._check_gradient(request)
 
         # Charge the forwards: an evaluation for each guess that is not paid for.
         values, nfe, evaluated = [], [], set()
@@ -126,6 +128,17 @@ class Requests:
                 run.unrewarded.append(Unrewarded(position, request.particles[position], value, clock))
             self._ask_score(run, opened, position, value, request.by, clock)
         return opened
+
+    def _check_gradient(self, request: Reward) -> None:
+        if not self._guiding.twists:
+            raise ValueError(
+                "reward got gradient=True, and no step of this run takes the gradient of the guess's score; a search "
+                "whose `guidance` is a Twist, from its.guidance.twist, has such steps"
+            )
+        if any(particle.level.clean for particle in request.particles):
+            raise ValueError(
+                "reward got gradient=True and a finished image, from which no step leads on; leave it out of images"
+            )
 
     def _ask_score(self, run: SearchRun, opened: Opened, position: int, value: Value, role: str, clock: int) -> None:
         """Answer with the value's score, or wait for it; the first who asks pays for the calls."""

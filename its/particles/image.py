@@ -30,11 +30,20 @@ class Image:
         random: the image's own random numbers.
         shape: event shape of the state.
         stochastic: whether steps draw noise.
+        twisted: whether a guidance moves that noise, so that its particles have log-ratios.
         dropped: requests that were made and not yielded: verb, code and line.
     """
 
     def __init__(
-        self, problem: Problem, seed: int, prices: Prices, ledger: Ledger, *, anytime: bool, shape: tuple[int, ...]
+        self,
+        problem: Problem,
+        seed: int,
+        prices: Prices,
+        ledger: Ledger,
+        *,
+        anytime: bool,
+        shape: tuple[int, ...],
+        twisted: bool = False,
     ) -> None:
         self.problem = problem
         self.grid = prices.grid
@@ -42,6 +51,7 @@ class Image:
         self.ledger = ledger
         self.shape = shape
         self.stochastic = prices.stochastic
+        self.twisted = twisted
         self._prices = prices
         self._anytime = anytime
         self._starts = 0

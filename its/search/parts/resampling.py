@@ -20,6 +20,11 @@ def effective(weights: Sequence[float]) -> float:
     return sum(weights) ** 2 / sum(weight**2 for weight in weights)
 
 
+def uneven(weights: Sequence[float], share: float) -> bool:
+    """Return whether the effective sample size is below a share of the number of weights; 1 is any unevenness."""
+    return len(set(weights)) > 1 and effective(weights) < share * len(weights)
+
+
 def multinomial(weights: Sequence[float], random: HostRandom) -> list[int]:
     """Draw indices independently."""
     return sorted(random.choice(len(weights), len(weights), weights))
