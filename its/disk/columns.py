@@ -14,3 +14,6 @@ VERDICT = "verdict_"
 
 BY_TAG = "_by_tag"
 """End of the column with the mean of the shares of each tag."""
+
+NOTE = "note_"
+"""Beginning of the arrays and of the columns of a curve that hold what a search noted of its images."""

@@ -45,7 +45,7 @@ class CandidateStore:
         cap = -1 if run.search.anytime else run.cap_index
         for position, particle, value, clock in run.unrewarded:
             keys = particle.noise_key, particle.branch_key, particle.origin
-            self._entries.append((run, partial(Candidate, cap, clock, *keys, run.reply[position])))
+            self._entries.append((run, partial(Candidate, cap, clock, *keys, run.reply[position], particle.notes)))
             self._rows.append(value.decoded)
 
     def send(self) -> None:

@@ -16,7 +16,7 @@ from its.engine.kept_state import changed, state_of
 from its.particles.arguments import described
 from its.particles.image import Image
 from its.particles.particle import Particle
-from its.particles.verbs import Advance, Request, Reward
+from its.particles.verbs import Request
 from its.search.search import Coroutine, Search
 
 MOST_FREE = 1000
@@ -70,7 +70,7 @@ class SearchCoroutine:
             generator = generator.gi_yieldfrom
         return frames
 
-    def send(self, reply: list | None, *, refused: bool = False) -> Advance | Reward:
+    def send(self, reply: list | None, *, refused: bool = False) -> Request:
         """Hand over a reply, or say that its request cannot be paid for; return the next request.
 
         Raises:
@@ -107,8 +107,8 @@ class SearchCoroutine:
             self._check_dropped()
         if not isinstance(request, Request):
             raise self.mistake(
-                f"yielded {described(request)}; a search yields advance(...) or reward(...), one request at a time, "
-                "which may be of many particles"
+                f"yielded {described(request)}; a search yields advance(...), reward(...) or numbers(...), one request "
+                "at a time, which may be of many particles"
             )
         request.yielded = True
         return request

@@ -96,6 +96,7 @@ class Delivery:
         for run in ready:
             self._ended.remove(run)
             run.rewards = [winner.reward for winner in run.winners]
+            run.notes = [winner.notes for winner in run.winners]
             run.winners = []
         return ready
 

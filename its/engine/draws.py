@@ -10,7 +10,7 @@ from its.engine.state import Rollout, State
 from its.guidance.guidance import Guidance
 from its.levels import Level
 from its.particles.keys import step_key
-from its.particles.particle import Jittered, Moved, Raised, Renoised
+from its.particles.particle import Jittered, Moved, Placed, Raised, Renoised
 from its.particles.prices import Prices
 
 STEP, RECURRENCE, MONTE_CARLO = 0, 1, 2
@@ -74,7 +74,7 @@ class Draws:
 def _of_recipe(state: State, start: str) -> Iterator[Draw]:
     """Yield the draws that make a state which is a recipe yet, its parents' first."""
     recipe: Any = state.recipe
-    if isinstance(recipe, Moved | Raised | Renoised | Jittered):
+    if isinstance(recipe, Moved | Raised | Renoised | Jittered | Placed):
         yield from _of_recipe(recipe.parent.state, start)
     if recipe is None or not recipe.uses_noise:
         return

@@ -15,15 +15,19 @@ from its.engine.coroutine import SearchCoroutine
 from its.engine.delivery import Delivery
 from its.engine.draws import Draws
 from its.engine.global_random import GlobalRandomWatch
-from its.engine.guiding import WAYS, Parts, check_guidance
+from its.engine.guided_by import check_guidance, guidance_of
+from its.engine.guiding import WAYS, Parts
+from its.engine.look import Sights
 from its.engine.materialise import Materialiser
 from its.engine.noise import Noise, normal
+from its.engine.queue import Shape, network_shape
 from its.engine.readback import Readback
 from its.engine.requests import Requests
 from its.engine.result import Outcome, Result
 from its.engine.rows import Rows
 from its.engine.score import Scoring
 from its.engine.search_run import SearchRun
+from its.engine.slopes import KINDS, SLOPES, Slopes
 from its.engine.stream import Stream
 from its.engine.tape import Announcer, Tape
 from its.engine.verdicts import sum_verdicts
@@ -34,7 +38,9 @@ from its.particles.batches import BATCHES, most_rows
 from its.particles.image import Image
 from its.particles.prices import Prices
 from its.particles.probe import Probe
+from its.particles.verbs import Through
 from its.sampler.sampler import Sampler
+from its.search.fitting import check_gradients
 from its.search.search import Search, guidance_under, require_search, sized_to
 from its.types import Problem
 from its.verifier.verifier import Verifier, common_probe, probe_of, require_verifier
@@ -166,6 +172,7 @@ class Engine:
                 unread.
         """
         require_search(type(search))
+        check_gradients(search, guidance_under(search, self.guidance), self.sampler, self.verifiers)
         if search.makes == "images":
             self.check_guided()
         with _rare_garbage_collections():
@@ -190,7 +197,7 @@ class Engine:
         self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem], currency: Currency = "nfe"
     ) -> Stream:
         """Put together the parts that run a search on problems; see `run`."""
-        guidance = self._guidance_under(search)
+        guidance = guidance_of(search, self.guidance, self.model, self.sampler, self.verifiers)
 
         # Rows, and the parts that make and copy them.
         model = self.model
@@ -198,6 +205,8 @@ class Engine:
         rows = Rows(model.shape, model.dtype, model.device, block_bytes)
         materialiser = Materialiser(self.seed, model, self.sampler, rows, self.noise, guidance.num_draws)
         readback: Readback = Readback()
+        sights = Sights(rows, readback, model.clipping)
+        slopes = self._slopes(search.takes_gradients, rows, materialiser)
 
         announcer = None
         if isinstance(self.noise, Tape):
@@ -221,51 +230,38 @@ class Engine:
             )
         )
         return Stream(
-            self._search_runs(search, caps, problems, currency, twisted=guidance.twists),
+            self._search_runs(search, caps, problems, currency),
             rows,
             guiding,
             scoring,
-            Requests(self.prices, guiding, scoring, self.probe, announcer),
+            Requests(self.prices, guiding, scoring, sights, slopes, materialiser, self.probe, announcer),
+            sights,
+            slopes,
             Delivery(rows, scoring, readback, self.keep_candidates),
             readback,
             Admission(Held(self.rows, self.rows_bytes), rows.row_bytes, scoring.image_bytes),
             GlobalRandomWatch(model.device),
         )
 
-    def _guidance_under(self, search: Search) -> Guidance:
-        """Return the guidance of a search's steps, which must suit model, sampler and guide; see `guidance_under`."""
-        guidance = guidance_under(search, self.guidance)
-        if guidance is not self.guidance:
-            check_guidance(guidance, self.model, self.sampler, self.verifiers)
-        if guidance.rounds != self.prices.rounds:
-            raise ValueError(
-                f"{type(guidance).__name__} takes each step {guidance.rounds} times, and this engine counts "
-                f"{self.prices.rounds}; give it to the engine, Engine(..., guidance=search.guidance)"
-            )
-        return guidance
+    def _slopes(self, through: Through | None, rows: Rows, materialiser: Materialiser) -> dict[str, Slopes]:
+        """Make the queue of the gradients that a search takes, by its name; none if it takes none."""
+        if through is None:
+            return {}
+        model, guide, evaluation = self.model, self.verifiers["guide"], self.prices.evaluation
+        whole = Shape(self.gradient_batch // model.slots, model.slots)
+        shape = network_shape(self.gradient_batch, model, self.prices) if through == "network" else whole
+        queue = KINDS[through](model, self.sampler, guide, rows, materialiser, shape, evaluation)
+        return {SLOPES[through]: queue}
 
     def _search_runs(
-        self,
-        search: Search,
-        caps: tuple[float, ...],
-        problems: Iterable[Problem],
-        currency: Currency,
-        *,
-        twisted: bool,
+        self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem], currency: Currency
     ) -> Iterator[SearchRun]:
         """Yield the runs of every problem: one for all caps of an anytime search, else one for each, planned for it."""
         for problem in problems:
             for index, run_caps in enumerate([caps] if search.anytime else [(cap,) for cap in caps]):
                 ledger = Ledger(run_caps[-1], currency)
-                image = Image(
-                    problem,
-                    self.seed,
-                    self.prices,
-                    ledger,
-                    anytime=search.anytime,
-                    shape=self.model.shape,
-                    twisted=twisted,
-                )
+                image = Image(problem, self.seed, self.prices, ledger, anytime=search.anytime, shape=self.model.shape)
+                image.twisted = guidance_under(search, self.guidance).twists
                 if isinstance(self.noise, Tape):
                     image.random = self.noise.open(problem.index, image.random)
                 planned = search
@@ -282,9 +278,11 @@ def _result(runs: Sequence[SearchRun]) -> Result:
     if failure:
         return Result(problem, (), failure, verdicts)
     outcomes = tuple(
-        Outcome(image, reward, run.image.ledger.at(cap), start)
+        Outcome(image, reward, run.image.ledger.at(cap), start, notes)
         for run in runs
-        for cap, reward, image, start in zip(run.caps, run.rewards, run.images, run.starts, strict=True)
+        for cap, reward, image, start, notes in zip(
+            run.caps, run.rewards, run.images, run.starts, run.notes, strict=True
+        )
     )
     candidates = tuple(candidate for run in runs for candidate in run.candidates.values())
     return Result(problem, outcomes, None, verdicts, candidates)

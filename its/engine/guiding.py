@@ -15,18 +15,23 @@ from torch import Tensor
 from its.engine.evaluate import Evaluate
 from its.engine.guide import Guide, GuideAtGuess, GuideThroughNetwork, decodes
 from its.engine.materialise import Materialiser
-from its.engine.queue import Queue, Shape
+from its.engine.queue import Queue, Shape, network_shape
 from its.engine.readback import Readback
 from its.engine.rows import GuessRows, Rows
 from its.engine.state import Rollout, State
 from its.engine.steps import Batch, Stepped, Steps
 from its.guidance.guidance import Guidance, Needs
 from its.levels import Columns, Guess, Level
-from its.model.denoiser import Clipping, Denoiser, fewest_slots
+from its.model.denoiser import Clipping, Denoiser
 from its.particles.prices import Prices
 from its.particles.probe import Probe
 from its.sampler.sampler import Sampler
-from its.verifier.verifier import Verifier, probe_of
+from its.verifier.verifier import Verifier
+
+PROPOSED = (
+    "used image.propose, and this guidance goes through the network, whose own guess it is about; set guidance=none, "
+    "or a guidance of the guess alone, as mpgd"
+)
 
 DECODED = ("decoder_calls", "decoder_backward")
 """Columns of the ledger in which a call of a guide counts that sees decoded images."""
@@ -55,10 +60,8 @@ class Parts:
     gradient_batch: int
 
     def network_shape(self, batch: int) -> Shape:
-        """Return the shape of batches of the network: as many slots as its rows, `batch` at most."""
-        fewest, slots = fewest_slots(self.model), self.model.slots
-        alike = fewest == slots and all(self.prices.evaluation(level) == slots for level in self.prices.grid[:-1])
-        return Shape(batch // fewest, fewest, None if alike else self.prices.evaluation)
+        """Return the shape of batches of the network; see `network_shape`."""
+        return network_shape(batch, self.model, self.prices)
 
     def steps(self, clipping: Clipping) -> Steps:
         """Build the sampler's steps; `clipping` is that of the guess that they start from."""
@@ -94,6 +97,26 @@ class Guiding(ABC):
     @abstractmethod
     def ask_guess(self, state: State, clock: int) -> None:
         """Queue a state's evaluation at `clock`, unless that has been paid for."""
+
+    def check_proposals(self) -> None:
+        """Refuse guesses in the place of the network's, where every step is guided through the network.
+
+        Raises:
+            ValueError: naming the rule.
+        """
+        return None
+
+    def check_gradients(self) -> None:
+        """Refuse to take the guide's score of a guess with the gradient that the next step takes.
+
+        Raises:
+            ValueError: no step takes it.
+        """
+        if not self.twists:
+            raise ValueError(
+                "reward got gradient=True, and no step of this run takes the gradient of the guess's score; a search "
+                "whose `guidance` is a Twist, from its.guidance.twist, has such steps"
+            )
 
     @abstractmethod
     def step_known(self, rollouts: Sequence[Rollout]) -> Stepped:
@@ -208,6 +231,9 @@ class GuidedThroughNetwork(Guided):
 
     network = "gradient"
 
+    def check_proposals(self) -> None:
+        raise ValueError(PROPOSED)
+
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts, GuideThroughNetwork, parts.network_shape(parts.gradient_batch))
         self.twists = parts.guidance.twists
@@ -246,51 +272,3 @@ WAYS: Mapping[Needs, type[Unguided | GuidedAtGuess | GuidedThroughNetwork]] = {
     "network": GuidedThroughNetwork,
 }
 """The ways to guide, by the gradients that a guidance needs."""
-
-
-def check_guidance(guidance: Guidance, model: Denoiser, sampler: Sampler, verifiers: Mapping[str, Verifier]) -> None:
-    """Refuse what a guidance cannot wrap, and a guide that does not suit it.
-
-    Raises:
-        ValueError: the message names the rule and the remedy.
-    """
-    # The sampler.
-    name = type(guidance).__name__
-    if (guidance.needs != "nothing" or guidance.rounds > 1) and sampler.second_order:
-        raise ValueError(
-            f"{name} wraps steps of one stage, and {type(sampler).__name__} takes two; "
-            "set sampler=ddim or sampler=euler"
-        )
-    if guidance.needs == "nothing":
-        return
-
-    # The noise of its steps.
-    if guidance.twists and (not sampler.stochastic or type(sampler).noise_std is Sampler.noise_std):
-        lacks = "does not say the deviation of its noise (noise_std)" if sampler.stochastic else "draws none here"
-        raise ValueError(
-            f"{name} moves the noise of steps by its variance, and {type(sampler).__name__} {lacks}; set sampler=ddim "
-            "sampler.eta=1, or take another sampler that draws noise"
-        )
-
-    # The noisiest level.
-    if guidance.divides_by(sampler.grid(model.path)[0]) == 0.0:
-        raise ValueError(
-            f"{name} divides by alpha, which is 0 where this sampling begins; set sampler.spacing=leading, or list "
-            "times from a less noisy one on"
-        )
-
-    # The guide.
-    if "guide" not in verifiers:
-        raise ValueError(f"{name} takes gradients of a guide, and there is none; set verifier@guide=...")
-    if probe_of(verifiers["guide"]) is not None:
-        raise ValueError(
-            f"the guide {type(verifiers['guide']).__name__} compares an image with an earlier guess of it, and a guess "
-            "on the way has none: it gives no gradients; choose another verifier@guide"
-        )
-    aware = getattr(verifiers["guide"], "noise_aware", False)
-    if aware != guidance.noise_aware:
-        raise ValueError(
-            f"{name} scores {'noisy rows' if guidance.noise_aware else 'images'}, and the guide "
-            f"{type(verifiers['guide']).__name__} scores {'noisy rows' if aware else 'images'}; "
-            "choose another verifier@guide"
-        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -11,13 +11,13 @@ from torch import Tensor
 
 from its.engine.draws import draw_number
 from its.engine.noise import Noise
-from its.engine.rows import Rows, column
+from its.engine.rows import GuessRows, Rows, column
 from its.engine.state import Rollout, State
 from its.levels import Columns, forward_std
 from its.model.denoiser import Denoiser
 from its.particles.image import Image
 from its.particles.keys import step_key
-from its.particles.particle import FixedStart, Jittered, Moved, Raised, Renoised, Start
+from its.particles.particle import FixedStart, Jittered, Moved, Placed, Proposed, Raised, Renoised, Start
 from its.sampler.sampler import Sampler
 
 
@@ -61,6 +61,32 @@ class Materialiser:
                 state.x = row
                 state.recipe = None
 
+    @torch.inference_mode()
+    def propose(self, states: Sequence[State]) -> None:
+        """Give every state that is a proposal its parent's row, and the guess that is proposed.
+
+        Raises:
+            ValueError: the parent's own guess is not known.
+        """
+        if not states:
+            return
+        parents = [_parent(state) for state in states]
+        if any(parent.own is None for parent in parents):
+            raise ValueError(
+                "used a proposal of a particle whose guess is not known; ask for it before: "
+                "[seen] = yield numbers([particle])"
+            )
+        x0 = torch.from_numpy(np.stack([cast(Proposed, state.recipe).x0 for state in states]))
+        x0 = x0.to(self._model.device, self._model.dtype)
+        x = self._rows.take([parent.x for parent in parents])
+        t = Columns.of([state.level for state in states], x.ndim, x.device)
+        eps = (x - t.alpha.to(x) * x0) / t.sigma.to(x)
+        rows = zip(self._rows.put(x0), self._rows.put(eps), strict=True)
+        for state, parent, (x0_row, eps_row) in zip(states, parents, rows, strict=True):
+            state.x, state.history, state.recipe = parent.x, parent.history, None
+            state.own = GuessRows(x0_row, eps_row, cast(GuessRows, parent.own).share)
+            state.guess.row = x0_row
+
     def step_noise(self, items: Sequence[State | Rollout], kind: int) -> Tensor:
         """Return standard normal rows, one for each item: a kind of draw of the step which leaves its level."""
         noise_keys = np.array([item.noise_key for item in items], dtype=np.uint64)
@@ -103,6 +129,10 @@ class Materialiser:
     def _carry_out(self, kind: Any, group: Sequence[State], z: Any) -> Tensor:
         """Return the rows of states whose recipes are of one kind: a class of recipes, or a move."""
         recipes: list[Any] = [state.recipe for state in group]
+
+        # Numbers of the search's own.
+        if kind is Placed:
+            return torch.from_numpy(np.stack([recipe.x for recipe in recipes])).to(self._model.device)
 
         # Starting points.
         if kind is FixedStart:

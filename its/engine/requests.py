@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from its.engine.guiding import Guiding
+from its.engine.guiding import DECODED, Guiding
+from its.engine.look import Sights
+from its.engine.materialise import Materialiser
 from its.engine.rows import UNMADE
 from its.engine.score import Scoring
 from its.engine.search_run import SearchRun, Unrewarded, Value
+from its.engine.slopes import Ask, Slopes
 from its.engine.state import Rollout, State
 from its.engine.tape import Announcer
 from its.particles.order import Rewarded
-from its.particles.particle import Particle, Start
+from its.particles.particle import Particle, Proposed, Start
 from its.particles.prices import Prices, Route
 from its.particles.probe import Probe
-from its.particles.verbs import Advance, Reward
+from its.particles.verbs import Advance, Gradient, Request, Reward, Through
 
 
 class Opened(NamedTuple):
@@ -34,6 +37,7 @@ class Requests:
     """Charges requests and queues their work.
 
     Args:
+        materialiser: makes the rows of proposals, which wait for no batch.
         probe: the level whose guess rows keep; None without one.
         announcer: is told of what will be drawn; None if noise is on no tape.
     """
@@ -43,25 +47,40 @@ class Requests:
         prices: Prices,
         guiding: Guiding,
         scoring: Scoring,
+        sights: Sights,
+        slopes: Mapping[str, Slopes],
+        materialiser: Materialiser,
         probe: Probe | None,
         announcer: Announcer | None = None,
     ) -> None:
         self._prices = prices
         self._guiding = guiding
         self._scoring = scoring
+        self._sights = sights
+        self._slopes = slopes
+        self._materialiser = materialiser
         self._probe = probe
         self._announcer = announcer
+        self._proposals: list[State] = []
 
-    def open(self, run: SearchRun, request: Advance | Reward) -> Opened:
+    def open(self, run: SearchRun, request: Request) -> Opened:
         """Charge a request and begin its work; `run.pending` says how much of the reply is to come.
 
         Raises:
             OutOfBudget: nothing of it can be paid for.
             ValueError: it cannot be carried out; in words for the search's author.
         """
+        for particle in request.particles:
+            self._state_of(run, particle)
+        proposals, self._proposals = self._proposals, []
+        self._materialiser.propose(proposals)
         if isinstance(request, Advance):
             return self._advance(run, request)
-        return self._reward(run, request)
+        if isinstance(request, Reward):
+            return self._reward(run, request)
+        if isinstance(request, Gradient):
+            return self._gradient(run, request)
+        return self._look(run, request)
 
     def _advance(self, run: SearchRun, request: Advance) -> Opened:
         # Charge the forwards.
@@ -101,7 +120,7 @@ class Requests:
     def _reward(self, run: SearchRun, request: Reward) -> Opened:
         self._scoring.check_role(request.by)
         if request.gradient:
-            self._check_gradient(request)
+            self._guiding.check_gradients()
 
         # Charge the forwards: an evaluation for each guess that is not paid for.
         values, nfe, evaluated = [], [], set()
@@ -129,16 +148,80 @@ class Requests:
             self._ask_score(run, opened, position, value, request.by, clock)
         return opened
 
-    def _check_gradient(self, request: Reward) -> None:
-        if not self._guiding.twists:
+    def _look(self, run: SearchRun, request: Request) -> Opened:
+        # Charge an evaluation for each guess that is not paid for; verifiers have no part in it.
+        states, nfe, evaluated = [self._state_of(run, particle) for particle in request.particles], [], set()
+        for state in states:
+            free = state.level.clean or state.guess_paid or state in evaluated
+            evaluated.add(state)
+            nfe.append(0 if free else self._prices.evaluation(state.level))
+        clocks = _charge(run, nfe, [False] * len(nfe))
+        run.expect(len(clocks))
+
+        # Ask for the guesses, and for their numbers.
+        for position, (clock, state) in enumerate(zip(clocks, states, strict=False)):
+            if not state.level.clean:
+                if self._announcer is not None:
+                    self._announcer.guess(state)
+                self._guiding.ask_guess(state, clock)
+            self._sights.ask(run, position, state)
+        return Opened([], [])
+
+    def _gradient(self, run: SearchRun, request: Gradient) -> Opened:
+        if request.through != run.search.takes_gradients:
             raise ValueError(
-                "reward got gradient=True, and no step of this run takes the gradient of the guess's score; a search "
-                "whose `guidance` is a Twist, from its.guidance.twist, has such steps"
+                f"asked for gradients through={request.through!r}, and the search states "
+                f"takes_gradients = {run.search.takes_gradients!r}; state the one that it asks for"
             )
-        if any(particle.level.clean for particle in request.particles):
-            raise ValueError(
-                "reward got gradient=True and a finished image, from which no step leads on; leave it out of images"
-            )
+
+        # Charge the forwards.
+        [slopes] = self._slopes.values()
+        ways, nfe, evaluated = [], [], set()
+        for particle in request.particles:
+            route: Route = (particle.level,)
+            source, cost = particle, self._prices.evaluation(particle.level)
+            if request.through == "sampler":
+                route, cost = self._prices.route(particle.level, None, request.steps, particle.is_start)
+                source = particle.raise_to(route[0]) if particle.is_start else particle
+            state = self._state_of(run, source)
+            known = request.through == "guess" and (state.guess_paid or state in evaluated)
+            evaluated.add(state)
+            ways.append((source, state, route))
+            nfe.append(0 if known else cost)
+        clocks = _charge(run, nfe, [request.through == "sampler"] * len(nfe))
+        run.expect(len(clocks))
+
+        # Charge the way back, and ask.
+        for position, (clock, (source, state, route)) in enumerate(zip(clocks, ways, strict=False)):
+            rollout = None
+            if request.through == "sampler":
+                rollout = Rollout(run, position, source.child(route[-1]), route, state, clock)
+            self._charge_back(run, request.through, clock, route)
+            self._announce(state, rollout)
+            if request.through == "guess":
+                self._guiding.ask_guess(state, clock)
+            elif request.through == "network":
+                state.pay(clock)
+            slopes.ask(Ask(run, position, state, rollout))
+        return Opened([], [])
+
+    def _charge_back(self, run: SearchRun, through: Through, clock: int, route: Route) -> None:
+        """Record the backward passes of a slope, and its calls of guide and decoder."""
+        ledger = run.image.ledger
+        for column in ("guide_calls", *(DECODED if self._scoring.decodes else ())):
+            ledger.call(column, clock)
+        if through != "guess":
+            levels = route if through == "network" else route[:-1]
+            ledger.call("nfe_backward", clock, sum(map(self._prices.evaluation, levels)))
+
+    def _announce(self, state: State, rollout: Rollout | None) -> None:
+        """Announce to a tape what a state's evaluation draws, or that of a way down from it."""
+        if self._announcer is None:
+            return
+        if rollout is None:
+            self._announcer.guess(state)
+        else:
+            self._announcer.rollout(rollout, state)
 
     def _ask_score(self, run: SearchRun, opened: Opened, position: int, value: Value, role: str, clock: int) -> None:
         """Answer with the value's score, or wait for it; the first who asks pays for the calls."""
@@ -170,7 +253,12 @@ class Requests:
                 parent = self._state_of(run, recipe.parent)
                 if self._probe is not None and self._probe.passed(particle.level):
                     probe = parent.guess.probe
-            particle.state = State(run, particle.level, UNMADE, 0, particle.noise_key, recipe=recipe, probe=probe)
+            state = State(run, particle.level, UNMADE, 0, particle.noise_key, recipe=recipe, probe=probe)
+            particle.state = state
+            if isinstance(recipe, Proposed):
+                self._guiding.check_proposals()
+                state.guess_paid = True
+                self._proposals.append(state)
         return particle.state
 
     def _scored_of(self, run: SearchRun, particle: Particle, of: str) -> tuple[Value, State | None]:

@@ -23,12 +23,14 @@ class Outcome:
         ledger: counts by column of `its.budget.COLUMNS`, of all that was spent within the cap.
         start: under a deterministic sampler, the starting point that the image came straight down from: its number in
             the problem's sequence, or a moved one's row `[*shape]`; else None.
+        notes: numbers that the search noted of it, by name.
     """
 
     image: np.ndarray
     reward: Rewarded
     ledger: Mapping[str, int]
     start: int | np.ndarray | None = None
+    notes: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Candidate:
         clock: least cap at which it counts.
         noise_key, branch_key, origin: of its particle; together they tell it from every other of its image.
         reward: of the select verifier; a tuple of components if that is relative.
+        notes: numbers that the search noted of it, by name.
         image: `[C, H, W]` in about [-1, 1], in the state's dtype: the very numbers that the verifier was given.
     """
 
@@ -49,6 +52,7 @@ class Candidate:
     branch_key: int
     origin: Origin | None
     reward: Rewarded
+    notes: Mapping[str, float]
     image: np.ndarray
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -16,6 +18,7 @@ from its.engine.verdicts import Verdicts
 from its.particles.image import Image
 from its.particles.order import Rewarded
 from its.particles.particle import Particle
+from its.particles.verbs import Reply
 from its.search.search import Search
 
 
@@ -54,17 +57,23 @@ class Value:
         return not paid
 
 
+NONE_NOTED: Mapping[str, float] = MappingProxyType({})
+"""The notes of what a search has noted nothing of."""
+
+
 class Contender(NamedTuple):
     """A finished image that may be the result.
 
     Attributes:
         start: the starting point it came straight down from: its number in the problem's sequence, or the row of a
             moved one; None if it did not.
+        notes: of its particle.
     """
 
     reward: Rewarded
     value: Value
     start: int | Row | None
+    notes: Mapping[str, float] = NONE_NOTED
 
 
 class Unrewarded(NamedTuple):
@@ -91,6 +100,7 @@ class SearchRun:
         winners: once it is over, the result at every cap.
         rewards, images, starts: the winners on the host: reward, image, uint8 `[H, W, C]`, and what that came down
             from: its number in the problem's sequence, a moved point's row, or None.
+        notes: of the winners, by name.
         failure: why there is no result.
         verdicts: number of rewards of each role and kind.
     """
@@ -110,6 +120,7 @@ class SearchRun:
     rewards: list[Rewarded] = field(default_factory=list)
     images: list[np.ndarray] = field(default_factory=list)
     starts: list[int | np.ndarray | None] = field(default_factory=list)
+    notes: list[Mapping[str, float]] = field(default_factory=list)
     over: bool = False
     failure: str | None = None
     verdicts: Verdicts = field(default_factory=Verdicts)
@@ -127,10 +138,16 @@ class SearchRun:
         self.reply = [None] * answers
         self.pending = answers
 
+    def answer(self, position: int, answer: Reply) -> bool:
+        """Fill one place of the reply; return whether it is complete."""
+        self.reply[position] = answer
+        self.pending -= 1
+        return self.pending == 0
+
     def enter_rewarded(self) -> None:
         """Enter into the front what the finished reply has rewarded."""
         for position, particle, value, clock in self.unrewarded:
-            self.front.enter(Contender(self.reply[position], value, _start(particle.root)), clock)
+            self.front.enter(Contender(self.reply[position], value, _start(particle.root), particle.notes), clock)
         self.unrewarded = []
 
     def conclude(self, returned: Particle | None) -> None:
@@ -140,7 +157,7 @@ class SearchRun:
             if returned is not None and self.image.ledger.spent <= cap:
                 value = returned.state.guess
                 reward = cast(Rewarded, value.scores.get("select", math.nan))
-                winner = Contender(reward, value, _start(returned.root))
+                winner = Contender(reward, value, _start(returned.root), returned.notes)
             if winner is None:
                 raise self.coroutine.no_image(cap)
             self.winners.append(winner)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +14,7 @@ from its.engine.admission import Admission
 from its.engine.delivery import Delivery
 from its.engine.global_random import WATCHED, GlobalRandomWatch
 from its.engine.guiding import Guiding
+from its.engine.look import Seen, Sights
 from its.engine.queue import Evaluated, Guided, Queue, Scored
 from its.engine.readback import Readback
 from its.engine.requests import Opened, Requests
@@ -21,11 +22,12 @@ from its.engine.rows import Rows
 from its.engine.score import Scoring
 from its.engine.search_run import SearchRun, Value
 from its.engine.shortage import MemoryShortage, is_shortage
+from its.engine.slopes import SLOPES, Slopes, Taken
 from its.engine.state import Rollout
 from its.engine.verdicts import Jury
-from its.particles.order import Components, Rewarded
+from its.particles.order import Components
 from its.particles.particle import Particle
-from its.particles.verbs import Advance, Reward
+from its.particles.verbs import Reply, Request
 
 
 class Stream:
@@ -34,6 +36,7 @@ class Stream:
     Args:
         runs: taken one by one, as there is room for them.
         rows: of states.
+        slopes: the queue of gradients that the search takes, by name; empty if it takes none.
     """
 
     def __init__(
@@ -43,6 +46,8 @@ class Stream:
         guiding: Guiding,
         scoring: Scoring,
         requests: Requests,
+        sights: Sights,
+        slopes: Mapping[str, Slopes],
         delivery: Delivery,
         readback: Readback,
         admission: Admission,
@@ -53,11 +58,13 @@ class Stream:
         self._guiding = guiding
         self._scoring = scoring
         self._requests = requests
+        self._sights = sights
+        self._waiting_for_values: tuple[Any, ...] = (scoring, sights, *slopes.values())
         self._delivery = delivery
         self._readback = readback
         self._admission = admission
         self._watch = watch
-        self._queues: dict[str, Queue] = {**scoring.queues, **guiding.queues}
+        self._queues: dict[str, Queue] = {**scoring.queues, **slopes, **guiding.queues}
         self._upcoming = next(runs, None)
         self._admitted = 0
         self._alive: set[SearchRun] = set()
@@ -74,7 +81,7 @@ class Stream:
     @property
     def rows_evaluated(self) -> int:
         """Return the network rows served, padding left out."""
-        return self._queues[self._guiding.network].filled
+        return sum(self.served.get(kind, (0, 0))[0] for kind in (self._guiding.network, SLOPES["network"]))
 
     @property
     def rows_in_use(self) -> int:
@@ -91,6 +98,7 @@ class Stream:
             # Act on what has come back, and deliver.
             self._collect(wait=False)
             self._move()
+            self._sights.send()
             for run in self._delivery.send():
                 self._close(run)
             while self._over:
@@ -142,11 +150,7 @@ class Stream:
         return True
 
     def _serve(self, queue: Queue) -> None:
-        """Run one batch, and act on what it has brought about.
-
-        Raises:
-            MemoryShortage: the batch does not fit the device.
-        """
+        """Run one batch, and act on what it has brought about; MemoryShortage says that it does not fit the device."""
         try:
             served = queue.serve()
         except Exception as error:
@@ -157,7 +161,8 @@ class Stream:
         for subject, numbers in served.readbacks:
             self._readback.send(subject, numbers)
         for value in served.values:
-            self._scoring.become_known(value)
+            for part in self._waiting_for_values:
+                part.become_known(value)
         self._follow_up(served.arrivals, served.onward)
 
     def _observe_rows(self) -> None:
@@ -210,7 +215,7 @@ class Stream:
         else:
             self._begin(run, opened)
 
-    def _open(self, run: SearchRun, request: Advance | Reward) -> Opened | None:
+    def _open(self, run: SearchRun, request: Request) -> Opened | None:
         """Charge a request and queue its work; return None if it cannot be paid for."""
         try:
             return self._requests.open(run, request)
@@ -227,13 +232,9 @@ class Stream:
         for position, answer in opened.answers:
             self._answer(run, position, answer)
 
-    def _answer(self, run: SearchRun, position: int, answer: Particle | Rewarded) -> None:
+    def _answer(self, run: SearchRun, position: int, answer: Reply) -> None:
         """Fill one place of a run's reply; a complete reply is handed over in the next `_move`."""
-        if run.over:
-            return
-        run.reply[position] = answer
-        run.pending -= 1
-        if run.pending == 0:
+        if not run.over and run.answer(position, answer):
             self._replied.append(run)
 
     def _collect(self, *, wait: bool) -> None:
@@ -247,6 +248,9 @@ class Stream:
                 self._jury.note("guide", subject.verifier, subject.runs, numbers)
                 if subject.guesses:
                     self._reward(subject.guesses, "guide", numbers[:, 0])
+            elif isinstance(subject, Seen | Taken):
+                for reply in subject.replies(numbers):
+                    self._answer(*reply)
             else:
                 self._over += cast(Any, subject).arrive(numbers)
 

@@ -6,6 +6,7 @@ the bit. Elsewhere networks round differently, and what is compared may differ b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,6 +16,7 @@ import numpy as np
 
 from its.budget import LEDGER
 from its.disk.array_names import features_name, shard_name
+from its.disk.columns import NOTE
 from its.disk.files import DamagedFile
 from its.disk.store import Arrays
 from its.particles.batches import BATCHES
@@ -108,7 +110,7 @@ class Remaking:
         row, n = index - first, len(arrays["index"])
         if row >= n or arrays["index"][row] != index:
             raise DamagedFile(f"{shard_name(first)} does not hold it")
-        rows = {name: arrays[name][row : row + 1] for name in PER_PROBLEM if name in arrays}
+        rows = {name: arrays[name][row : row + 1] for name in arrays if name in PER_PROBLEM or name.startswith(NOTE)}
         return {**arrays, **rows}
 
     def _differing_features(self, index: int, made: Arrays, stored: Arrays) -> Iterator[str]:
@@ -164,6 +166,10 @@ def _differing_at(made: Arrays, stored: Arrays, cap: int, exact: bool) -> Iterat
         here, there = int(shards.ledger_of(made)[0, cap, column]), int(shards.ledger_of(stored)[0, cap, column])
         if here != there:
             yield f"{LEDGER[column]} {there} there and {here} here"
+    for key in sorted(name for name in made.keys() | stored.keys() if exact and name.startswith(NOTE)):
+        noted, other = (arrays[key][0, cap] if key in arrays else math.nan for arrays in (made, stored))
+        if not np.array_equal(noted, other, equal_nan=True):
+            yield f"{key} {other} there and {noted} here"
     if exact and "start" in stored and "noise" in stored and not _same_start(made, stored, cap):
         yield "its starting point"
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 from its.levels import Level
 from its.particles.particle import Particle
 
@@ -80,3 +82,20 @@ def check_number(verb: str, name: str, value: Any) -> None:
     """
     if not isinstance(value, Real) or isinstance(value, bool) or not float(value) >= 0:
         raise ValueError(f"{verb} got {name}={described(value)}; it is a number of at least 0")
+
+
+def array_of(verb: str, name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return numbers of the state's shape that a verb was given, as float64.
+
+    Raises:
+        ValueError: they are of another shape, or not finite.
+    """
+    array = np.asarray(value)
+    if array.shape != shape or array.dtype.kind not in "fiu":
+        raise ValueError(
+            f"{verb} got {name}={described(value)}; it is an array of numbers of the state's shape, {list(shape)}, "
+            "which image.shape says"
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(f"{verb} got {name} with a number that is not finite; see what it was computed from")
+    return array.astype(np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from types import CodeType
 from typing import TypeVar
 
@@ -10,12 +11,12 @@ import numpy as np
 
 from its.budget import Ledger
 from its.levels import Level
-from its.particles.arguments import check_count, check_number, described, levels_of, particles_of
+from its.particles.arguments import array_of, check_count, check_number, described, levels_of, particles_of
 from its.particles.host_random import HostRandom
 from its.particles.keys import Verb, fold, fresh_noise_key, start_key
-from its.particles.moves import Move
+from its.particles.moves import Move, Place
 from its.particles.order import Rewarded, order
-from its.particles.particle import FixedStart, Jittered, Moved, Origin, Particle, Renoised, Start
+from its.particles.particle import FixedStart, Jittered, Moved, Origin, Particle, Placed, Proposed, Renoised, Start
 from its.particles.prices import Prices
 from its.types import Problem
 
@@ -31,19 +32,12 @@ class Image:
         shape: event shape of the state.
         stochastic: whether steps draw noise.
         twisted: whether a guidance moves that noise, so that its particles have log-ratios.
+        prior_std: standard deviation of x_T at the top of the grid.
         dropped: requests that were made and not yielded: verb, code and line.
     """
 
     def __init__(
-        self,
-        problem: Problem,
-        seed: int,
-        prices: Prices,
-        ledger: Ledger,
-        *,
-        anytime: bool,
-        shape: tuple[int, ...],
-        twisted: bool = False,
+        self, problem: Problem, seed: int, prices: Prices, ledger: Ledger, *, anytime: bool, shape: tuple[int, ...]
     ) -> None:
         self.problem = problem
         self.grid = prices.grid
@@ -51,7 +45,8 @@ class Image:
         self.ledger = ledger
         self.shape = shape
         self.stochastic = prices.stochastic
-        self.twisted = twisted
+        self.twisted = False
+        self.prior_std = prices.prior_std
         self._prices = prices
         self._anytime = anytime
         self._starts = 0
@@ -221,3 +216,59 @@ class Image:
             key = fold(p.branch_key, Verb.JITTER, p.level.key, p.add_child(Verb.JITTER))
             jittered.append(Particle(self, p.level, key, key, Jittered(p, std, key)))
         return jittered
+
+    def place(self, particle: Particle, x: np.ndarray) -> Particle:
+        """Make a particle of numbers, at the level of another, whose step noise it keeps.
+
+        Args:
+            x: `[*shape]`, as `numbers` gives them; x_T is `image.prior_std` times white noise.
+
+        Raises:
+            ValueError: they are of another shape or not finite, or the particle is a finished image.
+        """
+        [particle] = particles_of("image.place", [particle])
+        x = array_of("image.place", "x", x, self.shape)
+        if particle.level.clean:
+            raise ValueError("image.place got a finished image; it takes a particle on its way")
+        key = fold(particle.branch_key, Verb.PLACE, particle.level.key, particle.add_child(Verb.PLACE))
+        if not particle.is_start:
+            return Particle(self, particle.level, particle.noise_key, key, Placed(particle, x))
+        move, origin = Place(x / self.prior_std), particle.origin
+        if origin is not None and isinstance(origin.move, Place):  # of which nothing is left
+            origin = origin.parent
+        moved = Moved(particle, move, key)
+        return Particle(self, particle.level, particle.noise_key, key, moved, origin=Origin(key, move, origin))
+
+    def propose(self, particle: Particle, x0: np.ndarray) -> Particle:
+        """Make a particle with the row of another whose x0_hat is known, and another x0_hat in the place of that.
+
+        It is scored by that guess and steps from it, with the eps_hat that goes with it; the first proposal of a
+        particle draws its step noise, others draw their own.
+
+        Args:
+            x0: `[*shape]`, as `numbers` gives it.
+
+        Raises:
+            ValueError: they are of another shape or not finite, or the particle is a finished image.
+        """
+        [particle] = particles_of("image.propose", [particle])
+        x0 = array_of("image.propose", "x0", x0, self.shape)
+        if particle.level.clean:
+            raise ValueError("image.propose got a finished image, which has no guess; it takes a particle on its way")
+        number = particle.add_child(Verb.PROPOSE)
+        key = fold(particle.branch_key, Verb.PROPOSE, particle.level.key, number)
+        return Particle(self, particle.level, key if number else particle.noise_key, key, Proposed(particle, x0))
+
+    def note(self, particle: Particle, **values: float) -> None:
+        """Note numbers of a finished image, which its result and its candidate keep: columns `note_<name>`.
+
+        Raises:
+            ValueError: one is no number, or the particle is on its way yet.
+        """
+        [particle] = particles_of("image.note", [particle])
+        if not particle.level.clean:
+            raise ValueError("image.note got a particle on its way; what is noted is kept of finished images alone")
+        for name, value in values.items():
+            if not isinstance(value, Real) or isinstance(value, bool):
+                raise ValueError(f"image.note got {name}={described(value)}; it is a number, as float(...)")
+            particle.notes[name] = float(value)

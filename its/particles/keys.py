@@ -21,6 +21,8 @@ class Verb(IntEnum):
     JITTER = 5
     STEP = 6
     NOISE = 7
+    PLACE = 8
+    PROPOSE = 9
 
     __hash__ = int.__hash__
 

@@ -144,3 +144,20 @@ class LowBand:
         band = blocks.sum((-3, -1)) / b
         change = (torch.from_numpy(self.coefs).to(x64) - band) / b
         return (x64 + change.repeat_interleave(b, -2).repeat_interleave(b, -1)).to(x.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Put other numbers in the place of x_T; see `Image.place`.
+
+    Attributes:
+        x: float64 `[*shape]`, in units of noise: white noise is a starting point as any other.
+    """
+
+    x: np.ndarray
+    uses_noise: ClassVar[bool] = False
+
+    def __call__(self, x: Tensor, z: Tensor | None) -> Tensor:
+        import torch
+
+        return torch.from_numpy(self.x).to(x).expand_as(x)

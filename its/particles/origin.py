@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from its.particles.image import Image
-from its.particles.moves import Ball, LowBand, Mix, Rotate
+from its.particles.moves import Ball, LowBand, Mix, Place, Rotate
 from its.particles.particle import Moved, Origin, Particle, Start
 
-MOVES: dict[str, Any] = {move.__name__: move for move in (Rotate, Mix, Ball, LowBand)}
+MOVES: dict[str, Any] = {move.__name__: move for move in (Rotate, Mix, Ball, LowBand, Place)}
 
 
 def to_text(origin: Origin | None) -> str:
@@ -33,7 +33,10 @@ def restore(image: Image, text: str, noise_key: int) -> Particle:
     """
     chain = json.loads(text)
     if chain is None:
-        raise ValueError("this candidate was renoised or jittered on its way and has no recipe; run its search again")
+        raise ValueError(
+            "this candidate was renoised, jittered, placed or proposed on its way and has no recipe; "
+            "run its search again"
+        )
 
     # The starting noise.
     key = int(chain[0]["path"], 16)

@@ -66,6 +66,24 @@ class Jittered:
 
 
 @dataclass(slots=True, eq=False)
+class Placed:
+    """The recipe of a placing: the numbers `x [*shape]` in place of those of `parent`, at its level."""
+
+    parent: Particle
+    x: np.ndarray
+    uses_noise: ClassVar[bool] = False
+
+
+@dataclass(slots=True, eq=False)
+class Proposed:
+    """The recipe of a proposal: the row of `parent`, with `x0 [*shape]` in place of the network's x0_hat."""
+
+    parent: Particle
+    x0: np.ndarray
+    uses_noise: ClassVar[bool] = False
+
+
+@dataclass(slots=True, eq=False)
 class Raised:
     """The recipe of a twin: the noise of the starting point `parent` at the top of another grid."""
 
@@ -73,7 +91,7 @@ class Raised:
     uses_noise: ClassVar[bool] = False
 
 
-Recipe = Start | Moved | Renoised | Jittered | Raised
+Recipe = Start | Moved | Renoised | Jittered | Placed | Proposed | Raised
 
 STARTING_POINTS = (Start, Moved, Raised)
 """Recipes of noise alone, which stands at the top of whatever grid it is given."""
@@ -113,7 +131,8 @@ class Particle:
         noise_key: key of the noise of its steps.
         branch_key: key of the noise of its moves, renoisings and jitters.
         recipe: how to make its tensor; None once the engine has taken it over, or made the particle itself.
-        origin: the starting point that it came down from; None below a renoising or jitter.
+        origin: the starting point that it came down from; None below a renoising, a jitter, a placing on the way or a
+            proposal.
         is_start: whether it is a starting point: noise alone, at the top of whatever grid it is given.
         state: the engine's tensors of it.
         root: under a deterministic sampler, the starting point that it came straight down from: its number in the
@@ -122,6 +141,7 @@ class Particle:
 
     __slots__ = (
         "_child_stems",
+        "_notes",
         "_num_children",
         "_twins",
         "branch_key",
@@ -154,6 +174,7 @@ class Particle:
         self.is_start = isinstance(recipe, STARTING_POINTS)
         self.state: Any = None
         self.root = root
+        self._notes: dict[str, float] | None = None
         self._num_children: dict[Verb, int] = {}
         self._twins: dict[Level, Particle] = {}
         self._child_stems: tuple[int, int] | None = None
@@ -173,10 +194,17 @@ class Particle:
                 "log_ratio was read, and no step of this run is twisted; a search whose `guidance` is a Twist, from "
                 "its.guidance.twist, has such steps"
             )
-        sum = None if self.state is None else self.state.log_ratio
-        if sum is not None and sum.pending:
+        total = None if self.state is None else self.state.log_ratio
+        if total is not None and total.pending:
             raise RuntimeError("log_ratio was read too soon; it comes with yield reward([particle])")
-        return 0.0 if sum is None else sum.value
+        return 0.0 if total is None else total.value
+
+    @property
+    def notes(self) -> dict[str, float]:
+        """Return the numbers that its search has noted of it, by name; see `its.particles.image.Image.note`."""
+        if self._notes is None:
+            self._notes = {}
+        return self._notes
 
     def num_children(self, verb: Verb) -> int:
         """Return how many children `verb` has made of this particle."""

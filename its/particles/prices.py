@@ -25,6 +25,7 @@ class Prices:
         evaluation: by level the price of evaluating a row there.
         level: by native time the level, on the grid or off it.
         sampling: the price of a plain sampling.
+        prior_std: standard deviation of x_T at the top of the grid.
     """
 
     def __init__(self, path: NoisePath, sampler: Sampler, slots: int | Callable[[Level], int], rounds: int = 1) -> None:
@@ -39,6 +40,7 @@ class Prices:
         self.route = lru_cache(maxsize=4096)(self._route)
         self.cost = lru_cache(maxsize=4096)(self._cost)
         self.grid: Grid = sampler.grid(path)
+        self.prior_std = sampler.prior_std(path, self.grid[0])
         self.sampling = self.cost(self.grid[0], self.grid[-1])
 
     def _route(self, start: Level, to: Level | None, steps: int | None, whole: bool) -> tuple[Route, int]:

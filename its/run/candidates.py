@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from its.disk.columns import NOTE
 from its.disk.store import Arrays
-from its.engine import Result
+from its.engine import Candidate, Result
 from its.particles.order import Components, Rewarded, order
 from its.particles.origin import to_text
 from its.pixels import to_uint8
@@ -26,7 +27,8 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
         `index[i]`, in the order in which its search rewarded them; cap int64 `[m]`, position of the cap
         whose own run made it, -1 where one run served all caps; clock int64 `[m]`, cap from which on it counts;
         step, id uint64 `[m]`, its keys; reward float64 `[m]`, or `[m, members]` of a relative verifier; images
-        `[m, C, H, W]`, unrounded; origin, uint8 `[bytes]`, a line of JSON for each.
+        `[m, C, H, W]`, unrounded; origin, uint8 `[bytes]`, a line of JSON for each; note_... float64 `[m]`, what the
+        search noted of the candidate, NaN where it did not.
     """
     results = sorted(results, key=lambda result: result.problem.index)
     candidates = [candidate for result in results for candidate in result.candidates]
@@ -41,7 +43,19 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
         "reward": np.array([candidate.reward for candidate in candidates], dtype=np.float64),
         "images": np.stack(images) if images else np.zeros((0, 1, 1, 1), np.float32),
         "origin": encode_lines(to_text(candidate.origin) for candidate in candidates),
+        **_notes(candidates),
     }
+
+
+def _notes(candidates: Sequence[Candidate]) -> dict[str, np.ndarray]:
+    names = sorted({name for candidate in candidates for name in candidate.notes})
+    return {NOTE + name: np.array([each.notes.get(name, np.nan) for each in candidates]) for name in names}
+
+
+def notes_of(candidates: Arrays, row: int) -> dict[str, float]:
+    """Return what a search noted of a candidate, by name."""
+    values = {name.removeprefix(NOTE): float(candidates[name][row]) for name in candidates if name.startswith(NOTE)}
+    return {name: value for name, value in values.items() if not np.isnan(value)}
 
 
 def pixels(candidates: Arrays) -> np.ndarray:

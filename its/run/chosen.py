@@ -86,6 +86,7 @@ def with_choice(
                 part.pixels[row],
                 candidates.reward_of(rewards, row),
                 dict(zip(LEDGER, ledgers[k, cap].tolist(), strict=True)),
+                notes=candidates.notes_of(part.candidates, row),
             )
             for cap, row in enumerate(picks[k].tolist())
         )

@@ -93,7 +93,8 @@ def measure(
             **({} if seconds is None else {"seconds": seconds[position]}),
             "images": len(part.class_ids),
             **_reward(part.reward, members),
-            **_held_out(part.held_out),
+            **_means(part.held_out),
+            **_means(part.notes),
             **strange,
             **({ORACLE: 1} if oracle else {}),
             **({REMOTE: 1} | {column: costs[column] for column in OF_JUDGES} if remote else {}),
@@ -209,9 +210,9 @@ def _reward(reward: np.ndarray, members: Sequence[str]) -> Row:
     return _mean("reward_mean", reward)
 
 
-def _held_out(scores: Mapping[str, np.ndarray]) -> Row:
-    """Return by column the mean of each held-out verifier's scores and its standard error."""
-    return {key: value for column, each in scores.items() for key, value in _mean(column, each).items()}
+def _means(numbers: Mapping[str, np.ndarray]) -> Row:
+    """Return by column the mean of numbers of images, such as held-out scores, and its standard error."""
+    return {key: value for column, each in numbers.items() for key, value in _mean(column, each).items()}
 
 
 def _mean(column: str, values: np.ndarray) -> Row:

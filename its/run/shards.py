@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from its.budget import COLUMNS, LEDGER
-from its.disk.columns import HELD_OUT
+from its.disk.columns import HELD_OUT, NOTE
 from its.disk.store import Arrays
 from its.engine import Result
 from its.engine.verdicts import FINITE, KINDS, NAN, ROLES
@@ -35,7 +35,8 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
         `[n, caps]`, of a relative verifier `[n, caps, members]`; start int64 `[n, caps]` and noise
         `[moved, *shape]`, the image's starting point as `its.run.codes` says; ledger int64 `[n, caps, columns]`, its
         columns of judges left out where none was asked; verdicts bool `[n, roles, kinds]`, the rewards that it was
-        given, as `its.engine.verdicts` says; nan_rewards int64 `[n]`; failure, uint8, the failed images' reasons as
+        given, as `its.engine.verdicts` says; note_... float64 `[n, caps]`, what the search noted of the image, NaN
+        where it did not; nan_rewards int64 `[n]`; failure, uint8, the failed images' reasons as
         lines.
         What is stored of images and noise, `its.run.kept_images` says.
     """
@@ -71,9 +72,21 @@ def pack(results: Sequence[Result]) -> dict[str, np.ndarray]:
         "verdicts": np.array(
             [[[(role, kind) in result.verdicts for kind in KINDS] for role in ROLES] for result in results]
         ),
+        **_notes(results, caps),
         "nan_rewards": np.array([result.nan_rewards for result in results], dtype=np.int64),
         "failure": encode_lines(result.failure for result in results if result.failure),
     }
+
+
+def _notes(results: Sequence[Result], caps: int) -> dict[str, np.ndarray]:
+    """Return what searches noted of their images by the name of its array, `[n, caps]`; NaN where they did not."""
+    names = sorted({name for result in results for outcome in result.outcomes for name in outcome.notes})
+    notes = {NOTE + name: np.full((len(results), caps), np.nan) for name in names}
+    for row, result in enumerate(results):
+        for cap, outcome in enumerate(result.outcomes):
+            for name, value in outcome.notes.items():
+                notes[NOTE + name][row, cap] = value
+    return notes
 
 
 def ledger_of(arrays: Arrays) -> np.ndarray:
@@ -132,6 +145,7 @@ class Collected:
         reward: `[n]`, of a relative verifier `[n, members]`.
         ledger: int64 `[n, columns]`.
         held_out: float64 `[n]` of each held-out verifier, by the name of its column.
+        notes: float64 `[n]` of what the search noted, by the name of its column; NaN where it did not.
     """
 
     rows: np.ndarray
@@ -139,6 +153,7 @@ class Collected:
     reward: np.ndarray
     ledger: np.ndarray
     held_out: Mapping[str, np.ndarray]
+    notes: Mapping[str, np.ndarray]
     prompts: np.ndarray | None = None
 
 
@@ -227,6 +242,8 @@ def collect(shards: Shards, cap: int) -> Collected:
     """Put shards without gaps together at one cap, given by its position among the run's caps."""
     rows, class_ids, reward, ledger = [], [], [], []
     held_out: dict[str, list[np.ndarray]] = defaultdict(list)
+    noted = sorted({name for _, arrays in shards for name in arrays if name.startswith(NOTE)})
+    notes: dict[str, list[np.ndarray]] = {name: [] for name in noted}
     for position, (indices, arrays) in enumerate(shards):
         n = len(indices)
         pick = arrays["pick"][:n, cap]
@@ -236,12 +253,15 @@ def collect(shards: Shards, cap: int) -> Collected:
         ledger.append(ledger_of(arrays)[:n, cap])
         for name in filter(is_held_out, arrays):
             held_out[name].append(arrays[name][pick])
+        for name, parts in notes.items():
+            parts.append(arrays[name][:n, cap] if name in arrays else np.full(n, np.nan))
     return Collected(
         np.concatenate(rows),
         np.concatenate(class_ids),
         np.concatenate(reward),
         np.concatenate(ledger),
         {name: np.concatenate(parts) for name, parts in held_out.items()},
+        {name: np.concatenate(parts) for name, parts in notes.items()},
         _prompt_numbers(shards),
     )
 

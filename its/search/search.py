@@ -13,9 +13,9 @@ from its.guidance.guidance import Guidance
 from its.guidance.none import NoGuidance
 from its.levels import Level
 from its.particles.image import Image
-from its.particles.verbs import Advance, Reward
+from its.particles.verbs import Request, Through
 
-Coroutine = Generator[Advance | Reward, Any, Any]
+Coroutine = Generator[Request, Any, Any]
 """What `Search.run` returns: it yields requests, and its value is a particle, or None for the best one rewarded."""
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Search(ABC):
         scores_guesses: True if it asks for rewards of guesses on the way down, at whatever level.
         moves_starts: False if no image comes straight down from a moved starting point, which would be stored beside it
             under a deterministic sampler; a plan's disk goes by it.
+        takes_gradients: what the gradients go through that it asks for, as `gradient` says; None if it asks for none.
         makes: `images`, or `grids`: times of a sampler, each judged by a set of images.
     """
 
@@ -55,6 +56,7 @@ class Search(ABC):
     needs_absolute: ClassVar[bool] = True
     scores_guesses: ClassVar[bool] = False
     moves_starts: ClassVar[bool] = True
+    takes_gradients: ClassVar[Through | None] = None
     makes: ClassVar[Literal["images", "grids"]] = "images"
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from its.particles.image import Image
 from its.particles.particle import Particle
 from its.particles.verbs import advance, reward
 from its.search.parts.potentials import Lineage
-from its.search.parts.resampling import RESAMPLERS, normalised, uneven
+from its.search.parts.resampling import RESAMPLERS, normalised, normalised_logs, uneven
 from its.search.parts.rules import SHARE
 from its.search.search import Coroutine, Search, Size, sized
 
@@ -62,10 +62,12 @@ class TDS(Search):
                 particles, lines = [particles[k] for k in chosen], [lines[k].settled() for k in chosen]
             # Take the step that the gradient of the twist shifts.
             particles = yield advance(particles, to=level)
-        # The result, by the exact weight.
+        # The result, by exact weights, which stay on record.
         rewards = yield reward(particles)
-        lines = _weighed(lines, particles, rewards, self.strength)
-        weights = normalised([line.weight for line in lines])
+        logs = [line.weight for line in _weighed(lines, particles, rewards, self.strength)]
+        for particle, log in zip(particles, normalised_logs(logs), strict=True):
+            image.note(particle, log_weight=log)
+        weights = normalised(logs)
         if self.final == "best":
             return None
         if self.final == "heaviest":

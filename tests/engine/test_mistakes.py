@@ -179,7 +179,7 @@ def test_yield_of_what_is_no_request_is_refused(lab, words, value):
         particles = yield advance(image.start())
         yield value(image, particles)
 
-    assert f"image 0: yielded {words}; a search yields advance(...) or reward(...), one request" in told(
+    assert f"image 0: yielded {words}; a search yields advance(...), reward(...) or numbers(...), one request" in told(
         lab, method(body)
     )
 

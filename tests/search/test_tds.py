@@ -1,7 +1,6 @@
-"""TDS and DAS: the law that they weigh by, solved exactly for a chain that is linear, and what follows from rules alone."""
+"""TDS and DAS: the law that they weigh by, solved exactly where the chain is linear, and what follows from rules."""
 
 import math
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,20 +10,13 @@ import torch
 
 from its.dataset.mixture import Mixture
 from its.engine import Engine
-from its.guidance.tfg import TFG
 from its.guidance.twist import Twist
-from its.particles.verbs import Reward, advance, reward
-from its.sampler.consistency import Consistency
 from its.sampler.ddim import DDIM
 from its.sampler.flow_grpo import FlowGRPO
 from its.sampler.sampler import Sampler
-from its.search import tds
 from its.search.das import DAS
-from its.search.none import NoSearch
-from its.search.random import Random
 from its.search.tds import TDS
-from its.verifier.classifier import Classifier
-from tests.conftest import Lab, Script
+from tests.conftest import Lab
 
 GAUSSIAN = Lab(Mixture(classes=1, size=2, std=0.6))
 STEPS, PARTICLES, PROBLEMS = 4, 256, 40
@@ -76,50 +68,32 @@ CASES = {
 }
 
 
-@contextmanager
-def log_weights(monkeypatch, logs: dict, at: list):
-    """Write down the log-weights of each image, the last of which are exact."""
-    with monkeypatch.context() as patch:
-        normalised = tds.normalised
-        patch.setattr(tds, "normalised", lambda weights: logs.update({at[0]: weights}) or normalised(weights))
-        yield
+def weighted(search, case: Case) -> tuple[np.ndarray, np.ndarray, tuple]:
+    """Final particles [problems, K, 4] and their weights from the pool, and the levels."""
+    engine = Engine(
+        GAUSSIAN.denoiser(path=case.path),
+        case.sampler,
+        {"select": LogGaussian(), "guide": LogGaussian()},
+        seed=0,
+        batch=512,
+        rows=2**17,
+        keep_candidates=True,
+    )
+    results = GAUSSIAN.results(engine, search, (math.inf,), range(PROBLEMS)).values()
+    pools = [result.candidates for result in results]
+    particles = np.array([[candidate.image.ravel() for candidate in pool] for pool in pools])
+    weights = np.exp([[candidate.notes["log_weight"] for candidate in pool] for pool in pools])
+    assert np.allclose(weights.sum(axis=1), 1)
+    return particles, weights, engine.prices.grid
 
 
-def weighted(search, case: Case, monkeypatch) -> tuple[np.ndarray, np.ndarray, tuple]:
-    """Final particles [problems, K, 4], their weights, and the levels."""
-    rows, logs, at = {}, {}, []
-
-    class Traced(Script):
-        guidance = property(lambda self: search.guidance)
-
-    def body(image):
-        coroutine, reply = search.run(image), None
-        while True:
-            at[:] = [image.problem.index]
-            try:
-                request = coroutine.send(reply)
-            except StopIteration as stop:
-                return stop.value
-            reply = yield request
-            if isinstance(request, Reward) and request.by == "select":
-                rows[image.problem.index] = GAUSSIAN.rows(request.particles).numpy()
-
-    verifiers = {"select": LogGaussian(), "guide": LogGaussian()}
-    engine = Engine(GAUSSIAN.denoiser(path=case.path), case.sampler, verifiers, seed=0, batch=512, rows=2**17)
-    with log_weights(monkeypatch, logs, at):
-        assert not any(result.failure for result in engine.run(Traced(body), (math.inf,), GAUSSIAN.problems(range(PROBLEMS))))
-    logs = np.array([logs[index] for index in range(PROBLEMS)])
-    weights = np.exp(logs - logs.max(axis=1, keepdims=True))
-    return np.stack([rows[k] for k in range(PROBLEMS)]), weights / weights.sum(1, keepdims=True), engine.prices.grid
-
-
-def furthest(search, case: Case, monkeypatch) -> float:
+def furthest(search, case: Case) -> float:
     """The largest difference of an entry of mean or covariance from the tilted law's, in standard errors.
 
     An entry is estimated from each problem's weighted particles, the covariance around the true mean; the error is the
     standard deviation of these over problems, which are independent, by the root of their number.
     """
-    particles, weights, grid = weighted(search, case, monkeypatch)
+    particles, weights, grid = weighted(search, case)
     mean, variance = case.untilted(grid)
     covariance = np.linalg.inv(np.eye(4) / variance + search.strength * SHARPNESS)
     tilted = covariance @ (mean / variance + search.strength * SHARPNESS @ PEAK)
@@ -135,8 +109,8 @@ def furthest(search, case: Case, monkeypatch) -> float:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("kind", [TDS, DAS])
-def test_weighted_particles_have_the_tilted_law_of_the_chain(lab, kind, case, monkeypatch):
-    assert furthest(kind(particles=PARTICLES), case, monkeypatch) < 4.5
+def test_weighted_particles_have_the_tilted_law_of_the_chain(lab, kind, case):
+    assert furthest(kind(particles=PARTICLES), case) < 4.5
 
 
 @dataclass(frozen=True)
@@ -145,7 +119,9 @@ class Contrary(Twist):
 
     def guide(self, inputs):
         output = super().guide(inputs)
-        return output._replace(shift=-0.5 * inputs.column(1.5 - self.weight(inputs.steps_taken() / inputs.steps)) * output.shift)
+        return output._replace(
+            shift=-0.5 * inputs.column(1.5 - self.weight(inputs.steps_taken() / inputs.steps)) * output.shift
+        )
 
 
 class Perverse(DAS):
@@ -154,5 +130,5 @@ class Perverse(DAS):
         return Contrary(self.strength, self.tempering)
 
 
-def test_weights_make_up_for_a_proposal_that_knows_nothing_of_the_twist(lab, monkeypatch):
-    assert furthest(Perverse(particles=PARTICLES), CASES["ancestral"], monkeypatch) < 4.5
+def test_weights_make_up_for_a_proposal_that_knows_nothing_of_the_twist(lab):
+    assert furthest(Perverse(particles=PARTICLES), CASES["ancestral"]) < 4.5

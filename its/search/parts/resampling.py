@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import exp, floor
+from math import exp, floor, inf, log
 
 from its.particles.host_random import HostRandom
 
@@ -13,6 +13,15 @@ def normalised(logs: Sequence[float]) -> list[float]:
     top = max(logs)
     weights = [1.0 if log == top else exp(log - top) for log in logs]
     return [weight / sum(weights) for weight in weights]
+
+
+def normalised_logs(logs: Sequence[float]) -> list[float]:
+    """Return the logarithms of the weights that `normalised` gives, without underflow."""
+    top = max(logs)
+    if top == -inf:
+        return [-log(len(logs))] * len(logs)
+    total = top + log(sum(exp(each - top) for each in logs))
+    return [each - total for each in logs]
 
 
 def effective(weights: Sequence[float]) -> float:

@@ -1,0 +1,142 @@
+"""Particles as numbers on the host, and numbers as particles."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from its.levels import Columns
+from its.particles.verbs import advance, numbers, reward
+from its.sampler.ddim import DDIM
+from its.sampler.heun import Heun
+
+STEPS = 8
+
+
+def seen_by(lab, body, sampler, **options):
+    """Run a script on four images; return their results."""
+    engine = lab.engine(sampler, lab.denoiser(**options), batch=4)
+    return lab.results(engine, lab.script(body), (math.inf,), range(4))
+
+
+@pytest.mark.parametrize("path", ["vp", "flow"])
+def test_numbers_are_the_row_and_the_guess_of_the_model(lab, path):
+    views = []
+
+    def body(image):
+        [particle] = yield advance(image.start(), to=image.grid[3])
+        [view] = yield numbers([particle])
+        views.append((image.problem, particle.level, view))
+        [end] = yield advance([particle])
+        [image_view] = yield numbers([end])
+        assert (image_view.x == image_view.x0).all()
+        yield reward([end])
+        assert image.ledger.spent == STEPS
+
+    seen_by(lab, body, DDIM(steps=STEPS, eta=0.0), path=path)
+    model = lab.denoiser(path=path)
+    for problem, level, view in views:
+        x = torch.from_numpy(view.x)[None]
+        guess = model(x, Columns.of([level], x.ndim, "cpu"), [problem.condition])
+        np.testing.assert_allclose(view.x0, guess.x0[0].numpy(), rtol=1e-12)
+    assert len({view.x.tobytes() for _, _, view in views}) == 4
+
+
+def walk(image, change):
+    """Go down step by step, and take what `change` makes of each particle and its numbers."""
+    [particle] = image.start()
+    for level in image.grid[1:]:
+        [view] = yield numbers([particle])
+        [particle] = yield advance([change(image, particle, view)], to=level)
+    yield reward([particle])
+
+
+def plain(image):
+    yield reward((yield advance(image.start())))
+
+
+@pytest.mark.parametrize("sampler", [DDIM(steps=STEPS, eta=1.0), Heun(steps=STEPS, spacing="linspace")])
+@pytest.mark.parametrize("change", ["place", "propose"])
+def test_the_same_numbers_change_nothing(lab, sampler, change):
+    """A round trip: what `numbers` gives, placed or proposed again, is the plain sampling, start and step noise too."""
+    changes = {
+        "place": lambda image, particle, view: image.place(particle, view.x),
+        "propose": lambda image, particle, view: image.propose(particle, view.x0),
+    }
+    expected = seen_by(lab, plain, sampler)
+    found = seen_by(lab, lambda image: walk(image, changes[change]), sampler)
+    for index, result in expected.items():
+        assert found[index].outcomes[0].reward == pytest.approx(result.outcomes[0].reward, rel=1e-9)
+
+
+def test_a_proposal_costs_nothing_and_is_stepped_from(lab):
+    """Of a proposed x0_hat, DDIM's step at eta 0 is a formula; the row's own guess stays what it was."""
+
+    def body(image):
+        [particle] = yield advance(image.start(), to=image.grid[2])
+        [view] = yield numbers([particle])
+        spent = image.ledger.spent
+        x0 = image.random.normal(image.shape)
+        proposal = image.propose(particle, x0)
+        own, proposed = yield reward([particle, proposal])
+        assert own != proposed
+        [down] = yield advance([proposal], to=image.grid[3])
+        assert image.ledger.spent == spent
+        [before] = yield reward([down], of="before")
+        assert before == proposed
+        [after] = yield numbers([down])
+        t, s = image.grid[2:4]
+        eps = (view.x - t.alpha * x0) / t.sigma
+        np.testing.assert_allclose(after.x, s.alpha * x0 + s.sigma * eps, rtol=1e-9, atol=1e-9)
+        [again] = yield numbers([particle])
+        assert (again.x0 == view.x0).all()
+        yield reward((yield advance([down])))
+
+    seen_by(lab, body, DDIM(steps=STEPS, eta=0.0))
+
+
+def test_proposals_of_one_particle_draw_their_own_noise_and_placings_share_it(lab):
+    def body(image):
+        [particle] = yield advance(image.start(), to=image.grid[2])
+        [view] = yield numbers([particle])
+        for make, value, distinct in ((image.propose, view.x0, 3), (image.place, view.x, 1)):
+            children = yield advance([make(particle, value) for _ in range(3)], to=image.grid[3])
+            assert len({seen.x.tobytes() for seen in (yield numbers(children))}) == distinct
+        yield reward((yield advance([particle])))
+
+    seen_by(lab, body, DDIM(steps=STEPS, eta=1.0))
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (lambda image, p: image.place(p, np.zeros(3)), r"image\.place got x=a ndarray of shape \[3\].*\[1, 4, 4\]"),
+        (lambda image, p: image.place(p, np.full(image.shape, np.nan)), "x with a number that is not finite"),
+        (lambda image, p: image.propose(p, np.zeros(image.shape)), r"guess is not known.*yield numbers"),
+        (lambda image, p: image.note(p, ess=1.0), "on its way"),
+    ],
+)
+def test_numbers_that_cannot_be_used_are_refused(lab, body, words):
+    def script(image):
+        [particle] = yield advance(image.start(), to=image.grid[2])
+        yield reward((yield advance([body(image, particle)])))
+
+    with pytest.raises(ValueError, match=words):
+        seen_by(lab, script, DDIM(steps=STEPS, eta=0.0))
+
+
+def test_notes_of_the_winner_and_of_every_candidate_are_kept(lab):
+    def body(image):
+        images = yield advance(image.start(3))
+        rewards = yield reward(images)
+        for k, (particle, value) in enumerate(zip(images, rewards, strict=True)):
+            image.note(particle, number=k, twice=2 * value)
+
+    engine = lab.engine(DDIM(steps=STEPS, eta=0.0), keep_candidates=True)
+    for result in lab.results(engine, lab.script(body), (math.inf,), range(4)).values():
+        [outcome] = result.outcomes
+        assert outcome.notes["twice"] == 2 * outcome.reward
+        assert [candidate.notes["number"] for candidate in result.candidates] == [0, 1, 2]
+        best = max(result.candidates, key=lambda candidate: candidate.reward)
+        assert best.notes == outcome.notes
