@@ -19,13 +19,16 @@ from its.report.series import BASELINE, WITHOUT_SEARCH, Series
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288", "#882255")
 """Okabe and Ito's without black and yellow, with Tol's indigo and wine; told apart by the colour-blind too."""
 
-MARKERS: tuple[Any, ...] = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", (4, 1, 0), (4, 1, 45), (6, 1, 0))
+MARKERS: tuple[Any, ...] = (
+    *("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h"),
+    *((4, 1, 0), (4, 1, 45), (6, 1, 0), (3, 1, 0), "8"),
+)
 
 PAIRS = tuple((colour, marker) for colour in PALETTE for marker in MARKERS)
 
 SEARCHES = (
     *("random", "zero_order", "bfs_resample", "bfs_prune", "ses", "snes", "paths", "dfs"),
-    *("svdd", "beam", "fk", "rbf", "evosearch", "eps_greedy"),
+    *("svdd", "beam", "fk", "rbf", "evosearch", "eps_greedy", "tds", "das"),
 )
 """Searches with a marker of their own; a new one goes to the end."""
 
