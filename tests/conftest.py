@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -37,6 +37,7 @@ class Script(Search):
 
     body: Callable[[Image], Coroutine]
     anytime: bool = False
+    guidance: Any = None
     needs_absolute = False
     makes = "grids"  # so that it may return an image that it had not rewarded
 
@@ -63,12 +64,14 @@ class Lab:
     Attributes:
         interval: shares of the top time between which its models are guided; None: where a test says so.
         latent: whether its models have a decoder.
+        guided: whether its engines have a guide, for searches that guide their steps themselves.
     """
 
     data: Mixture = field(default_factory=Mixture)
     script: type[Script] = Script
     interval: tuple[float, float] | None = None
     latent: bool = False
+    guided: bool = False
 
     def denoiser(
         self, *, path: str = "vp", scale: float = 1.0, kind: type[MixtureDenoiser] = MixtureDenoiser
@@ -105,9 +108,12 @@ class Lab:
         batch: int = 32,
         rows: int | None = None,
         noise: Noise = normal,
+        guide: object = None,
         **sizes: int,
     ) -> Engine:
         verifiers = {"select": verifier or Classifier(self.logits)}
+        if guide or self.guided:
+            verifiers["guide"] = guide or Classifier(self.logits)
         model = model or self.denoiser()
         return Engine(model, sampler, verifiers, seed=seed, batch=batch, rows=rows, noise=noise, **sizes)
 

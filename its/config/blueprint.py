@@ -32,7 +32,7 @@ from its.config.unknown import resolved
 from its.disk.files import DamagedFile
 from its.disk.run_folder import RunFolder
 from its.process.command import typed
-from its.search.search import require_search
+from its.search.search import guidance_under, require_search
 from its.tracker.tracker import TrackedRun
 
 PLACES = ("out_dir", "plugins", "plan", "tracker", "reporting", "verify")
@@ -83,10 +83,11 @@ class Blueprint(Parts):
         objects = {group: instantiate(plain[group], packages) for group in ("sampler", "guidance", "search", "budget")}
         for group in (*GROUPS, "guide", "report"):
             check_types(plain[group], group)
-        parts = Parts(plain, choices, packages, **objects)
+        kind = run_kind(Parts(plain, choices, packages, **objects))
+        objects["guidance"] = guidance_under(objects["search"], objects["guidance"])
 
         # Its kind decides whether they go together, and what the run is called.
-        kind = run_kind(parts)
+        parts = Parts(plain, choices, packages, **objects)
         kind.check(parts)
         label = kind.label(parts)
         decisive = record(kind.sections(parts), planning=planning)

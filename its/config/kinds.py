@@ -136,9 +136,10 @@ class ImageRun:
         return label
 
     def sections(self, parts: Parts) -> dict[str, Any]:
-        """Return the dataset's problems alone, and guidance and guide only where there is a guidance."""
+        """Return the dataset's problems alone, the guide only under a guidance, and that only where it was chosen."""
         groups = ["model", "sampler", "search", "verifier", "budget", "seed"]
-        groups += ["guidance", "guide"] if parts.guided else []
+        groups += ["guidance"] if parts.guided and parts.search.guidance is None else []
+        groups += ["guide"] if parts.guided else []
         return {"dataset": {"images": parts.plain["dataset"]["images"]}, **{key: parts.plain[key] for key in groups}}
 
     def layout(self, parts: Parts) -> dict[str, Any]:

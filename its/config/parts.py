@@ -36,6 +36,7 @@ class Parts:
         plain: the configuration as plain containers, resolved; a smoke run's twins are named, not made.
         choices: the YAML chosen in each group.
         packages: whose classes a `_target_` may name.
+        guidance: the chosen one, or the one that the search brings along.
     """
 
     plain: dict[str, Any]

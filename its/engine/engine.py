@@ -15,7 +15,8 @@ from its.engine.coroutine import SearchCoroutine
 from its.engine.delivery import Delivery
 from its.engine.draws import Draws
 from its.engine.global_random import GlobalRandomWatch
-from its.engine.guiding import WAYS, Parts, check_guidance
+from its.engine.guided_by import check_guidance, guidance_of
+from its.engine.guiding import WAYS, Parts
 from its.engine.look import Sights
 from its.engine.materialise import Materialiser
 from its.engine.noise import Noise, normal
@@ -40,7 +41,7 @@ from its.particles.probe import Probe
 from its.particles.verbs import Through
 from its.sampler.sampler import Sampler
 from its.search.fitting import check_gradients
-from its.search.search import Search, require_search, sized_to
+from its.search.search import Search, guidance_under, require_search, sized_to
 from its.types import Problem
 from its.verifier.verifier import Verifier, common_probe, probe_of, require_verifier
 
@@ -79,7 +80,7 @@ class Engine:
     Args:
         verifiers: by role; `select` is needed.
         seed: in [0, 2**32).
-        guidance: wraps every step; the verifier of role `guide` gives its gradients.
+        guidance: wraps every step, unless the search brings its own; the verifier of role `guide` gives its gradients.
         batch: network rows of one batch, for evaluations.
         gradient_batch: network rows of one batch with gradients (default half a batch).
         decode_batch, verify_batch: images of one batch for the decoder, and for a verifier (default: as `batch`).
@@ -92,6 +93,7 @@ class Engine:
     Attributes:
         probe: the level whose guess rows keep, for verifiers that compare images with it; None without one.
         served: by kind of work, network rows or images that were served, and how many places were offered.
+        rows_evaluated: network rows spent so far in this run, padding left out.
     """
 
     def __init__(
@@ -143,12 +145,7 @@ class Engine:
             self.prices.grid, common_probe({role: probe_of(each) for role, each in verifiers.items()})
         )
         self.served: dict[str, tuple[int, int]] = {}
-
-    @property
-    def rows_evaluated(self) -> int:
-        """Return the network rows spent so far in this run, padding left out."""
-        kinds = (WAYS[self.guidance.needs].network, SLOPES["network"])
-        return sum(self.served.get(kind, (0, 0))[0] for kind in kinds)
+        self.rows_evaluated = 0
 
     def check_guided(self) -> None:
         """Refuse a model that says that it is guided at some levels, at none of which this sampling stands.
@@ -175,7 +172,7 @@ class Engine:
                 unread.
         """
         require_search(type(search))
-        check_gradients(search, self.guidance, self.sampler, self.verifiers)
+        check_gradients(search, guidance_under(search, self.guidance), self.sampler, self.verifiers)
         if search.makes == "images":
             self.check_guided()
         with _rare_garbage_collections():
@@ -189,7 +186,7 @@ class Engine:
         stream = self.stream(search, caps, problems, currency)
         runs_of: dict[int, list[SearchRun]] = {}
         for run in stream.run():
-            self.served = stream.served
+            self.served, self.rows_evaluated = stream.served, stream.rows_evaluated
             runs = runs_of.setdefault(run.image.problem.index, [])
             runs.append(run)
             if sum(len(each.caps) for each in runs) == len(caps):
@@ -200,30 +197,33 @@ class Engine:
         self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem], currency: Currency = "nfe"
     ) -> Stream:
         """Put together the parts that run a search on problems; see `run`."""
+        guidance = guidance_of(search, self.guidance, self.model, self.sampler, self.verifiers)
+
         # Rows, and the parts that make and copy them.
         model = self.model
         block_bytes = self.rows_bytes // BLOCKS
         rows = Rows(model.shape, model.dtype, model.device, block_bytes)
-        materialiser = Materialiser(self.seed, model, self.sampler, rows, self.noise, self.guidance.num_draws)
+        materialiser = Materialiser(self.seed, model, self.sampler, rows, self.noise, guidance.num_draws)
         readback: Readback = Readback()
         sights = Sights(rows, readback, model.clipping)
         slopes = self._slopes(search.takes_gradients, rows, materialiser)
 
         announcer = None
         if isinstance(self.noise, Tape):
-            announcer = Announcer(self.noise, Draws(self.prices, self.guidance))
+            announcer = Announcer(self.noise, Draws(self.prices, guidance))
 
         # Queues of the network, the decoder and the verifiers.
         scoring = Scoring(model, self.verifiers, rows, self.probe, self.decode_batch, self.verify_batch, block_bytes)
-        guiding = WAYS[self.guidance.needs](
+        guiding = WAYS[guidance.needs](
             Parts(
                 model=model,
                 sampler=self.sampler,
-                guidance=self.guidance,
+                guidance=guidance,
                 guide=self.verifiers.get("guide"),
                 prices=self.prices,
                 rows=rows,
                 materialiser=materialiser,
+                readback=readback,
                 probe=self.probe,
                 batch=self.batch,
                 gradient_batch=self.gradient_batch,
@@ -261,6 +261,7 @@ class Engine:
             for index, run_caps in enumerate([caps] if search.anytime else [(cap,) for cap in caps]):
                 ledger = Ledger(run_caps[-1], currency)
                 image = Image(problem, self.seed, self.prices, ledger, anytime=search.anytime, shape=self.model.shape)
+                image.twisted = guidance_under(search, self.guidance).twists
                 if isinstance(self.noise, Tape):
                     image.random = self.noise.open(problem.index, image.random)
                 planned = search

@@ -84,7 +84,8 @@ class Guide(Queue[State | Rollout]):
             t = Columns.of([level for _, level in owners], x.ndim, x.device)
             stepped = self._steps.follow(items, Batch(x, t, guess, own, shift))
             finite = torch.isfinite(own.sums() + guess.sums() + shift.flatten(1).sum(1))
-        judged = Guided(type(self._guide).__name__, [item.run for item in items])
+        guesses = [states[k].guess if k in states else None for k in range(n)] if self._guidance.twists else []
+        judged = Guided(type(self._guide).__name__, [item.run for item in items], guesses)
         return Served(values, *stepped, [(Evaluated(self._name, owners), finite), (judged, scores[:n])])
 
     @abstractmethod

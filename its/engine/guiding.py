@@ -16,6 +16,7 @@ from its.engine.evaluate import Evaluate
 from its.engine.guide import Guide, GuideAtGuess, GuideThroughNetwork, decodes
 from its.engine.materialise import Materialiser
 from its.engine.queue import Queue, Shape, network_shape
+from its.engine.readback import Readback
 from its.engine.rows import GuessRows, Rows
 from its.engine.state import Rollout, State
 from its.engine.steps import Batch, Stepped, Steps
@@ -25,7 +26,7 @@ from its.model.denoiser import Clipping, Denoiser
 from its.particles.prices import Prices
 from its.particles.probe import Probe
 from its.sampler.sampler import Sampler
-from its.verifier.verifier import Verifier, probe_of
+from its.verifier.verifier import Verifier
 
 PROPOSED = (
     "used image.propose, and this guidance goes through the network, whose own guess it is about; set guidance=none, "
@@ -53,6 +54,7 @@ class Parts:
     prices: Prices
     rows: Rows
     materialiser: Materialiser
+    readback: Readback
     probe: Probe | None
     batch: int
     gradient_batch: int
@@ -63,7 +65,7 @@ class Parts:
 
     def steps(self, clipping: Clipping) -> Steps:
         """Build the sampler's steps; `clipping` is that of the guess that they start from."""
-        return Steps(self.sampler, self.guidance, self.rows, self.materialiser, clipping, self.probe)
+        return Steps(self.sampler, self.guidance, self.rows, self.materialiser, clipping, self.probe, self.readback)
 
 
 class Guiding(ABC):
@@ -72,10 +74,13 @@ class Guiding(ABC):
     Attributes:
         network: name of the queue in which the network is evaluated.
         queues: by name, furthest downstream first.
+        twists: whether steps are twisted; then the gradient that a state's step takes brings the guide's score of its
+            guess along.
     """
 
     network: ClassVar[str] = "evaluate"
     queues: Mapping[str, Queue]
+    twists = False
 
     @abstractmethod
     def begin(self, rollout: Rollout, clock: int) -> bool:
@@ -100,6 +105,18 @@ class Guiding(ABC):
             ValueError: naming the rule.
         """
         return None
+
+    def check_gradients(self) -> None:
+        """Refuse to take the guide's score of a guess with the gradient that the next step takes.
+
+        Raises:
+            ValueError: no step takes it.
+        """
+        if not self.twists:
+            raise ValueError(
+                "reward got gradient=True, and no step of this run takes the gradient of the guess's score; a search "
+                "whose `guidance` is a Twist, from its.guidance.twist, has such steps"
+            )
 
     @abstractmethod
     def step_known(self, rollouts: Sequence[Rollout]) -> Stepped:
@@ -219,6 +236,7 @@ class GuidedThroughNetwork(Guided):
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts, GuideThroughNetwork, parts.network_shape(parts.gradient_batch))
+        self.twists = parts.guidance.twists
         self.queues = {"gradient": self._guide}
 
     def go_on(self, rollout: Rollout) -> None:
@@ -232,6 +250,8 @@ class GuidedThroughNetwork(Guided):
     def _ask_guidance(self, state: State, clock: int) -> None:
         state.guidance_paid = True
         state.pay(clock)
+        if self.twists:
+            state.guess.scores["guide"] = []
         self._guide.add(state.run.order, state)
 
     def _charge(self, state: State, clock: int, levels: Sequence[Level]) -> None:
@@ -252,43 +272,3 @@ WAYS: Mapping[Needs, type[Unguided | GuidedAtGuess | GuidedThroughNetwork]] = {
     "network": GuidedThroughNetwork,
 }
 """The ways to guide, by the gradients that a guidance needs."""
-
-
-def check_guidance(guidance: Guidance, model: Denoiser, sampler: Sampler, verifiers: Mapping[str, Verifier]) -> None:
-    """Refuse what a guidance cannot wrap, and a guide that does not suit it.
-
-    Raises:
-        ValueError: the message names the rule and the remedy.
-    """
-    # The sampler.
-    name = type(guidance).__name__
-    if (guidance.needs != "nothing" or guidance.rounds > 1) and sampler.second_order:
-        raise ValueError(
-            f"{name} wraps steps of one stage, and {type(sampler).__name__} takes two; "
-            "set sampler=ddim or sampler=euler"
-        )
-    if guidance.needs == "nothing":
-        return
-
-    # The noisiest level.
-    if guidance.divides_by(sampler.grid(model.path)[0]) == 0.0:
-        raise ValueError(
-            f"{name} divides by alpha, which is 0 where this sampling begins; set sampler.spacing=leading, or list "
-            "times from a less noisy one on"
-        )
-
-    # The guide.
-    if "guide" not in verifiers:
-        raise ValueError(f"{name} takes gradients of a guide, and there is none; set verifier@guide=...")
-    if probe_of(verifiers["guide"]) is not None:
-        raise ValueError(
-            f"the guide {type(verifiers['guide']).__name__} compares an image with an earlier guess of it, and a guess "
-            "on the way has none: it gives no gradients; choose another verifier@guide"
-        )
-    aware = getattr(verifiers["guide"], "noise_aware", False)
-    if aware != guidance.noise_aware:
-        raise ValueError(
-            f"{name} scores {'noisy rows' if guidance.noise_aware else 'images'}, and the guide "
-            f"{type(verifiers['guide']).__name__} scores {'noisy rows' if aware else 'images'}; "
-            "choose another verifier@guide"
-        )

@@ -49,10 +49,16 @@ class Scored(NamedTuple):
 
 
 class Guided(NamedTuple):
-    """A batch of a guidance; the guide's scores of each row come back, `[n, scores]`."""
+    """A batch of a guidance; the guide's scores of each row come back, `[n, scores]`.
+
+    Attributes:
+        guesses: the value of each row whose one score this is, None for a row that no search holds; empty if the guide
+            scored something else than guesses.
+    """
 
     verifier: str
     runs: list[SearchRun]
+    guesses: Sequence[Value | None] = ()
 
 
 class Replies(Protocol):

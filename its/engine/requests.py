@@ -123,6 +123,8 @@ class Requests:
 
     def _reward(self, run: SearchRun, request: Reward) -> Opened:
         self._scoring.check_role(request.by)
+        if request.gradient:
+            self._guiding.check_gradients()
 
         # Charge the forwards: an evaluation for each guess that is not paid for.
         values, nfe, evaluated = [], [], set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
+from its.engine.log_ratio import LogRatio
 from its.engine.rows import UNMADE, GuessRows, History, Row
 from its.engine.search_run import SearchRun, Value
 from its.levels import Level
@@ -26,6 +27,7 @@ class State:
         guidance: rows of x0_hat, eps_hat and shift under a guidance; None until they are known.
         guidance_paid: whether they have been charged.
         rollouts: those that wait for the evaluation.
+        log_ratio: of the twisted steps that have led here; None if none have.
     """
 
     __slots__ = (
@@ -36,6 +38,7 @@ class State:
         "guidance_paid",
         "history",
         "level",
+        "log_ratio",
         "noise_key",
         "own",
         "recipe",
@@ -56,6 +59,7 @@ class State:
         recipe: Recipe | None = None,
         history: History | None = None,
         probe: Value | None = None,
+        log_ratio: LogRatio | None = None,
     ) -> None:
         self.run = run
         self.level = level
@@ -70,6 +74,7 @@ class State:
         self.guidance_paid = False
         self.recipe = recipe
         self.rollouts: tuple[Rollout, ...] = ()
+        self.log_ratio = log_ratio
 
     @property
     def row(self) -> Row:
@@ -105,7 +110,7 @@ class Rollout:
         position: of its answer in the reply.
         child: the particle it becomes.
         state: where it starts; None once it has left.
-        x, history, probe: its row after that, and of the steps that led there; see `State`.
+        x, history, probe, log_ratio: its row after that, and of the steps that led there; see `State`.
         clock: the image's clock at which it is paid for.
         round: how often its step has been taken already (recurrence).
         guess, own: its guess while a guidance has yet to be computed.
@@ -122,6 +127,7 @@ class Rollout:
         "first_stage",
         "guess",
         "history",
+        "log_ratio",
         "noise",
         "own",
         "position",
@@ -147,6 +153,7 @@ class Rollout:
         self.round = 0
         self.history = state.history
         self.probe = state.guess.probe
+        self.log_ratio = state.log_ratio
         self.guess = cast(Value, None)
         self.own: GuessRows | None = None
         self.first_stage: FirstStage | None = None

@@ -10,13 +10,16 @@ import torch
 from torch import Tensor
 
 from its.engine.draws import RECURRENCE, STEP
+from its.engine.log_ratio import LogRatio, LogRatios
 from its.engine.materialise import Materialiser
+from its.engine.readback import Readback
 from its.engine.rows import History, Rows, column, index_of, rows_at
 from its.engine.search_run import Value
 from its.engine.state import FirstStage, Rollout, State
 from its.guidance.guidance import Guidance
 from its.levels import Columns, Guess
 from its.model.denoiser import Clipping
+from its.particles.moves import dot
 from its.particles.probe import Probe
 from its.sampler.sampler import Sampler
 
@@ -65,6 +68,7 @@ class Steps:
     Args:
         clipping: of the guess that steps start from.
         probe: the level whose guess rows keep; None without one.
+        readback: brings the log-ratios of twisted steps.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Steps:
         materialiser: Materialiser,
         clipping: Clipping,
         probe: Probe | None,
+        readback: Readback,
     ) -> None:
         self._sampler = sampler
         self._guidance = guidance
@@ -82,6 +87,7 @@ class Steps:
         self._materialiser = materialiser
         self._clipping = clipping
         self._probe = probe
+        self._readback = readback
 
     def follow(self, items: Sequence[State | Rollout], batch: Batch) -> Stepped:
         """Step every rollout that waited for these rows."""
@@ -125,7 +131,9 @@ class Steps:
         z = self._noise(rollouts, batch.x) if sampler.stochastic else None
         guess = self._clipping(batch.guess, batch.t)._replace(share=batch.own.share)
         x = sampler.step(batch.x, self._extrapolated(rollouts, guess, batch.t), batch.t, s, z)
-        if batch.shift is not None:
+        if self._guidance.twists:
+            x = x if z is None else self._twisted(rollouts, x, batch, guess, s, z)
+        elif batch.shift is not None:
             x = (x + batch.shift * self._guidance.shift_scale(batch.t, s)).to(x)
 
         # All but the last of its rounds go back up.
@@ -137,6 +145,25 @@ class Steps:
             self._store([rollouts[k] for k in last], batch.pick(last), rows_at(x, last) if again else x, stepped)
         if again:
             self._recur([rollouts[k] for k in again], rows_at(x, again), stepped)
+
+    def _twisted(
+        self, rollouts: Sequence[Rollout], x: Tensor, batch: Batch, guess: Guess, s: Columns, z: Tensor
+    ) -> Tensor:
+        """Move the mean of each step's noise, and send back log p - log q of it: both are normal, and as wide.
+
+        Args:
+            x: rows after the sampler's own step.
+            guess: that this started from. z: its standard normal noise.
+        """
+        std = self._sampler.noise_std(guess, batch.t, s)
+        move = std * cast(Tensor, batch.shift)
+        terms = -dot(move, z + 0.5 * move).flatten()
+        for rollout in rollouts:
+            if rollout.state is not None:
+                rollout.log_ratio = LogRatio(rollout.state.log_ratio)
+            cast(LogRatio, rollout.log_ratio).pending += 1
+        self._readback.send(LogRatios([cast(LogRatio, rollout.log_ratio) for rollout in rollouts]), terms)
+        return (x + std * move).to(x)
 
     def _extrapolated(self, rollouts: Sequence[Rollout], guess: Guess, t: Columns) -> Guess:
         """Return the guesses that steps start from: those with a history are moved on as the sampler says."""
@@ -264,7 +291,7 @@ def _land(rollout: Rollout, before: Value | None, stepped: Stepped) -> None:
         child = rollout.child
         level, history, probe = rollout.route[-1], rollout.history, rollout.probe
         stands = rollout.run, level, rollout.x, rollout.clock, child.noise_key
-        child.state = State(*stands, before, history=history, probe=probe)
+        child.state = State(*stands, before, history=history, probe=probe, log_ratio=rollout.log_ratio)
         stepped.arrivals.append(rollout)
     else:
         stepped.onward.append(rollout)

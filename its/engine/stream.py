@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -21,18 +20,14 @@ from its.engine.readback import Readback
 from its.engine.requests import Opened, Requests
 from its.engine.rows import Rows
 from its.engine.score import Scoring
-from its.engine.search_run import SearchRun
+from its.engine.search_run import SearchRun, Value
 from its.engine.shortage import MemoryShortage, is_shortage
-from its.engine.slopes import Slopes, Taken
+from its.engine.slopes import SLOPES, Slopes, Taken
 from its.engine.state import Rollout
-from its.engine.verdicts import WORDS, Verdict, kinds_of
+from its.engine.verdicts import Jury
 from its.particles.order import Components
 from its.particles.particle import Particle
 from its.particles.verbs import Reply, Request
-
-log = logging.getLogger(__name__)
-
-_TOLD = "verifier %s (%s) gave %s to image %d; the end says how many images got any"
 
 
 class Stream:
@@ -76,12 +71,17 @@ class Stream:
         self._ready: list[Rollout] = []
         self._replied: deque[SearchRun] = deque()
         self._over: deque[SearchRun] = deque()
-        self._told: set[Verdict] = set()
+        self._jury = Jury()
 
     @property
     def served(self) -> dict[str, tuple[int, int]]:
         """Return what was served and how many places were offered, by kind of work: network rows, or images."""
         return {name: (queue.filled, queue.capacity) for name, queue in self._queues.items()}
+
+    @property
+    def rows_evaluated(self) -> int:
+        """Return the network rows served, padding left out."""
+        return sum(self.served.get(kind, (0, 0))[0] for kind in (self._guiding.network, SLOPES["network"]))
 
     @property
     def rows_in_use(self) -> int:
@@ -245,7 +245,9 @@ class Stream:
             elif isinstance(subject, Scored):
                 self._answer_scores(subject, numbers)
             elif isinstance(subject, Guided):
-                self._note_verdicts("guide", subject.verifier, subject.runs, numbers)
+                self._jury.note("guide", subject.verifier, subject.runs, numbers)
+                if subject.guesses:
+                    self._reward(subject.guesses, "guide", numbers[:, 0])
             elif isinstance(subject, Seen | Taken):
                 for reply in subject.replies(numbers):
                     self._answer(*reply)
@@ -253,24 +255,23 @@ class Stream:
                 self._over += cast(Any, subject).arrive(numbers)
 
     def _answer_scores(self, scored: Scored, rewards: np.ndarray) -> None:
-        """Give the values of a batch their rewards, and all who wait for them, and charge; NaN counts as -inf."""
-        comparable = np.where(np.isnan(rewards), -np.inf, rewards).tolist()
-        self._note_verdicts(scored.role, scored.verifier, [value.run for value in scored.values], rewards)
-        for value, numbers, costs in zip(scored.values, comparable, scored.costs, strict=True):
+        """Give the values of a batch their rewards, and charge what judges elsewhere were paid for them."""
+        self._jury.note(scored.role, scored.verifier, [value.run for value in scored.values], rewards)
+        for value, costs in zip(scored.values, scored.costs, strict=True):
             for column, times in costs.items():
                 value.run.image.ledger.call(column, value.calls[scored.role], times)
+        self._reward(scored.values, scored.role, rewards)
+
+    def _reward(self, values: Sequence[Value | None], role: str, rewards: np.ndarray) -> None:
+        """Give values their rewards by a role, and answer all who wait for them; NaN counts as -inf."""
+        comparable = np.where(np.isnan(rewards), -np.inf, rewards).tolist()
+        for value, numbers in zip(values, comparable, strict=True):
+            if value is None:
+                continue
             reward = Components(numbers) if isinstance(numbers, list) else numbers
-            waiting, value.scores[scored.role] = value.scores[scored.role], reward
+            waiting, value.scores[role] = value.scores[role], reward
             for position in cast("list[int]", waiting):
                 self._answer(value.run, position, reward)
-
-    def _note_verdicts(self, role: str, verifier: str, runs: Sequence[SearchRun], rewards: np.ndarray) -> None:
-        """Count the kinds of rewards that a verifier gave to runs; say the first of those that are no numbers."""
-        for run, kind in zip(runs, kinds_of(rewards), strict=True):
-            run.verdicts[role, kind] += 1
-            if kind in WORDS and (role, kind) not in self._told:
-                self._told.add((role, kind))
-                log.warning(_TOLD, verifier, role, WORDS[kind], run.image.problem.index)
 
     def _check_finite(self, evaluated: Evaluated, finite: np.ndarray) -> None:
         """Fail the images whose network output is not finite; their neighbours go on."""

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
+
+from its.particles.image import Image
+
+log = logging.getLogger(__name__)
+
+_TOLD = "verifier %s (%s) gave %s to image %d; the end says how many images got any"
 
 ROLES = ("select", "guide")
 FINITE, NAN, INFINITE = "finite", "nan", "inf"
@@ -39,3 +47,25 @@ def sum_verdicts(parts: Iterable[Mapping[Verdict, int]]) -> Verdicts:
     for part in parts:
         total.update(part)
     return total
+
+
+class Judged(Protocol):
+    """A run of a search, as far as verdicts go."""
+
+    image: Image
+    verdicts: Verdicts
+
+
+class Jury:
+    """Counts the verdicts of a stream in its runs, and logs the first of each kind that is no number to compare."""
+
+    def __init__(self) -> None:
+        self._told: set[Verdict] = set()
+
+    def note(self, role: str, verifier: str, runs: Sequence[Judged], rewards: np.ndarray) -> None:
+        """Count the kinds of rewards `[n]`, or `[n, members]`, that a verifier gave to runs."""
+        for run, kind in zip(runs, kinds_of(rewards), strict=True):
+            run.verdicts[role, kind] += 1
+            if kind in WORDS and (role, kind) not in self._told:
+                self._told.add((role, kind))
+                log.warning(_TOLD, verifier, role, WORDS[kind], run.image.problem.index)

@@ -26,7 +26,8 @@ class GuidanceOutput(NamedTuple):
 
     Attributes:
         guess: x0_hat and eps_hat, `[n, *shape]`.
-        shift: added to the row after the step, times `shift_scale`; None is nothing.
+        shift: added to the row after the step, times `shift_scale`, or the noise's variance where the guidance twists;
+            None is nothing.
     """
 
     guess: Guess
@@ -40,9 +41,12 @@ class Guidance(Protocol):
 
     Attributes:
         noise_aware: whether its guide scores noisy rows x_t at their level, and not images.
+        twists: whether it leaves the sampler's step as it is but for the mean of its noise, which moves by the noise's
+            variance times `shift`; and its guide scores the guess alone, once. Then log-densities of steps are known.
     """
 
     noise_aware: ClassVar[bool] = False
+    twists: ClassVar[bool] = False
 
     def divides_by(self, t: Level) -> float:
         """Return what it divides by at a level, which must not be 0: alpha, if it makes x0_hat of a tilted eps_hat."""

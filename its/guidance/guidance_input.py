@@ -61,8 +61,24 @@ class GuidanceInput:
 
         Between the grid's levels it is interpolated in native time.
         """
-        weights = np.interp([level.time for level in self._levels], *trend_weights(trend, self._grid))
-        column = torch.from_numpy(weights).to(self.x.device, self.x.dtype, non_blocking=True)
+        return self.column(np.interp([level.time for level in self._levels], *trend_weights(trend, self._grid)))
+
+    def steps_taken(self) -> np.ndarray:
+        """Return how many of the sampling's steps lead to the level of each row, float `[n]`.
+
+        Between the grid's levels they are interpolated in native time.
+        """
+        times = [level.time for level in self._grid]
+        return np.interp([level.time for level in self._levels], times[::-1], np.arange(len(times))[::-1])
+
+    @property
+    def steps(self) -> int:
+        """The number of steps of a plain sampling."""
+        return len(self._grid) - 1
+
+    def column(self, values: np.ndarray) -> Tensor:
+        """Return numbers `[n]` as a column of the rows' dtype."""
+        column = torch.from_numpy(values).to(self.x.device, self.x.dtype, non_blocking=True)
         return column.reshape(-1, *[1] * (self.x.ndim - 1))
 
     def offsets(self, draws: int, std: Tensor) -> list[Tensor]:

@@ -31,6 +31,7 @@ class Image:
         random: the image's own random numbers.
         shape: event shape of the state.
         stochastic: whether steps draw noise.
+        twisted: whether a guidance moves that noise, so that its particles have log-ratios.
         prior_std: standard deviation of x_T at the top of the grid.
         dropped: requests that were made and not yielded: verb, code and line.
     """
@@ -44,6 +45,7 @@ class Image:
         self.ledger = ledger
         self.shape = shape
         self.stochastic = prices.stochastic
+        self.twisted = False
         self.prior_std = prices.prior_std
         self._prices = prices
         self._anytime = anytime

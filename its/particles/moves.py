@@ -30,7 +30,7 @@ def _column(values: Tensor, like: Tensor) -> Tensor:
     return values.reshape(-1, *[1] * (like.ndim - 1))
 
 
-def _dot(a: Tensor, b: Tensor) -> Tensor:
+def dot(a: Tensor, b: Tensor) -> Tensor:
     """Return the inner product of each row, by adding halves: its bits depend on neither other rows nor device."""
     terms = (a * b).flatten(1)
     while (size := terms.shape[1]) > 1:
@@ -59,10 +59,10 @@ class Rotate:
 
     def __call__(self, x: Tensor, z: Tensor) -> Tensor:
         x64, z64 = x.double(), z.double()
-        norm = _dot(x64, x64).sqrt()
+        norm = dot(x64, x64).sqrt()
         u = x64 / norm
-        w = z64 - _dot(z64, u) * u
-        w = w / _dot(w, w).sqrt()
+        w = z64 - dot(z64, u) * u
+        w = w / dot(w, w).sqrt()
         return (norm * (self.cos * u + math.sqrt(1.0 - self.cos**2) * w)).to(x.dtype)
 
 
@@ -108,10 +108,10 @@ class Ball:
 
         x64, z64 = x.double(), z.double()
         d = x[0].numel()
-        square = _dot(z64, z64)
+        square = dot(z64, z64)
         uniform = torch.special.gammainc(torch.full_like(square, d / 2), square / 2)
         y = x64 + self.radius * math.sqrt(d) * uniform * z64 / square.sqrt()
-        return (y * (_dot(x64, x64) / _dot(y, y)).sqrt()).to(x.dtype)
+        return (y * (dot(x64, x64) / dot(y, y)).sqrt()).to(x.dtype)
 
 
 @dataclass(frozen=True, eq=False)

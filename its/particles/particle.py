@@ -113,10 +113,12 @@ class Family(Protocol):
 
     Attributes:
         stochastic: whether steps draw noise.
+        twisted: whether a guidance moves that noise.
         dropped: requests about them that were made and not yielded: verb, code and line.
     """
 
     stochastic: bool
+    twisted: bool
     dropped: list[tuple[str, CodeType, int]]
 
 
@@ -176,6 +178,26 @@ class Particle:
         self._num_children: dict[Verb, int] = {}
         self._twins: dict[Level, Particle] = {}
         self._child_stems: tuple[int, int] | None = None
+
+    @property
+    def log_ratio(self) -> float:
+        """Return the sum of log p - log q over the steps since its starting point, renoising or jitter.
+
+        p is the density of the sampler's own step, q that of the step as it was taken, whose noise a guidance moved.
+        It comes with the next `reward` of the particle's own image or guess.
+
+        Raises:
+            RuntimeError: no guidance of this run moves noise, or it has not come yet.
+        """
+        if not self.image.twisted:
+            raise RuntimeError(
+                "log_ratio was read, and no step of this run is twisted; a search whose `guidance` is a Twist, from "
+                "its.guidance.twist, has such steps"
+            )
+        total = None if self.state is None else self.state.log_ratio
+        if total is not None and total.pending:
+            raise RuntimeError("log_ratio was read too soon; it comes with yield reward([particle])")
+        return 0.0 if total is None else total.value
 
     @property
     def notes(self) -> dict[str, float]:

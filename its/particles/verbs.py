@@ -81,13 +81,14 @@ class Advance(Request):
 class Reward(Request):
     """A request to score particles; see `reward`."""
 
-    __slots__ = ("by", "of")
+    __slots__ = ("by", "gradient", "of")
     verb = "reward"
 
-    def __init__(self, particles: list[Particle], of: Of, by: By, caller: FrameType) -> None:
+    def __init__(self, particles: list[Particle], of: Of, by: By, gradient: bool, caller: FrameType) -> None:
         super().__init__(particles, caller)
         self.of = of
         self.by = by
+        self.gradient = gradient
 
 
 class Numbers(NamedTuple):
@@ -182,7 +183,7 @@ def advance(
     return Advance(particles, levels, steps, noises, bool(deterministic), sys._getframe(1))
 
 
-def reward(particles: Sequence[Particle], of: Of = "own", by: By = "select") -> Reward:
+def reward(particles: Sequence[Particle], of: Of = "own", by: By = "select", gradient: bool = False) -> Reward:
     """Ask for rewards, higher is better; the reply is a list of floats in the same order.
 
     Under a relative verifier they are tuples, which only `image.order` compares.
@@ -192,6 +193,9 @@ def reward(particles: Sequence[Particle], of: Of = "own", by: By = "select") -> 
         of: `own` scores the image, or x0_hat at the particle's level (one evaluation unless it is
             known); `before` scores the x0_hat that its last step started from (never an evaluation).
         by: the role of the verifier that scores.
+        gradient: take the score of x0_hat by `guide` from the evaluation, forward and backward, that the particle's
+            next step needs: it is done now, the step pays nothing more, and no verifier is called besides. Of searches
+            that twist their steps (`Search.guidance`).
 
     Raises:
         TypeError, ValueError: an argument is something else.
@@ -201,7 +205,14 @@ def reward(particles: Sequence[Particle], of: Of = "own", by: By = "select") -> 
         raise ValueError(f"reward got of={described(of)}; it is 'own' or 'before'")
     if by not in BYS:
         raise ValueError(f"reward got by={described(by)}; it is 'select' or 'guide'")
-    return Reward(particles, of, by, sys._getframe(1))
+    if gradient and (of, by) != ("own", "guide"):
+        raise ValueError(
+            f"reward got gradient=True, of={of!r} and by={by!r}; a gradient is the guide's, at the particle's own "
+            "guess: write by='guide'"
+        )
+    if gradient and any(particle.level.clean for particle in particles):
+        raise ValueError("reward got gradient=True and a finished image, from which no step leads on")
+    return Reward(particles, of, by, gradient, sys._getframe(1))
 
 
 def numbers(particles: Sequence[Particle]) -> Look:

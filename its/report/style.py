@@ -23,12 +23,16 @@ MARKERS: tuple[Any, ...] = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h
 
 PAIRS = tuple((colour, marker) for colour in PALETTE for marker in MARKERS)
 
-FURTHER_MARKERS: tuple[Any, ...] = ((3, 1, 0), (3, 1, 180))
-"""Of ours alone, so that more of them change no pair."""
+FURTHER_MARKERS: tuple[Any, ...] = (
+    *((3, 1, 0), (3, 1, 60), (4, 1, 0), (4, 1, 45), (6, 1, 0), (8, 1, 0)),
+    *("8", "H", (5, 0, 36), (7, 0, 0), (3, 0, 30), (4, 0, 20)),
+)
+"""Of searches that came later, so that no pair of `PAIRS` changes."""
 
 SEARCHES = (
     *("random", "zero_order", "bfs_resample", "bfs_prune", "ses", "snes", "paths", "dfs"),
-    *("svdd", "beam", "fk", "rbf", "evosearch", "eps_greedy", "dlbs", "dsearch"),
+    *("svdd", "beam", "fk", "rbf", "evosearch", "eps_greedy", "dlbs", "dsearch", "tds", "das"),
+    *("dts", "halving", "lidar", "trs", "treeg", "reno", "ug_fm", "flowchef"),
 )
 """Searches with a marker of their own; a new one goes to the end."""
 

@@ -279,9 +279,10 @@ def _plain(saved: Mapping[str, Any], config: DictConfig) -> dict[str, Any]:
 
 def _check_same(saved: Mapping[str, Any], plain: dict[str, Any]) -> None:
     """Refuse if the packages and weights here would make other images than the run's, or it was guided."""
-    if "guidance" in saved:
+    if "guide" in saved:
         raise ValueError(
-            "the run was guided, and only unguided samplings are rendered again; choose a run with guidance=none"
+            "the run was guided, and only unguided samplings are rendered again; choose a run with guidance=none, and "
+            "a search that does not guide its steps itself"
         )
     sections = {key: plain[key] for key in saved if key in plain}
     here = record({**sections, "dataset": {"images": plain["dataset"]["images"]}, "sampler": saved["sampler"]})

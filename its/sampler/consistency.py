@@ -23,6 +23,9 @@ class Consistency(Sampler):
     def stochastic(self) -> bool:
         return True
 
+    def noise_std(self, guess: Guess, t: Columns, s: Columns) -> Tensor:
+        return s.sigma
+
     def step(self, x: Tensor, guess: Guess, t: Columns, s: Columns, z: Tensor | None) -> Tensor:
         x_s = s.alpha.to(x) * guess.x0
         return x_s if z is None else x_s + s.sigma.to(x) * z

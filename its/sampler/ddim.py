@@ -61,6 +61,10 @@ class DDIM(Sampler):
         """Return it at eta 0, where no variance is left to choose; see `Sampler.deterministic`."""
         return replace(self, eta=0.0, variance="fixed_small")
 
+    def noise_std(self, guess: Guess, t: Columns, s: Columns) -> Tensor:
+        """Return the standard deviation of the noise of a step; see `Sampler.noise_std`."""
+        return self._std(guess, t, s, ancestral_variance(t, s, self.eta)).where(s.sigma > 0.0, 0.0)
+
     def step(self, x: Tensor, guess: Guess, t: Columns, s: Columns, z: Tensor | None) -> Tensor:
         """Take rows `x [n, *shape]` from t to s; see `Sampler.step`."""
         v = ancestral_variance(t, s, self.eta)  # Eq. 16

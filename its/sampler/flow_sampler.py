@@ -49,6 +49,10 @@ class FlowSampler(Sampler):
         """Return the weights of the step from t to s."""
         raise TypeError(f"{type(self).__name__} has no weights")
 
+    def noise_std(self, guess: Guess, t: Columns, s: Columns) -> Tensor:
+        """Return the standard deviation of the noise of a step; see `Sampler.noise_std`."""
+        return self.weights(t, s).z
+
     def step(self, x: Tensor, guess: Guess, t: Columns, s: Columns, z: Tensor | None) -> Tensor:
         """Take rows `x [n, *shape]` from t to s; see `Sampler.step`."""
         weights = self.weights(t, s)

@@ -155,6 +155,13 @@ class Sampler:
             )
         return replace(self, **cast(Any, {self.noise_parameter: 0.0}))
 
+    def noise_std(self, guess: Guess, t: Columns, s: Columns) -> Tensor:
+        """Return the standard deviation of the noise of the step from t to s, which broadcasts over rows.
+
+        Where a step draws none it is 0. A sampler that does not say it cannot be twisted.
+        """
+        raise TypeError(f"{type(self).__name__} does not say the deviation of its noise")
+
     def step(self, x: Tensor, guess: Guess, t: Columns, s: Columns, z: Tensor | None) -> Tensor:
         """Take rows `x [n, *shape]` from t to s. Of two stages this is the first, which predicts.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from its.particles.image import Image
 from its.particles.verbs import advance, reward
 from its.search.parts.potentials import POTENTIALS, Lineage
-from its.search.parts.resampling import RESAMPLERS, effective, normalised
+from its.search.parts.resampling import RESAMPLERS, normalised, uneven
 from its.search.parts.rules import STEPS
 from its.search.search import Coroutine, Search, Size, sized
 
@@ -58,7 +58,7 @@ class FK(Search):
             rewards = yield reward(particles, of="before")
             lineages = [line.grown(self.potential, self.strength, r) for line, r in zip(lineages, rewards, strict=True)]
             weights = normalised([line.weight for line in lineages])
-            if len(set(weights)) > 1 and effective(weights) < self.ess * len(weights):
+            if uneven(weights, self.ess):
                 chosen = RESAMPLERS[self.resampler](weights, image.random)
                 particles = [particles[k] for k in chosen]
                 lineages = [lineages[k].settled() for k in chosen]

@@ -9,6 +9,8 @@ from inspect import get_annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from its import parameters
+from its.guidance.guidance import Guidance
+from its.guidance.none import NoGuidance
 from its.levels import Level
 from its.particles.image import Image
 from its.particles.verbs import Request, Through
@@ -69,6 +71,13 @@ class Search(ABC):
     def looks_ahead(self) -> bool:
         return False
 
+    def guidance(self) -> Guidance | None:
+        """Return the guidance that its steps need, which is then the run's; None leaves that to `guidance=`.
+
+        It follows from the parameters alone, and not from the sizes that a cap decides.
+        """
+        return None
+
     @property
     def natural(self) -> dict[str, int]:
         """Return the sizes it runs at under `budget=natural`, by field; under a cap these fields stay None."""
@@ -119,6 +128,23 @@ class Search(ABC):
     @abstractmethod
     def run(self, image: Image) -> Coroutine:
         """Make one image; return its particle, or None for the best one rewarded."""
+
+
+def guidance_under(search: Search, chosen: Guidance) -> Guidance:
+    """Return the guidance of a search's steps: the one that it brings along, else the one that was chosen.
+
+    Raises:
+        ValueError: there are both.
+    """
+    own = search.guidance
+    if own is None or own == chosen:
+        return chosen
+    if not isinstance(chosen, NoGuidance):
+        raise ValueError(
+            f"{type(search).__name__} guides its steps itself, by {type(own).__name__}, and {type(chosen).__name__} "
+            "was chosen besides; set guidance=none"
+        )
+    return own
 
 
 def require_search(kind: type) -> None:

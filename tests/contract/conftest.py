@@ -41,6 +41,8 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "-diff": {"strength": 1.0, "potential": "diff", "resampler": "systematic", "final": "sample"},
         "-add": {"strength": 0.1, "potential": "add", "resampler": "ssp", "final": "sample", "ess": 1.0},
     },
+    "tds": {"": {"strength": 0.02}, "-best": {"strength": 0.02, "resampler": "ssp", "ess": 0.5, "final": "best"}},
+    "das": {"": {"strength": 0.02}, "-sample": {"strength": 0.02, "resampler": "multinomial", "final": "sample"}},
     "ses": {"": {"population": 3, "elites": 2}},
     "snes": {"": {"population": 3}},
     "paths": {"": {"paths": 3, "steps": 0.5}},
@@ -102,9 +104,9 @@ FURTHER: dict[str, Setting] = {"dpmpp_2m": Setting(DPMpp2M(steps=10)), **FLOW_NO
 
 
 WORLDS = {
-    "plain": Lab(),
-    "interval": Lab(Mixture(std=0.5), interval=(0.25, 0.65)),
-    "latent": Lab(latent=True),
+    "plain": Lab(guided=True),
+    "interval": Lab(Mixture(std=0.5), interval=(0.25, 0.65), guided=True),
+    "latent": Lab(latent=True, guided=True),
 }
 """What every test of this folder runs in: components overlap in the second, where even unguided rows know theirs."""
 

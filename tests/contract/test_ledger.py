@@ -20,7 +20,7 @@ BATCH = 14
 
 
 class Counters:
-    """Network, decoder and verifier that count the rows they are given.
+    """Network, decoder, verifier and guide that count the rows they are given, and those whose gradients are taken.
 
     Rows that fill up a batch of the network are marked. A batch of the others has its real rows in distinct places, and
     padding repeats one: `gathered` counts the latest gathering.
@@ -28,11 +28,12 @@ class Counters:
 
     def __init__(self, lab, setting, monkeypatch) -> None:
         self.rows = self.images = self.decoded = 0
+        self.rows_back = self.images_back = self.decoded_back = 0
         self.shapes: set[int] = set()
-        self.verifier = Classifier(lab.logits)
+        self.verifier, self.guide = Classifier(lab.logits), Classifier(lab.logits)
         self.model = setting.model(lab)
         self._network, self.model.network = self.model.network, self.network
-        self._reward, self.verifier.reward = self.verifier.reward, self.reward
+        self._reward, self.verifier.reward, self.guide.reward = self.verifier.reward, self.reward, self.guided_reward
         if self.model.decoder is not None:
             self._decode, self.model.decoder = self.model.decoder, self
             self.shape = self._decode.shape
@@ -47,6 +48,7 @@ class Counters:
 
     def network(self, x, coefficients, label):
         self.rows += real_rows(x)
+        self.rows_back += real_rows(x) if x.requires_grad else 0
         self.shapes.add(len(x))
         return self._network(x, coefficients, label)
 
@@ -54,9 +56,27 @@ class Counters:
         self.images += self.gathered
         return self._reward(images, conditions)
 
+    def guided_reward(self, images, conditions):
+        assert images.requires_grad
+        self.images_back += self.gathered
+        return self._reward(images, conditions)
+
     def __call__(self, latents):
         self.decoded += self.gathered
+        self.decoded_back += self.gathered if latents.requires_grad else 0
         return self._decode(latents)
+
+    @property
+    def columns(self) -> dict[str, int]:
+        """What was counted, by column of the ledger."""
+        return {
+            "nfe": self.rows,
+            "nfe_backward": self.rows_back,
+            "guide_calls": self.images_back,
+            "decoder_backward": self.decoded_back,
+            "verifier_calls": self.images,
+            "decoder_calls": self.decoded,
+        }
 
 
 def paid_by(results) -> dict[str, int]:
@@ -82,19 +102,14 @@ def test_ledger_equals_the_counted_work_without_padding(lab, search, setting, ev
     monkeypatch.setattr(Ledger, "charge", watched)
     totals, filled = Counter(), 0
     for caps in [CAPS] if search.anytime else [(cap,) for cap in CAPS]:
-        engine = lab.engine(setting.sampler, counters.model, counters.verifier, batch=BATCH)
+        sizes = {"batch": BATCH, "gradient_batch": BATCH}
+        engine = lab.engine(setting.sampler, counters.model, counters.verifier, guide=counters.guide, **sizes)
         results = lab.results(engine, search, caps, PROBLEMS)
         assert all(o.ledger["nfe"] <= cap for r in results.values() for o, cap in zip(r.outcomes, caps, strict=True))
         totals.update(paid_by(results))
-        filled += engine.served["evaluate"][0]
-    assert totals == {
-        "nfe": counters.rows,
-        "nfe_backward": 0,
-        "guide_calls": 0,
-        "decoder_backward": 0,
-        "verifier_calls": counters.images,
-        "decoder_calls": counters.decoded,
-    }
+        filled += engine.rows_evaluated
+    assert totals == counters.columns
+    assert bool(counters.rows_back) == (search.guidance is not None)
     assert counters.rows == filled == sum(charged) > 0
     assert counters.shapes == {BATCH}
 

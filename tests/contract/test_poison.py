@@ -72,7 +72,8 @@ def test_engine_fails_only_the_image_on_which_the_network_fails(lab, search, set
     (_, expected), (results, bits) = run(MixtureDenoiser), run(Broken)
     assert bits == {**expected, SICK: []}
     failure = results[SICK].failure
-    assert failure.startswith("image 3 (condition 3): Broken returned NaN or Inf at Level(alpha=")
+    guided = ", guided by Classifier," if search.guidance else ""
+    assert failure.startswith(f"image 3 (condition 3): Broken{guided} returned NaN or Inf at Level(alpha=")
     assert "time=" in failure
     assert all(result.failure is None for index, result in results.items() if index != SICK)
 

@@ -41,15 +41,20 @@ IMAGES = 3
 
 
 def cases() -> dict[str, Case]:
-    """Name what is run: every search at each eta that it admits, with and without guidance, and two on digits."""
+    """Name what is run: every search at each eta that it admits, with and without guidance, and two on digits.
+
+    What guides its steps itself takes no guidance besides.
+    """
     found = {
         "digits-random-eta0": (*DIGITS, "search=random", "sampler.eta=0"),
         "digits-bfs_resample-eta1": (*DIGITS, "search=bfs_resample", "sampler.eta=1"),
     }
     for name, node in SEARCHES.items():
-        for eta in (1,) if instantiate(node).needs_noise else (0, 1):
+        search = instantiate(node)
+        for eta in (1,) if search.needs_noise else (0, 1):
             words = (*MIXTURE, f"search={name}", f"sampler.eta={eta}", *OWN.get(name, ()))
-            found |= {f"{name}-eta{eta}": words, f"{name}-eta{eta}-tfg": (*words, *TFG)}
+            found |= {f"{name}-eta{eta}": words}
+            found |= {f"{name}-eta{eta}-tfg": (*words, *TFG)} if search.guidance is None else {}
     return found
 
 

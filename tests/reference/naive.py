@@ -62,6 +62,23 @@ class Naive:
         responsibility = softmax(-(apart**2).sum(axis=1) / (2 * variance))
         return responsibility @ (self.means + alpha * self.std**2 / variance * apart)
 
+    def slope(self, x: np.ndarray, time: float) -> np.ndarray:
+        """Compute the gradient at x_t of the reward of the guess, by hand: the chain rule through the mixture."""
+        alpha, sigma = self.level(time)
+        variance = (alpha * self.std) ** 2 + sigma**2
+        apart, shrunk = x - alpha * self.means, alpha * self.std**2 / variance
+        responsibility = softmax(-(apart**2).sum(axis=1) / (2 * variance))
+        posterior = self.means + shrunk * apart
+
+        # Of the reward, with respect to the guess.
+        away = responsibility @ posterior - self.means
+        probability = softmax(-(away**2).sum(axis=1) / (2 * self.std**2))
+        v = (probability @ away - away[self.condition]) / self.std**2
+
+        # Of the guess: components are pulled along, and their shares change.
+        drift = (responsibility @ apart - apart) / variance
+        return shrunk * v + (responsibility * (posterior @ v)) @ drift
+
     def step_std(self, t: float, s: float, eta: float) -> float:
         (alpha_t, sigma_t), (alpha_s, sigma_s) = self.level(t), self.level(s)
         return eta * sigma_s / sigma_t * np.sqrt(sigma_t**2 - (alpha_t / alpha_s * sigma_s) ** 2)

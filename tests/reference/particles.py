@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 from scipy.special import logsumexp, softmax
+from scipy.stats import norm
 
 from tests.reference.naive import CLEAN, Naive
 
@@ -182,3 +183,45 @@ def fk(
         return xs[int(np.argmax(rewards))], nfe
     weights = softmax(log_weight + strength * rewards - log_product)
     return xs[int(np.searchsorted(np.cumsum(weights), naive.draw("uniform")[0], side="right"))], nfe
+
+
+def tds(
+    naive: Naive,
+    particles: int,
+    strength: float,
+    gamma: float | None,
+    resampler: str,
+    ess: float,
+    final: str,
+) -> tuple[np.ndarray, int]:
+    """Wu et al. (2306.17775), Algorithm 1, tempered as by Kim et al. (2501.05803) with `gamma`; p and q as densities.
+
+    Weights are carried from one resampling to the next.
+    """
+
+    def weight(i: int) -> float:
+        return strength * (1.0 if gamma is None else min((1 + gamma) ** (100 * i / naive.steps) - 1, 1.0))
+
+    xs, log_weight, twists = [naive.draw("start") for _ in range(particles)], np.zeros(particles), np.zeros(particles)
+    for i, (t, s) in enumerate(pairwise(naive.times)):
+        new = weight(i) * np.array([naive.value(x, t) for x in xs])
+        log_weight, twists = log_weight + new - twists, new
+        weights = softmax(log_weight)
+        if 1 / (weights**2).sum() < ess * particles * (1 - 1e-12):
+            survivors = RESAMPLERS[resampler](weights, naive)
+            xs, twists, log_weight = [xs[k] for k in survivors], twists[survivors], np.zeros(particles)
+        std, moved = naive.step_std(t, s, naive.eta), []
+        for k, x in enumerate(xs):
+            plain = naive.step(x, t, s, np.zeros(16))
+            proposal = plain + std**2 * weight(i + 1) * naive.slope(x, t)
+            moved.append(proposal + std * naive.draw(f"step {t:g}") if std > 0 else proposal)
+            if std > 0:
+                p, q = (norm.logpdf(moved[-1], mean, std).sum() for mean in (plain, proposal))
+                log_weight[k] += p - q
+        xs = moved
+    rewards = np.array([naive.reward(x) for x in xs])
+    weights = softmax(log_weight + strength * rewards - twists)
+    chosen = np.argmax(rewards if final == "best" else weights)
+    if final == "sample":
+        chosen = np.searchsorted(np.cumsum(weights), naive.draw("uniform")[0], side="right")
+    return xs[int(chosen)], particles * naive.steps

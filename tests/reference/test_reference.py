@@ -26,7 +26,9 @@ from its.search.random import Random
 from its.search.rbf import RBF
 from its.search.ses import SES
 from its.search.svdd import SVDD
+from its.search.tds import TDS
 from its.search.zero_order import ZeroOrder
+from its.verifier.classifier import Classifier
 from tests.reference import particles, rollouts
 from tests.reference.naive import Naive
 from tests.search.trace import traced
@@ -41,8 +43,9 @@ def agree(lab, search, reference, eta: float = 1.0, calls: float = math.inf, **o
     `calls` is a cap in verifier calls.
     """
     tape, logs = Tape(), {problem: [] for problem in PROBLEMS}
-    engine = lab.engine(DDIM(steps=STEPS, eta=eta), batch=8, rows=8192, noise=tape)
-    script = lab.script(lambda image: traced(search, logs[image.problem.index])(image), anytime=search.anytime)
+    guide = Classifier(lab.logits) if search.guidance else None
+    engine = lab.engine(DDIM(steps=STEPS, eta=eta), batch=8, rows=8192, noise=tape, guide=guide)
+    script = lab.script(lambda image: traced(search, logs[image.problem.index])(image), search.anytime, search.guidance)
     results = lab.results(engine, script, (calls,), PROBLEMS, "nfe" if math.isinf(calls) else "verifier_calls")
     for problem, log in logs.items():
         outcome = results[problem].outcomes[0]
@@ -145,6 +148,26 @@ def test_fk_equals_the_naive_oracle(lab, potential, resampler, ess, final):
         potential=potential,
         resampler=resampler,
         checks=[1, 3, 5],
+        ess=ess,
+        final=final,
+    )
+
+
+@pytest.mark.parametrize("tempering", [None, 0.008])
+@pytest.mark.parametrize(
+    ("resampler", "ess", "final"),
+    [("systematic", 1.0, "sample"), ("ssp", 0.5, "heaviest"), ("multinomial", 0.8, "best")],
+)
+def test_tds_and_das_equal_the_naive_oracle(lab, tempering, resampler, ess, final):
+    strength = 0.05
+    agree(
+        lab,
+        TDS(strength, tempering, resampler, ess, final, particles=6),
+        particles.tds,
+        particles=6,
+        strength=strength,
+        gamma=tempering,
+        resampler=resampler,
         ess=ess,
         final=final,
     )

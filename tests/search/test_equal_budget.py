@@ -9,6 +9,7 @@ from its.sampler.ddim import DDIM
 from its.search.beam import Beam
 from its.search.bfs_prune import BFSPrune
 from its.search.bfs_resample import BFSResample
+from its.search.das import DAS
 from its.search.dfs import DFS
 from its.search.dlbs import DLBS
 from its.search.dsearch import DSearch
@@ -22,7 +23,9 @@ from its.search.rbf import RBF
 from its.search.ses import SES
 from its.search.snes import SNES
 from its.search.svdd import SVDD
+from its.search.tds import TDS
 from its.search.zero_order import ZeroOrder
+from its.verifier.classifier import Classifier
 
 PROBLEMS = 200
 CAP = 40
@@ -30,7 +33,8 @@ ANCESTRAL, DETERMINISTIC = DDIM(steps=10, eta=1.0), DDIM(steps=10, eta=0.0)
 
 
 def rewards(lab, search, sampler) -> np.ndarray:
-    results = lab.results(lab.engine(sampler, batch=64), search, (CAP,), range(PROBLEMS))
+    guide = Classifier(lab.logits) if search.guidance else None
+    results = lab.results(lab.engine(sampler, batch=64, guide=guide), search, (CAP,), range(PROBLEMS))
     assert all(result.outcomes[0].ledger["nfe"] <= CAP for result in results.values())
     return np.array([results[index].outcomes[0].reward for index in range(PROBLEMS)])
 
@@ -59,6 +63,8 @@ def plain(lab) -> dict:
                 FK(strength=1.0, potential="diff", resampler="ssp"),
                 RBF(),
                 EpsGreedy(),
+                TDS(),
+                DAS(),
             )
         ),
         *(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import exp, floor
+from math import exp, floor, inf, log
 
 from its.particles.host_random import HostRandom
 
@@ -15,9 +15,23 @@ def normalised(logs: Sequence[float]) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
+def normalised_logs(logs: Sequence[float]) -> list[float]:
+    """Return the logarithms of the weights that `normalised` gives, without underflow."""
+    top = max(logs)
+    if top == -inf:
+        return [-log(len(logs))] * len(logs)
+    total = top + log(sum(exp(each - top) for each in logs))
+    return [each - total for each in logs]
+
+
 def effective(weights: Sequence[float]) -> float:
     """Return the effective sample size, between 1 and the number of weights."""
     return sum(weights) ** 2 / sum(weight**2 for weight in weights)
+
+
+def uneven(weights: Sequence[float], share: float) -> bool:
+    """Return whether the effective sample size is below a share of the number of weights; 1 is any unevenness."""
+    return len(set(weights)) > 1 and effective(weights) < share * len(weights)
 
 
 def multinomial(weights: Sequence[float], random: HostRandom) -> list[int]:
