@@ -24,7 +24,7 @@ MARKERS: tuple[Any, ...] = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h
 PAIRS = tuple((colour, marker) for colour in PALETTE for marker in MARKERS)
 
 FURTHER_MARKERS: tuple[Any, ...] = (
-    *((3, 1, 0), (3, 1, 60), (4, 1, 0), (4, 1, 45), (6, 1, 0), (8, 1, 0)),
+    *((3, 1, 0), (3, 1, 60), (5, 1, 0), (7, 1, 0), (8, 1, 0), (9, 1, 0)),
     *("8", "H", (5, 0, 36), (7, 0, 0), (3, 0, 30), (4, 0, 20)),
 )
 """Of searches that came later, so that no pair of `PAIRS` changes."""
