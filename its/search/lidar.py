@@ -61,9 +61,9 @@ class LiDAR(Search):
             fit = -np.square(seen.x.ravel() - t.alpha * samples).sum(axis=1) / (2 * t.sigma**2)
             w, v = normalised(fit + tilt), normalised(fit)
             sizes.append(effective(w))
-            pull = np.subtract(w, v) @ samples
+            pull = self.scale * np.subtract(w, v) @ samples
             if pull.any():
-                particle = image.propose(particle, seen.x0 + self.scale * pull.reshape(image.shape))
+                particle = image.propose(particle, seen.x0 + pull.reshape(image.shape))
             [particle] = yield advance([particle], to=s)
 
         # The sampling's own image is the result, whatever the samples' rewards.
