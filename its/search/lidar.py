@@ -27,8 +27,8 @@ class LiDAR(Search):
     Deviation: samples are made by the run's own sampler, in no more steps than one sampling has; theirs by DPM-Solver.
     """
 
-    strength: float = 1.0  # lambda, by which a unit of reward counts as a log-likelihood
-    scale: float = 1.0  # s; at 1 the guess becomes the mean under p(x) exp(lambda r(x)), as far as K samples know it
+    strength: float = 1.0  # lambda, in 1 / unit of reward; 1 takes rewards as log-likelihoods
+    scale: float = 12.5  # s; at 1 the guess becomes the mean under p(x) exp(lambda r(x)), as far as K samples know it
     steps: float = 5  # of a sample: a number (>= 1), or a share of the sampling (< 1)
     end: float = 0.2  # share of the top time, from which down the guess is the network's own
     samples: Size = sized(natural=50)  # K; null under a cap
