@@ -1,6 +1,6 @@
 """LiDAR: guidance without gradients, towards few-step samples of high reward (Kim et al. 2026, arXiv:2602.03211).
 
-Rule of the authors' code. Its noise `eps - s sigma g` is the guess `x0_hat + s sum_k (w_k - v_k) x0_k`, which is proposed.
+Rule of the authors' code, whose noise `eps - s sigma g` is that of the guess `x0_hat + s sum_k (w_k - v_k) x0_k`.
 """
 
 from dataclasses import dataclass, replace
