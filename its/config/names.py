@@ -100,6 +100,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "search/eps_greedy": ("its.search.eps_greedy.EpsGreedy",),
     "search/evosearch": ("its.search.evosearch.EvoSearch",),
     "search/fk": ("its.search.fk.FK",),
+    "search/lidar": ("its.search.lidar.LiDAR",),
     "search/more_steps": ("its.search.more_steps.MoreSteps",),
     "search/none": ("its.search.none.NoSearch",),
     "search/paths": ("its.search.paths.Paths",),

@@ -9,12 +9,13 @@ from itertools import product
 from pathlib import Path
 
 from its.budget import CAP_HEADERS, UNITS, Cap, cap_of
+from its.disk.columns import NOTE
 from its.report.numbers import significant
 from its.report.paired_differences import COMPARED as PAIRED
 from its.report.paired_differences import differences
 from its.report.runs import RunRecord, scorer, spent
 from its.report.series import MIN_SEEDS, Series, main_verifier
-from its.report.tables import Table, verdict_header
+from its.report.tables import Table, note_header, verdict_header
 from its.report.verdicts import judged_columns
 
 COMPARED = ("fid", "accuracy", "reward_mean", "isc", "pairwise")
@@ -245,7 +246,7 @@ def metric_label(column: str, runs: Sequence[RunRecord]) -> str:
         **{each: MEMBER.sub(r"\1 ↑ (of the ensemble)", each) for each in _members(runs)},
         **{each: _scorer_label(each, runs) for each in held_out_columns(runs)},
         **{each: f"{verdict_header(each)} (judged outside)" for each in judged_columns(runs)},
-    }.get(column, column)
+    }.get(column, note_header(column) if column.startswith(NOTE) else column)
 
 
 def _scorer_label(column: str, runs: Sequence[RunRecord]) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from its.budget import CAP_COLUMNS, CAP_HEADERS, JUDGE_CALLS, JUDGE_TOKENS, LEDGER, cap_of
-from its.disk.columns import BY_TAG, HELD_OUT, ORACLE, REMOTE, VERDICT
+from its.disk.columns import BY_TAG, HELD_OUT, NOTE, ORACLE, REMOTE, VERDICT
 from its.disk.run_folder import EDITED
 from its.report import escape
 from its.report.numbers import significant
@@ -120,9 +120,11 @@ def _of_authors(rows: Sequence[Row], runs: Sequence[RunRecord]) -> dict[str, tup
 
 
 def _header(key: str, runs: Sequence[RunRecord]) -> str:
-    """Return the header of a column that no metric of `its` makes; a held-out verifier's or a judge's says so."""
+    """Return the header of a column that no metric of `its` makes: of held-out verifiers, judges, searches, authors."""
     if key.startswith(VERDICT):
         return verdict_header(key)
+    if key.startswith(NOTE):
+        return escape.printable(note_header(key))
     return escape.printable(f"{scorer(key, runs)} ↑" if key.startswith(HELD_OUT) else key)
 
 
@@ -130,6 +132,11 @@ def verdict_header(key: str) -> str:
     """Return the header of a column of verdicts from outside."""
     name = key.removeprefix(VERDICT)
     return f"{name.removesuffix(BY_TAG)}, mean of tags ↑" if name.endswith(BY_TAG) else f"{name}, correct ↑"
+
+
+def note_header(key: str) -> str:
+    """Return the header of a column of what a search noted: the name that it gave, in words."""
+    return key.removeprefix(NOTE).replace("_", " ")
 
 
 def _rows(series: Series) -> list[tuple[RunRecord, Row]]:

@@ -47,6 +47,7 @@ class Search(ABC):
         needs_noise: True if copies of a particle must separate at the next step (eta > 0).
         looks_ahead: True if it advances particles without noise, under whatever sampler.
         scores_guesses: True if it asks for rewards of guesses on the way down, at whatever level.
+        proposes_guesses: True if it puts guesses in the place of the network's, by `image.propose`.
         moves_starts: False if no image comes straight down from a moved starting point, which would be stored beside it
             under a deterministic sampler; a plan's disk goes by it.
         takes_gradients: what the gradients go through that it asks for, as `gradient` says; None if it asks for none.
@@ -56,6 +57,7 @@ class Search(ABC):
     anytime: ClassVar[bool] = False
     needs_absolute: ClassVar[bool] = True
     scores_guesses: ClassVar[bool] = False
+    proposes_guesses: ClassVar[bool] = False
     moves_starts: ClassVar[bool] = True
     takes_gradients: ClassVar[Through | None] = None
     makes: ClassVar[Literal["images", "grids"]] = "images"

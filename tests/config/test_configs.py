@@ -189,7 +189,7 @@ NFE = {
     "digits_hacking": 480_000,
     "ma_imagenet": 7_526_400_000,
     "digits_oracle": 690_000,
-    "null_mixture": 12_840_000,
+    "null_mixture": 13_800_000,
     "phase1_cifar10": 305_000_000,
     "phase2_imagenet": 1_220_000_000,
     "schedule_digits": 800_000,

@@ -176,6 +176,7 @@ CASES = {
     "ses": ["search=ses", "sampler.eta=0", "keep_candidates=true"],
     "snes": ["search=snes", "keep_candidates=true"],
     "more_steps": ["search=more_steps"],
+    "lidar": ["search=lidar", "keep_candidates=true"],
     "none": ["search=none"],
 }
 

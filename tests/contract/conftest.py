@@ -48,6 +48,7 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
     "paths": {"": {"paths": 3, "steps": 0.5}},
     "rbf": {"": {}, "-pool": {"pool": 0.3}},
     "eps_greedy": {"": {"candidates": 2}},
+    "lidar": {"": {"strength": 0.05, "scale": 3.0}},
 }
 """Parameters that suit the mixture's rewards and small caps; a YAML that is not named here is tried as it stands."""
 

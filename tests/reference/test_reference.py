@@ -19,6 +19,7 @@ from its.search.dsearch import DSearch
 from its.search.eps_greedy import EpsGreedy
 from its.search.evosearch import EvoSearch
 from its.search.fk import FK
+from its.search.lidar import LiDAR
 from its.search.more_steps import MoreSteps
 from its.search.none import NoSearch
 from its.search.paths import Paths
@@ -29,7 +30,7 @@ from its.search.svdd import SVDD
 from its.search.tds import TDS
 from its.search.zero_order import ZeroOrder
 from its.verifier.classifier import Classifier
-from tests.reference import particles, rollouts
+from tests.reference import particles, proposals, rollouts
 from tests.reference.naive import Naive
 from tests.search.trace import traced
 
@@ -50,13 +51,14 @@ def agree(lab, search, reference, eta: float = 1.0, calls: float = math.inf, **o
     for problem, log in logs.items():
         outcome = results[problem].outcomes[0]
         naive = Naive(lab.data.means, lab.data.std, tape.draws[problem], lab.data.condition(problem), STEPS, eta)
-        image, nfe = reference(naive, **options)
+        image, nfe, *notes = reference(naive, **options)
         rewards = [number for request, reply in log if isinstance(request, Reward) for number in reply]
         np.testing.assert_allclose(naive.rewards, rewards, rtol=1e-5, atol=1e-9)
         pixels = np.clip(np.round(127.5 * (image.reshape(4, 4, 1) + 1)), 0, 255)
         np.testing.assert_array_equal(outcome.image, pixels)
         assert naive.reward(image) == pytest.approx(outcome.reward, rel=1e-5, abs=1e-9)
         assert nfe == outcome.ledger["nfe"]
+        np.testing.assert_allclose(notes, [*outcome.notes.values()], rtol=1e-5)
         assert not naive.unread
 
 
@@ -251,4 +253,20 @@ def test_zero_order_equals_the_naive_oracle(lab, pivot, eta):
         neighbors=3,
         rounds=5,
         pivot=pivot,
+    )
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+@pytest.mark.parametrize(("strength", "scale", "end"), [(0.05, 1.0, 0.2), (0.005, 3.0, 0.5), (5000.0, 12.5, 0.2)])
+def test_lidar_equals_the_naive_oracle(lab, strength, scale, end, eta):
+    agree(
+        lab,
+        LiDAR(strength, scale, steps=5, end=end, samples=6),
+        proposals.lidar,
+        eta,
+        samples=6,
+        lookahead=5,
+        strength=strength,
+        scale=scale,
+        end=end,
     )

@@ -9,8 +9,24 @@ import pytest
 from its.tracker.tracker import TrackedRun
 
 ROWS = [
-    {"nfe_cap": "5", "nfe": "5.0", "flops": "100.0", "images": "40", "fid": repr(1 / 3), "reward_mean_se": "inf"},
-    {"nfe_cap": "10", "nfe": "9.7", "flops": "200", "images": "40", "fid": repr(0.1 + 0.2), "reward_mean_se": "1"},
+    {
+        "nfe_cap": "5",
+        "nfe": "5.0",
+        "flops": "100.0",
+        "images": "40",
+        "fid": repr(1 / 3),
+        "reward_mean_se": "inf",
+        "note_size": "",
+    },
+    {
+        "nfe_cap": "10",
+        "nfe": "9.7",
+        "flops": "200",
+        "images": "40",
+        "fid": repr(0.1 + 0.2),
+        "reward_mean_se": "1",
+        "note_size": "1.5",
+    },
 ]
 
 

@@ -12,7 +12,8 @@ def normalised(logs: Sequence[float]) -> list[float]:
     """Return weights that sum to 1 from their logarithms; equal ones where all logarithms are minus infinity."""
     top = max(logs)
     weights = [1.0 if log == top else exp(log - top) for log in logs]
-    return [weight / sum(weights) for weight in weights]
+    total = sum(weights)
+    return [weight / total for weight in weights]
 
 
 def normalised_logs(logs: Sequence[float]) -> list[float]:
