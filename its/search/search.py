@@ -73,6 +73,7 @@ class Search(ABC):
     def looks_ahead(self) -> bool:
         return False
 
+    @property
     def guidance(self) -> Guidance | None:
         """Return the guidance that its steps need, which is then the run's; None leaves that to `guidance=`.
 
