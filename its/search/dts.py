@@ -12,8 +12,11 @@ from its.particles.verbs import advance, reward
 from its.search.parts.resampling import normalised
 from its.search.parts.rules import SHARE, STEPS
 from its.search.parts.spread import branchings
-from its.search.parts.tree import FIRST, Node, inverse_temperature
+from its.search.parts.tree import Node, inverse_temperature
 from its.search.search import Coroutine, Search, Size, sized
+
+FIRST = 10
+"""Rewards that lambda is taken from."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +52,17 @@ class DTS(Search):
                 [particle] = yield advance([walk[-1].particle or image.start()[0]], to=level)
                 walk.append(Node(particle))
                 walk[-2].children.append(walk[-1])
-            # Back up: the whole tree while lambda changes, then the walk.
+            # Back up: the whole tree as long as lambda changes, from then on the walk.
             *states, end = walk
             if end.particle:
                 [end.value] = yield reward([end.particle])
                 end.particle = None
                 rewards.append(end.value)
-                tree += [state for state in states if state.visits == 1]
-                strength = self.strength or inverse_temperature(rewards)
-                for state in reversed(tree if len(rewards) <= FIRST else states):
+                changed = states
+                if len(rewards) <= FIRST:
+                    tree += [state for state in states if state.visits == 1]
+                    changed, strength = tree, self.strength or inverse_temperature(rewards)
+                for state in reversed(changed):
                     state.back_up(strength)
             for state in states:
                 state.visits += 1

@@ -33,6 +33,7 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
     "dfs": {"": {"start": 0.25, "depth": 0.25, "step_size": 0.25}},
     "svdd": {"": {}, "-every": {"every": 0.3}},
     "beam": {"": {"beams": 3, "every": 2}},
+    "dts": {"": {}, "-greedy": {"every": 1, "greedy": True}},
     "fk": {
         "": {},
         "-diff": {"strength": 1.0, "potential": "diff", "resampler": "systematic", "final": "sample"},

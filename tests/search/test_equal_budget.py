@@ -10,9 +10,11 @@ from its.search.beam import Beam
 from its.search.bfs_prune import BFSPrune
 from its.search.bfs_resample import BFSResample
 from its.search.dfs import DFS
+from its.search.dts import DTS
 from its.search.eps_greedy import EpsGreedy
 from its.search.evosearch import EvoSearch
 from its.search.fk import FK
+from its.search.halving import Halving
 from its.search.more_steps import MoreSteps
 from its.search.paths import Paths
 from its.search.random import Random
@@ -54,11 +56,13 @@ def plain(lab) -> dict:
                 FK(strength=1.0, potential="diff", resampler="ssp"),
                 RBF(),
                 EpsGreedy(),
+                DTS(),
+                DTS(greedy=True),
             )
         ),
         *(
             (search, DETERMINISTIC)
-            for search in (Random(), ZeroOrder(), BFSPrune(), DFS(), SES(), SNES(), Paths(), EvoSearch())
+            for search in (Random(), ZeroOrder(), BFSPrune(), DFS(), SES(), SNES(), Paths(), EvoSearch(), Halving())
         ),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, DDIM) else f"eta{value.eta:.0f}",

@@ -14,8 +14,10 @@ from its.sampler.ddim import DDIM
 from its.search.beam import Beam
 from its.search.bfs_prune import BFSPrune
 from its.search.bfs_resample import BFSResample
+from its.search.dts import DTS
 from its.search.eps_greedy import EpsGreedy
 from its.search.fk import FK
+from its.search.halving import Halving
 from its.search.none import NoSearch
 from its.search.random import Random
 from its.search.rbf import RBF
@@ -47,6 +49,9 @@ UNBIASED = {
     },
     "rbf": (RBF(), ANCESTRAL),
     "eps_greedy": (EpsGreedy(), ANCESTRAL),
+    "dts": (DTS(), ANCESTRAL),
+    "dts_star": (DTS(greedy=True), ANCESTRAL),
+    "halving": (Halving(), DETERMINISTIC),
 }
 
 

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import exp, inf, isfinite, log
-
-import numpy as np
+from statistics import pstdev
 
 from its.particles.particle import Particle
-
-FIRST = 10
-"""Rewards that the inverse temperature is taken from."""
 
 
 @dataclass(slots=True, eq=False)
@@ -42,9 +38,5 @@ def soft_mean(values: Sequence[float], strength: float) -> float:
 
 
 def inverse_temperature(rewards: Sequence[float]) -> float:
-    """Return 1 / standard deviation of the first ten rewards, or of fewer; of equal ones 1, and any would do.
-
-    Rewards that are not finite are left out.
-    """
-    finite = [reward for reward in rewards[:FIRST] if isfinite(reward)]
-    return 1 / float(np.std(finite)) if len(set(finite)) > 1 else 1.0
+    """Return 1 / standard deviation of the finite rewards; of equal ones 1, and any would do."""
+    return 1 / (pstdev([reward for reward in rewards if isfinite(reward)] or [0.0]) or 1.0)
