@@ -36,6 +36,7 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
     "beam": {"": {"beams": 3, "every": 2}},
     "dlbs": {"": {"beams": 2, "lookahead": 3}},
     "dsearch": {"": {"beams": 3, "expansion": 2.0}, "-ahead": {"beams": 3, "lookahead": 2, "every": 2}},
+    "dts": {"": {}, "-greedy": {"every": 1, "greedy": True}},
     "fk": {
         "": {},
         "-diff": {"strength": 1.0, "potential": "diff", "resampler": "systematic", "final": "sample"},
@@ -130,6 +131,9 @@ FEW = {"random", "dfs", "paths", "svdd"}
 FEW_TESTS = {"test_ledger_equals_the_counted_work_without_padding", "test_advance_in_pieces_equals_one_advance"}
 """Tests that run by default under those of `FLOW_NOISES`."""
 
+TAILS = {"dts"}
+"""Anytime searches whose images cost less than a sampling where they begin on the way."""
+
 NOT_OF_LATENTS = {"test_anytime", "test_occupancy", "test_verifier_calls"}
 """Modules whose other tests are `long` in that world: a decoder has little part in them."""
 
@@ -171,7 +175,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """`search` and `setting` run over all pairs that go together; the last two of `SETTINGS` only beside
     `every_setting`, and the first two alone beside `two_settings`.
     `anytime_only` leaves out planned searches, which run once for each cap; `of_calls` those that cannot plan for
-    verifier calls, and `planned_of_calls` anytime searches as well.
+    verifier calls, and `planned_of_calls` anytime searches as well; `whole_samplings` leaves out those of `TAILS`.
 
     `some_setting` runs over the settings alone.
     """
@@ -191,6 +195,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         and (search.anytime or "anytime_only" not in metafunc.fixturenames)
         and (search_name != "more_steps" or not {"of_calls", "planned_of_calls"} & set(metafunc.fixturenames))
         and not (search.anytime and "planned_of_calls" in metafunc.fixturenames)
+        and (search_name.partition("-")[0] not in TAILS or "whole_samplings" not in metafunc.fixturenames)
     ]
     metafunc.parametrize(("search", "setting"), pairs)
 
@@ -227,3 +232,8 @@ def of_calls() -> None:
 @pytest.fixture
 def planned_of_calls() -> None:
     """Asks for planned ones of these."""
+
+
+@pytest.fixture
+def whole_samplings() -> None:
+    """Asks for searches that pay a sampling for every image."""

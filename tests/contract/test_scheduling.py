@@ -42,7 +42,7 @@ def test_stream_results_are_independent_of_the_order_of_work(lab, search, settin
     monkeypatch.setattr(Stream, "__init__", build_reversed)
     add = Queue.add
     monkeypatch.setattr(Queue, "add", lambda queue, order, item: add(queue, shuffled.random(), item))
-    assert lab.bits(engine(rows=100), search, CAPS, PROBLEMS) == expected
+    assert lab.bits(engine(rows=160), search, CAPS, PROBLEMS) == expected
     assert lab.bits(engine(), search, CAPS, PROBLEMS) == expected
 
 

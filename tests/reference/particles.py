@@ -46,6 +46,19 @@ def bfs_prune(naive: Naive, n: int, temperature: float, checks: list[int]) -> tu
     return naive.best(xs), nfe
 
 
+def halving(naive: Naive, n: int, stops: list[int]) -> tuple[np.ndarray, int]:
+    """Ours: at every stop the better half by the guess there, while there are two; survivors use the guess again."""
+    xs, nfe, i = [naive.draw("start") for _ in range(n)], 0, 0
+    for stop in stops:
+        if len(xs) > 1:
+            dropped = len(xs) // 2
+            nfe += len(xs) * (stop - i) + dropped
+            xs, i = [naive.down(x, i, stop) for x in xs], stop
+            values = np.array([naive.value(x, naive.times[i]) for x in xs])
+            xs = [xs[k] for k in np.argsort(-values, kind="stable")][: len(xs) - dropped]
+    return naive.best([naive.down(x, i, naive.steps) for x in xs]), nfe + len(xs) * (naive.steps - i)
+
+
 def svdd(naive: Naive, children: int, every: int) -> tuple[np.ndarray, int]:
     """Li et al. (2408.08252), PM: the best of M children by the reward of their guess; the last step is plain."""
     x, nfe = naive.draw("start"), 0

@@ -16,9 +16,11 @@ from its.search.bfs_resample import BFSResample
 from its.search.dfs import DFS
 from its.search.dlbs import DLBS
 from its.search.dsearch import DSearch
+from its.search.dts import DTS
 from its.search.eps_greedy import EpsGreedy
 from its.search.evosearch import EvoSearch
 from its.search.fk import FK
+from its.search.halving import Halving
 from its.search.lidar import LiDAR
 from its.search.more_steps import MoreSteps
 from its.search.none import NoSearch
@@ -30,7 +32,7 @@ from its.search.svdd import SVDD
 from its.search.tds import TDS
 from its.search.zero_order import ZeroOrder
 from its.verifier.classifier import Classifier
-from tests.reference import particles, proposals, rollouts
+from tests.reference import particles, proposals, rollouts, trees
 from tests.reference.naive import Naive
 from tests.search.trace import traced
 
@@ -112,6 +114,22 @@ def test_bfs_prune_equals_the_naive_oracle(lab, temperature, eta):
         temperature=temperature,
         checks=[2, 4, 6],
     )
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+@pytest.mark.parametrize(("shares", "stops"), [([0.25, 0.5, 0.75], [2, 4, 6]), ([0.0, 0.9], [0, 7])])
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_halving_equals_the_naive_oracle(lab, n, shares, stops, eta):
+    agree(lab, Halving(shares, particles=n), particles.halving, eta, n=n, stops=stops)
+
+
+@pytest.mark.parametrize("greedy", [False, True])
+@pytest.mark.parametrize(
+    ("every", "width", "growth", "strength"), [(1, 1.0, 0.5, None), (3, 1.0, 0.5, None), (2, 1.5, 0.4, 0.01)]
+)
+def test_dts_equals_the_naive_oracle(lab, every, width, growth, strength, greedy):
+    options = {"every": every, "width": width, "growth": growth, "strength": strength, "greedy": greedy, "rollouts": 20}
+    agree(lab, DTS(**options), trees.dts, **options)
 
 
 @pytest.mark.parametrize("every", [1, 3])

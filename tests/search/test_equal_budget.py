@@ -13,9 +13,11 @@ from its.search.das import DAS
 from its.search.dfs import DFS
 from its.search.dlbs import DLBS
 from its.search.dsearch import DSearch
+from its.search.dts import DTS
 from its.search.eps_greedy import EpsGreedy
 from its.search.evosearch import EvoSearch
 from its.search.fk import FK
+from its.search.halving import Halving
 from its.search.more_steps import MoreSteps
 from its.search.paths import Paths
 from its.search.random import Random
@@ -65,11 +67,13 @@ def plain(lab) -> dict:
                 EpsGreedy(),
                 TDS(),
                 DAS(),
+                DTS(),
+                DTS(greedy=True),
             )
         ),
         *(
             (search, DETERMINISTIC)
-            for search in (Random(), ZeroOrder(), BFSPrune(), DFS(), SES(), SNES(), Paths(), EvoSearch())
+            for search in (Random(), ZeroOrder(), BFSPrune(), DFS(), SES(), SNES(), Paths(), EvoSearch(), Halving())
         ),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, DDIM) else f"eta{value.eta:.0f}",

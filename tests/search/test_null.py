@@ -16,8 +16,10 @@ from its.search.bfs_prune import BFSPrune
 from its.search.bfs_resample import BFSResample
 from its.search.dlbs import DLBS
 from its.search.dsearch import DSearch
+from its.search.dts import DTS
 from its.search.eps_greedy import EpsGreedy
 from its.search.fk import FK
+from its.search.halving import Halving
 from its.search.none import NoSearch
 from its.search.random import Random
 from its.search.rbf import RBF
@@ -51,6 +53,9 @@ UNBIASED = {
     },
     "rbf": (RBF(), ANCESTRAL),
     "eps_greedy": (EpsGreedy(), ANCESTRAL),
+    "dts": (DTS(), ANCESTRAL),
+    "dts_star": (DTS(greedy=True), ANCESTRAL),
+    "halving": (Halving(), DETERMINISTIC),
 }
 
 
