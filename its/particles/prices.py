@@ -110,6 +110,12 @@ class Prices:
         """Refuse a whole sampling in so many steps where noise does not stand at its top; see `Sampler.grid`."""
         self._sampler.grid(self._path, steps)
 
+    def raised(self, level: Level, top: Level) -> float:
+        """Return by how much x_T is larger at the top of another grid than at this level, from which it is raised."""
+        if top == level:
+            return 1.0
+        return self._sampler.prior_std(self._path, top) / self._sampler.prior_std(self._path, level)
+
     def noisy(self, t: Level, s: Level) -> bool:
         """Return whether the step from t to s draws noise."""
         return self._sampler.noisy(t, s)

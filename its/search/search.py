@@ -54,7 +54,6 @@ class Search(ABC):
     needs_absolute: ClassVar[bool] = True
     scores_guesses: ClassVar[bool] = False
     moves_starts: ClassVar[bool] = True
-    takes_gradients: ClassVar[Through | None] = None
     makes: ClassVar[Literal["images", "grids"]] = "images"
 
     def __post_init__(self) -> None:
@@ -63,6 +62,10 @@ class Search(ABC):
     @property
     def needs_noise(self) -> bool:
         return False
+
+    @property
+    def takes_gradients(self) -> Through | None:
+        return None
 
     @property
     def natural(self) -> dict[str, int]:
