@@ -22,6 +22,7 @@ from its.levels import Level
 from its.model.mixture import MixtureDenoiser
 from its.particles.image import Image
 from its.particles.particle import Particle
+from its.particles.verbs import Through
 from its.run.experiment import Experiment
 from its.sampler.ddim import DDIM
 from its.sampler.sampler import Sampler
@@ -37,6 +38,7 @@ class Script(Search):
 
     body: Callable[[Image], Coroutine]
     anytime: bool = False
+    takes_gradients: Through | None = None
     needs_absolute = False
     makes = "grids"  # so that it may return an image that it had not rewarded
 
@@ -63,12 +65,14 @@ class Lab:
     Attributes:
         interval: shares of the top time between which its models are guided; None: where a test says so.
         latent: whether its models have a decoder.
+        guided: whether its engines have a guide, the classifier of the mixture.
     """
 
     data: Mixture = field(default_factory=Mixture)
     script: type[Script] = Script
     interval: tuple[float, float] | None = None
     latent: bool = False
+    guided: bool = False
 
     def denoiser(
         self, *, path: str = "vp", scale: float = 1.0, kind: type[MixtureDenoiser] = MixtureDenoiser
@@ -108,6 +112,8 @@ class Lab:
         **sizes: int,
     ) -> Engine:
         verifiers = {"select": verifier or Classifier(self.logits)}
+        if self.guided:
+            verifiers["guide"] = Classifier(self.logits)
         model = model or self.denoiser()
         return Engine(model, sampler, verifiers, seed=seed, batch=batch, rows=rows, noise=noise, **sizes)
 
