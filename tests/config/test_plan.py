@@ -177,6 +177,9 @@ CASES = {
     "snes": ["search=snes", "keep_candidates=true"],
     "more_steps": ["search=more_steps"],
     "none": ["search=none"],
+    "reno": ["search=reno", "sampler.eta=0", "keep_candidates=true"],
+    "ug_fm": ["search=ug_fm"],
+    "flowchef": ["search=flowchef"],
 }
 
 

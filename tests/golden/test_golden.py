@@ -49,7 +49,9 @@ def cases() -> dict[str, Case]:
     for name, node in SEARCHES.items():
         for eta in (1,) if instantiate(node).needs_noise else (0, 1):
             words = (*MIXTURE, f"search={name}", f"sampler.eta={eta}", *OWN.get(name, ()))
-            found |= {f"{name}-eta{eta}": words, f"{name}-eta{eta}-tfg": (*words, *TFG)}
+            found[f"{name}-eta{eta}"] = words
+            if instantiate(node).takes_gradients is None:  # which stands alone
+                found[f"{name}-eta{eta}-tfg"] = (*words, *TFG)
     return found
 
 
