@@ -22,6 +22,7 @@ from its.levels import Level
 from its.model.mixture import MixtureDenoiser
 from its.particles.image import Image
 from its.particles.particle import Particle
+from its.particles.verbs import Through
 from its.run.experiment import Experiment
 from its.sampler.ddim import DDIM
 from its.sampler.sampler import Sampler
@@ -38,6 +39,7 @@ class Script(Search):
     body: Callable[[Image], Coroutine]
     anytime: bool = False
     guidance: Any = None
+    takes_gradients: Through | None = None
     needs_absolute = False
     makes = "grids"  # so that it may return an image that it had not rewarded
 

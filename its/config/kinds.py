@@ -31,6 +31,9 @@ from its.search.search import require_search
 SET_BYTES = 600
 """Of one scored set of a schedule search, with its line in the manifest."""
 
+ONE_SAMPLING = ("none", "flowchef")
+"""Searches that cost one sampling at any cap."""
+
 LABELS = ("dataset", "model", "sampler", "search", "verifier", "budget", "metric")
 """Groups whose choice a run is labelled with; a guidance is part of the search's label."""
 
@@ -284,6 +287,6 @@ def _nfe(parts: Parts, anytime: bool, caps: Sequence[float]) -> float:
     An anytime search serves all caps in one run, a planned one is run for each.
     """
     sampling = parts.prices.sampling
-    if parts.choices["search"] == "none":
+    if parts.choices["search"] in ONE_SAMPLING:
         return sampling
     return (caps[-1] if anytime else sum(caps)) * (1 if parts.budget.currency == "nfe" else sampling)

@@ -63,7 +63,7 @@ class Materialiser:
 
     @torch.inference_mode()
     def propose(self, states: Sequence[State]) -> None:
-        """Give every state that is a proposal its parent's row, and the guess that is proposed.
+        """Give every state that is a proposal its parent's row, or another, and the guess that is proposed.
 
         Raises:
             ValueError: the parent's own guess is not known.
@@ -76,16 +76,28 @@ class Materialiser:
                 "used a proposal of a particle whose guess is not known; ask for it before: "
                 "[seen] = yield numbers([particle])"
             )
-        x0 = torch.from_numpy(np.stack([cast(Proposed, state.recipe).x0 for state in states]))
-        x0 = x0.to(self._model.device, self._model.dtype)
-        x = self._rows.take([parent.x for parent in parents])
+
+        # A row of its own is one that no step has led to.
+        recipes = [cast(Proposed, state.recipe) for state in states]
+        for state, parent in zip(states, parents, strict=True):
+            state.x, state.history, state.recipe = parent.x, parent.history, None
+        placed = {state: recipe.x for state, recipe in zip(states, recipes, strict=True) if recipe.x is not None}
+        for state, row in zip(placed, self._rows.put(self._stacked([*placed.values()])) if placed else [], strict=True):
+            state.x, state.history = row, None
+
+        # The eps_hat that goes with row and guess.
+        x0 = self._stacked([recipe.x0 for recipe in recipes])
+        x = self._rows.take([state.x for state in states])
         t = Columns.of([state.level for state in states], x.ndim, x.device)
         eps = (x - t.alpha.to(x) * x0) / t.sigma.to(x)
         rows = zip(self._rows.put(x0), self._rows.put(eps), strict=True)
         for state, parent, (x0_row, eps_row) in zip(states, parents, rows, strict=True):
-            state.x, state.history, state.recipe = parent.x, parent.history, None
             state.own = GuessRows(x0_row, eps_row, cast(GuessRows, parent.own).share)
             state.guess.row = x0_row
+
+    def _stacked(self, values: Sequence[np.ndarray]) -> Tensor:
+        """Return numbers of a search as rows `[n, *shape]` on the device."""
+        return torch.from_numpy(np.stack(values)).to(self._model.device, self._model.dtype)
 
     def step_noise(self, items: Sequence[State | Rollout], kind: int) -> Tensor:
         """Return standard normal rows, one for each item: a kind of draw of the step which leaves its level."""

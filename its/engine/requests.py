@@ -183,20 +183,21 @@ class Requests:
         ways, nfe, evaluated = [], [], set()
         for particle in request.particles:
             route: Route = (particle.level,)
-            source, cost = particle, self._prices.evaluation(particle.level)
+            source, cost, scale = particle, self._prices.evaluation(particle.level), 1.0
             if request.through == "sampler":
                 route, cost = self._prices.route(particle.level, None, request.steps, particle.is_start)
                 source = particle.raise_to(route[0]) if particle.is_start else particle
+                scale = self._prices.raised(particle.level, route[0])
             state = self._state_of(run, source)
             known = request.through == "guess" and (state.guess_paid or state in evaluated)
             evaluated.add(state)
-            ways.append((source, state, route))
+            ways.append((source, state, route, scale))
             nfe.append(0 if known else cost)
         clocks = _charge(run, nfe, [request.through == "sampler"] * len(nfe))
         run.expect(len(clocks))
 
         # Charge the way back, and ask.
-        for position, (clock, (source, state, route)) in enumerate(zip(clocks, ways, strict=False)):
+        for position, (clock, (source, state, route, scale)) in enumerate(zip(clocks, ways, strict=False)):
             rollout = None
             if request.through == "sampler":
                 rollout = Rollout(run, position, source.child(route[-1]), route, state, clock)
@@ -206,7 +207,7 @@ class Requests:
                 self._guiding.ask_guess(state, clock)
             elif request.through == "network":
                 state.pay(clock)
-            slopes.ask(Ask(run, position, state, rollout))
+            slopes.ask(Ask(run, position, state, rollout, scale))
         return Opened([], [])
 
     def _charge_back(self, run: SearchRun, through: Through, clock: int, route: Route) -> None:

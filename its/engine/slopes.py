@@ -36,12 +36,14 @@ class Ask(NamedTuple):
 
     Attributes:
         rollout: its way down to an image, where the gradient goes through that; else None.
+        scale: of the row that is differentiated, in units of the particle's; not 1 where another grid begins elsewhere.
     """
 
     run: SearchRun
     position: int
     state: State
     rollout: Rollout | None = None
+    scale: float = 1.0
 
     @property
     def level(self) -> Level:
@@ -62,7 +64,7 @@ class Taken(NamedTuple):
             x, gradient = row[1:].reshape(2, *self.shape)
             score = -np.inf if np.isnan(row[0]) else float(row[0])
             image = None if ask.rollout is None else ask.rollout.child
-            replies.append((ask.run, ask.position, Slope(x, gradient, score, image)))
+            replies.append((ask.run, ask.position, Slope(x / ask.scale, gradient * ask.scale, score, image)))
         return replies
 
 

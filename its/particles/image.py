@@ -239,7 +239,7 @@ class Image:
         moved = Moved(particle, move, key)
         return Particle(self, particle.level, particle.noise_key, key, moved, origin=Origin(key, move, origin))
 
-    def propose(self, particle: Particle, x0: np.ndarray) -> Particle:
+    def propose(self, particle: Particle, x0: np.ndarray, x: np.ndarray | None = None) -> Particle:
         """Make a particle with the row of another whose x0_hat is known, and another x0_hat in the place of that.
 
         It is scored by that guess and steps from it, with the eps_hat that goes with it; the first proposal of a
@@ -247,17 +247,19 @@ class Image:
 
         Args:
             x0: `[*shape]`, as `numbers` gives it.
+            x: another row too, `[*shape]`, which no step has led to; None keeps the particle's.
 
         Raises:
             ValueError: they are of another shape or not finite, or the particle is a finished image.
         """
         [particle] = particles_of("image.propose", [particle])
         x0 = array_of("image.propose", "x0", x0, self.shape)
+        x = None if x is None else array_of("image.propose", "x", x, self.shape)
         if particle.level.clean:
             raise ValueError("image.propose got a finished image, which has no guess; it takes a particle on its way")
         number = particle.add_child(Verb.PROPOSE)
         key = fold(particle.branch_key, Verb.PROPOSE, particle.level.key, number)
-        return Particle(self, particle.level, key if number else particle.noise_key, key, Proposed(particle, x0))
+        return Particle(self, particle.level, key if number else particle.noise_key, key, Proposed(particle, x0, x))
 
     def note(self, particle: Particle, **values: float) -> None:
         """Note numbers of a finished image, which its result and its candidate keep: columns `note_<name>`.

@@ -76,10 +76,15 @@ class Placed:
 
 @dataclass(slots=True, eq=False)
 class Proposed:
-    """The recipe of a proposal: the row of `parent`, with `x0 [*shape]` in place of the network's x0_hat."""
+    """The recipe of a proposal: the row of `parent`, with `x0 [*shape]` in place of the network's x0_hat.
+
+    Attributes:
+        x: in place of the row, `[*shape]`; None leaves it.
+    """
 
     parent: Particle
     x0: np.ndarray
+    x: np.ndarray | None = None
     uses_noise: ClassVar[bool] = False
 
 
@@ -221,7 +226,8 @@ class Particle:
         if level == self.level:
             return self
         if level not in self._twins:
-            twin = Particle(self.image, level, self.noise_key, self.branch_key, Raised(self), self.root, self.origin)
+            root = self if self.root is None and not self.image.stochastic else self.root
+            twin = Particle(self.image, level, self.noise_key, self.branch_key, Raised(self), root, self.origin)
             twin._num_children = self._num_children
             self._twins[level] = twin
         return self._twins[level]

@@ -114,6 +114,12 @@ class Prices:
         """Refuse steps without noise of a sampler that has none; see `Sampler.deterministic`."""
         self._sampler.deterministic()
 
+    def raised(self, level: Level, top: Level) -> float:
+        """Return by how much x_T is larger at the top of another grid than at this level, from which it is raised."""
+        if top == level:
+            return 1.0
+        return self._sampler.prior_std(self._path, top) / self._sampler.prior_std(self._path, level)
+
     def noisy(self, t: Level, s: Level) -> bool:
         """Return whether the step from t to s draws noise."""
         return self._sampler.noisy(t, s)

@@ -59,7 +59,6 @@ class Search(ABC):
     scores_guesses: ClassVar[bool] = False
     proposes_guesses: ClassVar[bool] = False
     moves_starts: ClassVar[bool] = True
-    takes_gradients: ClassVar[Through | None] = None
     makes: ClassVar[Literal["images", "grids"]] = "images"
 
     def __post_init__(self) -> None:
@@ -79,6 +78,10 @@ class Search(ABC):
 
         It follows from the parameters alone, and not from the sizes that a cap decides.
         """
+        return None
+
+    @property
+    def takes_gradients(self) -> Through | None:
         return None
 
     @property

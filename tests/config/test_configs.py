@@ -176,11 +176,13 @@ def test_conf_tracker_changes_no_folder_or_record(tmp_path: Path, tracker: str):
 
 NFE = {
     "digits_all": 1_870_000,
+    "digits_gradients": 135_000,
     "drawbench_flux": 20_190_000,
     "evosearch_flux": 596_000,
     "evosearch_sd15": 4_020_000,
     "fk_sdxl": 995_400,
     "flux2_klein_ses": 200,
+    "pg_map_sd35": 326_400,
     "rbf_flux": 302_000,
     "ses_flux2": 80_800,
     "svdd_sd15": 820_000,
@@ -200,7 +202,7 @@ NFE = {
 }
 """By hand: an anytime search costs its largest cap, a planned one the sum of its caps, `none` one sampling."""
 
-PROMPTED = [name for name in NFE if name.endswith(("_flux", "_flux2", "_sd15", "_sdxl")) or name == "tt_scale"]
+PROMPTED = [name for name in NFE if name.endswith(("_flux", "_flux2", "_sd15", "_sd35", "_sdxl")) or name == "tt_scale"]
 """Experiments of text to image, but for the one that makes a single picture."""
 
 ASKED = {"flux2_klein_ses": ["prompt='sketch, a cat'"]}

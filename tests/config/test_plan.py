@@ -178,6 +178,9 @@ CASES = {
     "more_steps": ["search=more_steps"],
     "lidar": ["search=lidar", "keep_candidates=true"],
     "none": ["search=none"],
+    "reno": ["search=reno", "sampler.eta=0", "keep_candidates=true"],
+    "ug_fm": ["search=ug_fm"],
+    "flowchef": ["search=flowchef"],
 }
 
 

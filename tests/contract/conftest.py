@@ -11,6 +11,7 @@ import yaml
 from its.config.checks import check_noise
 from its.config.instantiate import CHOICES, instantiate
 from its.dataset.mixture import Mixture
+from its.guidance.none import NoGuidance
 from its.model.mixture import MixtureDenoiser
 from its.sampler.ddim import DDIM
 from its.sampler.dpmpp_2m import DPMpp2M
@@ -22,7 +23,9 @@ from its.sampler.flow_vp import FlowVP
 from its.sampler.heun import Heun
 from its.sampler.sampler import Sampler
 from its.sampler.sit_sde import SiTSDE
-from its.search.search import Search
+from its.search.fitting import check_gradients
+from its.search.search import Search, guidance_under
+from its.verifier.classifier import Classifier
 from tests.build import CONF
 from tests.conftest import Lab
 
@@ -50,6 +53,8 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
     "rbf": {"": {}, "-pool": {"pool": 0.3}},
     "eps_greedy": {"": {"candidates": 2}},
     "lidar": {"": {"strength": 0.05, "scale": 3.0}},
+    "reno": {"": {"rate": 2.0}},
+    "ug_fm": {"": {}, "-guess": {"through": "guess", "share": 1.0}},
 }
 """Parameters that suit the mixture's rewards and small caps; a YAML that is not named here is tried as it stands."""
 
@@ -115,8 +120,12 @@ WORLDS = {
 
 @pytest.fixture(params=WORLDS)
 def lab(request: pytest.FixtureRequest, lab: Lab) -> Lab:
-    """The laboratory of each world; on one thread, as the one that it takes the place of."""
-    return WORLDS[request.param]
+    """The laboratory of each world; on one thread, as the one that it takes the place of.
+
+    It has a guide where the test's search takes gradients.
+    """
+    search = request.node.callspec.params.get("search")
+    return replace(WORLDS[request.param], guided=search is not None and search.takes_gradients is not None)
 
 
 SLICE = {
@@ -191,22 +200,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         pytest.param(search, setting, id=f"{search_name}-{setting_name}")
         for search_name, search in SEARCHES.items()
         for setting_name, setting in settings.items()
-        if _takes(search, setting.sampler)
+        if takes(search, setting.sampler)
         and (search.anytime or "anytime_only" not in metafunc.fixturenames)
-        and (search_name != "more_steps" or not {"of_calls", "planned_of_calls"} & set(metafunc.fixturenames))
+        and (_counts_calls(search) or not {"of_calls", "planned_of_calls"} & set(metafunc.fixturenames))
         and not (search.anytime and "planned_of_calls" in metafunc.fixturenames)
         and (search_name.partition("-")[0] not in TAILS or "whole_samplings" not in metafunc.fixturenames)
     ]
     metafunc.parametrize(("search", "setting"), pairs)
 
 
-def _takes(search: Search, sampler: Sampler) -> bool:
-    """Whether a search runs under a sampler, by the check that refuses any other before a run."""
+def takes(search: Search, sampler: Sampler) -> bool:
+    """Whether a search runs under a sampler, by the checks that refuse any other before a run."""
     try:
         check_noise(search, sampler)
+        check_gradients(search, guidance_under(search, NoGuidance()), sampler, {"guide": Classifier})
     except ValueError:
         return False
     return True
+
+
+def _counts_calls(search: Search) -> bool:
+    """Whether a search serves caps in verifier calls."""
+    return search.anytime or type(search).minimum_calls is not Search.minimum_calls
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 
 import pytest
+import torch
 
 from its.budget import COLUMNS, Ledger
 from its.engine.rows import Rows
@@ -20,20 +21,20 @@ BATCH = 14
 
 
 class Counters:
-    """Network, decoder, verifier and guide that count the rows they are given, and those whose gradients are taken.
+    """Network, decoder, verifier and guide that count the rows they are given, and those of passes back.
 
     Rows that fill up a batch of the network are marked. A batch of the others has its real rows in distinct places, and
-    padding repeats one: `gathered` counts the latest gathering.
+    padding repeats one: `gathered` counts the latest gathering. What is evaluated again on the way back is not counted.
     """
 
     def __init__(self, lab, setting, monkeypatch) -> None:
-        self.rows = self.images = self.decoded = 0
-        self.rows_back = self.images_back = self.decoded_back = 0
+        self.rows = self.images = self.decoded = self.back = self.guided = self.decoded_back = 0
+        self.on_the_way_back = False
         self.shapes: set[int] = set()
-        self.verifier, self.guide = Classifier(lab.logits), Classifier(lab.logits)
+        self.verifier = Classifier(lab.logits)
         self.model = setting.model(lab)
         self._network, self.model.network = self.model.network, self.network
-        self._reward, self.verifier.reward, self.guide.reward = self.verifier.reward, self.reward, self.guided_reward
+        self._reward, self.verifier.reward = self.verifier.reward, self.reward
         if self.model.decoder is not None:
             self._decode, self.model.decoder = self.model.decoder, self
             self.shape = self._decode.shape
@@ -44,39 +45,65 @@ class Counters:
             return take(store, rows)
 
         monkeypatch.setattr(Rows, "take", counted)
-        mark_padding(monkeypatch, MixtureDenoiser)
+        self.real = mark_padding(monkeypatch, MixtureDenoiser)
+        grad = torch.autograd.grad
+
+        def backward(*parts):
+            self.on_the_way_back = True
+            try:
+                return grad(*parts)
+            finally:
+                self.on_the_way_back = False
+
+        monkeypatch.setattr(torch.autograd, "grad", backward)
+
+    @property
+    def counted(self) -> dict[str, int]:
+        """The columns of a ledger."""
+        return {
+            "nfe": self.rows,
+            "nfe_backward": self.back,
+            "guide_calls": self.guided,
+            "decoder_backward": self.decoded_back,
+            "verifier_calls": self.images,
+            "decoder_calls": self.decoded,
+        }
+
+    def watched(self, engine):
+        """The engine, whose guide counts as well."""
+        if "guide" in engine.verifiers:
+            guide = engine.verifiers["guide"]
+            self._guide, guide.reward = guide.reward, self.guide
+        return engine
+
+    def guide(self, images, conditions):
+        self.guided += self.real[0]
+        return self._guide(images, conditions)
 
     def network(self, x, coefficients, label):
-        self.rows += real_rows(x)
-        self.rows_back += real_rows(x) if x.requires_grad else 0
         self.shapes.add(len(x))
-        return self._network(x, coefficients, label)
+        guess, rows = self._network(x, coefficients, label), real_rows(x)
+        if self.on_the_way_back:
+            return guess
+        self.rows += rows
+        if guess.x0.requires_grad:
+            guess.x0.register_hook(lambda _: self.add("back", rows))
+        return guess
+
+    def add(self, column, rows):
+        setattr(self, column, getattr(self, column) + rows)
 
     def reward(self, images, conditions):
         self.images += self.gathered
         return self._reward(images, conditions)
 
-    def guided_reward(self, images, conditions):
-        assert images.requires_grad
-        self.images_back += self.gathered
-        return self._reward(images, conditions)
-
     def __call__(self, latents):
-        self.decoded += self.gathered
-        self.decoded_back += self.gathered if latents.requires_grad else 0
-        return self._decode(latents)
-
-    @property
-    def columns(self) -> dict[str, int]:
-        """What was counted, by column of the ledger."""
-        return {
-            "nfe": self.rows,
-            "nfe_backward": self.rows_back,
-            "guide_calls": self.images_back,
-            "decoder_backward": self.decoded_back,
-            "verifier_calls": self.images,
-            "decoder_calls": self.decoded,
-        }
+        images = self._decode(latents)
+        rows = self.real[0] if images.requires_grad else self.gathered
+        self.decoded += rows
+        if images.requires_grad:
+            images.register_hook(lambda _: self.add("decoded_back", rows))
+        return images
 
 
 def paid_by(results) -> dict[str, int]:
@@ -102,14 +129,12 @@ def test_ledger_equals_the_counted_work_without_padding(lab, search, setting, ev
     monkeypatch.setattr(Ledger, "charge", watched)
     totals, filled = Counter(), 0
     for caps in [CAPS] if search.anytime else [(cap,) for cap in CAPS]:
-        sizes = {"batch": BATCH, "gradient_batch": BATCH}
-        engine = lab.engine(setting.sampler, counters.model, counters.verifier, guide=counters.guide, **sizes)
-        results = lab.results(engine, search, caps, PROBLEMS)
+        engine = lab.engine(setting.sampler, counters.model, counters.verifier, batch=BATCH, gradient_batch=BATCH)
+        results = lab.results(counters.watched(engine), search, caps, PROBLEMS)
         assert all(o.ledger["nfe"] <= cap for r in results.values() for o, cap in zip(r.outcomes, caps, strict=True))
         totals.update(paid_by(results))
-        filled += engine.rows_evaluated
-    assert totals == counters.columns
-    assert bool(counters.rows_back) == (search.guidance is not None)
+        filled += sum(engine.served[kind][0] for kind in ("evaluate", "slopes network") if kind in engine.served)
+    assert totals == counters.counted
     assert counters.rows == filled == sum(charged) > 0
     assert counters.shapes == {BATCH}
 

@@ -32,9 +32,7 @@ def test_search_gives_each_cap_of_calls_what_a_run_of_its_own_gives(lab, search,
     check_every_cap(lab, lambda: lab.engine(setting.sampler, setting.model(lab)), search)
 
 
-def test_search_gives_the_same_at_caps_in_nfe_that_pay_the_same(
-    lab, search, setting, two_settings, anytime_only, whole_samplings
-):
+def test_search_gives_the_same_at_caps_in_nfe_that_pay_the_same(lab, search, setting, two_settings, anytime_only):
     """Images, rewards and every column of the ledger; every image of these costs one sampling and one call."""
     engine = lab.engine(setting.sampler, setting.model(lab))
     by_calls = lab.bits(engine, search, CAPS, range(2), CALLS)
@@ -74,16 +72,15 @@ def test_ledger_by_calls_equals_the_counted_work_without_padding(
     lab, search, setting, two_settings, of_calls, monkeypatch
 ):
     counters = Counters(lab, setting, monkeypatch)
-    sizes = {"batch": 14, "gradient_batch": 14, "rows": 8192}
-    engine = lab.engine(setting.sampler, counters.model, counters.verifier, guide=counters.guide, **sizes)
+    engine = lab.engine(setting.sampler, counters.model, counters.verifier, batch=14, gradient_batch=14, rows=8192)
     least = least_of(search, engine)
     caps = (least + 2, 2 * least + 30)
-    results = lab.results(engine, search, caps, range(2), CALLS)
+    results = lab.results(counters.watched(engine), search, caps, range(2), CALLS)
     assert all(o.ledger[CALLS] <= cap for r in results.values() for o, cap in zip(r.outcomes, caps, strict=True))
     paid = paid_by(results)
     if not search.anytime:
         paid = {column: sum(o.ledger[column] for r in results.values() for o in r.outcomes) for column in paid}
-    assert paid == counters.columns
+    assert paid == counters.counted
 
 
 def least_of(search: Search, engine) -> int:
@@ -99,11 +96,10 @@ def test_planned_search_spends_its_cap_of_calls_and_no_more(lab, search, setting
     results = lab.results(engine, search, caps, range(2), CALLS)
     for result in results.values():
         for outcome, cap in zip(result.outcomes, caps, strict=True):
-            assert 1 <= outcome.ledger[CALLS] + outcome.ledger["guide_calls"] <= cap
+            assert 1 <= outcome.ledger[CALLS] <= cap
     name = type(search).__name__
     if name not in ("DFS", "BFSPrune", "BFSResample", "FK"):  # these stop where they are satisfied, or share guesses
-        ledgers = [result.outcomes[-1].ledger for result in results.values()]
-        assert all(ledger[CALLS] + ledger["guide_calls"] >= 0.9 * caps[-1] for ledger in ledgers), name
+        assert all(result.outcomes[-1].ledger[CALLS] >= 0.9 * caps[-1] for result in results.values()), name
     if least > 1:
         with pytest.raises(ValueError, match=f"below the {least} verifier calls that {name} needs"):
             sized(search, Budget(verifier_calls=[least - 1]), engine.prices)

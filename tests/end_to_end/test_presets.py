@@ -14,6 +14,7 @@ from tests.config.test_configs import ASKED
 CURVES = {
     "digits_all": (32, [8, 16]),
     "digits_demo": (5, [4, 8]),
+    "digits_gradients": (5, [4, 8]),
     "digits_hacking": (3, [4, 8]),
     "digits_oracle": (4, [4, 8]),
     "drawbench_flux": (25, [56, 80]),

@@ -9,17 +9,22 @@ from torch import Tensor
 from its.engine.evaluate import Evaluate
 from its.engine.guide import GuideThroughNetwork
 from its.engine.queue import Queue
+from its.engine.slopes import Slopes
 
 PADDING = 1e6
 
 
-def mark_padding(monkeypatch: pytest.MonkeyPatch, kind: type) -> None:
-    """Fill up what models of this class are given with rows of one large number."""
+def mark_padding(monkeypatch: pytest.MonkeyPatch, kind: type) -> list[int]:
+    """Fill up what models of this class are given with rows of one large number.
+
+    Returns:
+        one number, of the real rows in the latest batch of what the network or a gradient is taken of.
+    """
     batch, call, real = Queue.batch, kind.__call__, [0]
 
     def counted(queue):
         items = batch(queue)
-        if isinstance(queue, Evaluate | GuideThroughNetwork):
+        if isinstance(queue, Evaluate | GuideThroughNetwork | Slopes):
             real[0] = len(items)
         return items
 
@@ -29,6 +34,7 @@ def mark_padding(monkeypatch: pytest.MonkeyPatch, kind: type) -> None:
 
     monkeypatch.setattr(Queue, "batch", counted)
     monkeypatch.setattr(kind, "__call__", marked)
+    return real
 
 
 def real_rows(x: Tensor) -> int:

@@ -9,6 +9,7 @@ import torch
 from its.levels import Columns
 from its.particles.verbs import advance, numbers, reward
 from its.sampler.ddim import DDIM
+from its.sampler.dpmpp_2m import DPMpp2M
 from its.sampler.heun import Heun
 
 STEPS = 8
@@ -57,12 +58,13 @@ def plain(image):
 
 
 @pytest.mark.parametrize("sampler", [DDIM(steps=STEPS, eta=1.0), Heun(steps=STEPS, spacing="linspace")])
-@pytest.mark.parametrize("change", ["place", "propose"])
+@pytest.mark.parametrize("change", ["place", "propose", "both"])
 def test_the_same_numbers_change_nothing(lab, sampler, change):
     """A round trip: what `numbers` gives, placed or proposed again, is the plain sampling, start and step noise too."""
     changes = {
         "place": lambda image, particle, view: image.place(particle, view.x),
         "propose": lambda image, particle, view: image.propose(particle, view.x0),
+        "both": lambda image, particle, view: image.propose(particle, view.x0, view.x),
     }
     expected = seen_by(lab, plain, sampler)
     found = seen_by(lab, lambda image: walk(image, changes[change]), sampler)
@@ -96,6 +98,28 @@ def test_a_proposal_costs_nothing_and_is_stepped_from(lab):
     seen_by(lab, body, DDIM(steps=STEPS, eta=0.0))
 
 
+@pytest.mark.parametrize("sampler", [DDIM(steps=STEPS, eta=0.0), DPMpp2M(steps=STEPS)])
+def test_a_proposal_may_have_another_row_which_no_step_has_led_to(lab, sampler):
+    """Of row and guess DDIM's step is a formula; a multistep sampler's next step is of first order, the same formula."""
+
+    def body(image):
+        [particle] = yield advance(image.start(), to=image.grid[3])
+        yield numbers([particle])
+        spent, (x, x0) = image.ledger.spent, image.random.normal((2, *image.shape))
+        proposal = image.propose(particle, x0, x)
+        [seen] = yield numbers([proposal])
+        assert (seen.x == x).all()
+        assert (seen.x0 == x0).all()
+        [down] = yield advance([image.propose(proposal, x0)], to=image.grid[4])
+        assert image.ledger.spent == spent
+        [after] = yield numbers([down])
+        t, s = image.grid[3:5]
+        np.testing.assert_allclose(after.x, s.alpha * x0 + s.sigma * (x - t.alpha * x0) / t.sigma, rtol=1e-9, atol=1e-9)
+        yield reward((yield advance([down])))
+
+    seen_by(lab, body, sampler)
+
+
 def test_proposals_of_one_particle_draw_their_own_noise_and_placings_share_it(lab):
     def body(image):
         [particle] = yield advance(image.start(), to=image.grid[2])
@@ -114,6 +138,7 @@ def test_proposals_of_one_particle_draw_their_own_noise_and_placings_share_it(la
         (lambda image, p: image.place(p, np.zeros(3)), r"image\.place got x=a ndarray of shape \[3\].*\[1, 4, 4\]"),
         (lambda image, p: image.place(p, np.full(image.shape, np.nan)), "x with a number that is not finite"),
         (lambda image, p: image.propose(p, np.zeros(image.shape)), r"guess is not known.*yield numbers"),
+        (lambda image, p: image.propose(p, np.zeros(image.shape), np.zeros(3)), r"image\.propose got x=a ndarray"),
         (lambda image, p: image.note(p, ess=1.0), "on its way"),
     ],
 )

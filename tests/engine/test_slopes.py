@@ -210,6 +210,33 @@ def test_slopes_of_different_ways_down_are_served_in_one_batch(lab):
         assert found[index, True] == found[index, False]
 
 
+class Unscaled(DDIM):
+    """Noise at the top of a grid has its level's deviation."""
+
+    def prior_std(self, path, level):
+        return level.sigma
+
+
+def test_slope_of_a_start_on_another_grid_is_with_respect_to_its_own_row(lab):
+    """Grids of 10 and of 5 steps begin at other levels; central differences of what is placed at the first."""
+    sampler, h = Unscaled(steps=10, eta=0.0, spacing="leading"), 1e-5
+    assert sampler.grid(lab.denoiser().path)[0].sigma - sampler.grid(lab.denoiser().path, 5)[0].sigma > 0.01
+
+    def body(image):
+        [start] = image.start()
+        [own] = yield gradient([start], through="sampler")
+        [slope] = yield gradient([start], through="sampler", steps=5)
+        np.testing.assert_allclose(slope.x, own.x, rtol=1e-12)
+        unit = np.zeros(image.shape)
+        unit[0, 1, 2] = h
+        ends = yield advance([image.place(start, slope.x + sign * unit) for sign in (1, -1)], steps=5)
+        up, down = yield reward(ends, by="guide")
+        assert slope.gradient[0, 1, 2] == pytest.approx((up - down) / (2 * h), rel=1e-4)
+        yield reward([slope.image])
+
+    run(lab, body, "sampler", sampler)
+
+
 def test_a_gradient_that_is_no_number_fails_its_image_alone(lab):
     class Strange(Classifier):
         def reward(self, images, conditions):

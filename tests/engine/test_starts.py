@@ -51,6 +51,24 @@ def test_outcome_start_is_the_moved_row_and_none_after_renoise_or_jitter(lab):
     assert [lab.play(body, ODE).outcomes[0].start for body in (renoised, jittered)] == [None, None]
 
 
+def test_outcome_start_of_a_moved_point_on_another_grid_is_the_point_itself(lab):
+    """Of a row that was raised to the top of that grid, as large as noise is at the sampler's own."""
+
+    class Unscaled(DDIM):
+        def prior_std(self, path, level):
+            return level.sigma
+
+    def body(image: Image):
+        [near] = image.move(image.start()[0], Rotate(0.5))
+        rows.append(near)
+        yield reward((yield advance([near], steps=3)))
+        yield reward([near])
+
+    rows: list = []
+    [outcome] = lab.play(body, Unscaled(steps=5, eta=0.0, spacing="leading")).outcomes
+    assert np.array_equal(outcome.start, lab.rows(rows).reshape(1, 4, 4).numpy())
+
+
 def test_start_from_takes_a_point_as_it_is(lab):
     x = np.random.default_rng(0).standard_normal((1, 4, 4))
 

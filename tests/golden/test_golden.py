@@ -53,8 +53,9 @@ def cases() -> dict[str, Case]:
         search = instantiate(node)
         for eta in (1,) if search.needs_noise else (0, 1):
             words = (*MIXTURE, f"search={name}", f"sampler.eta={eta}", *OWN.get(name, ()))
-            found |= {f"{name}-eta{eta}": words}
-            found |= {f"{name}-eta{eta}-tfg": (*words, *TFG)} if search.guidance is None else {}
+            found[f"{name}-eta{eta}"] = words
+            if search.takes_gradients is None and search.guidance is None:  # which stand alone
+                found[f"{name}-eta{eta}-tfg"] = (*words, *TFG)
     return found
 
 

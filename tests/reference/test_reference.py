@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from its.dataset.mixture import Mixture
 from its.engine.tape import Tape
 from its.particles.verbs import Reward
 from its.sampler.ddim import DDIM
@@ -20,6 +22,7 @@ from its.search.dts import DTS
 from its.search.eps_greedy import EpsGreedy
 from its.search.evosearch import EvoSearch
 from its.search.fk import FK
+from its.search.flowchef import FlowChef
 from its.search.halving import Halving
 from its.search.lidar import LiDAR
 from its.search.more_steps import MoreSteps
@@ -27,16 +30,20 @@ from its.search.none import NoSearch
 from its.search.paths import Paths
 from its.search.random import Random
 from its.search.rbf import RBF
+from its.search.reno import ReNO
 from its.search.ses import SES
 from its.search.svdd import SVDD
 from its.search.tds import TDS
+from its.search.ug_fm import UGFM
 from its.search.zero_order import ZeroOrder
-from its.verifier.classifier import Classifier
-from tests.reference import particles, proposals, rollouts, trees
+from tests.conftest import Lab
+from tests.reference import ascents, particles, proposals, rollouts, trees
 from tests.reference.naive import Naive
 from tests.search.trace import traced
 
 STEPS = 8
+OVERLAPPING = Lab(Mixture(std=0.5))
+"""Where components lie apart, the gradient of a log-probability near 0 is rounding, and its direction anything."""
 PROBLEMS = (1, 2)
 
 
@@ -46,9 +53,11 @@ def agree(lab, search, reference, eta: float = 1.0, calls: float = math.inf, **o
     `calls` is a cap in verifier calls.
     """
     tape, logs = Tape(), {problem: [] for problem in PROBLEMS}
-    guide = Classifier(lab.logits) if search.guidance else None
-    engine = lab.engine(DDIM(steps=STEPS, eta=eta), batch=8, rows=8192, noise=tape, guide=guide)
-    script = lab.script(lambda image: traced(search, logs[image.problem.index])(image), search.anytime, search.guidance)
+    guided, gradients = search.guidance is not None or search.takes_gradients is not None, search.takes_gradients
+    lab = replace(lab, guided=guided)
+    engine = lab.engine(DDIM(steps=STEPS, eta=eta), batch=8, rows=8192, noise=tape)
+    body = lambda image: traced(search, logs[image.problem.index])(image)  # noqa: E731
+    script = lab.script(body, search.anytime, guidance=search.guidance, takes_gradients=gradients)
     results = lab.results(engine, script, (calls,), PROBLEMS, "nfe" if math.isinf(calls) else "verifier_calls")
     for problem, log in logs.items():
         outcome = results[problem].outcomes[0]
@@ -288,3 +297,25 @@ def test_lidar_equals_the_naive_oracle(lab, strength, scale, end, eta):
         scale=scale,
         end=end,
     )
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+@pytest.mark.parametrize("clip", [0.1, 100.0])
+def test_reno_equals_the_naive_oracle(lab, clip, eta):
+    """A rate of 5 overshoots here; the gradients of the first of these clips are cut, those of the second are not."""
+    options = {"rate": 1.0 if clip < 1 else 0.003, "momentum": 0.9, "clip": clip, "weight": 0.01, "iterations": 7}
+    agree(lab, ReNO(**options), ascents.reno, eta, **options)
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+@pytest.mark.parametrize("through", ["network", "guess"])
+@pytest.mark.parametrize("share", [0.4, 1.0])
+def test_ug_fm_equals_the_naive_oracle(share, through, eta):
+    options = {"share": share, "length": 0.3, "through": through, "ascents": 3}
+    agree(OVERLAPPING, UGFM(**options), ascents.ug_fm, eta, **options)
+
+
+@pytest.mark.parametrize("share", [0.4, 1.0])
+def test_flowchef_equals_the_naive_oracle(share):
+    options = {"share": share, "length": 0.05, "ascents": 3}
+    agree(OVERLAPPING, FlowChef(**options), ascents.flowchef, eta=0.0, **options)
