@@ -122,10 +122,10 @@ WORLDS = {
 def lab(request: pytest.FixtureRequest, lab: Lab) -> Lab:
     """The laboratory of each world; on one thread, as the one that it takes the place of.
 
-    It has a guide where the test's search takes gradients.
+    It has a guide where the test's search takes gradients, or guides its steps itself.
     """
     search = request.node.callspec.params.get("search")
-    return replace(WORLDS[request.param], guided=search is not None and search.takes_gradients is not None)
+    return replace(WORLDS[request.param], guided=search is not None and bool(search.takes_gradients or search.guidance))
 
 
 SLICE = {

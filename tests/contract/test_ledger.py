@@ -133,7 +133,7 @@ def test_ledger_equals_the_counted_work_without_padding(lab, search, setting, ev
         results = lab.results(counters.watched(engine), search, caps, PROBLEMS)
         assert all(o.ledger["nfe"] <= cap for r in results.values() for o, cap in zip(r.outcomes, caps, strict=True))
         totals.update(paid_by(results))
-        filled += sum(engine.served[kind][0] for kind in ("evaluate", "slopes network") if kind in engine.served)
+        filled += engine.rows_evaluated
     assert totals == counters.counted
     assert counters.rows == filled == sum(charged) > 0
     assert counters.shapes == {BATCH}

@@ -237,4 +237,4 @@ def tds(
     chosen = np.argmax(rewards if final == "best" else weights)
     if final == "sample":
         chosen = np.searchsorted(np.cumsum(weights), naive.draw("uniform")[0], side="right")
-    return xs[int(chosen)], particles * naive.steps
+    return xs[int(chosen)], particles * naive.steps, float(np.log(weights[int(chosen)]))
