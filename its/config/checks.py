@@ -10,6 +10,7 @@ from its.budget import Ledger
 from its.config.declarations import is_declared, parameters
 from its.config.instantiate import TARGET, defined
 from its.disk.kept import KEPT
+from its.guidance.guidance import Guidance
 from its.parameters import Rule, Rules, check_values, described, fits
 from its.particles.image import Image
 from its.particles.prices import Prices
@@ -174,6 +175,22 @@ def check_noise(search: Search, sampler: Sampler) -> None:
         f"{type(search).__name__} needs noise, for it copies particles, and under a deterministic sampler the copies "
         f"never separate; {remedy}"
     )
+
+
+def check_proposals(search: Search, guidance: Guidance, choice: str) -> None:
+    """Refuse a guidance through the network for a search that puts guesses in the place of the network's.
+
+    Args:
+        choice: of the guidance.
+
+    Raises:
+        ValueError: naming both, and guidances that go together with it.
+    """
+    if search.proposes_guesses and guidance.needs == "network":
+        raise ValueError(
+            f"guidance={choice} takes gradients through the network at its own guess, and {type(search).__name__} puts "
+            "others in its place; set guidance=none, or a guidance of the guess alone, as guidance=mpgd"
+        )
 
 
 def check_types(node: Any, path: str) -> None:

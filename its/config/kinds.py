@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from its.config.checks import check_noise, check_probe, check_rewards, refuse_probe, stated_probe
+from its.config.checks import check_noise, check_probe, check_proposals, check_rewards, refuse_probe, stated_probe
 from its.config.footprint import disk_bytes, memory_bytes
 from its.config.identity import used
 from its.config.instantiate import defined
@@ -117,6 +117,7 @@ class ImageRun:
                 f"none; choose {' or '.join(others) or 'another verifier'}, or set dataset.classifier"
             )
         check_noise(search, parts.sampler)
+        check_proposals(search, parts.guidance, parts.choices["guidance"])
         check_apart(plain, guided=parts.guided)
         check_conditions(plain, parts.packages, guided=parts.guided)
         check_rewards(search, defined(plain["verifier"]["_target_"], parts.packages), verifier)

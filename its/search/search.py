@@ -44,6 +44,7 @@ class Search(ABC):
             `image.best` alone, which also serve verifiers whose rewards only rank candidates.
         needs_noise: True if copies of a particle must separate at the next step (eta > 0).
         scores_guesses: True if it asks for rewards of guesses on the way down, at whatever level.
+        proposes_guesses: True if it puts guesses in the place of the network's, by `image.propose`.
         moves_starts: False if no image comes straight down from a moved starting point, which would be stored beside it
             under a deterministic sampler; a plan's disk goes by it.
         makes: `images`, or `grids`: times of a sampler, each judged by a set of images.
@@ -52,6 +53,7 @@ class Search(ABC):
     anytime: ClassVar[bool] = False
     needs_absolute: ClassVar[bool] = True
     scores_guesses: ClassVar[bool] = False
+    proposes_guesses: ClassVar[bool] = False
     moves_starts: ClassVar[bool] = True
     makes: ClassVar[Literal["images", "grids"]] = "images"
 

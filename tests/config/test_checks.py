@@ -90,6 +90,27 @@ def test_check_noise_names_a_sampler_that_has_some(tmp_path, sampler, remedy):
         blueprint_of(tmp_path, "search=beam", *sampler.split())
 
 
+PROPOSING = """
+from its.search.none import NoSearch
+class Proposing(NoSearch):
+    proposes_guesses = True
+"""
+
+
+@pytest.mark.parametrize("guidance", sorted(path.stem for path in CONF.glob("guidance/*.yaml")))
+def test_check_proposals_refuses_a_guidance_through_the_network(tmp_path, monkeypatch, guidance):
+    (tmp_path / "proposing.py").write_text(PROPOSING)
+    monkeypatch.syspath_prepend(tmp_path)
+    guide = {"cg": ["verifier@guide=noisy_classifier"]}.get(guidance, [])
+    words = ["plugins=[proposing]", "search=none", f"guidance={guidance}", *guide]
+    blueprint_of(tmp_path, *words)
+    if guidance in ("none", "cg", "mpgd"):
+        blueprint_of(tmp_path, *words, "search._target_=proposing.Proposing")
+        return
+    with pytest.raises(ValueError, match=f"guidance={guidance} takes .* Proposing puts .*; set guidance=none.*=mpgd"):
+        blueprint_of(tmp_path, *words, "search._target_=proposing.Proposing")
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
