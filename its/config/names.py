@@ -106,6 +106,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     "search/ses": ("its.search.ses.SES",),
     "search/snes": ("its.search.snes.SNES",),
     "search/svdd": ("its.search.svdd.SVDD",),
+    "search/treeg": ("its.search.treeg.TreeG",),
+    "search/trs": ("its.search.trs.TRS",),
     "search/zero_order": ("its.search.zero_order.ZeroOrder",),
     "tracker/none": ("its.tracker.none.NoTracker",),
     "tracker/wandb": ("its.tracker.wandb.WandB",),

@@ -24,6 +24,8 @@ from its.search.random import Random
 from its.search.rbf import RBF
 from its.search.ses import SES
 from its.search.svdd import SVDD
+from its.search.treeg import TreeG
+from its.search.trs import TRS
 from its.search.zero_order import ZeroOrder
 from tests.reference import particles, rollouts
 from tests.reference.naive import Naive
@@ -215,4 +217,25 @@ def test_zero_order_equals_the_naive_oracle(lab, pivot, eta):
         neighbors=3,
         rounds=5,
         pivot=pivot,
+    )
+
+
+@pytest.mark.parametrize(("warmup", "batch", "regions", "iterations"), [(9, 7, 4, 12), (3, 2, 3, 12), (2, 1, 1, 40)])
+def test_trs_equals_the_naive_oracle(lab, warmup, batch, regions, iterations):
+    search = TRS(warmup, batch, regions, candidates=warmup + iterations * batch)
+    agree(lab, search, rollouts.trs, eta=0.0, warmup=warmup, batch=batch, regions=regions, iterations=iterations)
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+@pytest.mark.parametrize(("beams", "proposals", "rounds"), [(2, 4, 2), (3, 2, 1), (1, 3, 3)])
+def test_treeg_equals_the_naive_oracle(lab, beams, proposals, rounds, eta):
+    agree(
+        lab,
+        TreeG(0.5, proposals, rounds, beams),
+        particles.treeg,
+        eta,
+        beams=beams,
+        proposals=proposals,
+        rounds=rounds,
+        scale=0.5,
     )
