@@ -10,6 +10,7 @@ import yaml
 
 from its.config.instantiate import CHOICES, instantiate
 from its.dataset.mixture import Mixture
+from its.guidance.guidance import Guidance
 from its.model.mixture import MixtureDenoiser
 from its.sampler.ddim import DDIM
 from its.sampler.dpmpp_2m import DPMpp2M
@@ -43,6 +44,8 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
     "paths": {"": {"paths": 3, "steps": 0.5}},
     "rbf": {"": {}, "-pool": {"pool": 0.3}},
     "eps_greedy": {"": {"candidates": 2}},
+    "treeg": {"": {"proposals": 3}},
+    "trs": {"": {"warmup": 3, "batch": 2, "regions": 2}},
 }
 """Parameters that suit the mixture's rewards and small caps; a YAML that is not named here is tried as it stands."""
 
@@ -62,6 +65,11 @@ def searches() -> dict[str, Search]:
 
 
 SEARCHES = searches()
+
+
+def goes_with(name: str, guidance: Guidance) -> bool:
+    """Whether a search of `SEARCHES` runs under a guidance: one that proposes guesses under none through the network."""
+    return guidance.needs != "network" or not SEARCHES[name].proposes_guesses
 
 
 @dataclass(frozen=True)

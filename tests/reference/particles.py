@@ -158,10 +158,10 @@ def treeg(naive: Naive, beams: int, proposals: int, rounds: int, scale: float) -
         tau = math.sqrt(1 - naive.abar(i))
         states = [(x, naive.denoise(x, t)) for x in xs]
         for _ in range(rounds):
-            tries = []
-            for x, guess in states:
-                for z in naive.draw("normal").reshape(proposals, -1):
-                    proposal = guess + scale * tau / math.sqrt(1 + tau**2) * z
+            tries, draws = [], iter(naive.draw("normal").reshape(-1, 16))
+            for _ in range(proposals):
+                for x, guess in states:
+                    proposal = guess + scale * tau / math.sqrt(1 + tau**2) * next(draws)
                     tries.append((x, proposal, naive.reward(proposal)))
             states = [(x, guess) for x, guess, _ in sorted(tries, key=lambda each: -each[2])[:beams]]
         std = naive.step_std(t, s, naive.eta)

@@ -239,3 +239,9 @@ def test_treeg_equals_the_naive_oracle(lab, beams, proposals, rounds, eta):
         rounds=rounds,
         scale=0.5,
     )
+
+
+def test_treeg_under_a_cap_of_calls_equals_the_naive_oracle(lab):
+    """2 beams of 4 proposals in 2 rounds of 7 steps and 2 images are 114 calls."""
+    search = TreeG(proposals=4, beams=2)
+    agree(lab, search, particles.treeg, calls=114, beams=2, proposals=4, rounds=2, scale=0.5)
