@@ -5,7 +5,7 @@
 What is not said of the sampler stays the run's. Images, curve and figures come to lie in a folder of their own below
 the run's, `renders/<sampler>-<hash8>/`; the run's files stay as they are, and the same command again is resume. In the
 curve `nfe` is what the search cost and `nfe_final` what the last sampling costs on top. The run must have been made by
-a search over starting points (none, random, zero_order, ses, snes, reno) under a deterministic sampler.
+a search over starting points (none, random, zero_order, ses, snes, trs, reno) under a deterministic sampler.
 """
 
 from __future__ import annotations

@@ -115,6 +115,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     "search/snes": ("its.search.snes.SNES",),
     "search/svdd": ("its.search.svdd.SVDD",),
     "search/tds": ("its.search.tds.TDS",),
+    "search/treeg": ("its.search.treeg.TreeG",),
+    "search/trs": ("its.search.trs.TRS",),
     "search/ug_fm": ("its.search.ug_fm.UGFM",),
     "search/zero_order": ("its.search.zero_order.ZeroOrder",),
     "tracker/none": ("its.tracker.none.NoTracker",),

@@ -202,7 +202,7 @@ class FinishedRun:
                 raise ValueError(
                     f"image {indices[rows[0]]} at cap {self.summary['caps'][caps[0]]} of "
                     f"search={self.summary['search']} did not come straight from a starting point under "
-                    "a deterministic sampler; render runs of none, random, zero_order, ses, snes or reno that "
+                    "a deterministic sampler; render runs of none, random, zero_order, ses, snes, trs or reno that "
                     "were made with sampler.eta=0, euler, heun or dpmpp_2m"
                 )
 

@@ -186,6 +186,9 @@ NFE = {
     "rbf_flux": 302_000,
     "ses_flux2": 80_800,
     "svdd_sd15": 820_000,
+    "trs_sana_sprint": 480_400,
+    "trs_sd15": 24_020_000,
+    "trs_sdxl_lightning": 1_921_600,
     "tt_scale": 3_100,
     "digits_demo": 145_000,
     "digits_hacking": 480_000,
@@ -202,7 +205,8 @@ NFE = {
 }
 """By hand: an anytime search costs its largest cap, a planned one the sum of its caps, `none` one sampling."""
 
-PROMPTED = [name for name in NFE if name.endswith(("_flux", "_flux2", "_sd15", "_sd35", "_sdxl")) or name == "tt_scale"]
+OF_PROMPTED = ("_flux", "_flux2", "_sd15", "_sd35", "_sdxl", "_lightning", "_sprint")
+PROMPTED = [name for name in NFE if name.endswith(OF_PROMPTED) or name == "tt_scale"]
 """Experiments of text to image, but for the one that makes a single picture."""
 
 ASKED = {"flux2_klein_ses": ["prompt='sketch, a cat'"]}

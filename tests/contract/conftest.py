@@ -11,6 +11,7 @@ import yaml
 from its.config.checks import check_noise
 from its.config.instantiate import CHOICES, instantiate
 from its.dataset.mixture import Mixture
+from its.guidance.guidance import Guidance
 from its.guidance.none import NoGuidance
 from its.model.mixture import MixtureDenoiser
 from its.sampler.ddim import DDIM
@@ -55,6 +56,8 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
     "lidar": {"": {"strength": 0.05, "scale": 3.0}},
     "reno": {"": {"rate": 2.0}},
     "ug_fm": {"": {}, "-guess": {"through": "guess", "share": 1.0}},
+    "treeg": {"": {"proposals": 3}},
+    "trs": {"": {"warmup": 3, "batch": 2, "regions": 2}},
 }
 """Parameters that suit the mixture's rewards and small caps; a YAML that is not named here is tried as it stands."""
 
@@ -74,6 +77,17 @@ def searches() -> dict[str, Search]:
 
 
 SEARCHES = searches()
+
+
+def goes_with(name: str, guidance: Guidance) -> bool:
+    """Whether a search of `SEARCHES` runs under a guidance: not if it guides its steps, or takes gradients, itself.
+
+    One that proposes guesses runs under none through the network.
+    """
+    search = SEARCHES[name]
+    if guidance.needs == "nothing":
+        return True
+    return not (search.guidance or search.takes_gradients or (guidance.needs == "network" and search.proposes_guesses))
 
 
 @dataclass(frozen=True)

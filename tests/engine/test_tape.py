@@ -25,7 +25,7 @@ from its.sampler.ddim import DDIM
 from its.search.none import NoSearch
 from its.search.random import Random
 from its.search.zero_order import ZeroOrder
-from tests.contract.conftest import SEARCHES
+from tests.contract.conftest import SEARCHES, goes_with
 
 ROOT = Path(__file__).parents[2]
 SAMPLER = DDIM(steps=6, eta=1.0)
@@ -91,7 +91,7 @@ def purposes(draws):
         )
         for name in SEARCHES
         for key, guidance in GUIDANCES.items()
-        if key == "none" or SEARCHES[name].guidance is None
+        if goes_with(name, guidance)
     ],
 )
 def test_tape_replays_a_run_to_the_bit_under_another_seed(lab, tmp_path, name, guidance):

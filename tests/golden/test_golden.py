@@ -36,15 +36,15 @@ DIGITS: Case = ("dataset=digits", "model=digits_unconditional", *SMALL)
 MIXTURE: Case = ("dataset=mixture", "model=mixture", "dataset.images.std=0.5", *SMALL)
 TFG: Case = ("guidance=tfg", "guidance.rho=0.1", "guidance.mu=0.02", "guidance.sigma=0.1")
 
-OWN: dict[str, Case] = {"dfs": ("search.depth=0.25",)}  # where it goes back by renoising, and not to a new start
+OWN: dict[str, Case] = {
+    "dfs": ("search.depth=0.25",),  # where it goes back by renoising, and not to a new start
+    "trs": ("search.warmup=4", "search.batch=2", "search.regions=2"),  # where it comes to its regions
+}
 IMAGES = 3
 
 
 def cases() -> dict[str, Case]:
-    """Name what is run: every search at each eta that it admits, with and without guidance, and two on digits.
-
-    What guides its steps itself takes no guidance besides.
-    """
+    """Name what is run: every search at each eta that it admits, with and without guidance if it may, and two on digits."""
     found = {
         "digits-random-eta0": (*DIGITS, "search=random", "sampler.eta=0"),
         "digits-bfs_resample-eta1": (*DIGITS, "search=bfs_resample", "sampler.eta=1"),
@@ -54,7 +54,7 @@ def cases() -> dict[str, Case]:
         for eta in (1,) if search.needs_noise else (0, 1):
             words = (*MIXTURE, f"search={name}", f"sampler.eta={eta}", *OWN.get(name, ()))
             found[f"{name}-eta{eta}"] = words
-            if search.takes_gradients is None and search.guidance is None:  # which stand alone
+            if not (search.takes_gradients or search.guidance or search.proposes_guesses):
                 found[f"{name}-eta{eta}-tfg"] = (*words, *TFG)
     return found
 

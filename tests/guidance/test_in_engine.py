@@ -26,7 +26,7 @@ from its.search.random import Random
 from its.search.svdd import SVDD
 from its.verifier.classifier import Classifier
 from tests.conftest import Enlarged, Lab
-from tests.contract.conftest import SEARCHES
+from tests.contract.conftest import SEARCHES, goes_with
 from tests.engine.padding import mark_padding, real_rows
 
 SAMPLER = DDIM(steps=8, eta=1.0)
@@ -70,8 +70,15 @@ def test_bfs_resample_at_temperature_zero_equals_random_under_guidance(lab):
     assert images(Random()) == images(BFSResample(temperature=0.0))
 
 
-@pytest.mark.parametrize("guidance", [THROUGH, AT_GUESS], ids=["through", "at_guess"])
-@pytest.mark.parametrize("name", UNGUIDED)
+@pytest.mark.parametrize(
+    ("name", "guidance"),
+    [
+        pytest.param(name, guidance, id=f"{name}-{key}")
+        for name in SEARCHES
+        for key, guidance in {"through": THROUGH, "at_guess": AT_GUESS}.items()
+        if goes_with(name, guidance)
+    ],
+)
 def test_guidance_in_every_search_keeps_the_cap_and_ignores_batch_sizes(lab, name, guidance):
     """It keeps its cap, and batches, their order and companions change no bit."""
     search = SEARCHES[name]
@@ -83,6 +90,12 @@ def test_guidance_in_every_search_keeps_the_cap_and_ignores_batch_sizes(lab, nam
     assert all(0 < outcomes[0][2]["nfe"] <= 37 for outcomes in expected.values())
     assert bits(reversed(range(3)), batch=5, gradient_batch=3, verify_batch=2) == expected
     assert bits([1], batch=1, gradient_batch=1) == {1: expected[1]}
+
+
+@pytest.mark.parametrize("name", [name for name in SEARCHES if not goes_with(name, THROUGH)])
+def test_guidance_through_the_network_refuses_a_search_that_proposes_guesses(lab, name):
+    with pytest.raises(ValueError, match=r"used image\.propose, and this guidance goes through the network"):
+        lab.results(engine(lab, THROUGH, rows=1024), SEARCHES[name], (37,), [0])
 
 
 class Counted:
@@ -179,7 +192,7 @@ def test_guidance_ledger_equals_the_latents_given_to_the_decoder(lab, search, gu
 @pytest.mark.parametrize("guidance", [THROUGH, AT_GUESS], ids=["through", "at_guess"])
 @pytest.mark.parametrize("name", ["svdd", pytest.param(None, marks=pytest.mark.long)])
 def test_guidance_through_a_decoder_ignores_batch_sizes(lab, name, guidance):
-    for search in [SEARCHES[name]] if name else UNGUIDED.values():
+    for search in [SEARCHES[each] for each in ([name] if name else SEARCHES) if goes_with(each, guidance)]:
 
         def bits(indices, search=search, **shape):
             run = engine(LATENT, guidance, select=Classifier(LATENT.logits), rows=1024, **shape)

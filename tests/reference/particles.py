@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -238,3 +239,27 @@ def tds(
     if final == "sample":
         chosen = np.searchsorted(np.cumsum(weights), naive.draw("uniform")[0], side="right")
     return xs[int(chosen)], particles * naive.steps, float(np.log(weights[int(chosen)]))
+
+
+def treeg(naive: Naive, beams: int, proposals: int, rounds: int, scale: float) -> tuple[np.ndarray, int]:
+    """Guo et al. (2502.11420), TreeG-SD: the best A of K proposals around each guess, N times; eps_hat goes with them."""
+    xs = [naive.draw("start") for _ in range(beams)]
+    for i in range(naive.steps - 1):
+        t, s = naive.times[i], naive.times[i + 1]
+        (alpha_t, sigma_t), (alpha_s, sigma_s) = naive.level(t), naive.level(s)
+        tau = math.sqrt(1 - naive.abar(i))
+        states = [(x, naive.denoise(x, t)) for x in xs]
+        for _ in range(rounds):
+            tries, draws = [], iter(naive.draw("normal").reshape(-1, 16))
+            for _ in range(proposals):
+                for x, guess in states:
+                    proposal = guess + scale * tau / math.sqrt(1 + tau**2) * next(draws)
+                    tries.append((x, proposal, naive.reward(proposal)))
+            states = [(x, guess) for x, guess, _ in sorted(tries, key=lambda each: -each[2])[:beams]]
+        std = naive.step_std(t, s, naive.eta)
+        xs = []
+        for x, guess in states:
+            noise = naive.draw(f"step {t:g}") if std > 0 else 0.0
+            eps = (x - alpha_t * guess) / sigma_t
+            xs.append(alpha_s * guess + math.sqrt(sigma_s**2 - std**2) * eps + std * noise)
+    return naive.best([naive.down(x, naive.steps - 1, naive.steps) for x in xs]), beams * naive.steps

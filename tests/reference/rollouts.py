@@ -6,7 +6,9 @@ import math
 from itertools import pairwise
 
 import numpy as np
+from scipy.special import erfinv
 from scipy.stats import chi
+from scipy.stats.qmc import Sobol
 
 from tests.reference.naive import CLEAN, Naive
 
@@ -212,3 +214,39 @@ def eps_greedy(naive: Naive, radius: float, epsilon: float, candidates: int, rou
                 pivot, best = noises[int(np.argmax(values))], max(values)
         x = naive.step(x, t, s, pivot)
     return naive.best([naive.down(x, naive.steps - 1, naive.steps)]), nfe
+
+
+def trs(naive: Naive, warmup: int, batch: int, regions: int, iterations: int) -> tuple[np.ndarray, int]:
+    """arXiv:2603.14504: cubes around the best of all points, sides as TuRBO's; one step noise for all (here none)."""
+    naive.draw("start")
+    seed = int(naive.draw("uniform")[0] * 2**53)
+    sobol = Sobol(16, scramble=True, rng=np.random.default_rng(seed)).random_base2(math.ceil(math.log2(warmup)))
+    points = [math.sqrt(2) * erfinv(2 * (u + 2.0**-31) - 1) for u in sobol[:warmup]]
+    images = [naive.down(x, 0, naive.steps) for x in points]
+    side, won, lost = [0.8] * regions, [0] * regions, [0] * regions
+    for image in images:
+        naive.reward(image)
+    for _ in range(iterations):
+        ranks = np.argsort(-np.array(naive.rewards), kind="stable")[:regions]
+        share = 0.1 + 0.8 * naive.draw("uniform")
+        number = [batch // regions + (i < batch % regions) for i in range(regions)]
+        coins, u = naive.draw("uniform").reshape(2, batch, 16)
+        first, known = 0, list(naive.rewards)
+        for i in range(regions):
+            found = []
+            for k in range(first, first + number[i]):
+                moved = coins[k] < share[i]
+                moved[np.argmin(coins[k])] = True
+                points.append(points[ranks[i]] + np.where(moved, (u[k] - 0.5) * side[i], 0.0))
+                images.append(naive.down(points[-1], 0, naive.steps))
+                found.append(naive.reward(images[-1]))
+            first += number[i]
+            if not found:
+                continue
+            better = max(found) > known[ranks[i]]
+            won[i], lost[i] = (won[i] + 1, 0) if better else (0, lost[i] + 1)
+            if won[i] == 3:
+                side[i], won[i] = min(1.5 * side[i], 2.4), 0
+            if lost[i] == 3:
+                side[i], lost[i] = (max(side[i] / 1.5, 0.05) if side[i] > 0.05 else 0.8), 0
+    return images[int(np.argmax(naive.rewards))], len(images) * naive.steps

@@ -34,6 +34,8 @@ from its.search.reno import ReNO
 from its.search.ses import SES
 from its.search.svdd import SVDD
 from its.search.tds import TDS
+from its.search.treeg import TreeG
+from its.search.trs import TRS
 from its.search.ug_fm import UGFM
 from its.search.zero_order import ZeroOrder
 from tests.conftest import Lab
@@ -319,3 +321,30 @@ def test_ug_fm_equals_the_naive_oracle(share, through, eta):
 def test_flowchef_equals_the_naive_oracle(share):
     options = {"share": share, "length": 0.05, "ascents": 3}
     agree(OVERLAPPING, FlowChef(**options), ascents.flowchef, eta=0.0, **options)
+
+
+@pytest.mark.parametrize(("warmup", "batch", "regions", "iterations"), [(9, 7, 4, 12), (3, 2, 3, 12), (2, 1, 1, 40)])
+def test_trs_equals_the_naive_oracle(lab, warmup, batch, regions, iterations):
+    search = TRS(warmup, batch, regions, candidates=warmup + iterations * batch)
+    agree(lab, search, rollouts.trs, eta=0.0, warmup=warmup, batch=batch, regions=regions, iterations=iterations)
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+@pytest.mark.parametrize(("beams", "proposals", "rounds"), [(2, 4, 2), (3, 2, 1), (1, 3, 3)])
+def test_treeg_equals_the_naive_oracle(lab, beams, proposals, rounds, eta):
+    agree(
+        lab,
+        TreeG(0.5, proposals, rounds, beams),
+        particles.treeg,
+        eta,
+        beams=beams,
+        proposals=proposals,
+        rounds=rounds,
+        scale=0.5,
+    )
+
+
+def test_treeg_under_a_cap_of_calls_equals_the_naive_oracle(lab):
+    """2 beams of 4 proposals in 2 rounds of 7 steps and 2 images are 114 calls."""
+    search = TreeG(proposals=4, beams=2)
+    agree(lab, search, particles.treeg, calls=114, beams=2, proposals=4, rounds=2, scale=0.5)
