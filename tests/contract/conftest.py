@@ -144,11 +144,11 @@ def lab(request: pytest.FixtureRequest, lab: Lab) -> Lab:
 
 SLICE = {
     "interval": {"random", "svdd", "dfs", "paths", "evosearch", "more_steps"},
-    "latent": {"random", "svdd"},
+    "latent": {"random", "svdd", "tds"},
 }
 """Searches that run in the worlds that are not plain by default, under one setting; all others are `long`."""
 
-FEW = {"random", "dfs", "paths", "svdd"}
+FEW = {"random", "dfs", "paths", "svdd", "tds"}
 """Searches that run by default under the settings of `FURTHER`."""
 
 FEW_TESTS = {"test_ledger_equals_the_counted_work_without_padding", "test_advance_in_pieces_equals_one_advance"}
