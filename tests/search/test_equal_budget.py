@@ -18,6 +18,7 @@ from its.search.eps_greedy import EpsGreedy
 from its.search.evosearch import EvoSearch
 from its.search.fk import FK
 from its.search.halving import Halving
+from its.search.lidar import LiDAR
 from its.search.more_steps import MoreSteps
 from its.search.paths import Paths
 from its.search.random import Random
@@ -73,7 +74,9 @@ def plain(lab) -> dict:
         ),
         *(
             (search, DETERMINISTIC)
-            for search in (Random(), ZeroOrder(), BFSPrune(), DFS(), SES(), SNES(), Paths(), EvoSearch(), Halving())
+            for search in (
+                *(Random(), ZeroOrder(), BFSPrune(), DFS(), SES(), SNES(), Paths(), EvoSearch(), Halving(), LiDAR()),
+            )
         ),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, DDIM) else f"eta{value.eta:.0f}",

@@ -41,7 +41,7 @@ def test_lidar_without_a_pull_is_plain_sampling(lab, search, verifier, eta):
     sampler = DDIM(steps=10, eta=eta)
     plain = outcome_of(lab, NoSearch(), sampler, verifier)
     found = outcome_of(lab, search, sampler, verifier)
-    assert found.image.tobytes() == plain.image.tobytes()
+    assert (found.image.tobytes(), found.reward) == (plain.image.tobytes(), plain.reward)
 
 
 @pytest.mark.parametrize(
