@@ -1,8 +1,9 @@
 """Gradients of the guide's score, against the exact denoiser's own by torch and against central differences."""
 
 import math
+import weakref
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from its.engine import Engine
 from its.guidance.mpgd import MPGD
 from its.levels import Columns
+from its.model.mixture import MixtureDenoiser
 from its.particles.verbs import advance, gradient, numbers, reward
 from its.sampler.ddim import DDIM
 from its.sampler.dpmpp_2m import DPMpp2M
@@ -192,6 +194,50 @@ def test_slopes_are_independent_of_companions_and_of_the_batch(lab, through, sca
         bits.append({problem.index: (slope.gradient.tobytes(), slope.score) for problem, _, slope in found})
     assert bits[0] == bits[1]
     assert bits[2][3] == bits[0][3]
+
+
+class Kept(torch.autograd.Function):
+    """The identity, which keeps an array of its own for the way back, as a network keeps its activations."""
+
+    alive: ClassVar[set[int]] = set()
+    most: ClassVar[int] = 0
+
+    @staticmethod
+    def forward(ctx, x):
+        array = np.zeros(x.shape)
+        Kept.alive.add(id(array))
+        weakref.finalize(array, Kept.alive.discard, id(array))
+        ctx.save_for_backward(torch.from_numpy(array))
+        Kept.most = max(Kept.most, len(Kept.alive))
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient + ctx.saved_tensors[0]
+
+
+@pytest.mark.parametrize("checkpointed", [True, False])
+def test_memory_of_a_slope_through_a_sampling_does_not_grow_with_its_steps(lab, monkeypatch, checkpointed):
+    """Activations of two evaluations at most are there at once: one that ends, and the next. Without checkpoints, all."""
+    if not checkpointed:
+        monkeypatch.setattr("its.engine.slopes.checkpoint", lambda step, *given, use_reentrant: step(*given))
+    call = MixtureDenoiser.__call__
+
+    def kept(model, *given):
+        guess = call(model, *given)
+        return guess._replace(x0=Kept.apply(guess.x0)) if guess.x0.requires_grad else guess
+
+    monkeypatch.setattr(MixtureDenoiser, "__call__", kept)
+
+    def body(image):
+        [slope] = yield gradient(image.start(), through="sampler")
+        yield reward([slope.image])
+
+    for steps in (2, 9, 18):
+        monkeypatch.setattr(Kept, "most", 0)
+        run(lab, body, "sampler", DDIM(steps=steps, eta=0.0), indices=range(4))
+        assert Kept.most <= 2 if checkpointed else Kept.most == steps
+        assert not Kept.alive
 
 
 def test_slopes_of_different_ways_down_are_served_in_one_batch(lab):

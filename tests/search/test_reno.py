@@ -35,7 +35,7 @@ def noises_by_torch(lab, sampler, noise: np.ndarray, condition: int, search: ReN
     """The noise of each iteration, by torch's own clipping and SGD on the authors' loss."""
     model = lab.denoiser()
     grid, std = sampler.grid(model.path), sampler.prior_std(model.path, None)
-    e, noises = torch.from_numpy(noise).requires_grad_(), []
+    e, noises = torch.tensor(noise, requires_grad=True), []
     optimiser = torch.optim.SGD([e], lr=search.rate, momentum=search.momentum, nesterov=True)
     for _ in range(search.iterations - 1):
         noises.append(e.detach().numpy().copy())
