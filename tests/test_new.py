@@ -23,7 +23,7 @@ def test_new_search_runs_and_passes_its_test(tmp_path: Path):
     *files, run, test = written.text.splitlines()
     names = ("ours/greedy.py", "ours/conf/search/greedy.yaml", "ours/test_greedy.py")
     assert files == [str(tmp_path / name) for name in names]
-    assert not [file for file in files if "halving" in Path(file).read_text().lower()]
+    assert not [file for file in files if "thinning" in Path(file).read_text().lower()]
     assert "my_methods" not in run + test
 
     # Run it from elsewhere, less the search that it is compared with, and test it.

@@ -50,7 +50,7 @@ def test_ensemble_members_are_chosen_on_the_command_line(tmp_path):
     assert run.folder != make_experiment(tmp_path, "verifier=ensemble").folder
 
 
-@pytest.mark.parametrize("search", ["bfs_resample", "bfs_prune", "dfs", "fk", "rbf"])
+@pytest.mark.parametrize("search", ["bfs_resample", "bfs_prune", "dfs", "fk", "rbf", "dts"])
 def test_ensemble_is_refused_by_searches_that_need_absolute_rewards(tmp_path, search):
     with pytest.raises(ValueError, match=r"verifier=ensemble is relative.* needs rewards .* use verifier=zscore"):
         make_experiment(tmp_path, "verifier=ensemble", f"search={search}")
