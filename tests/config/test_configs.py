@@ -175,8 +175,9 @@ def test_conf_tracker_changes_no_folder_or_record(tmp_path: Path, tracker: str):
 
 
 NFE = {
-    "digits_all": 1_870_000,
-    "digits_gradients": 135_000,
+    "digits_all": 2_530_000,
+    "digits_recent": 2_850_000,
+    "digits_recent_starts": 1_255_000,
     "drawbench_flux": 20_190_000,
     "evosearch_flux": 596_000,
     "evosearch_sd15": 4_020_000,
@@ -194,7 +195,7 @@ NFE = {
     "digits_hacking": 480_000,
     "ma_imagenet": 7_526_400_000,
     "digits_oracle": 690_000,
-    "null_mixture": 13_800_000,
+    "null_mixture": 20_040_000,
     "phase1_cifar10": 305_000_000,
     "phase2_imagenet": 1_220_000_000,
     "schedule_digits": 800_000,

@@ -44,7 +44,7 @@ IMAGES = 3
 
 
 def cases() -> dict[str, Case]:
-    """Name what is run: every search at each eta that it admits, with and without guidance if it may, and two on digits."""
+    """Name what is run: every search at each eta that it admits, also guided if it may be, and two on digits."""
     found = {
         "digits-random-eta0": (*DIGITS, "search=random", "sampler.eta=0"),
         "digits-bfs_resample-eta1": (*DIGITS, "search=bfs_resample", "sampler.eta=1"),

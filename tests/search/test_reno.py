@@ -1,3 +1,4 @@
+import itertools
 import math
 from dataclasses import replace
 
@@ -40,7 +41,7 @@ def noises_by_torch(lab, sampler, noise: np.ndarray, condition: int, search: ReN
     for _ in range(search.iterations - 1):
         noises.append(e.detach().numpy().copy())
         x = std * e[None]
-        for t, s in zip(grid[:-1], grid[1:], strict=True):
+        for t, s in itertools.pairwise(grid):
             guess = model(x, Columns.of([t], x.ndim, "cpu"), [condition])
             x = s.alpha * guess.x0 + s.sigma * guess.eps
         norm = torch.linalg.vector_norm(e)

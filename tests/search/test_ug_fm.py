@@ -1,3 +1,4 @@
+import itertools
 import math
 from dataclasses import replace
 
@@ -70,7 +71,7 @@ def test_ascents_raise_the_reward_and_more_of_them_raise_it_further(search):
         np.array([outcome.reward for [outcome] in outcomes(replace(search, ascents=n), indices=range(40))])
         for n in (0, 3, 9)
     ]
-    for fewer, more in zip(rewards[:-1], rewards[1:], strict=True):
+    for fewer, more in itertools.pairwise(rewards):
         assert (more - fewer).mean() > 3 * (more - fewer).std() / math.sqrt(40)
 
 
