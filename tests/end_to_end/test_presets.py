@@ -12,7 +12,7 @@ from tests.build import CONF
 from tests.config.test_configs import ASKED
 
 CURVES = {
-    "digits_all": (32, [8, 16]),
+    "digits_all": (36, [8, 16]),
     "digits_demo": (5, [4, 8]),
     "digits_hacking": (3, [4, 8]),
     "digits_oracle": (4, [4, 8]),
@@ -21,7 +21,7 @@ CURVES = {
     "evosearch_sd15": (3, [160]),
     "fk_sdxl": (3, [32]),
     "flux2_klein_ses": (1, [40, 80]),
-    "null_mixture": (15, [16, 80]),
+    "null_mixture": (17, [16, 80]),
     "phase1_cifar10": (10, [4, 8]),
     "rbf_flux": (4, [80]),
     "ses_flux2": (3, [40, 80]),
