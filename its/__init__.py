@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from its.model.run_as import run_as
     from its.parameters import Rule
     from its.particles.moves import Ball, LowBand, Mix, Rotate
-    from its.particles.verbs import advance, numbers, reward
+    from its.particles.verbs import advance, gradient, numbers, reward
     from its.sampler.noise_paths import EDM, VP, Flow
     from its.search.search import Coroutine, Search, sized
     from its.types import Problem, SpeedOnly
@@ -52,7 +52,7 @@ _ROOMS = {
     "its.model.run_as": ("run_as",),
     "its.parameters": ("Rule",),
     "its.particles.moves": ("Ball", "LowBand", "Mix", "Rotate"),
-    "its.particles.verbs": ("advance", "numbers", "reward"),
+    "its.particles.verbs": ("advance", "gradient", "numbers", "reward"),
     "its.sampler.noise_paths": ("EDM", "Flow", "VP"),
     "its.search.search": ("Coroutine", "Search", "sized"),
     "its.types": ("Problem", "SpeedOnly"),

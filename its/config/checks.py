@@ -120,7 +120,7 @@ def check_probe(search: Search, probe: object, choice: str) -> None:
     Raises:
         ValueError: naming both, and searches that score images.
     """
-    if probe is not None and search.scores_guesses:
+    if probe is not None and (search.scores_guesses or search.takes_gradients == "sampler"):
         raise ValueError(
             f"verifier={choice} compares an image with the guess at an earlier level, and {type(search).__name__} "
             f"scores guesses on the way down, which have none; {OF_IMAGES}"

@@ -24,6 +24,7 @@ from its.disk.array_names import candidates_name, shard_name, shard_ranges
 from its.disk.kept import holds
 from its.disk.run_folder import RunFolder
 from its.process.workers import Worker
+from its.search.fitting import check_gradients
 from its.search.schedule import Schedule
 from its.search.search import require_search
 
@@ -123,6 +124,8 @@ class ImageRun:
         check_rewards(search, defined(plain["verifier"]["_target_"], parts.packages), verifier)
         check_probe(search, stated_probe(plain["verifier"], parts.packages), verifier)
         if parts.guided:
+            guide = defined(plain["guide"]["_target_"], parts.packages)
+            check_gradients(search, parts.guidance, parts.sampler, {"guide": guide})
             key = f"verifier@guide={parts.choices['verifier@guide']}"
             refuse_probe(stated_probe(plain["guide"], parts.packages), key, "gives no gradients on the way down")
 

@@ -48,8 +48,8 @@ class Parts:
 
     @property
     def guided(self) -> bool:
-        """Return whether the guidance does anything."""
-        return self.guidance.needs != "nothing"
+        """Return whether a guide is asked: by a guidance that does anything, or by the search."""
+        return self.guidance.needs != "nothing" or self.search.takes_gradients is not None
 
     @property
     def storage(self) -> str:

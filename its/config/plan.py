@@ -194,7 +194,8 @@ def network_rate_key(model: str, device: str, threads: int, dtype: str) -> str:
 
 def _stated(blueprint: Blueprint, work: Work) -> float | None:
     """Return the seconds that a job takes at the stated rate; a gradient counts as one more forward."""
-    rate, gradient = blueprint.plain["nfe_per_second"], blueprint.guidance.needs == "network"
+    rate, through = blueprint.plain["nfe_per_second"], blueprint.search.takes_gradients
+    gradient = blueprint.guidance.needs == "network" or through in ("network", "sampler")
     return None if rate is None or math.isinf(work.nfe) else work.nfe * (1 + gradient) / rate
 
 

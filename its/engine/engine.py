@@ -19,12 +19,14 @@ from its.engine.guiding import WAYS, Parts, check_guidance
 from its.engine.look import Sights
 from its.engine.materialise import Materialiser
 from its.engine.noise import Noise, normal
+from its.engine.queue import Shape, network_shape
 from its.engine.readback import Readback
 from its.engine.requests import Requests
 from its.engine.result import Outcome, Result
 from its.engine.rows import Rows
 from its.engine.score import Scoring
 from its.engine.search_run import SearchRun
+from its.engine.slopes import KINDS, SLOPES, Slopes
 from its.engine.stream import Stream
 from its.engine.tape import Announcer, Tape
 from its.engine.verdicts import sum_verdicts
@@ -35,7 +37,9 @@ from its.particles.batches import BATCHES, most_rows
 from its.particles.image import Image
 from its.particles.prices import Prices
 from its.particles.probe import Probe
+from its.particles.verbs import Through
 from its.sampler.sampler import Sampler
+from its.search.fitting import check_gradients
 from its.search.search import Search, require_search, sized_to
 from its.types import Problem
 from its.verifier.verifier import Verifier, common_probe, probe_of, require_verifier
@@ -143,7 +147,8 @@ class Engine:
     @property
     def rows_evaluated(self) -> int:
         """Return the network rows spent so far in this run, padding left out."""
-        return self.served.get(WAYS[self.guidance.needs].network, (0, 0))[0]
+        kinds = (WAYS[self.guidance.needs].network, SLOPES["network"])
+        return sum(self.served.get(kind, (0, 0))[0] for kind in kinds)
 
     def check_guided(self) -> None:
         """Refuse a model that says that it is guided at some levels, at none of which this sampling stands.
@@ -170,6 +175,7 @@ class Engine:
                 unread.
         """
         require_search(type(search))
+        check_gradients(search, self.guidance, self.sampler, self.verifiers)
         if search.makes == "images":
             self.check_guided()
         with _rare_garbage_collections():
@@ -201,6 +207,7 @@ class Engine:
         materialiser = Materialiser(self.seed, model, self.sampler, rows, self.noise, self.guidance.num_draws)
         readback: Readback = Readback()
         sights = Sights(rows, readback, model.clipping)
+        slopes = self._slopes(search.takes_gradients, rows, materialiser)
 
         announcer = None
         if isinstance(self.noise, Tape):
@@ -227,13 +234,24 @@ class Engine:
             rows,
             guiding,
             scoring,
-            Requests(self.prices, guiding, scoring, sights, materialiser, self.probe, announcer),
+            Requests(self.prices, guiding, scoring, sights, slopes, materialiser, self.probe, announcer),
             sights,
+            slopes,
             Delivery(rows, scoring, readback, self.keep_candidates),
             readback,
             Admission(Held(self.rows, self.rows_bytes), rows.row_bytes, scoring.image_bytes),
             GlobalRandomWatch(model.device),
         )
+
+    def _slopes(self, through: Through | None, rows: Rows, materialiser: Materialiser) -> dict[str, Slopes]:
+        """Make the queue of the gradients that a search takes, by its name; none if it takes none."""
+        if through is None:
+            return {}
+        model, guide, evaluation = self.model, self.verifiers["guide"], self.prices.evaluation
+        whole = Shape(self.gradient_batch // model.slots, model.slots)
+        shape = network_shape(self.gradient_batch, model, self.prices) if through == "network" else whole
+        queue = KINDS[through](model, self.sampler, guide, rows, materialiser, shape, evaluation)
+        return {SLOPES[through]: queue}
 
     def _search_runs(
         self, search: Search, caps: tuple[float, ...], problems: Iterable[Problem], currency: Currency

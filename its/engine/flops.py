@@ -12,6 +12,7 @@ from its.engine import Engine
 from its.engine.flop_count import flops_of
 from its.levels import Columns
 from its.model.denoiser import fewest_slots
+from its.particles.verbs import Through
 from its.verifier.verifier import Verifier, guesses_like, rewards_of
 
 log = logging.getLogger(__name__)
@@ -20,11 +21,13 @@ BACKWARD_FORWARDS = 2
 """A backward pass counts as two forwards."""
 
 
-def count_flops(engine: Engine, condition: object) -> dict[str, int]:
+def count_flops(engine: Engine, condition: object, through: Through | None = None) -> dict[str, int]:
     """Count the FLOPs of one call of each kind.
 
     Args:
         condition: of any problem.
+        through: what gradients go through that the search takes. Through a whole sampling every backward pass begins
+            with one more forward, which is no NFE.
 
     Returns:
         FLOPs by column of the ledger.
@@ -51,7 +54,7 @@ def count_flops(engine: Engine, condition: object) -> dict[str, int]:
     guide = _guide_flops(engine, *view)
     return {
         "nfe": forward,
-        "nfe_backward": BACKWARD_FORWARDS * forward,
+        "nfe_backward": (BACKWARD_FORWARDS + (through == "sampler")) * forward,
         "verifier_calls": verifier,
         "decoder_calls": decoder,
         "guide_calls": (1 + BACKWARD_FORWARDS) * guide,

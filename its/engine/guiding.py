@@ -15,13 +15,13 @@ from torch import Tensor
 from its.engine.evaluate import Evaluate
 from its.engine.guide import Guide, GuideAtGuess, GuideThroughNetwork, decodes
 from its.engine.materialise import Materialiser
-from its.engine.queue import Queue, Shape
+from its.engine.queue import Queue, Shape, network_shape
 from its.engine.rows import GuessRows, Rows
 from its.engine.state import Rollout, State
 from its.engine.steps import Batch, Stepped, Steps
 from its.guidance.guidance import Guidance, Needs
 from its.levels import Columns, Guess, Level
-from its.model.denoiser import Clipping, Denoiser, fewest_slots
+from its.model.denoiser import Clipping, Denoiser
 from its.particles.prices import Prices
 from its.particles.probe import Probe
 from its.sampler.sampler import Sampler
@@ -58,10 +58,8 @@ class Parts:
     gradient_batch: int
 
     def network_shape(self, batch: int) -> Shape:
-        """Return the shape of batches of the network: as many slots as its rows, `batch` at most."""
-        fewest, slots = fewest_slots(self.model), self.model.slots
-        alike = fewest == slots and all(self.prices.evaluation(level) == slots for level in self.prices.grid[:-1])
-        return Shape(batch // fewest, fewest, None if alike else self.prices.evaluation)
+        """Return the shape of batches of the network; see `network_shape`."""
+        return network_shape(batch, self.model, self.prices)
 
     def steps(self, clipping: Clipping) -> Steps:
         """Build the sampler's steps; `clipping` is that of the guess that they start from."""

@@ -9,13 +9,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
+import numpy as np
 from torch import Tensor
 
 from its.engine.search_run import SearchRun, Value
 from its.engine.state import Rollout
 from its.levels import Level
+from its.model.denoiser import Denoiser, fewest_slots
+from its.particles.prices import Prices
 
 T = TypeVar("T")
 
@@ -52,6 +55,14 @@ class Guided(NamedTuple):
     runs: list[SearchRun]
 
 
+class Replies(Protocol):
+    """Numbers that come back for searches, which they are the replies of."""
+
+    def replies(self, numbers: np.ndarray) -> Sequence[tuple[SearchRun, int, Any]]:
+        """Return what each search is answered, and at which position of its reply."""
+        ...
+
+
 class Served(NamedTuple):
     """The events of one batch.
 
@@ -65,7 +76,7 @@ class Served(NamedTuple):
     values: Sequence[Value] = ()
     arrivals: Sequence[Rollout] = ()
     onward: Sequence[Rollout] = ()
-    readbacks: Sequence[tuple[Evaluated | Scored | Guided, Tensor]] = ()
+    readbacks: Sequence[tuple[Evaluated | Scored | Guided | Replies, Tensor]] = ()
 
 
 class Shape(NamedTuple):
@@ -80,6 +91,13 @@ class Shape(NamedTuple):
     size: int
     each: int = 1
     slots_at: Callable[[Level], int] | None = None
+
+
+def network_shape(batch: int, model: Denoiser, prices: Prices) -> Shape:
+    """Return the shape of batches of a network: as many slots as its rows, `batch` at most."""
+    fewest, slots = fewest_slots(model), model.slots
+    alike = fewest == slots and all(prices.evaluation(level) == slots for level in prices.grid[:-1])
+    return Shape(batch // fewest, fewest, None if alike else prices.evaluation)
 
 
 class Queue(ABC, Generic[T]):

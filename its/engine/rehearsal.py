@@ -15,7 +15,7 @@ from its.engine.noise import normal
 from its.engine.shortage import LARGER, MemoryShortage, shortage_of
 from its.particles.image import Image
 from its.particles.probe import Probe
-from its.particles.verbs import advance, reward
+from its.particles.verbs import Through, advance, gradient, reward
 from its.search.search import Coroutine, Search
 from its.types import Condition, Problem
 from its.verifier.null_rewards import NullRewards
@@ -37,11 +37,19 @@ class OneStep(Search):
         yield reward(stepped if self.later else start)
 
 
-def check_batches(engine: Engine, condition: Condition) -> None:
+class OneSlope(Search):
+    """A search that asks for one gradient; a subclass says what it goes through."""
+
+    def run(self, image: Image) -> Coroutine:
+        yield gradient(image.start(), through=cast(Through, self.takes_gradients))
+
+
+def check_batches(engine: Engine, condition: Condition, through: Through | None = None) -> None:
     """Serve one batch of each kind; nothing is charged or kept.
 
     Args:
         condition: of any problem.
+        through: what gradients go through that the search takes; None if it takes none.
 
     Raises:
         ValueError: batches do not fit in memory; it names each with its reason, and the largest that fits of its
@@ -49,7 +57,9 @@ def check_batches(engine: Engine, condition: Condition) -> None:
     """
     # Halve what does not fit, until a batch of each kind does.
     tried, reasons = copy(engine), dict[str, str]()
-    while (shortage := cast("MemoryShortage | None", shortage_of(lambda: _rehearse(tried, condition)))) is not None:
+    while (
+        shortage := cast("MemoryShortage | None", shortage_of(lambda: _rehearse(tried, condition, through)))
+    ) is not None:
         key, reason = shortage.key, shortage.reason
         reasons.setdefault(key, reason)
         setattr(tried, key, getattr(tried, key) // 2)
@@ -65,11 +75,15 @@ def _told(engine: Engine, key: str, reason: str) -> str:
     return f"{key}={getattr(engine, key)} does not fit in the memory of {engine.model.device} ({reason})"
 
 
-def _rehearse(engine: Engine, condition: Condition) -> None:
+def _rehearse(engine: Engine, condition: Condition, through: Through | None) -> None:
     """Serve one batch of each kind of an engine's work; no tape is read, and without a verifier there is one yet."""
     rehearsed = copy(engine)
     rehearsed.noise = normal
     rehearsed.verifiers = {"select": NullRewards(), **engine.verifiers}
     if rehearsed.probe is not None:
         rehearsed.probe = Probe(rehearsed.prices.grid[0])
-    rehearsed.stream(OneStep(later=rehearsed.probe is not None), (math.inf,), [Problem(0, condition)]).rehearse()
+    searches: list[Search] = [OneStep(later=rehearsed.probe is not None)]
+    if through is not None:
+        searches.append(type("Slope", (OneSlope,), {"takes_gradients": through})())
+    for search in searches:
+        rehearsed.stream(search, (math.inf,), [Problem(0, condition)]).rehearse()

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from its.engine.guiding import Guiding
+from its.engine.guiding import DECODED, Guiding
 from its.engine.look import Sights
 from its.engine.materialise import Materialiser
 from its.engine.rows import UNMADE
 from its.engine.score import Scoring
 from its.engine.search_run import SearchRun, Unrewarded, Value
+from its.engine.slopes import Ask, Slopes
 from its.engine.state import Rollout, State
 from its.engine.tape import Announcer
 from its.particles.order import Rewarded
 from its.particles.particle import Particle, Proposed, Start
 from its.particles.prices import Prices, Route
 from its.particles.probe import Probe
-from its.particles.verbs import Advance, Request, Reward
+from its.particles.verbs import Advance, Gradient, Request, Reward, Through
 
 
 class Opened(NamedTuple):
@@ -47,6 +48,7 @@ class Requests:
         guiding: Guiding,
         scoring: Scoring,
         sights: Sights,
+        slopes: Mapping[str, Slopes],
         materialiser: Materialiser,
         probe: Probe | None,
         announcer: Announcer | None = None,
@@ -55,6 +57,7 @@ class Requests:
         self._guiding = guiding
         self._scoring = scoring
         self._sights = sights
+        self._slopes = slopes
         self._materialiser = materialiser
         self._probe = probe
         self._announcer = announcer
@@ -75,6 +78,8 @@ class Requests:
             return self._advance(run, request)
         if isinstance(request, Reward):
             return self._reward(run, request)
+        if isinstance(request, Gradient):
+            return self._gradient(run, request)
         return self._look(run, request)
 
     def _advance(self, run: SearchRun, request: Advance) -> Opened:
@@ -159,6 +164,62 @@ class Requests:
                 self._guiding.ask_guess(state, clock)
             self._sights.ask(run, position, state)
         return Opened([], [])
+
+    def _gradient(self, run: SearchRun, request: Gradient) -> Opened:
+        if request.through != run.search.takes_gradients:
+            raise ValueError(
+                f"asked for gradients through={request.through!r}, and the search states "
+                f"takes_gradients = {run.search.takes_gradients!r}; state the one that it asks for"
+            )
+
+        # Charge the forwards.
+        [slopes] = self._slopes.values()
+        ways, nfe, evaluated = [], [], set()
+        for particle in request.particles:
+            route: Route = (particle.level,)
+            source, cost = particle, self._prices.evaluation(particle.level)
+            if request.through == "sampler":
+                route, cost = self._prices.route(particle.level, None, request.steps, particle.is_start)
+                source = particle.raise_to(route[0]) if particle.is_start else particle
+            state = self._state_of(run, source)
+            known = request.through == "guess" and (state.guess_paid or state in evaluated)
+            evaluated.add(state)
+            ways.append((source, state, route))
+            nfe.append(0 if known else cost)
+        clocks = _charge(run, nfe, [request.through == "sampler"] * len(nfe))
+        run.expect(len(clocks))
+
+        # Charge the way back, and ask.
+        for position, (clock, (source, state, route)) in enumerate(zip(clocks, ways, strict=False)):
+            rollout = None
+            if request.through == "sampler":
+                rollout = Rollout(run, position, source.child(route[-1]), route, state, clock)
+            self._charge_back(run, request.through, clock, route)
+            self._announce(state, rollout)
+            if request.through == "guess":
+                self._guiding.ask_guess(state, clock)
+            elif request.through == "network":
+                state.pay(clock)
+            slopes.ask(Ask(run, position, state, rollout))
+        return Opened([], [])
+
+    def _charge_back(self, run: SearchRun, through: Through, clock: int, route: Route) -> None:
+        """Record the backward passes of a slope, and its calls of guide and decoder."""
+        ledger = run.image.ledger
+        for column in ("guide_calls", *(DECODED if self._scoring.decodes else ())):
+            ledger.call(column, clock)
+        if through != "guess":
+            levels = route if through == "network" else route[:-1]
+            ledger.call("nfe_backward", clock, sum(map(self._prices.evaluation, levels)))
+
+    def _announce(self, state: State, rollout: Rollout | None) -> None:
+        """Announce to a tape what a state's evaluation draws, or that of a way down from it."""
+        if self._announcer is None:
+            return
+        if rollout is None:
+            self._announcer.guess(state)
+        else:
+            self._announcer.rollout(rollout, state)
 
     def _ask_score(self, run: SearchRun, opened: Opened, position: int, value: Value, role: str, clock: int) -> None:
         """Answer with the value's score, or wait for it; the first who asks pays for the calls."""

@@ -18,6 +18,7 @@ from its.engine.verdicts import Verdicts
 from its.particles.image import Image
 from its.particles.order import Rewarded
 from its.particles.particle import Particle
+from its.particles.verbs import Reply
 from its.search.search import Search
 
 
@@ -136,6 +137,12 @@ class SearchRun:
         """Open an empty reply of so many answers."""
         self.reply = [None] * answers
         self.pending = answers
+
+    def answer(self, position: int, answer: Reply) -> bool:
+        """Fill one place of the reply; return whether it is complete."""
+        self.reply[position] = answer
+        self.pending -= 1
+        return self.pending == 0
 
     def enter_rewarded(self) -> None:
         """Enter into the front what the finished reply has rewarded."""

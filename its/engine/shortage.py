@@ -22,7 +22,13 @@ WORDS = (
 LARGER = "take a smaller network, or a device with more memory"
 """The remedy where no batch fits."""
 
-KEYS = {"evaluate": "batch", "gradient": "gradient_batch", "decode": "decode_batch", "verify": "verify_batch"}
+KEYS = {
+    "evaluate": "batch",
+    "gradient": "gradient_batch",
+    "slopes": "gradient_batch",
+    "decode": "decode_batch",
+    "verify": "verify_batch",
+}
 """Keys of a configuration that size batches, by kind of work."""
 
 

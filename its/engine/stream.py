@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -23,11 +23,12 @@ from its.engine.rows import Rows
 from its.engine.score import Scoring
 from its.engine.search_run import SearchRun
 from its.engine.shortage import MemoryShortage, is_shortage
+from its.engine.slopes import Slopes, Taken
 from its.engine.state import Rollout
 from its.engine.verdicts import WORDS, Verdict, kinds_of
-from its.particles.order import Components, Rewarded
+from its.particles.order import Components
 from its.particles.particle import Particle
-from its.particles.verbs import Numbers, Request
+from its.particles.verbs import Reply, Request
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Stream:
     Args:
         runs: taken one by one, as there is room for them.
         rows: of states.
+        slopes: the queue of gradients that the search takes, by name; empty if it takes none.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Stream:
         scoring: Scoring,
         requests: Requests,
         sights: Sights,
+        slopes: Mapping[str, Slopes],
         delivery: Delivery,
         readback: Readback,
         admission: Admission,
@@ -61,11 +64,12 @@ class Stream:
         self._scoring = scoring
         self._requests = requests
         self._sights = sights
+        self._waiting_for_values: tuple[Any, ...] = (scoring, sights, *slopes.values())
         self._delivery = delivery
         self._readback = readback
         self._admission = admission
         self._watch = watch
-        self._queues: dict[str, Queue] = {**scoring.queues, **guiding.queues}
+        self._queues: dict[str, Queue] = {**scoring.queues, **slopes, **guiding.queues}
         self._upcoming = next(runs, None)
         self._admitted = 0
         self._alive: set[SearchRun] = set()
@@ -157,8 +161,8 @@ class Stream:
         for subject, numbers in served.readbacks:
             self._readback.send(subject, numbers)
         for value in served.values:
-            self._scoring.become_known(value)
-            self._sights.become_known(value)
+            for part in self._waiting_for_values:
+                part.become_known(value)
         self._follow_up(served.arrivals, served.onward)
 
     def _observe_rows(self) -> None:
@@ -228,13 +232,9 @@ class Stream:
         for position, answer in opened.answers:
             self._answer(run, position, answer)
 
-    def _answer(self, run: SearchRun, position: int, answer: Particle | Rewarded | Numbers) -> None:
+    def _answer(self, run: SearchRun, position: int, answer: Reply) -> None:
         """Fill one place of a run's reply; a complete reply is handed over in the next `_move`."""
-        if run.over:
-            return
-        run.reply[position] = answer
-        run.pending -= 1
-        if run.pending == 0:
+        if not run.over and run.answer(position, answer):
             self._replied.append(run)
 
     def _collect(self, *, wait: bool) -> None:
@@ -244,11 +244,11 @@ class Stream:
                 self._check_finite(subject, numbers)
             elif isinstance(subject, Scored):
                 self._answer_scores(subject, numbers)
-            elif isinstance(subject, Seen):
-                for reply in subject.replies(numbers):
-                    self._answer(*reply)
             elif isinstance(subject, Guided):
                 self._note_verdicts("guide", subject.verifier, subject.runs, numbers)
+            elif isinstance(subject, Seen | Taken):
+                for reply in subject.replies(numbers):
+                    self._answer(*reply)
             else:
                 self._over += cast(Any, subject).arrive(numbers)
 

@@ -1,4 +1,4 @@
-"""The verbs at which a search waits: `yield advance(...)`, `yield reward(...)` and `yield numbers(...)`."""
+"""The verbs at which a search waits: `yield` of `advance(...)`, `reward(...)`, `numbers(...)` or `gradient(...)`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import numpy as np
 
 from its.levels import Level
 from its.particles.arguments import check_count, described, levels_of, particles_of
+from its.particles.order import Rewarded
 from its.particles.particle import Particle
 
 Of = Literal["own", "before"]
 By = Literal["select", "guide"]
-OFS, BYS = get_args(Of), get_args(By)
+Through = Literal["guess", "network", "sampler"]
+OFS, BYS, THROUGHS = get_args(Of), get_args(By), get_args(Through)
 
 
 class Request:
@@ -98,6 +100,38 @@ class Numbers(NamedTuple):
     x0: np.ndarray
 
 
+class Slope(NamedTuple):
+    """The guide's score at a particle and its gradient, on the host; see `gradient`.
+
+    Attributes:
+        x: row of the particle, float64 `[*shape]`.
+        gradient: of the score, float64 `[*shape]`.
+        score: minus infinity if the guide gave NaN.
+        image: what the particle was sampled to, through `sampler`; else None.
+    """
+
+    x: np.ndarray
+    gradient: np.ndarray
+    score: float
+    image: Particle | None
+
+
+Reply = Particle | Rewarded | Numbers | Slope
+"""One answer of a reply."""
+
+
+class Gradient(Request):
+    """A request for slopes; see `gradient`."""
+
+    __slots__ = ("steps", "through")
+    verb = "gradient"
+
+    def __init__(self, particles: list[Particle], through: Through, steps: int | None, caller: FrameType) -> None:
+        super().__init__(particles, caller)
+        self.through = through
+        self.steps = steps
+
+
 class Look(Request):
     """A request to see particles as numbers; see `numbers`."""
 
@@ -172,3 +206,28 @@ def numbers(particles: Sequence[Particle]) -> Look:
         TypeError: it got something else.
     """
     return Look(particles_of("numbers", particles), sys._getframe(1))
+
+
+def gradient(particles: Sequence[Particle], through: Through, steps: int | None = None) -> Gradient:
+    """Ask for gradients of the guide's score; the reply is a list of `Slope` in the same order.
+
+    Args:
+        particles: on their way; through `sampler`, all at levels from which sampling goes down to clean.
+        through: `guess` is the gradient with respect to x0_hat of the score of x0_hat; `network` that with respect to
+            x_t; `sampler` that with respect to x_t of the score of the image which is sampled from there. The search
+            states it as its `takes_gradients`.
+        steps: of that sampling; None walks the sampler's grid.
+
+    Raises:
+        TypeError, ValueError: an argument is something else.
+    """
+    particles = particles_of("gradient", particles)
+    if through not in THROUGHS:
+        raise ValueError(f"gradient got through={described(through)}; it is 'guess', 'network' or 'sampler'")
+    if any(particle.level.clean for particle in particles):
+        raise ValueError("gradient got a finished image; it takes particles on their way")
+    if steps is not None:
+        check_count("gradient", "steps", steps, 1)
+    if steps is not None and through != "sampler":
+        raise ValueError(f"gradient got steps={steps} through={through!r}; steps are those of through='sampler'")
+    return Gradient(particles, through, steps, sys._getframe(1))

@@ -234,7 +234,7 @@ class Rescoring:
         """Load the generator and count, for a run of a version that did not store the counts."""
         plain, packages, guidance = self.blueprint.plain, self.blueprint.packages, self.blueprint.guidance
         verifiers = {"select": instantiate(self.run.config["verifier"], packages) if self.by_set else self.verifier}
-        if guidance.needs != "nothing":
+        if self.blueprint.guided:
             verifiers["guide"] = instantiate(plain["guide"], packages)
         model = instantiate(plain["model"], packages)
         engine = Engine(
@@ -245,7 +245,7 @@ class Rescoring:
             guidance=guidance,
             batch=plain["batch"],
         )
-        return count_flops(engine, self.instruments.data.condition(0))
+        return count_flops(engine, self.instruments.data.condition(0), self.blueprint.search.takes_gradients)
 
 
 def words(run: FinishedRun, overrides: Sequence[str]) -> list[str]:

@@ -108,7 +108,7 @@ def _experiment(blueprint: Blueprint, plain: dict[str, Any], shelf: Shelf, kind:
         engine=engine,
         search=search,
         instruments=instruments,
-        flops=lambda: count_flops(engine, data.condition(0)),
+        flops=lambda: count_flops(engine, data.condition(0), search.takes_gradients),
         command=blueprint.command,
         sources=blueprint.sources,
         currency=blueprint.budget.currency,

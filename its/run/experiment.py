@@ -141,7 +141,7 @@ class Experiment:
         again = maker.unsound(ranges) if retry else []
         if missing or again:
             self.engine.model.prepare(self._conditions)
-            check_fit(self.engine, self.instruments, self._conditions)
+            check_fit(self.engine, self.instruments, self._conditions, self.search.takes_gradients)
             maker.make(sum(map(len, ranges)), missing, again)
 
         # Take those that other workers have made.

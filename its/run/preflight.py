@@ -22,6 +22,7 @@ from its.engine.rehearsal import check_batches
 from its.levels import Columns
 from its.metric.metric import Metric, shortage_of
 from its.metric.reference import Reference
+from its.particles.verbs import Through
 from its.run.conditions import labels_of
 from its.run.instruments import IMAGES, Instruments, given, try_extractor
 from its.types import Condition
@@ -37,13 +38,16 @@ FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 """Types of a model's and a decoder's rows."""
 
 
-def check_fit(engine: Engine, instruments: Instruments, conditions: Sequence[Condition]) -> None:
+def check_fit(
+    engine: Engine, instruments: Instruments, conditions: Sequence[Condition], through: Through | None = None
+) -> None:
     """Pass rows through network, decoder, verifiers and extractor, and see that the reference serves the metrics.
 
     A batch of each kind follows. Nothing is charged, and random numbers and batch statistics stay as they were.
 
     Args:
         conditions: of every problem.
+        through: what gradients go through that the search takes; None if it takes none.
 
     Raises:
         ValueError: naming the part, what it is given, what is expected of it, and the remedy.
@@ -58,7 +62,7 @@ def check_fit(engine: Engine, instruments: Instruments, conditions: Sequence[Con
             _check_verifiers(engine, images, condition)
             arrays = _check_extractor(instruments, images)
             _check_held_out(instruments, tuple(images.shape[1:]), condition)
-        check_batches(engine, condition)
+        check_batches(engine, condition, through)
     _check_classes(instruments.metrics, arrays, int(labels.max()))
     _check_reference(instruments, arrays, labels)
 

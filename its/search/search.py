@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 from its import parameters
 from its.levels import Level
 from its.particles.image import Image
-from its.particles.verbs import Request
+from its.particles.verbs import Request, Through
 
 Coroutine = Generator[Request, Any, Any]
 """What `Search.run` returns: it yields requests, and its value is a particle, or None for the best one rewarded."""
@@ -47,6 +47,7 @@ class Search(ABC):
         proposes_guesses: True if it puts guesses in the place of the network's, by `image.propose`.
         moves_starts: False if no image comes straight down from a moved starting point, which would be stored beside it
             under a deterministic sampler; a plan's disk goes by it.
+        takes_gradients: what the gradients go through that it asks for, as `gradient` says; None if it asks for none.
         makes: `images`, or `grids`: times of a sampler, each judged by a set of images.
     """
 
@@ -55,6 +56,7 @@ class Search(ABC):
     scores_guesses: ClassVar[bool] = False
     proposes_guesses: ClassVar[bool] = False
     moves_starts: ClassVar[bool] = True
+    takes_gradients: ClassVar[Through | None] = None
     makes: ClassVar[Literal["images", "grids"]] = "images"
 
     def __post_init__(self) -> None:
