@@ -18,9 +18,9 @@ def test_treeg_of_one_state_without_scale_is_a_plain_sampling(lab, sampler):
     def reward(search):
         return outcome_of(lab, search, sampler).reward
 
-    plain = reward(TreeG(scale=0.0, beams=1))
+    plain = reward(TreeG(scale=0.0, rounds=1, beams=1))
     assert plain == pytest.approx(reward(Random(candidates=1)), rel=1e-9)
-    assert plain != reward(TreeG(beams=1))
+    assert plain != reward(TreeG(rounds=1, beams=1))
 
 
 def test_treeg_steps_from_the_best_proposals_of_the_last_round(lab):
@@ -61,7 +61,7 @@ def test_treeg_in_one_step_is_best_of_n(lab):
 def test_treeg_gains_by_proposals_at_equal_nfe(lab):
     def mean(search):
         engine = lab.engine(SAMPLER, rows=8192)
-        return np.mean([result.outcomes[0].reward for result in lab.results(engine, search, (20,), range(64)).values()])
+        return np.mean([result.outcomes[0].reward for result in lab.results(engine, search, (20,), range(24)).values()])
 
     few, many = mean(TreeG(proposals=1, rounds=1)), mean(TreeG())
     assert math.isfinite(few)
