@@ -27,6 +27,8 @@ from its.search.ses import SES
 from its.search.snes import SNES
 from its.search.svdd import SVDD
 from its.search.tds import TDS
+from its.search.treeg import TreeG
+from its.search.trs import TRS
 from its.search.zero_order import ZeroOrder
 from its.verifier.classifier import Classifier
 
@@ -66,6 +68,7 @@ def plain(lab) -> dict:
                 FK(strength=1.0, potential="diff", resampler="ssp"),
                 RBF(),
                 EpsGreedy(),
+                TreeG(),
                 TDS(),
                 DAS(),
                 DTS(),
@@ -75,7 +78,19 @@ def plain(lab) -> dict:
         *(
             (search, DETERMINISTIC)
             for search in (
-                *(Random(), ZeroOrder(), BFSPrune(), DFS(), SES(), SNES(), Paths(), EvoSearch(), Halving(), LiDAR()),
+                *(
+                    Random(),
+                    ZeroOrder(),
+                    BFSPrune(),
+                    DFS(),
+                    SES(),
+                    SNES(),
+                    TRS(),
+                    Paths(),
+                    EvoSearch(),
+                    Halving(),
+                    LiDAR(),
+                ),
             )
         ),
     ],
