@@ -45,7 +45,7 @@ class DTS(Search):
         while self.rollouts is None or len(rewards) < self.rollouts:
             # Select: walk down to a state that may have one more child, or to an image that is there.
             walk = [root]
-            while len(walk[-1].children) >= self.width * walk[-1].visits**self.growth:
+            while len(walk[-1].children) >= self.width * walk[-1].visits ** self.growth:
                 walk.append(self._selected(walk[-1].children, strength, image))
             # Expand it and roll out; every state on the way to an image joins the tree.
             for level in levels[len(walk) - 1 :]:
