@@ -72,6 +72,21 @@ def test_inverse_temperature_is_of_finite_rewards_that_differ():
     assert inverse_temperature([0.1] * 10) == inverse_temperature([5.0]) == inverse_temperature([-math.inf]) == 1.0
 
 
+@pytest.mark.parametrize("rollouts", [7, 25])
+def test_dts_values_are_soft_means_throughout_the_tree(lab, monkeypatch, rollouts):
+    """Also beside the last walk, where lambda has changed since."""
+    nodes: list[Node] = []
+    monkeypatch.setattr("its.search.dts.Node", lambda *parts: nodes.append(Node(*parts)) or nodes[-1])
+    outcome_of(lab, DTS(rollouts=rollouts), SAMPLER)
+    images = [node for node in nodes if not node.children]
+    strength = inverse_temperature([image.value for image in images[:10]])
+    assert len(images) == rollouts
+    assert len({image.value for image in images}) > 2
+    for node in nodes:
+        if node.children:
+            assert node.value == pytest.approx(soft_mean([child.value for child in node.children], strength))
+
+
 def test_dts_draws_children_by_their_values(lab):
     values = [0.0, 1.0, -math.inf, 2.0]
 
