@@ -1,7 +1,7 @@
 """FlowChef: steering of a flow without gradients of the network (Patel et al. 2024, arXiv:2412.00100, Algorithm 1).
 
-Ours: the velocity that stays is eps_hat - x0_hat, that of the linear path, whatever the path; steps of one length (PG-MAP,
-arXiv:2606.22958) in place of an optimiser of the task's loss.
+Ours: the velocity that stays is eps_hat - x0_hat, that of the linear path, whatever the path; steps of one length
+(PG-MAP, arXiv:2606.22958) in place of an optimiser of the task's loss.
 """
 
 from dataclasses import dataclass

@@ -100,7 +100,7 @@ def test_a_proposal_costs_nothing_and_is_stepped_from(lab):
 
 @pytest.mark.parametrize("sampler", [DDIM(steps=STEPS, eta=0.0), DPMpp2M(steps=STEPS)])
 def test_a_proposal_may_have_another_row_which_no_step_has_led_to(lab, sampler):
-    """Of row and guess DDIM's step is a formula; a multistep sampler's next step is of first order, the same formula."""
+    """Of row and guess DDIM's step is a formula; a multistep sampler's next step is of first order, the same one."""
 
     def body(image):
         [particle] = yield advance(image.start(), to=image.grid[3])
@@ -114,9 +114,7 @@ def test_a_proposal_may_have_another_row_which_no_step_has_led_to(lab, sampler):
         assert image.ledger.spent == spent
         [after] = yield numbers([down])
         t, s = image.grid[3:5]
-        np.testing.assert_allclose(
-            after.x, s.alpha * x0 + s.sigma * (x - t.alpha * x0) / t.sigma, rtol=1e-9, atol=1e-9
-        )
+        np.testing.assert_allclose(after.x, s.alpha * x0 + s.sigma * (x - t.alpha * x0) / t.sigma, rtol=1e-9, atol=1e-9)
         yield reward((yield advance([down])))
 
     seen_by(lab, body, sampler)
