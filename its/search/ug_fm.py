@@ -1,7 +1,6 @@
 """UG-FM: universal guidance of a flow, by ascent steps on the state late in the sampling (PG-MAP, arXiv:2606.22958).
 
-Rule of Sun and Polak's code; ours where the path is not linear: steps have their length on the linear path of that
-level.
+Rule of Sun and Polak's code; ours where the path is not linear: there a step has its length on the linear path.
 """
 
 from dataclasses import dataclass, replace

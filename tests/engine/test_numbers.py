@@ -100,7 +100,7 @@ def test_a_proposal_costs_nothing_and_is_stepped_from(lab):
 
 @pytest.mark.parametrize("sampler", [DDIM(steps=STEPS, eta=0.0), DPMpp2M(steps=STEPS)])
 def test_a_proposal_may_have_another_row_which_no_step_has_led_to(lab, sampler):
-    """Of row and guess DDIM's step is a formula; a multistep sampler's next step is of first order, the same."""
+    """Of row and guess DDIM's step is a formula; a multistep sampler's next step is of first order, the same one."""
 
     def body(image):
         [particle] = yield advance(image.start(), to=image.grid[3])

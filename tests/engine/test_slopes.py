@@ -218,7 +218,7 @@ class Kept(torch.autograd.Function):
 
 @pytest.mark.parametrize("checkpointed", [True, False])
 def test_memory_of_a_slope_through_a_sampling_does_not_grow_with_its_steps(lab, monkeypatch, checkpointed):
-    """Activations of two evaluations at most are there at once: one that ends, and the next; else all."""
+    """Activations of two evaluations at most are there at once, one that ends and the next; else those of all."""
     if not checkpointed:
         monkeypatch.setattr("its.engine.slopes.checkpoint", lambda step, *given, use_reentrant: step(*given))
     call = MixtureDenoiser.__call__

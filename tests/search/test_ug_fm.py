@@ -1,6 +1,7 @@
 import itertools
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ PATHS = {"vp": ODE, "flow": Euler(steps=STEPS)}
 
 
 def outcomes(search, sampler=ODE, caps=(math.inf,), path="vp", indices=range(4)):
-    engine = GUIDED.engine(sampler, GUIDED.denoiser(path=path), batch=8)
+    engine = GUIDED.engine(sampler, GUIDED.denoiser(path=path), batch=32)
     return [GUIDED.results(engine, search, caps, indices)[index].outcomes for index in indices]
 
 
@@ -59,37 +60,14 @@ def test_a_cap_decides_the_ascents_of_ug_fm_and_all_of_it_is_spent():
         assert [outcome.ledger["nfe"] for [outcome] in outcomes(UGFM(), caps=(cap,))] == [cap] * 4
 
 
-@pytest.mark.parametrize("search", [UGFM(share=0.5, ascents=3), FlowChef(share=0.5, ascents=3)])
+@pytest.mark.parametrize("search", [UGFM(share=0.5), FlowChef(share=0.5)])
 def test_ascents_raise_the_reward_and_more_of_them_raise_it_further(search):
     rewards = [
         np.array([outcome.reward for [outcome] in outcomes(replace(search, ascents=n), indices=range(40))])
-        for n in (0, 3, 9)
+        for n in (0, 1, 2)
     ]
-    for fewer, more in itertools.pairwise(rewards):
-        assert (more > fewer).mean() > 0.9
-
-
-class Matched(Euler):
-    """Euler's steps on the linear path at the levels of DDIM's, where sigma / alpha is the same."""
-
-    def layout(self, path, steps=None):
-        levels = ODE.layout(GUIDED.denoiser().path, steps)
-        return (*(path.level(each.sigma / (each.alpha + each.sigma)) for each in levels[:-1]), levels[-1])
-
-
-@pytest.mark.parametrize("search", [UGFM(share=1, ascents=2), FlowChef(share=1, ascents=2)])
-def test_ascents_are_the_same_on_every_path(search):
-    """A row of the VP path is one of the linear path, times alpha + sigma: so are steps and the velocity that stays."""
-    top = GUIDED.denoiser().path.noisiest
-
-    class Scaled(Matched):
-        def prior_std(self, path, level):
-            return 1 / (top.alpha + top.sigma)
-
-    vp = outcomes(search, ODE)
-    flow = outcomes(search, Scaled(steps=STEPS), path="flow")
-    for [ours], [theirs] in zip(vp, flow, strict=True):
-        assert ours.reward == pytest.approx(theirs.reward, rel=1e-5)
+    for fewer, more in pairwise(rewards):
+        assert (more - fewer).mean() > 3 * (more - fewer).std() / math.sqrt(40)
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -1,7 +1,7 @@
 """Ascent steps of unit direction on the way to an image, measured on the linear path.
 
-Every noise path is the linear one, x = (1 - s) x_0 + s eps, up to a factor for each level: there
-s = sigma / (alpha + sigma), and a row is alpha + sigma times its own.
+Every noise path is the linear one, x = (1 - s) x_0 + s eps, up to a factor for each level; s is sigma / (alpha + sigma)
+and a row is alpha + sigma times that of the linear path.
 """
 
 from __future__ import annotations
