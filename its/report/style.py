@@ -19,12 +19,12 @@ from its.report.series import BASELINE, WITHOUT_SEARCH, Series
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288", "#882255")
 """Okabe and Ito's without black and yellow, with Tol's indigo and wine; told apart by the colour-blind too."""
 
-MARKERS: tuple[Any, ...] = (
-    *("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h"),
-    *((4, 1, 0), (4, 1, 45), (6, 1, 0), (3, 1, 0), "8"),
-)
+MARKERS: tuple[Any, ...] = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", (4, 1, 0), (4, 1, 45), (6, 1, 0))
 
 PAIRS = tuple((colour, marker) for colour in PALETTE for marker in MARKERS)
+
+FURTHER_MARKERS: tuple[Any, ...] = ("8", (8, 1, 0))
+"""Of ours alone, so that more of them change no pair."""
 
 SEARCHES = (
     *("random", "zero_order", "bfs_resample", "bfs_prune", "ses", "snes", "paths", "dfs"),
@@ -35,7 +35,7 @@ SEARCHES = (
 KNOWN: Mapping[str, tuple[str, Any]] = {
     WITHOUT_SEARCH: ("#000000", "*"),
     BASELINE: ("#666666", "d"),
-    **{name: (PALETTE[k % len(PALETTE)], MARKERS[k]) for k, name in enumerate(SEARCHES)},
+    **{name: (PALETTE[k % len(PALETTE)], (*MARKERS, *FURTHER_MARKERS)[k]) for k, name in enumerate(SEARCHES)},
 }
 """Colour and marker by search; any other search has another of the `PAIRS`, by a hash of its name."""
 
