@@ -23,16 +23,19 @@ MARKERS: tuple[Any, ...] = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h
 
 PAIRS = tuple((colour, marker) for colour in PALETTE for marker in MARKERS)
 
+FURTHER_MARKERS: tuple[Any, ...] = ((7, 1, 0),)
+"""Of ours alone, so that more of them change no pair."""
+
 SEARCHES = (
     *("random", "zero_order", "bfs_resample", "bfs_prune", "ses", "snes", "paths", "dfs"),
-    *("svdd", "beam", "fk", "rbf", "evosearch", "eps_greedy"),
+    *("svdd", "beam", "fk", "rbf", "evosearch", "eps_greedy", "lidar"),
 )
 """Searches with a marker of their own; a new one goes to the end."""
 
 KNOWN: Mapping[str, tuple[str, Any]] = {
     WITHOUT_SEARCH: ("#000000", "*"),
     BASELINE: ("#666666", "d"),
-    **{name: (PALETTE[k % len(PALETTE)], MARKERS[k]) for k, name in enumerate(SEARCHES)},
+    **{name: (PALETTE[k % len(PALETTE)], (*MARKERS, *FURTHER_MARKERS)[k]) for k, name in enumerate(SEARCHES)},
 }
 """Colour and marker by search; any other search has another of the `PAIRS`, by a hash of its name."""
 

@@ -11,6 +11,7 @@ from its.report.figures import comparison_plot
 from its.report.runs import load_runs
 from its.report.series import Series, series_of
 from its.report.style import (
+    FURTHER_MARKERS,
     KNOWN,
     LINES,
     MARKERS,
@@ -100,9 +101,10 @@ def test_palette_is_told_apart_by_the_colour_blind(vision):
 
 
 def test_markers_differ_in_shape():
-    shapes = [np.array(outline({"marker": marker, "markersize": 1.0})) for marker in MARKERS]
+    markers = (*MARKERS, *FURTHER_MARKERS)
+    shapes = [np.array(outline({"marker": marker, "markersize": 1.0})) for marker in markers]
     corners = [sorted(map(tuple, np.round(shape, 2).tolist())) for shape in shapes]
-    assert len({tuple(shape) for shape in corners}) == len(MARKERS)
+    assert len({tuple(shape) for shape in corners}) == len(markers)
 
 
 def test_styles_of_random_are_the_same_in_a_plot_of_two_methods_of_all_and_beside_strangers(looks):
