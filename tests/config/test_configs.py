@@ -175,7 +175,7 @@ def test_conf_tracker_changes_no_folder_or_record(tmp_path: Path, tracker: str):
 
 
 NFE = {
-    "digits_all": 1_870_000,
+    "digits_all": 1_950_000,
     "drawbench_flux": 20_190_000,
     "evosearch_flux": 596_000,
     "evosearch_sd15": 4_020_000,
@@ -192,7 +192,7 @@ NFE = {
     "digits_hacking": 480_000,
     "ma_imagenet": 7_526_400_000,
     "digits_oracle": 690_000,
-    "null_mixture": 12_840_000,
+    "null_mixture": 14_600_000,
     "phase1_cifar10": 305_000_000,
     "phase2_imagenet": 1_220_000_000,
     "schedule_digits": 800_000,

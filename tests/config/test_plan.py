@@ -175,6 +175,7 @@ CASES = {
     "zero_order by calls": ["search=zero_order", "sampler.eta=0", "budget.verifier_calls=[2,5]"],
     "ses": ["search=ses", "sampler.eta=0", "keep_candidates=true"],
     "snes": ["search=snes", "keep_candidates=true"],
+    "trs": ["search=trs", "sampler.eta=0", "keep_candidates=true"],
     "more_steps": ["search=more_steps"],
     "none": ["search=none"],
 }

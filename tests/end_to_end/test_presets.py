@@ -12,7 +12,7 @@ from tests.build import CONF
 from tests.config.test_configs import ASKED
 
 CURVES = {
-    "digits_all": (32, [8, 16]),
+    "digits_all": (34, [8, 16]),
     "digits_demo": (5, [4, 8]),
     "digits_hacking": (3, [4, 8]),
     "digits_oracle": (4, [4, 8]),
@@ -21,12 +21,15 @@ CURVES = {
     "evosearch_sd15": (3, [160]),
     "fk_sdxl": (3, [32]),
     "flux2_klein_ses": (1, [40, 80]),
-    "null_mixture": (15, [16, 80]),
+    "null_mixture": (17, [16, 80]),
     "phase1_cifar10": (10, [4, 8]),
     "rbf_flux": (4, [80]),
     "ses_flux2": (3, [40, 80]),
     "svdd_sd15": (3, [160]),
     "tfg_cifar10": (1, [4]),
+    "trs_sana_sprint": (4, [4, 8]),
+    "trs_sd15": (4, [8, 16]),
+    "trs_sdxl_lightning": (4, [4, 8]),
     "tt_scale": (2, [8, 24]),
 }
 """Runs, and the caps of each."""
@@ -40,6 +43,7 @@ RELATIVE = ("reward_mean", "reward_mean_se")
 MEASURED = {"null_mixture": {"fid", "fid_se"}, "drawbench_flux": {"report_hps", "report_clip_score", "pairwise"}}
 MEASURED |= {name: {"report_image_reward"} for name in ("flux2_klein_ses", "ses_flux2", "svdd_sd15", "tt_scale")}
 MEASURED |= {name: {"report_hps"} for name in ("evosearch_flux", "evosearch_sd15", "fk_sdxl", "rbf_flux")}
+MEASURED |= {name: {"report_hps"} for name in ("trs_sana_sprint", "trs_sd15", "trs_sdxl_lightning")}
 """Columns of presets that measure less than the others."""
 
 CHEAP = ("tfg_cifar10",)

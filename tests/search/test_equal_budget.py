@@ -20,6 +20,8 @@ from its.search.rbf import RBF
 from its.search.ses import SES
 from its.search.snes import SNES
 from its.search.svdd import SVDD
+from its.search.treeg import TreeG
+from its.search.trs import TRS
 from its.search.zero_order import ZeroOrder
 
 PROBLEMS = 200
@@ -54,11 +56,12 @@ def plain(lab) -> dict:
                 FK(strength=1.0, potential="diff", resampler="ssp"),
                 RBF(),
                 EpsGreedy(),
+                TreeG(),
             )
         ),
         *(
             (search, DETERMINISTIC)
-            for search in (Random(), ZeroOrder(), BFSPrune(), DFS(), SES(), SNES(), Paths(), EvoSearch())
+            for search in (Random(), ZeroOrder(), BFSPrune(), DFS(), SES(), SNES(), TRS(), Paths(), EvoSearch())
         ),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, DDIM) else f"eta{value.eta:.0f}",

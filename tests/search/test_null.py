@@ -1,6 +1,7 @@
 """Random rewards leave the law of the images what plain sampling makes it, under every method that claims so.
 
-Not `ses` and `snes`, whose norm drifts, and not `dfs`, `paths` and `evosearch`: see docs/methods.md.
+Not `ses`, `snes` and `trs`, whose norm drifts, not `treeg`, which steps from noisy guesses, and not `dfs`, `paths` and
+`evosearch`: see docs/methods.md.
 
 The statistic is the largest difference of 37 mean features of 3,000 images at 4 samplings, in standard errors. By
 chance it exceeds 4.2 once in 1,000 methods; a feature that moves by 0.15 of its standard deviation is found in 95 cases
