@@ -1,4 +1,3 @@
-import itertools
 import math
 from dataclasses import replace
 from itertools import pairwise
