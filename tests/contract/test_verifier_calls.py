@@ -32,7 +32,9 @@ def test_search_gives_each_cap_of_calls_what_a_run_of_its_own_gives(lab, search,
     check_every_cap(lab, lambda: lab.engine(setting.sampler, setting.model(lab)), search)
 
 
-def test_search_gives_the_same_at_caps_in_nfe_that_pay_the_same(lab, search, setting, two_settings, anytime_only):
+def test_search_gives_the_same_at_caps_in_nfe_that_pay_the_same(
+    lab, search, setting, two_settings, anytime_only, whole_samplings
+):
     """Images, rewards and every column of the ledger; every image of these costs one sampling and one call."""
     engine = lab.engine(setting.sampler, setting.model(lab))
     by_calls = lab.bits(engine, search, CAPS, range(2), CALLS)

@@ -21,6 +21,7 @@ from its.search.search import Search
 from its.search.svdd import SVDD
 from its.types import Problem
 from its.verifier.null_rewards import NullRewards
+from its.verifier.verifier import Verifier
 from tests.contract.conftest import SEARCHES
 from tests.model.pipelines import FAMILIES, PROMPTS, WRITERS, guessed, noise
 
@@ -182,17 +183,28 @@ def test_prompted_refuses_conditions_that_are_no_prompts(folders, condition):
         model.prepare([condition])
 
 
+class Brightness(Verifier):
+    """A guide that gradients pass."""
+
+    def reward(self, images, conditions):
+        return images.flatten(1).mean(1)
+
+
 def searched(model, search: Search, sampler: Sampler, samplings: int = 2):
     """Search two prompts in batches of one row; compare the ledger with what hooks counted, and return the outcomes."""
     rows = []
     model.module.register_forward_hook(lambda _, given, made: rows.append(len(made)))
-    engine = Engine(model, sampler, {"select": NullRewards()}, seed=0, batch=model.slots)
+    verifiers = {"select": NullRewards()} | (
+        {"guide": Brightness()} if search.takes_gradients or search.guidance else {}
+    )
+    engine = Engine(model, sampler, verifiers, seed=0, batch=model.slots)
     cap = samplings * engine.prices.sampling
     problems = [Problem(index, prompt) for index, prompt in enumerate(PROMPTS[:2])]
     results = list(engine.run(search, (cap,), problems, "nfe"))
     outcomes = [outcome for result in results for outcome in result.outcomes]
     nfe = sum(dict(outcome.ledger)["nfe"] for outcome in outcomes)
-    padded = model.slots > 2  # batches of three rows, of which a guided one leaves one over
+    # Batches of three rows, of which a guided one leaves one over; steps are evaluated again on the way back.
+    padded = model.slots > 2 or search.takes_gradients == "sampler"
     assert engine.rows_evaluated == nfe <= sum(rows)
     assert padded or sum(rows) == nfe
     return outcomes

@@ -62,11 +62,11 @@ def test_a_cap_decides_the_ascents_of_ug_fm_and_all_of_it_is_spent():
 @pytest.mark.parametrize("search", [UGFM(share=0.5), FlowChef(share=0.5)])
 def test_ascents_raise_the_reward_and_more_of_them_raise_it_further(search):
     rewards = [
-        np.array([outcome.reward for [outcome] in outcomes(replace(search, ascents=n), indices=range(40))])
+        np.array([outcome.reward for [outcome] in outcomes(replace(search, ascents=n), indices=range(24))])
         for n in (0, 1, 2)
     ]
     for fewer, more in pairwise(rewards):
-        assert (more - fewer).mean() > 3 * (more - fewer).std() / math.sqrt(40)
+        assert (more - fewer).mean() > 3 * (more - fewer).std() / math.sqrt(24)
 
 
 @pytest.mark.parametrize("path", PATHS)
