@@ -95,7 +95,7 @@ def test_guidance_in_every_search_keeps_the_cap_and_ignores_batch_sizes(lab, nam
 @pytest.mark.parametrize("name", [name for name, search in SEARCHES.items() if search.proposes_guesses])
 def test_guidance_through_the_network_refuses_a_search_that_proposes_guesses(lab, name):
     with pytest.raises(ValueError, match=r"used image\.propose, and this guidance goes through the network"):
-        lab.results(engine(lab, THROUGH, rows=1024), SEARCHES[name], (37,), [0])
+        lab.results(engine(lab, THROUGH, rows=1024), SEARCHES[name], (100,), [0])
 
 
 class Counted:
