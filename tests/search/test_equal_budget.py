@@ -1,6 +1,7 @@
 """Every method beats plain sampling in mean reward, at equal NFE, over 200 problems of the mixture."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,9 +18,11 @@ from its.search.more_steps import MoreSteps
 from its.search.paths import Paths
 from its.search.random import Random
 from its.search.rbf import RBF
+from its.search.reno import ReNO
 from its.search.ses import SES
 from its.search.snes import SNES
 from its.search.svdd import SVDD
+from its.search.ug_fm import UGFM
 from its.search.zero_order import ZeroOrder
 
 PROBLEMS = 200
@@ -28,6 +31,7 @@ ANCESTRAL, DETERMINISTIC = DDIM(steps=10, eta=1.0), DDIM(steps=10, eta=0.0)
 
 
 def rewards(lab, search, sampler) -> np.ndarray:
+    lab = replace(lab, guided=search.takes_gradients is not None)
     results = lab.results(lab.engine(sampler, batch=64), search, (CAP,), range(PROBLEMS))
     assert all(result.outcomes[0].ledger["nfe"] <= CAP for result in results.values())
     return np.array([results[index].outcomes[0].reward for index in range(PROBLEMS)])
@@ -58,7 +62,10 @@ def plain(lab) -> dict:
         ),
         *(
             (search, DETERMINISTIC)
-            for search in (Random(), ZeroOrder(), BFSPrune(), DFS(), SES(), SNES(), Paths(), EvoSearch())
+            for search in (
+                *(Random(), ZeroOrder(), BFSPrune(), DFS(), SES(), SNES(), Paths(), EvoSearch()),
+                *(ReNO(rate=1.0), UGFM()),
+            )
         ),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, DDIM) else f"eta{value.eta:.0f}",
