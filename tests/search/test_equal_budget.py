@@ -1,6 +1,7 @@
 """Every method beats plain sampling in mean reward, at equal NFE, over 200 problems of the mixture."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from its.search.more_steps import MoreSteps
 from its.search.paths import Paths
 from its.search.random import Random
 from its.search.rbf import RBF
+from its.search.reno import ReNO
 from its.search.ses import SES
 from its.search.snes import SNES
 from its.search.svdd import SVDD
