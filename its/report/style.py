@@ -23,7 +23,7 @@ MARKERS: tuple[Any, ...] = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h
 
 PAIRS = tuple((colour, marker) for colour in PALETTE for marker in MARKERS)
 
-FURTHER_MARKERS: tuple[Any, ...] = ((5, 1, 0), "8")
+FURTHER_MARKERS: tuple[Any, ...] = ("8", (7, 1, 0))
 """Of ours alone, so that more of them change no pair."""
 
 SEARCHES = (

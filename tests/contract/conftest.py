@@ -68,7 +68,7 @@ SEARCHES = searches()
 
 
 def goes_with(name: str, guidance: Guidance) -> bool:
-    """Whether a search of `SEARCHES` runs under a guidance: one that proposes guesses under none through the network."""
+    """Whether a search runs under a guidance: one that proposes guesses does not under one through the network."""
     return guidance.needs != "network" or not SEARCHES[name].proposes_guesses
 
 

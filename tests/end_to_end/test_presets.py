@@ -27,9 +27,9 @@ CURVES = {
     "ses_flux2": (3, [40, 80]),
     "svdd_sd15": (3, [160]),
     "tfg_cifar10": (1, [4]),
-    "trs_sana_sprint": (4, [4, 8]),
-    "trs_sd15": (4, [8, 16]),
-    "trs_sdxl_lightning": (4, [4, 8]),
+    "trs_sana_sprint": (4, [20, 40]),
+    "trs_sd15": (4, [80, 160]),
+    "trs_sdxl_lightning": (4, [40, 80]),
     "tt_scale": (2, [8, 24]),
 }
 """Runs, and the caps of each."""

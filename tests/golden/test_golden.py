@@ -44,13 +44,13 @@ IMAGES = 3
 
 
 def cases() -> dict[str, Case]:
-    """Name what is run: every search at each eta that it admits, with and without guidance if it may, and two on digits."""
+    """Name what is run: every search at each eta it admits, without and, if it may, with guidance; two on digits."""
     found = {
         "digits-random-eta0": (*DIGITS, "search=random", "sampler.eta=0"),
         "digits-bfs_resample-eta1": (*DIGITS, "search=bfs_resample", "sampler.eta=1"),
     }
     for name, node in SEARCHES.items():
-        search = instantiate(node)
+        search = instantiate({key: value for key, value in node.items() if key != "smoke"})
         for eta in (1,) if search.needs_noise else (0, 1):
             words = (*MIXTURE, f"search={name}", f"sampler.eta={eta}", *OWN.get(name, ()))
             found[f"{name}-eta{eta}"] = words

@@ -150,7 +150,7 @@ def fk(
 
 
 def treeg(naive: Naive, beams: int, proposals: int, rounds: int, scale: float) -> tuple[np.ndarray, int]:
-    """Guo et al. (2502.11420), TreeG-SD: the best A of K proposals around each guess, N times; eps_hat goes with them."""
+    """Guo et al. (2502.11420), TreeG-SD: the best A of K proposals around each guess, N times, eps_hat with it."""
     xs = [naive.draw("start") for _ in range(beams)]
     for i in range(naive.steps - 1):
         t, s = naive.times[i], naive.times[i + 1]

@@ -160,7 +160,8 @@ class Energetic:
 
 def test_trs_climbs_beyond_its_warm_up(lab):
     few, many = (
-        outcome_of(lab, TRS(warmup=16, batch=4, regions=3, candidates=n), SAMPLER, Energetic()).reward for n in (16, 160)
+        outcome_of(lab, TRS(warmup=16, batch=4, regions=3, candidates=n), SAMPLER, Energetic()).reward
+        for n in (16, 160)
     )
     assert many > few
 
