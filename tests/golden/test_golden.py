@@ -50,7 +50,7 @@ def cases() -> dict[str, Case]:
         "digits-bfs_resample-eta1": (*DIGITS, "search=bfs_resample", "sampler.eta=1"),
     }
     for name, node in SEARCHES.items():
-        search = instantiate(node)
+        search = instantiate({key: value for key, value in node.items() if key != "smoke"})
         for eta in (1,) if search.needs_noise else (0, 1):
             words = (*MIXTURE, f"search={name}", f"sampler.eta={eta}", *OWN.get(name, ()))
             found[f"{name}-eta{eta}"] = words
