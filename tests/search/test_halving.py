@@ -40,8 +40,7 @@ def test_halving_begins_with_as_many_as_a_cap_pays_for(lab, sampler, currency):
     sampling = engine().prices.sampling if currency == "nfe" else 1
     for cap in (sampling, 3 * sampling - 1, 4 * sampling, 9 * sampling + 5):
         log: list = []
-        search = Halving()
-        script = lab.script(lambda image, cap=cap, log=log: traced(search.sized_for(cap, image), log)(image))
+        script = lab.script(lambda image, cap=cap, log=log: traced(Halving().sized_for(cap, image), log)(image))
         lab.results(engine(), script, (cap,), [0], currency)
         n = len(log[0][0].particles)
         assert cost(n) <= cap < cost(n + 1), cap
