@@ -1,7 +1,6 @@
 """Every method beats plain sampling in mean reward, at equal NFE, over 200 problems of the mixture."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,6 +30,7 @@ from its.search.svdd import SVDD
 from its.search.tds import TDS
 from its.search.treeg import TreeG
 from its.search.trs import TRS
+from its.search.ug_fm import UGFM
 from its.search.zero_order import ZeroOrder
 from its.verifier.classifier import Classifier
 
@@ -40,7 +40,7 @@ ANCESTRAL, DETERMINISTIC = DDIM(steps=10, eta=1.0), DDIM(steps=10, eta=0.0)
 
 
 def rewards(lab, search, sampler) -> np.ndarray:
-    guide = Classifier(lab.logits) if search.guidance else None
+    guide = Classifier(lab.logits) if search.guidance or search.takes_gradients else None
     results = lab.results(lab.engine(sampler, batch=64, guide=guide), search, (CAP,), range(PROBLEMS))
     assert all(result.outcomes[0].ledger["nfe"] <= CAP for result in results.values())
     return np.array([results[index].outcomes[0].reward for index in range(PROBLEMS)])
@@ -80,19 +80,8 @@ def plain(lab) -> dict:
         *(
             (search, DETERMINISTIC)
             for search in (
-                *(
-                    Random(),
-                    ZeroOrder(),
-                    BFSPrune(),
-                    DFS(),
-                    SES(),
-                    SNES(),
-                    TRS(),
-                    Paths(),
-                    EvoSearch(),
-                    Halving(),
-                    LiDAR(),
-                ),
+                *(Random(), ZeroOrder(), BFSPrune(), DFS(), SES(), SNES(), TRS(), Paths(), EvoSearch()),
+                *(Halving(), LiDAR(), ReNO(rate=1.0), UGFM()),
             )
         ),
     ],
