@@ -35,7 +35,7 @@ class Prices:
         self.rounds = rounds
         self.stochastic = sampler.stochastic
         states = sampler.path(path)
-        self.level: Callable[[float], Level] = states.level
+        self.level: Callable[[float], Level] = lru_cache(maxsize=4096)(states.level)
         self.most_steps = states.most_steps
         self.route = lru_cache(maxsize=4096)(self._route)
         self.cost = lru_cache(maxsize=4096)(self._cost)
