@@ -20,8 +20,9 @@ from its.budget import CAP_COLUMNS, OF_JUDGES, Currency, cap_of
 from its.config.blueprint import checked
 from its.config.composed import Composed
 from its.config.identity import differences, hash8, identity, record
-from its.config.instantiate import instantiate
+from its.config.instantiate import TARGET, instantiate
 from its.config.kinds import LABELS
+from its.config.names import recorded
 from its.config.provenance import Provenance
 from its.config.run_place import placed
 from its.config.scorers import is_remote
@@ -51,6 +52,11 @@ SUMS = ("nfe_backward", "verifier_calls", "decoder_calls", "decoder_backward", "
 
 UNCOUNTED = {"decoder_backward": 0.0} | dict.fromkeys(OF_JUDGES, 0.0)
 """Columns that a curve of an earlier version lacks, since that version refused what they count, or of no judge."""
+
+UNGUIDED = "guidance/none"
+
+UNUSED = ("guidance", "guide")
+"""Sections of a run whose search takes gradients, which play no part once its starting points are found."""
 
 DATASET = ("dataset.", "dataset/")
 """Beginnings of keys of the run's own words that say what measures it, whatever the metrics."""
@@ -272,18 +278,20 @@ def _plain(saved: Mapping[str, Any], config: DictConfig) -> dict[str, Any]:
     OmegaConf.set_struct(config, False)
     for group in ("dataset", "model", "verifier"):
         config[group] = OmegaConf.merge(config[group], saved[group])
-    for key in ("search", "budget", "seed"):
-        config[key] = saved[key]
+    for key in ("search", "budget", "seed", *UNUSED):
+        if key in saved:
+            config[key] = saved[key]
     return resolved(config)
 
 
 def _check_same(saved: Mapping[str, Any], plain: dict[str, Any]) -> None:
     """Refuse if the packages and weights here would make other images than the run's, or it was guided."""
-    if "guide" in saved:
+    if "guide" in saved and recorded(saved.get("guidance", {}).get(TARGET, "")) != UNGUIDED:
         raise ValueError(
             "the run was guided, and only unguided samplings are rendered again; choose a run with guidance=none, and "
             "a search that does not guide its steps itself"
         )
+    saved = {key: value for key, value in saved.items() if key not in UNUSED}
     sections = {key: plain[key] for key in saved if key in plain}
     here = record({**sections, "dataset": {"images": plain["dataset"]["images"]}, "sampler": saved["sampler"]})
     other = differences({**here, "shard": saved["shard"]}, saved)

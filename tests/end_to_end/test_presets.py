@@ -23,6 +23,7 @@ CURVES = {
     "flux2_klein_ses": (1, [40, 80]),
     "null_mixture": (23, [16, 80]),
     "phase1_cifar10": (10, [4, 8]),
+    "pg_map_sd35": (3, [13]),
     "rbf_flux": (4, [80]),
     "ses_flux2": (3, [40, 80]),
     "svdd_sd15": (3, [160]),
@@ -40,6 +41,7 @@ RELATIVE = ("reward_mean", "reward_mean_se")
 MEASURED = {"null_mixture": {"fid", "fid_se"}, "drawbench_flux": {"report_hps", "report_clip_score", "pairwise"}}
 MEASURED |= {name: {"report_image_reward"} for name in ("flux2_klein_ses", "ses_flux2", "svdd_sd15", "tt_scale")}
 MEASURED |= {name: {"report_hps"} for name in ("evosearch_flux", "evosearch_sd15", "fk_sdxl", "rbf_flux")}
+MEASURED["pg_map_sd35"] = {"report_pick_score", "report_hps_v20", "pairwise"}
 """Columns of presets that measure less than the others."""
 
 CHEAP = ("tfg_cifar10",)

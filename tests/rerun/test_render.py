@@ -66,6 +66,27 @@ def test_render_with_the_same_sampler_repeats_the_images(tmp_path, search):
     assert {name: after[name] for name in before} == before, "the run's own files stay as they are"
 
 
+@pytest.mark.parametrize("guide", [(), ("+guide.output=logit",)])
+def test_render_of_one_step_images_takes_their_starts_in_the_samplers_own_steps(tmp_path, guide):
+    """ReNO climbs in one step and is rendered in four; its guide has no part in that, and may be any."""
+    words = ("search=reno", "search.steps=1", "search.rate=1", *MIXTURE, *SMALL, "~metric.fid")
+    run = make_experiment(tmp_path, *words, *guide)
+    run.run()
+    rendered, model = render(run, *NO_METRICS), run.engine.model
+    checked = 0
+    for ours, theirs in zip(shards(rendered), shards(run), strict=True):
+        for row, cap in zip(*np.nonzero(theirs["start"] <= -2), strict=True):
+            x = torch.from_numpy(theirs["noise"][-2 - theirs["start"][row, cap]])[None]
+            for high, low in pairwise(run.engine.prices.grid):
+                t, s = (Columns.of([level], 4, "cpu") for level in (high, low))
+                x = run.engine.sampler.step(x, model(x, t, [0]), t, s, None)
+            expected = (127.5 * (x[0] + 1)).round().clamp(0, 255).byte().movedim(0, -1).numpy()
+            assert np.array_equal(ours["images"][ours["pick"][row, cap]], expected)
+            checked += 1
+    assert checked > 12
+    assert [(row["nfe"], row["nfe_final"]) for row in rendered.run()] == [(4, 4), (12, 4), (32, 4)]
+
+
 @pytest.fixture(scope="module")
 def rendering(zero_order) -> Rendering:
     return render(zero_order, "sampler=heun", "sampler.steps=7", *NO_METRICS)
