@@ -28,6 +28,9 @@ CURVES = {
     "ses_flux2": (3, [40, 80]),
     "svdd_sd15": (3, [160]),
     "tfg_cifar10": (1, [4]),
+    "trs_sana_sprint": (4, [20, 40]),
+    "trs_sd15": (4, [80, 160]),
+    "trs_sdxl_lightning": (4, [40, 80]),
     "tt_scale": (2, [8, 24]),
 }
 """Runs, and the caps of each."""
@@ -42,6 +45,7 @@ MEASURED = {"null_mixture": {"fid", "fid_se"}, "drawbench_flux": {"report_hps", 
 MEASURED |= {name: {"report_image_reward"} for name in ("flux2_klein_ses", "ses_flux2", "svdd_sd15", "tt_scale")}
 MEASURED |= {name: {"report_hps"} for name in ("evosearch_flux", "evosearch_sd15", "fk_sdxl", "rbf_flux")}
 MEASURED["pg_map_sd35"] = {"report_pick_score", "report_hps_v20", "pairwise"}
+MEASURED |= {name: {"report_hps"} for name in ("trs_sana_sprint", "trs_sd15", "trs_sdxl_lightning")}
 """Columns of presets that measure less than the others."""
 
 CHEAP = ("tfg_cifar10",)

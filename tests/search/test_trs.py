@@ -7,11 +7,12 @@ from scipy.stats import kstest
 from its.particles.image import Image
 from its.particles.verbs import Advance
 from its.sampler.ddim import DDIM
+from its.search import trs
 from its.search.parts import trust_regions
 from its.search.parts.trust_regions import TrustRegion, around, quasi_normal, shares
 from its.search.trs import TRS
 from its.verifier.null_rewards import NullRewards
-from tests.search.trace import outcome_of, traced
+from tests.search.trace import Scripted, outcome_of, traced
 
 SAMPLER = DDIM(steps=2, eta=0.0)
 
@@ -122,6 +123,21 @@ def test_trs_shares_its_batch_evenly_over_the_best_of_all(lab, noises):
             change = (noises[first + offset] - noises[centres[rank]]).ravel()
             assert (np.abs(change) <= 0.4 + 1e-12).all()
             assert (change == 0).any()
+
+
+def test_a_region_succeeds_where_it_beats_its_own_centre(lab, monkeypatch):
+    """The second region's candidates beat its centre three times and never the best; the first one's beat nothing."""
+    seen: list[list[float]] = []
+
+    def watched(centres, sides, *rest):
+        seen.append(list(sides))
+        return around(centres, sides, *rest)
+
+    monkeypatch.setattr(trs, "around", watched)
+    rewards = [10.0, 0.0, 1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 0.0, 0.0]
+    engine = lab.engine(SAMPLER, None, Scripted(lambda k: rewards[k]), batch=1, verify_batch=1)
+    lab.results(engine, TRS(warmup=2, batch=2, regions=2, candidates=10), (math.inf,), [0])
+    assert seen == [pytest.approx(sides) for sides in [[0.8, 0.8]] * 3 + [[0.8 / 1.5, 1.2]]]
 
 
 def test_trs_below_its_warm_up_is_best_of_quasi_random_noises(lab, noises):
