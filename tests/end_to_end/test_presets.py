@@ -16,6 +16,8 @@ CURVES = {
     "digits_demo": (5, [4, 8]),
     "digits_hacking": (3, [4, 8]),
     "digits_oracle": (4, [4, 8]),
+    "digits_recent": (12, [40, 160]),
+    "digits_recent_starts": (7, [40, 160]),
     "drawbench_flux": (25, [56, 80]),
     "evosearch_flux": (3, [118]),
     "evosearch_sd15": (3, [160]),
