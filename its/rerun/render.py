@@ -11,23 +11,20 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
 
 from its.budget import CAP_COLUMNS, OF_JUDGES, Currency, cap_of
 from its.config.blueprint import checked
 from its.config.composed import Composed
-from its.config.identity import differences, hash8, identity, record
-from its.config.instantiate import TARGET, instantiate
+from its.config.identity import hash8, identity
+from its.config.instantiate import instantiate
 from its.config.kinds import LABELS
-from its.config.names import recorded
 from its.config.provenance import Provenance
 from its.config.run_place import placed
 from its.config.scorers import is_remote
 from its.config.sources import measuring, of_images
-from its.config.unknown import resolved
 from its.config.words import in_full
 from its.engine import SIZES, Engine, Outcome, Result
 from its.engine.flops import count_flops
@@ -39,6 +36,7 @@ from its.particles.keys import start_key
 from its.particles.verbs import advance, reward
 from its.process.command import typed
 from its.rerun.finished_run import FinishedRun, key_of
+from its.rerun.saved_values import check_same, plain_of
 from its.run.experiment import Experiment
 from its.run.instruments import Instruments, check_shapes
 from its.run.measure import Curve, Row
@@ -52,11 +50,6 @@ SUMS = ("nfe_backward", "verifier_calls", "decoder_calls", "decoder_backward", "
 
 UNCOUNTED = {"decoder_backward": 0.0} | dict.fromkeys(OF_JUDGES, 0.0)
 """Columns that a curve of an earlier version lacks, since that version refused what they count, or of no judge."""
-
-UNGUIDED = "guidance/none"
-
-UNUSED = ("guidance", "guide")
-"""Sections of a run whose search takes gradients, which play no part once its starting points are found."""
 
 DATASET = ("dataset.", "dataset/")
 """Beginnings of keys of the run's own words that say what measures it, whatever the metrics."""
@@ -213,8 +206,8 @@ def build_rendering(run: FinishedRun, composed: Composed, command: Sequence[str]
         ValueError: the run cannot be rendered so.
     """
     saved, choices = run.config, composed.choices
-    plain, _, packages = checked(_plain(saved, composed.config), choices)
-    _check_same(saved, plain)
+    plain, _, packages = checked(plain_of(saved, composed.config), choices)
+    check_same(saved, plain)
     if not plain["allow_edited"]:
         sources_of_run = of_images(saved, measuring(plain))
         Provenance(run.files, run.files.shard_names, lambda: sources_of_run).check()
@@ -270,33 +263,3 @@ def _deterministic(sampler: Sampler, choice: str) -> Sampler:
             f"its starting point's; {off}choose euler, heun or dpmpp_2m"
         )
     return sampler
-
-
-def _plain(saved: Mapping[str, Any], config: DictConfig) -> dict[str, Any]:
-    """Return the run's own values under those of the new sampler, of metrics, and of the place where it runs."""
-    config = config.copy()
-    OmegaConf.set_struct(config, False)
-    for group in ("dataset", "model", "verifier"):
-        config[group] = OmegaConf.merge(config[group], saved[group])
-    for key in ("search", "budget", "seed", *UNUSED):
-        if key in saved:
-            config[key] = saved[key]
-    return resolved(config)
-
-
-def _check_same(saved: Mapping[str, Any], plain: dict[str, Any]) -> None:
-    """Refuse if the packages and weights here would make other images than the run's, or it was guided."""
-    if "guide" in saved and recorded(saved.get("guidance", {}).get(TARGET, "")) != UNGUIDED:
-        raise ValueError(
-            "the run was guided, and only unguided samplings are rendered again; choose a run with guidance=none, and "
-            "a search that does not guide its steps itself"
-        )
-    saved = {key: value for key, value in saved.items() if key not in UNUSED}
-    sections = {key: plain[key] for key in saved if key in plain}
-    here = record({**sections, "dataset": {"images": plain["dataset"]["images"]}, "sampler": saved["sampler"]})
-    other = differences({**here, "shard": saved["shard"]}, saved)
-    if other:
-        raise ValueError(
-            f"{', '.join(other)} of the run cannot be had here as its config.yaml has it; restore the "
-            "weights and the version that made it"
-        )

@@ -3,7 +3,7 @@
 import pytest
 
 from its.guidance.twist import Twist
-from its.rerun.render import _check_same
+from its.rerun.saved_values import check_same
 from its.search.tds import TDS
 from tests.build import blueprint_of
 
@@ -36,4 +36,4 @@ def test_run_refuses_a_second_guidance_and_a_sampler_without_noise(tmp_path):
 def test_run_of_it_is_not_rendered_again(tmp_path):
     blueprint = blueprint_of(tmp_path, *WORDS)
     with pytest.raises(ValueError, match="the run was guided"):
-        _check_same(blueprint.config, blueprint.plain)
+        check_same(blueprint.config, blueprint.plain)
