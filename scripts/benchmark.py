@@ -47,10 +47,14 @@ NETWORKS = ("denoiser", "backward", "verifier", "decoder")
 
 
 class Clock:
-    """Seconds spent below wrapped calls, by name."""
+    """Seconds spent in wrapped calls, by name, without those of other wrapped calls inside.
+
+    A backward pass that evaluates a network once more holds such a call.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
+        self._inside = 0.0
         self._device = device
 
     def now(self) -> float:
@@ -62,11 +66,13 @@ class Clock:
         """The call, timed. On a GPU timing synchronises; compare `NFE/s` with the bare network's there."""
 
         def timed(*args: Any, **kwargs: Any) -> Any:
-            started = self.now()
+            around, self._inside, started = self._inside, 0.0, self.now()
             try:
                 return call(*args, **kwargs)
             finally:
-                self.seconds[name] += self.now() - started
+                whole = self.now() - started
+                self.seconds[name] += whole - self._inside
+                self._inside = around + whole
 
         return timed
 

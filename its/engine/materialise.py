@@ -38,6 +38,7 @@ class Materialiser:
         self._noise = noise
         self._monte_carlo = monte_carlo
         self._where = model.shape, model.device
+        self._proposed: list[tuple[Proposed, State]] = []
 
     def make(self, states: Sequence[State]) -> None:
         """Give every state a row; parents that have none come first."""
@@ -61,39 +62,48 @@ class Materialiser:
                 state.x = row
                 state.recipe = None
 
-    @torch.inference_mode()
     def propose(self, states: Sequence[State]) -> None:
-        """Give every state that is a proposal its parent's row, or another, and the guess that is proposed.
+        """Give every state that is a proposal its rows, which `fill_proposals` fills.
 
         Raises:
-            ValueError: the parent's own guess is not known.
+            ValueError: the own guess of a state that is proposed for is not known.
         """
-        if not states:
-            return
         parents = [_parent(state) for state in states]
         if any(parent.own is None for parent in parents):
             raise ValueError(
                 "used a proposal of a particle whose guess is not known; ask for it before: "
                 "[seen] = yield numbers([particle])"
             )
-
-        # A row of its own is one that no step has led to.
-        recipes = [cast(Proposed, state.recipe) for state in states]
+        rows = iter(self._rows.reserve(2 * len(states)))
         for state, parent in zip(states, parents, strict=True):
-            state.x, state.history, state.recipe = parent.x, parent.history, None
-        placed = {state: recipe.x for state, recipe in zip(states, recipes, strict=True) if recipe.x is not None}
-        for state, row in zip(placed, self._rows.put(self._stacked([*placed.values()])) if placed else [], strict=True):
-            state.x, state.history = row, None
+            recipe, state.recipe = cast(Proposed, state.recipe), None
+            state.own = GuessRows(next(rows), next(rows), cast(GuessRows, parent.own).share)
+            state.guess.row = state.own.x0
+            # A row of its own is one that no step has led to.
+            state.x, state.history = parent.x, parent.history
+            if recipe.x is not None:
+                [state.x], state.history = self._rows.reserve(1), None
+            self._proposed.append((recipe, state))
 
-        # The eps_hat that goes with row and guess.
-        x0 = self._stacked([recipe.x0 for recipe in recipes])
-        x = self._rows.take([state.x for state in states])
-        t = Columns.of([state.level for state in states], x.ndim, x.device)
-        eps = (x - t.alpha.to(x) * x0) / t.sigma.to(x)
-        rows = zip(self._rows.put(x0), self._rows.put(eps), strict=True)
-        for state, parent, (x0_row, eps_row) in zip(states, parents, rows, strict=True):
-            state.own = GuessRows(x0_row, eps_row, cast(GuessRows, parent.own).share)
-            state.guess.row = x0_row
+    @torch.inference_mode()
+    def fill_proposals(self) -> None:
+        """Fill the rows of proposals, of all searches together: own rows, guesses, and the eps_hat that goes with both.
+
+        Nobody reads them before, for work begins once the searches wait.
+        """
+        proposed, self._proposed = self._proposed, []
+        for first in range(0, len(proposed), at_once := self._rows.at_once):
+            recipes, states = zip(*proposed[first : first + at_once], strict=True)
+            placed = [
+                (state.x, recipe.x) for recipe, state in zip(recipes, states, strict=True) if recipe.x is not None
+            ]
+            if placed:
+                rows, values = zip(*placed, strict=True)
+                self._rows.fill(rows, self._stacked(values))
+            x0, x = self._stacked([recipe.x0 for recipe in recipes]), self._rows.take([state.x for state in states])
+            t = Columns.of([state.level for state in states], x.ndim, x.device)
+            self._rows.fill([state.own.x0 for state in states], x0)
+            self._rows.fill([state.own.eps for state in states], (x - t.alpha.to(x) * x0) / t.sigma.to(x))
 
     def _stacked(self, values: Sequence[np.ndarray]) -> Tensor:
         """Return numbers of a search as rows `[n, *shape]` on the device."""

@@ -37,7 +37,7 @@ class Requests:
     """Charges requests and queues their work.
 
     Args:
-        materialiser: makes the rows of proposals, which wait for no batch.
+        materialiser: reserves the rows of proposals, which wait for no batch.
         probe: the level whose guess rows keep; None without one.
         announcer: is told of what will be drawn; None if noise is on no tape.
     """
@@ -70,17 +70,21 @@ class Requests:
             OutOfBudget: nothing of it can be paid for.
             ValueError: it cannot be carried out; in words for the search's author.
         """
-        for particle in request.particles:
-            self._state_of(run, particle)
-        proposals, self._proposals = self._proposals, []
-        self._materialiser.propose(proposals)
+        states = [self._state_of(run, particle) for particle in request.particles]
+        if self._proposals:
+            proposals, self._proposals = self._proposals, []
+            self._materialiser.propose(proposals)
         if isinstance(request, Advance):
             return self._advance(run, request)
         if isinstance(request, Reward):
-            return self._reward(run, request)
+            return self._reward(run, request, states)
         if isinstance(request, Gradient):
             return self._gradient(run, request)
-        return self._look(run, request)
+        return self._look(run, states)
+
+    def fill(self) -> None:
+        """Fill the rows that requests have only reserved, before anything is stepped or served."""
+        self._materialiser.fill_proposals()
 
     def _advance(self, run: SearchRun, request: Advance) -> Opened:
         # Charge the forwards.
@@ -101,8 +105,7 @@ class Requests:
             rollout.deterministic = request.deterministic
             if request.noise is not None:
                 rollout.noise = self._state_of(run, request.noise[position])
-            if self._announcer is not None:
-                self._announcer.rollout(rollout, state)
+            self._announce(state, rollout)
             if self._guiding.begin(rollout, clock):
                 opened.ready.append(rollout)
         return opened
@@ -121,20 +124,20 @@ class Requests:
             costs.append(cost)
         return plans, costs
 
-    def _reward(self, run: SearchRun, request: Reward) -> Opened:
+    def _reward(self, run: SearchRun, request: Reward, states: Sequence[State]) -> Opened:
         self._scoring.check_role(request.by)
         if request.gradient:
             self._guiding.check_gradients()
 
         # Charge the forwards: an evaluation for each guess that is not paid for.
         values, nfe, evaluated = [], [], set()
-        for particle in request.particles:
-            value, state = self._scored_of(run, particle, request.of)
-            self._scoring.check_value(value, request.by, particle.level)
+        for own in states:
+            value, state = _scored_of(own, request.of)
+            self._scoring.check_value(value, request.by, own.level)
             free = state is None or state.guess_paid or state in evaluated
             evaluated.add(state)
             values.append((value, state))
-            nfe.append(0 if free else self._prices.evaluation(particle.level))
+            nfe.append(0 if free else self._prices.evaluation(own.level))
         clocks = _charge(run, nfe, _unpaid_scores((value for value, _ in values), request.by))
         run.expect(len(clocks))
 
@@ -143,8 +146,7 @@ class Requests:
         makes_candidates = request.of == "own" and request.by == "select"
         for position, (clock, (value, state)) in enumerate(zip(clocks, values, strict=False)):
             if state is not None:
-                if self._announcer is not None:
-                    self._announcer.guess(state)
+                self._announce(state)
                 self._guiding.ask_guess(state, clock)
             clock = max(clock, value.clock)
             if state is None and makes_candidates:
@@ -152,9 +154,9 @@ class Requests:
             self._ask_score(run, opened, position, value, request.by, clock)
         return opened
 
-    def _look(self, run: SearchRun, request: Request) -> Opened:
+    def _look(self, run: SearchRun, states: Sequence[State]) -> Opened:
         # Charge an evaluation for each guess that is not paid for; verifiers have no part in it.
-        states, nfe, evaluated = [self._state_of(run, particle) for particle in request.particles], [], set()
+        nfe, evaluated = [], set()
         for state in states:
             free = state.level.clean or state.guess_paid or state in evaluated
             evaluated.add(state)
@@ -165,8 +167,7 @@ class Requests:
         # Ask for the guesses, and for their numbers.
         for position, (clock, state) in enumerate(zip(clocks, states, strict=False)):
             if not state.level.clean:
-                if self._announcer is not None:
-                    self._announcer.guess(state)
+                self._announce(state)
                 self._guiding.ask_guess(state, clock)
             self._sights.ask(run, position, state)
         return Opened([], [])
@@ -219,7 +220,7 @@ class Requests:
             levels = route if through == "network" else route[:-1]
             ledger.call("nfe_backward", clock, sum(map(self._prices.evaluation, levels)))
 
-    def _announce(self, state: State, rollout: Rollout | None) -> None:
+    def _announce(self, state: State, rollout: Rollout | None = None) -> None:
         """Announce to a tape what a state's evaluation draws, or that of a way down from it."""
         if self._announcer is None:
             return
@@ -237,8 +238,8 @@ class Requests:
             opened.answers.append((position, score))
         else:
             ledger = run.image.ledger
-            for part in self._scoring.view(value, role):
-                if self._scoring.decodes and part.pay_decode():
+            for part in self._scoring.view(value, role) if self._scoring.decodes else ():
+                if part.pay_decode():
                     ledger.call("decoder_calls", clock)
             ledger.call("verifier_calls", clock)
             value.scores[role], value.calls[role] = [position], clock
@@ -266,16 +267,14 @@ class Requests:
                 self._proposals.append(state)
         return particle.state
 
-    def _scored_of(self, run: SearchRun, particle: Particle, of: str) -> tuple[Value, State | None]:
-        """Return the value that is scored, and the state whose evaluation that takes (None: no evaluation)."""
-        state = self._state_of(run, particle)
-        if of == "before":
-            if state.before is None:
-                raise ValueError(
-                    "asked for the reward of='before' of a particle that no step has led to; advance it first"
-                )
-            return state.before, None
-        return state.guess, None if particle.level.clean else state
+
+def _scored_of(state: State, of: str) -> tuple[Value, State | None]:
+    """Return the value that is scored of a state, and the state itself if that takes its evaluation."""
+    if of == "before":
+        if state.before is None:
+            raise ValueError("asked for the reward of='before' of a particle that no step has led to; advance it first")
+        return state.before, None
+    return state.guess, None if state.level.clean else state
 
 
 def _charge(run: SearchRun, nfe: Sequence[int], calls: Iterable[bool]) -> list[int]:

@@ -94,18 +94,28 @@ class Rows:
 
     def put(self, values: Tensor) -> list[Row]:
         """Store `[n, *shape]`; the handles come in the same order."""
-        if len(self.free) < len(values):
-            self._grow(len(values) - len(self.free))
-        first = len(self.free) - len(values)
+        rows = self.reserve(len(values))
+        self.fill(rows, values)
+        return rows
+
+    def reserve(self, count: int) -> list[Row]:
+        """Return handles on rows that are filled later."""
+        if len(self.free) < count:
+            self._grow(count - len(self.free))
+        first = len(self.free) - count
         indices = self.free[first:]
         del self.free[first:]
+        return [Row(index, self) for index in indices]
+
+    def fill(self, rows: Sequence[Row], values: Tensor) -> None:
+        """Store `[n, *shape]` in reserved rows."""
+        indices = [row.index for row in rows]
         values = values.to(self._empty.dtype)
         if len(self._blocks) == 1:
             self._blocks[0].index_copy_(0, self._tensor(np.array(indices, dtype=np.int64)), values)
         else:
             for block, places, offsets in self._parts(indices):
                 block.index_copy_(0, offsets, values.index_select(0, places))
-        return [Row(index, self) for index in indices]
 
     def take(self, rows: Sequence[Row]) -> Tensor:
         """Return a new tensor `[n, *shape]` of the given rows."""

@@ -185,9 +185,9 @@ class Stream:
                 self._watch.enter(run)
                 self._resume(run, reply)
             self._watch.leave()
-            if self._ready:
-                at_once = self._rows.at_once
-                rollouts, self._ready = self._ready[:at_once], self._ready[at_once:]
+            self._requests.fill()
+            if rollouts := self._ready[: self._rows.at_once]:
+                del self._ready[: len(rollouts)]
                 with torch.inference_mode():
                     stepped = self._guiding.step_known(rollouts)
                 self._follow_up(*stepped)

@@ -84,18 +84,21 @@ def check_number(verb: str, name: str, value: Any) -> None:
         raise ValueError(f"{verb} got {name}={described(value)}; it is a number of at least 0")
 
 
-def array_of(verb: str, name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Return numbers of the state's shape that a verb was given, as float64.
+def rows_of(verb: str, name: str, value: Any, count: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Return numbers that a verb was given for `count` particles, as float64 `[count, *shape]`.
 
     Raises:
-        ValueError: they are of another shape, or not finite.
+        ValueError: they are as many as they should not be, of another shape than the state's, or not finite.
     """
-    array = np.asarray(value)
-    if array.shape != shape or array.dtype.kind not in "fiu":
+    try:
+        rows = np.asarray(value)
+    except ValueError:  # of several shapes
+        rows = np.empty(0)
+    if rows.shape != (count, *shape) or rows.dtype.kind not in "fiu":
         raise ValueError(
-            f"{verb} got {name}={described(value)}; it is an array of numbers of the state's shape, {list(shape)}, "
-            "which image.shape says"
+            f"{verb} got {name}={described(value)}; it is an array of numbers with one row for each particle, "
+            f"{[count, *shape]}, of the shape that image.shape says"
         )
-    if not np.isfinite(array).all():
+    if not np.isfinite(rows).all():
         raise ValueError(f"{verb} got {name} with a number that is not finite; see what it was computed from")
-    return array.astype(np.float64)
+    return rows.astype(np.float64)

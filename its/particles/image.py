@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from numbers import Real
 from types import CodeType
 from typing import TypeVar
@@ -11,7 +12,7 @@ import numpy as np
 
 from its.budget import Ledger
 from its.levels import Level
-from its.particles.arguments import array_of, check_count, check_number, described, levels_of, particles_of
+from its.particles.arguments import check_count, check_number, described, levels_of, particles_of, rows_of
 from its.particles.host_random import HostRandom
 from its.particles.keys import Verb, fold, fresh_noise_key, start_key
 from its.particles.moves import Move, Place
@@ -217,49 +218,63 @@ class Image:
             jittered.append(Particle(self, p.level, key, key, Jittered(p, std, key)))
         return jittered
 
-    def place(self, particle: Particle, x: np.ndarray) -> Particle:
-        """Make a particle of numbers, at the level of another, whose step noise it keeps.
+    def place(self, particles: Sequence[Particle], x: np.ndarray | Sequence[np.ndarray]) -> list[Particle]:
+        """Make particles of numbers, each at the level of another, whose step noise it keeps.
 
         Args:
-            x: `[*shape]`, as `numbers` gives them; x_T is `image.prior_std` times white noise.
+            x: `[n, *shape]`, as `numbers` gives them; x_T is `image.prior_std` times white noise.
 
         Raises:
-            ValueError: they are of another shape or not finite, or the particle is a finished image.
+            ValueError: they are of another shape or not finite, or a particle is a finished image.
         """
-        [particle] = particles_of("image.place", [particle])
-        x = array_of("image.place", "x", x, self.shape)
-        if particle.level.clean:
-            raise ValueError("image.place got a finished image; it takes a particle on its way")
-        key = fold(particle.branch_key, Verb.PLACE, particle.level.key, particle.add_child(Verb.PLACE))
-        if not particle.is_start:
-            return Particle(self, particle.level, particle.noise_key, key, Placed(particle, x))
-        move, origin = Place(x / self.prior_std), particle.origin
-        if origin is not None and isinstance(origin.move, Place):  # of which nothing is left
-            origin = origin.parent
-        moved = Moved(particle, move, key)
-        return Particle(self, particle.level, particle.noise_key, key, moved, origin=Origin(key, move, origin))
+        particles = particles_of("image.place", particles)
+        rows, placed = rows_of("image.place", "x", x, len(particles), self.shape), []
+        for p, row in zip(particles, rows, strict=True):
+            if p.level.clean:
+                raise ValueError("image.place got a finished image; it takes particles on their way")
+            key = fold(p.branch_key, Verb.PLACE, p.level.key, p.add_child(Verb.PLACE))
+            if not p.is_start:
+                placed.append(Particle(self, p.level, p.noise_key, key, Placed(p, row)))
+                continue
+            move, origin = Place(row / self.prior_std), p.origin
+            if origin is not None and isinstance(origin.move, Place):  # of which nothing is left
+                origin = origin.parent
+            origin = Origin(key, move, origin)
+            placed.append(Particle(self, p.level, p.noise_key, key, Moved(p, move, key), origin=origin))
+        return placed
 
-    def propose(self, particle: Particle, x0: np.ndarray, x: np.ndarray | None = None) -> Particle:
-        """Make a particle with the row of another whose x0_hat is known, and another x0_hat in the place of that.
+    def propose(
+        self,
+        particles: Sequence[Particle],
+        x0: np.ndarray | Sequence[np.ndarray],
+        x: np.ndarray | Sequence[np.ndarray] | None = None,
+    ) -> list[Particle]:
+        """Make particles with the rows of others whose x0_hat is known, and another x0_hat in the place of that.
 
-        It is scored by that guess and steps from it, with the eps_hat that goes with it; the first proposal of a
+        Each is scored by that guess and steps from it, with the eps_hat that goes with it; the first proposal of a
         particle draws its step noise, others draw their own.
 
         Args:
-            x0: `[*shape]`, as `numbers` gives it.
-            x: another row too, `[*shape]`, which no step has led to; None keeps the particle's.
+            x0: `[n, *shape]`, as `numbers` gives them.
+            x: other rows too, `[n, *shape]`, which no step has led to; None keeps the particles'.
 
         Raises:
-            ValueError: they are of another shape or not finite, or the particle is a finished image.
+            ValueError: they are of another shape or not finite, or a particle is a finished image.
         """
-        [particle] = particles_of("image.propose", [particle])
-        x0 = array_of("image.propose", "x0", x0, self.shape)
-        x = None if x is None else array_of("image.propose", "x", x, self.shape)
-        if particle.level.clean:
-            raise ValueError("image.propose got a finished image, which has no guess; it takes a particle on its way")
-        number = particle.add_child(Verb.PROPOSE)
-        key = fold(particle.branch_key, Verb.PROPOSE, particle.level.key, number)
-        return Particle(self, particle.level, key if number else particle.noise_key, key, Proposed(particle, x0, x))
+        particles = particles_of("image.propose", particles)
+        guesses = rows_of("image.propose", "x0", x0, len(particles), self.shape)
+        rows = repeat(None) if x is None else rows_of("image.propose", "x", x, len(particles), self.shape)
+        stems = {p: fold(p.branch_key, Verb.PROPOSE, p.level.key) for p in set(particles)}
+        proposed = []
+        for p, guess, row in zip(particles, guesses, rows, strict=False):
+            if p.level.clean:
+                raise ValueError(
+                    "image.propose got a finished image, which has no guess; it takes particles on their way"
+                )
+            number = p.add_child(Verb.PROPOSE)
+            key = fold(stems[p], number)
+            proposed.append(Particle(self, p.level, key if number else p.noise_key, key, Proposed(p, guess, row)))
+        return proposed
 
     def note(self, particle: Particle, **values: float) -> None:
         """Note numbers of a finished image, which its result and its candidate keep: columns `note_<name>`.

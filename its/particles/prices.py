@@ -39,6 +39,8 @@ class Prices:
         self.most_steps = states.most_steps
         self.route = lru_cache(maxsize=4096)(self._route)
         self.cost = lru_cache(maxsize=4096)(self._cost)
+        self.check_steps = lru_cache(maxsize=4096)(self._check_steps)
+        self.check_deterministic = lru_cache(maxsize=1)(self._check_deterministic)
         self.grid: Grid = sampler.grid(path)
         self.prior_std = sampler.prior_std(path, self.grid[0])
         self.sampling = self.cost(self.grid[0], self.grid[-1])
@@ -106,11 +108,11 @@ class Prices:
             raise ValueError(f"advance from {start} to {end}: the level to reach must be less noisy")
         return levels
 
-    def check_steps(self, steps: int) -> None:
+    def _check_steps(self, steps: int) -> None:
         """Refuse a whole sampling in so many steps where noise does not stand at its top; see `Sampler.grid`."""
         self._sampler.grid(self._path, steps)
 
-    def check_deterministic(self) -> None:
+    def _check_deterministic(self) -> None:
         """Refuse steps without noise of a sampler that has none; see `Sampler.deterministic`."""
         self._sampler.deterministic()
 

@@ -42,18 +42,21 @@ class Beam(Search):
         return len(branchings(image, self.every)) + 1
 
     def sized_for(self, cap: int, image: Image) -> Self:
-        fewer = [replace(self, beams=n) for n in range(self.beams, 0, -1)]
-        affordable = (each for ahead in (True, False) for each in fewer if each.plan(image).least(ahead=ahead) <= cap)
-        search = next(affordable, fewer[-1])
-        plan = search.plan(image)
-        rounds = sum(n * price for n, price in zip(plan.widths, plan.children, strict=False))
-        return replace(search, children=1 + ceil((cap - plan.least(ahead=False)) / rounds) if rounds else 1)
+        plan = self.plan(image)
+        fewer = ((ahead, n) for ahead in (True, False) for n in range(self.beams, 0, -1))
+        beams = next((n for ahead, n in fewer if plan.least(self.widths(n, plan), ahead=ahead) <= cap), 1)
+        widths = self.widths(beams, plan)
+        rounds = sum(n * price for n, price in zip(widths, plan.children, strict=False))
+        children = 1 + ceil((cap - plan.least(widths, ahead=False)) / rounds) if rounds else 1
+        return replace(self, beams=beams, children=children)
 
     def run(self, image: Image) -> Coroutine:
         beams, plan = image.start(self.beams), self.plan(image)
-        for i, width, further in zip(plan.steps, plan.widths[1:], plan.further(self.most(plan)), strict=True):
+        widths = self.widths(self.beams, plan)
+        further = plan.further(widths, self.most(plan, widths))
+        for i, width, more in zip(plan.steps, widths[1:], further, strict=True):
             beams = yield advance(beams, to=image.grid[i])
-            children = yield advance([*islice(cycle(beams), len(beams) + further)], to=image.grid[i + 1])
+            children = yield advance([*islice(cycle(beams), len(beams) + more)], to=image.grid[i + 1])
             scored = children
             if self.looks_ahead and len(children) > width:
                 end = horizon(image, image.grid[i + 1], self.lookahead)
@@ -63,17 +66,20 @@ class Beam(Search):
         yield reward((yield advance(beams)))
 
     def plan(self, image: Image) -> Branching:
-        """Return where beams branch, and how many there are."""
-        steps = branchings(image, self.every)
-        return Branching(image, steps, [self.width(i, image) for i in (0, *(i + 1 for i in steps))], self.lookahead)
+        """Return where beams branch, and at which prices."""
+        return Branching(image, branchings(image, self.every), self.lookahead)
 
-    def width(self, step: int, image: Image) -> int:
-        """Return the number of beams at a level of the grid."""
-        return self.beams
+    def widths(self, beams: int, plan: Branching) -> list[int]:
+        """Return the number of beams before each branching, of so many at the start, and at the end; it never rises."""
+        return [self.width(beams, i, plan.image) for i in (0, *(i + 1 for i in plan.steps))]
 
-    def most(self, plan: Branching) -> list[int]:
+    def width(self, beams: int, step: int, image: Image) -> int:
+        """Return the number of beams at a level of the grid, of so many at the start."""
+        return beams
+
+    def most(self, plan: Branching, widths: Sequence[int]) -> list[int]:
         """Return how many further children to draw at each branching, at most."""
-        return [n * (self.children - 1) for n in plan.widths[:-1]]
+        return [n * (self.children - 1) for n in widths[:-1]]
 
     def heirs(self, ranked: Sequence[int], beams: int) -> Sequence[int]:
         """Return which of the children may go on, best first; child k is one of beam `k % beams`."""

@@ -31,16 +31,16 @@ class DSearch(Beam):
     def __post_init__(self) -> None:
         self.check(beams=1, final_beams=1, expansion=1, every=STEPS, lookahead=1, children=1)
 
-    def width(self, step: int, image: Image) -> int:
+    def width(self, beams: int, step: int, image: Image) -> int:
         if step == 0:
-            return self.beams
-        final = min(self.final_beams, self.beams)
-        return max(final, floor(self.beams * (final / self.beams) ** ((step - 1) / (image.steps - 1)) + ROUNDING))
+            return beams
+        final = min(self.final_beams, beams)
+        return max(final, floor(beams * (final / beams) ** ((step - 1) / (image.steps - 1)) + ROUNDING))
 
-    def most(self, plan: Branching) -> list[int]:
+    def most(self, plan: Branching, widths: Sequence[int]) -> list[int]:
         coins = plan.image.random.uniform(len(plan.steps))
         most = []
-        for i, n, coin in zip(plan.steps, plan.widths, coins, strict=False):
+        for i, n, coin in zip(plan.steps, widths, coins, strict=False):
             more = coin < 1 - exp(-3 * i / (plan.image.steps - 1))
             each = floor(self.expansion * self.children * self.beams / n + ROUNDING) if more else self.children
             most.append(n * (each - 1))

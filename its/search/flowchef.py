@@ -41,5 +41,5 @@ class FlowChef(Search):
                 # On the linear path a step with a velocity that stays moves the state, x0_hat and eps_hat alike.
                 step = self.length * unit(slope.gradient)
                 x, x0 = x + width(level) * step, x0 + step
-                particle = image.propose(particle, x0, x)
+                [particle] = image.propose([particle], [x0], [x])
         yield reward((yield advance([particle])))

@@ -63,7 +63,7 @@ class LiDAR(Search):
             sizes.append(effective(w))
             pull = self.scale * np.subtract(w, v) @ samples
             if pull.any():
-                particle = image.propose(particle, seen.x0 + pull.reshape(image.shape))
+                [particle] = image.propose([particle], [seen.x0 + pull.reshape(image.shape)])
             [particle] = yield advance([particle], to=s)
 
         # The sampling's own image is the result, whatever the samples' rewards.

@@ -52,5 +52,5 @@ class ReNO(Search):
             # Nesterov's momentum in PyTorch's form.
             velocity = self.momentum * velocity + ascent
             noise = noise + self.rate * (ascent + self.momentum * velocity)
-            particle = image.place(particle, image.prior_std * noise)
+            [particle] = image.place([particle], [image.prior_std * noise])
         yield reward((yield advance([particle], steps=self.steps)))

@@ -5,9 +5,11 @@ Deviation: steps draw the sampler's own noise; their script turns it towards the
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import cycle, pairwise, repeat
+from itertools import pairwise, repeat
 from math import inf, sqrt
 from typing import Self
+
+import numpy as np
 
 from its.particles.image import Image
 from its.particles.verbs import advance, numbers, reward
@@ -45,14 +47,15 @@ class TreeG(Search):
     def run(self, image: Image) -> Coroutine:
         particles, counts = image.start(self.beams), self._counts(image)
         for t, s in pairwise(image.grid[:-1]):
-            states = [(p, view.x0) for p, view in zip(particles, (yield numbers(particles)), strict=True)]
+            owners, guesses = particles, np.stack([view.x0 for view in (yield numbers(particles))])
             std = self.scale * t.sigma / sqrt(t.alpha**2 + 2 * t.sigma**2)  # rho tau / sqrt(1 + tau^2)
             for _ in range(self.rounds):
                 draws = image.random.normal((next(counts), *image.shape))
-                around = [(p, x0 + std * z) for (p, x0), z in zip(cycle(states), draws, strict=False)]
-                children = [image.propose(p, x0) for p, x0 in around]
-                kept = image.best(range(len(around)), (yield reward(children)), self.beams)
-                states = [around[k] for k in kept]
+                around = np.arange(len(draws)) % len(owners)
+                owners, guesses = [owners[k] for k in around], guesses[around] + std * draws
+                children = image.propose(owners, guesses)
+                kept = image.best(range(len(children)), (yield reward(children)), self.beams)
+                owners, guesses = [owners[k] for k in kept], guesses[kept]
             particles = yield advance([children[k] for k in kept], to=s)
         yield reward((yield advance(particles)))
 

@@ -63,5 +63,6 @@ class TRS(Search):
         """Sample and score noises `[n, *shape]`; return each with its reward."""
         if self.renormalise:
             noises = noises * sqrt(noises[0].size) / np.sqrt((noises**2).sum(axis=(1, 2, 3), keepdims=True))
-        rewards = yield reward((yield advance([image.place(base, image.prior_std * noise) for noise in noises])))
+        starts = image.place([base] * len(noises), image.prior_std * noises)
+        rewards = yield reward((yield advance(starts)))
         return list(zip(rewards, noises, strict=False))

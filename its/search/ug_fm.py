@@ -47,5 +47,6 @@ class UGFM(Search):
             [particle] = yield advance([particle], to=level)
             for _ in range(ascents):
                 [slope] = yield gradient([particle], through=self.through)
-                particle = image.place(particle, slope.x + width(level) * self.length * unit(slope.gradient))
+                x = slope.x + width(level) * self.length * unit(slope.gradient)
+                [particle] = image.place([particle], [x])
         yield reward((yield advance([particle])))

@@ -49,7 +49,7 @@ def walk(image, change):
     [particle] = image.start()
     for level in image.grid[1:]:
         [view] = yield numbers([particle])
-        [particle] = yield advance([change(image, particle, view)], to=level)
+        [particle] = yield advance(change(image, particle, view), to=level)
     yield reward([particle])
 
 
@@ -62,9 +62,9 @@ def plain(image):
 def test_the_same_numbers_change_nothing(lab, sampler, change):
     """A round trip: what `numbers` gives, placed or proposed again, is the plain sampling, start and step noise too."""
     changes = {
-        "place": lambda image, particle, view: image.place(particle, view.x),
-        "propose": lambda image, particle, view: image.propose(particle, view.x0),
-        "both": lambda image, particle, view: image.propose(particle, view.x0, view.x),
+        "place": lambda image, particle, view: image.place([particle], [view.x]),
+        "propose": lambda image, particle, view: image.propose([particle], [view.x0]),
+        "both": lambda image, particle, view: image.propose([particle], [view.x0], [view.x]),
     }
     expected = seen_by(lab, plain, sampler)
     found = seen_by(lab, lambda image: walk(image, changes[change]), sampler)
@@ -80,7 +80,7 @@ def test_a_proposal_costs_nothing_and_is_stepped_from(lab):
         [view] = yield numbers([particle])
         spent = image.ledger.spent
         x0 = image.random.normal(image.shape)
-        proposal = image.propose(particle, x0)
+        [proposal] = image.propose([particle], [x0])
         own, proposed = yield reward([particle, proposal])
         assert own != proposed
         [down] = yield advance([proposal], to=image.grid[3])
@@ -106,11 +106,11 @@ def test_a_proposal_may_have_another_row_which_no_step_has_led_to(lab, sampler):
         [particle] = yield advance(image.start(), to=image.grid[3])
         yield numbers([particle])
         spent, (x, x0) = image.ledger.spent, image.random.normal((2, *image.shape))
-        proposal = image.propose(particle, x0, x)
+        [proposal] = image.propose([particle], [x0], [x])
         [seen] = yield numbers([proposal])
         assert (seen.x == x).all()
         assert (seen.x0 == x0).all()
-        [down] = yield advance([image.propose(proposal, x0)], to=image.grid[4])
+        [down] = yield advance(image.propose([proposal], [x0]), to=image.grid[4])
         assert image.ledger.spent == spent
         [after] = yield numbers([down])
         t, s = image.grid[3:5]
@@ -125,7 +125,7 @@ def test_proposals_of_one_particle_draw_their_own_noise_and_placings_share_it(la
         [particle] = yield advance(image.start(), to=image.grid[2])
         [view] = yield numbers([particle])
         for make, value, distinct in ((image.propose, view.x0, 3), (image.place, view.x, 1)):
-            children = yield advance([make(particle, value) for _ in range(3)], to=image.grid[3])
+            children = yield advance(make([particle] * 3, [value] * 3), to=image.grid[3])
             assert len({seen.x.tobytes() for seen in (yield numbers(children))}) == distinct
         yield reward((yield advance([particle])))
 
@@ -135,17 +135,23 @@ def test_proposals_of_one_particle_draw_their_own_noise_and_placings_share_it(la
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (lambda image, p: image.place(p, np.zeros(3)), r"image\.place got x=a ndarray of shape \[3\].*\[1, 4, 4\]"),
-        (lambda image, p: image.place(p, np.full(image.shape, np.nan)), "x with a number that is not finite"),
-        (lambda image, p: image.propose(p, np.zeros(image.shape)), r"guess is not known.*yield numbers"),
-        (lambda image, p: image.propose(p, np.zeros(image.shape), np.zeros(3)), r"image\.propose got x=a ndarray"),
+        (
+            lambda image, p: image.place([p], np.zeros(3)),
+            r"image\.place got x=a ndarray of shape \[3\].*\[1, 1, 4, 4\]",
+        ),
+        (lambda image, p: image.place([p], np.zeros((2, *image.shape))), r"one row for each particle, \[1, 1, 4, 4\]"),
+        (lambda image, p: image.place([p] * 2, [np.zeros(image.shape), np.zeros(3)]), "image.place got x=a list of 2"),
+        (lambda image, p: image.place(p, np.zeros(image.shape)), "image.place got a particle; it takes a flat list"),
+        (lambda image, p: image.place([p], [np.full(image.shape, np.nan)]), "x with a number that is not finite"),
+        (lambda image, p: image.propose([p], [np.zeros(image.shape)]), r"guess is not known.*yield numbers"),
+        (lambda image, p: image.propose([p], [np.zeros(image.shape)], np.zeros(3)), r"image\.propose got x=a ndarray"),
         (lambda image, p: image.note(p, ess=1.0), "on its way"),
     ],
 )
 def test_numbers_that_cannot_be_used_are_refused(lab, body, words):
     def script(image):
         [particle] = yield advance(image.start(), to=image.grid[2])
-        yield reward((yield advance([body(image, particle)])))
+        yield reward((yield advance(body(image, particle))))
 
     with pytest.raises(ValueError, match=words):
         seen_by(lab, script, DDIM(steps=STEPS, eta=0.0))

@@ -279,7 +279,7 @@ def test_slope_of_a_start_on_another_grid_is_with_respect_to_its_own_row(lab):
         np.testing.assert_allclose(slope.x, own.x, rtol=1e-12)
         unit = np.zeros(image.shape)
         unit[0, 1, 2] = h
-        ends = yield advance([image.place(start, slope.x + sign * unit) for sign in (1, -1)], steps=5)
+        ends = yield advance(image.place([start] * 2, [slope.x + unit, slope.x - unit]), steps=5)
         up, down = yield reward(ends, by="guide")
         assert slope.gradient[0, 1, 2] == pytest.approx((up - down) / (2 * h), rel=1e-4)
         yield reward([slope.image])

@@ -219,9 +219,12 @@ def eps_greedy(naive: Naive, radius: float, epsilon: float, candidates: int, rou
 def trs(naive: Naive, warmup: int, batch: int, regions: int, iterations: int) -> tuple[np.ndarray, int]:
     """arXiv:2603.14504: cubes around the best of all points, sides as TuRBO's; one step noise for all (here none)."""
     naive.draw("start")
-    seed = int(naive.draw("uniform")[0] * 2**53)
-    sobol = Sobol(16, scramble=True, rng=np.random.default_rng(seed)).random_base2(math.ceil(math.log2(warmup)))
-    points = [math.sqrt(2) * erfinv(2 * (u + 2.0**-31) - 1) for u in sobol[:warmup]]
+    shift = [int(u * 2**30) for u in naive.draw("uniform")]
+    sobol = Sobol(16, scramble=True, rng=np.random.default_rng(0), bits=30).integers(
+        2**30, n=2 ** math.ceil(math.log2(warmup))
+    )
+    shifted = np.array([[a ^ b for a, b in zip(point.tolist(), shift, strict=True)] for point in sobol[:warmup]])
+    points = [math.sqrt(2) * erfinv(2 * (cells + 0.5) / 2**30 - 1) for cells in shifted]
     images = [naive.down(x, 0, naive.steps) for x in points]
     side, won, lost = [0.8] * regions, [0] * regions, [0] * regions
     for image in images:

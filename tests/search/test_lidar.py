@@ -124,9 +124,9 @@ def test_lidar_guesses_the_mean_of_the_tilted_posterior(lab, verifier, monkeypat
     data, proposed, log = Mixture(classes=1, size=1, std=0.5), [], []
     propose = Image.propose
 
-    def spy(image, particle, x0):
-        proposed.append((particle.level, float(x0.ravel()[0])))
-        return propose(image, particle, x0)
+    def spy(image, particles, x0):
+        proposed.append((particles[0].level, float(x0[0].ravel()[0])))
+        return propose(image, particles, x0)
 
     monkeypatch.setattr(Image, "propose", spy)
     search = LiDAR(strength=1.0, scale=1.0, steps=40, samples=4000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from its.levels import Level
@@ -18,56 +19,58 @@ def horizon(image: Image, level: Level, lookahead: int) -> Level:
 
 @dataclass(frozen=True)
 class Branching:
-    """Steps at which beams branch, with their numbers.
+    """Steps at which beams branch, with their prices.
 
     Every child is scored: by the guess at the end of a lookahead where some are dropped, else by its own.
 
     Attributes:
         steps: of the grid, ascending.
-        widths: number of beams before each branching, and at the end; it never rises.
         lookahead: evaluations of a lookahead, of which the first is the child's own guess.
     """
 
     image: Image
     steps: Sequence[int]
-    widths: Sequence[int]
     lookahead: int
 
-    @property
+    @cached_property
     def children(self) -> list[int]:
         """The price of one more child at each step, scored by its guess."""
         return prices(self.image, self.steps)
 
-    @property
+    @cached_property
     def lookaheads(self) -> list[int]:
         """The price of one lookahead from the end of each step, without the guess there."""
         return [self._lookahead(self.image.grid[i + 1]) for i in self.steps]
 
-    def least(self, *, ahead: bool) -> int:
-        """Return the price without further children.
-
-        Args:
-            ahead: whether there is a lookahead at every step, or where beams are dropped alone.
-        """
-        # From the guess at the end of one branching to that of the next, and to the image.
+    @cached_property
+    def legs(self) -> list[int]:
+        """The price of a beam from the guess at the end of one branching to that of the next, and to the image."""
         image, legs = self.image, []
         stops = [image.grid[0], *(image.grid[i + 1] for i in self.steps), image.grid[-1]]
         for k, (t, s) in enumerate(pairwise(stops)):
             nfe = image.cost(t, s) + image.cost_of_guess(s) - (image.cost_of_guess(t) if k else 0)
             legs.append(image.price(nfe, calls=1))
+        return legs
 
-        lookaheads = [n if ahead or n > after else 0 for n, after in pairwise(self.widths)]
-        return _product(self.widths, legs) + _product(lookaheads, self.lookaheads)
+    def least(self, widths: Sequence[int], *, ahead: bool) -> int:
+        """Return the price without further children.
 
-    def further(self, most: Sequence[int]) -> list[int]:
+        Args:
+            widths: number of beams before each branching, and at the end; it never rises.
+            ahead: whether there is a lookahead at every step, or where beams are dropped alone.
+        """
+        lookaheads = [n if ahead or n > after else 0 for n, after in pairwise(widths)]
+        return _product(widths, self.legs) + _product(lookaheads, self.lookaheads)
+
+    def further(self, widths: Sequence[int], most: Sequence[int]) -> list[int]:
         """Return how many further children `image.left` buys at each step, in proportion to the most there.
 
         With the first of them there is a choice, so that the others are looked ahead from as well. Remainders move on
         to later steps.
         """
-        budget, further = self.image.left - self.least(ahead=False), []
+        budget, further = self.image.left - self.least(widths, ahead=False), []
         each = [child + ahead for child, ahead in zip(self.children, self.lookaheads, strict=True)]
-        pairs = zip(pairwise(self.widths), self.lookaheads, strict=True)
+        pairs = zip(pairwise(widths), self.lookaheads, strict=True)
         others = [n * ahead if n == after else 0 for (n, after), ahead in pairs]
         for k, limit in enumerate(most):
             share = limit * (budget - sum(others[k:]))

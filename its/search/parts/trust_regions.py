@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -16,6 +17,9 @@ FACTOR, PATIENCE = 1.5, 3
 
 SHARE = 0.1, 0.9
 """Bounds of the share of coordinates that the candidates of a region move."""
+
+BITS = 30
+"""Binary digits of a point of Sobol's sequence."""
 
 SOBOL_DIMENSIONS = 21_201
 """The most that Sobol's sequence has direction numbers for."""
@@ -62,7 +66,7 @@ def shares(n: int, image: Image) -> np.ndarray:
 
 
 def quasi_normal(n: int, image: Image) -> np.ndarray:
-    """Draw `n` noises `[n, *shape]` by Sobol's sequence, scrambled by the image's own random numbers.
+    """Draw `n` noises `[n, *shape]` by Sobol's sequence, shifted digitally by the image's own random numbers.
 
     Above `SOBOL_DIMENSIONS` they are independent.
     """
@@ -71,8 +75,18 @@ def quasi_normal(n: int, image: Image) -> np.ndarray:
         return image.random.normal((n, *image.shape))
 
     from scipy.special import ndtri
+
+    shift = (2**BITS * image.random.uniform(d)).astype(np.int64)
+    cells = sobol_cells(d, (n - 1).bit_length())[:n] ^ shift
+    return ndtri((cells + 0.5) / 2**BITS).reshape(n, *image.shape)  # the middle of each cell: never 0 or 1
+
+
+@lru_cache(maxsize=4)
+def sobol_cells(d: int, doublings: int) -> np.ndarray:
+    """Return the first `2^doublings` points of one scrambled Sobol sequence, as whole multiples of `2^-BITS`.
+
+    All images share it, since scrambling takes longer than some samplings (1.8 ms for 64 numbers, 85 ms for 3,072).
+    """
     from scipy.stats.qmc import Sobol
 
-    seed = int(2**53 * image.random.uniform(1)[0])
-    points = Sobol(d, rng=seed, bits=30).random_base2((n - 1).bit_length())[:n]
-    return ndtri(points + 2.0**-31).reshape(n, *image.shape)  # the middle of each of 2^30 cells: never 0 or 1
+    return np.ldexp(Sobol(d, rng=0, bits=BITS).random_base2(doublings), BITS).astype(np.int64)
