@@ -33,6 +33,7 @@ from its.config.plan import NETWORK_RATES, RATES, network_rate_key, rate_key
 from its.disk.store import Store, write_atomic
 from its.engine import Result
 from its.engine.bare import BareNetwork
+from its.engine.slopes import SLOPES
 from its.model.denoiser import Denoiser
 from its.process.command import Parser, command
 from its.run import shards
@@ -44,6 +45,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 NETWORKS = ("denoiser", "backward", "verifier", "decoder")
 """Where compute that a method asks for is spent."""
+
+ROWS = ("evaluate", "gradient", SLOPES["network"])
+"""Kinds of work that serve network rows."""
 
 
 class Clock:
@@ -162,9 +166,8 @@ def measure(run: Experiment, images: int, best: float) -> dict[str, float]:
         )
 
     # Occupancy, and shares of the time.
-    filled, capacity = map(
-        sum, zip(*(last["served"][kind] for kind in ("evaluate", "gradient") if kind in last["served"]), strict=True)
-    )
+    served = [last["served"][kind] for kind in ROWS if kind in last["served"]]
+    filled, capacity = map(sum, zip(*served, strict=True))
     share = {name: last["spent"].get(name, 0.0) / last["seconds"] for name in (*NETWORKS, "noise", "io")}
     networks = sum(share[name] for name in NETWORKS)
     return {

@@ -63,21 +63,21 @@ class Materialiser:
                 state.recipe = None
 
     def propose(self, states: Sequence[State]) -> None:
-        """Give every state that is a proposal its rows, which `fill_proposals` fills.
+        """Give every state that is a proposal its rows, which `fill_proposals` fills; parents come first.
 
         Raises:
             ValueError: the own guess of a state that is proposed for is not known.
         """
-        parents = [_parent(state) for state in states]
-        if any(parent.own is None for parent in parents):
-            raise ValueError(
-                "used a proposal of a particle whose guess is not known; ask for it before: "
-                "[seen] = yield numbers([particle])"
-            )
         rows = iter(self._rows.reserve(2 * len(states)))
-        for state, parent in zip(states, parents, strict=True):
+        for state in states:
+            parent = _parent(state)
+            if parent.own is None:
+                raise ValueError(
+                    "used a proposal of a particle whose guess is not known; ask for it before: "
+                    "[seen] = yield numbers([particle])"
+                )
             recipe, state.recipe = cast(Proposed, state.recipe), None
-            state.own = GuessRows(next(rows), next(rows), cast(GuessRows, parent.own).share)
+            state.own = GuessRows(next(rows), next(rows), parent.own.share)
             state.guess.row = state.own.x0
             # A row of its own is one that no step has led to.
             state.x, state.history = parent.x, parent.history
@@ -107,7 +107,7 @@ class Materialiser:
 
     def _stacked(self, values: Sequence[np.ndarray]) -> Tensor:
         """Return numbers of a search as rows `[n, *shape]` on the device."""
-        return torch.from_numpy(np.stack(values)).to(self._model.device, self._model.dtype)
+        return torch.from_numpy(np.stack(values)).to(self._model.device, self._model.dtype, non_blocking=True)
 
     def step_noise(self, items: Sequence[State | Rollout], kind: int) -> Tensor:
         """Return standard normal rows, one for each item: a kind of draw of the step which leaves its level."""

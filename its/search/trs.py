@@ -1,6 +1,7 @@
 """TRS: trust-region search over x_T (arXiv:2603.14504), by the rules of the authors' code.
 
-Deviation: a candidate is uniform in its cube; theirs takes one or two points of a newly scrambled Sobol sequence.
+Deviations: a candidate is uniform in its cube; theirs takes one or two points of a newly scrambled Sobol sequence. The
+warm-up is one scrambled sequence, shifted for each image; theirs is scrambled anew.
 """
 
 from dataclasses import dataclass

@@ -28,6 +28,27 @@ def test_bare_network_fills_its_batch_with_network_rows_and_counts_them(monkeypa
     assert bare().x0.shape == torch.Size([4, 1, 8, 8])
 
 
+def test_benchmark_counts_a_network_once_that_a_backward_pass_evaluates_again(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import benchmark
+
+    now = [0.0]
+
+    def takes(seconds, call=lambda: None):
+        def work():
+            now[0] += seconds
+            call()
+
+        return work
+
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    clock = benchmark.Clock(torch.device("cpu"))
+    network = clock.wrap("denoiser", takes(2.0))
+    backward = clock.wrap("backward", takes(3.0, network))
+    network(), backward(), backward()
+    assert clock.seconds == {"denoiser": 6.0, "backward": 6.0}
+
+
 @pytest.mark.long
 def test_benchmark_network_keeps_the_best_rate_and_benchmark_compares_with_it(tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}

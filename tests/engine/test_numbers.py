@@ -120,6 +120,29 @@ def test_a_proposal_may_have_another_row_which_no_step_has_led_to(lab, sampler):
     seen_by(lab, body, sampler)
 
 
+def test_proposals_of_proposals_need_no_reply_between_them(lab):
+    """The first has another row, which the second takes over; both are filled in one go, with others'."""
+
+    def body(image):
+        [particle] = yield advance(image.start(), to=image.grid[3])
+        yield numbers([particle])
+        x, first, second = image.random.normal((3, *image.shape))
+        [a] = image.propose([particle], [first], [x])
+        [b] = image.propose([a], [second])
+        [c] = image.propose([particle], [second])
+        views = yield numbers([b, a, c])
+        assert [(seen.x == x).all() for seen in views] == [True, True, False]
+        assert [(seen.x0 == first).all() for seen in views] == [False, True, False]
+        [down] = yield advance([b], to=image.grid[4])
+        [after] = yield numbers([down])
+        t, s = image.grid[3:5]
+        step = s.alpha * second + s.sigma * (x - t.alpha * second) / t.sigma
+        np.testing.assert_allclose(after.x, step, rtol=1e-9, atol=1e-9)
+        yield reward((yield advance([down])))
+
+    seen_by(lab, body, DDIM(steps=STEPS, eta=0.0))
+
+
 def test_proposals_of_one_particle_draw_their_own_noise_and_placings_share_it(lab):
     def body(image):
         [particle] = yield advance(image.start(), to=image.grid[2])
