@@ -91,9 +91,9 @@ def rows_of(verb: str, name: str, value: Any, count: int, shape: tuple[int, ...]
         ValueError: they are as many as they should not be, of another shape than the state's, or not finite.
     """
     try:
-        rows = np.asarray(value)
-    except ValueError:  # of several shapes
-        rows = np.empty(0)
+        rows = np.asarray(value) if count else np.reshape(value, (0, *shape))
+    except ValueError:  # of several shapes, or some where there should be none
+        rows = np.empty(())
     if rows.shape != (count, *shape) or rows.dtype.kind not in "fiu":
         raise ValueError(
             f"{verb} got {name}={described(value)}; it is an array of numbers with one row for each particle, "

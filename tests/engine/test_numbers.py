@@ -138,6 +138,7 @@ def test_proposals_of_proposals_need_no_reply_between_them(lab):
         t, s = image.grid[3:5]
         step = s.alpha * second + s.sigma * (x - t.alpha * second) / t.sigma
         np.testing.assert_allclose(after.x, step, rtol=1e-9, atol=1e-9)
+        assert image.propose([], []) == image.place([], np.zeros((0, *image.shape))) == []
         yield reward((yield advance([down])))
 
     seen_by(lab, body, DDIM(steps=STEPS, eta=0.0))
@@ -164,6 +165,10 @@ def test_proposals_of_one_particle_draw_their_own_noise_and_placings_share_it(la
         ),
         (lambda image, p: image.place([p], np.zeros((2, *image.shape))), r"one row for each particle, \[1, 1, 4, 4\]"),
         (lambda image, p: image.place([p] * 2, [np.zeros(image.shape), np.zeros(3)]), "image.place got x=a list of 2"),
+        (
+            lambda image, p: image.place([], [np.zeros(image.shape)]),
+            r"a list of 1 .*row for each particle, \[0, 1",
+        ),
         (lambda image, p: image.place(p, np.zeros(image.shape)), "image.place got a particle; it takes a flat list"),
         (lambda image, p: image.place([p], [np.full(image.shape, np.nan)]), "x with a number that is not finite"),
         (lambda image, p: image.propose([p], [np.zeros(image.shape)]), r"guess is not known.*yield numbers"),
