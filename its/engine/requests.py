@@ -71,11 +71,10 @@ class Requests:
             ValueError: it cannot be carried out; in words for the search's author.
         """
         states = [self._state_of(run, particle) for particle in request.particles]
-        if self._proposals:
-            proposals, self._proposals = self._proposals, []
-            self._materialiser.propose(proposals)
+        proposals, self._proposals = self._proposals, []
+        self._materialiser.propose(proposals)
         if isinstance(request, Advance):
-            return self._advance(run, request)
+            return self._advance(run, request, states)
         if isinstance(request, Reward):
             return self._reward(run, request, states)
         if isinstance(request, Gradient):
@@ -86,11 +85,11 @@ class Requests:
         """Fill the rows that requests have only reserved, before anything is stepped or served."""
         self._materialiser.fill_proposals()
 
-    def _advance(self, run: SearchRun, request: Advance) -> Opened:
+    def _advance(self, run: SearchRun, request: Advance, states: Sequence[State]) -> Opened:
         # Charge the forwards.
         if request.deterministic:
             self._prices.check_deterministic()
-        plans, nfe = self._plan(run, request)
+        plans, nfe = self._plan(run, request, states)
         clocks = _charge(run, nfe, (route[-1].clean and len(route) > 1 for _, _, route in plans))
         run.expect(len(clocks))
 
@@ -110,13 +109,15 @@ class Requests:
                 opened.ready.append(rollout)
         return opened
 
-    def _plan(self, run: SearchRun, request: Advance) -> tuple[list[tuple[Particle, State, Route]], list[int]]:
+    def _plan(
+        self, run: SearchRun, request: Advance, states: Sequence[State]
+    ) -> tuple[list[tuple[Particle, State, Route]], list[int]]:
         """Return each particle, its state and its route, and the cost in NFE; the first evaluation is shared."""
         plans, costs, evaluated = [], [], set()
-        for particle, to in zip(request.particles, request.to, strict=True):
+        for particle, own, to in zip(request.particles, states, request.to, strict=True):
             route, cost = self._prices.route(particle.level, to, request.steps, particle.is_start)
             source = particle.raise_to(route[0]) if particle.is_start else particle
-            state = self._state_of(run, source)
+            state = own if source is particle else self._state_of(run, source)
             if len(route) > 1:
                 cost -= self._prices.evaluation(route[0]) if state.guess_paid or state in evaluated else 0
                 evaluated.add(state)

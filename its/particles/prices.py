@@ -31,7 +31,7 @@ class Prices:
     def __init__(self, path: NoisePath, sampler: Sampler, slots: int | Callable[[Level], int], rounds: int = 1) -> None:
         self._path = path
         self._sampler = sampler
-        self.evaluation: Callable[[Level], int] = slots if callable(slots) else lambda level: slots
+        self.evaluation: Callable[[Level], int] = lru_cache(4096)(slots if callable(slots) else lambda level: slots)
         self.rounds = rounds
         self.stochastic = sampler.stochastic
         states = sampler.path(path)

@@ -55,7 +55,8 @@ class Beam(Search):
         widths = self.widths(self.beams, plan)
         further = plan.further(widths, self.most(plan, widths))
         for i, width, more in zip(plan.steps, widths[1:], further, strict=True):
-            beams = yield advance(beams, to=image.grid[i])
+            if beams[0].level != image.grid[i]:
+                beams = yield advance(beams, to=image.grid[i])
             children = yield advance([*islice(cycle(beams), len(beams) + more)], to=image.grid[i + 1])
             scored = children
             if self.looks_ahead and len(children) > width:

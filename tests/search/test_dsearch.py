@@ -33,11 +33,11 @@ def rounds(lab, search, problem: int = 0) -> list:
     log: list = []
     outcome_of(lab, lab.script(traced(search, log)), SAMPLER, problem=problem)
     found = []
-    for (down, _), (branch, children), (scored, rewards) in zip(log[0:27:3], log[1:27:3], log[2:27:3], strict=True):
-        assert isinstance(down, Advance)
+    for (branch, children), (scored, rewards) in zip(log[0:18:2], log[1:18:2], strict=True):
+        assert isinstance(branch, Advance)
         assert isinstance(scored, Reward)
         assert scored.particles == children
-        found.append((down.particles, branch.particles, children, rewards))
+        found.append((list(dict.fromkeys(branch.particles)), branch.particles, children, rewards))
     return found
 
 

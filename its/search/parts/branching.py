@@ -43,12 +43,17 @@ class Branching:
         return [self._lookahead(self.image.grid[i + 1]) for i in self.steps]
 
     @cached_property
+    def guesses(self) -> dict[Level, int]:
+        """The NFE of the guess at each level of the grid."""
+        return {level: self.image.cost_of_guess(level) for level in self.image.grid}
+
+    @cached_property
     def legs(self) -> list[int]:
         """The price of a beam from the guess at the end of one branching to that of the next, and to the image."""
         image, legs = self.image, []
         stops = [image.grid[0], *(image.grid[i + 1] for i in self.steps), image.grid[-1]]
         for k, (t, s) in enumerate(pairwise(stops)):
-            nfe = image.cost(t, s) + image.cost_of_guess(s) - (image.cost_of_guess(t) if k else 0)
+            nfe = image.cost(t, s) + self.guesses[s] - (self.guesses[t] if k else 0)
             legs.append(image.price(nfe, calls=1))
         return legs
 
@@ -84,7 +89,7 @@ class Branching:
         if end == level:
             return 0
         nfe = self.image.cost(level, end, self.lookahead - 1) + self.image.cost_of_guess(end)
-        return self.image.price(nfe - self.image.cost_of_guess(level), calls=0)
+        return self.image.price(nfe - self.guesses[level], calls=0)
 
 
 def _product(counts: Sequence[int], prices: Sequence[int]) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import exp, inf, isfinite, log
-from statistics import pstdev
+from math import exp, hypot, inf, isfinite, log, sqrt
+from statistics import fmean
 
 from its.particles.particle import Particle
 
@@ -39,4 +39,8 @@ def soft_mean(values: Sequence[float], strength: float) -> float:
 
 def inverse_temperature(rewards: Sequence[float]) -> float:
     """Return 1 / standard deviation of the finite rewards; of equal ones 1, and any would do."""
-    return 1 / (pstdev([reward for reward in rewards if isfinite(reward)] or [0.0]) or 1.0)
+    finite = [reward for reward in rewards if isfinite(reward)] or [0.0]
+    if min(finite) == max(finite):
+        return 1.0
+    mean = fmean(finite)
+    return sqrt(len(finite)) / hypot(*(reward - mean for reward in finite))
