@@ -115,3 +115,4 @@ def test_architecture_gives_every_search_a_file_a_test_and_a_docs_row(path: Path
     assert (ROOT / f"{module.replace('.', '/')}.py").exists()
     assert (ROOT / "tests" / "search" / f"test_{module.rsplit('.', 1)[1]}.py").exists()
     assert f"`{path.stem}`" in (ROOT / "docs" / "methods.md").read_text()
+    assert (ROOT / "README.md").read_text().count(f"- [`{path.stem}`]({module.replace('.', '/')}.py)") == 1

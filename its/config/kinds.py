@@ -26,13 +26,10 @@ from its.disk.run_folder import RunFolder
 from its.process.workers import Worker
 from its.search.fitting import check_gradients
 from its.search.schedule import Schedule
-from its.search.search import require_search
+from its.search.search import Search, require_search
 
 SET_BYTES = 600
 """Of one scored set of a schedule search, with its line in the manifest."""
-
-ONE_SAMPLING = ("none", "flowchef")
-"""Searches that cost one sampling at any cap."""
 
 LABELS = ("dataset", "model", "sampler", "search", "verifier", "budget", "metric")
 """Groups whose choice a run is labelled with; a guidance is part of the search's label."""
@@ -164,7 +161,7 @@ class ImageRun:
         ]
         whole, images = (sum(map(len, indices)) for indices in (ranges, missing))
 
-        nfe = images * _nfe(parts, search.anytime, caps)
+        nfe = images * _nfe(parts, search, caps)
         return Work(
             f"{label['search']} ({label['verifier']}, seed {plain['seed']})",
             whole,
@@ -281,12 +278,12 @@ def kind_of(search: Any) -> Kind:
     return KINDS[search.makes]
 
 
-def _nfe(parts: Parts, anytime: bool, caps: Sequence[float]) -> float:
+def _nfe(parts: Parts, search: Search, caps: Sequence[float]) -> float:
     """Return the NFE of one image, at most: a verifier call takes one sampling at most.
 
     An anytime search serves all caps in one run, a planned one is run for each.
     """
     sampling = parts.prices.sampling
-    if parts.choices["search"] in ONE_SAMPLING:
+    if search.samples_once:
         return sampling
-    return (caps[-1] if anytime else sum(caps)) * (1 if parts.budget.currency == "nfe" else sampling)
+    return (caps[-1] if search.anytime else sum(caps)) * (1 if parts.budget.currency == "nfe" else sampling)

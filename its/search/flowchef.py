@@ -26,6 +26,7 @@ class FlowChef(Search):
     anytime = True
     needs_absolute = False
     moves_starts = False
+    samples_once = True
     takes_gradients = "guess"
 
     def __post_init__(self) -> None:

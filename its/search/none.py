@@ -14,6 +14,7 @@ class NoSearch(Search):
     anytime = True
     needs_absolute = False
     moves_starts = False
+    samples_once = True
 
     def run(self, image: Image) -> Coroutine:
         particles = yield advance(image.start())

@@ -50,6 +50,7 @@ class Search(ABC):
         proposes_guesses: True if it puts guesses in the place of the network's, by `image.propose`.
         moves_starts: False if no image comes straight down from a moved starting point, which would be stored beside it
             under a deterministic sampler; a plan's disk goes by it.
+        samples_once: True if it costs one plain sampling at any cap; a plan's NFE go by it.
         takes_gradients: what the gradients go through that it asks for, as `gradient` says; None if it asks for none.
         makes: `images`, or `grids`: times of a sampler, each judged by a set of images.
     """
@@ -59,6 +60,7 @@ class Search(ABC):
     scores_guesses: ClassVar[bool] = False
     proposes_guesses: ClassVar[bool] = False
     moves_starts: ClassVar[bool] = True
+    samples_once: ClassVar[bool] = False
     makes: ClassVar[Literal["images", "grids"]] = "images"
 
     def __post_init__(self) -> None:

@@ -63,7 +63,8 @@ class TRS(Search):
     def _tried(self, noises: np.ndarray, image: Image, base: Particle) -> Coroutine:
         """Sample and score noises `[n, *shape]`; return each with its reward."""
         if self.renormalise:
-            noises = noises * sqrt(noises[0].size) / np.sqrt((noises**2).sum(axis=(1, 2, 3), keepdims=True))
+            each = tuple(range(1, noises.ndim))
+            noises = noises * sqrt(noises[0].size) / np.sqrt((noises**2).sum(axis=each, keepdims=True))
         starts = image.place([base] * len(noises), image.prior_std * noises)
         rewards = yield reward((yield advance(starts)))
         return list(zip(rewards, noises, strict=False))

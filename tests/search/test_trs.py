@@ -100,6 +100,13 @@ def test_quasi_normal_noise_of_the_outermost_cells_is_finite(monkeypatch):
     assert abs(noise[1]).max() < 1e-6
 
 
+def test_quasi_normal_noise_of_another_scramble_is_refused(monkeypatch):
+    monkeypatch.setattr(trust_regions, "SCRAMBLED", [[1, 2], [3, 4]])
+    trust_regions.sobol_cells.cache_clear()
+    with pytest.raises(ValueError, match=r"scipy \S+ scrambles .* install scipy==1\.17\.1"):
+        quasi_normal(5, Host())
+
+
 def test_quasi_normal_noise_is_gaussian_where_sobol_has_no_directions(monkeypatch):
     monkeypatch.setattr(trust_regions, "SOBOL_DIMENSIONS", 15)
     np.testing.assert_array_equal(quasi_normal(5, Host()), Host().normal((5, 1, 4, 4)))

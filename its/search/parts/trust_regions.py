@@ -21,6 +21,9 @@ SHARE = 0.1, 0.9
 BITS = 30
 """Binary digits of a point of Sobol's sequence."""
 
+SCRAMBLED = [[440180019, 1035216202], [775146742, 115453850]]
+"""The first points of two numbers by scipy 1.17.1, in whole multiples of `2^-BITS`."""
+
 SOBOL_DIMENSIONS = 21_201
 """The most that Sobol's sequence has direction numbers for."""
 
@@ -86,7 +89,21 @@ def sobol_cells(d: int, doublings: int) -> np.ndarray:
     """Return the first `2^doublings` points of one scrambled Sobol sequence, as whole multiples of `2^-BITS`.
 
     All images share it, since scrambling takes longer than some samplings (1.8 ms for 64 numbers, 85 ms for 3,072).
+
+    Raises:
+        ValueError: this scipy scrambles otherwise, and would give other noises.
     """
+    import scipy
+
+    if _scrambled(2, 1).tolist() != SCRAMBLED:
+        raise ValueError(
+            f"scipy {scipy.__version__} scrambles Sobol's sequence otherwise than 1.17.1, so that search=trs would "
+            "begin from other noises; install scipy==1.17.1"
+        )
+    return _scrambled(d, doublings)
+
+
+def _scrambled(d: int, doublings: int) -> np.ndarray:
     from scipy.stats.qmc import Sobol
 
     return np.ldexp(Sobol(d, rng=0, bits=BITS).random_base2(doublings), BITS).astype(np.int64)
